@@ -1,0 +1,1 @@
+"""Tidy frames to models to effects."""

@@ -1,0 +1,151 @@
+"""What a backend is: the contract between ablatekit and whatever trains (DESIGN 3.2).
+
+A backend publishes its settings as a pydantic model, its rules as data, its metrics and its
+resources; `run` executes one run inside a worker process. Importing a backend must be cheap:
+everything heavy is imported inside `run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+
+from pydantic import BaseModel
+
+from ablatekit.records import MetricSpec, Resources, RunResult, RunSpec
+from ablatekit.seeds import Seeds
+
+API_VERSION = 1
+ENTRY_POINT_GROUP = "ablatekit.backends"
+
+Settings: TypeAlias = Mapping[str, Any]
+"""Resolved settings by (dotted) name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A test of one setting's value, as data. Exactly one of the fields is set."""
+
+    is_in: tuple[Any, ...] | None = None
+    not_in: tuple[Any, ...] | None = None
+    below: float | None = None
+    at_least: float | None = None
+    above_setting: str | None = None
+
+    def holds(self, value: Any, settings: Settings) -> bool:
+        """Whether `value` passes the test."""
+        if self.is_in is not None:
+            return value in self.is_in
+        if self.not_in is not None:
+            return value not in self.not_in
+        if self.below is not None:
+            return bool(value < self.below)
+        if self.at_least is not None:
+            return bool(value >= self.at_least)
+        return self.above_setting is not None and bool(value > settings[self.above_setting])
+
+
+def one_of(*values: Any) -> Condition:
+    """The setting has one of these values."""
+    return Condition(is_in=values)
+
+
+def none_of(*values: Any) -> Condition:
+    """The setting has none of these values."""
+    return Condition(not_in=values)
+
+
+def below(bound: float) -> Condition:
+    """The setting is smaller than `bound`."""
+    return Condition(below=bound)
+
+
+def at_least(bound: float) -> Condition:
+    """The setting is `bound` or more."""
+    return Condition(at_least=bound)
+
+
+def above_setting(name: str) -> Condition:
+    """The setting exceeds the value of another setting."""
+    return Condition(above_setting=name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A combination of settings that is impossible, has no effect, or deserves a warning.
+
+    invalid: the combination is refused when planning.
+    inert:   under `when`, the settings in `then` have no effect; they are set to these values.
+    alias:   under `when`, the run equals the one with the values in `then`; cells are merged.
+    warn:    the combination runs, and the plan prints `why`.
+    """
+
+    name: str
+    kind: Literal["invalid", "inert", "alias", "warn"]
+    when: Mapping[str, Condition]
+    why: str
+    then: Mapping[str, Any] = field(default_factory=dict)
+    remedy: str = ""
+
+    def applies(self, settings: Settings) -> bool:
+        """Whether every condition holds."""
+        return all(test.holds(settings[name], settings) for name, test in self.when.items())
+
+
+class RunContext(Protocol):
+    """What a backend gets besides the run: randomness, logging, places, and the request to stop."""
+
+    seeds: Seeds
+    checkpoint_dir: Path
+    cache_dir: Path
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append metrics at a step."""
+
+    def log_items(self, step: int, table: Mapping[str, Sequence[Any]]) -> None:
+        """Keep item outcomes: columns `split, dataset, item, sample, outcome` and any others."""
+
+    def resumed_at(self, step: int) -> None:
+        """Say, before anything is logged, that this attempt continues from a checkpoint at `step`.
+
+        What earlier attempts logged after `step` is then ignored by every reader.
+        """
+
+    def progress(self, done: float, total: float) -> None:
+        """Say how far the run is, in any unit."""
+
+    def should_stop(self) -> bool:
+        """True once the study drains: checkpoint and raise `RunInterruptedError`."""
+
+    def cache_lock(self, name: str) -> AbstractContextManager[Path]:
+        """Hold the lock of a folder below `cache_dir` that runs share; yields the folder."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Whatever executes runs. Registered under the entry-point group `ablatekit.backends`."""
+
+    name: ClassVar[str]
+    results_version: ClassVar[int]
+    settings: ClassVar[type[BaseModel]]
+
+    def rules(self) -> Sequence[Rule]:
+        """Combinations that are invalid, inert, aliases, or worth a warning."""
+
+    def metrics(self, settings: Settings) -> Sequence[MetricSpec]:
+        """What a run with these settings will report."""
+
+    def resources(self, settings: Settings) -> Resources:
+        """What a run with these settings occupies."""
+
+    def content(self, settings: Settings) -> Mapping[str, str]:
+        """Content hashes of what the settings name (model, data, user-supplied levels)."""
+
+    def run(self, run: RunSpec, context: RunContext) -> RunResult:
+        """Execute one run inside a worker process."""
+
+
+BackendFactory: TypeAlias = Callable[[], Backend]

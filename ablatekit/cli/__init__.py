@@ -1,0 +1,1 @@
+"""Typer commands: thin, with imports inside."""

@@ -1,0 +1,154 @@
+"""The frozen plan: cells, runs and their order, and the analysis decided before the first run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from ablatekit.canonical import content_hash
+from ablatekit.records import RunSpec
+
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFactor:
+    """A factor with its levels in the order of the study file."""
+
+    name: str
+    levels: tuple[str, ...]
+    baseline: str
+    label: str
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The non-baseline levels."""
+        return tuple(level for level in self.levels if level != self.baseline)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One combination of factor levels.
+
+    `unit` names the experimental condition that is really run: cells whose canonical settings
+    agree share a unit, are run once, and enter a model once.
+    """
+
+    levels: Mapping[str, str]
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    """One run of the plan. `order` is its place in the randomised execution order."""
+
+    run_id: str
+    order: int
+    unit: str
+    context: Mapping[str, str]
+    replicate: int
+    spec: RunSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedResponse:
+    """A response as the analysis will compute it."""
+
+    name: str
+    metric: str
+    summary: str
+    direction: str
+    smallest_effect: float | None
+    items: str | None
+    label: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedAnalysis:
+    """The analysis, frozen before the first run."""
+
+    responses: tuple[PlannedResponse, ...]
+    interactions: int
+    inference: str
+    alpha: float
+    adjust: str
+    diverged: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that `study run` will do, decided and hashed before it does anything.
+
+    `held_equal` are the settings that are the same in every run; `warnings` are what rules say
+    about combinations that run; `merged` lists groups of cells that are one unit.
+    """
+
+    study: str
+    title: str
+    question: str
+    backend: str
+    results_version: int
+    python: str | None
+    design: str
+    factors: tuple[PlannedFactor, ...]
+    contexts: tuple[Mapping[str, str], ...]
+    replicates: int
+    cells: tuple[Cell, ...]
+    excluded: tuple[Mapping[str, str], ...]
+    runs: tuple[PlannedRun, ...]
+    analysis: PlannedAnalysis
+    held_equal: Mapping[str, Any]
+    cost_metrics: tuple[str, ...] = ()
+    unrepeatable_metrics: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def hash(self) -> str:
+        """Identity of the design and the analysis plan."""
+        return content_hash(asdict(self))
+
+    @property
+    def merged(self) -> tuple[tuple[Cell, ...], ...]:
+        """Groups of two or more cells that are one unit."""
+        groups: dict[str, list[Cell]] = {}
+        for cell in self.cells:
+            groups.setdefault(cell.unit, []).append(cell)
+        return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `plan.json`."""
+        value = asdict(self)
+        for run, planned in zip(value["runs"], self.runs, strict=True):
+            run["spec"] = planned.spec.to_json()
+        return {"plan_version": PLAN_VERSION, "hash": self.hash, **value}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        analysis = dict(value["analysis"])
+        responses = tuple(PlannedResponse(**response) for response in analysis.pop("responses"))
+        own = {key: item for key, item in value.items() if key not in ("plan_version", "hash")}
+        return cls(
+            **{
+                **own,
+                "factors": tuple(_factor(factor) for factor in value["factors"]),
+                "contexts": tuple(value["contexts"]),
+                "cells": tuple(Cell(**cell) for cell in value["cells"]),
+                "excluded": tuple(value["excluded"]),
+                "runs": tuple(_run(run) for run in value["runs"]),
+                "analysis": PlannedAnalysis(responses=responses, **analysis),
+                "cost_metrics": tuple(value["cost_metrics"]),
+                "unrepeatable_metrics": tuple(value["unrepeatable_metrics"]),
+                "warnings": tuple(value["warnings"]),
+            }
+        )
+
+
+def _factor(value: Mapping[str, Any]) -> PlannedFactor:
+    return PlannedFactor(**{**value, "levels": tuple(value["levels"])})
+
+
+def _run(value: Mapping[str, Any]) -> PlannedRun:
+    return PlannedRun(**{**value, "spec": RunSpec.from_json(value["spec"])})

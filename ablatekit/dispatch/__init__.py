@@ -1,0 +1,1 @@
+"""Runs to workers: executors, run directories, retries, resume."""

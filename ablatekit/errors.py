@@ -1,0 +1,112 @@
+"""The exception tree: what can go wrong, and the exit code that each kind of failure means.
+
+AblatekitError
+├── UsageError                  exit 2: a user's mistake; one message, no traceback
+│   ├── StudyError              the study file (with file:line:column)
+│   ├── PluginError             a backend that cannot be found or loaded
+│   ├── TableError              a table that cannot be analysed
+│   └── WorkspaceError          files on disk that contradict the request
+├── RunsFailedError             exit 1: some runs failed after their retries
+├── NotEstimableError           exit 3: no requested effect can be estimated
+└── InterruptedStudyError       exit 4: stopped on request, resumable
+    └── RunInterruptedError     one run that stopped at a checkpoint because it was asked to
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A position in a text file; line and column count from 1."""
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        parts = (self.file, self.line, self.column)
+        return ":".join(str(part) for part in parts if part is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One violated rule, the value that violates it, and what to do about it."""
+
+    rule: str
+    received: str = ""
+    remedy: str = ""
+    where: Location | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.rule}" if self.where else self.rule
+        if self.received:
+            text += f"; received {self.received}"
+        if self.remedy:
+            text += f". {self.remedy}"
+        return text
+
+
+class AblatekitError(Exception):
+    """Root of every error that ablatekit raises on purpose."""
+
+    exit_code: int = 2
+
+
+class UsageError(AblatekitError):
+    """A mistake in what the user asked for: every problem found, none with a traceback."""
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems: tuple[Problem, ...] = tuple(
+            Problem(problem) if isinstance(problem, str) else problem for problem in problems
+        )
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class StudyError(UsageError):
+    """The study file breaks a rule."""
+
+
+class PluginError(UsageError):
+    """A backend is unknown, ambiguous, or cannot be loaded."""
+
+
+class TableError(UsageError):
+    """A table lacks what its analysis needs."""
+
+
+class WorkspaceError(UsageError):
+    """What lies in the workspace contradicts what was asked for."""
+
+
+class RunsFailedError(AblatekitError):
+    """Some runs failed after all their attempts; the report is still written."""
+
+    exit_code = 1
+
+
+class NotEstimableError(AblatekitError):
+    """No requested effect can be estimated from the runs."""
+
+    exit_code = 3
+
+
+class InterruptedStudyError(AblatekitError):
+    """Stopped on request; the same command resumes."""
+
+    exit_code = 4
+
+
+class RunInterruptedError(InterruptedStudyError):
+    """Raised by a backend that has checkpointed and stops because `should_stop()` was true."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A remedy for an unknown name: the nearest known one if any is near, and all of them."""
+    names: Sequence[str] = sorted(known)
+    matches = difflib.get_close_matches(name, names, n=1)
+    hint = f"Did you mean {matches[0]!r}? " if matches else ""
+    return f"{hint}Known: {', '.join(names)}" if names else f"{hint}None is known"

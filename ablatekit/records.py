@@ -1,0 +1,99 @@
+"""The frozen records that cross the borders between stages; all of them are JSON on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, TypeAlias
+
+from ablatekit.canonical import content_hash
+
+RunStatus: TypeAlias = Literal["finished", "diverged"]
+"""How a run ended as a result. A failure is not a result: it has no `RunResult`."""
+
+Direction: TypeAlias = Literal["higher", "lower"]
+"""Which way a response is better."""
+
+SPEC_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """One run: cell x context x replicate, as the backend receives it.
+
+    `settings` holds every setting of the backend, resolved and canonical, the context's included.
+    `context` names the blocking variables and their values; `content` maps what the settings name
+    (model, data, user-supplied levels) to a hash of what it contains.
+    """
+
+    backend: str
+    results_version: int
+    settings: Mapping[str, Any]
+    context: Mapping[str, str]
+    content: Mapping[str, str]
+    replicate: int
+
+    @property
+    def run_id(self) -> str:
+        """Hash of everything that decides the run's results (DESIGN 3.2)."""
+        return content_hash({"spec": SPEC_VERSION, **asdict(self)})
+
+    @property
+    def context_id(self) -> str:
+        """Hash of the context and its content: the key of what all runs of a context share."""
+        shared = {name: self.content[name] for name in self.context if name in self.content}
+        return content_hash({"context": dict(self.context), "content": shared})
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `spec.json`."""
+        return {"spec_version": SPEC_VERSION, "run_id": self.run_id, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        names = ("backend", "results_version", "settings", "context", "content", "replicate")
+        return cls(**{name: value[name] for name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a backend returns: how the run ended, its last valid metrics, and why if it diverged."""
+
+    status: RunStatus
+    metrics: Mapping[str, float]
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricEvent:
+    """Metrics logged at one step of one run. `time` is seconds since the epoch at the worker."""
+
+    step: int
+    time: float
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """A metric that runs report.
+
+    `role` tells the study which metrics are the default responses (`learning`,
+    `generalization`), which are costs, and which are only watched (`dynamics`).
+    `repeatable` is false for a metric that differs between two executions of one run (seconds).
+    """
+
+    name: str
+    direction: Direction
+    unit: str = ""
+    role: Literal["learning", "generalization", "cost", "dynamics"] = "dynamics"
+    repeatable: bool = True
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What one run occupies. `memory` in GiB."""
+
+    cpus: int = 1
+    gpus: float = 0.0
+    memory: float = 1.0

@@ -1,0 +1,1 @@
+"""Effects to HTML, Markdown, JSON and figures."""

@@ -1,0 +1,1 @@
+"""The study file: schema, loading with positions, factors and levels."""

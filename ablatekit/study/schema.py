@@ -1,0 +1,144 @@
+"""The study file as typed data (DESIGN 3.1). Shapes only: what levels mean is in `factors`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Scalar: TypeAlias = bool | int | float | str | None
+Name: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$", max_length=80)
+]
+Inference: TypeAlias = Literal["narrow", "broad", "both"]
+DivergedPolicy: TypeAlias = Literal["score", "worst", "exclude"]
+Adjustment: TypeAlias = Literal["holm", "none"]
+
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class BackendPart(_Part):
+    """Which backend executes the runs, with the settings that are the same in every run."""
+
+    name: str
+    """Name of an installed backend (`ablatekit backend list`)."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings that differ from the backend's defaults (`ablatekit backend show NAME`)."""
+    python: str | None = None
+    """Another interpreter for this backend's workers."""
+
+
+class FactorPart(_Part):
+    """One design choice. A list of levels sets the setting of the factor's own name."""
+
+    baseline: Scalar
+    """The level that the others are compared with."""
+    levels: list[Scalar] | dict[str, dict[str, Any]]
+    """Short form: values of the setting of the same name. Long form: level name -> settings."""
+    label: str | None = None
+    """How reports call the factor."""
+
+
+class FullDesign(_Part):
+    """Every combination of levels that `exclude` does not forbid."""
+
+    kind: Literal["full"] = "full"
+
+
+class CustomDesign(_Part):
+    """Exactly the listed cells; a factor that a cell does not name is at its baseline."""
+
+    kind: Literal["custom"]
+    cells: list[dict[str, Scalar]] = Field(min_length=1)
+    """One mapping factor -> level for each cell."""
+
+
+DesignPart: TypeAlias = Annotated[FullDesign | CustomDesign, Field(discriminator="kind")]
+
+
+class ResponsePart(_Part):
+    """A number per run, derived from one metric's history."""
+
+    metric: str
+    """Name of a metric that the backend reports."""
+    summary: Annotated[
+        str, StringConstraints(pattern=r"^(final|auc|best|mean_last\(\d+\)|time_to\([-+.eE\d]+\))$")
+    ] = "final"
+    """final | mean_last(k) | auc | best | time_to(x)."""
+    direction: Literal["higher", "lower"] = "higher"
+    """Which way is better."""
+    smallest_effect: float | None = Field(default=None, gt=0)
+    """The smallest effect that matters; without it no effect is called equivalent."""
+    items: str | None = None
+    """Split of the item outcomes that belong to this response."""
+    label: str | None = None
+    """How reports call the response."""
+
+
+class AnalysisPart(_Part):
+    """How effects are estimated; frozen in the plan before the first run."""
+
+    interactions: int = Field(default=2, ge=1, le=10)
+    """Highest order of interaction in the ANOVA table and in models of incomplete designs."""
+    inference: Inference = "both"
+    """narrow: these contexts; broad: contexts like these."""
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    """Level of tests and intervals."""
+    adjust: Adjustment = "holm"
+    """Adjustment of p values within a family."""
+    diverged: DivergedPolicy = "score"
+    """How a diverged run enters: its last valid score, the worst possible one, or not at all."""
+
+
+class DispatchPart(_Part):
+    """How runs reach workers."""
+
+    executor: Literal["local"] = "local"
+    """Where workers live."""
+    workers: Literal["auto"] | int = "auto"
+    """Number of concurrent runs; auto is what the machine's cores and the runs' needs allow."""
+    retries: int = Field(default=2, ge=0, le=20)
+    """How often a run that failed is attempted again."""
+    timeout: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(s|m|h|d)$")] | None = None
+    """Longest duration of one attempt, such as 30m."""
+
+
+class TrackingPart(_Part):
+    """The MLflow mirror."""
+
+    uri: str | None = "sqlite:///mlflow.db"
+    """MLflow tracking URI, sqlite paths relative to the workspace; null switches the mirror off."""
+    experiment: str | None = None
+    """MLflow experiment; the study's name by default."""
+
+
+class Study(_Part):
+    """One YAML file: the question, the design, the backend, the analysis."""
+
+    version: Literal[1]
+    """Version of this schema."""
+    name: Name
+    """Names the study's folder and its MLflow experiment."""
+    question: str = ""
+    """What the study asks, in one sentence."""
+    title: str | None = None
+    """Title of the report."""
+    backend: BackendPart
+    factors: dict[Name, FactorPart] = Field(min_length=1)
+    """Design choices under study."""
+    contexts: dict[Name, list[Scalar]] = Field(default_factory=dict)
+    """Blocking variables (settings of the backend) and their values; all combinations are run."""
+    replicates: int = Field(default=1, ge=1, le=10_000)
+    """Independent repeats of every cell in every context."""
+    design: DesignPart = Field(default_factory=FullDesign)
+    exclude: list[dict[str, Scalar]] = Field(default_factory=list)
+    """Combinations of levels that are not run."""
+    responses: dict[Name, ResponsePart] = Field(default_factory=dict)
+    """What is measured; by default the backend's learning and generalization metrics."""
+    analysis: AnalysisPart = Field(default_factory=AnalysisPart)
+    dispatch: DispatchPart = Field(default_factory=DispatchPart)
+    tracking: TrackingPart = Field(default_factory=TrackingPart)

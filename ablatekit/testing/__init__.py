@@ -1,0 +1,1 @@
+"""What plugin authors need: conformance suites and a backend with planted effects."""

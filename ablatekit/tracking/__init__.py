@@ -1,0 +1,1 @@
+"""The MLflow mirror: the only importer of mlflow."""

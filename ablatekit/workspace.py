@@ -1,0 +1,136 @@
+"""Where everything lies on disk: the only module that names files of a workspace (DESIGN 3.3)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+WORKSPACE_VARIABLE = "ABLATEKIT_WORKSPACE"
+DEFAULT_WORKSPACE = "ablatekit-out"
+
+
+def find_workspace(option: Path | None = None) -> Workspace:
+    """`--workspace`, else `$ABLATEKIT_WORKSPACE`, else `./ablatekit-out`; made on first write."""
+    chosen = option or Path(os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE)
+    return Workspace(chosen.resolve())
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDirectory:
+    """`runs/<run id>/attempts/<n>/`: one execution of a run; never used twice."""
+
+    path: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.path.name)
+
+    @property
+    def claim(self) -> Path:
+        return self.path / "claim.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def items(self) -> Path:
+        return self.path / "items.parquet"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """`runs/<run id>/`: everything about one run, shared by all studies that contain it."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint"
+
+    @property
+    def attempts_directory(self) -> Path:
+        return self.path / "attempts"
+
+    def attempt(self, number: int) -> AttemptDirectory:
+        return AttemptDirectory(self.attempts_directory / str(number))
+
+    def attempts(self) -> tuple[AttemptDirectory, ...]:
+        """Existing attempts in the order of their numbers."""
+        if not self.attempts_directory.is_dir():
+            return ()
+        found = (AttemptDirectory(path) for path in self.attempts_directory.iterdir())
+        return tuple(sorted(found, key=lambda attempt: attempt.number))
+
+
+@dataclass(frozen=True, slots=True)
+class StudyDirectory:
+    """`<workspace>/<study>/`: the study as it was planned, its analysis and its report."""
+
+    path: Path
+
+    @property
+    def study_file(self) -> Path:
+        return self.path / "study.yaml"
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def coordinator_lock(self) -> Path:
+        return self.path / "coordinator.lock"
+
+    @property
+    def analysis(self) -> Path:
+        return self.path / "analysis.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The root that relative paths and sqlite URIs of a study resolve against."""
+
+    root: Path
+
+    def run(self, run_id: str) -> RunDirectory:
+        return RunDirectory(self.root / "runs" / run_id)
+
+    def study(self, name: str) -> StudyDirectory:
+        return StudyDirectory(self.root / name)
+
+    @property
+    def cache(self) -> Path:
+        """What runs share (converted models, tokenised data), guarded by locks."""
+        return self.root / "cache"
+
+    def resolve_uri(self, uri: str) -> str:
+        """A tracking URI with a relative sqlite path made absolute below the workspace."""
+        prefix = "sqlite:///"
+        if not uri.startswith(prefix) or uri.startswith(prefix + "/"):
+            return uri
+        return f"{prefix}{self.root / uri.removeprefix(prefix)}"
