@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, TypeAlias
 
 from ablatekit.canonical import content_hash
@@ -21,7 +21,9 @@ SPEC_VERSION = 1
 class RunSpec:
     """One run: cell x context x replicate, as the backend receives it.
 
-    `settings` holds every setting of the backend, resolved and canonical, the context's included.
+    `settings` holds every setting that decides results, by dotted name, resolved and canonical, the
+    context's included. `execution` holds those that decide only where and how fast the run executes
+    (settings declared with `json_schema_extra={"execution": True}`): recorded, never hashed.
     `context` names the blocking variables and their values; `content` maps what the settings name
     (model, data, user-supplied levels) to a hash of what it contains.
     """
@@ -32,11 +34,13 @@ class RunSpec:
     context: Mapping[str, str]
     content: Mapping[str, str]
     replicate: int
+    execution: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str:
         """Hash of everything that decides the run's results (DESIGN 3.2)."""
-        return content_hash({"spec": SPEC_VERSION, **asdict(self)})
+        hashed = {name: value for name, value in asdict(self).items() if name != "execution"}
+        return content_hash({"spec": SPEC_VERSION, **hashed})
 
     @property
     def context_id(self) -> str:
@@ -51,8 +55,7 @@ class RunSpec:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
-        names = ("backend", "results_version", "settings", "context", "content", "replicate")
-        return cls(**{name: value[name] for name in names})
+        return cls(**{part.name: value[part.name] for part in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
