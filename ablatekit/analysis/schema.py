@@ -77,7 +77,7 @@ class AnovaRow(TypedDict):
 class Effect(TypedDict):
     """A contrast of cell means with its interval and verdict.
 
-    An interaction has `factor` "a:b" and `level` "x:y". `low`/`high` are per comparison at 1 - alpha,
+    An interaction has `factor` "a:b", `level` "x:y". `low`/`high` are per comparison at 1 - alpha,
     `low_equivalence`/`high_equivalence` at 1 - 2 alpha. `method` names the df method.
     """
 
