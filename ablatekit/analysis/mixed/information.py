@@ -1,0 +1,373 @@
+"""Exact second-order information for Satterthwaite and Kenward-Roger, without n x n matrices.
+
+With V = sum_i g_i V_i linear in the variances and covariances g (V_0 the residual part), everything
+that both methods need is a Frobenius product of sub-blocks of M = Z'PZ. The eliminated block of M
+is D - U U' with D block diagonal; only R x R sums over its levels are formed, through the same
+elimination that the criterion uses. The residual parameter follows from V = g_0 V_0 + sum g_i V_i:
+tr(P V_i P V_0) g_0 = tr(P V_i) - sum_j g_j tr(P V_i P V_j), and so on.
+
+Sources: Fai & Cornelius 1996; Kuznetsova, Brockhoff & Christensen 2017 (J. Stat. Softw. 82/13,
+Satterthwaite in theta and sigma); Kenward & Roger 1997 (Biometrics 53); Halekoh & Hojsgaard 2014
+(J. Stat. Softw. 59/9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablatekit.analysis.mixed.criterion import Criterion, State
+from ablatekit.analysis.mixed.curvature import apply_p, apply_v, inner, jacobian, parameter_vectors
+from ablatekit.analysis.mixed.design import Array
+from ablatekit.analysis.mixed.fit import MixedFit
+
+EIGENVALUE_TOLERANCE = 1e-8
+INVERSE_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, slots=True)
+class Satterthwaite:
+    """Covariance of the variance parameters and the derivatives of Cov(beta).
+
+    covariance (c+1, c+1) of (theta, sigma); vcov_slopes (c+1, p, p): d Cov(beta)/d parameter.
+    """
+
+    covariance: Array
+    vcov_slopes: Array
+
+
+@dataclass(frozen=True, slots=True)
+class KenwardRoger:
+    """The adjusted covariance (p, p) and what the F test needs.
+
+    w (c+1, c+1): covariance of the variance parameters; p_matrices (c+1, p, p).
+    """
+
+    vcov: Array
+    w: Array
+    p_matrices: Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Linear:
+    """All quantities in the linear parameters g, the residual first, at sigma = 1.
+
+    traces (c+1, c+1): tr(P V_i P V_j), or with V^-1 for ML; forms: y'P V_i P V_j P y;
+    slopes: tr(P V_i) - y'P V_i P y; g_matrices (c+1,p,p): X'V^-1 V_i V^-1 X;
+    q_matrices (c+1,c+1,p,p): X'V^-1 V_i V^-1 V_j V^-1 X; g (c+1,): the parameters.
+    """
+
+    traces: Array
+    forms: Array
+    slopes: Array
+    g_matrices: Array
+    q_matrices: Array
+    g: Array
+
+
+def satterthwaite(fit: MixedFit) -> Satterthwaite:
+    """The pieces of Satterthwaite's approximation from the observed Hessian in (theta, sigma).
+
+    Using theta makes a zero variance drop out, as in lmerTest: its column of the Jacobian vanishes.
+    """
+    engine = fit.engine
+    criterion, state = engine.criterion, engine.state
+    linear = _linear(fit, projected=criterion.reml)
+    hessian = 2.0 * linear.forms - linear.traces
+    jac, bent = _theta_chain(fit, linear)
+    information = jac.T @ hessian @ jac + bent
+    values, vectors = np.linalg.eigh((information + information.T) / 2.0)
+    used = values > EIGENVALUE_TOLERANCE
+    covariance = 2.0 * (vectors[:, used] / values[used]) @ vectors[:, used].T
+    slopes = np.einsum("ap,ipq,qb->iab", state.phi, linear.g_matrices, state.phi)
+    back = engine.layout.back * fit.sigma
+    in_theta = np.einsum("ij,iab->jab", jac, slopes)
+    return Satterthwaite(covariance, back @ in_theta @ back.T)
+
+
+def kenward_roger(fit: MixedFit) -> KenwardRoger:
+    """Kenward & Roger's adjusted covariance. Raises ValueError unless the fit is REML."""
+    if fit.method != "reml":
+        raise ValueError("Kenward-Roger needs a REML fit")
+    engine = fit.engine
+    phi = engine.state.phi
+    linear = _linear(fit, projected=True)
+    smallest = float(np.abs(np.linalg.eigvalsh(linear.traces)).min())
+    invert = np.linalg.pinv if smallest < INVERSE_TOLERANCE else np.linalg.inv
+    w = 2.0 * invert(linear.traces)
+    p_matrices = -linear.g_matrices
+    products = np.einsum("iab,bc,jcd->ijad", p_matrices, phi, p_matrices)
+    middle = np.einsum("ij,ijab->ab", w, linear.q_matrices - products)
+    adjusted = phi + 2.0 * phi @ middle @ phi
+    back = engine.layout.back
+    forward = np.linalg.inv(back) if len(back) else back
+    return KenwardRoger(
+        fit.sigma**2 * back @ ((adjusted + adjusted.T) / 2.0) @ back.T,
+        w,
+        forward.T @ p_matrices @ forward / fit.sigma**2,
+    )
+
+
+def observed_hessian(fit: MixedFit) -> Array:
+    """The Hessian of the criterion in (theta, sigma), original units, (c+1, c+1)."""
+    linear = _linear(fit, projected=fit.engine.criterion.reml)
+    jac, bent = _theta_chain(fit, linear)
+    return np.asarray(jac.T @ (2.0 * linear.forms - linear.traces) @ jac + bent)
+
+
+def _theta_chain(fit: MixedFit, linear: _Linear) -> tuple[Array, Array]:
+    """Jacobian of g (sigma = 1 units) in (theta, sigma) of the original units, and the second-
+    derivative part sum_i (dF/dg_i) d2g_i. g_k = sigma^2 L L', g_0 = sigma^2."""
+    engine = fit.engine
+    criterion = engine.criterion
+    size = criterion.size
+    scale = _theta_scale(fit)
+    jac = np.zeros((size + 1, size + 1))
+    jac[1:, :size] = jacobian(criterion, engine.state.factors) * scale
+    jac[:, size] = 2.0 * linear.g / fit.sigma
+    bent = np.zeros((size + 1, size + 1))
+    position = 0
+    for rows, cols in criterion.columns:
+        count = len(rows)
+        slopes = linear.slopes[1 + position : 1 + position + count]
+        normal = _symmetric_slopes(slopes, rows, cols)
+        same = cols[:, None] == cols[None, :]
+        part = slice(position, position + count)
+        bent[part, part] = np.where(same, 2.0 * normal[np.ix_(rows, rows)], 0.0)
+        position += count
+    bent[:size, :size] *= np.outer(scale, scale)
+    cross = linear.slopes[1:] @ jac[1:, :size] * 2.0 / fit.sigma
+    bent[size, :size] = bent[:size, size] = cross
+    bent[size, size] = 2.0 * linear.slopes @ linear.g / fit.sigma**2
+    return jac, bent
+
+
+def _symmetric_slopes(slopes: Array, rows: Array, cols: Array) -> Array:
+    """dF/dG as a matrix N with dF = tr(N dG): off-diagonal entries count twice in dG."""
+    size = int(rows.max()) + 1
+    out = np.zeros((size, size))
+    for value, a, b in zip(slopes, rows, cols, strict=True):
+        out[a, b] = out[b, a] = value if a == b else value / 2.0
+    return out
+
+
+def _theta_scale(fit: MixedFit) -> Array:
+    """d working theta / d original theta: the scale of the slope columns."""
+    engine = fit.engine
+    criterion = engine.criterion
+    parts = [
+        engine.layout.terms[term].scale[rows]
+        for term, (rows, _) in zip(criterion.blocks.order, criterion.columns, strict=True)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _linear(fit: MixedFit, projected: bool) -> _Linear:
+    """Everything in the linear parameters; `projected` takes P in the traces, else V^-1."""
+    engine = fit.engine
+    criterion, state, slope = engine.criterion, engine.state, engine.slope
+    df, p, n = criterion.df, criterion.blocks.p, criterion.blocks.n
+    size = criterion.size
+    sd = np.sqrt(state.r2 / df)
+    residual = (slope.residual1 / sd, slope.residual2 / sd)
+    vectors = parameter_vectors(criterion, *residual)
+    forms = inner(vectors, apply_p(criterion, state, slope, *vectors))
+    q = inner(vectors, (residual[0][..., None], residual[1][:, None]))[:, 0] if size else np.empty(0)
+    traces, single = _traces(criterion, state, slope.wx1, slope.wx2, projected)
+    g_matrices, q_matrices = _fixed_effects(fit)
+    gamma = _linear_parameters(criterion, state)
+    total = n - p if projected else n
+    return _Linear(
+        traces=_with_residual(traces, single, gamma, float(total)),
+        forms=_with_residual(forms, q, gamma, float(df)),
+        slopes=np.append(total - single @ gamma - (df - q @ gamma), single - q),
+        g_matrices=g_matrices,
+        q_matrices=q_matrices,
+        g=np.append(1.0, gamma),
+    )
+
+
+def _linear_parameters(criterion: Criterion, state: State) -> Array:
+    """The entries of every G_k = L L' (c,)."""
+    parts = [
+        (factor @ factor.T)[rows, cols]
+        for factor, (rows, cols) in zip(state.factors, criterion.columns, strict=True)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _with_residual(matrix: Array, single: Array, gamma: Array, total: float) -> Array:
+    """Add the residual parameter by homogeneity: first row and column (c+1, c+1)."""
+    border = single - matrix @ gamma
+    corner = total - single @ gamma - border @ gamma
+    return np.block([[np.array([[corner]]), border[None, :]], [border[:, None], matrix]])
+
+
+def _fixed_effects(fit: MixedFit) -> tuple[Array, Array]:
+    """X'V^-1V_iV^-1X (c+1,p,p) and X'V^-1V_iV^-1V_jV^-1X (c+1,c+1,p,p), residual first."""
+    engine = fit.engine
+    criterion, state, slope = engine.criterion, engine.state, engine.slope
+    p, size = criterion.blocks.p, criterion.size
+    g = np.zeros((size + 1, p, p))
+    q = np.zeros((size + 1, size + 1, p, p))
+    x1, x2 = slope.wx1[:, :, :p], slope.wx2[:, :p]
+    stacked1 = np.empty((*x1.shape[:2], size * p)) if criterion.first else x1.reshape(0, 0, 0)
+    stacked2 = np.empty((len(x2), size * p))
+    for j in range(p):
+        v1, v2 = parameter_vectors(criterion, x1[:, :, j], x2[:, j])
+        if criterion.first:
+            stacked1[:, :, j::p] = v1
+        else:
+            stacked1 = np.empty((0, 0, size * p))
+        stacked2[:, j::p] = v2
+    if size and p:
+        g[1:] = inner((x1, x2), (stacked1, stacked2)).reshape(p, size, p).transpose(1, 0, 2)
+        products = apply_v(criterion, state, stacked1, stacked2)
+        crossed = inner((stacked1, stacked2), products).reshape(size, p, size, p)
+        q[1:, 1:] = crossed.transpose(0, 2, 1, 3)
+    gamma = _linear_parameters(criterion, state)
+    precision = np.linalg.inv(state.phi) if p else state.phi
+    g[0] = precision - np.einsum("i,iab->ab", gamma, g[1:])
+    for i in range(size):
+        q[i + 1, 0] = g[i + 1] - np.einsum("j,jab->ab", gamma, q[i + 1, 1:])
+        q[0, i + 1] = q[i + 1, 0].T
+    q[0, 0] = g[0] - np.einsum("j,jab->ab", gamma, q[0, 1:])
+    return g, q
+
+
+def _traces(
+    criterion: Criterion, state: State, wx1: Array, wx2: Array, projected: bool
+) -> tuple[Array, Array]:
+    """tr(P V_i P V_j) (c, c) and tr(P V_i) (c,) over the random parameters; V^-1 unprojected."""
+    products = _BlockProducts(criterion, state, wx1, wx2, projected)
+    entries = [
+        (term, int(a), int(b))
+        for term, (rows, cols) in enumerate(criterion.columns)
+        for a, b in zip(rows, cols, strict=True)
+    ]
+    out = np.zeros((len(entries), len(entries)))
+    for i, (k, a, b) in enumerate(entries):
+        for j, (m, c, d) in enumerate(entries[: i + 1]):
+            total = 0.0
+            for x, y in {(a, b), (b, a)}:
+                for u, v in {(c, d), (d, c)}:
+                    total += products.pair(k, m, x, y, u, v)
+            out[i, j] = out[j, i] = total
+    single = np.array(
+        [products.trace(k, a, b) * (1.0 if a == b else 2.0) for k, a, b in entries]
+    )
+    return out, single
+
+
+class _BlockProducts:
+    """Frobenius products of (term, column) sub-blocks of M = Z'PZ (or Z'V^-1Z)."""
+
+    def __init__(
+        self, criterion: Criterion, state: State, wx1: Array, wx2: Array, projected: bool
+    ) -> None:
+        self.criterion = criterion
+        p = criterion.blocks.p if projected else 0
+        self.phi_root = np.linalg.cholesky(state.phi) if p else np.empty((0, 0))
+        x2 = wx2[:, :p] @ self.phi_root
+        inverse = criterion.inverse(state)
+        t = criterion.t_matrix(state, inverse) if criterion.rows else inverse
+        self.m22 = state.b - state.b @ t @ state.b - x2 @ x2.T if criterion.rows else state.b
+        if not criterion.first:
+            return
+        x1 = wx1[:, :, :p] @ self.phi_root
+        self._first_blocks(state, t, x1, x2)
+
+    def _first_blocks(self, state: State, t: Array, x1: Array, x2: Array) -> None:
+        """D per class, and the R x R sums over the levels of the eliminated term.
+
+        F_ab = (E A12)_a T (A21 E')_b; M_ab = D_ab - F_ab - x1_a x1_b'; M12_a = (E A12)_a (I - T B) - x1_a x2'.
+        """
+        criterion = self.criterion
+        self.d = state.e @ criterion.a11
+        e_level = state.e[criterion.of_level]
+        width = self.d.shape[1]
+        rows, p = criterion.rows, x1.shape[2]
+        self.gram12 = np.zeros((width, width, rows, rows))
+        ua = np.zeros((width, width, rows + p, rows + p))
+        self.level_u = np.einsum("lap,lbp->lab", x1, x1)
+        if rows:
+            elimination = criterion.elimination
+            assert elimination is not None
+            root = self._root(state)
+            quadratic = elimination.quadratic(t)
+            per_class = np.einsum("vab,vbc,vdc->vad", state.e, quadratic, state.e)
+            rest = np.eye(rows) - t @ state.b
+            for a in range(width):
+                for b in range(width):
+                    k = np.einsum("vc,vd->vcd", state.e[:, a, :], state.e[:, b, :])
+                    summed = elimination.gram(k)
+                    cross = elimination.cross(np.einsum("lc,lp->lcp", e_level[:, a, :], x1[:, b]))
+                    back = elimination.cross(np.einsum("lc,lp->lcp", e_level[:, b, :], x1[:, a]))
+                    own = x1[:, a].T @ x1[:, b]
+                    ua[a, b] = np.block(
+                        [[root.T @ summed @ root, root.T @ cross], [(root.T @ back).T, own]]
+                    )
+                    self.gram12[a, b] = (
+                        rest.T @ summed @ rest
+                        - rest.T @ cross @ x2.T
+                        - x2 @ back.T @ rest
+                        + x2 @ own @ x2.T
+                    )
+            self.class_f = per_class
+        else:
+            self.class_f = np.zeros_like(self.d)
+            for a in range(width):
+                for b in range(width):
+                    ua[a, b] = x1[:, a].T @ x1[:, b]
+        self.ua = ua
+        low = np.stack(
+            [
+                np.bincount(criterion.of_level, self.level_u[:, a, b], minlength=len(self.d))
+                for a in range(width)
+                for b in range(width)
+            ],
+            axis=1,
+        ).reshape(-1, width, width)
+        self.class_u = self.class_f + low
+
+    def _root(self, state: State) -> Array:
+        """Lam2 c^-T: T = root root'."""
+        criterion = self.criterion
+        inverse_c = np.linalg.solve(state.c, np.eye(criterion.rows))
+        return criterion.lam(state.factors, inverse_c.T)
+
+    def pair(self, k: int, m: int, a: int, b: int, c: int, d: int) -> float:
+        """tr(P Z_ka Z_kb' P Z_mc Z_md') = <M_(ka,md), M_(kb,mc)>."""
+        first = self.criterion.first
+        if k < first and m < first:
+            return self._first_pair(a, b, c, d)
+        if m < first:
+            k, m, a, b, c, d = m, k, c, d, a, b
+        if k < first:
+            left = self._other_slice(m, d)
+            right = self._other_slice(m, c)
+            return float(np.trace(self.gram12[a, b][left, right]))
+        rows_a, rows_b = self._other_slice(k, a), self._other_slice(k, b)
+        left = self.m22[rows_a, self._other_slice(m, d)]
+        return float((left * self.m22[rows_b, self._other_slice(m, c)]).sum())
+
+    def _first_pair(self, a: int, b: int, c: int, d: int) -> float:
+        """<D_ad - U_a U_d', D_bc - U_b U_c'>, levels of a class share D."""
+        size = self.criterion.class_size
+        return float(
+            size @ (self.d[:, a, d] * self.d[:, b, c])
+            - (self.d[:, a, d] * self.class_u[:, b, c]).sum()
+            - (self.d[:, b, c] * self.class_u[:, a, d]).sum()
+            + (self.ua[a, b] * self.ua[d, c]).sum()
+        )
+
+    def trace(self, k: int, a: int, b: int) -> float:
+        """tr(P Z_ka Z_kb')."""
+        if k < self.criterion.first:
+            size = self.criterion.class_size
+            return float(size @ self.d[:, a, b] - self.class_u[:, a, b].sum())
+        return float(np.trace(self.m22[self._other_slice(k, a), self._other_slice(k, b)]))
+
+    def _other_slice(self, term: int, column: int) -> slice:
+        return self.criterion.slices[term - self.criterion.first][column]
