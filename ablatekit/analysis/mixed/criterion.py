@@ -113,7 +113,8 @@ class Criterion:
     def pack(self, factors: Factors) -> Array:
         """The inverse of `factors`."""
         pairs = zip(factors, self.columns, strict=True)
-        return np.concatenate([factor[rows, cols] for factor, (rows, cols) in pairs])
+        parts = [factor[rows, cols] for factor, (rows, cols) in pairs]
+        return np.concatenate(parts) if parts else np.empty(0)
 
     def lam(self, factors: Factors, v: Array) -> Array:
         """Lam2 v for v (R, m)."""

@@ -29,7 +29,7 @@ RANK_TOLERANCE = 1e-7
 class Variable:
     """A variable of the model: categorical with `levels`, or numeric with `width` columns.
 
-    `center` is the weighted mean per numeric column; a reference grid holds the variable there.
+    `grid` lists the points (each `width` values) at which a reference grid holds a covariate.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Variable:
     coding: Coding = "treatment"
     baseline: int = 0
     width: int = 1
-    center: tuple[float, ...] = ()
+    grid: tuple[tuple[float, ...], ...] = ()
 
     @property
     def categorical(self) -> bool:

@@ -232,7 +232,7 @@ def _evaluate(
                     "the table has no such column", source, nearest(source, map(str, table.columns))
                 )
             )
-        return _numeric_variable(name, _expression(table, name))
+        return _expression_variable(table, name)
     column = table[source]
     plain = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(
         column.dtype
@@ -262,20 +262,40 @@ def _coding(
     return "treatment", levels.index(level) if level is not None else 0
 
 
-def _numeric_variable(name: str, values: Array) -> tuple[Variable, Codes]:
+def _numeric_variable(
+    name: str, values: Array, grid: tuple[tuple[float, ...], ...] | None = None
+) -> tuple[Variable, Codes]:
+    """A covariate; the reference grid holds it at its mean, or at both values of a binary one."""
     if not np.isfinite(values).all():
         raise TableError(Problem("a covariate has values that are not finite", name))
-    center = tuple(float(mean) for mean in values.mean(axis=0))
-    return Variable(name, width=values.shape[1], center=center), values
+    if grid is None:
+        low, high = float(values.min()), float(values.max())
+        binary = values.shape[1] == 1 and bool(np.all((values == low) | (values == high)))
+        mean = tuple(float(m) for m in values.mean(axis=0))
+        grid = ((low,), (high,)) if binary and low < high else (mean,)
+    return Variable(name, width=values.shape[1], grid=grid), values
+
+
+def _expression_variable(table: pd.DataFrame, name: str) -> tuple[Variable, Codes]:
+    """A transformed covariate; the reference grid takes it at the mean of what it transforms."""
+    matrix = _matrix(table, name)
+    words = [word for word in table.columns if re.search(rf"(?<![\w.]){re.escape(word)}(?![\w.])", name)]
+    means = pd.DataFrame({word: [float(table[word].mean())] for word in words})
+    at_mean = np.asarray(matrix.model_spec.get_model_matrix(means), dtype=np.float64)
+    values = np.asarray(matrix, dtype=np.float64)
+    return _numeric_variable(name, values, (tuple(at_mean[0].tolist()),))
 
 
 def _expression(table: pd.DataFrame, name: str) -> Array:
+    return np.asarray(_matrix(table, name), dtype=np.float64)
+
+
+def _matrix(table: pd.DataFrame, name: str) -> Any:
     try:
-        matrix = model_matrix(f"0 + {name}", table, context={"np": np})
+        return model_matrix(f"0 + {name}", table, context={"np": np})
     except (FormulaicError, KeyError, NameError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TableError(Problem(f"cannot evaluate a term ({reason})", name)) from error
-    return np.asarray(matrix, dtype=np.float64)
 
 
 def _cells(n: int, variables: Variables, rows: Mapping[str, Codes]) -> tuple[Codes, Index]:

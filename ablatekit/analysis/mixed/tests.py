@@ -8,14 +8,14 @@ section 4, with the conventions of pbkrtest for their F.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy import stats
 
-from ablatekit.analysis.mixed.design import Array, Index
+from ablatekit.analysis.mixed.design import Array
 from ablatekit.analysis.mixed.fit import MixedFit
 from ablatekit.analysis.mixed.frame import ModelFrame
 from ablatekit.analysis.mixed.information import (
@@ -73,7 +73,6 @@ class LinearModel:
     method: DfMethod
     df_one: Callable[[Array], float]
     joint: Callable[[Array], FTest]
-    kept: Index = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
     @cached_property
     def coefficients(self) -> TTest:
@@ -106,7 +105,7 @@ def linear_model(fit: MixedFit, method: DfMethod = "satterthwaite") -> LinearMod
     if method == "asymptotic":
         return LinearModel(
             fit.frame, fit.beta, fit.vcov, fit.sigma, method, lambda row: np.inf,
-            lambda rows: _wald(fit.beta, fit.vcov, fit.sigma, rows, np.inf), fit.frame.kept,
+            lambda rows: _wald(fit.beta, fit.vcov, fit.sigma, rows, np.inf),
         )  # fmt: skip
     raise UsageError(
         Problem("a mixed model has no residual df", method, "Use satterthwaite or kenward-roger")
@@ -119,7 +118,7 @@ def residual_model(
     """Tests of a least-squares fit with residual degrees of freedom."""
     return LinearModel(
         frame, beta, vcov, sigma, "residual", lambda row: df,
-        lambda rows: _wald(beta, vcov, sigma, rows, df), frame.kept,
+        lambda rows: _wald(beta, vcov, sigma, rows, df),
     )  # fmt: skip
 
 
@@ -146,7 +145,7 @@ def _satterthwaite_model(fit: MixedFit, pieces: Satterthwaite) -> LinearModel:
         return _satterthwaite_joint(fit, pieces, rows)
 
     return LinearModel(
-        fit.frame, fit.beta, fit.vcov, fit.sigma, "satterthwaite", df_one, joint, fit.frame.kept
+        fit.frame, fit.beta, fit.vcov, fit.sigma, "satterthwaite", df_one, joint
     )
 
 
@@ -214,7 +213,7 @@ def _kenward_roger_model(fit: MixedFit, pieces: KenwardRoger) -> LinearModel:
         return _f_test(scale * wald / len(reduced), len(reduced), df, fit.sigma)
 
     return LinearModel(
-        fit.frame, fit.beta, pieces.vcov, fit.sigma, "kenward-roger", df_one, joint, fit.frame.kept
+        fit.frame, fit.beta, pieces.vcov, fit.sigma, "kenward-roger", df_one, joint
     )
 
 
