@@ -6,14 +6,20 @@ R-101) for type III; Searle 1987, Linear Models for Unbalanced Data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy import stats
 
-from ablatekit.analysis.mixed.design import Array, Columns, independent_columns, model_columns
+from ablatekit.analysis.mixed.design import (
+    Array,
+    Columns,
+    Variables,
+    independent_columns,
+    model_columns,
+)
 from ablatekit.analysis.mixed.fit import MixedFit, fit_mixed
 from ablatekit.analysis.mixed.formula import Formula, RandomSpec, Term
 from ablatekit.analysis.mixed.frame import ModelFrame
@@ -65,29 +71,34 @@ def anova(model: LinearModel, kind: AnovaType = "III") -> tuple[AnovaTerm, ...]:
     )
 
 
-def hypotheses(frame: ModelFrame, kind: AnovaType) -> dict[str, Array]:
-    """Per term, rows L (k, p) in the estimable coefficients such that L beta = 0 is the test."""
+def hypotheses(
+    frame: ModelFrame, kind: AnovaType, *, marginal: bool = False
+) -> dict[str, Array]:
+    """Per term, rows L (k, p) in the estimable coefficients such that L beta = 0 is the test.
+
+    marginal: a covariate's interactions count as containing it and its factors, as in car's type
+    II; otherwise only terms with the same covariates do, as in lmerTest.
+    """
     names = [":".join(term) for term in frame.formula.terms]
     if not names:
         return {}
     if kind == "I" or len(names) == 1:
         return _sequential(frame, names)
     if kind == "II":
-        return _type_two(frame, names)
+        return _type_two(frame, names, marginal)
     return _type_three(frame, names)
 
 
-def contained_in(formula: Formula, variables: Mapping[str, object], term: Term) -> list[int]:
-    """Positions of the terms that contain `term`: more variables, the same covariates."""
-    frame_variables = variables
+def contained_in(frame: ModelFrame, term: Term, any_covariates: bool = False) -> list[int]:
+    """Positions of the terms that contain `term`: more variables, by default the same covariates."""
 
     def covariates(candidate: Term) -> set[str]:
-        return {v for v in candidate if not getattr(frame_variables[v], "categorical", False)}
+        return {name for name in candidate if not frame.variables[name].categorical}
 
     return [
         position
-        for position, other in enumerate(formula.terms)
-        if set(term) < set(other) and covariates(term) == covariates(other)
+        for position, other in enumerate(frame.formula.terms)
+        if set(term) < set(other) and (any_covariates or covariates(term) == covariates(other))
     ]
 
 
@@ -113,12 +124,12 @@ def _sequential(frame: ModelFrame, names: list[str]) -> dict[str, Array]:
     }
 
 
-def _type_two(frame: ModelFrame, names: list[str]) -> dict[str, Array]:
+def _type_two(frame: ModelFrame, names: list[str], marginal: bool) -> dict[str, Array]:
     """Each term after all terms that do not contain it; plain coefficients where none does."""
     terms = _kept_terms(frame)
     out: dict[str, Array] = {}
     for position, name in enumerate(names):
-        above = contained_in(frame.formula, frame.variables, frame.formula.terms[position])
+        above = contained_in(frame, frame.formula.terms[position], marginal)
         own = [j for j, term in enumerate(terms) if term == position]
         if not above:
             out[name] = np.eye(len(terms))[own]
@@ -134,7 +145,7 @@ def _type_two(frame: ModelFrame, names: list[str]) -> dict[str, Array]:
 def _type_three(frame: ModelFrame, names: list[str]) -> dict[str, Array]:
     """Equal-weight hypotheses: estimable functions orthogonal to those of containing terms."""
     formula, points = frame.formula, frame.points
-    treatment = {name: replace(v, coding="treatment") for name, v in frame.variables.items()}
+    treatment: Variables = {name: replace(v, coding="treatment") for name, v in frame.variables.items()}
     coded = model_columns(formula.intercept, formula.terms, treatment, points)
     kept = independent_columns(coded.matrix, frame.counts).tolist()
     root = np.sqrt(frame.counts)[:, None]
@@ -144,7 +155,7 @@ def _type_three(frame: ModelFrame, names: list[str]) -> dict[str, Array]:
     labels = [coded.names[j] for j in kept]
     owners = [coded.term[j] for j in kept]
     for position in sorted(range(len(names)), key=lambda t: -len(formula.terms[t])):
-        above = contained_in(formula, frame.variables, formula.terms[position])
+        above = contained_in(frame, formula.terms[position])
         columns = [j for j, term in enumerate(owners) if term == position]
         others = [j for j, term in enumerate(owners) if term in above]
         if above and columns and others:
@@ -162,7 +173,7 @@ def _type_three(frame: ModelFrame, names: list[str]) -> dict[str, Array]:
     return out
 
 
-def _indicator_columns(frame: ModelFrame, variables: Mapping[str, object]) -> Columns:
+def _indicator_columns(frame: ModelFrame, variables: Variables) -> Columns:
     """Every term coded by indicators of its cells, the intercept first."""
     blocks, names, index = [], [], []
     if frame.formula.intercept:
@@ -170,7 +181,7 @@ def _indicator_columns(frame: ModelFrame, variables: Mapping[str, object]) -> Co
         names.append("(Intercept)")
         index.append(-1)
     for position, term in enumerate(frame.formula.terms):
-        coded = model_columns(False, [term], variables, frame.points)  # type: ignore[arg-type]
+        coded = model_columns(False, [term], variables, frame.points)
         blocks.append(coded.matrix)
         names += coded.names
         index += [position] * len(coded.names)

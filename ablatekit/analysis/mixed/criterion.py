@@ -213,7 +213,7 @@ class Criterion:
             for trace, wx, residual in zip(
                 self._traces(state),
                 self._per_term(wx1, wx2),
-                self._per_term_vectors(residual1, residual2),
+                self.residual_scores(residual1, residual2),
                 strict=True,
             )
         ]
@@ -237,7 +237,7 @@ class Criterion:
             out.append(np.stack([w2[part] for part in slices], axis=1))
         return out
 
-    def _per_term_vectors(self, r1: Array, r2: Array) -> list[Array]:
+    def residual_scores(self, r1: Array, r2: Array) -> list[Array]:
         """Residual scores per term as (q, p_k)."""
         out = [r1] if self.first else []
         for slices in self.slices:

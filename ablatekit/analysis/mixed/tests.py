@@ -49,7 +49,10 @@ class TTest:
 
 @dataclass(frozen=True, slots=True)
 class FTest:
-    """A joint test: F on (num_df, den_df), p, and the sum of squares F num_df sigma^2."""
+    """A joint test: F on (num_df, den_df), p, and the sum of squares num_df sigma^2 F.
+
+    Kenward-Roger's F is scaled; its sum of squares takes the unscaled one.
+    """
 
     num_df: int
     den_df: float
@@ -179,12 +182,13 @@ def pooled_df(df: Array) -> float:
     return 2.0 * total / (total - len(df))
 
 
-def _f_test(statistic: float, num_df: int, den_df: float, sigma: float) -> FTest:
+def _f_test(wald: float, num_df: int, den_df: float, sigma: float, scale: float = 1.0) -> FTest:
+    statistic = scale * wald
     if np.isfinite(den_df):
         p = float(stats.f.sf(statistic, num_df, den_df))
     else:
         p = float(stats.chi2.sf(statistic * num_df, num_df))
-    return FTest(num_df, den_df, statistic, p, statistic * num_df * sigma**2)
+    return FTest(num_df, den_df, statistic, p, wald * num_df * sigma**2)
 
 
 def _wald(beta: Array, vcov: Array, sigma: float, rows: Array, df: float) -> FTest:
@@ -210,7 +214,9 @@ def _kenward_roger_model(fit: MixedFit, pieces: KenwardRoger) -> LinearModel:
         scale, df = kenward_roger_scale(reduced, fit.vcov, pieces)
         value = reduced @ fit.beta
         wald = float(value @ np.linalg.solve(reduced @ pieces.vcov @ reduced.T, value))
-        return _f_test(scale * wald / len(reduced), len(reduced), df, fit.sigma)
+        wald /= len(reduced)
+        return _f_test(wald, len(reduced), df, fit.sigma, scale)
+    
 
     return LinearModel(
         fit.frame, fit.beta, pieces.vcov, fit.sigma, "kenward-roger", df_one, joint
