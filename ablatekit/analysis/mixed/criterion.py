@@ -71,13 +71,18 @@ class Slope:
 class Criterion:
     """The criterion of one model as a function of theta (internal term order)."""
 
-    def __init__(self, blocks: CrossProducts, reml: bool, constant: float) -> None:
-        """constant: what the working scale of the response and the weights add to the value."""
+    def __init__(
+        self, blocks: CrossProducts, reml: bool, constant: float, once: bool = False
+    ) -> None:
+        """constant: what the working scale of the response and the weights add to the value.
+
+        once: the blocks serve one evaluation (a step of a generalised model).
+        """
         self.blocks = blocks
         self.reml = reml
         self.constant = constant
         self.df = blocks.n - blocks.p if reml else blocks.n
-        self.elimination: Elimination | None = eliminate(blocks)
+        self.elimination: Elimination | None = eliminate(blocks, once)
         self.shapes = blocks.shapes
         self.first = 1 if blocks.eliminated else 0
         self.of_level, self.a11, self.class_size = _classes(blocks, self.elimination)
@@ -211,8 +216,8 @@ class Criterion:
         normal = [
             trace - self._fitted(state, wx) - self.df / state.r2 * residual.T @ residual
             for trace, wx, residual in zip(
-                self._traces(state),
-                self._per_term(wx1, wx2),
+                self.traces(state),
+                self.per_term(wx1, wx2),
                 self.residual_scores(residual1, residual2),
                 strict=True,
             )
@@ -230,7 +235,7 @@ class Criterion:
             inner = inner - self.elimination.back(state.lam_y)
         return np.einsum("lab,lbm->lam", state.e[self.of_level], inner), wx2
 
-    def _per_term(self, w1: Array, w2: Array) -> list[Array]:
+    def per_term(self, w1: Array, w2: Array) -> list[Array]:
         """Scores per term as (q, p_k, m)."""
         out = [w1] if self.first else []
         for slices in self.slices:
@@ -252,7 +257,7 @@ class Criterion:
         x = wx[:, :, :p]
         return np.einsum("lap,lbp->ab", x @ state.phi, x)
 
-    def _traces(self, state: State) -> list[Array]:
+    def traces(self, state: State) -> list[Array]:
         """sum over levels of the diagonal blocks of Z'V^-1Z, per term (p_k, p_k)."""
         out: list[Array] = []
         inverse = self.inverse(state)

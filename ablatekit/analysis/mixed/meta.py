@@ -199,7 +199,7 @@ def _report(
     blup, blup_se = _blups(studies, tau2, beta, covariance)
     q = studies.q(0.0)
     fixed_only = method == "EE"
-    h2 = max(q / studies.df, 1.0 if False else 0.0) if fixed_only else tau2 / typical + 1.0
+    h2 = q / studies.df if fixed_only else tau2 / typical + 1.0
     i2 = max(100.0 * (h2 - 1.0) / h2, 0.0) if h2 > 0.0 else 0.0
     return MetaAnalysis(
         method=method,
@@ -263,8 +263,7 @@ def _tau2_se(studies: _Studies, method: TauMethod, tau2: float) -> float:
     if method == "REML":
         return float(np.sqrt(2.0 / total))
     if method == "PM":
-        trace = float(np.trace(projection))
-        return float(np.sqrt(2.0 * studies.df / trace**2))
+        return float(len(w) * np.sqrt(2.0 / studies.df) / w.sum())
     spread = np.diag(studies.v + tau2)
     if method == "HE":
         weights = np.eye(len(studies.y)) - studies.x @ np.linalg.pinv(studies.x)

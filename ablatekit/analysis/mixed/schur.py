@@ -147,11 +147,16 @@ class _Pairs:
         return np.stack([a12 @ v for a12 in self.a12], axis=1)
 
 
-def eliminate(blocks: CrossProducts) -> Elimination | None:
-    """Choose how to eliminate the first term; None when it is the only one or nothing is."""
+def eliminate(blocks: CrossProducts, once: bool = False) -> Elimination | None:
+    """Choose how to eliminate the first term; None when it is the only one or nothing is.
+
+    once: the blocks serve one evaluation only, so nothing is prepared for later ones.
+    """
     if not blocks.eliminated or not blocks.a21:
         return None
     q, p = blocks.shapes[0]
+    if once:
+        return _Dense(blocks, np.arange(q), q)
     rows = blocks.a21[0].shape[0]
     distinct, of_level = np.unique(blocks.a11.reshape(q, -1), axis=0, return_inverse=True)
     classes = len(distinct)

@@ -96,14 +96,14 @@ def working_layout(frame: ModelFrame) -> Layout:
     """
     n, p = len(frame.y), len(frame.kept)
     _check_response(frame.y, n, p)
-    mass = frame.counts if frame.weights is None else _sums(frame.cell, frame.weights, len(frame.x))
+    mass = frame.counts if frame.weights is None else cell_sums(frame.cell, frame.weights, len(frame.x))
     x, basis, triangle = _orthonormal(frame.x, mass, 0 in frame.kept and frame.formula.intercept)
     intercept = frame.formula.intercept and p > 0
     offset = float(frame.y.mean()) if intercept else 0.0
     residual = frame.y - offset
     b = np.zeros(p)
     for _ in range(2):  # the second pass removes what rounding left of the projection
-        step = x.T @ _sums(frame.cell, _times(residual, frame.weights), len(frame.x))
+        step = x.T @ cell_sums(frame.cell, _times(residual, frame.weights), len(frame.x))
         residual = residual - (x @ step)[frame.cell]
         b += step
     back = basis @ linalg.solve_triangular(triangle, np.eye(p)) if p else np.empty((0, 0))
@@ -124,6 +124,22 @@ def working_layout(frame: ModelFrame) -> Layout:
         for term in frame.random
     )
     return Layout(n, frame.cell, x, back, ols, residual, sd, frame.weights, log_weights, terms)
+
+
+def orthonormal_layout(frame: ModelFrame, weights: Array) -> Layout:
+    """A layout without a response: columns orthonormal under `weights` (n,), offsets zero."""
+    mass = cell_sums(frame.cell, weights, len(frame.x))
+    intercept = frame.formula.intercept and len(frame.kept) > 0
+    x, basis, triangle = _orthonormal(frame.x, mass, intercept)
+    p = x.shape[1]
+    back = basis @ linalg.solve_triangular(triangle, np.eye(p)) if p else np.empty((0, 0))
+    return Layout(
+        len(frame.y), frame.cell, x, back, np.zeros(p), np.zeros(len(frame.y)), 1.0, None, 0.0,
+        tuple(
+            _term_layout(term.codes, len(term.levels), term.columns, frame.counts)
+            for term in frame.random
+        ),
+    )  # fmt: skip
 
 
 def cross_products(layout: Layout) -> CrossProducts:
@@ -204,7 +220,7 @@ def _term_layout(codes: Codes, q: int, columns: Array, counts: Array) -> TermLay
     return TermLayout(codes, q, (columns - shift) / scale, scale, shift, unit)
 
 
-def _sums(codes: Codes, values: Array, size: int) -> Array:
+def cell_sums(codes: Codes, values: Array, size: int) -> Array:
     """Sums of `values` by code, in row chunks."""
     if len(codes) <= CHUNK:
         return np.bincount(codes, weights=values, minlength=size)
@@ -245,10 +261,10 @@ def _level_sums(layout: Layout, term: TermLayout) -> Array:
         for a in range(term.p):
             for j in range(p):
                 values = (term.columns[:, a] * layout.x[:, j])[layout.cell]
-                out[:, a, j] = _sums(term.codes, _times(values, layout.weights), term.q)
+                out[:, a, j] = cell_sums(term.codes, _times(values, layout.weights), term.q)
     for a in range(term.p):
         values = layout.residual if term.unit[a] else layout.residual * term.columns[layout.cell, a]
-        out[:, a, p] = _sums(term.codes, _times(values, layout.weights), term.q)
+        out[:, a, p] = cell_sums(term.codes, _times(values, layout.weights), term.q)
     return out
 
 
@@ -266,7 +282,7 @@ def _own_block(layout: Layout, term: TermLayout) -> Array:
                 values = ones
             else:
                 values = (term.columns[:, a] * term.columns[:, b])[layout.cell] * ones
-            out[:, a, b] = out[:, b, a] = _sums(term.codes, values, term.q)
+            out[:, a, b] = out[:, b, a] = cell_sums(term.codes, values, term.q)
     return out
 
 
