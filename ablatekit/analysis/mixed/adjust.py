@@ -47,9 +47,13 @@ def adjusted_p(
     if k == 1:
         return p
     if method == "dunnettx":
-        return 1.0 - np.array([_dunnettx(t, k, v) for t, v in zip(np.abs(statistic), df, strict=True)])
+        return 1.0 - np.array(
+            [_dunnettx(t, k, v) for t, v in zip(np.abs(statistic), df, strict=True)]
+        )
     groups = float(means if means is not None else (1 + np.sqrt(1 + 8 * k)) / 2)
-    inside = [tukey_cdf(np.sqrt(2.0) * t, groups, v) for t, v in zip(np.abs(statistic), df, strict=True)]
+    inside = [
+        tukey_cdf(np.sqrt(2.0) * t, groups, v) for t, v in zip(np.abs(statistic), df, strict=True)
+    ]
     return 1.0 - np.array(inside)
 
 
@@ -231,5 +235,3 @@ def _mvt_critical(df: Array, correlation: Array, level: float) -> Array:
         return _root(lambda t: max_t_cdf(t, value, sub, 4001) - level)
 
     return _per_df(np.where(valid, df, np.nan), critical)
-
-

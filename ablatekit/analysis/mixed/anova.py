@@ -21,7 +21,7 @@ from ablatekit.analysis.mixed.design import (
     model_columns,
 )
 from ablatekit.analysis.mixed.fit import MixedFit, fit_mixed
-from ablatekit.analysis.mixed.formula import Formula, RandomSpec, Term
+from ablatekit.analysis.mixed.formula import RandomSpec, Term
 from ablatekit.analysis.mixed.frame import ModelFrame
 from ablatekit.analysis.mixed.tests import FTest, LinearModel
 from ablatekit.errors import Problem, UsageError
@@ -71,9 +71,7 @@ def anova(model: LinearModel, kind: AnovaType = "III") -> tuple[AnovaTerm, ...]:
     )
 
 
-def hypotheses(
-    frame: ModelFrame, kind: AnovaType, *, marginal: bool = False
-) -> dict[str, Array]:
+def hypotheses(frame: ModelFrame, kind: AnovaType, *, marginal: bool = False) -> dict[str, Array]:
     """Per term, rows L (k, p) in the estimable coefficients such that L beta = 0 is the test.
 
     marginal: a covariate's interactions count as containing it and its factors, as in car's type
@@ -145,7 +143,9 @@ def _type_two(frame: ModelFrame, names: list[str], marginal: bool) -> dict[str, 
 def _type_three(frame: ModelFrame, names: list[str]) -> dict[str, Array]:
     """Equal-weight hypotheses: estimable functions orthogonal to those of containing terms."""
     formula, points = frame.formula, frame.points
-    treatment: Variables = {name: replace(v, coding="treatment") for name, v in frame.variables.items()}
+    treatment: Variables = {
+        name: replace(v, coding="treatment") for name, v in frame.variables.items()
+    }
     coded = model_columns(formula.intercept, formula.terms, treatment, points)
     kept = independent_columns(coded.matrix, frame.counts).tolist()
     root = np.sqrt(frame.counts)[:, None]
@@ -265,9 +265,7 @@ def random_term_tests(fit: MixedFit) -> tuple[RandomTermTest, ...]:
             df = fit.parameters - other.parameters
             p = float(stats.chi2.sf(statistic, df))
             out.append(
-                RandomTermTest(
-                    label, other.parameters, other.log_likelihood, statistic, df, p
-                )
+                RandomTermTest(label, other.parameters, other.log_likelihood, statistic, df, p)
             )
     return tuple(out)
 

@@ -306,9 +306,7 @@ class Criterion:
         return self.lam(state.factors, self.lam(state.factors, inverse).T)
 
 
-def _classes(
-    blocks: CrossProducts, elimination: Elimination | None
-) -> tuple[Codes, Array, Array]:
+def _classes(blocks: CrossProducts, elimination: Elimination | None) -> tuple[Codes, Array, Array]:
     """Class of every level of the eliminated term, A11 per class, and the number of levels."""
     if not blocks.eliminated:
         return np.empty(0, dtype=np.intp), blocks.a11, np.empty(0)

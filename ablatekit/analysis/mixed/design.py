@@ -48,7 +48,9 @@ class Variable:
         """Coded columns at `point` (codes (m,) or values (m, width)) and their names."""
         if not self.levels:
             names = (
-                [self.name] if self.width == 1 else [f"{self.name}{j + 1}" for j in range(self.width)]
+                [self.name]
+                if self.width == 1
+                else [f"{self.name}{j + 1}" for j in range(self.width)]
             )
             return np.asarray(point, dtype=np.float64).reshape(len(point), self.width), names
         matrix, names = self.coding_matrix(contrasts)

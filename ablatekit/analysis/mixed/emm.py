@@ -61,7 +61,9 @@ def marginal_means(frame: ModelFrame, factors: Sequence[str]) -> MarginalMeans:
     names = [_resolve(frame, name) for name in factors]
     fixed = variables_of(frame.formula.terms)
     grid, points = _reference_grid(frame, fixed)
-    matrix = model_columns(frame.formula.intercept, frame.formula.terms, frame.variables, points).matrix
+    matrix = model_columns(
+        frame.formula.intercept, frame.formula.terms, frame.variables, points
+    ).matrix
     sizes = [len(frame.variables[name].levels) for name in names]
     rows, labels = [], []
     for reverse in product(*(range(size) for size in sizes[::-1])):
@@ -70,9 +72,7 @@ def marginal_means(frame: ModelFrame, factors: Sequence[str]) -> MarginalMeans:
         for name, level in zip(names, cell, strict=True):
             chosen &= points[name] == level
         rows.append(matrix[chosen].mean(axis=0))
-        labels.append(
-            tuple(frame.variables[n].levels[j] for n, j in zip(names, cell, strict=True))
-        )
+        labels.append(tuple(frame.variables[n].levels[j] for n, j in zip(names, cell, strict=True)))
     others = tuple(n for n in fixed if frame.variables[n].categorical and n not in names)
     return MarginalMeans(tuple(factors), tuple(labels), np.array(rows), others)
 
@@ -81,10 +81,14 @@ def _resolve(frame: ModelFrame, name: str) -> str:
     fixed = variables_of(frame.formula.terms)
     known = [v for v in fixed if frame.variables[v].categorical]
     for candidate in known:
-        if candidate == name or candidate.startswith((f"C({name},", f"C({name})", f"factor({name})")):
+        if candidate == name or candidate.startswith(
+            (f"C({name},", f"C({name})", f"factor({name})")
+        ):
             return candidate
     raise UsageError(
-        Problem("marginal means need a categorical variable of the model", name, nearest(name, known))
+        Problem(
+            "marginal means need a categorical variable of the model", name, nearest(name, known)
+        )
     )
 
 
@@ -92,9 +96,7 @@ def _reference_grid(frame: ModelFrame, fixed: Sequence[str]) -> tuple[int, dict[
     variables = [frame.variables[name] for name in fixed]
     axes = [_axis(variable) for variable in variables]
     index = [i.reshape(-1) for i in np.meshgrid(*(np.arange(len(a)) for a in axes), indexing="ij")]
-    points = {
-        name: axis[i] for name, axis, i in zip(fixed, axes, index, strict=True)
-    }
+    points = {name: axis[i] for name, axis, i in zip(fixed, axes, index, strict=True)}
     return len(index[0]) if index else 1, points
 
 
@@ -228,9 +230,7 @@ def _baseline_index(names: list[str], baseline: str | None) -> int:
 def _interaction_table(frame: ModelFrame, means: MarginalMeans) -> tuple[Array, list[str]]:
     levels = [frame.variables[_resolve(frame, name)].levels for name in means.factors]
     weights = interaction([len(own) for own in levels])
-    labels = [
-        ":".join(cell[::-1]) for cell in product(*(own[1:] for own in levels[::-1]))
-    ]
+    labels = [":".join(cell[::-1]) for cell in product(*(own[1:] for own in levels[::-1]))]
     return weights, labels
 
 

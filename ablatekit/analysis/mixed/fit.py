@@ -137,7 +137,9 @@ def fit_formula(
     return fit_mixed(frame, method)
 
 
-def fit_mixed(frame: ModelFrame, method: Method = "reml", starts: tuple[float, ...] = ()) -> MixedFit:
+def fit_mixed(
+    frame: ModelFrame, method: Method = "reml", starts: tuple[float, ...] = ()
+) -> MixedFit:
     """Fit a linear mixed model by REML or ML.
 
     starts: diagonals of theta to descend from; by default three for small or slope models and one
@@ -225,8 +227,7 @@ def _lower(factor: Array) -> Array:
 def _theta_names(frame: ModelFrame, term: int, rows: list[int], cols: list[int]) -> list[str]:
     random = frame.random[term]
     return [
-        f"{random.spec.grouping}.{random.names[r]}"
-        + ("" if r == c else f".{random.names[c]}")
+        f"{random.spec.grouping}.{random.names[r]}" + ("" if r == c else f".{random.names[c]}")
         for r, c in zip(rows, cols, strict=True)
     ]
 

@@ -118,7 +118,9 @@ def build_frame(
         points=points,
         columns=columns,
         kept=independent_columns(columns.matrix, counts),
-        random=tuple(_random_term(table, spec, variables, points, counts) for spec in formula.random),
+        random=tuple(
+            _random_term(table, spec, variables, points, counts) for spec in formula.random
+        ),
         rows_dropped=len(data) - len(table),
     )
 
@@ -130,7 +132,9 @@ def factor_codes(column: pd.Series[Any]) -> tuple[Codes, tuple[str, ...]]:
     codes, uniques = pd.factorize(column)
     values = list(uniques)
     numeric = pd.api.types.is_numeric_dtype(column.dtype)
-    order = sorted(range(len(values)), key=(lambda j: values[j]) if numeric else lambda j: str(values[j]))
+    order = sorted(
+        range(len(values)), key=(lambda j: values[j]) if numeric else lambda j: str(values[j])
+    )
     rank = np.empty(len(values), dtype=np.int32)
     rank[order] = np.arange(len(values), dtype=np.int32)
     return rank[codes], tuple(_label(values[j]) for j in order)
@@ -183,7 +187,10 @@ def _used_columns(data: pd.DataFrame, formula: Formula, weights: str | None) -> 
     unknown = [name for name in dict.fromkeys([*plain, *required]) if name not in known]
     if unknown:
         raise TableError(
-            *(Problem("the table has no such column", name, nearest(name, known)) for name in unknown)
+            *(
+                Problem("the table has no such column", name, nearest(name, known))
+                for name in unknown
+            )
         )
     return [name for name in known if name in words or name in required]
 
@@ -279,7 +286,9 @@ def _numeric_variable(
 def _expression_variable(table: pd.DataFrame, name: str) -> tuple[Variable, Codes]:
     """A transformed covariate; the reference grid takes it at the mean of what it transforms."""
     matrix = _matrix(table, name)
-    words = [word for word in table.columns if re.search(rf"(?<![\w.]){re.escape(word)}(?![\w.])", name)]
+    words = [
+        word for word in table.columns if re.search(rf"(?<![\w.]){re.escape(word)}(?![\w.])", name)
+    ]
     means = pd.DataFrame({word: [float(table[word].mean())] for word in words})
     at_mean = np.asarray(matrix.model_spec.get_model_matrix(means), dtype=np.float64)
     values = np.asarray(matrix, dtype=np.float64)

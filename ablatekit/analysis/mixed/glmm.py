@@ -232,16 +232,18 @@ class _Laplace:
             slope = (v[k] - t[k] - 2.0 * s[k]).T @ mode.effects[k] + s[k].T @ c
             slopes.append(slope + 2.0 * traces[k] @ state.factors[k])
         in_beta = -2.0 * error + g - mode.weights * row
-        return np.append(
-            criterion.pack(slopes), self.x.T @ cell_sums(cell, in_beta, len(self.x))
-        )
+        return np.append(criterion.pack(slopes), self.x.T @ cell_sums(cell, in_beta, len(self.x)))
 
     def _leverage(self, mode: _Mode) -> Array:
         """z_i'Lam H^-1 Lam'z_i per row, from the blocks of Lam H^-1 Lam'."""
         criterion, state = mode.criterion, mode.state
         cell = self.frame.cell
         terms = [self.layout.terms[k] for k in criterion.blocks.order]
-        t = criterion.t_matrix(state, criterion.inverse(state)) if criterion.rows else np.empty((0, 0))
+        t = (
+            criterion.t_matrix(state, criterion.inverse(state))
+            if criterion.rows
+            else np.empty((0, 0))
+        )
         out = np.zeros(len(cell))
         others = terms[criterion.first :]
         positions = [
@@ -319,7 +321,11 @@ def _polish(laplace: _Laplace, parameters: Array) -> Array:
     if np.abs(gradient).max() < 1e-4:
         return parameters
     again = optimize.minimize(
-        laplace.value, parameters, jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-6}
+        laplace.value,
+        parameters,
+        jac=True,
+        method="L-BFGS-B",
+        options={"ftol": 1e-15, "gtol": 1e-6},
     )
     return np.asarray(again.x) if again.fun <= value else parameters
 
@@ -388,7 +394,9 @@ def _binomial_constant(frame: ModelFrame) -> float:
     if frame.weights is None:
         return 0.0
     m, successes = frame.weights, frame.weights * frame.y
-    terms = special.gammaln(m + 1) - special.gammaln(successes + 1) - special.gammaln(m - successes + 1)
+    terms = (
+        special.gammaln(m + 1) - special.gammaln(successes + 1) - special.gammaln(m - successes + 1)
+    )
     return float(2.0 * terms.sum())
 
 
@@ -481,9 +489,7 @@ def _average(fit: LogisticFit, offset: Array, name: str, code: int) -> tuple[flo
     return float(mu.mean()), slope
 
 
-def _covariate_effect(
-    fit: LogisticFit, offset: Array, name: str, level: float
-) -> MarginalEffect:
+def _covariate_effect(fit: LogisticFit, offset: Array, name: str, level: float) -> MarginalEffect:
     """Mean derivative of the probability in a covariate, by central differences."""
     frame = fit.frame
     width = 1e-5 * max(float(np.std(frame.points[name])), 1e-8)

@@ -14,6 +14,7 @@ Satterthwaite in theta and sigma); Kenward & Roger 1997 (Biometrics 53); Halekoh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -66,54 +67,63 @@ class _Linear:
     g: Array
 
 
-def satterthwaite(fit: MixedFit) -> Satterthwaite:
-    """The pieces of Satterthwaite's approximation from the observed Hessian in (theta, sigma).
+@dataclass(frozen=True)
+class Information:
+    """The second-order information of one fit; every part is computed once, when first needed."""
 
-    Using theta makes a zero variance drop out, as in lmerTest: its column of the Jacobian vanishes.
-    """
-    engine = fit.engine
-    criterion, state = engine.criterion, engine.state
-    linear = _linear(fit, projected=criterion.reml)
-    hessian = 2.0 * linear.forms - linear.traces
-    jac, bent = _theta_chain(fit, linear)
-    information = jac.T @ hessian @ jac + bent
-    values, vectors = np.linalg.eigh((information + information.T) / 2.0)
-    used = values > EIGENVALUE_TOLERANCE
-    covariance = 2.0 * (vectors[:, used] / values[used]) @ vectors[:, used].T
-    slopes = np.einsum("ap,ipq,qb->iab", state.phi, linear.g_matrices, state.phi)
-    back = engine.layout.back * fit.sigma
-    in_theta = np.einsum("ij,iab->jab", jac, slopes)
-    return Satterthwaite(covariance, back @ in_theta @ back.T)
+    fit: MixedFit
 
+    @cached_property
+    def _likelihood(self) -> _Linear:
+        return _linear(self.fit, projected=self.fit.engine.criterion.reml)
 
-def kenward_roger(fit: MixedFit) -> KenwardRoger:
-    """Kenward & Roger's adjusted covariance. Raises ValueError unless the fit is REML."""
-    if fit.method != "reml":
-        raise ValueError("Kenward-Roger needs a REML fit")
-    engine = fit.engine
-    phi = engine.state.phi
-    linear = _linear(fit, projected=True)
-    smallest = float(np.abs(np.linalg.eigvalsh(linear.traces)).min())
-    invert = np.linalg.pinv if smallest < INVERSE_TOLERANCE else np.linalg.inv
-    w = 2.0 * invert(linear.traces)
-    p_matrices = -linear.g_matrices
-    products = np.einsum("iab,bc,jcd->ijad", p_matrices, phi, p_matrices)
-    middle = np.einsum("ij,ijab->ab", w, linear.q_matrices - products)
-    adjusted = phi + 2.0 * phi @ middle @ phi
-    back = engine.layout.back
-    forward = np.linalg.inv(back) if len(back) else back
-    return KenwardRoger(
-        fit.sigma**2 * back @ ((adjusted + adjusted.T) / 2.0) @ back.T,
-        w,
-        forward.T @ p_matrices @ forward / fit.sigma**2,
-    )
+    @cached_property
+    def hessian(self) -> Array:
+        """The Hessian of the criterion in (theta, sigma), original units, (c+1, c+1)."""
+        linear = self._likelihood
+        jac, bent = _theta_chain(self.fit, linear)
+        hessian = jac.T @ (2.0 * linear.forms - linear.traces) @ jac + bent
+        return (hessian + hessian.T) / 2.0
 
+    @cached_property
+    def satterthwaite(self) -> Satterthwaite:
+        """The pieces of Satterthwaite's approximation from the observed Hessian in (theta, sigma).
 
-def observed_hessian(fit: MixedFit) -> Array:
-    """The Hessian of the criterion in (theta, sigma), original units, (c+1, c+1)."""
-    linear = _linear(fit, projected=fit.engine.criterion.reml)
-    jac, bent = _theta_chain(fit, linear)
-    return np.asarray(jac.T @ (2.0 * linear.forms - linear.traces) @ jac + bent)
+        Using theta makes a zero variance drop out, as in lmerTest: its column of the Jacobian
+        vanishes.
+        """
+        engine, linear = self.fit.engine, self._likelihood
+        jac, _ = _theta_chain(self.fit, linear)
+        values, vectors = np.linalg.eigh(self.hessian)
+        used = values > EIGENVALUE_TOLERANCE
+        covariance = 2.0 * (vectors[:, used] / values[used]) @ vectors[:, used].T
+        phi = engine.state.phi
+        slopes = np.einsum("ap,ipq,qb->iab", phi, linear.g_matrices, phi, optimize=True)
+        back = engine.layout.back * self.fit.sigma
+        in_theta = np.einsum("ij,iab->jab", jac, slopes)
+        return Satterthwaite(covariance, back @ in_theta @ back.T)
+
+    @cached_property
+    def kenward_roger(self) -> KenwardRoger:
+        """Kenward & Roger's adjusted covariance. Raises ValueError unless the fit is REML."""
+        if self.fit.method != "reml":
+            raise ValueError("Kenward-Roger needs a REML fit")
+        engine, linear = self.fit.engine, self._likelihood
+        phi = engine.state.phi
+        smallest = float(np.abs(np.linalg.eigvalsh(linear.traces)).min())
+        invert = np.linalg.pinv if smallest < INVERSE_TOLERANCE else np.linalg.inv
+        w = 2.0 * invert(linear.traces)
+        p_matrices = -linear.g_matrices
+        products = np.einsum("iab,bc,jcd->ijad", p_matrices, phi, p_matrices, optimize=True)
+        middle = np.einsum("ij,ijab->ab", w, linear.q_matrices - products)
+        adjusted = phi + 2.0 * phi @ middle @ phi
+        back = engine.layout.back
+        forward = np.linalg.inv(back) if len(back) else back
+        return KenwardRoger(
+            self.fit.sigma**2 * back @ ((adjusted + adjusted.T) / 2.0) @ back.T,
+            w,
+            forward.T @ p_matrices @ forward / self.fit.sigma**2,
+        )
 
 
 def _theta_chain(fit: MixedFit, linear: _Linear) -> tuple[Array, Array]:
@@ -173,7 +183,11 @@ def _linear(fit: MixedFit, projected: bool) -> _Linear:
     residual = (slope.residual1 / sd, slope.residual2 / sd)
     vectors = parameter_vectors(criterion, *residual)
     forms = inner(vectors, apply_p(criterion, state, slope, *vectors))
-    q = inner(vectors, (residual[0][..., None], residual[1][:, None]))[:, 0] if size else np.empty(0)
+    q = (
+        inner(vectors, (residual[0][..., None], residual[1][:, None]))[:, 0]
+        if size
+        else np.empty(0)
+    )
     traces, single = _traces(criterion, state, slope.wx1, slope.wx2, projected)
     g_matrices, q_matrices = _fixed_effects(fit)
     gamma = _linear_parameters(criterion, state)
@@ -254,9 +268,7 @@ def _traces(
                 for u, v in {(c, d), (d, c)}:
                     total += products.pair(k, m, x, y, u, v)
             out[i, j] = out[j, i] = total
-    single = np.array(
-        [products.trace(k, a, b) * (1.0 if a == b else 2.0) for k, a, b in entries]
-    )
+    single = np.array([products.trace(k, a, b) * (1.0 if a == b else 2.0) for k, a, b in entries])
     return out, single
 
 

@@ -240,9 +240,7 @@ def _moderator_test(
     return value, float(stats.chi2.sf(value, count))
 
 
-def _blups(
-    studies: _Studies, tau2: float, beta: Array, covariance: Array
-) -> tuple[Array, Array]:
+def _blups(studies: _Studies, tau2: float, beta: Array, covariance: Array) -> tuple[Array, Array]:
     """Shrunken true effects lambda y + (1 - lambda) x'beta and their standard errors."""
     share = tau2 / (tau2 + studies.v)
     fitted = studies.x @ beta

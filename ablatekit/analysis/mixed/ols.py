@@ -123,7 +123,9 @@ def robust_vcov(fit: LeastSquares, kind: Robust) -> Array:
     return np.asarray(layout.back @ middle @ layout.back.T)
 
 
-def ols_anova(fit: LeastSquares, kind: AnovaType = "III", level: float = 0.95) -> tuple[AnovaRow, ...]:
+def ols_anova(
+    fit: LeastSquares, kind: AnovaType = "III", level: float = 0.95
+) -> tuple[AnovaRow, ...]:
     """ANOVA with effect sizes; type III tests the plain coefficients under sum coding."""
     rows = _sum_coded(fit.frame) if kind == "III" else hypotheses(fit.frame, kind, marginal=True)
     model = fit.model
@@ -135,7 +137,9 @@ def ols_anova(fit: LeastSquares, kind: AnovaType = "III", level: float = 0.95) -
         test = tests.get(name)
         if test is None:
             missing = EffectSize(*[float("nan")] * 3)
-            out.append(AnovaRow(name, *[float("nan"), 0, float("nan"), float("nan")], *[missing] * 5))
+            out.append(
+                AnovaRow(name, *[float("nan"), 0, float("nan"), float("nan")], *[missing] * 5)
+            )
             continue
         f, k, df = test.statistic, test.num_df, float(fit.df)
         partial = partial_size("eta2", f, k, df)

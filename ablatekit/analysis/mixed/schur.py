@@ -59,9 +59,7 @@ class _Dense:
         rows = self.a21[0].shape[0]
         total = np.zeros((rows, rows))
         for a, left in enumerate(self.a21):
-            weighted = sum(
-                right * k[self.of_level, a, b] for b, right in enumerate(self.a21)
-            )
+            weighted = sum(right * k[self.of_level, a, b] for b, right in enumerate(self.a21))
             total += left @ np.asarray(weighted).T
         return total
 

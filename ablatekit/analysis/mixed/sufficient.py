@@ -96,7 +96,11 @@ def working_layout(frame: ModelFrame) -> Layout:
     """
     n, p = len(frame.y), len(frame.kept)
     _check_response(frame.y, n, p)
-    mass = frame.counts if frame.weights is None else cell_sums(frame.cell, frame.weights, len(frame.x))
+    mass = (
+        frame.counts
+        if frame.weights is None
+        else cell_sums(frame.cell, frame.weights, len(frame.x))
+    )
     x, basis, triangle = _orthonormal(frame.x, mass, 0 in frame.kept and frame.formula.intercept)
     intercept = frame.formula.intercept and p > 0
     offset = float(frame.y.mean()) if intercept else 0.0
@@ -153,10 +157,16 @@ def cross_products(layout: Layout) -> CrossProducts:
     with_x = [_level_sums(layout, term) for term in terms]
     a2x = _stack([_column_major(block) for block in with_x[len(first) :]], m)
     a11 = _own_block(layout, first[0]) if first else np.empty((0, 0, 0))
-    a21 = tuple(
-        _stack_rows([_pair(layout, term, a, first[0], b) for term in others for a in range(term.p)])
-        for b in range(first[0].p)
-    ) if first and others else ()
+    a21 = (
+        tuple(
+            _stack_rows(
+                [_pair(layout, term, a, first[0], b) for term in others for a in range(term.p)]
+            )
+            for b in range(first[0].p)
+        )
+        if first and others
+        else ()
+    )
     axx = np.eye(m)
     axx[-1, :-1] = axx[:-1, -1] = 0.0
     axx[-1, -1] = float(_times(layout.residual**2, layout.weights).sum())
@@ -181,9 +191,7 @@ def _check_response(y: Array, n: int, p: int) -> None:
     if float(np.ptp(y)) == 0.0:
         raise NotEstimableError(f"the response is constant ({y[0]:g}); nothing can be estimated")
     if n <= p:
-        raise NotEstimableError(
-            f"{n} rows cannot estimate {p} fixed effects and an error variance"
-        )
+        raise NotEstimableError(f"{n} rows cannot estimate {p} fixed effects and an error variance")
 
 
 def _orthonormal(x: Array, mass: Array, intercept: bool) -> tuple[Array, Array, Array]:

@@ -19,10 +19,9 @@ from ablatekit.analysis.mixed.design import Array
 from ablatekit.analysis.mixed.fit import MixedFit
 from ablatekit.analysis.mixed.frame import ModelFrame
 from ablatekit.analysis.mixed.information import (
+    Information,
     KenwardRoger,
     Satterthwaite,
-    kenward_roger,
-    satterthwaite,
 )
 from ablatekit.errors import Problem, UsageError
 
@@ -92,19 +91,24 @@ class LinearModel:
         return TTest(estimate, se, df, statistic, two_sided(statistic, df))
 
 
-def linear_model(fit: MixedFit, method: DfMethod = "satterthwaite") -> LinearModel:
+def linear_model(
+    fit: MixedFit, method: DfMethod = "satterthwaite", information: Information | None = None
+) -> LinearModel:
     """Tests of a mixed fit under a degrees-of-freedom method.
+
+    information: shared between methods so that it is computed once.
 
     Raises UsageError for Kenward-Roger on an ML fit and for residual df of a mixed model.
     """
+    known = information or Information(fit)
     if method == "satterthwaite":
-        return _satterthwaite_model(fit, satterthwaite(fit))
+        return _satterthwaite_model(fit, known.satterthwaite)
     if method == "kenward-roger":
         if fit.method != "reml":
             raise UsageError(
                 Problem("Kenward-Roger needs a REML fit", "an ML fit", "Use --method reml")
             )
-        return _kenward_roger_model(fit, kenward_roger(fit))
+        return _kenward_roger_model(fit, known.kenward_roger)
     if method == "asymptotic":
         return LinearModel(
             fit.frame, fit.beta, fit.vcov, fit.sigma, method, lambda row: np.inf,
@@ -147,9 +151,7 @@ def _satterthwaite_model(fit: MixedFit, pieces: Satterthwaite) -> LinearModel:
     def joint(rows: Array) -> FTest:
         return _satterthwaite_joint(fit, pieces, rows)
 
-    return LinearModel(
-        fit.frame, fit.beta, fit.vcov, fit.sigma, "satterthwaite", df_one, joint
-    )
+    return LinearModel(fit.frame, fit.beta, fit.vcov, fit.sigma, "satterthwaite", df_one, joint)
 
 
 def satterthwaite_df(row: Array, vcov: Array, pieces: Satterthwaite) -> float:
@@ -216,11 +218,8 @@ def _kenward_roger_model(fit: MixedFit, pieces: KenwardRoger) -> LinearModel:
         wald = float(value @ np.linalg.solve(reduced @ pieces.vcov @ reduced.T, value))
         wald /= len(reduced)
         return _f_test(wald, len(reduced), df, fit.sigma, scale)
-    
 
-    return LinearModel(
-        fit.frame, fit.beta, pieces.vcov, fit.sigma, "kenward-roger", df_one, joint
-    )
+    return LinearModel(fit.frame, fit.beta, pieces.vcov, fit.sigma, "kenward-roger", df_one, joint)
 
 
 def kenward_roger_scale(rows: Array, vcov: Array, pieces: KenwardRoger) -> tuple[float, float]:

@@ -135,12 +135,12 @@ class _Profile:
         value = base + df * np.log(2.0 * np.pi * sigma2) + state.r2 / sigma2
         slope = self.criterion.slope(state)
         extra = df / state.r2 - 1.0 / sigma2
-        outer = [
-            r.T @ r
-            for r in self.criterion.residual_scores(slope.residual1, slope.residual2)
-        ]
+        outer = [r.T @ r for r in self.criterion.residual_scores(slope.residual1, slope.residual2)]
         gradient = self.criterion.pack(
-            [2.0 * (n + extra * o) @ f for n, o, f in zip(slope.normal, outer, state.factors, strict=True)]
+            [
+                2.0 * (n + extra * o) @ f
+                for n, o, f in zip(slope.normal, outer, state.factors, strict=True)
+            ]
         )
         return float(value), gradient, float(2.0 * df - 2.0 * state.r2 / sigma2)
 
