@@ -88,7 +88,7 @@ def hypotheses(frame: ModelFrame, kind: AnovaType, *, marginal: bool = False) ->
 
 
 def contained_in(frame: ModelFrame, term: Term, any_covariates: bool = False) -> list[int]:
-    """Positions of the terms that contain `term`: more variables, by default the same covariates."""
+    """Positions of the terms that contain `term`: more variables, the same covariates."""
 
     def covariates(candidate: Term) -> set[str]:
         return {name for name in candidate if not frame.variables[name].categorical}
@@ -101,9 +101,9 @@ def contained_in(frame: ModelFrame, term: Term, any_covariates: bool = False) ->
 
 
 def _doolittle(frame: ModelFrame, order: Sequence[int]) -> Array:
-    """Rows of the unit upper factor of X'X with the columns in `order`, in original order (p, p)."""
+    """Rows of the unit upper factor of X'X, columns taken in `order`: (p, p)."""
     x = frame.x[:, list(order)] * np.sqrt(frame.counts)[:, None]
-    upper = np.linalg.qr(x, mode="r")
+    upper = np.asarray(np.linalg.qr(x, mode="r"), dtype=np.float64)
     out = np.empty_like(upper)
     out[:, list(order)] = upper / upper.diagonal()[:, None]
     return np.asarray(out)

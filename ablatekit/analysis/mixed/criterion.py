@@ -1,7 +1,7 @@
 """The profiled REML or ML criterion of a linear mixed model, its gradient and average information.
 
-V = sigma^2 (W^-1 + sum_k Z_k G_k Z_k'), G_k = L_k L_k' per level, theta = the lower triangles of L_k
-column by column. With the first term eliminated per level (D = I + L'A11 L, K = L D^-1 L',
+V = sigma^2 (W^-1 + sum_k Z_k G_k Z_k'), G_k = L_k L_k' per level, theta = the lower triangles of
+L_k column by column. With the first term eliminated per level (D = I + L'A11 L, K = L D^-1 L',
 E = I - A11 K) and the others through S = I + Lam'B Lam = c c':
 
     REML(theta) = log|D| + log|S| + log|X'V^-1 X| + (n - p)(1 + log(2 pi r2/(n - p))) - sum log w
@@ -125,7 +125,7 @@ class Criterion:
         """Lam2 v for v (R, m)."""
         if self.scalar:
             return v * self._diagonal(factors)[:, None]
-        return self._apply([factor for factor in factors[self.first :]], v)
+        return self._apply(list(factors[self.first :]), v)
 
     def lam_t(self, factors: Factors, v: Array) -> Array:
         """Lam2' v for v (R, m)."""
@@ -255,7 +255,7 @@ class Criterion:
         if not self.reml or not p:
             return np.zeros((columns, columns))
         x = wx[:, :, :p]
-        return np.einsum("lap,lbp->ab", x @ state.phi, x)
+        return np.asarray(np.einsum("lap,lbp->ab", x @ state.phi, x))
 
     def traces(self, state: State) -> list[Array]:
         """sum over levels of the diagonal blocks of Z'V^-1Z, per term (p_k, p_k)."""
@@ -319,7 +319,7 @@ def _classes(blocks: CrossProducts, elimination: Elimination | None) -> tuple[Co
     first = np.empty(elimination.classes, dtype=np.intp)
     first[elimination.of_level[::-1]] = np.arange(q - 1, -1, -1)
     size = np.bincount(elimination.of_level, minlength=elimination.classes).astype(np.float64)
-    return elimination.of_level, blocks.a11[first], size
+    return elimination.of_level, blocks.a11[first], np.asarray(size, dtype=np.float64)
 
 
 def _slices(shapes: tuple[tuple[int, int], ...]) -> list[list[slice]]:

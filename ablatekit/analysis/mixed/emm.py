@@ -17,7 +17,7 @@ import numpy as np
 from scipy import stats
 
 from ablatekit.analysis.mixed.adjust import Adjustment, adjusted_p, critical_values
-from ablatekit.analysis.mixed.design import Array, Variable, model_columns, row_space
+from ablatekit.analysis.mixed.design import Array, Codes, Variable, model_columns, row_space
 from ablatekit.analysis.mixed.formula import variables_of
 from ablatekit.analysis.mixed.frame import ModelFrame
 from ablatekit.analysis.mixed.tests import LinearModel, TTest
@@ -29,7 +29,7 @@ NOT_ESTIMABLE = "not estimable: it needs a combination of levels that was never 
 
 @dataclass(frozen=True, slots=True)
 class MarginalMeans:
-    """Means of the cells of `factors`: `labels` (m), linear functions `rows` (m, P) of all columns."""
+    """Means of the cells of `factors`: `labels` (m), functions `rows` (m, P) of all columns."""
 
     factors: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...]
@@ -92,7 +92,7 @@ def _resolve(frame: ModelFrame, name: str) -> str:
     )
 
 
-def _reference_grid(frame: ModelFrame, fixed: Sequence[str]) -> tuple[int, dict[str, Array]]:
+def _reference_grid(frame: ModelFrame, fixed: Sequence[str]) -> tuple[int, dict[str, Codes]]:
     variables = [frame.variables[name] for name in fixed]
     axes = [_axis(variable) for variable in variables]
     index = [i.reshape(-1) for i in np.meshgrid(*(np.arange(len(a)) for a in axes), indexing="ij")]
@@ -100,7 +100,7 @@ def _reference_grid(frame: ModelFrame, fixed: Sequence[str]) -> tuple[int, dict[
     return len(index[0]) if index else 1, points
 
 
-def _axis(variable: Variable) -> Array:
+def _axis(variable: Variable) -> Codes:
     if variable.categorical:
         return np.arange(len(variable.levels))
     return np.array(variable.grid, dtype=np.float64)
@@ -128,9 +128,10 @@ def versus_mean(size: int) -> Array:
 
 def interaction(sizes: Sequence[int], baselines: Sequence[int] | None = None) -> Array:
     """Contrasts of contrasts: products of versus-baseline contrasts, first factor fastest."""
-    rows = np.ones((1, 1))
+    rows: Array = np.ones((1, 1))
     for axis, size in enumerate(sizes):
-        rows = np.kron(versus_baseline(size, baselines[axis] if baselines else 0), rows)
+        own = versus_baseline(size, baselines[axis] if baselines else 0)
+        rows = np.asarray(np.kron(own, rows), dtype=np.float64)
     return rows
 
 

@@ -37,12 +37,12 @@ class VarianceComponent:
 
 @dataclass(frozen=True, slots=True)
 class RandomEffects:
-    """Conditional modes of one random term: values (levels, columns)."""
+    """Conditional modes of one random term: (levels, columns)."""
 
     group: str
     levels: tuple[str, ...]
     names: tuple[str, ...]
-    values: Array
+    modes: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class MixedFit:
         """Fitted values (n,) including the random effects."""
         values = (self.frame.x @ self.beta)[self.frame.cell]
         for term, effects in zip(self.frame.random, self.random_effects(), strict=True):
-            own = effects.values[term.codes]
+            own = effects.modes[term.codes]
             values = values + np.einsum("np,np->n", own, term.columns[self.frame.cell])
         return np.asarray(values)
 

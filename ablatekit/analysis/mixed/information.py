@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from ablatekit.analysis.mixed.criterion import Criterion, State
 from ablatekit.analysis.mixed.curvature import apply_p, apply_v, inner, jacobian, parameter_vectors
@@ -121,7 +122,7 @@ class Information:
         forward = np.linalg.inv(back) if len(back) else back
         return KenwardRoger(
             self.fit.sigma**2 * back @ ((adjusted + adjusted.T) / 2.0) @ back.T,
-            w,
+            np.asarray(w, dtype=np.float64),
             forward.T @ p_matrices @ forward / self.fit.sigma**2,
         )
 
@@ -293,7 +294,8 @@ class _BlockProducts:
     def _first_blocks(self, state: State, t: Array, x1: Array, x2: Array) -> None:
         """D per class, and the R x R sums over the levels of the eliminated term.
 
-        F_ab = (E A12)_a T (A21 E')_b; M_ab = D_ab - F_ab - x1_a x1_b'; M12_a = (E A12)_a (I - T B) - x1_a x2'.
+        F_ab = (E A12)_a T (A21 E')_b; M_ab = D_ab - F_ab - x1_a x1_b';
+        M12_a = (E A12)_a (I - T B) - x1_a x2'.
         """
         criterion = self.criterion
         self.d = state.e @ criterion.a11
@@ -346,7 +348,7 @@ class _BlockProducts:
     def _root(self, state: State) -> Array:
         """Lam2 c^-T: T = root root'."""
         criterion = self.criterion
-        inverse_c = np.linalg.solve(state.c, np.eye(criterion.rows))
+        inverse_c = solve_triangular(state.c, np.eye(criterion.rows), lower=True)
         return criterion.lam(state.factors, inverse_c.T)
 
     def pair(self, k: int, m: int, a: int, b: int, c: int, d: int) -> float:
@@ -361,8 +363,8 @@ class _BlockProducts:
             right = self._other_slice(m, c)
             return float(np.trace(self.gram12[a, b][left, right]))
         rows_a, rows_b = self._other_slice(k, a), self._other_slice(k, b)
-        left = self.m22[rows_a, self._other_slice(m, d)]
-        return float((left * self.m22[rows_b, self._other_slice(m, c)]).sum())
+        ad = self.m22[rows_a, self._other_slice(m, d)]
+        return float((ad * self.m22[rows_b, self._other_slice(m, c)]).sum())
 
     def _first_pair(self, a: int, b: int, c: int, d: int) -> float:
         """<D_ad - U_a U_d', D_bc - U_b U_c'>, levels of a class share D."""

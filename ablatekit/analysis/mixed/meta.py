@@ -1,9 +1,9 @@
 """Meta-analysis of per-context effects: equal effects and seven estimators of tau2, moderators.
 
-y_i = x_i'beta + u_i + e_i, Var(u_i) = tau2, Var(e_i) = v_i known. Sources: Viechtbauer 2005 (J. Educ.
-Behav. Stat. 30) and 2010 (J. Stat. Softw. 36/3) for DL, HE, SJ, ML, REML, PM; Knapp & Hartung 2003
-(Statistics in Medicine 22); Viechtbauer 2007 (same, 26) for the Q-profile interval; Riley, Higgins
-& Deeks 2011 (BMJ 342) for prediction intervals.
+y_i = x_i'beta + u_i + e_i, Var(u_i) = tau2, Var(e_i) = v_i known. Sources: Viechtbauer 2005
+(J. Educ. Behav. Stat. 30) and 2010 (J. Stat. Softw. 36/3) for DL, HE, SJ, ML, REML, PM; Knapp &
+Hartung 2003 (Statistics in Medicine 22); Viechtbauer 2007 (same, 26) for the Q-profile interval;
+Riley, Higgins & Deeks 2011 (BMJ 342) for prediction intervals.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ class _Studies:
 
     @property
     def df(self) -> int:
-        return len(self.y) - self.x.shape[1]
+        return len(self.y) - int(self.x.shape[1])
 
     def weighted(self, tau2: float) -> tuple[Array, Array, Array]:
         """Weights (k,), beta (p,), Cov(beta) (p, p) at tau2."""
         w = 1.0 / (self.v + tau2)
-        covariance = np.linalg.inv((self.x * w[:, None]).T @ self.x)
+        covariance = np.asarray(np.linalg.inv((self.x * w[:, None]).T @ self.x), dtype=np.float64)
         return w, covariance @ (self.x.T @ (w * self.y)), covariance
 
     def q(self, tau2: float) -> float:
@@ -102,8 +102,8 @@ def meta_analysis(
 ) -> MetaAnalysis:
     """Combine k effects y (k,) with known sampling variances v (k,).
 
-    moderators: (k, m) columns besides the intercept. Raises NotEstimableError for fewer studies than
-    coefficients + 1 and UsageError for variances that are not positive.
+    moderators: (k, m) columns besides the intercept. Raises NotEstimableError for no more studies
+    than coefficients and UsageError for variances that are not positive.
     """
     y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
     if not (np.isfinite(v).all() and (v > 0.0).all()):
@@ -184,8 +184,8 @@ def _root_or_zero(function: Callable[[float], float]) -> float:
 def _report(
     studies: _Studies, method: TauMethod, test: MetaTest, tau2: float, level: float
 ) -> MetaAnalysis:
-    k, p = studies.x.shape
-    w, beta, covariance = studies.weighted(tau2)
+    _k, p = studies.x.shape
+    _w, beta, covariance = studies.weighted(tau2)
     knapp = test == "knha"
     if knapp:
         covariance = covariance * studies.q(tau2) / studies.df
@@ -282,7 +282,7 @@ def _log_likelihood(studies: _Studies, method: TauMethod, tau2: float) -> float:
     k, p = studies.x.shape
     value = _deviance(studies, tau2, restricted=method == "REML")
     if method != "REML":
-        return -0.5 * (k * np.log(2.0 * np.pi) + value)
+        return float(-0.5 * (k * np.log(2.0 * np.pi) + value))
     determinant = float(np.linalg.slogdet(studies.x.T @ studies.x)[1])
     return float(-0.5 * ((k - p) * np.log(2.0 * np.pi) + value - determinant))
 
@@ -302,9 +302,10 @@ def _r2(studies: _Studies, method: TauMethod, tau2: float) -> float:
 def q_profile(studies: _Studies, level: float, typical: float) -> Heterogeneity:
     """The tau2 at which the generalised Q statistic sits at the chi2 quantiles."""
     tail = (1.0 - level) / 2.0
-    limits = tuple(
-        _root_or_zero(lambda t, c=float(stats.chi2.ppf(p, studies.df)): studies.q(t) - c)  # type: ignore[misc]
-        for p in (1.0 - tail, tail)
+    high_q = float(stats.chi2.ppf(1.0 - tail, studies.df))
+    low_q = float(stats.chi2.ppf(tail, studies.df))
+    low = _root_or_zero(lambda t: studies.q(t) - high_q)
+    high = _root_or_zero(lambda t: studies.q(t) - low_q)
+    return Heterogeneity(
+        (low, high), (100.0 * low / (low + typical), 100.0 * high / (high + typical))
     )
-    i2 = tuple(100.0 * t / (t + typical) for t in limits)
-    return Heterogeneity((limits[0], limits[1]), (i2[0], i2[1]))

@@ -1,4 +1,4 @@
-"""Least squares on the same frames as the mixed models: aliasing as in R, robust covariances, ANOVA.
+"""Least squares on the frames of the mixed models: aliasing as in R, robust covariances, ANOVA.
 
 Sources: MacKinnon & White 1985 (Journal of Econometrics 29) for HC1-HC3; Langsrud 2003 (Statistics
 and Computing 13) for type II.
@@ -51,7 +51,8 @@ class LeastSquares:
     @property
     def bic(self) -> float:
         """-2 log likelihood + log(n)(p + 1)."""
-        return -2.0 * self.log_likelihood + np.log(len(self.frame.y)) * (len(self.beta) + 1)
+        size = len(self.beta) + 1
+        return -2.0 * self.log_likelihood + float(np.log(len(self.frame.y))) * size
 
     @property
     def model(self) -> LinearModel:
@@ -76,7 +77,7 @@ class AnovaRow:
 
 
 def fit_ols(frame: ModelFrame) -> LeastSquares:
-    """Least squares of a frame without random terms. Raises NotEstimableError as `fit_mixed` does."""
+    """Least squares of a frame without random terms. Raises NotEstimableError as `fit_mixed`."""
     layout = working_layout(frame)
     n, p = layout.n, len(frame.kept)
     df = n - p
@@ -136,9 +137,10 @@ def ols_anova(
     for name in rows:
         test = tests.get(name)
         if test is None:
-            missing = EffectSize(*[float("nan")] * 3)
+            nan = float("nan")
+            missing = EffectSize(nan, nan, nan)
             out.append(
-                AnovaRow(name, *[float("nan"), 0, float("nan"), float("nan")], *[missing] * 5)
+                AnovaRow(name, nan, 0, nan, nan, missing, missing, missing, missing, missing)
             )
             continue
         f, k, df = test.statistic, test.num_df, float(fit.df)
@@ -169,7 +171,8 @@ def _sum_coded(frame: ModelFrame) -> dict[str, Array]:
     kept = independent_columns(columns.matrix, frame.counts).tolist()
     root = np.sqrt(frame.counts)[:, None]
     # gamma = pinv(X_sum) X_own beta for the same fitted values
-    to_sum = np.linalg.lstsq(columns.matrix[:, kept] * root, frame.x * root, rcond=None)[0]
+    solved = np.linalg.lstsq(columns.matrix[:, kept] * root, frame.x * root, rcond=None)[0]
+    to_sum = np.asarray(solved, dtype=np.float64)
     owners = [columns.term[j] for j in kept]
     return {
         ":".join(term): to_sum[[j for j, owner in enumerate(owners) if owner == position]]

@@ -1,14 +1,13 @@
-"""Finding the global minimum of the criterion: Newton steps, L-BFGS-B, zero-variance tests, restarts.
+"""Finding the minimum of the criterion: Newton steps, L-BFGS-B, zero-variance tests, restarts.
 
-theta is searched without bounds: G = L L' does not depend on the sign of a column of L. theta = 0 is
-always stationary, so every candidate is tested in G: with N = dF/dG, a minimum over positive
+theta is searched without bounds: G = L L' does not depend on the sign of a column of L. theta = 0
+is always stationary, so every candidate is tested in G: with N = dF/dG, a minimum over positive
 semidefinite G needs N >= 0 on the null space of G (N v v' is the slope towards G + v v').
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -191,8 +190,13 @@ def _quasi_newton(criterion: Criterion, state: State) -> State:
             best = here
         return here.value, criterion.slope(here).gradient
 
-    options: dict[str, Any] = {"maxiter": 300, "ftol": 1e-15, "gtol": 1e-7, "maxcor": 20}
-    minimize(objective, state.theta, jac=True, method="L-BFGS-B", options=options)
+    minimize(
+        objective,
+        state.theta,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 300, "ftol": 1e-15, "gtol": 1e-7, "maxcor": 20},
+    )
     return best
 
 
@@ -240,7 +244,7 @@ def _boundary_directions(factor: Array, normal: Array) -> list[Array]:
 
 
 def semidefinite_factor(g: Array) -> Array:
-    """A lower triangular L with L L' = g for positive semidefinite g (p, p), nonnegative diagonal."""
+    """A lower triangular L with L L' = g for positive semidefinite g (p, p), diagonal >= 0."""
     values, vectors = np.linalg.eigh((g + g.T) / 2.0)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     _, upper = np.linalg.qr(root.T)
@@ -249,7 +253,7 @@ def semidefinite_factor(g: Array) -> Array:
 
 
 def _snap(criterion: Criterion, state: State, slope: Slope) -> tuple[State, Slope]:
-    """Nonnegative diagonals; entries of a vanished column become exactly zero if that costs nothing."""
+    """Nonnegative diagonals; entries of a vanished column become exactly zero."""
     factors: Factors = []
     for factor in state.factors:
         signs = np.where(factor.diagonal() < 0.0, -1.0, 1.0)

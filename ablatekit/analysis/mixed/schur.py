@@ -8,6 +8,7 @@ levels to them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -160,18 +161,28 @@ def eliminate(blocks: CrossProducts, once: bool = False) -> Elimination | None:
     classes = len(distinct)
     if classes <= min(CLASS_LIMIT, max(q // 4, 1)) and 8 * classes * (p * rows) ** 2 < CLASS_BYTES:
         return _Classes(blocks, of_level.reshape(-1), classes)
-    filled = sum((sparse.csr_matrix(a) != 0).astype(np.int8) for a in blocks.a21)
-    per_level = np.asarray(filled.astype(bool).sum(axis=0)).reshape(-1).astype(np.float64)
+    per_level = np.asarray(_pattern(blocks.a21).sum(axis=0), dtype=np.float64).reshape(-1)
     if per_level.sum() < 0.25 * rows * q and p * p * (per_level**2).sum() < PAIR_LIMIT:
         return _Pairs(blocks)
     return _Dense(blocks, np.arange(q), q)
+
+
+def _pattern(matrices: Sequence[Any]) -> Any:
+    """Ones where any of the matrices is nonzero, sparse."""
+    total: Any = None
+    for matrix in matrices:
+        own = sparse.csr_matrix(matrix)
+        own = sparse.csr_matrix((np.ones(own.nnz), own.indices, own.indptr), own.shape)
+        total = own if total is None else total + own
+    total.data[:] = 1.0
+    return total
 
 
 def _pair_products(a12: list[Any]) -> tuple[Any, Codes, Codes]:
     """The products A21[i,l,a] A21[j,l,b] as a sparse matrix (pairs, q1 p1 p1), and i, j per row."""
     p = len(a12)
     q, rows = a12[0].shape
-    pattern = sum((a != 0).astype(np.int8) for a in a12).tocsr()
+    pattern = _pattern(a12).tocsr()
     pattern.sort_indices()
     level = np.repeat(np.arange(q), np.diff(pattern.indptr))
     values = np.stack([np.asarray(a[level, pattern.indices]).reshape(-1) for a in a12])

@@ -1,4 +1,4 @@
-"""One chunked pass over the rows: the cross-products that a mixed model needs, and nothing of size n.
+"""One chunked pass over the rows: the cross-products of a mixed model, nothing of size n.
 
 The response is replaced by its least-squares residual divided by its root mean square, and the
 model matrix by an orthonormal basis of its columns, so neither a large offset of the response nor
@@ -214,7 +214,7 @@ def _orthonormal(x: Array, mass: Array, intercept: bool) -> tuple[Array, Array, 
 
 
 def _term_layout(codes: Codes, q: int, columns: Array, counts: Array) -> TermLayout:
-    """Scale slope columns to unit mean square; shift those far from zero when the term allows it."""
+    """Scale slope columns to unit mean square; shift those far from zero where possible."""
     total = counts.sum()
     unit = tuple(bool(np.all(columns[:, a] == 1.0)) for a in range(columns.shape[1]))
     mean = counts @ columns / total
@@ -231,7 +231,7 @@ def _term_layout(codes: Codes, q: int, columns: Array, counts: Array) -> TermLay
 def cell_sums(codes: Codes, values: Array, size: int) -> Array:
     """Sums of `values` by code, in row chunks."""
     if len(codes) <= CHUNK:
-        return np.bincount(codes, weights=values, minlength=size)
+        return np.asarray(np.bincount(codes, values, size), dtype=np.float64)
     total = np.zeros(size)
     for start in range(0, len(codes), CHUNK):
         part = slice(start, start + CHUNK)
@@ -295,7 +295,7 @@ def _own_block(layout: Layout, term: TermLayout) -> Array:
 
 
 def _pair(layout: Layout, left: TermLayout, a: int, right: TermLayout, b: int) -> Any:
-    """Z_ka'W Z_mb (q_k, q_m): dense, or sparse when the crosstab would be large and mostly empty."""
+    """Z_ka'W Z_mb (q_k, q_m): sparse when the crosstab would be large and mostly empty."""
     per_cell = None
     if not (left.unit[a] and right.unit[b]):
         per_cell = left.columns[:, a] * right.columns[:, b]
@@ -323,7 +323,7 @@ def _other_blocks(layout: Layout, others: Sequence[TermLayout]) -> Array:
             for a in range(left.p):
                 for b in range(right.p):
                     block = _pair(layout, left, a, right, b)
-                    block = block.toarray() if sparse.issparse(block) else block
+                    block = block if isinstance(block, np.ndarray) else block.toarray()
                     row, column = starts[k] + a * left.q, starts[m] + b * right.q
                     out[row : row + left.q, column : column + right.q] = block
                     out[column : column + right.q, row : row + left.q] = block.T

@@ -111,7 +111,7 @@ def linear_model(
         return _kenward_roger_model(fit, known.kenward_roger)
     if method == "asymptotic":
         return LinearModel(
-            fit.frame, fit.beta, fit.vcov, fit.sigma, method, lambda row: np.inf,
+            fit.frame, fit.beta, fit.vcov, fit.sigma, method, lambda _: np.inf,
             lambda rows: _wald(fit.beta, fit.vcov, fit.sigma, rows, np.inf),
         )  # fmt: skip
     raise UsageError(
@@ -124,7 +124,7 @@ def residual_model(
 ) -> LinearModel:
     """Tests of a least-squares fit with residual degrees of freedom."""
     return LinearModel(
-        frame, beta, vcov, sigma, "residual", lambda row: df,
+        frame, beta, vcov, sigma, "residual", lambda _: df,
         lambda rows: _wald(beta, vcov, sigma, rows, df),
     )  # fmt: skip
 

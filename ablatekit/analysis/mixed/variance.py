@@ -6,6 +6,7 @@ intervals as in Bates et al. 2015, section 5.1, on the fit's own criterion.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,7 +60,7 @@ class VarianceInterval:
 
 
 def variance_explained(fit: MixedFit) -> VarianceExplained:
-    """Variances on the rows of the fit: fixed with divisor n - 1, random terms averaged over rows."""
+    """Variances on the rows of the fit: fixed with divisor n - 1, random averaged over rows."""
     counts = fit.frame.counts
     values = fit.frame.x @ fit.beta
     centre = counts @ values / fit.n
@@ -187,20 +188,20 @@ class _Profile:
         return self._lower(excess, estimate, internal), self._upper(excess, base)
 
     @staticmethod
-    def _upper(excess: object, base: float) -> float:
+    def _upper(excess: Callable[[float], float], base: float) -> float:
         high = base
         for _ in range(60):
             high *= 1.5
-            if excess(high) > 0.0:  # type: ignore[operator]
+            if excess(high) > 0.0:
                 return float(optimize.brentq(excess, base, high, xtol=1e-10, rtol=1e-9))
         return float("inf")
 
     @staticmethod
-    def _lower(excess: object, estimate: float, internal: int | None) -> float:
+    def _lower(excess: Callable[[float], float], estimate: float, internal: int | None) -> float:
         if estimate <= 0.0:
             return 0.0
         floor = 1e-8 * estimate if internal is not None else 1e-3 * estimate
-        if excess(floor) <= 0.0:  # type: ignore[operator]
+        if excess(floor) <= 0.0:
             return 0.0
         return float(optimize.brentq(excess, floor, estimate, xtol=1e-10, rtol=1e-9))
 
