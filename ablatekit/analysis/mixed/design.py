@@ -87,7 +87,10 @@ class Columns:
 def model_columns(
     intercept: bool, terms: Sequence[Term], variables: Variables, points: Points
 ) -> Columns:
-    """Code every term at the given points; the first variable of a term varies fastest."""
+    """Code every term at the given points; the first variable of a term varies fastest.
+
+    Without an intercept the first factor takes indicators and stands in for it, as in R.
+    """
     size = len(next(iter(points.values()))) if points else 1
     blocks: list[Array] = [np.ones((size, 1))] if intercept else []
     names: list[str] = ["(Intercept)"] if intercept else []
@@ -95,6 +98,8 @@ def model_columns(
     present = {frozenset(term) for term in terms} | ({frozenset[str]()} if intercept else set())
     for position, term in enumerate(terms):
         block, labels = _term_columns(term, present, variables, points)
+        if len(term) == 1 and variables[term[0]].categorical:
+            present.add(frozenset())
         blocks.append(block)
         names += labels
         index += [position] * len(labels)
