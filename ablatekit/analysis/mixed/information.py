@@ -32,7 +32,7 @@ INVERSE_TOLERANCE = 1e-10
 class Satterthwaite:
     """Covariance of the variance parameters and the derivatives of Cov(beta).
 
-    covariance (c+1, c+1) of (theta, sigma); vcov_slopes (c+1, p, p): d Cov(beta)/d parameter.
+    covariance (c+1, c+1) of (theta, sigma/sigma_hat); vcov_slopes (c+1, p, p): d Cov(beta)/d parameter.
     """
 
     covariance: Array
@@ -80,7 +80,7 @@ class Information:
 
     @cached_property
     def hessian(self) -> Array:
-        """The Hessian of the criterion in (theta, sigma), original units, (c+1, c+1)."""
+        """The Hessian of the criterion in (theta, sigma/sigma_hat), working scale, (c+1, c+1)."""
         linear = self._likelihood
         jac, bent = _theta_chain(self.fit, linear)
         hessian = jac.T @ (2.0 * linear.forms - linear.traces) @ jac + bent
@@ -128,15 +128,17 @@ class Information:
 
 
 def _theta_chain(fit: MixedFit, linear: _Linear) -> tuple[Array, Array]:
-    """Jacobian of g (sigma = 1 units) in (theta, sigma) of the original units, and the second-
-    derivative part sum_i (dF/dg_i) d2g_i. g_k = sigma^2 L L', g_0 = sigma^2."""
+    """Jacobian of g in (theta, sigma/sigma_hat) and sum_i (dF/dg_i) d2g_i, both (c+1, c+1).
+
+    g_k = sigma^2 L L', g_0 = sigma^2 at sigma = 1; theta in working scale, so that nothing depends
+    on the units of the response or of a slope column.
+    """
     engine = fit.engine
     criterion = engine.criterion
     size = criterion.size
-    scale = _theta_scale(fit)
     jac = np.zeros((size + 1, size + 1))
-    jac[1:, :size] = jacobian(criterion, engine.state.factors) * scale
-    jac[:, size] = 2.0 * linear.g / fit.sigma
+    jac[1:, :size] = jacobian(criterion, engine.state.factors)
+    jac[:, size] = 2.0 * linear.g
     bent = np.zeros((size + 1, size + 1))
     position = 0
     for rows, cols in criterion.columns:
@@ -147,10 +149,9 @@ def _theta_chain(fit: MixedFit, linear: _Linear) -> tuple[Array, Array]:
         part = slice(position, position + count)
         bent[part, part] = np.where(same, 2.0 * normal[np.ix_(rows, rows)], 0.0)
         position += count
-    bent[:size, :size] *= np.outer(scale, scale)
-    cross = linear.slopes[1:] @ jac[1:, :size] * 2.0 / fit.sigma
+    cross = 2.0 * linear.slopes[1:] @ jac[1:, :size]
     bent[size, :size] = bent[:size, size] = cross
-    bent[size, size] = 2.0 * linear.slopes @ linear.g / fit.sigma**2
+    bent[size, size] = 2.0 * linear.slopes @ linear.g
     return jac, bent
 
 
@@ -161,17 +162,6 @@ def _symmetric_slopes(slopes: Array, rows: Array, cols: Array) -> Array:
     for value, a, b in zip(slopes, rows, cols, strict=True):
         out[a, b] = out[b, a] = value if a == b else value / 2.0
     return out
-
-
-def _theta_scale(fit: MixedFit) -> Array:
-    """d working theta / d original theta: the scale of the slope columns."""
-    engine = fit.engine
-    criterion = engine.criterion
-    parts = [
-        engine.layout.terms[term].scale[rows]
-        for term, (rows, _) in zip(criterion.blocks.order, criterion.columns, strict=True)
-    ]
-    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def _linear(fit: MixedFit, projected: bool) -> _Linear:

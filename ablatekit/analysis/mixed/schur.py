@@ -20,6 +20,7 @@ from ablatekit.analysis.mixed.sufficient import CrossProducts
 CLASS_LIMIT = 16
 CLASS_BYTES = 1.5e9
 PAIR_LIMIT = 6e7
+PAIR_FILL = 0.25
 
 
 class Elimination(Protocol):
@@ -162,7 +163,7 @@ def eliminate(blocks: CrossProducts, once: bool = False) -> Elimination | None:
     if classes <= min(CLASS_LIMIT, max(q // 4, 1)) and 8 * classes * (p * rows) ** 2 < CLASS_BYTES:
         return _Classes(blocks, of_level.reshape(-1), classes)
     per_level = np.asarray(_pattern(blocks.a21).sum(axis=0), dtype=np.float64).reshape(-1)
-    if per_level.sum() < 0.25 * rows * q and p * p * (per_level**2).sum() < PAIR_LIMIT:
+    if per_level.sum() < PAIR_FILL * rows * q and p * p * (per_level**2).sum() < PAIR_LIMIT:
         return _Pairs(blocks)
     return _Dense(blocks, np.arange(q), q)
 
