@@ -21,8 +21,7 @@ import pandas as pd
 
 FORMULAS = (
     "y ~ a + b + (1 + a | ctx)",
-    "y ~ a + b + (1 | model) + (1 | dataset) + (1 | model:dataset)"
-    " + (0 + a | model) + (0 + a | dataset) + (0 + a | model:dataset)",
+    "y ~ a + b + (1 + a || model) + (1 + a || dataset) + (1 + a || model:dataset)",
     "y ~ a * b + (1 + a + b | ctx)",
     "y ~ a + b + (1 + a | model) + (1 + a | dataset)",
 )

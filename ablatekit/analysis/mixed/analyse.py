@@ -60,7 +60,8 @@ def analyse_formula(
 
     contrasts: `FACTOR` or `FACTOR:BASELINE`; by default every categorical variable against its
     first level. factors: numeric columns to read as categorical. Without random terms the model is
-    least squares with residual df. Raises TableError, UsageError or NotEstimableError with the reason.
+    least squares with residual df. Raises TableError, UsageError or NotEstimableError with the
+    reason.
     """
     parsed = parse_formula(formula)
     model = build_frame(frame, parsed, weights=weights, factors=factors, coding=coding)

@@ -15,6 +15,7 @@ from ablatekit.analysis.mixed.formula import Formula, parse_formula
 from ablatekit.analysis.mixed.frame import ModelFrame, build_frame
 from ablatekit.analysis.mixed.optimise import Convergence, optimise
 from ablatekit.analysis.mixed.sufficient import Layout, cross_products, working_layout
+from ablatekit.errors import Problem, TableError
 
 Method: TypeAlias = Literal["reml", "ml"]
 
@@ -143,8 +144,10 @@ def fit_mixed(
     """Fit a linear mixed model by REML or ML.
 
     starts: diagonals of theta to descend from; by default three for small or slope models and one
-    for large intercept models. Raises NotEstimableError where no variance can be estimated.
+    for large intercept models. Raises NotEstimableError where no variance can be estimated
+    and TableError for a random term with as many effects as rows.
     """
+    _refuse_saturated(frame)
     layout = working_layout(frame)
     blocks = cross_products(layout)
     reml = method == "reml"
@@ -156,6 +159,19 @@ def fit_mixed(
         slope = criterion.slope(state)
         convergence = Convergence((), 1, 0.0, 0, 0, True, ())
     return _assemble(frame, method, Engine(layout, criterion, state, slope), convergence)
+
+
+def _refuse_saturated(frame: ModelFrame) -> None:
+    for term in frame.random:
+        effects = len(term.levels) * term.columns.shape[1]
+        if effects >= len(frame.y):
+            raise TableError(
+                Problem(
+                    "a random term cannot be told from the residual",
+                    f"{term.spec.text}: {effects} random effects for {len(frame.y)} rows",
+                    "Remove the term, or add rows per level",
+                )
+            )
 
 
 def _default_starts(frame: ModelFrame) -> tuple[float, ...]:

@@ -92,7 +92,7 @@ def build_frame(
     weights: a column of positive prior weights, Var(e_i) = sigma^2 / w_i. factors: numeric columns
     to read as categorical. Rows with a missing value in a used column are dropped and counted.
     Raises TableError for unknown columns, a response that is not numeric, no complete row,
-    weights that are not positive, a grouping factor with one level or one level per row.
+    weights that are not positive, a grouping factor with one level.
     """
     used = _used_columns(data, formula, weights)
     complete = _complete_rows(data, used)
@@ -359,16 +359,4 @@ def _random_term(
     matrix = columns.matrix
     if not own:
         matrix = np.ones((len(counts), 1))
-    _refuse_saturated(spec, len(levels), matrix.shape[1], len(table))
     return RandomTerm(spec, codes, levels, matrix, columns.names)
-
-
-def _refuse_saturated(spec: RandomSpec, levels: int, columns: int, n: int) -> None:
-    if levels * columns >= n:
-        raise TableError(
-            Problem(
-                "a random term cannot be told from the residual",
-                f"{spec.text}: {levels * columns} random effects for {n} rows",
-                "Remove the term, or add rows per level",
-            )
-        )

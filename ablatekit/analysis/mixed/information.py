@@ -32,7 +32,8 @@ INVERSE_TOLERANCE = 1e-10
 class Satterthwaite:
     """Covariance of the variance parameters and the derivatives of Cov(beta).
 
-    covariance (c+1, c+1) of (theta, sigma/sigma_hat); vcov_slopes (c+1, p, p): d Cov(beta)/d parameter.
+    covariance (c+1, c+1) of (theta, sigma/sigma_hat); vcov_slopes (c+1, p, p): the derivatives of
+    Cov(beta) in each.
     """
 
     covariance: Array

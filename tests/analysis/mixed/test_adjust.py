@@ -28,7 +28,9 @@ def test_two_means_are_a_t_test(df: float) -> None:
     assert 1.0 - tukey_cdf(1.7 * np.sqrt(2.0), 2.0, df) == pytest.approx(p, abs=1e-9)
 
 
-@pytest.mark.parametrize(("method", "theirs"), [("holm", "holm"), ("bh", "fdr_bh"), ("sidak", "sidak")])
+@pytest.mark.parametrize(
+    ("method", "theirs"), [("holm", "holm"), ("bh", "fdr_bh"), ("sidak", "sidak")]
+)
 def test_stepwise_against_statsmodels(method: str, theirs: str) -> None:
     rng = np.random.default_rng(0)
     statistic, df = rng.normal(0, 2, 12), np.full(12, 9.0)
@@ -72,9 +74,7 @@ def test_max_t_with_equal_correlation(df: float) -> None:
 def test_max_t_of_dependent_contrasts() -> None:
     """The third contrast repeats the first: the maximum over three is the maximum over two."""
     full = np.array([[1.0, 0.3, 1.0], [0.3, 1.0, 0.3], [1.0, 0.3, 1.0]])
-    assert max_t_cdf(2.0, 12.0, full) == pytest.approx(
-        max_t_cdf(2.0, 12.0, full[:2, :2]), abs=5e-4
-    )
+    assert max_t_cdf(2.0, 12.0, full) == pytest.approx(max_t_cdf(2.0, 12.0, full[:2, :2]), abs=5e-4)
 
 
 @pytest.mark.parametrize("method", ["bonferroni", "sidak", "tukey", "dunnettx", "mvt"])

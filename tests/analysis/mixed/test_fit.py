@@ -16,7 +16,7 @@ import statsmodels.formula.api as smf
 from ablatekit.analysis.mixed import sufficient
 from ablatekit.analysis.mixed.fit import fit_formula
 from ablatekit.analysis.mixed.tests import linear_model
-from ablatekit.errors import NotEstimableError
+from ablatekit.errors import NotEstimableError, TableError
 
 FORMULA = "y ~ a * b + (1 | run) + (1 | item)"
 
@@ -40,7 +40,13 @@ def crossed(runs: int = 12, items: int = 20, missing: float = 0.0, seed: int = 1
     y = y + rng.normal(0, 0.4, items)[item] * a + rng.normal(size=len(run))
     name = lambda prefix, codes: np.char.add(prefix, codes.astype(str))  # noqa: E731
     table = pd.DataFrame(
-        {"y": y, "a": name("a", a), "b": name("b", b), "run": name("r", run), "item": name("i", item)}
+        {
+            "y": y,
+            "a": name("a", a),
+            "b": name("b", b),
+            "run": name("r", run),
+            "item": name("i", item),
+        }
     )
     return table[rng.random(len(table)) >= missing].reset_index(drop=True)
 
@@ -85,7 +91,11 @@ def test_against_statsmodels() -> None:
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 @pytest.mark.parametrize(
     "formula",
-    [FORMULA, "y ~ a + (1 + a | item) + (1 | run)", "y ~ a + (1 | item) + (1 | run) + (1 | item:b)"],
+    [
+        FORMULA,
+        "y ~ a + (1 + a | item) + (1 | run)",
+        "y ~ a + (1 | item) + (1 | run) + (1 | item:b)",
+    ],
 )
 def test_every_elimination_agrees(
     formula: str, missing: float, monkeypatch: pytest.MonkeyPatch
@@ -223,14 +233,26 @@ def test_nearly_exact_fixed_part(noise: float) -> None:
     [
         (lambda t: t.assign(y=1.0), "the response is constant"),
         (lambda t: t.assign(y=(t["a"] == "a1") * 2.0), "reproduce the response exactly"),
-        (lambda t: t.assign(y=t["run"].str[1:].astype(float) ** 2), "reproduce the response exactly"),
+        (
+            lambda t: t.assign(y=t["run"].str[1:].astype(float) ** 2),
+            "reproduce the response exactly",
+        ),
         (lambda t: t.assign(y=np.inf), "not finite"),
-        (lambda t: t.groupby(["a", "b"]).head(1).assign(run=["p", "p", "q", "q"]), "cannot estimate"),
+        (
+            lambda t: t.groupby(["a", "b"]).head(1).assign(run=["p", "p", "q", "q"]),
+            "cannot estimate",
+        ),
     ],
 )
 def test_refusals(change: Any, message: str) -> None:
     with pytest.raises(NotEstimableError, match=message):
         fit_formula(change(crossed()), "y ~ a * b + (1 | run)")
+
+
+def test_one_level_per_row_is_refused() -> None:
+    table = crossed().assign(each=lambda t: t.index.astype(str))
+    with pytest.raises(TableError, match="cannot be told from the residual"):
+        fit_formula(table, "y ~ a + (1 | each)")
 
 
 def test_ml_deviance_and_weights_of_one() -> None:

@@ -34,7 +34,9 @@ from ablatekit.errors import NotEstimableError, UsageError
 
 def table(seed: int = 0, groups: int = 12) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    rows = [(g, a, b, r) for g in range(groups) for a in range(3) for b in range(2) for r in range(2)]
+    rows = [
+        (g, a, b, r) for g in range(groups) for a in range(3) for b in range(2) for r in range(2)
+    ]
     g, a, b, _ = (np.array(c) for c in zip(*rows, strict=True))
     y = rng.normal(0, 1, groups)[g] + 0.7 * a + 0.5 * b * (a == 2) + rng.normal(size=len(g))
     label = lambda p, c: np.char.add(p, c.astype(str))  # noqa: E731

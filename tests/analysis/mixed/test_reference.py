@@ -8,8 +8,8 @@ Looser ones, each for a reason in the reference:
 - ranova of sim_p2_crossed, (1 | model): lme4 stopped 1.6 above the lower value found here.
 - r2_nakagawa and icc of sleep_indep: performance 0.10.2 leaves the independent slope out; the plain
   formula (r2_manual) is matched.
-- type III of sim_p2_blocks: for an aliased model car falls back to treatment coding; its F are those
-  of the plain coefficients.
+- type III of sim_p2_blocks: for an aliased model car falls back to treatment coding; its F are
+  those of the plain coefficients.
 - the logistic fit: glmer stopped 3e-8 above the lower value found here, so b agree to 1e-4 SE and
   its numerically differentiated covariance to 1e-3.
 """
