@@ -299,7 +299,9 @@ class Criterion:
         if not self.rows:
             return np.empty((0, 0))
         lower, _ = lapack.dpotri(state.c, lower=1)
-        return np.asarray(np.tril(lower) + np.tril(lower, -1).T)
+        full = lower + lower.T
+        full.flat[:: self.rows + 1] *= 0.5
+        return np.asarray(full)
 
     def t_matrix(self, state: State, inverse: Array) -> Array:
         """T = Lam2 S^-1 Lam2' (R, R)."""

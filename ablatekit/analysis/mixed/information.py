@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from ablatekit.analysis.mixed.criterion import Criterion, State
 from ablatekit.analysis.mixed.curvature import apply_p, apply_v, inner, jacobian, parameter_vectors
@@ -265,82 +264,59 @@ def _traces(
 
 
 class _BlockProducts:
-    """Frobenius products of (term, column) sub-blocks of M = Z'PZ (or Z'V^-1Z)."""
+    """Frobenius products of (term, column) sub-blocks of M = Z'PZ (or Z'V^-1Z).
+
+    With F = E A12, Q_ab = sum_l F_la F_lb' over the levels of the eliminated term, R = I - T B and
+    x = Z'V^-1X Phi^(1/2): M22 = B R - x2 x2', M12_a = F_a R - x1_a x2', M11_ab = D_ab - F_a T F_b'
+    - x1_a x1_b'. Only R x R matrices are formed.
+    """
 
     def __init__(
         self, criterion: Criterion, state: State, wx1: Array, wx2: Array, projected: bool
     ) -> None:
         self.criterion = criterion
         p = criterion.blocks.p if projected else 0
-        self.phi_root = np.linalg.cholesky(state.phi) if p else np.empty((0, 0))
-        x2 = wx2[:, :p] @ self.phi_root
-        inverse = criterion.inverse(state)
-        t = criterion.t_matrix(state, inverse) if criterion.rows else inverse
-        self.m22 = state.b - state.b @ t @ state.b - x2 @ x2.T if criterion.rows else state.b
-        if not criterion.first:
-            return
-        x1 = wx1[:, :, :p] @ self.phi_root
-        self._first_blocks(state, t, x1, x2)
+        root = np.linalg.cholesky(state.phi) if p else np.empty((0, 0))
+        self.x2 = wx2[:, :p] @ root
+        if criterion.rows:
+            t = criterion.t_matrix(state, criterion.inverse(state))
+            self.rest = -(t @ state.b)
+            self.rest.flat[:: criterion.rows + 1] += 1.0
+            self.m22 = state.b @ self.rest - self.x2 @ self.x2.T
+        else:
+            t, self.rest, self.m22 = state.b, state.b, state.b
+        if criterion.first:
+            self._first_blocks(state, t, wx1[:, :, :p] @ root)
 
-    def _first_blocks(self, state: State, t: Array, x1: Array, x2: Array) -> None:
-        """D per class, and the R x R sums over the levels of the eliminated term.
-
-        F_ab = (E A12)_a T (A21 E')_b; M_ab = D_ab - F_ab - x1_a x1_b';
-        M12_a = (E A12)_a (I - T B) - x1_a x2'.
-        """
+    def _first_blocks(self, state: State, t: Array, x1: Array) -> None:
+        """D and sums of |u_l|^2 per class; Q T, Q R, and the products with x1, per column pair."""
         criterion = self.criterion
         self.d = state.e @ criterion.a11
+        width, classes = self.d.shape[1], len(self.d)
+        own = np.einsum("lap,lbp->lab", x1, x1).reshape(len(x1), -1)
+        sums = [np.bincount(criterion.of_level, column, minlength=classes) for column in own.T]
+        self.class_u = np.stack(sums, axis=1).reshape(classes, width, width)
+        self.own = np.einsum("lap,lbq->abpq", x1, x1)
+        self.qt: dict[tuple[int, int], Array] = {}
+        self.qr: dict[tuple[int, int], Array] = {}
+        self.cross: dict[tuple[int, int], Array] = {}
+        elimination = criterion.elimination
+        if elimination is None:
+            self.tx = self.cross
+            return
+        quadratic = elimination.quadratic(t)
+        self.class_u += np.einsum("vab,vbc,vdc->vad", state.e, quadratic, state.e)
         e_level = state.e[criterion.of_level]
-        width = self.d.shape[1]
-        rows, p = criterion.rows, x1.shape[2]
-        self.gram12 = np.zeros((width, width, rows, rows))
-        ua = np.zeros((width, width, rows + p, rows + p))
-        self.level_u = np.einsum("lap,lbp->lab", x1, x1)
-        if rows:
-            elimination = criterion.elimination
-            assert elimination is not None
-            root = self._root(state)
-            quadratic = elimination.quadratic(t)
-            per_class = np.einsum("vab,vbc,vdc->vad", state.e, quadratic, state.e)
-            rest = np.eye(rows) - t @ state.b
-            for a in range(width):
-                for b in range(width):
-                    k = np.einsum("vc,vd->vcd", state.e[:, a, :], state.e[:, b, :])
-                    summed = elimination.gram(k)
-                    cross = elimination.cross(np.einsum("lc,lp->lcp", e_level[:, a, :], x1[:, b]))
-                    back = elimination.cross(np.einsum("lc,lp->lcp", e_level[:, b, :], x1[:, a]))
-                    own = x1[:, a].T @ x1[:, b]
-                    ua[a, b] = np.block(
-                        [[root.T @ summed @ root, root.T @ cross], [(root.T @ back).T, own]]
-                    )
-                    self.gram12[a, b] = (
-                        rest.T @ summed @ rest
-                        - rest.T @ cross @ x2.T
-                        - x2 @ back.T @ rest
-                        + x2 @ own @ x2.T
-                    )
-            self.class_f = per_class
-        else:
-            self.class_f = np.zeros_like(self.d)
-            for a in range(width):
-                for b in range(width):
-                    ua[a, b] = x1[:, a].T @ x1[:, b]
-        self.ua = ua
-        low = np.stack(
-            [
-                np.bincount(criterion.of_level, self.level_u[:, a, b], minlength=len(self.d))
-                for a in range(width)
-                for b in range(width)
-            ],
-            axis=1,
-        ).reshape(-1, width, width)
-        self.class_u = self.class_f + low
-
-    def _root(self, state: State) -> Array:
-        """Lam2 c^-T: T = root root'."""
-        criterion = self.criterion
-        inverse_c = solve_triangular(state.c, np.eye(criterion.rows), lower=True)
-        return criterion.lam(state.factors, inverse_c.T)
+        for a in range(width):
+            for b in range(width):
+                k = np.einsum("vc,vd->vcd", state.e[:, a, :], state.e[:, b, :])
+                q = elimination.gram(k)
+                self.qt[a, b] = q @ t
+                self.qr[a, b] = q @ self.rest
+                weighted = np.einsum("lc,lp->lcp", e_level[:, a, :], x1[:, b])
+                self.cross[a, b] = elimination.cross(weighted)
+        self.tx = {pair: t @ cross for pair, cross in self.cross.items()}
+        self.rx = {pair: self.rest.T @ cross for pair, cross in self.cross.items()}
 
     def pair(self, k: int, m: int, a: int, b: int, c: int, d: int) -> float:
         """tr(P Z_ka Z_kb' P Z_mc Z_md') = <M_(ka,md), M_(kb,mc)>."""
@@ -350,9 +326,7 @@ class _BlockProducts:
         if m < first:
             k, m, a, b, c, d = m, k, c, d, a, b
         if k < first:
-            left = self._other_slice(m, d)
-            right = self._other_slice(m, c)
-            return float(np.trace(self.gram12[a, b][left, right]))
+            return self._mixed_pair(m, a, b, c, d)
         rows_a, rows_b = self._other_slice(k, a), self._other_slice(k, b)
         ad = self.m22[rows_a, self._other_slice(m, d)]
         return float((ad * self.m22[rows_b, self._other_slice(m, c)]).sum())
@@ -360,12 +334,27 @@ class _BlockProducts:
     def _first_pair(self, a: int, b: int, c: int, d: int) -> float:
         """<D_ad - U_a U_d', D_bc - U_b U_c'>, levels of a class share D."""
         size = self.criterion.class_size
-        return float(
+        total = (
             size @ (self.d[:, a, d] * self.d[:, b, c])
             - (self.d[:, a, d] * self.class_u[:, b, c]).sum()
             - (self.d[:, b, c] * self.class_u[:, a, d]).sum()
-            + (self.ua[a, b] * self.ua[d, c]).sum()
+            + (self.own[a, b] * self.own[d, c]).sum()
         )
+        if self.qt:
+            total += np.einsum("ij,ji->", self.qt[a, b], self.qt[c, d])
+            total += (self.cross[a, b] * self.tx[d, c]).sum()
+            total += (self.cross[b, a] * self.tx[c, d]).sum()
+        return float(total)
+
+    def _mixed_pair(self, m: int, a: int, b: int, c: int, d: int) -> float:
+        """sum over the levels j of term m of (M12_a' M12_b)[(d, j), (c, j)]."""
+        left, right = self._other_slice(m, d), self._other_slice(m, c)
+        x_left, x_right = self.x2[left], self.x2[right]
+        total = (self.rest[:, left] * self.qr[a, b][:, right]).sum()
+        total -= (self.rx[a, b][left] * x_right).sum()
+        total -= (x_left * self.rx[b, a][right]).sum()
+        total += ((x_left @ self.own[a, b]) * x_right).sum()
+        return float(total)
 
     def trace(self, k: int, a: int, b: int) -> float:
         """tr(P Z_ka Z_kb')."""

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from ablatekit.analysis.mixed.design import Array, Codes
+from ablatekit.analysis.mixed.frame import compress
 from ablatekit.analysis.mixed.sufficient import CrossProducts
 
 CLASS_LIMIT = 16
@@ -195,7 +196,7 @@ def _pair_products(a12: list[Any]) -> tuple[Any, Codes, Codes]:
         lower = pattern.indices[first] >= pattern.indices[second]
         first, second = first[lower], second[lower]
     key = pattern.indices[first].astype(np.int64) * rows + pattern.indices[second]
-    present, row = np.unique(key, return_inverse=True)
+    row, present = compress(key, rows * rows)
     parts = [
         (values[a][first] * values[b][second], level[first] * p * p + a * p + b)
         for a in range(p)
