@@ -60,7 +60,9 @@ def run_table(seeds: int) -> pd.DataFrame:
     y = rng.normal(0, 2, 3)[model] + rng.normal(0, 1.5, 2)[ds] + rng.normal(0, 0.5, 6)[cell % 6]
     y = y + 0.5 * factors["a"] + rng.normal(size=len(cell))
     columns = {name: labels(codes, 2, name) for name, codes in factors.items()}
-    return pd.DataFrame({"y": y, **columns, "model": labels(model, 3, "m"), "ds": labels(ds, 2, "s")})
+    return pd.DataFrame(
+        {"y": y, **columns, "model": labels(model, 3, "m"), "ds": labels(ds, 2, "s")}
+    )
 
 
 def item_table(runs: int, items: int, missing: float) -> pd.DataFrame:
@@ -92,7 +94,7 @@ def insteval_table() -> pd.DataFrame:
         code = f'write.csv(lme4::InstEval, "{path}", row.names = FALSE)'
         subprocess.run(["Rscript", "-e", code], check=True, capture_output=True)
         table = pd.read_csv(path)
-    return table.astype({name: "category" for name in ("s", "d", "dept", "service")})
+    return table.astype(dict.fromkeys(("s", "d", "dept", "service"), "category"))
 
 
 def table_of(name: str) -> pd.DataFrame:
@@ -234,7 +236,9 @@ def measure_r(name: str, tool: str, path: Path, limit: float) -> dict[str, Any] 
         ' cat(sprintf("%.6f %.6f %.1f %.8f\\n", t[3], t[1] + t[2], p / 1024, lme4::REMLcrit(m)))'
     )
     try:
-        done = subprocess.run(["Rscript", "-e", code], capture_output=True, text=True, timeout=limit)
+        done = subprocess.run(
+            ["Rscript", "-e", code], capture_output=True, text=True, timeout=limit
+        )
     except subprocess.TimeoutExpired:
         return {"seconds": float("inf"), "cpu": float("inf"), "peak_mb": float("nan")}
     if done.returncode:

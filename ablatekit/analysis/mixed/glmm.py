@@ -18,6 +18,7 @@ from ablatekit.analysis.mixed.sufficient import Layout, cell_sums
 from ablatekit.errors import NotEstimableError, Problem, TableError
 
 SEPARATION_CELLS = 50_000
+MANY_ROWS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,11 @@ def fit_logistic(frame: ModelFrame) -> LogisticFit:
     joint = laplace.mode(theta, None, np.zeros(len(frame.y)))
     laplace.eta = joint.eta
     start = np.append(theta, joint.beta)
+    tolerance = max(1e-6, 1e-9 * len(frame.y))  # rounding in a sum over the rows grows with them
     found = optimize.minimize(
-        laplace.value, start, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 500}
+        laplace.value, start, jac=True, method="BFGS", options={"gtol": tolerance, "maxiter": 500}
     )
-    parameters = _polish(laplace, found.x)
+    parameters = _polish(laplace, found.x, 100.0 * tolerance)
     value, gradient = laplace.value(parameters)
     size = shape.size
     hessian = _hessian(laplace, parameters)
@@ -95,10 +97,10 @@ def fit_logistic(frame: ModelFrame) -> LogisticFit:
     )
 
 
-def _polish(laplace: Laplace, parameters: Array) -> Array:
+def _polish(laplace: Laplace, parameters: Array, tolerance: float) -> Array:
     """One quasi-Newton restart when the line search stopped on rounding noise."""
     value, gradient = laplace.value(parameters)
-    if np.abs(gradient).max() < 1e-4:
+    if np.abs(gradient).max() < tolerance:
         return parameters
     again = optimize.minimize(
         laplace.value,
@@ -117,16 +119,23 @@ def _conditional(laplace: Laplace, theta: Array) -> Array:
 
 
 def _hessian(laplace: Laplace, parameters: Array) -> Array:
-    """Central differences of the exact gradient, (c + p, c + p)."""
+    """Differences of the exact gradient, (c + p, c + p): central, one-sided for many rows.
+
+    The gradient is zero at the optimum, and with many rows the criterion is close to quadratic.
+    """
     count = len(parameters)
     out = np.empty((count, count))
+    many = len(laplace.eta) > MANY_ROWS
+    here = laplace.value(parameters)[1] if many else np.empty(0)
     for j in range(count):
         width = 1e-4 * max(1.0, abs(parameters[j]))
         step = np.zeros(count)
         step[j] = width
-        out[j] = (laplace.value(parameters + step)[1] - laplace.value(parameters - step)[1]) / (
-            2.0 * width
-        )
+        above = laplace.value(parameters + step)[1]
+        if many:
+            out[j] = (above - here) / width
+        else:
+            out[j] = (above - laplace.value(parameters - step)[1]) / (2.0 * width)
     laplace.value(parameters)
     return (out + out.T) / 2.0
 

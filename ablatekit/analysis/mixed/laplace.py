@@ -21,12 +21,13 @@ from ablatekit.analysis.mixed.frame import ModelFrame
 from ablatekit.analysis.mixed.sufficient import (
     CrossProducts,
     Layout,
+    TermLayout,
     cell_sums,
     cross_products,
     orthonormal_layout,
 )
 
-MODE_TOLERANCE = 1e-12
+MODE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +68,12 @@ class Laplace:
                 shrink /= 2.0
                 step = self._mix(best, step, shrink)
                 value = step.deviance + step.penalty
-            done = objective - value < MODE_TOLERANCE * max(1.0, abs(value))
+            done = objective - value < MODE_TOLERANCE
             best, current, objective = step, step.eta, value
             if done:
                 break
         assert best is not None
-        return self._final(theta, beta, best)
-
-    def _final(self, theta: Array, beta: Array | None, mode: Mode) -> Mode:
-        """The same mode with the weights (and so the determinant) taken at it."""
-        return self.step(theta, beta, mode.eta)
+        return self.step(theta, beta, best.eta)  # weights and determinant at the mode
 
     def step(self, theta: Array, beta: Array | None, eta: Array) -> Mode:
         """One reweighted least-squares step from eta; weights are those at eta."""
@@ -101,8 +98,7 @@ class Laplace:
             penalty += float((u**2).sum())
             effects.append(u)
             term = self.layout.terms[blocks.order[k]]
-            b = u @ factor.T
-            new_eta = new_eta + np.einsum("np,np->n", b[term.codes], term.columns[cell])
+            new_eta += row_effects(u @ factor.T, term, cell)
         return Mode(
             criterion, state, new_eta, weights, effects, self._deviance(new_eta), penalty, fixed
         )
@@ -118,8 +114,10 @@ class Laplace:
 
     def _deviance(self, eta: Array) -> float:
         """-2 log likelihood without the binomial coefficients."""
-        value = self.frame.y * eta - np.logaddexp(0.0, eta)
-        return float(-2.0 * (self.trials * value).sum())
+        softplus = np.log1p(np.exp(-np.abs(eta)))
+        softplus += np.maximum(eta, 0.0)
+        value = self.frame.y * eta - softplus
+        return -2.0 * float(self.trials @ value)
 
     def blocks(self, weights: Array, working: Array, fixed: bool) -> CrossProducts:
         layout = replace(self.layout, weights=weights, residual=working)
@@ -175,8 +173,7 @@ class Laplace:
         traces = criterion.traces(state)
         for k, term in enumerate(terms):
             c = (v[k] - t[k]) @ state.factors[k]
-            b = c @ state.factors[k].T
-            row += np.einsum("np,np->n", b[term.codes], term.columns[cell])
+            row += row_effects(c @ state.factors[k].T, term, cell)
             slope = (v[k] - t[k] - 2.0 * s[k]).T @ mode.effects[k] + s[k].T @ c
             slopes.append(slope + 2.0 * traces[k] @ state.factors[k])
         in_beta = -2.0 * error + g - mode.weights * row
@@ -219,6 +216,13 @@ class Laplace:
                 values = t[start + term.codes, other_start + other.codes]
                 out += term.columns[cell, a] * other.columns[cell, b] * values
         return out
+
+
+def row_effects(b: Array, term: TermLayout, cell: Codes) -> Array:
+    """z_i'b per row (n,) for b (q, p_k)."""
+    if term.unit == (True,):
+        return np.asarray(b[term.codes, 0])
+    return np.asarray(np.einsum("np,np->n", b[term.codes], term.columns[cell]))
 
 
 def _stack_terms(criterion: Criterion, values: list[Array]) -> tuple[Array, Array]:
