@@ -22,6 +22,8 @@ def _cases() -> dict[str, Any]:
 class Corpus:
     """The R reference cases (lme4, lmerTest, pbkrtest, emmeans, car, effectsize, metafor)."""
 
+    folder = REFERENCE
+
     @staticmethod
     def case(name: str) -> dict[str, Any]:
         return _cases()[name]

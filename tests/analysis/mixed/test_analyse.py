@@ -147,3 +147,29 @@ def test_singular_fit_is_flagged(table: pd.DataFrame) -> None:
 def test_refusals(formula: str, error: type[Exception], message: str, table: pd.DataFrame) -> None:
     with pytest.raises(error, match=message):
         analyse_formula(table, formula)
+
+
+def test_every_reference_case_from_its_csv(corpus: Any) -> None:
+    """Straight from the CSV with factors named: criterion, coefficients, SE and df of the corpus."""
+    compared = 0
+    for name in corpus.names("lmm", "ols"):
+        case = corpus.case(name)
+        raw = pd.read_csv(corpus.folder / case["data"])
+        out = analyse_formula(
+            raw,
+            case["formula"],
+            method="reml" if case.get("REML", True) else "ml",
+            weights=case.get("weights"),
+            factors=list(case["factors"] or ()),
+        )
+        json.dumps(out, allow_nan=False)
+        if case["kind"] == "lmm":
+            assert out["model"]["criterion"] < case["criterion"] + 1e-6, name
+            assert out["model"]["singular"] == case["singular"], name
+            df = [row["df"] for row in out["fixed"]]
+            assert df == pytest.approx(corpus.column(case["coef"], "df"), rel=1e-5)
+        assert [row["term"] for row in out["fixed"]] == [row[".row"] for row in case["coef"]]
+        se = [row["se"] for row in out["fixed"]]
+        assert se == pytest.approx(corpus.column(case["coef"], "Std. Error"), rel=2e-6)
+        compared += 1
+    assert compared == 23

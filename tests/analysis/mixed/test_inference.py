@@ -237,3 +237,59 @@ def test_one_study_has_no_heterogeneity() -> None:
         meta_analysis(np.array([1.0]), np.array([0.1]))
     with pytest.raises(UsageError, match="variances must be positive"):
         meta_analysis(np.array([1.0, 2.0]), np.array([0.1, 0.0]))
+
+
+def _dense_kenward_roger(fit: Any, weights: Any) -> tuple[Any, Any]:
+    """Kenward & Roger's covariance and df of every coefficient from n x n matrices."""
+    frame = fit.frame
+    x = frame.x[frame.cell]
+    parts, values = [np.diag(1.0 / weights)], [fit.sigma**2]
+    for position, term in enumerate(frame.random):
+        z = np.zeros((len(x), len(term.levels), len(term.names)))
+        z[np.arange(len(x)), term.codes] = term.columns[frame.cell]
+        covariance = fit.covariance(position)
+        for a in range(len(term.names)):
+            for b in range(a, len(term.names)):
+                product = z[:, :, a] @ z[:, :, b].T
+                parts.append(product if a == b else product + product.T)
+                values.append(covariance[a, b])
+    v = sum(g * part for g, part in zip(values, parts, strict=True))
+    inverse = np.linalg.inv(v)
+    phi = np.linalg.inv(x.T @ inverse @ x)
+    projection = inverse - inverse @ x @ phi @ x.T @ inverse
+    size = len(parts)
+    traces = np.array(
+        [[np.trace(projection @ p @ projection @ q) for q in parts] for p in parts]
+    )
+    w = 2.0 * np.linalg.inv(traces)
+    slopes = [-x.T @ inverse @ p @ inverse @ x for p in parts]
+    middle = np.zeros_like(phi)
+    for i in range(size):
+        for j in range(size):
+            q = x.T @ inverse @ parts[i] @ inverse @ parts[j] @ inverse @ x
+            middle += w[i, j] * (q - slopes[i] @ phi @ slopes[j])
+    df = []
+    for row in np.eye(len(phi)):
+        theta = np.outer(row, row) / (row @ phi @ row)
+        u = [float(np.trace(theta @ phi @ p @ phi)) for p in slopes]
+        df.append(2.0 / (np.array(u) @ w @ np.array(u)))
+    return phi + 2.0 * phi @ middle @ phi, np.array(df)
+
+
+@pytest.mark.parametrize("formula", ["y ~ a + (1 | g)", "y ~ a + x + (1 + x | g) + (1 | b)"])
+@pytest.mark.parametrize("limit", [0, 150])
+def test_weighted_kenward_roger_against_dense_matrices(
+    formula: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No R reference exists: pbkrtest ignores weights."""
+    monkeypatch.setattr("ablatekit.analysis.mixed.sufficient.DIRECT_LIMIT", limit)
+    rng = np.random.default_rng(11)
+    data = table(groups=8).iloc[::2].reset_index(drop=True)
+    data["x"], data["w"] = rng.normal(size=len(data)), rng.uniform(0.5, 2.0, len(data))
+    data["y"] += data["x"] * rng.normal(0, 0.8, 8)[data["g"].str[1:].astype(int)]
+    data["y"] += (data["b"] == "b1") * 0.5
+    fit = fit_formula(data, formula, weights="w")
+    vcov, df = _dense_kenward_roger(fit, data["w"].to_numpy())
+    ours = linear_model(fit, "kenward-roger")
+    assert ours.vcov == pytest.approx(vcov, rel=1e-6, abs=1e-10)
+    assert ours.coefficients.df == pytest.approx(df, rel=1e-5)
