@@ -27,6 +27,10 @@ from ablatekit.errors import NotEstimableError
 Factors: TypeAlias = list[Array]
 
 EXACT_FIT = 1e-13
+EXACT_MESSAGE = (
+    "the random terms reproduce the response exactly, so the residual variance is zero; are rows"
+    " copies of one another (identical seeds)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ class Criterion:
         self.scalar = all(p == 1 for _, p in blocks.shapes[self.first :])
         self.rows = len(blocks.a22)
         self.evaluations = 0
+        self.degenerate = False
+        self.smallest_r2 = EXACT_FIT * float(blocks.axx[blocks.p, blocks.p])
 
     @property
     def size(self) -> int:
@@ -159,7 +165,9 @@ class Criterion:
         if self.rows:
             s = self.lam_t(factors, self.lam_t(factors, b).T)
             s.flat[:: self.rows + 1] += 1.0
-            chol, _ = lapack.dpotrf(s, lower=1, clean=1, overwrite_a=1)
+            chol, failed = lapack.dpotrf(s, lower=1, clean=1, overwrite_a=1)
+            if failed:
+                raise np.linalg.LinAlgError("theta is too large for a Cholesky factor")
             log_det += 2.0 * float(np.log(chol.diagonal()).sum())
             h = solve_triangular(chol, self.lam_t(factors, bx), lower=True, check_finite=False)
             c = c - h.T @ h
@@ -169,11 +177,9 @@ class Criterion:
         cx = np.linalg.cholesky(c[:p, :p])
         hx = solve_triangular(cx, c[:p, p:], lower=True, check_finite=False)
         r2 = float(c[p, p] - (hx.T @ hx).item()) if p else float(c[0, 0])
-        if r2 <= EXACT_FIT * float(blocks.axx[p, p]):
-            raise NotEstimableError(
-                "the random terms reproduce the response exactly, so the residual variance is zero;"
-                " are rows copies of one another (identical seeds)?"
-            )
+        if r2 <= self.smallest_r2:
+            self.degenerate = True
+            raise NotEstimableError(EXACT_MESSAGE)
         inverse = solve_triangular(cx, np.eye(p), lower=True, check_finite=False)
         log_det_x = 2.0 * float(np.log(cx.diagonal()).sum())
         value = log_det + self.df * (1.0 + np.log(2.0 * np.pi * r2 / self.df)) + self.constant

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from ablatekit.analysis.mixed.criterion import Criterion, Factors, Slope, State
+from ablatekit.analysis.mixed.criterion import EXACT_MESSAGE, Criterion, Factors, Slope, State
 from ablatekit.analysis.mixed.curvature import average_information, bend, jacobian
 from ablatekit.analysis.mixed.design import Array
 from ablatekit.errors import NotEstimableError
@@ -82,6 +82,8 @@ def optimise(criterion: Criterion, starts: tuple[float, ...]) -> tuple[State, Sl
     state, slope = _snap(criterion, state, slope)
     size = float(np.abs(slope.gradient).max(initial=0.0))
     converged = size < GRADIENT_TOLERANCE * max(1.0, abs(state.value) * 1e-3)
+    if criterion.degenerate and state.r2 < 10.0 * criterion.smallest_r2:
+        raise NotEstimableError(EXACT_MESSAGE)
     spread = max(record.value for record in records) - state.value
     messages = []
     if not converged:
@@ -170,7 +172,7 @@ def _line_search(criterion: Criterion, state: State, step: Array, slope: float) 
     for _ in range(12):
         try:
             moved = criterion.evaluate(state.theta + length * step)
-        except np.linalg.LinAlgError:
+        except (np.linalg.LinAlgError, NotEstimableError):
             length *= 0.5
             continue
         if moved.value <= state.value + 1e-4 * length * slope + noise:
@@ -185,7 +187,10 @@ def _quasi_newton(criterion: Criterion, state: State) -> State:
 
     def objective(theta: Array) -> tuple[float, Array]:
         nonlocal best
-        here = criterion.evaluate(theta)
+        try:
+            here = criterion.evaluate(theta)
+        except (np.linalg.LinAlgError, NotEstimableError):
+            return state.value + 1e3, np.zeros_like(theta)
         if here.value < best.value:
             best = here
         return here.value, criterion.slope(here).gradient

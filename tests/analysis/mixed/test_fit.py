@@ -228,6 +228,19 @@ def test_nearly_exact_fixed_part(noise: float) -> None:
     assert tiny.sigma / noise == pytest.approx(plain.sigma, rel=1e-5)
 
 
+@pytest.mark.parametrize("noise", [1e-4, 1e-6])
+def test_groups_that_explain_nearly_everything(noise: float) -> None:
+    rng = np.random.default_rng(5)
+    group = np.repeat(np.arange(10), 5)
+    residual, level = rng.normal(size=50), rng.normal(size=10)
+    table = pd.DataFrame({"g": group.astype(str)})
+    within = residual - np.bincount(group, residual)[group] / 5.0
+    fit = fit_formula(table.assign(y=level[group] + noise * residual), "y ~ 1 + (1 | g)")
+    assert fit.sigma / noise == pytest.approx(np.sqrt((within**2).sum() / 40), rel=1e-3)
+    with pytest.raises(NotEstimableError, match="reproduce the response exactly"):
+        fit_formula(table.assign(y=level[group] + 1e-9 * residual), "y ~ 1 + (1 | g)")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
