@@ -7,7 +7,8 @@ fix (aggregation, learning rate, clipping) is our completion of it, and each is 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -205,3 +206,18 @@ class RftSettings(_Part):
     @classmethod
     def _no_clipping_by_name(cls, value: Any) -> Any:
         return None if value == "none" else value
+
+    @classmethod
+    def from_dotted(cls, settings: Mapping[str, Any]) -> Self:
+        """Settings from values by dotted name (`budget.unit`); what is not named has its default.
+
+        Raises pydantic.ValidationError for unknown names and values out of bounds.
+        """
+        nested: dict[str, Any] = {}
+        for name, value in settings.items():
+            part, _, rest = name.partition(".")
+            if rest:
+                nested.setdefault(part, {})[rest] = value
+            else:
+                nested[part] = value
+        return cls.model_validate(nested)
