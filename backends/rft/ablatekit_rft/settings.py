@@ -130,7 +130,7 @@ class RftSettings(_Part):
     rollouts: int = Field(default=1, ge=1, le=1024)
     """Rollouts per query in a round. Source: arXiv:2601.22532 (1)."""
     queries_per_round: int = Field(default=32, ge=1, le=65_536)
-    """Distinct queries in a round, drawn without replacement until the train set is used up, which
+    """Queries in a round, drawn without replacement until the train set is used up, which
     starts the next epoch. Source: arXiv:2601.22532 (32)."""
     aggregation: Literal["seq_mean_token_sum", "token_mean", "seq_mean_token_mean", "const_len"] = (
         Field(
