@@ -146,6 +146,17 @@ class Plan:
         )
 
 
+def cells_by_unit(plan: Plan) -> dict[str, Cell]:
+    """For each unit, the cell that stands for it: the first of those that share it."""
+    return {cell.unit: cell for cell in reversed(plan.cells)}
+
+
+def run_label(cell: Cell, run: PlannedRun) -> str:
+    """A run in words: its levels, its context, its replicate."""
+    levels = " ".join(f"{factor}={level}" for factor, level in cell.levels.items())
+    return " | ".join([levels, *run.context.values(), str(run.replicate)])
+
+
 def _factor(value: Mapping[str, Any]) -> PlannedFactor:
     return PlannedFactor(**{**value, "levels": tuple(value["levels"])})
 
