@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
+
+import numpy as np
 
 from ablatekit.backend import Backend
 from ablatekit.canonical import content_hash
@@ -19,7 +22,7 @@ from ablatekit.design.plan import (
     PlannedRun,
 )
 from ablatekit.design.responses import planned_responses
-from ablatekit.errors import PluginError, Problem, StudyError, UsageError
+from ablatekit.errors import Location, PluginError, Problem, StudyError, UsageError
 from ablatekit.plugins import load_backend
 from ablatekit.records import MetricSpec, RunSpec
 from ablatekit.study.load import LoadedStudy
@@ -32,12 +35,11 @@ def study_backend(loaded: LoadedStudy) -> Backend:
     try:
         return load_backend(loaded.study.backend.name)
     except PluginError as error:
-        where = loaded.where("backend", "name")
-        problems = (
-            Problem(one.rule, one.received, one.remedy, one.where or where)
-            for one in error.problems
-        )
-        raise PluginError(*problems) from None
+        raise PluginError(*_located(error, loaded.where("backend", "name"))) from None
+
+
+def _located(error: UsageError, where: Location) -> Iterator[Problem]:
+    return (replace(one, where=one.where or where) for one in error.problems)
 
 
 def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
@@ -53,8 +55,7 @@ def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
     units = _units(found.conditions, contexts)
     _refuse_partial_merges(loaded, found.conditions, units, crossing, contexts)
     distinct = _one_per_run(found.conditions, units)
-    metrics = {unit: backend.metrics(one.settings) for (unit, _), one in distinct.items()}
-    reported = [*metrics.values()]
+    reported = [backend.metrics(one.settings) for one in distinct.values()]
     responses, warnings = planned_responses(loaded, reported)
     return Plan(
         study=study.name,
@@ -64,15 +65,7 @@ def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
         results_version=backend.results_version,
         python=study.backend.python,
         design=study.design.kind,
-        factors=tuple(
-            PlannedFactor(
-                name=factor.name,
-                levels=factor.level_names,
-                baseline=factor.baseline,
-                label=factor.label,
-            )
-            for factor in loaded.factors
-        ),
+        factors=_planned_factors(loaded),
         contexts=contexts,
         replicates=study.replicates,
         cells=tuple(
@@ -81,18 +74,23 @@ def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
         ),
         excluded=crossing.excluded,
         runs=_runs(loaded, backend, distinct, contexts),
-        analysis=PlannedAnalysis(
-            responses=responses,
-            interactions=study.analysis.interactions,
-            inference=study.analysis.inference,
-            alpha=study.analysis.alpha,
-            adjust=study.analysis.adjust,
-            diverged=study.analysis.diverged,
-        ),
+        analysis=PlannedAnalysis(responses=responses, **study.analysis.model_dump()),
         held_equal=_held_equal([one.settings for one in distinct.values()]),
         cost_metrics=_names(reported, cost=True),
         unrepeatable_metrics=_names(reported, cost=False),
         warnings=(*crossing.warnings, *found.warnings, *warnings),
+    )
+
+
+def _planned_factors(loaded: LoadedStudy) -> tuple[PlannedFactor, ...]:
+    return tuple(
+        PlannedFactor(
+            name=factor.name,
+            levels=factor.level_names,
+            baseline=factor.baseline,
+            label=factor.label,
+        )
+        for factor in loaded.factors
     )
 
 
@@ -182,7 +180,7 @@ def _runs(
     return tuple(runs)
 
 
-def _generator(loaded: LoadedStudy) -> Any:
+def _generator(loaded: LoadedStudy) -> np.random.Generator:
     study = loaded.study.model_dump(
         mode="json", include={"name", "factors", "contexts", "design", "exclude", "backend"}
     )
@@ -196,11 +194,7 @@ def _content(loaded: LoadedStudy, backend: Backend, condition: Condition) -> Map
         return backend.content(condition.settings)
     except UsageError as error:
         where = loaded.where_key("contexts" if loaded.contexts else "backend")
-        problems = (
-            Problem(one.rule, one.received, one.remedy, one.where or where)
-            for one in error.problems
-        )
-        raise StudyError(*problems) from None
+        raise StudyError(*_located(error, where)) from None
 
 
 def _held_equal(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

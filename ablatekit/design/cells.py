@@ -13,6 +13,7 @@ from ablatekit.study.factors import Factor
 from ablatekit.study.load import LoadedStudy
 from ablatekit.study.names import named_levels
 from ablatekit.study.schema import CustomDesign
+from ablatekit.study.yaml_source import scalar_text
 
 Levels: TypeAlias = Mapping[str, str]
 """Level names by factor."""
@@ -63,12 +64,12 @@ def baseline_cell(factors: Sequence[Factor]) -> Levels:
 
 def as_yaml(levels: Levels) -> str:
     """Levels as a YAML flow mapping that can be pasted into a study file."""
-    return "{" + ", ".join(f"{name}: {_yaml_text(level)}" for name, level in levels.items()) + "}"
+    return "{" + ", ".join(f"{name}: {_level_text(level)}" for name, level in levels.items()) + "}"
 
 
-def _yaml_text(level: str) -> str:
-    is_plain = level.replace("-", "").replace("_", "").replace(".", "").isalnum()
-    return level if is_plain and not level.startswith("-") else f'"{level}"'
+def _level_text(level: str) -> str:
+    """Levels are found by name, so a name that reads as a number or a boolean needs no quotes."""
+    return level if scalar_text(level).strip('"') == level else scalar_text(level)
 
 
 def _matches_any(cell: Levels, parts: Sequence[Levels]) -> bool:

@@ -106,8 +106,12 @@ class Plan:
 
     @property
     def hash(self) -> str:
-        """Identity of the design and the analysis plan."""
-        return content_hash(asdict(self))
+        """Identity of the design and the analysis plan; where runs execute does not enter."""
+        value = asdict(self)
+        del value["python"]
+        for run in value["runs"]:
+            del run["spec"]["execution"]
+        return content_hash(value)
 
     @property
     def merged(self) -> tuple[tuple[Cell, ...], ...]:

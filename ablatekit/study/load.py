@@ -46,8 +46,11 @@ def load_study(path: Path | str, overrides: Sequence[str] = ()) -> LoadedStudy:
     Raises StudyError with every problem that the failing step finds, each with its position. The
     backend is not asked: `ablatekit.design.build_plan` does that.
     """
-    path = Path(path)
-    text = read_source(path)
+    return parse_study(read_source(Path(path)), Path(path), overrides)
+
+
+def parse_study(text: str, path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
+    """`load_study` for text that is not (yet) a file; `path` is what messages call it."""
     source = _overridden(parse_yaml(text, str(path)), overrides)
     study = _validated(source)
     factors = read_factors(study, source)

@@ -7,6 +7,7 @@ keys, tags, merge keys, several documents, recursive or exploding aliases, infin
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,7 @@ _OCTAL = re.compile(r"0o[0-7]+")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/+]*")
 _CONSTANTS: Mapping[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -233,6 +235,23 @@ def resolve_scalar(text: str) -> ScalarValue:
     if _FLOAT.fullmatch(text):
         return _finite(text)
     return text
+
+
+def scalar_text(value: ScalarValue) -> str:
+    """A scalar as one would write it in a flow collection of a study file."""
+    if isinstance(value, str):
+        is_plain = _PLAIN_WORD.fullmatch(value) and isinstance(_resolved(value), str)
+        return value if is_plain else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float):
+        return repr(value).replace("e-0", "e-").replace("e+", "e")
+    return json.dumps(value)
+
+
+def _resolved(text: str) -> ScalarValue:
+    try:
+        return resolve_scalar(text)
+    except ValueError:
+        return None
 
 
 def _finite(text: str) -> float:
