@@ -78,7 +78,9 @@ class Effect(TypedDict):
     """A contrast of cell means with its interval and verdict.
 
     An interaction has `factor` "a:b", `level` "x:y". `low`/`high` are per comparison at 1 - alpha,
-    `low_equivalence`/`high_equivalence` at 1 - 2 alpha. `method` names the df method.
+    `low_equivalence`/`high_equivalence` at 1 - 2 alpha. `method` names the df method. A `note`
+    qualifies the numbers (combinations or contexts left out, an assumption); a `reason` says why
+    there are none (an estimate without an interval is possible).
     """
 
     factor: str
@@ -104,6 +106,7 @@ class Effect(TypedDict):
     replicates_needed: int | None
     contexts_needed: int | None
     reason: str | None
+    note: NotRequired[str | None]
 
 
 class ContextEffect(TypedDict):
