@@ -58,9 +58,9 @@ class RftBackend:
     def run(self, run: RunSpec, context: RunContext) -> RunResult:
         """Train and evaluate one run. Raises PluginError where the training half is missing."""
         _require_training_packages()
-        from ablatekit_rft import loop
+        from ablatekit_rft.loop import train
 
-        return loop.train(run, context)
+        return train(run, context)
 
 
 def _require_training_packages() -> None:

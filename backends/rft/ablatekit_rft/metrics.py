@@ -51,7 +51,6 @@ TIME_REWARD = "time/reward"
 TIME_SCORE = "time/score"
 TIME_TRAIN = "time/train"
 TIME_EVALUATE = "time/evaluate"
-TIME_CHECKPOINT = "time/checkpoint"
 
 
 def _evaluation() -> tuple[MetricSpec, ...]:
@@ -70,8 +69,18 @@ def _evaluation() -> tuple[MetricSpec, ...]:
             role="generalization",
             doc="Pass@1 on the fixed test items, sampled at temperature 1 with common draws",
         ),
-        _watched(TRAIN_GREEDY, "fraction", "Pass@1 of greedy decoding, train probe", "higher"),
-        _watched(TEST_GREEDY, "fraction", "Pass@1 of greedy decoding, test items", "higher"),
+        _watched(
+            TRAIN_GREEDY,
+            "fraction",
+            "Pass@1 of greedy decoding, train probe, at step 0 and the end",
+            "higher",
+        ),
+        _watched(
+            TEST_GREEDY,
+            "fraction",
+            "Pass@1 of greedy decoding, test items, at step 0 and the end",
+            "higher",
+        ),
         _watched(TRAIN_LENGTH, "tokens", "Mean completion length, train probe"),
         _watched(TEST_LENGTH, "tokens", "Mean completion length, test items"),
         _watched(TRAIN_TRUNCATED, "fraction", "Completions cut at the length limit, train probe"),
@@ -121,7 +130,6 @@ def _times() -> tuple[MetricSpec, ...]:
         TIME_SCORE: "reference log-probabilities",
         TIME_TRAIN: "forward, backward and optimizer",
         TIME_EVALUATE: "evaluation",
-        TIME_CHECKPOINT: "checkpoints",
     }
     return tuple(
         MetricSpec(

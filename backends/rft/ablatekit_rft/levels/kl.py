@@ -2,7 +2,8 @@
 
 Values are in nats per token, l = logp, l_ref = reference_logp, both at the training temperature.
 With r = l - l_ref under tokens sampled from the policy, all three are estimates of KL(pi || ref)
-(http://joschu.net/blog/kl-approx.html); their gradients as a loss differ (arXiv:2510.01555).
+(http://joschu.net/blog/kl-approx.html); their gradients as a loss differ (arXiv:2510.01555). In the
+reward they are summed over a completion's tokens and carry no gradient.
 """
 
 from __future__ import annotations
@@ -71,11 +72,3 @@ def k3(logp: Tensor, reference_logp: Tensor) -> Tensor:
 
 
 LEVELS = (k1, k2, k3)
-
-
-def penalised_reward(reward: Tensor, kl: Tensor, mask: Tensor, coefficient: float) -> Tensor:
-    """KL in the reward, before the advantage: r_i - coefficient * sum_t m_it k_it, no gradient.
-
-    reward: (N,). kl, mask: (N,T), mask 1 at completion tokens. Returns (N,).
-    """
-    return reward - coefficient * (kl.detach() * mask).sum(dim=1)
