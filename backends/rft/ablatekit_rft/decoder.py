@@ -1,0 +1,198 @@
+"""A lean forward pass for the Llama, Qwen3 and GPT-NeoX families.
+
+It computes what the transformers module computes, on the module's own memory (the arena), with
+fused projections and one call per operation. Training, scoring and sampling share its blocks; what
+differs between them is only how a block attends (`Attend`). Activations are (M, width) with
+M = rows x columns, flattened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+Attend: TypeAlias = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+"""(layer, q (M, H, D), k (M, K, D), v (M, K, D)) -> (M, H * D)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """An affine map; weight (out, in)."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """Root-mean-square norm, or layer norm when it has a bias, over the last axis."""
+
+    weight: Tensor
+    bias: Tensor | None
+    eps: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.bias is None:
+            return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The weights of one layer. `up` holds gate and up projection when the MLP is gated."""
+
+    attention_norm: Norm
+    qkv: Linear
+    query_norm: Norm | None
+    key_norm: Norm | None
+    out: Linear
+    mlp_norm: Norm
+    up: Linear
+    down: Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a family fixes besides its weights.
+
+    `interleaved`: the fused projection holds (q, k, v) head by head instead of all q, all k, all v.
+    `parallel`: attention and MLP read the same residual.
+    """
+
+    heads: int
+    key_heads: int
+    head_dim: int
+    rotary_dim: int
+    activation: Callable[[Tensor], Tensor]
+    gated: bool
+    interleaved: bool
+    parallel: bool
+
+
+class RotaryTables:
+    """Cosines and signed sines of the module's own rotary embedding, by position, grown on demand.
+
+    With sines of the first half negated, rotate_half(x) * sin is roll(x, half) * signed sin.
+    """
+
+    def __init__(self, rotary: Any, example: Tensor) -> None:
+        self._rotary, self._example = rotary, example
+        self._cos = self._sin = example.new_empty(0, 0)
+
+    def __call__(self, positions: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        """Tables at `positions` (M,), all below `length`: two tensors (M, 1, rotary_dim)."""
+        if len(self._cos) < length:
+            self._grow(max(64, 2 * length))
+        return self._cos[positions], self._sin[positions]
+
+    def _grow(self, length: int) -> None:
+        positions = torch.arange(length, device=self._example.device).unsqueeze(0)
+        cos, sin = self._rotary(self._example, positions)
+        half = sin.shape[-1] // 2
+        signed = torch.cat((-sin[..., :half], sin[..., half:]), dim=-1)
+        self._cos, self._sin = cos[0].unsqueeze(1).clone(), signed[0].unsqueeze(1).clone()
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """A decoder-only transformer as functions of its weights."""
+
+    shape: Shape
+    embedding: Tensor
+    blocks: Sequence[Block]
+    final_norm: Norm
+    head: Linear
+    rotary: RotaryTables
+
+    def hidden(self, tokens: Tensor, positions: Tensor, length: int, attend: Attend) -> Tensor:
+        """Final hidden states before the last norm: tokens, positions (M,) -> (M, width)."""
+        x = F.embedding(tokens, self.embedding)
+        cos, sin = self.rotary(positions, length)
+        for layer, block in enumerate(self.blocks):
+            x = self._block(layer, block, x, cos, sin, attend)
+        return x
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(M, width) -> (M, V)."""
+        return self.head(self.final_norm(hidden))
+
+    def sequence_hidden(self, tokens: Tensor, positions: Tensor, visible: Tensor | None) -> Tensor:
+        """Hidden states of whole rows: (R, S), (R, S), (R, S, S) or None -> (R * S, width)."""
+        attend = SequenceAttention(tokens.shape, visible)
+        length = int(positions.max()) + 1
+        return self.hidden(tokens.flatten(), positions.flatten(), length, attend)
+
+    def _block(
+        self, layer: int, block: Block, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend
+    ) -> Tensor:
+        q, k, v = self._heads(block, block.attention_norm(x), cos, sin)
+        attended = block.out(attend(layer, q, k, v))
+        if self.shape.parallel:
+            return x + attended + self._mlp(block, block.mlp_norm(x))
+        x = x + attended
+        return x + self._mlp(block, block.mlp_norm(x))
+
+    def _mlp(self, block: Block, x: Tensor) -> Tensor:
+        up = block.up(x)
+        if self.shape.gated:
+            gate, up = up.chunk(2, dim=-1)
+            return block.down(self.shape.activation(gate) * up)
+        return block.down(self.shape.activation(up))
+
+    def _heads(
+        self, block: Block, x: Tensor, cos: Tensor, sin: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries (M, H, D), rotated keys and values (M, K, D)."""
+        s = self.shape
+        fused = block.qkv(x)
+        if s.interleaved:
+            q, k, v = fused.view(-1, s.heads, 3, s.head_dim).unbind(2)
+        else:
+            sizes = (s.heads, s.key_heads, s.key_heads)
+            q, k, v = fused.view(-1, sum(sizes), s.head_dim).split(sizes, dim=1)
+        if block.query_norm is not None and block.key_norm is not None:
+            q, k = block.query_norm(q), block.key_norm(k)
+        return self._rotate(q, cos, sin), self._rotate(k, cos, sin), v
+
+    def _rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        size = self.shape.rotary_dim
+        if size == self.shape.head_dim:
+            return x * cos + x.roll(size // 2, dims=-1) * sin
+        part = x[..., :size]
+        turned = part * cos + part.roll(size // 2, dims=-1) * sin
+        return torch.cat((turned, x[..., size:]), dim=-1)
+
+
+class SequenceAttention:
+    """Attention within whole rows of a batch; keeps keys and values when asked to."""
+
+    def __init__(self, shape: torch.Size, visible: Tensor | None, *, keep: bool = False) -> None:
+        self._rows, self._columns = shape
+        self._visible = None if visible is None else visible.unsqueeze(1)
+        self._keep = keep
+        self.kept: list[tuple[Tensor, Tensor]] = []
+
+    def __call__(self, _layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        query, key, value = (self._by_head(part) for part in (q, k, v))
+        if self._keep:
+            self.kept.append((key, value))
+        attended = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=self._visible,
+            is_causal=self._visible is None,
+            enable_gqa=query.shape[1] != key.shape[1],
+        )
+        return attended.transpose(1, 2).reshape(self._rows * self._columns, -1)
+
+    def _by_head(self, part: Tensor) -> Tensor:
+        return part.view(self._rows, self._columns, *part.shape[1:]).transpose(1, 2)
