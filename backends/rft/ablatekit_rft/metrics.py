@@ -51,6 +51,7 @@ TIME_REWARD = "time/reward"
 TIME_SCORE = "time/score"
 TIME_TRAIN = "time/train"
 TIME_EVALUATE = "time/evaluate"
+TIME_CHECKPOINT = "time/checkpoint"
 
 
 def _evaluation() -> tuple[MetricSpec, ...]:
@@ -130,6 +131,7 @@ def _times() -> tuple[MetricSpec, ...]:
         TIME_SCORE: "reference log-probabilities",
         TIME_TRAIN: "forward, backward and optimizer",
         TIME_EVALUATE: "evaluation",
+        TIME_CHECKPOINT: "checkpoints",
     }
     return tuple(
         MetricSpec(
