@@ -8,6 +8,7 @@ parameters and the buffer are the same memory, so none of them can be stale.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -68,7 +69,7 @@ class ParameterArena:
         parameters do not lie side by side.
         """
         slots = [self.slots[name] for name in names]
-        if any(left.end != right.offset for left, right in zip(slots, slots[1:], strict=False)):
+        if any(left.end != right.offset for left, right in itertools.pairwise(slots)):
             raise ValueError(f"not adjacent in the arena: {', '.join(names)}")
         rows = sum(slot.shape[0] for slot in slots)
         joint = Slot(slots[0].offset, torch.Size((rows, *slots[0].shape[1:])))

@@ -157,7 +157,7 @@ class Decoder:
             q, k, v = fused.view(-1, s.heads, 3, s.head_dim).unbind(2)
         else:
             sizes = (s.heads, s.key_heads, s.key_heads)
-            q, k, v = fused.view(-1, sum(sizes), s.head_dim).split(sizes, dim=1)
+            q, k, v = torch.split(fused.view(-1, sum(sizes), s.head_dim), sizes, dim=1)
         if block.query_norm is not None and block.key_norm is not None:
             q, k = block.query_norm(q), block.key_norm(k)
         return self._rotate(q, cos, sin), self._rotate(k, cos, sin), v

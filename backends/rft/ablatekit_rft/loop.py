@@ -108,7 +108,6 @@ class _Run:
         settings = trainer.settings
         self._points = EvaluationPoints(trainer.horizon, settings.evaluation.points)
         self._clock = CheckpointClock()
-        self._pending: dict[str, float] = {}
         self._mark = time.perf_counter()
 
     def execute(self) -> RunResult:
@@ -165,8 +164,7 @@ class _Run:
         if point != "none":
             evaluated = self._evaluate(step, "all" if point == "end" else "part")
         costs = self._charged(result.costs)
-        logged = {**result.metrics, **_cost_metrics(costs), **self._pending}
-        self._pending = {}
+        logged = {**result.metrics, **_cost_metrics(costs)}
         self._context.log(step, logged)
         after = _Progress(
             costs,
@@ -216,9 +214,7 @@ class _Run:
             progress.costs.updates,
             Snapshot(tensors, progress.to_json()),
         )
-        seconds = time.perf_counter() - start
-        self._clock.wrote(seconds)
-        self._pending = {metrics.TIME_CHECKPOINT: seconds}
+        self._clock.wrote(time.perf_counter() - start)
 
     def _charged(self, costs: Costs) -> Costs:
         """Costs with the seconds since the last call added."""

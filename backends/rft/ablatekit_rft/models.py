@@ -85,8 +85,8 @@ def load_model(name: str, device: torch.device) -> tuple[Any, Tokenizer]:
     of them.
     """
     if name in FAMILIES:
-        model, tokenizer = basemodels.load(name)
-        return model.to(device), CharacterTokenizer(tokenizer)
+        shipped, tokenizer = basemodels.load(name)
+        return _moved(shipped, device), CharacterTokenizer(tokenizer)
     try:
         loaded = AutoModelForCausalLM.from_pretrained(
             name, dtype=torch.float32, attn_implementation="sdpa"
@@ -100,7 +100,12 @@ def load_model(name: str, device: torch.device) -> tuple[Any, Tokenizer]:
                 f"Use a directory, a name on the hub, or one of {', '.join(FAMILIES)}",
             )
         ) from error
-    return loaded.to(device), TransformersTokenizer(inner, _eos_ids(loaded, inner, name))
+    return _moved(loaded, device), TransformersTokenizer(inner, _eos_ids(loaded, inner, name))
+
+
+def _moved(model: Any, device: torch.device) -> Any:
+    # Typed as Any: the stubs of `PreTrainedModel.to` do not admit a device.
+    return model.to(device)
 
 
 def _eos_ids(model: Any, tokenizer: Any, name: str) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ def flat_norm(flat: Tensor) -> float:
     threads, as it does for a reduction of a large buffer to one number.
     """
     rows = torch.linalg.vector_norm(flat.view(-1, ALIGNMENT), dim=1).double()
-    return float(rows.square().cpu().numpy().sum()) ** 0.5
+    return math.sqrt(rows.square().cpu().numpy().sum())
 
 
 def clip_gradient(gradient: Tensor, largest: float | None) -> Clipping:

@@ -86,7 +86,7 @@ class DigitTokenizer:
 
 @dataclass(frozen=True)
 class ParityTask:
-    """Correct when the completion's digits have the parity of the prompt: guessing is often right."""
+    """Correct when the digits' sum has the parity of the prompt: guessing is often right."""
 
     name: str = "parity"
     version: int = 1
