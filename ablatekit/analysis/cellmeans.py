@@ -18,6 +18,7 @@ from ablatekit.analysis.values import (
     no_values,
 )
 
+TINY = 1e-12
 METHOD = "t, residual df of the saturated cell means"
 
 
@@ -44,15 +45,15 @@ class CellMeans:
         if contrast.reason:
             return no_values(contexts, contrast.reason)
         weights = _unit_weights(self.layout, contrast)
-        if not weights.any():
+        if not (np.abs(weights.mean(axis=0)) > TINY).any():
             return identical_values(contexts, len(weights))
-        complete = (weights != 0).astype(float) @ (self.count == 0).astype(float) == 0.0
-        return self._average(contrast, weights, np.asarray(complete, dtype=bool))
+        empty_cells = (weights != 0).astype(float) @ (self.count == 0).astype(float)
+        return self._average(contrast, weights, np.equal(empty_cells, 0.0))
 
     def _average(self, contrast: Contrast, weights: Floats, complete: Booleans) -> ContextValues:
-        estimable = complete & weights.any(axis=1)[:, None]
-        used = np.asarray(estimable.any(axis=0), dtype=bool)
-        keep = np.asarray(complete[:, used].all(axis=1) & used.any(), dtype=bool)
+        estimable = complete & weights.any(axis=1, keepdims=True)
+        used: Booleans = np.any(estimable, axis=0)
+        keep: Booleans = np.all(complete[:, used], axis=1) & used.any()
         mean_weights = weights[keep].mean(axis=0) if keep.any() else np.zeros(weights.shape[1])
         if not mean_weights.any():
             return no_values(len(used), "no matched pair of cells has runs in the same contexts")
@@ -145,7 +146,7 @@ def _unit_weights(layout: Layout, contrast: Contrast) -> Floats:
     weights = np.zeros((len(units), len(layout.units)))
     rows = np.broadcast_to(np.arange(len(units))[:, None], units.shape)
     np.add.at(weights, (rows, units), np.broadcast_to(contrast.weights, units.shape))
-    weights[np.abs(weights) < 1e-12] = 0.0
+    weights[np.abs(weights) < TINY] = 0.0
     return weights
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
 from ablatekit.analysis.inference import Estimate
 from ablatekit.analysis.layout import Floats
@@ -35,12 +34,13 @@ class Judgement:
 
 
 def adjusted(p: Floats, method: str) -> Floats:
-    """Holm's step-down p values of one family (Holm 1979); NaN rows are no part of it."""
+    """Holm's step-down p values of one family (Holm 1979); rows without a p are no part of it."""
     result = np.full(len(p), np.nan)
-    known = ~np.isnan(p)
-    if known.any():
-        own = p[known]
-        result[known] = own if method == "none" else multipletests(own, method=method)[1]
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1) if method == "holm" else np.ones(len(order))
+    scaled = np.minimum(1.0, factors * p[order])
+    result[order] = np.maximum.accumulate(scaled) if method == "holm" else scaled
     return result
 
 
