@@ -51,7 +51,6 @@ TIME_REWARD = "time/reward"
 TIME_SCORE = "time/score"
 TIME_TRAIN = "time/train"
 TIME_EVALUATE = "time/evaluate"
-TIME_CHECKPOINT = "time/checkpoint"
 
 
 def _evaluation() -> tuple[MetricSpec, ...]:
@@ -125,34 +124,26 @@ def _round() -> tuple[MetricSpec, ...]:
 
 
 def _times() -> tuple[MetricSpec, ...]:
-    phases = {
-        TIME_GENERATE: "generating rollouts",
-        TIME_REWARD: "verifying rollouts",
-        TIME_SCORE: "reference log-probabilities",
-        TIME_TRAIN: "forward, backward and optimizer",
-        TIME_EVALUATE: "evaluation",
-        TIME_CHECKPOINT: "checkpoints",
-    }
-    return tuple(
-        MetricSpec(
-            name=name,
-            direction="lower",
-            unit="s",
-            repeatable=False,
-            doc=f"Seconds of the round spent on {phase}",
-        )
-        for name, phase in phases.items()
+    return (
+        _time(TIME_GENERATE, "generating rollouts"),
+        _time(TIME_REWARD, "verifying rollouts"),
+        _time(TIME_TRAIN, "forward, backward and optimizer"),
+        _time(TIME_EVALUATE, "evaluation"),
     )
+
+
+def _kl(settings: RftSettings) -> tuple[MetricSpec, ...]:
+    terms = {
+        "none": (),
+        "reward": (_watched(REWARD_KL, "nats/completion", "Mean KL estimate in the reward"),),
+        "loss": (_watched(LOSS_KL, "", "KL loss before its coefficient, aggregated"),),
+    }[settings.kl_place]
+    return (*terms, _time(TIME_SCORE, "reference log-probabilities")) if terms else ()
 
 
 def metric_specs(settings: RftSettings) -> tuple[MetricSpec, ...]:
     """What a run with these settings reports; KL terms only where a KL term exists."""
-    kl = {
-        "none": (),
-        "reward": (_watched(REWARD_KL, "nats/completion", "Mean KL estimate in the reward"),),
-        "loss": (_watched(LOSS_KL, "", "KL loss before its coefficient, aggregated"),),
-    }
-    return (*_evaluation(), *_costs(), *_round(), *kl[settings.kl_place], *_times())
+    return (*_evaluation(), *_costs(), *_round(), *_times(), *_kl(settings))
 
 
 def _watched(name: str, unit: str, doc: str, direction: str = "lower") -> MetricSpec:
@@ -164,4 +155,14 @@ def _watched(name: str, unit: str, doc: str, direction: str = "lower") -> Metric
 def _cost(name: str, unit: str, doc: str, *, repeatable: bool = True) -> MetricSpec:
     return MetricSpec(
         name=name, direction="lower", unit=unit, role="cost", repeatable=repeatable, doc=doc
+    )
+
+
+def _time(name: str, phase: str) -> MetricSpec:
+    return MetricSpec(
+        name=name,
+        direction="lower",
+        unit="s",
+        repeatable=False,
+        doc=f"Seconds of the round spent on {phase}",
     )

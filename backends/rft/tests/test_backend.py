@@ -16,6 +16,7 @@ from ablatekit.backend import Backend, RunContext
 from ablatekit.errors import PluginError, UsageError
 from ablatekit.plugins import load_backend
 from ablatekit.records import RunSpec
+from ablatekit.testing.specs import run_spec
 
 CONFIGURE = """
 import sys
@@ -157,3 +158,27 @@ def test_a_missing_training_half_names_the_remedy(
     spec = cast("RunSpec", None)
     with pytest.raises(PluginError, match=rf"{package}.*pip install 'ablatekit-rft\[train\]'"):
         backend.run(spec, cast("RunContext", None))
+
+
+SMALL_RUN = {
+    "queries_per_round": 8,
+    "rollouts": 2,
+    "train_items": 16,
+    "budget.amount": 2,
+    "evaluation.points": 2,
+    "evaluation.probe_items": 16,
+    "evaluation.test_items": 8,
+}
+
+
+@pytest.mark.parametrize("place", ["none", "reward", "loss"])
+def test_a_run_logs_exactly_the_metrics_that_the_backend_describes(
+    backend: Backend, make_context: Any, place: str
+) -> None:
+    spec = run_spec(backend, {**SMALL_RUN, "kl_place": place})
+    context = make_context()
+    result = backend.run(spec, context)
+    described = {metric.name for metric in backend.metrics(spec.settings)}
+    assert result.status == "finished"
+    assert set().union(*context.logged.values()) == described
+    assert set(result.metrics) <= described
