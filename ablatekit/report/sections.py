@@ -1,0 +1,353 @@
+"""Sections about the study itself: variance, design, diagnostics, missing runs, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ablatekit.analysis.schema import Analysis, AnovaRow, ResponseAnalysis
+from ablatekit.report.document import (
+    Block,
+    Column,
+    Entry,
+    Facts,
+    Fold,
+    Gallery,
+    Heading,
+    Paragraph,
+    Picture,
+    Quantity,
+    Section,
+    Table,
+    Text,
+    Warnings,
+)
+from ablatekit.report.effects import slug
+from ablatekit.report.figures.residuals import draw_fitted, draw_quantiles
+from ablatekit.report.figures.shares import draw_shares
+from ablatekit.report.numbers import count, general, p_value, percent, scale_of
+from ablatekit.report.reading import factor_labels, flatten, label_of, setting, words
+
+
+def variance_section(analysis: Analysis) -> Section | None:
+    """Shares of the total sum of squares as bars, and the ANOVA table behind them."""
+    pictures: list[Picture] = []
+    tables: list[Block] = []
+    for name, response in analysis["responses"].items():
+        rows = response.get("anova", [])
+        if rows:
+            tables.append(_anova_table(name, response, rows))
+        shares = [(row["term"], row["share"]) for row in rows if row["share"] is not None]
+        if shares:
+            pictures.append(_shares_picture(name, response, shares))
+    if not tables:
+        return None
+    blocks: list[Block] = []
+    if pictures:
+        caption = "Share of the total sum of squares; interactions in grey."
+        blocks.append(Gallery(pictures=pictures, caption=caption))
+    lead = (
+        "How much of the differences between runs each choice explains, next to contexts and"
+        " seeds. A share says how much varies, not what is better."
+    )
+    return Section("variance", "Where the variance goes", lead, [*blocks, *tables])
+
+
+def _shares_picture(
+    name: str, response: ResponseAnalysis, shares: Sequence[tuple[str, float]]
+) -> Picture:
+    identifier = f"shares-{slug(name)}"
+    title = response["label"]
+    alt = f"Variance shares of {title}. " + "; ".join(
+        f"{term}: {percent(share)}" for term, share in shares
+    )
+    return Picture(
+        id=identifier,
+        title=title,
+        alt=alt,
+        draw=partial(draw_shares, shares, identifier, title, alt),
+    )
+
+
+def _anova_table(name: str, response: ResponseAnalysis, rows: Sequence[AnovaRow]) -> Table:
+    footers = response.get("footers", {})
+    return Table(
+        id=f"anova-{slug(name)}",
+        caption=f"Analysis of variance of {response['label']}",
+        columns=[
+            Column("term"), Column("df", numeric=True), Column("error df", numeric=True),
+            Column("F", numeric=True), Column("p", numeric=True),
+            Column("partial \N{GREEK SMALL LETTER ETA}\N{SUPERSCRIPT TWO}", numeric=True),
+            Column("partial \N{GREEK SMALL LETTER OMEGA}\N{SUPERSCRIPT TWO}", numeric=True),
+            Column("share", numeric=True),
+        ],
+        rows=[_anova_entries(row) for row in rows],
+        keys=[[("term", row["term"])] for row in rows],
+        footer="\n".join(
+            dict.fromkeys(filter(None, (response.get("anova_note", ""), footers.get("anova", ""))))
+        ),
+    )  # fmt: skip
+
+
+def _anova_entries(row: AnovaRow) -> list[Entry]:
+    return [
+        Text(row["term"], note=row["reason"] or ""),
+        Quantity(general(row["num_df"], 3), row["num_df"]),
+        Quantity(general(row["den_df"], 3), row["den_df"]),
+        Quantity(general(row["statistic"], 3), row["statistic"]),
+        Quantity(p_value(row["p"]), row["p"]),
+        Quantity(general(row["partial_eta2"], 2), row["partial_eta2"]),
+        Quantity(general(row["partial_omega2"], 2), row["partial_omega2"]),
+        Quantity(percent(row["share"]), row["share"]),
+    ]
+
+
+def design_section(analysis: Analysis) -> Section:
+    """What was run: factors, cells, what was merged or excluded, costs, what was held equal."""
+    design = analysis["design"]
+    blocks: list[Block] = [_factor_table(analysis)]
+    cost = _cost_table(analysis)
+    if cost is not None:
+        blocks += [Heading("Cost per level"), cost]
+    if design.get("warnings"):
+        blocks.append(Warnings(design["warnings"]))
+    if design.get("held_equal"):
+        pairs = list(flatten(design["held_equal"]))
+        blocks.append(Fold(f"Held equal in every run ({len(pairs)})", [Facts(pairs)]))
+    blocks += _cell_blocks(analysis)
+    return Section("design", "The design", _design_lead(analysis), blocks)
+
+
+def _design_lead(analysis: Analysis) -> str:
+    design = analysis["design"]
+    return (
+        f"{design['kind'].capitalize()} design: {count(len(design['factors']), 'factor')},"
+        f" {count(len(design['cells']), 'cell')}, {count(len(design['contexts']), 'context')},"
+        f" {count(design['replicates'], 'replicate')} of every cell in every context."
+    )
+
+
+def _factor_table(analysis: Analysis) -> Table:
+    rows: list[list[Entry]] = []
+    for factor in analysis["design"]["factors"]:
+        others = [str(level) for level in factor["levels"] if level != factor["baseline"]]
+        rows.append(
+            [
+                Text(label_of(factor), strong=True),
+                Text(str(factor["baseline"])),
+                Text(", ".join(others)),
+            ]
+        )
+    for variable, values in context_values(analysis).items():
+        rows.append([Text(variable), Text(""), Text(", ".join(values), note="context")])
+    return Table(
+        id="factors",
+        caption="Factors, levels and contexts",
+        columns=[Column("factor"), Column("baseline"), Column("other levels")],
+        rows=rows,
+        sortable=False,
+    )
+
+
+def context_values(analysis: Analysis) -> dict[str, list[str]]:
+    """Values of each blocking variable, in order."""
+    values: dict[str, dict[str, None]] = {}
+    for context in analysis["design"].get("contexts", []):
+        for variable, value in context.items():
+            values.setdefault(variable, {})[str(value)] = None
+    return {variable: list(found) for variable, found in values.items()}
+
+
+def level_costs(analysis: Analysis) -> list[Mapping[str, Any]]:
+    """Repeatable costs of the design, and seconds, which only provenance may hold."""
+    seconds = analysis["provenance"].get("seconds_per_level") or []
+    return [*analysis["design"].get("cost", []), *seconds]
+
+
+def _cost_table(analysis: Analysis) -> Table | None:
+    costs = level_costs(analysis)
+    if not costs:
+        return None
+    labels = factor_labels(analysis)
+    metrics = list(dict.fromkeys(str(cost["metric"]) for cost in costs))
+    values = {(str(c["factor"]), str(c["level"]), str(c["metric"])): c["mean"] for c in costs}
+    places = list(dict.fromkeys((factor, level) for factor, level, _ in values))
+    return Table(
+        id="cost",
+        caption="Mean cost of a run at each level",
+        columns=[Column("factor"), Column("level")]
+        + [Column(metric, numeric=True) for metric in metrics],
+        rows=[
+            [Text(labels.get(factor, factor)), Text(level, strong=True)]
+            + [_cost_entry(values.get((factor, level, metric))) for metric in metrics]
+            for factor, level in places
+        ],
+        keys=[[("factor", factor), ("level", level)] for factor, level in places],
+        footer="Means per run over matched cells, as for the average effects. Seconds, where"
+        " shown, are of this execution and differ between machines.",
+    )
+
+
+def _cost_entry(value: float | None) -> Entry:
+    return Quantity(general(value), value)
+
+
+def _cell_blocks(analysis: Analysis) -> list[Block]:
+    design = analysis["design"]
+    folds: list[Block] = []
+    cells = [{**cell["levels"], "unit": cell["unit"]} for cell in design["cells"]]
+    merged = [
+        {"cells that are one run": "; ".join(map(words, group))} for group in design["merged"]
+    ]
+    excluded = [dict(cell) for cell in design["excluded"]]
+    parts: list[tuple[str, str, Sequence[Mapping[str, Any]]]] = [
+        ("cells", "Cells", cells),
+        ("merged", "Merged cells (identical by construction)", merged),
+        ("excluded", "Excluded combinations", excluded),
+    ]
+    for identifier, title, rows in parts:
+        if rows:
+            table = plain_table(f"design-{identifier}", title, rows)
+            folds.append(Fold(f"{title} ({len(rows)})", [table]))
+    return folds
+
+
+def plain_table(identifier: str, caption: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Any list of records as a table, one column per key."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return Table(
+        id=identifier,
+        caption=caption,
+        columns=[
+            Column(name.replace("_", " "), numeric=all(_is_number(row.get(name)) for row in rows))
+            for name in names
+        ],
+        rows=[[_any_entry(row.get(name)) for name in names] for row in rows],
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _any_entry(value: Any) -> Entry:
+    if _is_number(value):
+        return Quantity(general(value), float(value))
+    return Text("" if value is None else words(value))
+
+
+def diagnostics_section(analysis: Analysis) -> Section | None:
+    """Residual plots and checks, per response."""
+    blocks: list[Block] = []
+    for name, response in analysis["responses"].items():
+        if response.get("diagnostics"):
+            blocks += _diagnostic_blocks(name, response)
+    if not blocks:
+        return None
+    lead = "What the model assumes about run-to-run variation, and how the runs look under it."
+    return Section("diagnostics", "Diagnostics", lead, blocks)
+
+
+def _diagnostic_blocks(name: str, response: ResponseAnalysis) -> list[Block]:
+    diagnostics = response["diagnostics"]
+    blocks: list[Block] = [Heading(response["label"]), Facts(_model_facts(response))]
+    pictures = _residual_pictures(name, response)
+    if pictures:
+        blocks.insert(1, Gallery(pictures=pictures))
+    messages = [*response["model"]["messages"], *diagnostics.get("messages", [])]
+    if messages:
+        blocks.append(Warnings(list(dict.fromkeys(messages))))
+    if diagnostics.get("near_bounds"):
+        rows = diagnostics["near_bounds"]
+        title = "Cell means within 0.05 of 0 or 1"
+        table = plain_table(f"near-{slug(name)}", title, rows)
+        blocks.append(Fold(f"{title} ({len(rows)})", [table]))
+    return blocks
+
+
+def _model_facts(response: ResponseAnalysis) -> list[tuple[str, str]]:
+    model, diagnostics = response["model"], response["diagnostics"]
+    facts = [
+        ("model", model["formula"]),
+        ("method", model["method"]),
+        ("runs analysed", f"{model['n']:,}"),
+        ("residual sd", scale_of(response).plain(response["residual_sd"])),
+        ("converged", "yes" if model["converged"] else "no"),
+        ("Brown-Forsythe p", p_value(diagnostics.get("brown_forsythe_p"))),
+    ]
+    if diagnostics.get("largest_residual"):
+        facts.append(("largest residual", words(diagnostics["largest_residual"])))
+    if diagnostics.get("step_zero"):
+        facts.append(("step-0 check", words(diagnostics["step_zero"])))
+    return facts
+
+
+def _residual_pictures(name: str, response: ResponseAnalysis) -> list[Picture]:
+    residuals = response["diagnostics"].get("residuals") or {}
+    values, fitted = residuals.get("residual", []), residuals.get("fitted", [])
+    quantiles = residuals.get("quantile", residuals.get("normal_quantile", []))
+    scale, label = scale_of(response), response["label"]
+    pictures: list[Picture] = []
+    if values and len(fitted) == len(values):
+        identifier = f"fitted-{slug(name)}"
+        alt = f"Scatter of {len(values)} residuals of {label} against their fitted cell means."
+        draw = partial(draw_fitted, fitted, values, scale, identifier, alt)
+        pictures.append(
+            Picture(id=identifier, title="Residuals against fitted values", alt=alt, draw=draw)
+        )
+    if values and len(quantiles) == len(values):
+        identifier = f"normal-{slug(name)}"
+        alt = f"{len(values)} residuals of {label} against normal quantiles."
+        draw = partial(draw_quantiles, quantiles, values, scale, identifier, alt)
+        pictures.append(
+            Picture(id=identifier, title="Residuals against normal quantiles", alt=alt, draw=draw)
+        )
+    return pictures
+
+
+def missing_section(analysis: Analysis) -> Section:
+    """Every run accounted for, and how diverged ones enter."""
+    counts = analysis["counts"]
+    facts = [(name, f"{number:,}") for name, number in counts.items()]
+    blocks: list[Block] = [Facts(facts)]
+    for name, response in analysis["responses"].items():
+        missing = response.get("missing")
+        if not missing:
+            continue
+        parts: list[Block] = []
+        if missing["messages"]:
+            parts.append(Warnings(missing["messages"]))
+        for key, rows in (("runs", missing["runs"]), ("by level", missing["by_level"])):
+            if rows:
+                title = f"{response['label']}: {key}"
+                parts.append(plain_table(f"missing-{slug(name)}-{slug(key)}", title, rows))
+        if parts:
+            blocks += [Heading(response["label"]), *parts]
+    complete = counts["planned"] == counts["finished"] == counts["analysed"]
+    lead = "Every planned run finished and was analysed." if complete else _policy_lead(analysis)
+    return Section("missing", "Missing, failed and diverged runs", lead, blocks)
+
+
+def _policy_lead(analysis: Analysis) -> str:
+    policies = dict.fromkeys(
+        response["missing"]["policy"]
+        for response in analysis["responses"].values()
+        if response.get("missing")
+    )
+    named = ", ".join(policies) or str(setting(analysis, "diverged", "score"))
+    return f"No run disappears. Policy for diverged runs: {named}."
+
+
+def provenance_section(analysis: Analysis) -> Section:
+    """Versions, hashes, and deviations from the frozen plan."""
+    record = dict(analysis["provenance"])
+    record.pop("seconds_per_level", None)
+    blocks: list[Block] = []
+    if analysis["deviations"]:
+        blocks.append(Warnings(analysis["deviations"]))
+    else:
+        blocks.append(Paragraph("No deviation from the plan that was frozen before the first run."))
+    blocks.append(Facts([("schema version", str(analysis["schema_version"])), *flatten(record)]))
+    lead = "Report, analysis.json, fit, runs, run directory, spec: each number leads back."
+    return Section("provenance", "Provenance", lead, blocks)
