@@ -93,7 +93,7 @@ class Budget(_Part):
     unit: Literal["rounds", "samples", "generated_tokens"] = "rounds"
     """What is counted: rounds (updates), training rollouts, or training tokens generated."""
     amount: int = Field(default=60, ge=1)
-    """How many of them. Source: chosen so that the tiny models visibly learn."""
+    """How many of them. Source: a run of the shipped tiny models in seconds."""
 
 
 class Evaluation(_Part):
@@ -155,14 +155,15 @@ class RftSettings(_Part):
     """Reward of a correct and of a wrong completion. Source: arXiv:2601.22532 (1 and 0)."""
 
     learning_rate: float = Field(default=1e-4, ge=0, le=10)
-    """Step size of the optimizer; 0 trains nothing (a negative control). Source: tuned on the
-    shipped tiny models; large models want 1e-6 (TRL, verl, OpenRLHF)."""
+    """Step size of the optimizer; 0 trains nothing (a negative control). Source: fits the
+    shipped tiny models; large models want about 1e-6 (TRL, verl, OpenRLHF)."""
     optimizer: Literal["adamw", "adamw_b95", "sgd"] = Field(
         default="adamw", json_schema_extra=_levels(stage_metadata("optimizer"))
     )
     """Update rule. Source: the default of TRL and verl."""
     weight_decay: float = Field(default=0.0, ge=0, le=10)
-    """Decoupled weight decay per unit of learning rate. Source: TRL, OpenRLHF (0; verl 0.01)."""
+    """Decoupled decay of weight matrices per unit of learning rate. Source: TRL, OpenRLHF (0; verl
+    0.01)."""
     grad_clip: float | None = Field(default=1.0, gt=0)
     """Largest L2 norm of an update's gradient; null or none: not clipped. Source: TRL, verl and
     OpenRLHF (1)."""

@@ -44,7 +44,7 @@ def adamw_b95(settings: RftSettings) -> OptimizerSpec:
     "sgd",
     formula="w <- w - lr (g + weight_decay w)",
     source="Robbins and Monro 1951",
-    peers={"TRL": "optim='sgd'", "verl": "optimizer class torch.optim.SGD", "OpenRLHF": "none"},
+    peers={"TRL": "optim='sgd'", "verl": "optimizer=SGD", "OpenRLHF": "none"},
 )
 def sgd(settings: RftSettings) -> OptimizerSpec:
     """Plain gradient descent: here a constant on the advantage is a learning rate."""
