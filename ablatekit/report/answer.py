@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ablatekit.analysis.schema import Analysis, Effect, ResponseAnalysis, Verdict
 from ablatekit.report.document import (
@@ -10,6 +11,7 @@ from ablatekit.report.document import (
     Block,
     Column,
     Entry,
+    Estimate,
     Interval,
     Quantity,
     Section,
@@ -18,7 +20,7 @@ from ablatekit.report.document import (
     Verdicts,
     Warnings,
 )
-from ablatekit.report.numbers import Scale, p_value, scale_of
+from ablatekit.report.numbers import Scale, absent, p_value, scale_of
 from ablatekit.report.reading import (
     Comparison,
     alpha_of,
@@ -26,7 +28,7 @@ from ablatekit.report.reading import (
     confidence,
     find_effect,
 )
-from ablatekit.report.verdicts import remark
+from ablatekit.report.verdicts import Room, remark
 
 NO_EFFECT = Badge("not estimated", "the analysis holds no such effect")
 
@@ -55,18 +57,9 @@ def verdict_lines(
 ) -> list[tuple[str, list[tuple[Verdict, list[str]]]]]:
     """For each response and gap: the narrow verdicts, each with its levels, as in the study."""
     levels = comparisons(analysis)
-    lines = [
-        (response["label"], _grouped(response["effects"], levels))
-        for response in analysis["responses"].values()
+    return [
+        (question.title, _grouped(question.effects, levels)) for question in questions(analysis)
     ]
-    for gap in analysis.get("comparisons", {}).values():
-        lines.append((_gap_name(analysis), _grouped(gap["effects"], levels)))
-    return lines
-
-
-def _gap_name(analysis: Analysis) -> str:
-    several = len(analysis.get("comparisons", {})) > 1
-    return "Gap (learning minus generalization)" if several else "Gap"
 
 
 def _grouped(
@@ -86,43 +79,65 @@ def _grouped(
 
 def answer_table(analysis: Analysis) -> Table:
     """One line per non-baseline level: effect, narrow and broad verdicts, and the gap."""
-    columns = [Column("factor"), Column("level")]
-    for response in analysis["responses"].values():
-        columns += _response_columns(response, scale_of(response))
-    for name in analysis.get("comparisons", {}):
-        scale = gap_scale(analysis, name)
-        columns += [
-            Column(f"effect{_unit(scale)}", "Gap", numeric=True),
-            Column("verdict", "Gap"),
-        ]
+    asked = questions(analysis)
     levels = comparisons(analysis)
+    columns = [Column("factor"), Column("level")]
+    for question in asked:
+        columns += _question_columns(question)
     return Table(
         id="answer-table",
-        caption="Average effect of every level against its baseline, with verdicts",
+        caption="Average effect of every level against its baseline",
         columns=columns,
-        rows=[_answer_row(analysis, level) for level in levels],
-        keys=[_keys(level) for level in levels],
+        rows=[_answer_row(asked, level) for level in levels],
+        keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
         footer=_answer_footer(analysis),
         style="answer",
     )
 
 
-def _keys(level: Comparison) -> list[tuple[str, str]]:
-    return [("factor", level.factor), ("level", level.level)]
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One group of columns: the effects on a response, or on a gap."""
+
+    title: str
+    effects: Sequence[Effect]
+    scale: Scale
+    room: Room
+
+    @property
+    def broad(self) -> bool:
+        """Whether broad inference was asked for."""
+        return any(effect["inference"] == "broad" for effect in self.effects)
 
 
-def _unit(scale: Scale) -> str:
-    return f", {scale.unit}" if scale.unit else ""
-
-
-def _response_columns(response: ResponseAnalysis, scale: Scale) -> list[Column]:
-    group = response["label"]
-    return [
-        Column(f"effect{_unit(scale)}", group, numeric=True),
-        Column("interval", group, numeric=True),
-        Column("verdict", group),
-        Column("broad", group),
+def questions(analysis: Analysis) -> list[Question]:
+    """Every response, then every gap."""
+    found = [
+        Question(
+            response["label"], response["effects"], scale_of(response), room(analysis, response)
+        )
+        for response in analysis["responses"].values()
     ]
+    for name, gap in analysis.get("comparisons", {}).items():
+        parts = [
+            analysis["responses"][gap["learning"]],
+            analysis["responses"][gap["generalization"]],
+        ]
+        strict = min(parts, key=lambda part: part["smallest_effect"] or 0.0)
+        found.append(
+            Question("Gap", gap["effects"], gap_scale(analysis, name), room(analysis, strict))
+        )
+    return found
+
+
+def room(analysis: Analysis, response: ResponseAnalysis) -> Room:
+    """What the study has, for remarks on what more it would need."""
+    design, smallest = analysis["design"], response["smallest_effect"]
+    return Room(
+        design["replicates"],
+        len(design["contexts"]),
+        scale_of(response).amount(smallest) if smallest else "",
+    )
 
 
 def gap_scale(analysis: Analysis, comparison: str) -> Scale:
@@ -131,31 +146,53 @@ def gap_scale(analysis: Analysis, comparison: str) -> Scale:
     return scale_of(analysis["responses"][learning])
 
 
-def _answer_row(analysis: Analysis, level: Comparison) -> list[Entry]:
+def _question_columns(question: Question) -> list[Column]:
+    unit = f", {question.scale.unit}" if question.scale.unit else ""
+    columns = [
+        Column(f"effect{unit}", question.title, numeric=True),
+        Column("verdict", question.title),
+    ]
+    return [*columns, Column("broad", question.title)] if question.broad else columns
+
+
+def _answer_row(asked: Sequence[Question], level: Comparison) -> list[Entry]:
     row: list[Entry] = [
         Text(level.label),
         Text(level.level, note=f"vs {level.baseline}", strong=True),
     ]
-    for response in analysis["responses"].values():
-        row += _response_entries(response, level)
-    for name, gap in analysis.get("comparisons", {}).items():
-        effect = find_effect(gap["effects"], level, "narrow")
-        scale = gap_scale(analysis, name)
-        row.append(effect_entry(effect, scale))
-        row.append(badge(effect))
-    return row
+    for question in asked:
+        row += _question_entries(question, level)
+    return _said_once(row)
 
 
-def _response_entries(response: ResponseAnalysis, level: Comparison) -> list[Entry]:
-    scale = scale_of(response)
-    narrow = find_effect(response["effects"], level, "narrow")
-    broad = find_effect(response["effects"], level, "broad")
+def _question_entries(question: Question, level: Comparison) -> list[Entry]:
+    narrow = find_effect(question.effects, level, "narrow")
+    entries: list[Entry] = [estimate_entry(narrow, question.scale), badge(narrow, question.room)]
+    if question.broad:
+        broad = find_effect(question.effects, level, "broad")
+        entries.append(badge(broad, question.room))
+    return entries
+
+
+def _said_once(row: Sequence[Entry]) -> list[Entry]:
+    """The row with a reason that all its verdicts share said only at the first."""
+    badges = [entry for entry in row if isinstance(entry, Badge)]
+    if len(badges) < 2 or len({(entry.verdict, entry.note) for entry in badges}) > 1:
+        return list(row)
+    first = row.index(badges[0])
     return [
-        effect_entry(narrow, scale),
-        interval_entry(narrow, scale),
-        badge(narrow),
-        badge(broad),
+        Badge(entry.verdict) if isinstance(entry, Badge) and place != first else entry
+        for place, entry in enumerate(row)
     ]
+
+
+def estimate_entry(effect: Effect | None, scale: Scale) -> Entry:
+    """An estimate over its interval; a dash when there is none."""
+    if effect is None or absent(effect["estimate"]):
+        return Estimate(scale.effect(None), "", None, None, None)
+    low, high = effect["low"], effect["high"]
+    text = scale.effect(effect["estimate"])
+    return Estimate(text, scale.interval(low, high), effect["estimate"], low, high)
 
 
 def effect_entry(effect: Effect | None, scale: Scale) -> Entry:
@@ -170,28 +207,30 @@ def interval_entry(effect: Effect | None, scale: Scale) -> Entry:
     return Interval(scale.interval(low, high), low, high)
 
 
-def badge(effect: Effect | None) -> Badge:
+def badge(effect: Effect | None, available: Room) -> Badge:
     """The verdict on an effect with its remark."""
-    return NO_EFFECT if effect is None else Badge(effect["verdict"], remark(effect))
+    return NO_EFFECT if effect is None else Badge(effect["verdict"], remark(effect, available))
 
 
 def _answer_footer(analysis: Analysis) -> str:
     parts: list[str] = []
     for response in analysis["responses"].values():
-        note = response.get("footers", {}).get("effects") or effect_footer(response["effects"])
+        footers = response.get("footers", {})
+        note = " ".join(filter(None, (footers.get("average", ""), footers.get("effects", ""))))
+        note = note or effect_footer(response["effects"])
         smallest = response["smallest_effect"]
         size = (
-            f" Smallest effect that matters: {scale_of(response).amount(smallest)}."
+            f"Smallest effect that matters: {scale_of(response).amount(smallest)}."
             if smallest
-            else " No smallest effect was declared, so nothing is called equivalent."
+            else "No smallest effect was declared, so nothing is called equivalent."
         )
-        parts.append(f"{response['label']}: {note}{size}")
-    parts += [
-        f"{_gap_name(analysis)}: {gap['footer']}"
-        for gap in analysis.get("comparisons", {}).values()
-        if gap.get("footer")
-    ]
-    return "\n".join(dict.fromkeys(parts))
+        parts.append(f"{note} {size}")
+    lines = {
+        f"{response['label']}: {part}" if len(set(parts)) > 1 else part: None
+        for response, part in zip(analysis["responses"].values(), parts, strict=True)
+    }
+    gaps = [gap["footer"] for gap in analysis.get("comparisons", {}).values() if gap.get("footer")]
+    return "\n".join([*lines, *(f"Gap: {footer}" for footer in gaps)])
 
 
 def effect_footer(effects: Sequence[Effect]) -> str:
@@ -216,24 +255,31 @@ def answer_warnings(analysis: Analysis) -> list[str]:
     found: list[str] = []
     for response in analysis["responses"].values():
         label = response["label"]
-        diagnostics = response.get("diagnostics")
-        if diagnostics:
-            near = len(diagnostics.get("near_bounds", []))
-            if near:
-                found.append(
-                    f"{label}: {near} cell mean{'s lie' if near > 1 else ' lies'} within 0.05 of"
-                    " 0 or 1. Unequal room alone makes effects differ there, on the gap too."
-                )
-            p = diagnostics.get("brown_forsythe_p")
-            if p is not None and p < alpha_of(analysis):
-                found.append(
-                    f"{label}: run-to-run variance differs between cells (Brown-Forsythe"
-                    f" p {p_value(p) if p < 0.001 else '= ' + p_value(p)});"
-                    " narrow intervals assume that it is common."
-                )
+        found += [f"{label}: {text}" for text in _diagnostic_warnings(analysis, response)]
         for row in response.get("heterogeneity", []):
             if row["warning"]:
                 found.append(f"{label}, {row['factor']} = {row['level']}: {row['warning']}")
     for gap in analysis.get("comparisons", {}).values():
         found += gap.get("messages", [])
     return list(dict.fromkeys(found))
+
+
+def _diagnostic_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:
+    diagnostics = response.get("diagnostics")
+    if not diagnostics:
+        return
+    near = len(diagnostics.get("near_bounds") or [])
+    if near:
+        yield (
+            f"{near} cell mean{'s lie' if near > 1 else ' lies'} within 0.05 of 0 or 1. Unequal"
+            " room alone makes effects differ there, on the gap too."
+        )
+    p = diagnostics.get("brown_forsythe_p")
+    if p is not None and p < alpha_of(analysis):
+        yield (
+            "run-to-run variance differs between cells (Brown-Forsythe p"
+            f" {p_value(p) if p < 0.001 else '= ' + p_value(p)}); average effects pool it."
+        )
+    start = diagnostics.get("step_zero")
+    if start is not None and start.get("equal") is False:
+        yield "step-0 scores differ within a context, although evaluation is common to its runs."

@@ -53,7 +53,19 @@ class Badge:
     note: str = ""
 
 
-Entry: TypeAlias = Text | Quantity | Interval | Badge
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A table entry of an estimate over its interval."""
+
+    kind: ClassVar[str] = "estimate"
+    text: str
+    interval: str
+    value: Number
+    low: Number
+    high: Number
+
+
+Entry: TypeAlias = Text | Quantity | Interval | Estimate | Badge
 
 
 @dataclass(frozen=True, slots=True)

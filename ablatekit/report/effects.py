@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ablatekit.analysis.schema import Analysis, Curve, Effect, Heterogeneity, ResponseAnalysis
-from ablatekit.report.answer import badge, effect_entry, gap_scale, interval_entry
+from ablatekit.analysis.schema import (
+    Analysis,
+    Curve,
+    Effect,
+    Estimand,
+    Heterogeneity,
+    ResponseAnalysis,
+)
+from ablatekit.report.answer import badge, effect_entry, gap_scale, interval_entry, room
 from ablatekit.report.document import (
     Block,
     Column,
@@ -34,8 +41,9 @@ from ablatekit.report.reading import (
     factor_labels,
     find_effect,
 )
+from ablatekit.report.verdicts import Room
 
-ESTIMAND_NAMES = {
+ESTIMAND_NAMES: dict[Estimand, str] = {
     "average": "average effect",
     "baseline": "effect at the baseline",
     "removal": "effect of removal",
@@ -60,7 +68,7 @@ def forest_section(analysis: Analysis) -> Section:
     blocks += [
         Fold(
             f"Every estimand of {response['label']}, with standard errors and p values",
-            [_estimand_table(name, response, levels)],
+            [_estimand_table(name, response, levels, room(analysis, response))],
         )
         for name, response in analysis["responses"].items()
     ]
@@ -96,7 +104,9 @@ def slug(name: str) -> str:
     )
 
 
-def _estimand_table(name: str, response: ResponseAnalysis, levels: Sequence[Comparison]) -> Table:
+def _estimand_table(
+    name: str, response: ResponseAnalysis, levels: Sequence[Comparison], available: Room
+) -> Table:
     labels = {(level.factor, level.level): level.label for level in levels}
     chosen = [effect for effect in response["effects"] if effect["estimand"] != "interaction"]
     return Table(
@@ -107,12 +117,12 @@ def _estimand_table(name: str, response: ResponseAnalysis, levels: Sequence[Comp
             [
                 Text(labels.get((effect["factor"], effect["level"]), effect["factor"])),
                 Text(effect["level"], note=f"vs {effect['baseline']}", strong=True),
-                *_estimand_entries(effect, scale_of(response)),
+                *_estimand_entries(effect, scale_of(response), available),
             ]
             for effect in chosen
         ],
         keys=[effect_keys(effect) for effect in chosen],
-        footer="\n".join(estimand_notes(chosen)),
+        footer="\n".join(estimand_notes(response, chosen)),
     )
 
 
@@ -143,7 +153,7 @@ def _estimand_columns(scale: Scale) -> list[Column]:
     ]
 
 
-def _estimand_entries(effect: Effect, scale: Scale) -> list[Entry]:
+def _estimand_entries(effect: Effect, scale: Scale, available: Room) -> list[Entry]:
     return [
         Text(ESTIMAND_NAMES[effect["estimand"]]),
         Text(effect["inference"]),
@@ -153,13 +163,23 @@ def _estimand_entries(effect: Effect, scale: Scale) -> list[Entry]:
         Quantity(general(effect["df"], 3), effect["df"]),
         Quantity(p_value(effect["p"]), effect["p"]),
         Quantity(p_value(effect["p_adjusted"]), effect["p_adjusted"]),
-        badge(effect),
+        badge(effect, available),
     ]
 
 
-def estimand_notes(effects: Sequence[Effect]) -> list[str]:
-    """One line per estimand and inference: df method, family, averaged over what."""
-    notes: dict[tuple[str, str], dict[str, None]] = {}
+def estimand_notes(response: ResponseAnalysis, effects: Sequence[Effect]) -> list[str]:
+    """The footers of the estimands and inferences shown, else what the effects themselves name."""
+    footers = response.get("footers", {})
+    estimands = dict.fromkeys(effect["estimand"] for effect in effects)
+    inferences = dict.fromkeys(effect["inference"] for effect in effects)
+    if all(footers.get(estimand) for estimand in estimands):
+        named = [f"{ESTIMAND_NAMES[name].capitalize()}: {footers[name]}" for name in estimands]
+        return named + [footers[name] for name in inferences if footers.get(name)]
+    return _notes_of_rows(effects)
+
+
+def _notes_of_rows(effects: Sequence[Effect]) -> list[str]:
+    notes: dict[tuple[Estimand, str], dict[str, None]] = {}
     for effect in effects:
         parts = (effect["method"], effect["family"], effect["averaged_over"])
         text = "; ".join(part for part in parts if part)

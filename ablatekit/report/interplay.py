@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ablatekit.analysis.schema import Analysis, Effect, ResponseAnalysis
-from ablatekit.report.answer import badge, effect_entry, interval_entry
+from ablatekit.analysis.schema import Analysis, Effect, ResponseAnalysis, Verdict
+from ablatekit.report.answer import effect_entry, interval_entry
 from ablatekit.report.document import (
     Block,
     Column,
@@ -36,6 +36,11 @@ from ablatekit.report.reading import (
 )
 
 MOST_PLOTS = 6
+READINGS: dict[Verdict, str] = {
+    "helps": "better than their sum",
+    "hurts": "worse than their sum",
+    "equivalent": "as their sum",
+}
 
 
 def interactions_section(analysis: Analysis) -> Section | None:
@@ -110,7 +115,7 @@ def _matrix(
         columns=[Column("")]
         + [Column(level.level, group=level.label, numeric=True) for level in levels[:-1]],
         rows=rows[1:],
-        footer="\n".join(estimand_notes(effects))
+        footer="\n".join(estimand_notes(response, effects))
         + f"\nBold with an asterisk: adjusted p < {alpha:g}.",
         sortable=False,
         style="matrix",
@@ -138,7 +143,7 @@ def _interaction_table(name: str, response: ResponseAnalysis, effects: Sequence[
         columns=[
             Column("factors"), Column("levels"), Column(f"estimate{unit}", numeric=True),
             Column("interval", numeric=True), Column("se", numeric=True),
-            Column("df", numeric=True), Column("adjusted p", numeric=True), Column("verdict"),
+            Column("df", numeric=True), Column("adjusted p", numeric=True), Column("together"),
         ],
         rows=[
             [
@@ -149,12 +154,17 @@ def _interaction_table(name: str, response: ResponseAnalysis, effects: Sequence[
                 Quantity(scale.plain(effect["se"]), effect["se"]),
                 Quantity(general(effect["df"], 3), effect["df"]),
                 Quantity(p_value(effect["p_adjusted"]), effect["p_adjusted"]),
-                badge(effect),
+                _reading(effect),
             ]
             for effect in effects
         ],
         keys=[effect_keys(effect) for effect in effects],
     )  # fmt: skip
+
+
+def _reading(effect: Effect) -> Text:
+    words = READINGS.get(effect["verdict"], effect["verdict"])
+    return Text(words, note=effect["reason"] or "")
 
 
 def _pictures(

@@ -13,6 +13,7 @@ from ablatekit.report.document import (
     Column,
     Document,
     Entry,
+    Estimate,
     Excerpt,
     Facts,
     Fold,
@@ -127,6 +128,8 @@ def _entry(entry: Entry) -> str:
         case Badge():
             text = f"{look(entry.verdict).glyph} {entry.verdict}"
             return f"{text} ({escape(entry.note)})" if entry.note else text
+        case Estimate():
+            return escape(f"{entry.text} {entry.interval}" if entry.interval else entry.text)
         case Interval():
             return escape(entry.text)
         case Text() | Quantity():

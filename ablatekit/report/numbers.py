@@ -7,6 +7,7 @@ third of the typical standard error, so rounding hides nothing that the data can
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ablatekit.analysis.schema import Number, ResponseAnalysis
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EM DASH}"
+RATE_METRIC = re.compile(r"pass@\d+|accuracy", re.IGNORECASE)
 PROPORTION_UNITS = frozenset(
     {"proportion", "fraction", "probability", "accuracy", "rate", "pass@1", "share"}
 )
@@ -56,9 +58,17 @@ def absent(value: Number) -> bool:
 def scale_of(response: ResponseAnalysis) -> Scale:
     """Percentage points for proportions, the response's own unit otherwise."""
     errors = [effect["se"] for effect in response["effects"]]
-    if response["unit"].lower() in PROPORTION_UNITS:
+    if _is_proportion(response):
         return Scale(100.0, "pp", max(1, decimals_for(errors, 100.0)))
     return Scale(1.0, response["unit"], decimals_for(errors, 1.0))
+
+
+def _is_proportion(response: ResponseAnalysis) -> bool:
+    """By its unit; a pass rate or an accuracy needs none."""
+    if response["summary"].startswith("time_to"):
+        return False
+    unit = response["unit"].lower()
+    return unit in PROPORTION_UNITS or (not unit and bool(RATE_METRIC.search(response["metric"])))
 
 
 def decimals_for(errors: Iterable[Number], factor: float) -> int:

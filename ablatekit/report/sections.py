@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ablatekit.analysis.schema import Analysis, AnovaRow, ResponseAnalysis
+from ablatekit.analysis.schema import Analysis, AnovaRow, Missing, ResponseAnalysis
 from ablatekit.report.document import (
     Block,
     Column,
@@ -28,6 +28,9 @@ from ablatekit.report.figures.residuals import draw_fitted, draw_quantiles
 from ablatekit.report.figures.shares import draw_shares
 from ablatekit.report.numbers import count, general, p_value, percent, scale_of
 from ablatekit.report.reading import factor_labels, flatten, label_of, setting, words
+
+EXECUTION_COSTS = ("seconds_per_level", "cost")
+"""Keys of `provenance` that hold costs per level which differ between executions."""
 
 
 def variance_section(analysis: Analysis) -> Section | None:
@@ -161,7 +164,8 @@ def context_values(analysis: Analysis) -> dict[str, list[str]]:
 
 def level_costs(analysis: Analysis) -> list[Mapping[str, Any]]:
     """Repeatable costs of the design, and seconds, which only provenance may hold."""
-    seconds = analysis["provenance"].get("seconds_per_level") or []
+    provenance = analysis["provenance"]
+    seconds = [row for name in EXECUTION_COSTS for row in provenance.get(name) or []]
     return [*analysis["design"].get("cost", []), *seconds]
 
 
@@ -309,24 +313,30 @@ def _residual_pictures(name: str, response: ResponseAnalysis) -> list[Picture]:
 def missing_section(analysis: Analysis) -> Section:
     """Every run accounted for, and how diverged ones enter."""
     counts = analysis["counts"]
-    facts = [(name, f"{number:,}") for name, number in counts.items()]
-    blocks: list[Block] = [Facts(facts)]
+    blocks: list[Block] = [Facts([(name, f"{number:,}") for name, number in counts.items()])]
+    shown: list[Missing] = []
     for name, response in analysis["responses"].items():
         missing = response.get("missing")
-        if not missing:
+        if not missing or missing in shown:
             continue
-        parts: list[Block] = []
-        if missing["messages"]:
-            parts.append(Warnings(missing["messages"]))
-        for key, rows in (("runs", missing["runs"]), ("by level", missing["by_level"])):
-            if rows:
-                title = f"{response['label']}: {key}"
-                parts.append(plain_table(f"missing-{slug(name)}-{slug(key)}", title, rows))
-        if parts:
-            blocks += [Heading(response["label"]), *parts]
+        shown.append(missing)
+        parts = _missing_blocks(name, missing)
+        if parts and len(shown) > 1:
+            parts.insert(0, Heading(response["label"]))
+        blocks += parts
     complete = counts["planned"] == counts["finished"] == counts["analysed"]
     lead = "Every planned run finished and was analysed." if complete else _policy_lead(analysis)
     return Section("missing", "Missing, failed and diverged runs", lead, blocks)
+
+
+def _missing_blocks(name: str, missing: Missing) -> list[Block]:
+    blocks: list[Block] = [Warnings(missing["messages"])] if missing["messages"] else []
+    titles = (("runs", "Runs that did not finish"), ("by_level", "How runs ended at each level"))
+    for key, title in titles:
+        rows = missing[key]  # type: ignore[literal-required]
+        if rows:
+            blocks.append(plain_table(f"missing-{slug(name)}-{key}", title, rows))
+    return blocks
 
 
 def _policy_lead(analysis: Analysis) -> str:
@@ -336,13 +346,14 @@ def _policy_lead(analysis: Analysis) -> str:
         if response.get("missing")
     )
     named = ", ".join(policies) or str(setting(analysis, "diverged", "score"))
-    return f"No run disappears. Policy for diverged runs: {named}."
+    return f"No run disappears. Policy: {named}."
 
 
 def provenance_section(analysis: Analysis) -> Section:
     """Versions, hashes, and deviations from the frozen plan."""
     record = dict(analysis["provenance"])
-    record.pop("seconds_per_level", None)
+    for name in EXECUTION_COSTS:
+        record.pop(name, None)
     blocks: list[Block] = []
     if analysis["deviations"]:
         blocks.append(Warnings(analysis["deviations"]))

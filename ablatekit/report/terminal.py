@@ -6,8 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ablatekit.analysis.schema import Analysis, Effect
-from ablatekit.report.answer import gap_scale
-from ablatekit.report.numbers import Scale, absent, scale_of
+from ablatekit.report.answer import Question, questions
+from ablatekit.report.numbers import absent
 from ablatekit.report.reading import Comparison, comparisons, find_effect
 from ablatekit.report.verdicts import Tone, look, remark
 
@@ -22,28 +22,19 @@ STYLES: dict[Tone, str] = {
 
 def summary(analysis: Analysis) -> Table:
     """One line per non-baseline level: effects, narrow and broad verdicts, and the gap."""
-    table = Table(title=_title(analysis), title_justify="left", header_style="bold", pad_edge=False)
+    table = Table(
+        title=_title(analysis), title_justify="left", header_style="bold", show_lines=True
+    )
     table.add_column("factor", overflow="fold")
     table.add_column("level vs baseline", overflow="fold")
-    for response in analysis["responses"].values():
-        table.add_column(Text(response["label"]), overflow="fold")
-    for _ in analysis.get("comparisons", {}):
-        table.add_column("gap", overflow="fold")
-    factor = None
+    asked = questions(analysis)
+    for question in asked:
+        table.add_column(Text(question.title), overflow="fold")
     for level in comparisons(analysis):
-        name = "" if level.factor == factor else level.label
-        factor = level.factor
         table.add_row(
-            Text(name),
+            Text(level.label),
             Text(f"{level.level} vs {level.baseline}"),
-            *(
-                _response_text(response["effects"], level, scale_of(response))
-                for response in analysis["responses"].values()
-            ),
-            *(
-                _effect_text(find_effect(gap["effects"], level, "narrow"), gap_scale(analysis, key))
-                for key, gap in analysis.get("comparisons", {}).items()
-            ),
+            *(_texts(question, level) for question in asked),
         )
     return table
 
@@ -54,33 +45,29 @@ def _title(analysis: Analysis) -> Text:
     return Text(f"{study.get('title') or study.get('name') or 'Analysis'}: {runs}")
 
 
-def _response_text(effects: list[Effect], level: Comparison, scale: Scale) -> Text:
-    text = _effect_text(find_effect(effects, level, "narrow"), scale)
-    broad = find_effect(effects, level, "broad")
-    if broad is not None:
-        shape = look(broad["verdict"])
-        text.append("\nbroad: ", style="dim").append(
-            f"{shape.glyph} {broad['verdict']}", style=STYLES[shape.tone]
-        )
-        _append_remark(text, broad)
-    return text
+def _texts(question: Question, level: Comparison) -> Text:
+    narrow = find_effect(question.effects, level, "narrow")
+    text = _effect_text(narrow, question)
+    broad = find_effect(question.effects, level, "broad")
+    if broad is None or (narrow is not None and narrow["verdict"] == "identical"):
+        return text
+    text.append("\nbroad: ", style="dim")
+    return _append_verdict(text, broad, question)
 
 
-def _effect_text(effect: Effect | None, scale: Scale) -> Text:
+def _effect_text(effect: Effect | None, question: Question) -> Text:
     if effect is None:
         return Text("\N{EM DASH}", style="dim")
-    text = Text()
+    text, scale = Text(), question.scale
     if not absent(effect["estimate"]):
         unit = f" {scale.unit}" if scale.unit else ""
         interval = scale.interval(effect["low"], effect["high"])
         text.append(f"{scale.effect(effect['estimate'])} {interval}{unit}\n")
+    return _append_verdict(text, effect, question)
+
+
+def _append_verdict(text: Text, effect: Effect, question: Question) -> Text:
     shape = look(effect["verdict"])
     text.append(f"{shape.glyph} {effect['verdict']}", style=STYLES[shape.tone])
-    _append_remark(text, effect)
-    return text
-
-
-def _append_remark(text: Text, effect: Effect) -> None:
-    note = remark(effect)
-    if note:
-        text.append(f" ({note})", style="dim")
+    note = remark(effect, question.room)
+    return text.append(f" ({note})", style="dim") if note else text

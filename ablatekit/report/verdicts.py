@@ -41,14 +41,30 @@ def look(verdict: Verdict) -> Look:
     return LOOKS[verdict]
 
 
-def remark(effect: Effect) -> str:
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What an inconclusive verdict could be settled with.
+
+    The replicates and contexts that the study has, and the smallest effect that matters, as shown.
+    """
+
+    replicates: int
+    contexts: int
+    smallest: str
+
+
+def remark(effect: Effect, room: Room) -> str:
     """Why there is no estimate, or what an inconclusive one would need; empty otherwise."""
     if effect["reason"]:
         return effect["reason"]
     if effect["verdict"] != "inconclusive":
         return ""
     if effect["inference"] == "broad":
-        needed, noun = effect["contexts_needed"], "context"
+        needed, noun, have = effect["contexts_needed"], "context", room.contexts
     else:
-        needed, noun = effect["replicates_needed"], "replicate"
-    return f"needs about {count(needed, noun)}" if needed is not None else ""
+        needed, noun, have = effect["replicates_needed"], "replicate", room.replicates
+    if needed is None:
+        return ""
+    if needed <= have:
+        return f"already within \N{PLUS-MINUS SIGN}{room.smallest}, but near that bound"
+    return f"about {count(needed, noun)} for \N{PLUS-MINUS SIGN}{room.smallest}"

@@ -237,8 +237,8 @@ def curves(response: str) -> list[dict[str, Any]]:
                 {
                     "factor": factor, "level": level, "metric": f"{response}/pass@1",
                     "step": steps, "n": [96] * len(steps), "mean": [float(m) for m in mean],
-                    "low": [float(m) - 0.004 - step / 8000 for m, step in zip(mean, steps, strict=True)],
-                    "high": [float(m) + 0.004 + step / 8000 for m, step in zip(mean, steps, strict=True)],
+                    "low": [float(value) - 0.01 for value in mean],
+                    "high": [float(value) + 0.01 for value in mean],
                 }
             )  # fmt: skip
     return rows

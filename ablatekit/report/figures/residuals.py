@@ -29,7 +29,8 @@ def thinned(values: Sequence[float], most: int = MOST_POINTS) -> NDArray[np.intp
     order: NDArray[np.intp] = np.argsort(np.asarray(values, dtype=float), kind="stable")
     if len(order) <= most:
         return order
-    return order[np.unique(np.linspace(0, len(order) - 1, most).round().astype(int))]
+    kept = np.unique(np.linspace(0, len(order) - 1, most).round().astype(np.intp))
+    return np.take(order, kept)
 
 
 @styled
