@@ -18,6 +18,8 @@ from ablatekit.study.messages import show
 RunKey: TypeAlias = tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]], int]
 """Factor levels, context and replicate of a run."""
 
+SHOWN = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -28,7 +30,7 @@ class Change:
     new: Any
 
     def __str__(self) -> str:
-        return f"{self.key}: {show(self.old)} -> {show(self.new)}"
+        return f"{self.key}: {show(self.old, SHOWN)} -> {show(self.new, SHOWN)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +175,14 @@ def _setting_changes(old: Plan, new: Plan) -> Iterator[Change]:
 
 
 def _runs_by_key(plan: Plan, old: Plan, new: Plan) -> Iterator[tuple[RunKey, PlannedRun]]:
-    cells: dict[str, list[Mapping[str, str]]] = {}
+    cells: dict[str, list[dict[str, str]]] = {}
     for cell in plan.cells:
-        levels = _shared_levels(cell.levels, old, new)
-        if levels:
+        if levels := _shared_levels(cell.levels, old, new):
             cells.setdefault(cell.unit, []).append(levels)
     for run in plan.runs:
-        for levels in cells.get(run.unit, ()):
-            context = frozenset(run.context.items())
-            yield (frozenset(levels.items()), context, run.replicate), run
+        context = frozenset(run.context.items())
+        for shared in cells.get(run.unit, []):
+            yield (frozenset(shared.items()), context, run.replicate), run
 
 
 def _additions(old: Plan, new: Plan) -> Iterator[Change]:

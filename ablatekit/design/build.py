@@ -7,10 +7,8 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-import numpy as np
-
 from ablatekit.backend import Backend
-from ablatekit.canonical import content_hash
+from ablatekit.canonical import canonical_json, content_hash
 from ablatekit.design.canonical import Condition, canonical_conditions
 from ablatekit.design.cells import Crossing, Levels, as_yaml, cross
 from ablatekit.design.order import order_seed, run_order
@@ -154,7 +152,8 @@ def _runs(
 ) -> tuple[PlannedRun, ...]:
     units = sorted({unit for unit, _ in distinct})
     content = {key: _content(loaded, backend, one) for key, one in distinct.items()}
-    triples = run_order(loaded.study.replicates, len(contexts), len(units), _generator(loaded))
+    rng = order_seed([loaded.study.name, *units, *(canonical_json(one) for one in contexts)])
+    triples = run_order(loaded.study.replicates, len(contexts), len(units), rng)
     runs = []
     for order, (replicate, context, index) in enumerate(triples):
         key = (units[index], context)
@@ -178,14 +177,6 @@ def _runs(
             )
         )
     return tuple(runs)
-
-
-def _generator(loaded: LoadedStudy) -> np.random.Generator:
-    study = loaded.study.model_dump(
-        mode="json", include={"name", "factors", "contexts", "design", "exclude", "backend"}
-    )
-    study["backend"].pop("python")
-    return order_seed([content_hash(study, 64)])
 
 
 def _content(loaded: LoadedStudy, backend: Backend, condition: Condition) -> Mapping[str, str]:

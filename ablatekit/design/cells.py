@@ -13,7 +13,7 @@ from ablatekit.study.factors import Factor
 from ablatekit.study.load import LoadedStudy
 from ablatekit.study.names import named_levels
 from ablatekit.study.schema import CustomDesign
-from ablatekit.study.yaml_source import scalar_text
+from ablatekit.study.yaml_source import PLAIN_WORD, scalar_text
 
 Levels: TypeAlias = Mapping[str, str]
 """Level names by factor."""
@@ -68,8 +68,8 @@ def as_yaml(levels: Levels) -> str:
 
 
 def _level_text(level: str) -> str:
-    """Levels are found by name, so a name that reads as a number or a boolean needs no quotes."""
-    return level if scalar_text(level).strip('"') == level else scalar_text(level)
+    """Levels are found by name, so one that reads as a number or a boolean needs no quotes."""
+    return level if PLAIN_WORD.fullmatch(level) else scalar_text(level)
 
 
 def _matches_any(cell: Levels, parts: Sequence[Levels]) -> bool:

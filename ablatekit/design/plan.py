@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from ablatekit.canonical import content_hash
@@ -133,7 +133,7 @@ class Plan:
         """Read what `to_json` wrote."""
         analysis = dict(value["analysis"])
         responses = tuple(PlannedResponse(**response) for response in analysis.pop("responses"))
-        own = {key: item for key, item in value.items() if key not in ("plan_version", "hash")}
+        own = {part.name: value[part.name] for part in fields(cls)}
         return cls(
             **{
                 **own,

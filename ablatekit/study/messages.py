@@ -29,10 +29,10 @@ _REWRITES = (
 _SHOWN = 60
 
 
-def show(value: Any) -> str:
+def show(value: Any, limit: int = _SHOWN) -> str:
     """A received value as one would write it in the file, cut to a readable length."""
     text = value if isinstance(value, str) and value.isidentifier() else _as_json(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def _as_json(value: Any) -> str:

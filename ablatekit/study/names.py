@@ -17,16 +17,27 @@ RESERVED = frozenset(
 )
 """Columns that every table of runs or items has; no factor, context or response is called so."""
 
+RESERVED_STUDIES = frozenset({"runs", "cache", "mlruns", "mlflow.db"})
+"""What lies beside the studies' own folders in a workspace."""
+
 
 def check_names(
     study: Study, source: Node, factors: Sequence[Factor], contexts: Sequence[ContextVariable]
 ) -> list[Problem]:
     """Every name that is reserved, used twice or unknown, and every setting that is set twice."""
     return [
+        *_study_name(study, source),
         *_reserved(study, source),
         *_set_twice(study, source, factors, contexts),
         *_unknown_levels(study, source, factors),
     ]
+
+
+def _study_name(study: Study, source: Node) -> Iterator[Problem]:
+    if study.name.lower() in RESERVED_STUDIES:
+        where = source.where_value(("name",))
+        rule = "a study may not be called like a folder that all studies share"
+        yield Problem(rule, study.name, "Choose another name", where)
 
 
 def _reserved(study: Study, source: Node) -> Iterator[Problem]:

@@ -56,6 +56,7 @@ DivergedPolicy: TypeAlias = Literal["score", "worst", "exclude"]
 Adjustment: TypeAlias = Literal["holm", "none"]
 
 SCHEMA_VERSION = 1
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class _Part(BaseModel):
@@ -150,6 +151,13 @@ class DispatchPart(_Part):
     """How often a run that failed is attempted again."""
     timeout: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(s|m|h|d)$")] | None = None
     """Longest duration of one attempt, such as 30m."""
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """The timeout in seconds."""
+        if self.timeout is None:
+            return None
+        return float(self.timeout[:-1]) * _SECONDS[self.timeout[-1]]
 
 
 class TrackingPart(_Part):

@@ -33,7 +33,8 @@ _OCTAL = re.compile(r"0o[0-7]+")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_PLAIN_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/+]*")
+PLAIN_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/+]*")
+"""Text that may stand in a flow collection without quotes."""
 _CONSTANTS: Mapping[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -240,7 +241,7 @@ def resolve_scalar(text: str) -> ScalarValue:
 def scalar_text(value: ScalarValue) -> str:
     """A scalar as one would write it in a flow collection of a study file."""
     if isinstance(value, str):
-        is_plain = _PLAIN_WORD.fullmatch(value) and isinstance(_resolved(value), str)
+        is_plain = PLAIN_WORD.fullmatch(value) and isinstance(_resolved(value), str)
         return value if is_plain else json.dumps(value, ensure_ascii=False)
     if isinstance(value, float):
         return repr(value).replace("e-0", "e-").replace("e+", "e")
