@@ -202,8 +202,7 @@ def _unknown_settings(
     for name, one in given.items():
         if is_known(name, fields):
             continue
-        loc = one.loc[:-1] if isinstance(one.loc[-1], int) else one.loc
-        where = loaded.source.where_key(loc)
+        where = loaded.source.where_key(one.named_at)
         yield Problem(
             f"unknown setting of backend {backend!r}", repr(name), nearest(name, fields), where
         )
@@ -219,7 +218,7 @@ def _execution_only(
         if name in fields and fields[name].execution:
             rule = f"{variable!r} varies a setting that only decides where a run executes"
             remedy = "Give it under backend.settings: it cannot change a result"
-            yield Problem(rule, name, remedy, loaded.source.where_key(one.loc))
+            yield Problem(rule, name, remedy, loaded.source.where_key(one.named_at))
 
 
 def _refuse_invalid(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from ablatekit.errors import Problem, StudyError, nearest
@@ -70,9 +71,10 @@ def level_name(value: ScalarValue) -> str:
 def _float_name(value: float) -> str:
     if value == 0 or _PLAIN_FROM <= abs(value) < _PLAIN_BELOW:
         return repr(value)
-    digits = len(repr(value).partition("e")[0].replace(".", "").lstrip("-0").rstrip("0"))
-    mantissa, _, exponent = f"{value:.{max(digits - 1, 0)}e}".partition("e")
-    return f"{mantissa}e{int(exponent)}"
+    shortest = Decimal(repr(value)).normalize()
+    first, *rest = shortest.as_tuple().digits
+    mantissa = f"{first}.{''.join(map(str, rest))}" if rest else str(first)
+    return f"{'-' if value < 0 else ''}{mantissa}e{shortest.adjusted()}"
 
 
 def find_level(value: ScalarValue, names: Iterable[str]) -> str | None:

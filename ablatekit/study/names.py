@@ -76,7 +76,7 @@ def _set_twice(
         clash = _clash(earlier, later)
         if clash is not None:
             remedy = "Each setting has one place: remove it from one of the two"
-            where = source.where_key(later[clash].loc)
+            where = source.where_key(later[clash].named_at)
             yield Problem(f"{owner} and {other} set the same setting", clash, remedy, where)
 
 

@@ -40,6 +40,11 @@ class Given:
     value: Any
     loc: Loc
 
+    @property
+    def named_at(self) -> Loc:
+        """The key that names the setting; in the short form the factor or context variable."""
+        return self.loc[:2] if isinstance(self.loc[-1], int) else self.loc
+
 
 def setting_fields(model: type[BaseModel]) -> dict[str, SettingField]:
     """Every setting of a backend by dotted name, in the order of declaration."""

@@ -266,7 +266,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         where = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
-        return Problem(f"is not valid YAML: {error.problem or error.context}", where=where)
+        return Problem(f"is not valid YAML: {_syntax_text(error)}", where=where)
     position = getattr(error, "position", None)
     if position is None:
         return Problem(
@@ -275,6 +275,14 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     before = text[:position]
     where = Location(file, before.count("\n") + 1, position - before.rfind("\n"))
     return Problem("is not valid YAML: a control character", where=where)
+
+
+def _syntax_text(error: yaml.MarkedYAMLError) -> str:
+    """What the parser misses, and what it was reading since which line."""
+    if not error.problem or not error.context:
+        return str(error.problem or error.context)
+    since = f" that starts in line {error.context_mark.line + 1}" if error.context_mark else ""
+    return f"{error.problem} {error.context}{since}"
 
 
 class _Composer:
