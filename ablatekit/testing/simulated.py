@@ -287,11 +287,7 @@ class _Simulation:
         return step % self.settings.evaluate_every == 0 or step == self.settings.rounds
 
     def _measure(self, state: _State) -> dict[str, float]:
-        tables = [self._outcomes(state, number) for number in (0, 1)]
-        train, test = (
-            float(np.mean(table)) if table.size else float(chance)
-            for table, chance in zip(tables, self._chances(state), strict=True)
-        )
+        train, test = (float(score) for score in self._scores(state))
         samples = self.settings.batch * (2 if self.settings.dose == "high" else 1)
         return {
             "train/pass@1": train,
@@ -313,6 +309,12 @@ class _Simulation:
         grown = np.expm1(-3 * state.step / self.settings.rounds) / np.expm1(-3)
         chance = self.start + (self.final - self.start) * grown + np.array(state.walk)
         return _probability(chance)
+
+    def _scores(self, state: _State) -> npt.NDArray[np.float64]:
+        """Pass@1 (train, test) as it is measured: on items where there are any."""
+        if not self.settings.items:
+            return self._chances(state)
+        return np.array([np.mean(self._outcomes(state, number)) for number in (0, 1)])
 
     def _outcomes(self, state: _State, number: int) -> npt.NDArray[np.int8]:
         """Outcomes (items, samples) of a split; difficulties and draws belong to the context."""
