@@ -1,7 +1,8 @@
 """Make the shipped base models again: `python -m ablatekit_rft.basemodels.pretrain`.
 
-Each model is pre-trained on both tasks at a constant learning rate until it solves a quarter to a
-third of either, and stops there: well before it masters them, so that RFT has something to do.
+Each model is pre-trained on all tasks at a constant learning rate until its sampled Pass@1 on each
+lies in the recipe's band, and stops there: well before it masters them, so that RFT has something
+to do. A rate that decayed to 0 would already do part of RFT's work, the sharpening.
 The same machine and library versions give the same bytes; other processors may round otherwise.
 """
 
