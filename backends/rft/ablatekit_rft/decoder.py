@@ -32,6 +32,20 @@ class Linear:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """A table (V, width). As in transformers, the row of `padding_id` is read but never trained.
+
+    Freshly made models have zeros there, behind which a norm's gradient would be enormous.
+    """
+
+    weight: Tensor
+    padding_id: int | None
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        return F.embedding(tokens, self.weight, self.padding_id)
+
+
+@dataclass(frozen=True, slots=True)
 class Norm:
     """Root-mean-square norm, or layer norm when it has a bias, over the last axis."""
 
@@ -42,7 +56,9 @@ class Norm:
     def __call__(self, x: Tensor) -> Tensor:
         if self.bias is None:
             return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
-        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        # The fused gradient of weight and bias adds up per thread; this one never depends on it.
+        normal = F.layer_norm(x, self.weight.shape, eps=self.eps)
+        return torch.addcmul(self.bias, normal, self.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +122,7 @@ class Decoder:
     """A decoder-only transformer as functions of its weights."""
 
     shape: Shape
-    embedding: Tensor
+    embedding: Embedding
     blocks: Sequence[Block]
     final_norm: Norm
     head: Linear
@@ -114,7 +130,7 @@ class Decoder:
 
     def hidden(self, tokens: Tensor, positions: Tensor, length: int, attend: Attend) -> Tensor:
         """Final hidden states before the last norm: tokens, positions (M,) -> (M, width)."""
-        x = F.embedding(tokens, self.embedding)
+        x = self.embedding(tokens)
         cos, sin = self.rotary(positions, length)
         for layer, block in enumerate(self.blocks):
             x = self._block(layer, block, x, cos, sin, attend)
@@ -156,7 +172,7 @@ class Decoder:
         if s.interleaved:
             q, k, v = fused.view(-1, s.heads, 3, s.head_dim).unbind(2)
         else:
-            sizes = (s.heads, s.key_heads, s.key_heads)
+            sizes = [s.heads, s.key_heads, s.key_heads]
             q, k, v = torch.split(fused.view(-1, sum(sizes), s.head_dim), sizes, dim=1)
         if block.query_norm is not None and block.key_norm is not None:
             q, k = block.query_norm(q), block.key_norm(k)

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers.activations import ACT2FN
 
 from ablatekit_rft.arena import ParameterArena
-from ablatekit_rft.decoder import Block, Decoder, Linear, Norm, RotaryTables, Shape
+from ablatekit_rft.decoder import Block, Decoder, Embedding, Linear, Norm, RotaryTables, Shape
 
 Group = tuple[str, ...]
 STATIC_ROTARY = frozenset({"default", "linear", "llama3", "yarn"})
@@ -75,7 +75,7 @@ def _llama(model: Any, arena: ParameterArena) -> Decoder:
             interleaved=False,
             parallel=False,
         ),
-        embedding=body.embed_tokens.weight,
+        embedding=_embedding(body.embed_tokens),
         blocks=tuple(_llama_block(layer, arena, body) for layer in range(len(body.layers))),
         final_norm=_norm(body.norm),
         head=Linear(model.lm_head.weight),
@@ -113,7 +113,7 @@ def _neox(model: Any, _arena: ParameterArena) -> Decoder:
             interleaved=True,
             parallel=config.use_parallel_residual,
         ),
-        embedding=body.embed_in.weight,
+        embedding=_embedding(body.embed_in),
         blocks=tuple(_neox_block(layer) for layer in body.layers),
         final_norm=_norm(body.final_layer_norm),
         head=Linear(model.lm_head.weight),
@@ -136,6 +136,10 @@ def _neox_block(layer: Any) -> Block:
 
 def _linear(module: Any) -> Linear:
     return Linear(module.weight, module.bias)
+
+
+def _embedding(module: Any) -> Embedding:
+    return Embedding(module.weight, module.padding_idx)
 
 
 def _norm(module: Any) -> Norm:

@@ -86,7 +86,7 @@ class Objective:
                 kl = self._kl_loss(logp, reference[rows], batch.mask, weights[rows])
                 kl_loss += float(kl.detach())
                 loss = loss + self.settings.kl_coefficient * kl
-            _backward(loss)
+            policy.backward(loss)
         return Losses(policy_loss, kl_loss if in_loss else None)
 
     @property
@@ -106,9 +106,3 @@ class Objective:
 def weighted_sum(values: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
     """sum_i w_i sum_t m_it v_it."""
     return ((values * mask).sum(dim=1) * weights).sum()
-
-
-def _backward(loss: Tensor) -> None:
-    if not bool(loss.isfinite()):
-        raise FloatingPointError(f"the loss is {float(loss)}")
-    torch.autograd.backward(loss)

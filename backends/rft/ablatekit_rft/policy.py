@@ -55,6 +55,24 @@ class Policy:
             return _padded_logp(self.model, rollouts, temperature)
         return _packed_logp(self.decoder, rollouts, pack(rollouts, self.pad_id), temperature)
 
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of a loss to the arena's. Raises FloatingPointError if not finite.
+
+        Some modules of transformers add gradients up per thread (layer norm): without a lean
+        decoder one thread computes them, so that no bit depends on the number of threads.
+        """
+        if not bool(loss.isfinite()):
+            raise FloatingPointError(f"the loss is {float(loss.detach())}")
+        threads = torch.get_num_threads()
+        if self.decoder is not None or threads == 1:
+            torch.autograd.backward(loss)
+            return
+        torch.set_num_threads(1)
+        try:
+            torch.autograd.backward(loss)
+        finally:
+            torch.set_num_threads(threads)
+
     def logp_without_gradient(self, rollouts: Rollouts, temperature: float, budget: int) -> Tensor:
         """`logp` in micro-batches of at most `budget` positions, without a graph."""
         scored = torch.zeros_like(rollouts.logp)

@@ -17,32 +17,33 @@ from ablatekit.seeds import Seeds
 
 VOCABULARY = 16
 PAD, BOS, EOS = 0, 1, 2
+SCALE = 4.0
 FAMILIES = ("llama", "llama_gqa", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
 LEAN_FAMILIES = FAMILIES[:-1]
 
 
-def make_model(family: str, seed: int = 0, vocabulary: int = VOCABULARY, scale: float = 4.0) -> Any:
+def make_model(family: str, seed: int = 0, vocabulary: int = VOCABULARY, pad: int = PAD) -> Any:
     """A random causal LM; matrices are scaled up so that its distributions are not flat."""
     from transformers import AutoModelForCausalLM
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(
-            _configuration(family, vocabulary), dtype=torch.float32, attn_implementation="sdpa"
+            _configuration(family, vocabulary, pad), dtype=torch.float32, attn_implementation="sdpa"
         )
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
-                parameter.mul_(scale)
+                parameter.mul_(SCALE)
             else:
                 parameter.add_(0.1 * torch.arange(len(parameter)).sin())
     return model.eval()
 
 
-def _configuration(family: str, vocabulary: int) -> Any:
+def _configuration(family: str, vocabulary: int, pad: int) -> Any:
     from transformers import GPT2Config, GPTNeoXConfig, LlamaConfig, Qwen3Config
 
-    special = {"pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS}
+    special = {"pad_token_id": pad, "bos_token_id": BOS, "eos_token_id": EOS}
     shape = {
         "vocab_size": vocabulary,
         "hidden_size": 32,
