@@ -30,7 +30,7 @@ def render_page(document: Document) -> str:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        look=look, exact=exact, grouped=grouped, drawn=drawn, has_groups=has_groups
+        look=look, exact=exact, grouped=grouped, opening=opening, drawn=drawn, has_groups=has_groups
     )
     template = environment.get_template("page.html.j2")
     return template.render(document=document, css=_asset("page.css"), script=_asset("page.js"))
@@ -55,6 +55,15 @@ def exact(value: float | None) -> str:
 def has_groups(columns: Sequence[Column]) -> bool:
     """Whether a heading row above the columns is needed."""
     return any(column.group for column in columns)
+
+
+def opening(columns: Sequence[Column], place: int) -> bool:
+    """Whether a group of columns begins at `place`."""
+    return (
+        place > 0
+        and bool(columns[place].group)
+        and (columns[place - 1].group != columns[place].group)
+    )
 
 
 def grouped(columns: Sequence[Column]) -> Iterator[tuple[str, int]]:

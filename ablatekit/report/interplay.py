@@ -64,7 +64,7 @@ def _response_blocks(
 ) -> list[Block]:
     blocks: list[Block] = [
         Heading(response["label"]),
-        _matrix(analysis, name, response, effects),
+        *_matrix(analysis, name, response, effects),
     ]
     pictures = _pictures(analysis, name, response, effects)
     if pictures:
@@ -92,7 +92,8 @@ def split_pair(
 
 def _matrix(
     analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
-) -> Table:
+) -> list[Table]:
+    """The matrix, or nothing where no interaction belongs to two known levels."""
     levels = comparisons(analysis)
     scale, alpha = scale_of(response), alpha_of(analysis)
     largest = max((abs(effect["estimate"] or 0.0) for effect in effects), default=0.0) or 1.0
@@ -101,25 +102,32 @@ def _matrix(
         pair = split_pair(effect, levels)
         if pair is not None:
             found[frozenset(pair)] = effect
+    involved = {level for pair in found for level in pair}
+    shown = [level for level in levels if level in involved]
+    if not shown:
+        return []
+    across = [level for level in shown if level.factor != shown[-1].factor]
+    down = [level for level in shown if level.factor != shown[0].factor]
     rows: list[list[Entry]] = []
-    for row, level in enumerate(levels):
-        entries: list[Entry] = [Text(level.level, note=level.label, strong=True)]
-        for column, other in enumerate(levels[:-1]):
-            pair_effect = found.get(frozenset((level, other))) if column < row else None
-            entries.append(_matrix_entry(pair_effect, scale, alpha, largest))
-        rows.append(entries)
+    for level in down:
+        before = shown[: shown.index(level)]
+        pairs = [found.get(frozenset((level, other))) if other in before else None
+                 for other in across]  # fmt: skip
+        entries = [_matrix_entry(pair, scale, alpha, largest) for pair in pairs]
+        rows.append([Text(level.level, note=level.label, strong=True), *entries])
     unit = f", {scale.unit}" if scale.unit else ""
-    return Table(
+    matrix = Table(
         id=f"interactions-{slug(name)}",
         caption=f"Interactions on {response['label']}{unit}",
         columns=[Column("")]
-        + [Column(level.level, group=level.label, numeric=True) for level in levels[:-1]],
-        rows=rows[1:],
+        + [Column(level.level, group=level.label, numeric=True) for level in across],
+        rows=rows,
         footer="\n".join(estimand_notes(response, effects))
         + f"\nBold with an asterisk: adjusted p < {alpha:g}.",
         sortable=False,
         style="matrix",
     )
+    return [matrix]
 
 
 def _matrix_entry(effect: Effect | None, scale: Scale, alpha: float, largest: float) -> Entry:

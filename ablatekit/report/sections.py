@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ablatekit.analysis.schema import Analysis, AnovaRow, Missing, ResponseAnalysis
+from ablatekit.analysis.schema import Analysis, AnovaRow, Missing, Number, ResponseAnalysis
 from ablatekit.report.document import (
     Block,
     Column,
@@ -25,8 +25,8 @@ from ablatekit.report.document import (
 )
 from ablatekit.report.effects import slug
 from ablatekit.report.figures.residuals import draw_fitted, draw_quantiles
-from ablatekit.report.figures.shares import draw_shares
-from ablatekit.report.numbers import count, general, p_value, percent, scale_of
+from ablatekit.report.figures.shares import Share, TermKind, draw_shares
+from ablatekit.report.numbers import Scale, count, general, p_value, percent, scale_of
 from ablatekit.report.reading import factor_labels, flatten, label_of, setting, words
 
 EXECUTION_COSTS = ("seconds_per_level", "cost")
@@ -40,15 +40,19 @@ def variance_section(analysis: Analysis) -> Section | None:
     for name, response in analysis["responses"].items():
         rows = response.get("anova", [])
         if rows:
-            tables.append(_anova_table(name, response, rows))
-        shares = [(row["term"], row["share"]) for row in rows if row["share"] is not None]
+            title = f"Analysis of variance of {response['label']}"
+            tables.append(Fold(title, [_anova_table(name, response, rows)]))
+        shares = _shares(analysis, rows)
         if shares:
             pictures.append(_shares_picture(name, response, shares))
     if not tables:
         return None
     blocks: list[Block] = []
     if pictures:
-        caption = "Share of the total sum of squares; interactions in grey."
+        caption = (
+            "Share of the total sum of squares. Blue: factors; orange: interactions (terms with a"
+            " colon); grey: contexts and what is left to seeds."
+        )
         blocks.append(Gallery(pictures=pictures, caption=caption))
     lead = (
         "How much of the differences between runs each choice explains, next to contexts and"
@@ -57,13 +61,27 @@ def variance_section(analysis: Analysis) -> Section | None:
     return Section("variance", "Where the variance goes", lead, [*blocks, *tables])
 
 
-def _shares_picture(
-    name: str, response: ResponseAnalysis, shares: Sequence[tuple[str, float]]
-) -> Picture:
+def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
+    factors = {str(factor["name"]) for factor in analysis["design"]["factors"]}
+    return [
+        Share(row["term"], row["share"], _term_kind(row["term"], factors))
+        for row in rows
+        if row["share"] is not None
+    ]
+
+
+def _term_kind(term: str, factors: set[str]) -> TermKind:
+    parts = term.split(":")
+    if not set(parts) <= factors:
+        return "other"
+    return "factor" if len(parts) == 1 else "interaction"
+
+
+def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Share]) -> Picture:
     identifier = f"shares-{slug(name)}"
     title = response["label"]
     alt = f"Variance shares of {title}. " + "; ".join(
-        f"{term}: {percent(share)}" for term, share in shares
+        f"{share.term}: {percent(share.share)}" for share in shares
     )
     return Picture(
         id=identifier,
@@ -98,12 +116,16 @@ def _anova_entries(row: AnovaRow) -> list[Entry]:
         Text(row["term"], note=row["reason"] or ""),
         Quantity(general(row["num_df"], 3), row["num_df"]),
         Quantity(general(row["den_df"], 3), row["den_df"]),
-        Quantity(general(row["statistic"], 3), row["statistic"]),
+        Quantity(_fixed(row["statistic"], 2), row["statistic"]),
         Quantity(p_value(row["p"]), row["p"]),
-        Quantity(general(row["partial_eta2"], 2), row["partial_eta2"]),
-        Quantity(general(row["partial_omega2"], 2), row["partial_omega2"]),
+        Quantity(_fixed(row["partial_eta2"], 3), row["partial_eta2"]),
+        Quantity(_fixed(row["partial_omega2"], 3), row["partial_omega2"]),
         Quantity(percent(row["share"]), row["share"]),
     ]
+
+
+def _fixed(value: Number, decimals: int) -> str:
+    return Scale(1.0, "", decimals).plain(value)
 
 
 def design_section(analysis: Analysis) -> Section:

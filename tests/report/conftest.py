@@ -151,7 +151,7 @@ def interaction_rows(response: str) -> list[dict[str, Any]]:
 
 
 def context_name(context: dict[str, str]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in context.items())
+    return " / ".join(context.values())
 
 
 def context_rows(response: str) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from ablatekit.report.numbers import Scale, absent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABELS, PANEL, GAP, ROW, TOP, FOOT = 138.0, 164.0, 18.0, 20.0, 26.0, 30.0
+LABELS, PANEL, GAP, ROW, TOP, FOOT = 172.0, 178.0, 18.0, 20.0, 26.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def draw_contexts(panels: Sequence[ContextPanel], name: str, title: str, alt: st
         axes.set_yticks([])
         _draw_panel(axes, part, contexts)
         if position == 0:
-            axes.set_yticks(range(len(contexts)), [shortened(context, 22) for context in contexts])
+            axes.set_yticks(range(len(contexts)), [shortened(context, 25) for context in contexts])
             axes.tick_params(axis="y", colors=colour("ink"))
     return to_svg(figure, name, title, alt)
 

@@ -28,7 +28,7 @@ from ablatekit.report.verdicts import look
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, LABELS, ROW, HEADER, LEGEND, FOOT = 500.0, 150.0, 30.0, 22.0, 30.0, 44.0
+WIDTH, LABELS, ROW, HEADER, LEGEND, FOOT = 560.0, 168.0, 30.0, 22.0, 30.0, 44.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _draw_row(axes: Axes, row: ForestRow) -> None:
     spread_row = row.heterogeneity
     if spread_row is not None and not absent(spread_row["prediction_low"]):
         ends = floats([spread_row["prediction_low"], spread_row["prediction_high"]])
-        axes.plot(ends, [row.y + 6] * 2, color=colour("grid"), linewidth=7, zorder=1.5)
+        axes.plot(ends, [row.y + 6] * 2, color=colour("rule"), alpha=0.55, linewidth=6, zorder=1.5)
     if row.broad is not None and not absent(row.broad["estimate"]):
         _interval(axes, row.broad, row.y + 6, colour("muted"), "D", hollow=True)
     _interval(axes, row.narrow, row.y - 6, tone, shape.marker, hollow=shape.tone == "open")
@@ -178,7 +178,7 @@ def _labels(axes: Axes, layout: Layout) -> None:
     where: Any = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
     for y, text in layout.headings:
         axes.annotate(
-            shortened(text, 26),
+            shortened(text, 28),
             (0, y),
             xytext=(-LABELS + 2, 0),
             va="center",
@@ -188,7 +188,7 @@ def _labels(axes: Axes, layout: Layout) -> None:
         )
     for row in layout.rows:
         axes.annotate(
-            shortened(row.comparison.level, 20),
+            shortened(row.comparison.level, 22),
             (0, row.y),
             xytext=(-LABELS + 2, 0),
             va="center",
@@ -206,7 +206,7 @@ def _legend(axes: Axes) -> None:
         Line2D([], [], color=muted, linewidth=2.2, marker="o", markersize=6, label="narrow"),
         Line2D([], [], color=muted, linewidth=1.2, marker="D", markersize=5,
                markerfacecolor=colour("paper"), label="broad"),
-        Line2D([], [], color=colour("grid"), linewidth=7, label="one new context"),
+        Line2D([], [], color=colour("rule"), alpha=0.55, linewidth=6, label="one new context"),
     ]  # fmt: skip
     axes.legend(
         handles=handles,

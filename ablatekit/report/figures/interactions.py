@@ -24,7 +24,7 @@ from ablatekit.report.figures.style import (
 )
 from ablatekit.report.numbers import Scale
 
-LEFT, PLOT_WIDTH, RIGHT, TOP, PLOT_HEIGHT, FOOT = 44.0, 170.0, 122.0, 14.0, 190.0, 50.0
+LEFT, PLOT_WIDTH, RIGHT, TOP, PLOT_HEIGHT, FOOT = 40.0, 220.0, 122.0, 20.0, 190.0, 46.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,20 @@ def draw_interaction(cells: CellMeans, scale: Scale, name: str, title: str, alt:
     pixel = (limits[1] - limits[0]) / PLOT_HEIGHT
     ends = [_last(row, limits[0]) for row in cells.means]
     heights = spread(ends, 15 * pixel, limits[0], limits[1])
+    axes.text(
+        1.03,
+        1.0,
+        shortened(cells.line_label, 20),
+        transform=axes.transAxes,
+        va="bottom",
+        fontsize=SMALL,
+        color=colour("muted"),
+    )
     for position, (level, y) in enumerate(zip(cells.line_levels, heights, strict=True)):
         axes.text(
             len(x) - 0.7,
             y,
-            shortened(f"{cells.line_label}: {level}", 20),
+            shortened(level, 18),
             va="center",
             fontsize=SMALL,
             color=series_style(position)["color"],

@@ -20,8 +20,9 @@ from ablatekit.report.figures.style import (
 )
 from ablatekit.report.numbers import Scale
 
-LEFT, SIDE_WIDTH, TOP, SIDE_HEIGHT, FOOT, EDGE = 54.0, 260.0, 10.0, 190.0, 48.0, 12.0
+LEFT, SIDE_WIDTH, TOP, SIDE_HEIGHT, FOOT, EDGE = 54.0, 480.0, 10.0, 190.0, 48.0, 12.0
 MOST_POINTS = 1200
+FITTED = "fitted cell mean"
 
 
 def thinned(values: Sequence[float], most: int = MOST_POINTS) -> NDArray[np.intp]:
@@ -42,7 +43,7 @@ def draw_fitted(
     return _scatter(
         np.asarray(fitted, dtype=float)[kept],
         np.asarray(residual, dtype=float)[kept],
-        ("fitted cell mean", "residual"),
+        (FITTED, "residual"),
         (scale, scale),
         (name, "Residuals against fitted values", alt),
     )
@@ -86,7 +87,8 @@ def _scatter(
     axes.plot(ends, slope * ends, color=colour("muted"), linewidth=1.2)
     axes.plot(x, y, "o", color=colour("series-1"), markersize=3.6, alpha=0.55, markeredgewidth=0)
     for axis, scale, label in zip((axes.xaxis, axes.yaxis), scales, labels, strict=True):
-        unit = f", {scale.unit}" if scale.unit else ""
+        shown = "%" if scale.unit == "pp" and label == FITTED else scale.unit
+        unit = f", {shown}" if shown else ""
         axis.set_label_text(f"{label}{unit}", color=colour("ink"))
         axis.labelpad = 6
     return to_svg(figure, *words)
