@@ -272,7 +272,9 @@ def _diagnostics(
     start = checks.step_zero(response.history, list(tables.runs["context"]))
     messages = []
     if fitted.brown_forsythe < 0.05:
-        where = "" if isinstance(fitted.model, CellMeans) else "; the pooled error hides it"
+        where = (
+            "" if isinstance(fitted.model, CellMeans) else "; the pooled error averages over that"
+        )
         messages.append(
             f"run-to-run variance differs between cells (p = {fitted.brown_forsythe:.3g}){where}"
         )

@@ -128,7 +128,9 @@ def _pure_error(values: RunValues, count: Floats, squares: Floats) -> ErrorTerm:
     df = len(values.y) - cells
     variance = float(squares.sum()) / df if df > 0 else np.nan
     reason = None
-    if df <= 0:
+    if not len(values.y):
+        reason = "no run has a value"
+    elif df <= 0:
         reason = "no cell has two runs in one context, so nothing estimates the seed noise"
     elif is_zero(variance, float(np.abs(values.y).max())):
         variance = np.nan

@@ -23,7 +23,7 @@ def brown_forsythe(values: RunValues) -> float:
     and Forsythe 1974), without the deviation in every group that the others determine (Hines and
     Hines 2000): with few replicates the plain test is far from its level.
     """
-    samples = _deviations(values)
+    samples = _deviations(values) if len(values.y) else []
     samples = [sample for sample in samples if len(sample) > 1]
     if len(samples) < 2 or all(np.ptp(sample) == 0 for sample in samples):
         return np.nan

@@ -36,8 +36,10 @@ def footers(plan: Plan, fitted: Fitted, response: PlannedResponse, anova: str) -
         f"{1 - analysis.alpha:.0%} from the run-to-run variance within cell and context.",
         "held_equal": _held_equal(plan),
     }
-    matched = matched_cells(fitted.layout)
-    return {**notes, "matched": matched} if matched else notes
+    notes["matched"] = matched_cells(fitted.layout)
+    parts = (notes["narrow"], notes["broad"], adjustment, notes["matched"])
+    notes["effects"] = " ".join(filter(None, parts))
+    return {name: note for name, note in notes.items() if note}
 
 
 def matched_cells(layout: Layout) -> str:

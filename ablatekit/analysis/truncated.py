@@ -54,6 +54,9 @@ class TruncatedModel:
         """The mean over combinations of weighted cells (combinations, m, F)."""
         rows = self._rows(cells.reshape(-1, cells.shape[-1]))
         row = weights @ rows / combinations
+        if not (np.abs(row) > 1e-12).any():
+            reason = f"0 by assumption: the model has no interaction above order {self.order}"
+            return no_values(len(self.coefficients), reason)
         gap = np.abs(self.row_space @ row - row).max(axis=1)
         used = gap < 1e-8
         if not used.any():
