@@ -184,8 +184,17 @@ def _content(loaded: LoadedStudy, backend: Backend, condition: Condition) -> Map
     try:
         return backend.content(condition.settings)
     except UsageError as error:
-        where = loaded.where_key("contexts" if loaded.contexts else "backend")
+        where = _named_in(loaded, " ".join(one.received for one in error.problems))
         raise StudyError(*_located(error, where)) from None
+
+
+def _named_in(loaded: LoadedStudy, received: str) -> Location:
+    """Where the context value stands that a backend's message shows, if it shows one."""
+    for variable in loaded.contexts:
+        for level in variable.levels:
+            if level.name in received:
+                return loaded.source.where_value(level.loc)
+    return loaded.where_key("contexts" if loaded.contexts else "backend")
 
 
 def _held_equal(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from ablatekit.errors import Problem, StudyError
 from ablatekit.study.factors import Factor
 from ablatekit.study.load import LoadedStudy
 from ablatekit.study.names import named_levels
+from ablatekit.study.scalars import PLAIN_WORD, scalar_text
 from ablatekit.study.schema import CustomDesign
-from ablatekit.study.yaml_source import PLAIN_WORD, scalar_text
 
 Levels: TypeAlias = Mapping[str, str]
 """Level names by factor."""

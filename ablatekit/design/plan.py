@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from ablatekit.canonical import content_hash
+from ablatekit.errors import Problem, WorkspaceError
 from ablatekit.records import RunSpec
 
 PLAN_VERSION = 1
@@ -107,11 +108,10 @@ class Plan:
     @property
     def hash(self) -> str:
         """Identity of the design and the analysis plan; where runs execute does not enter."""
-        value = asdict(self)
+        value = asdict(replace(self, runs=()))
         del value["python"]
-        for run in value["runs"]:
-            del run["spec"]["execution"]
-        return content_hash(value)
+        runs = [[run.run_id, run.order, run.unit, run.replicate] for run in self.runs]
+        return content_hash({**value, "runs": runs})
 
     @property
     def merged(self) -> tuple[tuple[Cell, ...], ...]:
@@ -130,7 +130,11 @@ class Plan:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote; WorkspaceError if another version of it did."""
+        if value.get("plan_version") != PLAN_VERSION:
+            rule = f"a plan of version {PLAN_VERSION} is needed"
+            remedy = "Use the version of ablatekit that planned the study, or another workspace"
+            raise WorkspaceError(Problem(rule, str(value.get("plan_version")), remedy))
         analysis = dict(value["analysis"])
         responses = tuple(PlannedResponse(**response) for response in analysis.pop("responses"))
         own = {part.name: value[part.name] for part in fields(cls)}

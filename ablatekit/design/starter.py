@@ -14,8 +14,8 @@ from ablatekit.design.build import build_plan
 from ablatekit.design.plan import Plan
 from ablatekit.errors import UsageError
 from ablatekit.study.load import parse_study
+from ablatekit.study.scalars import scalar_text
 from ablatekit.study.settings import SettingField, setting_fields
-from ablatekit.study.yaml_source import scalar_text
 
 FACTORS = 2
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from ablatekit.errors import Problem, StudyError, nearest
 from ablatekit.study.messages import show
+from ablatekit.study.scalars import ScalarValue, resolve_scalar
 from ablatekit.study.schema import FactorPart, Study
 from ablatekit.study.settings import Given, flatten
-from ablatekit.study.yaml_source import Loc, Node, ScalarValue, resolve_scalar
+from ablatekit.study.yaml_source import Loc, Node
 
 MAX_LEVEL_NAME = 80
 _PLAIN_BELOW, _PLAIN_FROM = 1e6, 1e-3

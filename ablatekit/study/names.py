@@ -8,9 +8,10 @@ from itertools import combinations
 from ablatekit.errors import Problem, nearest
 from ablatekit.study.factors import ContextVariable, Factor, find_level
 from ablatekit.study.messages import show
+from ablatekit.study.scalars import ScalarValue
 from ablatekit.study.schema import CustomDesign, Study
 from ablatekit.study.settings import Given, flatten, overlap
-from ablatekit.study.yaml_source import Loc, Node, ScalarValue
+from ablatekit.study.yaml_source import Loc, Node
 
 RESERVED = frozenset(
     {"run", "run_id", "replicate", "status", "unit", "order", "item", "sample", "outcome", "split"}

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ablatekit.backend import Backend
+from ablatekit.backend import Backend, Rule, one_of
 from ablatekit.design.build import build_plan, study_backend
 from ablatekit.design.plan import Plan
-from ablatekit.errors import PluginError, StudyError
+from ablatekit.errors import PluginError, StudyError, WorkspaceError
 from ablatekit.study.load import load_study
 
 MakePlan = Callable[..., Plan]
@@ -42,6 +42,30 @@ def test_a_plan_survives_json(make_plan: MakePlan, study_text: str) -> None:
     again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
     assert again == plan
     assert again.hash == plan.hash
+
+
+def test_a_plan_of_another_version_is_refused(make_plan: MakePlan, study_text: str) -> None:
+    value = {**make_plan(study_text).to_json(), "plan_version": 99}
+    with pytest.raises(WorkspaceError, match="a plan of version 1 is needed; received 99"):
+        Plan.from_json(value)
+
+
+def test_cells_that_are_one_run_in_some_contexts_only_are_refused(
+    write_study: Callable[[str], Path],
+    study_text: str,
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    when = {"model": one_of("a"), "advantage": one_of("batch_norm")}
+    rule = Rule(name="a", kind="alias", when=when, then={"advantage": "none"}, why="")
+    monkeypatch.setattr(backend, "rules", lambda: (rule,))
+    loaded = load_study(write_study(study_text))
+    with pytest.raises(StudyError, match=r"the same run in context \{model: a, dataset: x\} only"):
+        build_plan(loaded, backend)
+    loaded = load_study(write_study(study_text), ["contexts.model=[a]"])
+    plan = build_plan(loaded, backend)
+    assert len(plan.merged) == 8
+    assert len(plan.runs) == 8 * 2 * 2
 
 
 def test_run_ids_are_golden(make_plan: MakePlan, study_text: str) -> None:

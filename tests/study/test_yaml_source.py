@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablatekit.errors import Location, StudyError
+from ablatekit.study.scalars import resolve_scalar, scalar_text
 from ablatekit.study.yaml_source import (
     MAX_BYTES,
     Loc,
@@ -18,8 +19,6 @@ from ablatekit.study.yaml_source import (
     parse_override,
     parse_yaml,
     read_source,
-    resolve_scalar,
-    scalar_text,
 )
 
 
