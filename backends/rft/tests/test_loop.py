@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ablatekit_rft import loop, metrics
+from ablatekit_rft import loop, metrics, rounds
 from ablatekit_rft.arena import ParameterArena
 from ablatekit_rft.divergence import Collapse
 from ablatekit_rft.levels.types import OptimizerSpec
@@ -231,51 +231,45 @@ def test_learning_rate_follows_its_formula(make_settings: Any) -> None:
     assert warm[3] == pytest.approx(1 - 0.1 / 0.8)
 
 
-def test_a_run_that_diverges_is_a_result(
-    train_toy: Any, make_context: Any, make_settings: Any
+def test_a_gradient_that_is_not_finite_ends_the_run_before_it_is_applied(
+    train_toy: Any, make_context: Any, make_settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = make_context()
-    settings = make_settings(learning_rate=10.0, optimizer="sgd", grad_clip=None)
-    from ablatekit_rft import rounds
-
-    broken = pytest.MonkeyPatch()
-    original = rounds.clip_gradient
 
     def clip(gradient: torch.Tensor, largest: float | None) -> Any:
         if len(context.series(metrics.GRAD_NORM)) == 2:
             gradient[0] = float("inf")
-        return original(gradient, largest)
+        return clip_gradient(gradient, largest)
 
-    with broken.context() as patch:
-        patch.setattr(rounds, "clip_gradient", clip)
-        patch.setitem(settings.__dict__, "learning_rate", 1e-4)
-        result, model = train_toy(settings, context)
+    monkeypatch.setattr(rounds, "clip_gradient", clip)
+    settings = make_settings(evaluation=AT_THE_END)
+    result, model = train_toy(settings, context)
     assert result.status == "diverged"
     assert "after round 2" in result.message
     assert "norm is inf" in result.message
     assert result.metrics[metrics.UPDATES] == 2
     assert result.metrics[metrics.TRAIN_PASS] == context.logged[2][metrics.TRAIN_PASS]
+    assert list(context.items) == [0, 2]
     assert all(bool(parameter.isfinite().all()) for parameter in model.parameters())
 
 
-def test_weights_that_overflow_end_the_run_with_its_last_valid_scores(
-    train_toy: Any, make_context: Any, make_settings: Any
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_broken_weights_end_the_run_with_its_last_valid_scores(
+    train_toy: Any,
+    make_context: Any,
+    make_settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    family: str,
 ) -> None:
     context = make_context()
-    settings = make_settings(
-        learning_rate=10.0,
-        optimizer="sgd",
-        grad_clip=None,
-        weight_decay=10.0,
-        budget={"amount": 100},
-        evaluation={"points": 1, "probe_items": 16, "test_items": 12},
-    )
-    result, _ = train_toy(settings, context)
+    monkeypatch.setattr(rounds, "learning_rate", lambda *_arguments: float("nan"))
+    result, _ = train_toy(make_settings(optimizer="sgd"), context, family)
     assert result.status == "diverged"
+    assert "after round 1" in result.message
     assert "not finite" in result.message
     assert "can no longer be evaluated" in result.message
-    last = max(context.series(metrics.TRAIN_PASS))
-    assert result.metrics[metrics.TRAIN_PASS] == context.logged[last][metrics.TRAIN_PASS]
+    assert list(context.items) == [0]
+    assert result.metrics[metrics.TRAIN_PASS] == context.logged[0][metrics.TRAIN_PASS]
 
 
 def test_collapse_needs_rounds_and_samples_and_a_base_that_could() -> None:
