@@ -8,10 +8,12 @@ import statsmodels.formula.api as smf
 from scipy import stats
 
 from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.effects import evaluate, fit
+from ablatekit.analysis.cellmeans import fit_cell_means
+from ablatekit.analysis.contrasts import effect_contrasts
 from ablatekit.analysis.inference import broad, narrow, smallest_count
 from ablatekit.analysis.layout import layout
 from ablatekit.analysis.values import ContextValues, RunValues
+from ablatekit.analysis.verdict import Rule, judge
 
 CONTEXTS = ("model", "dataset")
 
@@ -231,57 +233,57 @@ def test_smallest_count_gives_up_on_the_impossible():
 
 @pytest.fixture(scope="module")
 def simulate(factorial, study):
-    """Evaluate the average effect of A on many simulated responses of a 2 x 2, 6 contexts."""
-    frame = factorial((2, 2), sd=1.0)
-    plan, _ = study(frame, "AB", CONTEXTS)
+    """The design 2 x 2 x 2 in 6 contexts, and a function from responses to average effects."""
+    plan, _ = study(factorial((2, 2, 2)), "ABC", CONTEXTS)
     design = layout(plan)
     unit = np.array([design.units.index(run.unit) for run in plan.runs])
     label = [" / ".join(run.context.values()) for run in plan.runs]
     context = np.array([design.contexts.index(name) for name in label])
-    run = tuple(run.run_id for run in plan.runs)
+    names = tuple(run.run_id for run in plan.runs)
+    contrasts = effect_contrasts(design, design.codes, "average")
 
-    def run_one(y):
-        fitted = fit(RunValues(y, unit, context, run), design, 2)
-        one = evaluate(fitted, "average")
-        return fitted, [evaluated.values for evaluated in one]
+    def estimate(y):
+        model = fit_cell_means(RunValues(y, unit, context, names), design)
+        return model.error, [model.evaluate(contrast) for contrast in contrasts]
 
-    return run_one, design, unit, context
+    return estimate, design.unit_cells[unit][:, 0], context
 
 
 def test_narrow_intervals_cover_the_effect_in_these_contexts(simulate):
     """95% intervals; contexts' own effects are fixed and differ."""
-    run_one, design, unit, context = simulate
+    estimate, on, context = simulate
     rng = np.random.default_rng(11)
-    on = design.unit_cells[unit][:, 0]
     truth = np.linspace(-1.0, 2.0, 6)
     covered = []
     for _ in range(1500):
-        fitted, values = run_one(truth[context] * on + rng.normal(size=len(on)))
-        row = narrow(values[0], fitted.model.error, 0.05)
+        error, values = estimate(truth[context] * on + rng.normal(size=len(on)))
+        row = narrow(values[0], error, 0.05)
         covered.append(row.low <= truth.mean() <= row.high)
     assert 0.935 <= np.mean(covered) <= 0.965
 
 
 def test_broad_tests_reject_a_true_zero_at_their_level(simulate):
     """Context effects drawn around zero: the t over contexts holds its 5%."""
-    run_one, design, unit, context = simulate
+    estimate, on, context = simulate
     rng = np.random.default_rng(12)
-    on = design.unit_cells[unit][:, 0]
     p = []
     for _ in range(1500):
-        _, values = run_one(rng.normal(size=6)[context] * on + rng.normal(size=len(on)))
+        _, values = estimate(rng.normal(size=6)[context] * on + rng.normal(size=len(on)))
         p.append(broad(values[0], 0.05).p)
     assert 0.035 <= np.mean(np.array(p) < 0.05) <= 0.065
 
 
-def test_family_wise_error_of_a_null_study_stays_below_alpha(factorial, study):
-    """Three factors without effect: any helps or hurts in the narrow average family."""
-    wrong = 0
-    for seed in range(150):
-        frame = factorial((2, 2, 2), models=2, datasets=1, seed=seed)
-        rows = _effects(study(frame, "ABC", CONTEXTS, inference="narrow"))
-        wrong += any(r["verdict"] != "inconclusive" for r in rows if r["estimand"] == "average")
-    assert wrong / 150 <= 0.10
+def test_family_wise_error_of_a_null_study_is_below_alpha(simulate):
+    """Three factors without effect: any helps or hurts in the family, at Holm's 5%."""
+    estimate, on, _ = simulate
+    rng = np.random.default_rng(13)
+    rule = Rule(alpha=0.05, adjust="holm", smallest_effect=None)
+    wrong = []
+    for _ in range(1000):
+        error, values = estimate(rng.normal(size=len(on)))
+        family = judge([narrow(one, error, 0.05) for one in values], rule)
+        wrong.append(any(row.verdict != "inconclusive" for row in family))
+    assert 0.03 <= np.mean(wrong) <= 0.065
 
 
 def test_broad_without_spread_is_refused():
