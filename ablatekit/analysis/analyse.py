@@ -52,7 +52,7 @@ def analyse(
     policy = plan.analysis.diverged
     responses = {r.name: respond(r, tables, design, policy) for r in plan.analysis.responses}
     analysed = {run for response in responses.values() for run in response.values.run}
-    unrepeatable = level_costs(tables, design, plan.unrepeatable_metrics)
+    unrepeatable = level_costs(tables, design, _costs(plan, repeatable=False))
     return Analysis(
         schema_version=SCHEMA_VERSION,
         study=_study(plan),
@@ -73,6 +73,12 @@ def inferences(plan: Plan) -> tuple[InferenceName, ...]:
     chosen = plan.analysis.inference
     wanted: tuple[InferenceName, ...] = ("narrow", "broad")
     return tuple(name for name in wanted if chosen in (name, "both"))
+
+
+def _costs(plan: Plan, *, repeatable: bool) -> list[str]:
+    """Cost metrics that two executions of one run agree on, or those that differ (seconds)."""
+    unrepeatable = set(plan.unrepeatable_metrics)
+    return [metric for metric in plan.cost_metrics if (metric not in unrepeatable) == repeatable]
 
 
 def _sorted(tables: StudyTables) -> StudyTables:
@@ -120,7 +126,7 @@ def _design(plan: Plan, tables: StudyTables, design: Layout) -> DesignRecord:
         excluded=[dict(excluded) for excluded in plan.excluded],
         held_equal=dict(plan.held_equal),
         warnings=list(plan.warnings),
-        cost=level_costs(tables, design, plan.cost_metrics),
+        cost=level_costs(tables, design, _costs(plan, repeatable=True)),
     )
 
 
