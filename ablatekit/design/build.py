@@ -9,7 +9,7 @@ from typing import Any
 
 from ablatekit.backend import Backend
 from ablatekit.canonical import canonical_json, content_hash
-from ablatekit.design.canonical import Condition, canonical_conditions
+from ablatekit.design.canonical import CellInContext, canonical_conditions
 from ablatekit.design.cells import Crossing, Levels, as_yaml, cross
 from ablatekit.design.order import order_seed, run_order
 from ablatekit.design.plan import (
@@ -98,7 +98,7 @@ def _contexts(loaded: LoadedStudy) -> tuple[Levels, ...]:
     return tuple(dict(zip(names, combination, strict=True)) for combination in product(*values))
 
 
-def _units(conditions: Sequence[Condition], contexts: Sequence[Levels]) -> list[str]:
+def _units(conditions: Sequence[CellInContext], contexts: Sequence[Levels]) -> list[str]:
     """The unit of each cell: a hash of its canonical settings, the context's own left out.
 
     Where rules look at the context, a cell's settings differ between contexts and all of them
@@ -117,13 +117,13 @@ def _units(conditions: Sequence[Condition], contexts: Sequence[Levels]) -> list[
 
 def _refuse_partial_merges(
     loaded: LoadedStudy,
-    conditions: Sequence[Condition],
+    conditions: Sequence[CellInContext],
     units: Sequence[str],
     crossing: Crossing,
     contexts: Sequence[Levels],
 ) -> None:
     """A run may not stand for two cells in one context and for one cell in another."""
-    first: dict[str, Condition] = {}
+    first: dict[str, CellInContext] = {}
     for one in conditions:
         other = first.setdefault(one.key, one)
         if units[other.cell] == units[one.cell]:
@@ -135,10 +135,10 @@ def _refuse_partial_merges(
 
 
 def _one_per_run(
-    conditions: Sequence[Condition], units: Sequence[str]
-) -> dict[tuple[str, int], Condition]:
-    """Conditions by (unit, context): what merged cells share appears once."""
-    distinct: dict[tuple[str, int], Condition] = {}
+    conditions: Sequence[CellInContext], units: Sequence[str]
+) -> dict[tuple[str, int], CellInContext]:
+    """What is run, by (unit, context): what merged cells share appears once."""
+    distinct: dict[tuple[str, int], CellInContext] = {}
     for one in conditions:
         distinct.setdefault((units[one.cell], one.context), one)
     return distinct
@@ -147,7 +147,7 @@ def _one_per_run(
 def _runs(
     loaded: LoadedStudy,
     backend: Backend,
-    distinct: Mapping[tuple[str, int], Condition],
+    distinct: Mapping[tuple[str, int], CellInContext],
     contexts: Sequence[Levels],
 ) -> tuple[PlannedRun, ...]:
     units = sorted({unit for unit, _ in distinct})
@@ -179,7 +179,7 @@ def _runs(
     return tuple(runs)
 
 
-def _content(loaded: LoadedStudy, backend: Backend, condition: Condition) -> Mapping[str, str]:
+def _content(loaded: LoadedStudy, backend: Backend, condition: CellInContext) -> Mapping[str, str]:
     """Content hashes of one condition; what the backend cannot find is located in the file."""
     try:
         return backend.content(condition.settings)

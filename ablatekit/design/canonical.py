@@ -34,7 +34,7 @@ MAX_RULE_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class CellInContext:
     """One cell in one context as it would be run.
 
     `settings` decide results; `execution` only decides where and how fast; both by dotted name.
@@ -52,16 +52,16 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class CanonicalCells:
     """All conditions, cell by cell, each cell's contexts in order; and what rules warn about."""
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[CellInContext, ...]
     warnings: tuple[str, ...]
 
 
 def canonical_conditions(
     loaded: LoadedStudy, backend: Backend, cells: Sequence[Levels], contexts: Sequence[Levels]
-) -> Conditions:
+) -> CanonicalCells:
     """Resolve every cell in every context through the backend's settings model and rules.
 
     Raises StudyError for unknown or invalid settings (each once, at its place in the file) and for
@@ -74,12 +74,12 @@ def canonical_conditions(
     resolver.raise_problems()
     count = len(contexts)
     conditions = tuple(
-        Condition(place // count, place % count, *_split(settings, fields))
+        CellInContext(place // count, place % count, *_split(settings, fields))
         for place, settings in enumerate(resolved)
     )
     rules = backend.rules()
     _refuse_invalid(loaded, cells, conditions, rules)
-    return Conditions(conditions, tuple(_rule_warnings(conditions, rules)))
+    return CanonicalCells(conditions, tuple(_rule_warnings(conditions, rules)))
 
 
 def _split(
@@ -224,7 +224,7 @@ def _execution_only(
 def _refuse_invalid(
     loaded: LoadedStudy,
     cells: Sequence[Levels],
-    conditions: Sequence[Condition],
+    conditions: Sequence[CellInContext],
     rules: Sequence[Rule],
 ) -> None:
     problems = []
@@ -267,7 +267,7 @@ def _invalid_problem(loaded: LoadedStudy, rule: Rule, part: Levels) -> Problem:
     return Problem(rule_line, as_yaml(part), remedy, where)
 
 
-def _rule_warnings(conditions: Sequence[Condition], rules: Sequence[Rule]) -> Iterator[str]:
+def _rule_warnings(conditions: Sequence[CellInContext], rules: Sequence[Rule]) -> Iterator[str]:
     total = len({one.cell for one in conditions})
     for rule in (one for one in rules if one.kind == "warn"):
         warned = {one.cell for one in conditions if rule.applies(one.settings)}

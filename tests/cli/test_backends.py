@@ -15,7 +15,8 @@ def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> object:
 
 def test_backends_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     rows = _json(capsys, "backend", "list")
-    assert {"name": "simulated", "results_version": 1, "state": "ready"} in rows  # type: ignore[operator]
+    assert isinstance(rows, list)
+    assert {"name": "simulated", "results_version": 1, "state": "ready"} in rows
     assert invoke(["backend", "list"]) == 0
     assert "simulated" in capsys.readouterr().out
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pydantic import BaseModel, ConfigDict, Field
 
 from ablatekit.backend import (
@@ -25,6 +26,10 @@ from ablatekit.design.plan import Plan
 from ablatekit.errors import Problem, UsageError
 from ablatekit.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit.study.load import load_study
+
+# A busy machine is no failure: examples have no time limit.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 STUDY = """\
 version: 1
