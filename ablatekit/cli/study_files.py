@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ablatekit.design.plan import Plan
     from ablatekit.errors import UsageError
 
-StudyFile = Annotated[Path, typer.Argument(help="The study file.")]
+StudyFile = Annotated[Path, typer.Argument(metavar="FILE", help="The study file.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a dotted key; may be repeated."),
