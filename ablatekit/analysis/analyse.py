@@ -287,6 +287,11 @@ def _diagnostics(
     if near:
         count = counted(len(near), "cell mean")
         messages.append(f"{count} within 0.05 of 0 or 1: unequal room alone makes effects differ")
+    repeated = checks.repeated_histories(response.history, values, response.by_run)
+    if repeated:
+        messages.append(
+            f"replicates repeat each other exactly in {counted(repeated, 'run')}: the same seed?"
+        )
     if start is not None and not start["equal"]:
         messages.append("step-0 scores differ within a context although the draws are common")
     return Diagnostics(

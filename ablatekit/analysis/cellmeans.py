@@ -131,7 +131,10 @@ def _pure_error(values: RunValues, count: Floats, squares: Floats) -> ErrorTerm:
     if not len(values.y):
         reason = "no run has a value"
     elif df <= 0:
-        reason = "no cell has two runs in one context, so nothing estimates the seed noise"
+        reason = (
+            "no cell has two runs in one context, so nothing estimates the seed noise; add "
+            "replicates"
+        )
     elif is_zero(variance, float(np.abs(values.y).max())):
         variance = np.nan
         reason = "replicates are identical, so the seed noise is unknown (the same seed twice?)"

@@ -100,6 +100,24 @@ def near_bounds(values: RunValues, layout: Layout) -> list[dict[str, Any]]:
     return found
 
 
+def repeated_histories(history: History, values: RunValues, by_run: Floats) -> int:
+    """Number of runs whose whole history repeats another run of the same unit and context.
+
+    `by_run` (N,) is NaN for the rows of the history that are not analysed. Step 0 is common to a
+    context and does not count; fewer than two later values prove nothing.
+    """
+    later = history.value[~np.isnan(by_run)][:, history.step > 0]
+    seen: set[tuple[int, int, bytes]] = set()
+    repeated = 0
+    for row, unit, context in zip(
+        later, values.unit.tolist(), values.context.tolist(), strict=True
+    ):
+        key = (unit, context, row.tobytes())
+        repeated += key in seen and int((~np.isnan(row)).sum()) > 1
+        seen.add(key)
+    return repeated
+
+
 def step_zero(history: History, contexts: list[str]) -> dict[str, Any] | None:
     """Whether all runs of a context start from the same score, as common draws promise."""
     if not len(history.step) or history.step[0] != 0:

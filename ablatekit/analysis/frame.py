@@ -10,8 +10,8 @@ import pandas as pd
 from ablatekit.analysis.layout import context_label
 from ablatekit.design.plan import Plan, PlannedRun
 from ablatekit.records import MetricEvent
-from ablatekit.runlog import ResultRecord, read_history, read_result, run_state
-from ablatekit.workspace import Workspace
+from ablatekit.runlog import read_end, read_history, read_result, run_state
+from ablatekit.workspace import RunDirectory, Workspace
 
 HISTORY_COLUMNS = ("run", "step", "metric", "value")
 RESULT_COLUMNS = ("run", "metric", "value")
@@ -41,14 +41,15 @@ class StudyTables:
 def collect(plan: Plan, workspace: Workspace) -> StudyTables:
     """Read every planned run's directory: statuses, and the metrics that the analysis uses."""
     wanted = {response.metric for response in plan.analysis.responses}
-    wanted |= {*plan.cost_metrics, *plan.unrepeatable_metrics}
+    wanted.update(plan.cost_metrics)
     rows, history, results = [], list[HistoryRow](), list[tuple[str, str, float]]()
     levels = _first_cells(plan)
     for run in sorted(plan.runs, key=lambda run: run.order):
         directory = workspace.run(run.run_id)
         result = read_result(directory)
         status = result.status if result else run_state(directory)
-        rows.append(_run_row(run, levels[run.unit], status, result))
+        message = result.message if result else _last_words(directory)
+        rows.append(_run_row(run, levels[run.unit], status, message))
         if result is not None:
             history.extend(_history_rows(run.run_id, read_history(directory), wanted))
             found = ((name, value) for name, value in result.metrics.items() if name in wanted)
@@ -67,8 +68,15 @@ def _first_cells(plan: Plan) -> dict[str, dict[str, str]]:
     return cells
 
 
+def _last_words(directory: RunDirectory) -> str:
+    """Why the last attempt of a run without a result ended."""
+    attempts = directory.attempts()
+    end = read_end(attempts[-1]) if attempts else None
+    return end.message if end else ""
+
+
 def _run_row(
-    run: PlannedRun, levels: dict[str, str], status: str, result: ResultRecord | None
+    run: PlannedRun, levels: dict[str, str], status: str, message: str
 ) -> dict[str, object]:
     known = status in ("finished", "diverged", "failed")
     return {
@@ -80,7 +88,7 @@ def _run_row(
         "replicate": run.replicate,
         "order": run.order,
         "status": status if known else "missing",
-        "message": result.message if result else "",
+        "message": message,
     }
 
 

@@ -59,6 +59,7 @@ def gap_comparisons(
 
 
 def _footer(method: str, margin: float | None, analysis: PlannedAnalysis) -> str:
+    adjusted = "Not adjusted" if analysis.adjust == "none" else "p adjusted by Holm"
     equivalence = (
         "no smallest effect is declared for both responses, so no row is called equivalent"
         if margin is None
@@ -67,7 +68,7 @@ def _footer(method: str, margin: float | None, analysis: PlannedAnalysis) -> str
     )
     return (
         "Gap = learning minus generalization, paired within each run. "
-        f"Narrow: {method}. Broad: t over per-context values. Adjusted by {analysis.adjust} "
+        f"Narrow: {method}. Broad: t over per-context values. {adjusted} "
         "within a family of its own (average effects of one inference); intervals are per "
         f"comparison; {equivalence}."
     )

@@ -15,7 +15,15 @@ from ablatekit.analysis.frame import StudyTables, collect
 from ablatekit.analysis.table import analyse_table
 from ablatekit.errors import TableError
 from ablatekit.records import MetricEvent, RunResult
-from ablatekit.runlog import Claim, EventWriter, claim_attempt, write_claim, write_result
+from ablatekit.runlog import (
+    AttemptEnd,
+    Claim,
+    EventWriter,
+    claim_attempt,
+    write_claim,
+    write_end,
+    write_result,
+)
 from ablatekit.workspace import Workspace
 
 CONTEXTS = ("model", "dataset")
@@ -115,23 +123,24 @@ def test_collect_reads_what_runs_left_on_disk(tmp_path, planted):
     workspace = Workspace(tmp_path)
     _write_run(workspace, plan.runs[0], [0.1, 0.2, 0.4], "finished")
     _write_run(workspace, plan.runs[5], [0.1, 0.3], "diverged")
-    with claim_attempt(workspace.run(plan.runs[7].run_id)):
-        pass
+    with claim_attempt(workspace.run(plan.runs[7].run_id)) as attempt:
+        write_end(attempt, AttemptEnd(kind="exception", message="out of luck", ended=1.0))
     tables = collect(plan, workspace)
     assert len(tables.runs) == len(plan.runs)
     status = tables.runs.set_index("run")["status"]
     assert status[plan.runs[0].run_id] == "finished"
     assert status[plan.runs[5].run_id] == "diverged"
-    assert (status == "missing").sum() == len(plan.runs) - 2
+    assert (status == "missing").sum() == len(plan.runs) - 3
     assert set(tables.history["metric"]) == {"learning"}
     own = tables.history[tables.history["run"] == plan.runs[0].run_id]
     assert own["value"].tolist() == [0.1, 0.2, 0.4]
     row = tables.runs.set_index("run").loc[plan.runs[5].run_id]
     assert (row["context"], row["A"]) == ("m0 / d0", "l1")
     result = analyse(plan, tables, {}, [])
-    assert result["counts"]["started"] == 2
+    assert (result["counts"]["started"], result["counts"]["failed"]) == (3, 1)
     missing = result["responses"]["learning"]["missing"]
     assert next(m for m in missing["runs"] if m["status"] == "diverged")["message"] == "why"
+    assert next(m for m in missing["runs"] if m["status"] == "failed")["message"] == "out of luck"
 
 
 def test_a_table_is_analysed_in_one_call(factorial, pick):

@@ -82,6 +82,22 @@ def test_step_zero_scores_must_agree_within_a_context(factorial, study):
     assert any("step-0 scores differ" in message for message in broken["messages"])
 
 
+def test_replicates_that_repeat_each_other_are_a_warning(factorial, study):
+    frame = factorial((2,), models=1, datasets=1, replicates=3)
+    plan, tables = study(frame, "A")
+    rows = [
+        (run, step, "y", 0.1 * step + 0.01 * (number if number != 2 else 1) * (step > 0))
+        for number, run in enumerate(tables.runs["run"])
+        for step in range(4)
+    ]
+    found = analyse(*_with_history((plan, tables), rows), {}, [])["responses"]["y"]["diagnostics"]
+    assert "replicates repeat each other exactly in 1 run: the same seed?" in found["messages"]
+    rows[8:12] = [(run, step, name, value + 0.001) for run, step, name, value in rows[8:12]]
+    plan_and_tables = _with_history((plan, tables), rows)
+    found = analyse(*plan_and_tables, {}, [])["responses"]["y"]["diagnostics"]
+    assert not any("same seed" in message for message in found["messages"])
+
+
 def test_cell_means_near_a_bound_are_a_warning(factorial, study, response):
     frame = factorial((2,), models=1, datasets=1, replicates=2)
     frame["y"] = [0.01, 0.03, 0.5, 0.6]
@@ -129,7 +145,7 @@ def test_costs_per_level_are_matched_and_seconds_go_to_provenance(factorial, stu
     frame = factorial((2, 2), models=1, datasets=1, replicates=1)
     frame = frame[~((frame["A"] == "l1") & (frame["B"] == "l1"))]
     plan, tables = study(frame, "AB")
-    plan = replace(plan, cost_metrics=("samples",), unrepeatable_metrics=("seconds",))
+    plan = replace(plan, cost_metrics=("samples", "seconds"), unrepeatable_metrics=("seconds",))
     costs = {"row-0000000": 10.0, "row-0000001": 50.0, "row-0000002": 30.0}
     extra = pd.DataFrame(
         [(run, m, v) for run, v in costs.items() for m in ("samples", "seconds")],
