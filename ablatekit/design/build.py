@@ -176,7 +176,24 @@ def _runs(
                 spec=spec,
             )
         )
+    _refuse_equal_contexts(loaded, runs)
     return tuple(runs)
+
+
+def _refuse_equal_contexts(loaded: LoadedStudy, runs: Sequence[PlannedRun]) -> None:
+    """Two names or paths of one model and data set would enter a model as two contexts."""
+    first: dict[str, PlannedRun] = {}
+    for run in runs:
+        other = first.setdefault(run.run_id, run)
+        if other is not run:
+            raise StudyError(
+                Problem(
+                    "two contexts contain the same models and data",
+                    f"{as_yaml(other.context)} and {as_yaml(run.context)}",
+                    "Name each of them once",
+                    loaded.where_key("contexts"),
+                )
+            )
 
 
 def _content(loaded: LoadedStudy, backend: Backend, condition: CellInContext) -> Mapping[str, str]:

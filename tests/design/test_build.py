@@ -18,7 +18,7 @@ MakePlan = Callable[..., Plan]
 KL = "factors.kl={baseline: none, levels: [none, loss]}"
 COEFFICIENT = "factors.kl_coefficient={baseline: 0.0, levels: [0.0, 0.1]}"
 
-GOLDEN_RUN = "b1178bd206c5399c"
+GOLDEN_RUN = "7fadbf157e1d0c49"
 
 
 def test_a_full_factorial_is_crossed_with_contexts_and_replicates(
@@ -77,6 +77,32 @@ def test_run_ids_are_golden(make_plan: MakePlan, study_text: str) -> None:
     assert run.spec.settings["learning_rate"] == 1e-4
     assert run.context == {"model": "c", "dataset": "x"}
     assert run.replicate == 0
+
+
+def test_a_moved_model_is_the_same_run_and_the_same_context(
+    make_plan: MakePlan, study_text: str
+) -> None:
+    spec = make_plan(study_text).runs[0].spec
+    settings, context = (
+        {**given, "model": "/else/where"} for given in (spec.settings, spec.context)
+    )
+    moved = replace(spec, settings=settings, context=context)
+    assert moved.run_id == spec.run_id
+    assert moved.context_id == spec.context_id
+    other = replace(moved, content={**spec.content, "model": "another"})
+    assert other.run_id != spec.run_id
+    assert other.context_id != spec.context_id
+
+
+def test_two_contexts_of_the_same_content_are_refused(
+    write_study: Callable[[str], Path],
+    study_text: str,
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backend, "content", lambda settings: {"model": "one", "dataset": "one"})
+    with pytest.raises(StudyError, match="two contexts contain the same models and data"):
+        build_plan(load_study(write_study(study_text)), backend)
 
 
 def _reversed_keys(value: object) -> object:
