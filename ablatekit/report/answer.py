@@ -216,8 +216,8 @@ def _answer_footer(analysis: Analysis) -> str:
     parts: list[str] = []
     for response in analysis["responses"].values():
         footers = response.get("footers", {})
-        note = " ".join(filter(None, (footers.get("average", ""), footers.get("effects", ""))))
-        note = note or effect_footer(response["effects"])
+        known = [footers.get(name) for name in ("average", "narrow", "broad", "matched")]
+        note = " ".join(filter(None, known)) or effect_footer(response["effects"])
         smallest = response["smallest_effect"]
         size = (
             f"Smallest effect that matters: {scale_of(response).amount(smallest)}."
@@ -230,7 +230,7 @@ def _answer_footer(analysis: Analysis) -> str:
         for response, part in zip(analysis["responses"].values(), parts, strict=True)
     }
     gaps = [gap["footer"] for gap in analysis.get("comparisons", {}).values() if gap.get("footer")]
-    return "\n".join([*lines, *(f"Gap: {footer}" for footer in gaps)])
+    return "\n".join([*lines, *gaps])
 
 
 def effect_footer(effects: Sequence[Effect]) -> str:

@@ -64,7 +64,7 @@ def forest_section(analysis: Analysis) -> Section:
         " inconclusive). Hollow diamonds: broad. Grey bars: prediction interval for one new"
         " context. Shaded: within the smallest effect that matters."
     )
-    blocks: list[Block] = [Gallery(pictures=pictures, caption=caption, wide=True)]
+    blocks: list[Block] = [Gallery(pictures=pictures, caption=caption)]
     blocks += [
         Fold(
             f"Every estimand of {response['label']}, with standard errors and p values",
@@ -197,7 +197,7 @@ def map_section(analysis: Analysis) -> Section | None:
     for name, gap in analysis.get("comparisons", {}).items():
         picture = _map_picture(analysis, name)
         if picture is not None:
-            galleries.append(Gallery(pictures=[picture], caption=gap.get("footer", "")))
+            galleries.append(Gallery(pictures=[picture], caption=gap.get("footer", ""), wide=True))
         if gap.get("messages"):
             galleries.append(Warnings(gap["messages"]))
     if not galleries:

@@ -1,15 +1,14 @@
-"""Writing the report: a whole new folder takes the place of the old one, or nothing changes."""
+"""Writing the report: the new one takes the place of the old one, or nothing changes."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from ablatekit.analysis.schema import Analysis
-from ablatekit.canonical import sync_directory, write_atomically, write_json
+from ablatekit.canonical import sync_directory, write_atomically
 from ablatekit.report.contents import compose
 from ablatekit.report.html import render_page
 from ablatekit.report.markdown import render_text
@@ -25,42 +24,34 @@ class ReportFiles:
 
 
 def write_report(analysis: Analysis, directory: Path) -> ReportFiles:
-    """Write `index.html`, `report.md` and `analysis.json` into `directory`, replacing it whole.
+    """Write `index.html`, `report.md` and `analysis.json` into `directory`.
 
-    Everything is rendered and written beside `directory` first; a process killed before the swap
-    leaves the old report, and the next call clears what it left.
+    All three are rendered and made durable in a folder beside `directory` before the first one
+    replaces its predecessor, each atomically and the page last: a process killed at any moment
+    leaves a readable report, and the next call clears what it left.
     """
     document = compose(analysis)
-    parts = {
-        "index.html": render_page(document).encode(),
+    contents = {
+        "analysis.json": _json(analysis),
         "report.md": render_text(document).encode(),
+        "index.html": render_page(document).encode(),
     }
-    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     fresh = directory.with_name(f".{directory.name}.new")
-    _clear(fresh)
+    if fresh.exists():
+        shutil.rmtree(fresh)
     fresh.mkdir()
-    for name, content in parts.items():
+    for name, content in contents.items():
         write_atomically(fresh / name, content)
-    write_json(fresh / "analysis.json", json.loads(json.dumps(analysis)))
-    _swap(fresh, directory)
+    for name in contents:
+        (fresh / name).replace(directory / name)
+    sync_directory(directory)
+    fresh.rmdir()
     return ReportFiles(
         directory / "index.html", directory / "report.md", directory / "analysis.json"
     )
 
 
-def _swap(fresh: Path, directory: Path) -> None:
-    """Put `fresh` in the place of `directory`; a crash between the renames keeps both folders."""
-    old = directory.with_name(f".{directory.name}.old")
-    _clear(old)
-    if directory.exists():
-        directory.replace(old)
-    fresh.replace(directory)
-    sync_directory(directory.parent)
-    _clear(old)
-
-
-def _clear(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        path.unlink()
+def _json(analysis: Analysis) -> bytes:
+    text = json.dumps(analysis, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
+    return text.encode() + b"\n"

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from ablatekit.analysis.schema import Analysis
 from ablatekit.report.contents import compose
 from ablatekit.report.document import Column, Document, Picture
+from ablatekit.report.numbers import typeset
 from ablatekit.report.verdicts import look
 
 
@@ -30,7 +31,13 @@ def render_page(document: Document) -> str:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        look=look, exact=exact, grouped=grouped, opening=opening, drawn=drawn, has_groups=has_groups
+        look=look,
+        exact=exact,
+        grouped=grouped,
+        opening=opening,
+        typeset=typeset,
+        drawn=drawn,
+        has_groups=has_groups,
     )
     template = environment.get_template("page.html.j2")
     return template.render(document=document, css=_asset("page.css"), script=_asset("page.js"))

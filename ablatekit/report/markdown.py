@@ -28,6 +28,7 @@ from ablatekit.report.document import (
     Verdicts,
     Warnings,
 )
+from ablatekit.report.numbers import typeset
 from ablatekit.report.verdicts import look
 
 
@@ -110,7 +111,7 @@ def _table(table: Table) -> list[str]:
     lines += [_line(_entry(entry) for entry in row) for row in table.rows]
     lines.append("")
     for note in filter(None, table.footer.split("\n")):
-        lines += [f"<sub>{escape(note)}</sub>", ""]
+        lines += [f"<sub>{escape(typeset(note))}</sub>", ""]
     return lines
 
 

@@ -33,7 +33,7 @@ class Scale:
     def effect(self, value: Number) -> str:
         """A signed difference, such as +1.2 or \N{MINUS SIGN}0.3."""
         text = self.plain(value)
-        return f"+{text}" if value is not None and value * self.factor > 0 else text
+        return f"+{text}" if re.search("[1-9]", text) and not text.startswith(MINUS) else text
 
     def plain(self, value: Number) -> str:
         """An unsigned-if-positive value."""
@@ -97,6 +97,11 @@ def general(value: Number, digits: int = 4) -> str:
         text = fixed(value, max(0, digits - 1 - magnitude))
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{value:.{digits - 1}e}".replace("-", MINUS)
+
+
+def typeset(text: str) -> str:
+    """Plus-minus signs for the +- of plain text."""
+    return text.replace("+-", "\N{PLUS-MINUS SIGN}")
 
 
 def p_value(value: Number) -> str:

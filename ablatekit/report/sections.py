@@ -51,7 +51,7 @@ def variance_section(analysis: Analysis) -> Section | None:
     if pictures:
         caption = (
             "Share of the total sum of squares. Blue: factors; orange: interactions (terms with a"
-            " colon); grey: contexts and what is left to seeds."
+            " colon); grey: contexts, what varies with them, and seeds."
         )
         blocks.append(Gallery(pictures=pictures, caption=caption))
     lead = (
@@ -302,11 +302,21 @@ def _model_facts(response: ResponseAnalysis) -> list[tuple[str, str]]:
         ("converged", "yes" if model["converged"] else "no"),
         ("Brown-Forsythe p", p_value(diagnostics.get("brown_forsythe_p"))),
     ]
-    if diagnostics.get("largest_residual"):
-        facts.append(("largest residual", words(diagnostics["largest_residual"])))
+    largest = diagnostics.get("largest_residual")
+    if largest:
+        facts.append(("largest residual", _rounded(largest)))
     if diagnostics.get("step_zero"):
         facts.append(("step-0 check", words(diagnostics["step_zero"])))
     return facts
+
+
+def _rounded(record: Mapping[str, Any]) -> str:
+    """A record as a phrase whose floats have four digits."""
+    return "; ".join(
+        f"{name.replace('_', ' ')}: {general(value) if isinstance(value, float) else words(value)}"
+        for name, value in record.items()
+        if name != "unit"
+    )
 
 
 def _residual_pictures(name: str, response: ResponseAnalysis) -> list[Picture]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
+from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ablatekit.analysis.schema import Analysis
+from ablatekit.report import render_html
 
 FACTORS: dict[str, tuple[str, list[str], str | None]] = {
     "advantage": ("none", ["none", "batch_norm", "group_norm"], None),
@@ -364,7 +367,7 @@ def build_analysis() -> Any:
 
 
 HOSTILE = (
-    "<script>alert('x')</script> & \"q\" | $x^2_\\frac$ `code` *b* [l](http://evil.example) "
+    "$x^2$ <script>alert('x')</script> & \"q\" | $x^2_\\frac$ `code` *b* [l](http://evil.example) "
     "\N{SNOWMAN}\u4e2d\u6587 " + "very_long_" * 30
 )
 
@@ -382,6 +385,12 @@ def rename(value: Any, old: str, new: str) -> Any:
 def analysis() -> Analysis:
     built: Analysis = copy.deepcopy(build_analysis())
     return built
+
+
+@pytest.fixture(scope="session")
+def page_text() -> str:
+    """The rendered fixture analysis, for tests that only look at it."""
+    return render_html(build_analysis())
 
 
 @pytest.fixture
@@ -409,3 +418,63 @@ def hostile_analysis() -> Analysis:
 @pytest.fixture
 def renamed() -> Callable[[Any, str, str], Any]:
     return rename
+
+
+@dataclass
+class PageElement:
+    tag: str
+    attributes: dict[str, str]
+    text: str = ""
+    parents: tuple[PageElement, ...] = ()
+
+    def inside(self, other: PageElement) -> bool:
+        return any(parent is other for parent in self.parents)
+
+
+class PageParser(HTMLParser):
+    """The elements of a page in order, each with its own text and its ancestors."""
+
+    VOID = frozenset({"meta", "link", "br", "hr", "img", "input", "use", "path", "circle"})
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[PageElement] = []
+        self._open: list[PageElement] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        element = PageElement(tag, attributes, parents=tuple(self._open))
+        self.elements.append(element)
+        if tag not in self.VOID:
+            self._open.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        self.elements.append(PageElement(tag, attributes, parents=tuple(self._open)))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop().tag != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open:
+            element.text += data
+
+    def all(self, tag: str, **attributes: str) -> list[PageElement]:
+        return [
+            element
+            for element in self.elements
+            if element.tag == tag
+            and all(element.attributes.get(name) == value for name, value in attributes.items())
+        ]
+
+
+@pytest.fixture
+def parse() -> Callable[[str], PageParser]:
+    def parsed(page: str) -> PageParser:
+        parser = PageParser()
+        parser.feed(page)
+        parser.close()
+        return parser
+
+    return parsed

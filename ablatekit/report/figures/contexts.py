@@ -25,7 +25,7 @@ from ablatekit.report.numbers import Scale, absent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABELS, PANEL, GAP, ROW, TOP, FOOT = 172.0, 178.0, 18.0, 20.0, 26.0, 30.0
+LABELS, PANEL, GAP, ROW, TOP, FOOT = 160.0, 136.0, 16.0, 20.0, 26.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +84,5 @@ def _draw_panel(axes: Axes, part: ContextPanel, contexts: Sequence[str]) -> None
         axes.plot(floats([row["estimate"]]), [y], "o", color=colour("ink"), markersize=4.5)
     unit = f", {part.scale.unit}" if part.scale.unit else ""
     axes.set_title(
-        shortened(f"{part.label}{unit}", 26), loc="left", fontsize=SMALL, color=colour("muted")
+        shortened(f"{part.label}{unit}", 21), loc="left", fontsize=SMALL, color=colour("muted")
     )

@@ -26,7 +26,7 @@ from ablatekit.report.figures.style import (
 )
 from ablatekit.report.numbers import Scale
 
-LEFT, PLOT_WIDTH, RIGHT, TOP, PLOT_HEIGHT, FOOT = 40.0, 400.0, 124.0, 14.0, 180.0, 42.0
+LEFT, PLOT_WIDTH, RIGHT, TOP, PLOT_HEIGHT, FOOT = 38.0, 310.0, 106.0, 14.0, 150.0, 42.0
 
 
 @styled
@@ -51,7 +51,7 @@ def draw_curves(curves: Sequence[Curve], scale: Scale, name: str, title: str, al
     ends = [_last(floats(curve["mean"]), limits[0]) for curve in curves]
     for position, y in enumerate(spread(ends, 14 * pixel, limits[0], limits[1])):
         axes.annotate(
-            shortened(curves[position]["level"], 18),
+            shortened(curves[position]["level"], 16),
             (1, y),
             xycoords=axes.get_yaxis_transform(),
             xytext=(7, 0),

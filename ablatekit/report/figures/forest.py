@@ -28,7 +28,7 @@ from ablatekit.report.verdicts import look
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, LABELS, ROW, HEADER, LEGEND, FOOT = 560.0, 168.0, 30.0, 22.0, 30.0, 44.0
+WIDTH, LABELS, ROW, HEADER, LEGEND, FOOT = 470.0, 150.0, 30.0, 22.0, 30.0, 44.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def _labels(axes: Axes, layout: Layout) -> None:
     where: Any = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
     for y, text in layout.headings:
         axes.annotate(
-            shortened(text, 28),
+            shortened(text, 24),
             (0, y),
             xytext=(-LABELS + 2, 0),
             va="center",
@@ -188,7 +188,7 @@ def _labels(axes: Axes, layout: Layout) -> None:
         )
     for row in layout.rows:
         axes.annotate(
-            shortened(row.comparison.level, 22),
+            shortened(row.comparison.level, 20),
             (0, row.y),
             xytext=(-LABELS + 2, 0),
             va="center",

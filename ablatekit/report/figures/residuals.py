@@ -20,7 +20,7 @@ from ablatekit.report.figures.style import (
 )
 from ablatekit.report.numbers import Scale
 
-LEFT, SIDE_WIDTH, TOP, SIDE_HEIGHT, FOOT, EDGE = 54.0, 480.0, 10.0, 190.0, 48.0, 12.0
+LEFT, SIDE_WIDTH, TOP, SIDE_HEIGHT, FOOT, EDGE = 54.0, 390.0, 10.0, 160.0, 48.0, 12.0
 MOST_POINTS = 1200
 FITTED = "fitted cell mean"
 

@@ -18,7 +18,7 @@ from ablatekit.report.figures.style import (
 )
 from ablatekit.report.numbers import percent
 
-LABELS, BARS, RIGHT, ROW, TOP = 190.0, 300.0, 70.0, 20.0, 6.0
+LABELS, BARS, RIGHT, ROW, TOP = 186.0, 214.0, 56.0, 20.0, 6.0
 TermKind: TypeAlias = Literal["factor", "interaction", "other"]
 TONES: dict[TermKind, str] = {"factor": "series-1", "interaction": "series-2", "other": "none"}
 
@@ -42,7 +42,7 @@ def draw_shares(shares: Sequence[Share], name: str, title: str, alt: str) -> str
     axes.set_xticks([])
     axes.set_xlim(0, max((share.share for share in shares), default=1.0) or 1.0)
     axes.set_ylim(len(shares) - 0.5, -0.5)
-    axes.set_yticks(range(len(shares)), [shortened(share.term, 30) for share in shares])
+    axes.set_yticks(range(len(shares)), [shortened(share.term, 28) for share in shares])
     axes.tick_params(axis="y", colors=colour("ink"))
     tones = [colour(TONES[share.kind]) for share in shares]
     values = [max(share.share, 0.0) for share in shares]

@@ -47,6 +47,8 @@ PALETTE = {
 }
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 SMALL, NORMAL = 11.0, 12.5
+SMALLEST, LARGEST = 0.76, 1.28
+"""How far a page may scale a figure: small text stays legible, large text stays text."""
 _STYLE: Any = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -214,10 +216,12 @@ def to_svg(figure: Figure, name: str, title: str, alt: str) -> str:
     width, height = figure.get_size_inches() * 72
     body = _body(buffer.getvalue())
     body = _shorter(_own_ids(_themed(body), name))
+    size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
+    limits = f"max-width:{LARGEST * width:.0f}px;min-width:{SMALLEST * width:.0f}px"
     label = html.escape(alt, quote=True)
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
-        f' role="img" aria-label="{label}"><title>{html.escape(title)}</title>{body}</svg>'
+        f'<svg {size} style="{limits}" role="img" aria-label="{label}">'
+        f"<title>{html.escape(title)}</title>{body}</svg>"
     )
 
 

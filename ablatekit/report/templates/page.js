@@ -16,10 +16,10 @@ const key = (row, column) => {
   const text = cell.dataset.value ?? cell.dataset.sort ?? cell.textContent.trim();
   return text !== "" && !Number.isNaN(Number(text)) ? Number(text) : text;
 };
-const compare = (a, b) => {
+const compare = (a, b, sign) => {
   if (a === "" || b === "") return (a === "") - (b === "");
-  if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), undefined, { numeric: true });
+  if (typeof a === "number" && typeof b === "number") return sign * (a - b);
+  return sign * String(a).localeCompare(String(b), undefined, { numeric: true });
 };
 for (const table of document.querySelectorAll("table.sortable")) {
   [...table.tHead.rows].at(-1).querySelectorAll("th").forEach((head, column) => {
@@ -32,7 +32,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       table.querySelectorAll("th[aria-sort]").forEach((th) => th.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
       const rows = [...table.tBodies[0].rows];
-      rows.sort((a, b) => sign * compare(key(a, column), key(b, column)));
+      rows.sort((a, b) => compare(key(a, column), key(b, column), sign));
       table.tBodies[0].append(...rows);
       table.classList.add("sorted");
     });
