@@ -275,7 +275,9 @@ def _diagnostics(
     values, design = response.values, fitted.layout
     proportion = is_proportion(planned, values.y)
     near = checks.near_bounds(values, design) if proportion else []
-    start = checks.step_zero(response.history, list(tables.runs["context"]))
+    start = checks.step_zero(
+        response.history, positions(tables.runs["context"], design.contexts), design.contexts
+    )
     messages = []
     if fitted.brown_forsythe < 0.05:
         where = (

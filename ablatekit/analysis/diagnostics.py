@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from ablatekit.analysis.cellmeans import CellMeans
-from ablatekit.analysis.layout import Floats, Layout
+from ablatekit.analysis.layout import Floats, Integers, Layout
 from ablatekit.analysis.responses import History
 from ablatekit.analysis.truncated import TruncatedModel
 from ablatekit.analysis.values import RunValues
@@ -118,14 +119,16 @@ def repeated_histories(history: History, values: RunValues, by_run: Floats) -> i
     return repeated
 
 
-def step_zero(history: History, contexts: list[str]) -> dict[str, Any] | None:
+def step_zero(
+    history: History, context: Integers, contexts: Sequence[str]
+) -> dict[str, Any] | None:
     """Whether all runs of a context start from the same score, as common draws promise."""
     if not len(history.step) or history.step[0] != 0:
         return None
-    start, labels = history.value[:, 0], np.array(contexts)
+    start = history.value[:, 0]
     rows = []
-    for label in dict.fromkeys(contexts):
-        own = start[(labels == label) & ~np.isnan(start)]
+    for c, label in enumerate(contexts):
+        own = start[(context == c) & ~np.isnan(start)]
         if len(own):
             spread = float(np.ptp(own))
             row = {"context": label, "runs": len(own), "value": float(own[0]), "spread": spread}

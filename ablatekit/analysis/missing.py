@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ablatekit.analysis.dynamics import level_units
 from ablatekit.analysis.layout import Layout, counted
 from ablatekit.analysis.schema import Counts, Missing
 
@@ -36,20 +37,20 @@ def missing_runs(
     runs: pd.DataFrame, layout: Layout, policy: str, messages: Sequence[str]
 ) -> Missing:
     """Every run that did not finish, counts of statuses by level, and what to know about them."""
-    names = [factor.name for factor in layout.factors]
     gone = runs[runs["status"] != "finished"]
     return Missing(
         policy=POLICIES[policy],
-        runs=[_run(row, names) for row in gone.to_dict("records")],
+        runs=[_run(row, layout) for row in gone.to_dict("records")],
         by_level=_by_level(runs, layout) if len(gone) else [],
         messages=[*messages, *_failure_messages(gone)],
     )
 
 
-def _run(row: dict[Any, Any], factors: list[str]) -> dict[str, Any]:
+def _run(row: dict[Any, Any], layout: Layout) -> dict[str, Any]:
+    cell = layout.unit_cells[layout.units.index(row["unit"])]
     return {
         "run": row["run"],
-        "levels": {name: row[name] for name in factors},
+        "levels": {f.name: f.levels[int(i)] for f, i in zip(layout.factors, cell, strict=True)},
         "context": row["context"],
         "replicate": int(row["replicate"]),
         "status": row["status"],
@@ -59,9 +60,10 @@ def _run(row: dict[Any, Any], factors: list[str]) -> dict[str, Any]:
 
 def _by_level(runs: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
     rows = []
-    for factor in layout.factors:
-        for level in factor.levels:
-            own = runs.loc[runs[factor.name] == level, "status"]
+    for f, factor in enumerate(layout.factors):
+        for number, level in enumerate(factor.levels):
+            units = [layout.units[unit] for unit in level_units(layout, f, number)]
+            own = runs.loc[runs["unit"].isin(units), "status"]
             counts = {status: int((own == status).sum()) for status in STATUSES}
             name = {"factor": factor.name, "level": level}
             rows.append({**name, "planned": len(own), **counts})

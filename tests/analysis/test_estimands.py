@@ -179,6 +179,18 @@ def test_merged_cells_enter_once_and_are_identical_by_construction(factorial, st
     assert other["estimate"] == pytest.approx(expected)
 
 
+def test_a_failed_run_of_a_merged_unit_counts_for_all_its_levels(factorial, study, pick):
+    frame = factorial((3,), models=1, datasets=1, seed=2)
+    frame.loc[0, "y"] = np.nan
+    merged = _merge(*study(frame, "A", CONTEXTS), keep=("l0",), gone=("l1",))
+    missing = analyse(*merged, {}, [])["responses"]["y"]["missing"]
+    for level in ("l0", "l1"):
+        row = pick(missing["by_level"], level=level)
+        assert (row["planned"], row["failed"]) == (2, 1)
+    assert missing["runs"][0]["levels"] == {"A": "l0"}
+    assert "1 run without a result" in missing["messages"][0]
+
+
 def test_failed_runs_leave_cells_their_full_weight(factorial, study, pick):
     """Unbalanced counts: means weigh cells and contexts equally, not runs."""
     frame = factorial((2, 2), replicates=3, seed=8, mean=lambda a, b, m, _: a * (1 + m + 4 * b))
