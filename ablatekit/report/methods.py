@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from ablatekit.analysis.schema import Analysis, Effect, ResponseAnalysis
 from ablatekit.report.document import Excerpt, Section
-from ablatekit.report.numbers import count, general, scale_of
+from ablatekit.report.numbers import MISSING, count, general, p_value, scale_of
 from ablatekit.report.reading import (
     all_main_effects,
     alpha_of,
     flatten,
     interactions,
+    is_planned,
     setting,
     words,
 )
@@ -67,15 +68,15 @@ def _design(analysis: Analysis) -> str:
     text = (
         f"We used a {design['kind']} design over {count(len(design['factors']), 'factor')}:"
         f" {factors}. Its {count(len(design['cells']), 'cell')} were run{across} with"
-        f" {count(design['replicates'], 'independent replicate')} of each cell in each context,"
-        " in randomised order."
+        f" {count(design['replicates'], 'independent replicate')} of each cell in each context"
     )
+    text += ", in randomised order." if is_planned(analysis) else "."
     if design["excluded"]:
         text += f" Excluded: {'; '.join(words(cell) for cell in design['excluded'])}."
     if design["merged"]:
         groups = count(len(design["merged"]), "group")
         text += f" {groups} of cells with identical effective settings shared their runs."
-    return text + _held_equal(analysis) + _minimalist(analysis)
+    return text + (_held_equal(analysis) if is_planned(analysis) else "") + _minimalist(analysis)
 
 
 def _held_equal(analysis: Analysis) -> str:
@@ -121,10 +122,13 @@ def _responses(analysis: Analysis) -> str:
             text += f"; smallest effect that matters {_smallest(response)}"
         parts.append(text + ")")
     which = "Response" if len(parts) == 1 else "Responses"
-    return (
-        f"{which}: {'; '.join(parts)}. All runs of a context share evaluation items and"
-        " evaluation draws, so results are conditional on these."
-    )
+    text = f"{which}: {'; '.join(parts)}."
+    if is_planned(analysis):
+        text += (
+            " All runs of a context share evaluation items and evaluation draws, so results are"
+            " conditional on these."
+        )
+    return text
 
 
 def _smallest(response: ResponseAnalysis) -> str:
@@ -161,7 +165,23 @@ def _estimation(analysis: Analysis) -> str:
     notes = dict.fromkeys(
         response.get("anova_note", "") for response in analysis["responses"].values()
     )
-    return text + "".join(f" {note.rstrip('.')}." for note in notes if note)
+    text += "".join(f" {note.rstrip('.')}." for note in notes if note)
+    return text + _equal_variances(analysis)
+
+
+def _equal_variances(analysis: Analysis) -> str:
+    tested = [
+        f"{response['label']} p {p if p.startswith('<') else '= ' + p}"
+        for response in analysis["responses"].values()
+        if (p := p_value(response.get("diagnostics", {}).get("brown_forsythe_p"))) != MISSING
+    ]
+    if not tested:
+        return ""
+    named = "; ".join(tested)
+    return (
+        " Equal run-to-run variance of the cells was tested after Brown and Forsythe (1974):"
+        f" {named}."
+    )
 
 
 def _how(effects: list[Effect]) -> str:
@@ -215,6 +235,8 @@ def _runs(analysis: Analysis) -> str:
     )
     if counts["diverged"]:
         text += f" Diverged runs {meaning}."
+    if not is_planned(analysis):
+        return text
     deviations = len(analysis["deviations"])
     known = count(deviations, "deviation") if deviations else "no deviation"
     return f"{text} The analysis plan was frozen before the first run, with {known} from it."

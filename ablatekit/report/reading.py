@@ -97,6 +97,11 @@ def setting(analysis: Analysis, name: str, default: Any) -> Any:
     return study.get(name, default)
 
 
+def is_planned(analysis: Analysis) -> bool:
+    """Whether the runs were executed from a frozen plan; a table that was brought along was not."""
+    return analysis["study"].get("backend") not in (None, "", "table")
+
+
 def alpha_of(analysis: Analysis) -> float:
     """The level of tests and intervals."""
     return float(setting(analysis, "alpha", 0.05))

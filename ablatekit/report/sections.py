@@ -27,7 +27,7 @@ from ablatekit.report.effects import slug
 from ablatekit.report.figures.residuals import draw_fitted, draw_quantiles
 from ablatekit.report.figures.shares import Share, TermKind, draw_shares
 from ablatekit.report.numbers import Scale, count, general, p_value, percent, scale_of
-from ablatekit.report.reading import factor_labels, flatten, label_of, setting, words
+from ablatekit.report.reading import factor_labels, flatten, is_planned, label_of, setting, words
 
 EXECUTION_COSTS = ("seconds_per_level", "cost")
 """Keys of `provenance` that hold costs per level which differ between executions."""
@@ -389,7 +389,7 @@ def provenance_section(analysis: Analysis) -> Section:
     blocks: list[Block] = []
     if analysis["deviations"]:
         blocks.append(Warnings(analysis["deviations"]))
-    else:
+    elif is_planned(analysis):
         blocks.append(Paragraph("No deviation from the plan that was frozen before the first run."))
     blocks.append(Facts([("schema version", str(analysis["schema_version"])), *flatten(record)]))
     lead = "Report, analysis.json, fit, runs, run directory, spec: each number leads back."

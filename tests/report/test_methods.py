@@ -55,6 +55,18 @@ def test_it_is_not_cited_elsewhere(analysis, text, change):
     assert "Xie" not in text()
 
 
+def test_a_table_without_a_plan_is_not_called_planned(analysis, text):
+    assert "in randomised order" in text()
+    assert "frozen before the first run, with no deviation" in text()
+    analysis["study"]["backend"] = "table"
+    for claim in ("randomised", "frozen", "equal in all runs", "evaluation draws"):
+        assert claim not in text()
+
+
+def test_the_variance_test_is_reported_with_its_p_values(text):
+    assert "Brown and Forsythe (1974): Learning p = 0.021; Generalization p = 0.410." in text()
+
+
 def test_unused_methods_are_neither_described_nor_cited(analysis, text):
     analysis["study"]["analysis"]["adjust"] = "none"
     for response in analysis["responses"].values():
