@@ -34,7 +34,7 @@ from typing import Any, Literal, TypeAlias
 import ablatekit
 from ablatekit.backend import ENTRY_POINT_GROUP, Backend
 from ablatekit.canonical import read_json
-from ablatekit.errors import RunInterruptedError
+from ablatekit.errors import Problem, RunInterruptedError, WorkspaceError
 from ablatekit.locks import file_lock
 from ablatekit.plugins import load_backend
 from ablatekit.records import MetricEvent, RunResult, RunSpec
@@ -178,6 +178,14 @@ class Worker:
         self, run: RunDirectory, attempt: AttemptDirectory, command: Mapping[str, Any]
     ) -> RunResult:
         spec = RunSpec.from_json(read_json(run.spec))
+        if spec.run_id != run.run_id:
+            raise WorkspaceError(
+                Problem(
+                    f"{run.spec} has the id {spec.run_id} in this version of ablatekit",
+                    f"ablatekit {ablatekit.__version__} under {sys.executable}",
+                    "Install the same version where studies are planned and where they run",
+                )
+            )
         claim = _claim(spec.backend, command)
         write_claim(attempt, claim)
         run.checkpoint.mkdir(exist_ok=True)

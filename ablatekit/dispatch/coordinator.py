@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ablatekit.canonical import write_json
+from ablatekit.canonical import read_json, write_json
 from ablatekit.design.plan import Plan, PlannedRun, cells_by_unit, run_label
 from ablatekit.dispatch.executor import Ended, Event, LocalExecutor, Progressed, Started, Task
 from ablatekit.dispatch.progress import Observer
@@ -285,9 +285,10 @@ class _Coordinator:
 
     def _task(self, entry: _Entry) -> Task:
         run = self._workspace.run(entry.planned.run_id)
-        if not run.spec.exists():
+        spec = entry.planned.spec.to_json()
+        if not run.spec.exists() or read_json(run.spec) != spec:
             run.path.mkdir(parents=True, exist_ok=True)
-            write_json(run.spec, entry.planned.spec.to_json())
+            write_json(run.spec, spec)
         self._workspace.cache.mkdir(parents=True, exist_ok=True)
         return Task(
             run=run,

@@ -27,6 +27,7 @@ from ablatekit.worker import Outcome
 from ablatekit.workspace import RunDirectory
 
 _CHUNK = 65536
+_START_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ class LocalExecutor:
         """Hand a task to an idle worker, or to a new one in a free slot."""
         worker = next((one for one in self._workers if one.task is None), None) or self._spawn()
         worker.task, worker.attempt = task, None
-        worker.deadline = time.monotonic() + self._timeout if self._timeout else None
+        worker.deadline = self._deadline(_START_SECONDS)
         worker.send(task.command())
 
     def poll(self, seconds: float) -> Iterator[Event]:
@@ -202,6 +203,9 @@ class LocalExecutor:
         self._workers.append(worker)
         return worker
 
+    def _deadline(self, extra: float) -> float | None:
+        return None if self._timeout is None else time.monotonic() + self._timeout + extra
+
     def _patience(self, seconds: float) -> float:
         deadlines = [one.deadline for one in self._workers if one.deadline is not None]
         nearest = min(deadlines, default=float("inf")) - time.monotonic()
@@ -237,6 +241,7 @@ class LocalExecutor:
                 worker.ready = self._proven = True
             case "started" if worker.task is not None:
                 worker.attempt = message["attempt"]
+                worker.deadline = self._deadline(0.0)
                 return Started(worker.task.run.run_id, message["attempt"])
             case "progress" if worker.task is not None:
                 return Progressed(worker.task.run.run_id, message["done"], message["total"])
