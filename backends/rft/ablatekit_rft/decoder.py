@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from ablatekit_rft.normalisation import rms_norm
+
 Attend: TypeAlias = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, q (M, H, D), k (M, K, D), v (M, K, D)) -> (M, H * D)."""
 
@@ -55,7 +57,7 @@ class Norm:
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.bias is None:
-            return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+            return rms_norm(x, self.weight, self.eps)
         # The fused gradient of weight and bias adds up per thread; this one never depends on it.
         normal = F.layer_norm(x, self.weight.shape, eps=self.eps)
         return torch.addcmul(self.bias, normal, self.weight)
@@ -142,7 +144,7 @@ class Decoder:
 
     def sequence_hidden(self, tokens: Tensor, positions: Tensor, visible: Tensor | None) -> Tensor:
         """Hidden states of whole rows: (R, S), (R, S), (R, S, S) or None -> (R * S, width)."""
-        attend = SequenceAttention(tokens.shape, visible)
+        attend = SequenceAttention(tokens.shape, visible, self.embedding.weight.dtype)
         length = int(positions.max()) + 1
         return self.hidden(tokens.flatten(), positions.flatten(), length, attend)
 
@@ -166,33 +168,48 @@ class Decoder:
     def _heads(
         self, block: Block, x: Tensor, cos: Tensor, sin: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotated queries (M, H, D), rotated keys and values (M, K, D)."""
+        """Rotated queries (M, H, D), rotated keys and values (M, K, D).
+
+        Queries and keys are normed and rotated together: half as many operations.
+        """
         s = self.shape
         fused = block.qkv(x)
         if s.interleaved:
-            q, k, v = fused.view(-1, s.heads, 3, s.head_dim).unbind(2)
-        else:
-            sizes = [s.heads, s.key_heads, s.key_heads]
-            q, k, v = torch.split(fused.view(-1, sum(sizes), s.head_dim), sizes, dim=1)
+            parts = fused.view(-1, s.heads, 3, s.head_dim)
+            both = self._rotate(parts[:, :, :2], cos.unsqueeze(1), sin.unsqueeze(1))
+            return both[:, :, 0], both[:, :, 1], parts[:, :, 2]
+        rotated = s.heads + s.key_heads
+        parts = fused.view(-1, rotated + s.key_heads, s.head_dim)
+        both = parts[:, :rotated]
         if block.query_norm is not None and block.key_norm is not None:
-            q, k = block.query_norm(q), block.key_norm(k)
-        return self._rotate(q, cos, sin), self._rotate(k, cos, sin), v
+            both = rms_norm(both, self._head_weights(block), block.query_norm.eps)
+        both = self._rotate(both, cos, sin)
+        return both[:, : s.heads], both[:, s.heads :], parts[:, rotated:]
+
+    def _head_weights(self, block: Block) -> Tensor:
+        """Norm weights of all query heads, then of all key heads: (H + K, D)."""
+        assert block.query_norm is not None
+        assert block.key_norm is not None
+        query = block.query_norm.weight.expand(self.shape.heads, -1)
+        return torch.cat((query, block.key_norm.weight.expand(self.shape.key_heads, -1)))
 
     def _rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         size = self.shape.rotary_dim
         if size == self.shape.head_dim:
-            return x * cos + x.roll(size // 2, dims=-1) * sin
+            return torch.addcmul(x * cos, x.roll(size // 2, dims=-1), sin)
         part = x[..., :size]
-        turned = part * cos + part.roll(size // 2, dims=-1) * sin
+        turned = torch.addcmul(part * cos, part.roll(size // 2, dims=-1), sin)
         return torch.cat((turned, x[..., size:]), dim=-1)
 
 
 class SequenceAttention:
     """Attention within whole rows of a batch; keeps keys and values when asked to."""
 
-    def __init__(self, shape: torch.Size, visible: Tensor | None, *, keep: bool = False) -> None:
+    def __init__(
+        self, shape: torch.Size, visible: Tensor | None, dtype: torch.dtype, *, keep: bool = False
+    ) -> None:
         self._rows, self._columns = shape
-        self._visible = None if visible is None else visible.unsqueeze(1)
+        self._bias = None if visible is None else attention_bias(visible, dtype)
         self._keep = keep
         self.kept: list[tuple[Tensor, Tensor]] = []
 
@@ -204,11 +221,17 @@ class SequenceAttention:
             query,
             key,
             value,
-            attn_mask=self._visible,
-            is_causal=self._visible is None,
+            attn_mask=self._bias,
+            is_causal=self._bias is None,
             enable_gqa=query.shape[1] != key.shape[1],
         )
         return attended.transpose(1, 2).reshape(self._rows * self._columns, -1)
 
     def _by_head(self, part: Tensor) -> Tensor:
         return part.view(self._rows, self._columns, *part.shape[1:]).transpose(1, 2)
+
+
+def attention_bias(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """(R, S, S) bool -> (R, 1, S, S): 0 where visible, -inf elsewhere; made once for all layers."""
+    bias = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return bias.masked_fill_(~visible, float("-inf")).unsqueeze(1)

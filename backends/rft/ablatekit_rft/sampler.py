@@ -7,7 +7,6 @@ on when finished ones are dropped from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -61,10 +60,9 @@ def sample(
     """
     start = _lean_start if policy.decoder is not None else _module_start
     query = torch.arange(len(prompts.lengths), device=policy.device).repeat_interleave(rollouts)
-    choose = _chooser(decoding, uniforms, greedy)
     with torch.inference_mode():
         logits, cache = start(policy, prompts, rollouts, decoding.max_new_tokens)
-        drawn = _decode(logits, cache, decoding, choose)
+        drawn = _decode(logits, cache, decoding, _Running.all_of(uniforms, greedy))
         lengths, truncated = _ends(drawn.tokens, decoding)
         mask = length_mask(lengths, drawn.tokens.shape[1])
         tokens = torch.where(mask, drawn.tokens, policy.pad_id)
@@ -93,27 +91,50 @@ class _Drawn:
 
     @classmethod
     def empty(cls, rows: int, steps: int, example: Tensor) -> _Drawn:
+        """Zeros, to be filled step by step."""
+
         def zeros(dtype: torch.dtype) -> Tensor:
             return torch.zeros(rows, steps, dtype=dtype, device=example.device)
 
         return cls(zeros(torch.int64), zeros(example.dtype), zeros(example.dtype))
 
+    def write(self, rows: Tensor, step: int, token: Tensor, log_probabilities: Tensor) -> None:
+        """Record one step of the rows that still run."""
+        at = (slice(None) if len(rows) == len(self.tokens) else rows, step)
+        self.tokens[at] = token
+        self.logp[at] = log_probabilities.gather(1, token.unsqueeze(1)).squeeze(1)
+        self.entropy[at] = torch.special.entr(log_probabilities.exp()).sum(dim=-1)
 
-Chooser = Callable[[Tensor, Tensor, int, Tensor], Tensor]
-"""(log-probabilities (B, V), probabilities (B, V), step, rows (B,)) -> tokens (B,)."""
 
+@dataclass(slots=True)
+class _Running:
+    """The rows that are still being decoded: their places (B,), randomness, and who is done."""
 
-def _chooser(decoding: Decoding, uniforms: Tensor, greedy: Tensor | None) -> Chooser:
-    if decoding.temperature == 0:
-        return lambda logp, _probabilities, _step, _rows: logp.argmax(dim=-1)
+    rows: Tensor
+    uniforms: Tensor
+    greedy: Tensor | None
+    finished: Tensor
 
-    def choose(logp: Tensor, probabilities: Tensor, step: int, rows: Tensor) -> Tensor:
-        drawn = invert_cdf(probabilities, uniforms[rows, step])
-        if greedy is None:
+    @classmethod
+    def all_of(cls, uniforms: Tensor, greedy: Tensor | None) -> _Running:
+        """Every row, none of them finished."""
+        rows = torch.arange(len(uniforms), device=uniforms.device)
+        return cls(rows, uniforms, greedy, torch.zeros_like(rows, dtype=torch.bool))
+
+    def keep(self, places: Tensor) -> None:
+        """Drop all rows but those at these places (K,)."""
+        self.rows, self.uniforms = self.rows[places], self.uniforms[places]
+        self.finished = self.finished[places]
+        self.greedy = None if self.greedy is None else self.greedy[places]
+
+    def choose(self, log_probabilities: Tensor, step: int, decoding: Decoding) -> Tensor:
+        """The next token (B,) of every row."""
+        if decoding.temperature == 0:
+            return log_probabilities.argmax(dim=-1)
+        drawn = invert_cdf(log_probabilities.exp(), self.uniforms[:, step])
+        if self.greedy is None:
             return drawn
-        return torch.where(greedy[rows], logp.argmax(dim=-1), drawn)
-
-    return choose
+        return torch.where(self.greedy, log_probabilities.argmax(dim=-1), drawn)
 
 
 def invert_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:
@@ -124,40 +145,30 @@ def invert_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     cumulative = probabilities.cumsum(dim=-1)
     total = cumulative[:, -1:]
     index = torch.searchsorted(cumulative, uniforms.unsqueeze(1) * total, right=True)
-    return index.squeeze(1).clamp(max=probabilities.shape[1] - 1)
+    return index.squeeze(1).clamp_(max=probabilities.shape[1] - 1)
 
 
-def _decode(logits: Tensor, cache: Cache, decoding: Decoding, choose: Chooser) -> _Drawn:
-    count, steps = len(logits), decoding.max_new_tokens
-    drawn = _Drawn.empty(count, steps, logits)
-    rows = torch.arange(count, device=logits.device)
-    finished = torch.zeros(count, dtype=torch.bool, device=logits.device)
+def _decode(logits: Tensor, cache: Cache, decoding: Decoding, running: _Running) -> _Drawn:
+    steps = decoding.max_new_tokens
+    drawn = _Drawn.empty(len(logits), steps, logits)
     for step in range(steps):
         log_probabilities = tempered_log_softmax(logits, decoding.temperature or 1.0)
-        probabilities = log_probabilities.exp()
-        token = choose(log_probabilities, probabilities, step, rows)
-        drawn.tokens[rows, step] = token
-        drawn.logp[rows, step] = log_probabilities.gather(1, token.unsqueeze(1)).squeeze(1)
-        drawn.entropy[rows, step] = _entropy(log_probabilities, probabilities)
+        token = running.choose(log_probabilities, step, decoding)
+        drawn.write(running.rows, step, token, log_probabilities)
         if step + 1 == steps:
             break
         if decoding.eos_ids:
-            finished |= is_eos(token, decoding.eos_ids)
-            done = int(finished.sum())
-            if done == len(rows):
+            running.finished |= is_eos(token, decoding.eos_ids)
+            done = int(running.finished.sum())
+            if done == len(token):
                 break
-            if done >= DROP_FRACTION * len(rows):
-                active = (~finished).nonzero().squeeze(1)
+            if done >= DROP_FRACTION * len(token):
+                active = (~running.finished).nonzero().squeeze(1)
                 cache.keep(active)
-                rows, token, finished = rows[active], token[active], finished[active]
+                running.keep(active)
+                token = token[active]
         logits = cache.step(token)
     return drawn
-
-
-def _entropy(log_probabilities: Tensor, probabilities: Tensor) -> Tensor:
-    # 0 log 0 is 0; the product of 0 and -inf is not.
-    products = torch.where(probabilities > 0, probabilities * log_probabilities, 0.0)
-    return -products.sum(dim=-1)
 
 
 def _ends(tokens: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor]:
@@ -182,7 +193,12 @@ class LeanCache:
         self._decoder = decoder
         rows, width = prompts.tokens.shape
         self._column, self._columns = width, width + steps
-        attention = SequenceAttention(prompts.tokens.shape, _prompt_visible(prompts), keep=True)
+        attention = SequenceAttention(
+            prompts.tokens.shape,
+            _prompt_visible(prompts),
+            decoder.embedding.weight.dtype,
+            keep=True,
+        )
         positions = position_ids(prompts.mask).flatten()
         hidden = decoder.hidden(prompts.tokens.flatten(), positions, width, attention)
         last = hidden.view(rows, width, -1)[:, -1]
