@@ -5,7 +5,7 @@
 
 Same tiny model, prompts and reward, 8 prompts x 4 rollouts, exactly 16 new tokens, no KL term,
 every rollout trained on, one thread; the two alternate in one process. A ratio is TRL's time over
-ours, on the process's CPU clock and on the wall clock: on a busy machine only the former means much.
+ours, on the process's CPU clock and on the wall clock; on a busy machine only the former counts.
 """
 
 from __future__ import annotations

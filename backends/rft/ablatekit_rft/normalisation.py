@@ -1,4 +1,4 @@
-"""The root-mean-square norm, with a gradient that passes over memory half as often as autograd's."""
+"""The root-mean-square norm, with a gradient in fewer passes over memory than autograd's."""
 
 from __future__ import annotations
 
