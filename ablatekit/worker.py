@@ -27,6 +27,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -255,15 +256,22 @@ def loaded_versions(backend: str) -> dict[str, str]:
     for requirement in (distribution.requires or ()) if distribution is not None else ():
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         if name.replace("-", "_") in sys.modules:
-            versions[name] = metadata.version(name)
+            versions[name] = _version(name)
     return versions
 
 
+@cache
+def _version(distribution: str) -> str:
+    return metadata.version(distribution)
+
+
+@cache
 def _distribution(backend: str) -> metadata.Distribution | None:
     points = metadata.entry_points(group=ENTRY_POINT_GROUP, name=backend)
     return next((point.dist for point in points if point.dist is not None), None)
 
 
+@cache
 def _cpu_capability() -> str:
     """The widest vector instructions: results agree bit for bit only between equal ones."""
     information = Path("/proc/cpuinfo")

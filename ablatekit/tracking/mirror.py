@@ -211,7 +211,9 @@ class Mirror:
         tags, mlflow_id = run.data.tags, run.info.run_id
         run_id = tags.get(RUN_TAG)
         if run_id in self._mirrored:
-            client.delete_run(mlflow_id)
+            # Pages may overlap while others write to the experiment: the same run is no double.
+            if self._mirrored[run_id].mlflow_id != mlflow_id:
+                client.delete_run(mlflow_id)
         elif run_id is not None and CURSOR_TAG in tags:
             cursor = Cursor.parse(tags[CURSOR_TAG])
             self._mirrored[run_id] = _Mirrored(mlflow_id, cursor, run.info.status)

@@ -210,6 +210,20 @@ def _forgetful(cursor):
     return parsed
 
 
+def test_a_second_mlflow_run_of_a_run_goes_and_a_page_seen_twice_does_no_harm(
+    plan, workspace, attempt_run, synchronise, mirrored, monkeypatch
+):
+    attempt_run(workspace, plan.runs[0], [0])
+    synchronise(plan, workspace)
+    search = Mirror._search
+    with monkeypatch.context() as patch:
+        patch.setattr(Mirror, "_search", lambda *_: iter(()))
+        synchronise(plan, workspace)
+    monkeypatch.setattr(Mirror, "_search", lambda *given: [*search(*given), *search(*given)])
+    synchronise(plan, workspace)
+    assert len(mirrored(plan, workspace)) == 1
+
+
 def test_an_unreachable_mlflow_is_a_warning(plan, workspace, attempt_run):
     attempt_run(workspace, plan.runs[0], [0])
     outcome = sync(plan, workspace, "http://127.0.0.1:9")
