@@ -20,12 +20,13 @@ from ablatekit.report.document import (
     Verdicts,
     Warnings,
 )
-from ablatekit.report.numbers import Scale, absent, p_value, scale_of
+from ablatekit.report.numbers import Scale, absent, p_value, scale_of, sentence
 from ablatekit.report.reading import (
     Comparison,
     alpha_of,
     comparisons,
     confidence,
+    factor_labels,
     find_effect,
 )
 from ablatekit.report.verdicts import Room, remark
@@ -114,7 +115,10 @@ def questions(analysis: Analysis) -> list[Question]:
     """Every response, then every gap."""
     found = [
         Question(
-            response["label"], response["effects"], scale_of(response), room(analysis, response)
+            sentence(response["label"]),
+            response["effects"],
+            scale_of(response),
+            room(analysis, response),
         )
         for response in analysis["responses"].values()
     ]
@@ -252,13 +256,14 @@ def effect_footer(effects: Sequence[Effect]) -> str:
 
 def answer_warnings(analysis: Analysis) -> list[str]:
     """What must be known before the verdicts are believed."""
-    found: list[str] = []
+    found, names = list(analysis["deviations"]), factor_labels(analysis)
     for response in analysis["responses"].values():
-        label = response["label"]
+        label = sentence(response["label"])
         found += [f"{label}: {text}" for text in _diagnostic_warnings(analysis, response)]
         for row in response.get("heterogeneity", []):
             if row["warning"]:
-                found.append(f"{label}, {row['factor']} = {row['level']}: {row['warning']}")
+                factor = names.get(row["factor"], row["factor"])
+                found.append(f"{label}, {factor} {row['level']}: {row['warning']}")
     for gap in analysis.get("comparisons", {}).values():
         found += gap.get("messages", [])
     return list(dict.fromkeys(found))

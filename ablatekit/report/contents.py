@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ablatekit.analysis.schema import Analysis
 from ablatekit.report.answer import answer_section
+from ablatekit.report.diagnostics import diagnostics_section
 from ablatekit.report.document import Document, Section
 from ablatekit.report.effects import (
     contexts_section,
@@ -17,7 +18,6 @@ from ablatekit.report.numbers import count
 from ablatekit.report.reading import comparisons
 from ablatekit.report.sections import (
     design_section,
-    diagnostics_section,
     missing_section,
     provenance_section,
     variance_section,

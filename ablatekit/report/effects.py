@@ -33,7 +33,7 @@ from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limit
 from ablatekit.report.figures.curves import draw_curves
 from ablatekit.report.figures.forest import draw_forest
 from ablatekit.report.figures.gapmap import MapPoint, draw_map
-from ablatekit.report.numbers import Scale, absent, general, p_value, percent, scale_of
+from ablatekit.report.numbers import Scale, absent, general, p_value, percent, scale_of, sentence
 from ablatekit.report.reading import (
     Comparison,
     comparisons,
@@ -84,7 +84,7 @@ def _forest_picture(name: str, response: ResponseAnalysis, levels: Sequence[Comp
     )
     return Picture(
         id=identifier,
-        title=response["label"],
+        title=sentence(response["label"]),
         alt=alt,
         draw=partial(draw_forest, response, levels, scale, identifier, alt),
     )
@@ -235,7 +235,7 @@ def _map_picture(analysis: Analysis, name: str) -> Picture | None:
     labels = (learning["label"], generalization["label"])
     return Picture(
         id=identifier,
-        title=f"{labels[0]} against {labels[1]}",
+        title=f"{sentence(labels[0])} against {labels[1]}",
         alt=alt,
         draw=partial(draw_map, points, labels, scale, identifier, alt),
     )
@@ -272,7 +272,9 @@ def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
         if any(not absent(row["estimate"]) for row in rows):
             mean = find_effect(response["effects"], level, "narrow")
             panels.append(
-                ContextPanel(response["label"], rows, mean, limits_of(every), scale_of(response))
+                ContextPanel(
+                    sentence(response["label"]), rows, mean, limits_of(every), scale_of(response)
+                )
             )
     if not panels:
         return None
@@ -304,7 +306,7 @@ def _heterogeneity_table(analysis: Analysis) -> Table | None:
         scale = scale_of(response)
         for row in response.get("heterogeneity", []):
             factor = labels.get(row["factor"], row["factor"])
-            rows.append([Text(response["label"]), Text(factor), *_varying(row, scale)])
+            rows.append([Text(sentence(response["label"])), Text(factor), *_varying(row, scale)])
             keys.append([("response", name), ("factor", row["factor"]), ("level", row["level"])])
         footers.append(response.get("footers", {}).get("heterogeneity", ""))
     if not rows:
@@ -365,7 +367,7 @@ def _curve_picture(name: str, response: ResponseAnalysis, factor: str, label: st
         f"{curve['level']}: {_ends(curve, scale)}" for curve in curves
     )
     unit = f", {'%' if scale.unit == 'pp' else scale.unit}" if scale.unit else ""
-    title = f"{response['label']}{unit}"
+    title = f"{sentence(response['label'])}{unit}"
     return Picture(
         id=identifier,
         title=title,

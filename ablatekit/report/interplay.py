@@ -26,7 +26,7 @@ from ablatekit.report.document import (
 )
 from ablatekit.report.effects import effect_keys, estimand_notes, slug
 from ablatekit.report.figures.interactions import CellMeans, draw_interaction
-from ablatekit.report.numbers import Scale, absent, general, p_value, scale_of
+from ablatekit.report.numbers import Scale, absent, general, p_value, scale_of, sentence
 from ablatekit.report.reading import (
     Comparison,
     alpha_of,
@@ -63,7 +63,7 @@ def _response_blocks(
     analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
 ) -> list[Block]:
     blocks: list[Block] = [
-        Heading(response["label"]),
+        Heading(sentence(response["label"])),
         *_matrix(analysis, name, response, effects),
     ]
     pictures = _pictures(analysis, name, response, effects)

@@ -99,6 +99,11 @@ def general(value: Number, digits: int = 4) -> str:
     return f"{value:.{digits - 1}e}".replace("-", MINUS)
 
 
+def sentence(text: str) -> str:
+    """The text with a capital first letter, as a heading has it."""
+    return text[:1].upper() + text[1:]
+
+
 def typeset(text: str) -> str:
     """Plus-minus signs for the +- of plain text."""
     return text.replace("+-", "\N{PLUS-MINUS SIGN}")

@@ -1,4 +1,4 @@
-"""Sections about the study itself: variance, design, diagnostics, missing runs, provenance."""
+"""Sections about the study itself: variance, design, missing runs, provenance."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from ablatekit.report.document import (
     Warnings,
 )
 from ablatekit.report.effects import slug
-from ablatekit.report.figures.residuals import draw_fitted, draw_quantiles
 from ablatekit.report.figures.shares import Share, TermKind, draw_shares
-from ablatekit.report.numbers import Scale, count, general, p_value, percent, scale_of
+from ablatekit.report.numbers import Scale, count, general, p_value, percent, sentence
+from ablatekit.report.plaintable import plain_table
 from ablatekit.report.reading import factor_labels, flatten, is_planned, label_of, setting, words
 
+NEGLIGIBLE = 0.001
+"""Interactions with smaller variance shares are drawn as one bar."""
 EXECUTION_COSTS = ("seconds_per_level", "cost")
 """Keys of `provenance` that hold costs per level which differ between executions."""
 
@@ -63,11 +65,17 @@ def variance_section(analysis: Analysis) -> Section | None:
 
 def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
     factors = {str(factor["name"]) for factor in analysis["design"]["factors"]}
-    return [
+    shares = [
         Share(row["term"], row["share"], _term_kind(row["term"], factors))
         for row in rows
         if row["share"] is not None
     ]
+    small = [share for share in shares if ":" in share.term and share.share < NEGLIGIBLE]
+    if len(small) < 4:
+        return shares
+    shown = [share for share in shares if share not in small]
+    together = f"{len(small)} interactions, together"
+    return [*shown, Share(together, sum(share.share for share in small), "other")]
 
 
 def _term_kind(term: str, factors: set[str]) -> TermKind:
@@ -79,8 +87,8 @@ def _term_kind(term: str, factors: set[str]) -> TermKind:
 
 def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Share]) -> Picture:
     identifier = f"shares-{slug(name)}"
-    title = response["label"]
-    alt = f"Variance shares of {title}. " + "; ".join(
+    title = sentence(response["label"])
+    alt = f"Variance shares of {response['label']}. " + "; ".join(
         f"{share.term}: {percent(share.share)}" for share in shares
     )
     return Picture(
@@ -239,109 +247,6 @@ def _cell_blocks(analysis: Analysis) -> list[Block]:
     return folds
 
 
-def plain_table(identifier: str, caption: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Any list of records as a table, one column per key."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return Table(
-        id=identifier,
-        caption=caption,
-        columns=[
-            Column(name.replace("_", " "), numeric=all(_is_number(row.get(name)) for row in rows))
-            for name in names
-        ],
-        rows=[[_any_entry(row.get(name)) for name in names] for row in rows],
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _any_entry(value: Any) -> Entry:
-    if _is_number(value):
-        return Quantity(general(value), float(value))
-    return Text("" if value is None else words(value))
-
-
-def diagnostics_section(analysis: Analysis) -> Section | None:
-    """Residual plots and checks, per response."""
-    blocks: list[Block] = []
-    for name, response in analysis["responses"].items():
-        if response.get("diagnostics"):
-            blocks += _diagnostic_blocks(name, response)
-    if not blocks:
-        return None
-    lead = "What the model assumes about run-to-run variation, and how the runs look under it."
-    return Section("diagnostics", "Diagnostics", lead, blocks)
-
-
-def _diagnostic_blocks(name: str, response: ResponseAnalysis) -> list[Block]:
-    diagnostics = response["diagnostics"]
-    blocks: list[Block] = [Heading(response["label"]), Facts(_model_facts(response))]
-    pictures = _residual_pictures(name, response)
-    if pictures:
-        blocks.insert(1, Gallery(pictures=pictures))
-    messages = [*response["model"]["messages"], *diagnostics.get("messages", [])]
-    if messages:
-        blocks.append(Warnings(list(dict.fromkeys(messages))))
-    if diagnostics.get("near_bounds"):
-        rows = diagnostics["near_bounds"]
-        title = "Cell means within 0.05 of 0 or 1"
-        table = plain_table(f"near-{slug(name)}", title, rows)
-        blocks.append(Fold(f"{title} ({len(rows)})", [table]))
-    return blocks
-
-
-def _model_facts(response: ResponseAnalysis) -> list[tuple[str, str]]:
-    model, diagnostics = response["model"], response["diagnostics"]
-    facts = [
-        ("model", model["formula"]),
-        ("method", model["method"]),
-        ("runs analysed", f"{model['n']:,}"),
-        ("residual sd", scale_of(response).plain(response["residual_sd"])),
-        ("converged", "yes" if model["converged"] else "no"),
-        ("Brown-Forsythe p", p_value(diagnostics.get("brown_forsythe_p"))),
-    ]
-    largest = diagnostics.get("largest_residual")
-    if largest:
-        facts.append(("largest residual", _rounded(largest)))
-    if diagnostics.get("step_zero"):
-        facts.append(("step-0 check", words(diagnostics["step_zero"])))
-    return facts
-
-
-def _rounded(record: Mapping[str, Any]) -> str:
-    """A record as a phrase whose floats have four digits."""
-    return "; ".join(
-        f"{name.replace('_', ' ')}: {general(value) if isinstance(value, float) else words(value)}"
-        for name, value in record.items()
-        if name != "unit"
-    )
-
-
-def _residual_pictures(name: str, response: ResponseAnalysis) -> list[Picture]:
-    residuals = response["diagnostics"].get("residuals") or {}
-    values, fitted = residuals.get("residual", []), residuals.get("fitted", [])
-    quantiles = residuals.get("quantile", residuals.get("normal_quantile", []))
-    scale, label = scale_of(response), response["label"]
-    pictures: list[Picture] = []
-    if values and len(fitted) == len(values):
-        identifier = f"fitted-{slug(name)}"
-        alt = f"Scatter of {len(values)} residuals of {label} against their fitted cell means."
-        draw = partial(draw_fitted, fitted, values, scale, identifier, alt)
-        pictures.append(
-            Picture(id=identifier, title="Residuals against fitted values", alt=alt, draw=draw)
-        )
-    if values and len(quantiles) == len(values):
-        identifier = f"normal-{slug(name)}"
-        alt = f"{len(values)} residuals of {label} against normal quantiles."
-        draw = partial(draw_quantiles, quantiles, values, scale, identifier, alt)
-        pictures.append(
-            Picture(id=identifier, title="Residuals against normal quantiles", alt=alt, draw=draw)
-        )
-    return pictures
-
-
 def missing_section(analysis: Analysis) -> Section:
     """Every run accounted for, and how diverged ones enter."""
     counts = analysis["counts"]
@@ -354,7 +259,7 @@ def missing_section(analysis: Analysis) -> Section:
         shown.append(missing)
         parts = _missing_blocks(name, missing)
         if parts and len(shown) > 1:
-            parts.insert(0, Heading(response["label"]))
+            parts.insert(0, Heading(sentence(response["label"])))
         blocks += parts
     complete = counts["planned"] == counts["finished"] == counts["analysed"]
     lead = "Every planned run finished and was analysed." if complete else _policy_lead(analysis)

@@ -25,15 +25,13 @@ def summary(analysis: Analysis) -> Table:
     table = Table(
         title=_title(analysis), title_justify="left", header_style="bold", show_lines=True
     )
-    table.add_column("factor", overflow="fold")
-    table.add_column("level vs baseline", overflow="fold")
+    table.add_column("level", overflow="fold")
     asked = questions(analysis)
     for question in asked:
         table.add_column(Text(question.title), overflow="fold")
     for level in comparisons(analysis):
         table.add_row(
-            Text(level.label),
-            Text(f"{level.level} vs {level.baseline}"),
+            Text(f"{level.label}\n{level.level} vs {level.baseline}"),
             *(_texts(question, level) for question in asked),
         )
     return table

@@ -289,7 +289,10 @@ def response_record(name: str) -> dict[str, Any]:
             "largest_residual": {"run": "a1b2c3", "residual": 0.0711},
             "near_bounds": [{"cell": "none-1-q32-none", "context": "c", "mean": 0.9712}]
             if name == "generalization" else [],
-            "step_zero": {"contexts": 6, "equal": True},
+            "step_zero": {
+                "equal": True,
+                "contexts": [{"context": context_name(c), "spread": 0.0} for c in CONTEXTS],
+            },
             "messages": [],
         },
         "missing": {

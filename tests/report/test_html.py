@@ -203,6 +203,15 @@ def test_warnings_stand_beside_the_verdicts(page):
     assert "the effect varies more by model than by context" in warning
 
 
+def test_an_interim_report_says_so_beside_the_verdicts(analysis, parse):
+    analysis["deviations"] = ["interim analysis: 7 of 192 runs are outstanding"]
+    page = parse(render_html(analysis))
+    for name in ("answer", "provenance"):
+        section = page.all("section", id=name)[0]
+        texts = [aside.text for aside in page.all("aside") if aside.inside(section)]
+        assert any("interim analysis: 7 of 192" in text for text in texts)
+
+
 def test_every_table_can_be_scrolled_by_keyboard_and_has_a_caption(page):
     for table in page.all("table"):
         box = table.parents[-1]
@@ -238,3 +247,11 @@ def test_a_300_run_page_stays_below_two_megabytes(analysis):
 def test_the_script_stays_small():
     script = files("ablatekit.report").joinpath("templates", "page.js").read_text()
     assert len(script.splitlines()) < 60
+
+
+def test_unequal_step_zero_scores_are_a_warning(analysis, parse):
+    analysis["responses"]["learning"]["diagnostics"]["step_zero"]["equal"] = False
+    page = parse(render_html(analysis))
+    answer = page.all("section", id="answer")[0]
+    warning = next(aside for aside in page.all("aside") if aside.inside(answer)).text
+    assert "Learning: step-0 scores differ within a context" in warning
