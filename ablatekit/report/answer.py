@@ -46,11 +46,13 @@ def answer_section(analysis: Analysis) -> Section:
 def _lead(analysis: Analysis) -> str:
     contexts = len(analysis["design"].get("contexts", []))
     where = f"these {contexts} contexts" if contexts > 1 else "these runs"
-    return (
-        f"Each level is compared with its factor's baseline. The first verdict holds for {where}"
-        " (narrow inference); the one marked broad says whether it would hold in contexts like"
-        f" these. Intervals are {confidence(analysis)}, per comparison."
+    text = (
+        f"Each level is compared with its factor's baseline. The verdict holds for {where}"
+        " (narrow inference)"
     )
+    if any(question.broad for question in questions(analysis)):
+        text += "; the one marked broad says whether it would hold in contexts like these"
+    return f"{text}. Intervals are {confidence(analysis)}, per comparison."
 
 
 def verdict_lines(
@@ -196,7 +198,8 @@ def estimate_entry(effect: Effect | None, scale: Scale) -> Entry:
         return Estimate(scale.effect(None), "", None, None, None)
     low, high = effect["low"], effect["high"]
     text = scale.effect(effect["estimate"])
-    return Estimate(text, scale.interval(low, high), effect["estimate"], low, high)
+    interval = "" if absent(low) or absent(high) else scale.interval(low, high)
+    return Estimate(text, interval, effect["estimate"], low, high)
 
 
 def effect_entry(effect: Effect | None, scale: Scale) -> Entry:

@@ -26,7 +26,7 @@ from ablatekit.report.document import (
 )
 from ablatekit.report.effects import effect_keys, estimand_notes, slug
 from ablatekit.report.figures.interactions import CellMeans, draw_interaction
-from ablatekit.report.numbers import Scale, absent, general, p_value, scale_of, sentence
+from ablatekit.report.numbers import MISSING, Scale, absent, general, p_value, scale_of, sentence
 from ablatekit.report.reading import (
     Comparison,
     alpha_of,
@@ -206,7 +206,8 @@ def _picture(
     scale = scale_of(response)
     size = scale.effect(effect["estimate"])
     interval = scale.interval(effect["low"], effect["high"])
-    title = f"{cells.axis_label} \N{MULTIPLICATION SIGN} {cells.line_label}: {size} {interval}"
+    title = f"{cells.axis_label} \N{MULTIPLICATION SIGN} {cells.line_label}: {size}"
+    title += f" {interval}" if interval != MISSING else ""
     alt = f"Cell means of {response['label']}. Interaction of {title}. " + "; ".join(
         f"{line} with {level}: {scale.plain(_number(cells.means[row, column]))}"
         for row, line in enumerate(cells.line_levels)

@@ -59,8 +59,9 @@ def _effect_text(effect: Effect | None, question: Question) -> Text:
     text, scale = Text(), question.scale
     if not absent(effect["estimate"]):
         unit = f" {scale.unit}" if scale.unit else ""
-        interval = scale.interval(effect["low"], effect["high"])
-        text.append(f"{scale.effect(effect['estimate'])} {interval}{unit}\n")
+        known = not absent(effect["low"]) and not absent(effect["high"])
+        interval = f" {scale.interval(effect['low'], effect['high'])}" if known else ""
+        text.append(f"{scale.effect(effect['estimate'])}{interval}{unit}\n")
     return _append_verdict(text, effect, question)
 
 

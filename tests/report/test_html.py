@@ -255,3 +255,25 @@ def test_unequal_step_zero_scores_are_a_warning(analysis, parse):
     answer = page.all("section", id="answer")[0]
     warning = next(aside for aside in page.all("aside") if aside.inside(answer)).text
     assert "Learning: step-0 scores differ within a context" in warning
+
+
+def test_a_plain_study_without_contexts_or_margins_renders_quietly(analysis, parse):
+    """One response, no broad inference, no context, nothing estimable but the point estimates."""
+    analysis["comparisons"] = {}
+    analysis["responses"] = {"loss": analysis["responses"]["learning"]}
+    response = analysis["responses"]["loss"]
+    response.update(unit="nats", metric="loss", direction="lower", smallest_effect=None)
+    response["contexts"] = response["heterogeneity"] = []
+    analysis["design"].update(contexts=[{}], excluded=[], merged=[], held_equal={}, cost=[])
+    numbers = ("se", "df", "low", "high", "p", "p_adjusted", "replicates_needed")
+    response["effects"] = [
+        effect | dict.fromkeys(numbers) | {"verdict": "not estimated", "reason": "add replicates"}
+        for effect in response["effects"]
+        if effect["inference"] == "narrow"
+    ]
+    page = parse(render_html(analysis))
+    rows = answer_rows(page)
+    assert verdicts_of(page, rows[0]) == ["not estimated"]
+    assert "+0.061" in rows[0].text
+    assert "add replicates" in rows[0].text
+    assert "nothing is called equivalent" in page.all("section", id="answer")[0].text
