@@ -101,7 +101,8 @@ def _own_cells(fitted: Fitted) -> str:
     if fitted.brown_forsythe < UNEQUAL_VARIANCES:
         return (
             f" Variances differ between cells (Brown-Forsythe p = {fitted.brown_forsythe:.3g}): "
-            "narrow standard errors are Welch's, from the contrast's own cells."
+            "narrow standard errors are Welch's, from the contrast's own cells (pooled where one "
+            "of them has a single run)."
         )
     return ""
 

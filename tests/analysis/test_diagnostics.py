@@ -30,6 +30,13 @@ def test_brown_forsythe_without_structural_zeros_by_hand():
     assert brown_forsythe(_values(groups)) == pytest.approx(expected)
 
 
+def test_brown_forsythe_of_even_groups_joins_the_two_middle_deviations():
+    groups = [np.array([1.0, 2.0, 4.0, 8.0]), np.array([0.0, 3.0, 4.0, 5.0])]
+    joined = [np.array([2.0, np.sqrt(2.0), 5.0]), np.array([3.5, np.sqrt(2.0) / 2, 1.5])]
+    expected = stats.f_oneway(*joined).pvalue
+    assert brown_forsythe(_values(groups)) == pytest.approx(expected)
+
+
 def test_brown_forsythe_of_pairs_compares_their_differences():
     groups = [np.array([1.0, 2.0]), np.array([3.0, 9.0])]
     values = _values([np.concatenate([g, g * 1.5]) for g in groups])
