@@ -130,32 +130,48 @@ class Decoder:
     head: Linear
     rotary: RotaryTables
 
-    def hidden(self, tokens: Tensor, positions: Tensor, length: int, attend: Attend) -> Tensor:
-        """Final hidden states before the last norm: tokens, positions (M,) -> (M, width)."""
+    def hidden(
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        length: int,
+        attend: Attend,
+        read: Tensor | None = None,
+    ) -> Tensor:
+        """Hidden states before the last norm: tokens, positions (M,) below `length` -> (M, width).
+
+        Only the positions `read` (K,) with their (K, width), if given: the last block then computes
+        nothing that nobody reads but keys and values.
+        """
         x = self.embedding(tokens)
         cos, sin = self.rotary(positions, length)
+        last = len(self.blocks) - 1
         for layer, block in enumerate(self.blocks):
-            x = self._block(layer, block, x, cos, sin, attend)
+            q, k, v = self._heads(block, block.attention_norm(x), cos, sin)
+            attended = attend(layer, q, k, v)
+            if layer == last and read is not None:
+                x, attended = x.index_select(0, read), attended.index_select(0, read)
+            x = self._after_attention(block, x, attended)
         return x
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(M, width) -> (M, V)."""
         return self.head(self.final_norm(hidden))
 
-    def sequence_hidden(self, tokens: Tensor, positions: Tensor, visible: Tensor | None) -> Tensor:
-        """Hidden states of whole rows: (R, S), (R, S), (R, S, S) or None -> (R * S, width)."""
+    def sequence_logits(
+        self, tokens: Tensor, positions: Tensor, visible: Tensor | None, read: Tensor
+    ) -> Tensor:
+        """Logits (K, V) at flat positions `read` (K,) of rows (R, S), visible (R, S, S) or None."""
         attend = SequenceAttention(tokens.shape, visible, self.embedding.weight.dtype)
         length = int(positions.max()) + 1
-        return self.hidden(tokens.flatten(), positions.flatten(), length, attend)
+        hidden = self.hidden(tokens.flatten(), positions.flatten(), length, attend, read)
+        return self.logits(hidden)
 
-    def _block(
-        self, layer: int, block: Block, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend
-    ) -> Tensor:
-        q, k, v = self._heads(block, block.attention_norm(x), cos, sin)
-        attended = block.out(attend(layer, q, k, v))
+    def _after_attention(self, block: Block, x: Tensor, attended: Tensor) -> Tensor:
+        out = block.out(attended)
         if self.shape.parallel:
-            return x + attended + self._mlp(block, block.mlp_norm(x))
-        x = x + attended
+            return x + out + self._mlp(block, block.mlp_norm(x))
+        x = x + out
         return x + self._mlp(block, block.mlp_norm(x))
 
     def _mlp(self, block: Block, x: Tensor) -> Tensor:

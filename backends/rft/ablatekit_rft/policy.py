@@ -85,8 +85,7 @@ class Policy:
 def _packed_logp(
     decoder: Decoder, rollouts: Rollouts, packed: Packed, temperature: float
 ) -> Tensor:
-    hidden = decoder.sequence_hidden(packed.tokens, packed.positions, packed.visible)
-    logits = decoder.logits(hidden.index_select(0, packed.source))
+    logits = decoder.sequence_logits(packed.tokens, packed.positions, packed.visible, packed.source)
     chosen = _chosen(tempered_log_softmax(logits, temperature), packed.target)
     padded = torch.zeros(rollouts.tokens.shape, dtype=chosen.dtype, device=chosen.device)
     return padded.index_put((packed.row, packed.column), chosen)

@@ -200,9 +200,9 @@ class LeanCache:
             keep=True,
         )
         positions = position_ids(prompts.mask).flatten()
-        hidden = decoder.hidden(prompts.tokens.flatten(), positions, width, attention)
-        last = hidden.view(rows, width, -1)[:, -1]
-        self.first_logits = decoder.logits(last).repeat_interleave(rollouts, dim=0)
+        last = torch.arange(1, rows + 1, device=positions.device) * width - 1
+        hidden = decoder.hidden(prompts.tokens.flatten(), positions, width, attention, last)
+        self.first_logits = decoder.logits(hidden).repeat_interleave(rollouts, dim=0)
         self._positions = prompts.lengths.repeat_interleave(rollouts)
         self._keys = [self._room(key, rollouts) for key, _ in attention.kept]
         self._values = [self._room(value, rollouts) for _, value in attention.kept]
