@@ -17,6 +17,8 @@ from ablatekit.report.reading import (
     words,
 )
 
+MACHINE = ("cpu", "platform")
+"""Entries of the recorded versions that are no software."""
 HOLM = (
     "Holm, S. (1979). A simple sequentially rejective multiple test procedure."
     " Scandinavian Journal of Statistics 6, 65-70."
@@ -245,7 +247,8 @@ def _runs(analysis: Analysis) -> str:
 def _software(analysis: Analysis) -> str:
     provenance = analysis["provenance"]
     versions = provenance.get("versions") or provenance.get("packages") or {}
-    named = [f"{name} {version}" for name, version in flatten(versions)] if versions else []
+    pairs = [pair for pair in flatten(versions) if pair[0] not in MACHINE]
+    named = [f"{name} {version}" for name, version in pairs]
     for key in ("ablatekit", "ablatekit_version", "python"):
         if isinstance(provenance.get(key), str) and not versions:
             named.append(f"{key.removesuffix('_version')} {provenance[key]}")

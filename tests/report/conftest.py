@@ -350,7 +350,7 @@ def build_analysis() -> Any:
         },
         "deviations": [],
         "provenance": {
-            "versions": {"ablatekit": "0.1.0", "numpy": "2.0.0"},
+            "versions": {"ablatekit": "0.1.0", "cpu": "avx2", "numpy": "2.0.0"},
             "plan_hash": "0123456789abcdef",
             "seconds_per_level": [
                 {"factor": "rollouts", "level": level, "metric": "seconds", "mean": mean}

@@ -27,7 +27,7 @@ from ablatekit.report.verdicts import look
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SIDE, LEFT, TOP, RIGHT, FOOT = 310.0, 52.0, 12.0, 220.0, 50.0
+SIDE, LEFT, TOP, RIGHT, FOOT = 310.0, 52.0, 12.0, 256.0, 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _direct_labels(axes: Axes, points: Sequence[MapPoint], limits: tuple[float, 
     for point, y in zip(points, heights, strict=True):
         shape = look(point.verdict)
         axes.annotate(
-            f"{shortened(point.name, 24)}  {point.verdict}",
+            f"{shortened(point.name, 30)}  {point.verdict}",
             (point.learning["estimate"] or 0.0, point.generalization["estimate"] or 0.0),
             xytext=(high + 16 * pixel, y),
             textcoords="data",
