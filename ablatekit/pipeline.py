@@ -21,6 +21,7 @@ from ablatekit.design.plan import Plan
 from ablatekit.dispatch.coordinator import (
     DispatchOptions,
     DispatchOutcome,
+    coordinating,
     execute,
 )
 from ablatekit.dispatch.progress import Observer
@@ -88,20 +89,21 @@ def run_study(study: PreparedStudy, options: RunOptions, observer: Observer) -> 
     Idempotent: what is done is not done again, and a finished study is left as it is. Raises
     WorkspaceError when the workspace holds another study of this name, or this one is running.
     """
-    study = freeze(study, new=options.new)
-    dispatch, mirror = _execute(study, options, observer)
-    if dispatch.counts.remaining or dispatch.interrupted:
+    with coordinating(study.plan.study, study.workspace):
+        study = freeze(study, new=options.new)
+        dispatch, mirror = _execute(study, options, observer)
+        if dispatch.counts.remaining or dispatch.interrupted:
+            return StudyOutcome(
+                dispatch=dispatch, mirror=mirror, analysis=None, report=None, fresh=False
+            )
+        stored = _current_analysis(study)
         return StudyOutcome(
-            dispatch=dispatch, mirror=mirror, analysis=None, report=None, fresh=False
+            dispatch=dispatch,
+            mirror=mirror,
+            analysis=stored or analyse_study(study),
+            report=study.directory.report / "index.html",
+            fresh=stored is None,
         )
-    stored = _current_analysis(study)
-    return StudyOutcome(
-        dispatch=dispatch,
-        mirror=mirror,
-        analysis=stored or analyse_study(study),
-        report=study.directory.report / "index.html",
-        fresh=stored is None,
-    )
 
 
 def freeze(study: PreparedStudy, *, new: bool = False) -> PreparedStudy:

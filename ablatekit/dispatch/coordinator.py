@@ -128,10 +128,10 @@ def execute(
     `options.retries` times more; one that diverged has a result. The first SIGINT or SIGTERM
     drains (workers checkpoint, nothing new starts), the second kills.
 
-    Raises WorkspaceError when another coordinator executes the same study, PluginError when the
-    backend is unknown or its interpreter cannot run workers.
+    The caller is `coordinating` the study. Raises PluginError when the backend is unknown or its
+    interpreter cannot run workers.
     """
-    with _only_coordinator(plan, workspace), stop_requests() as stop:
+    with stop_requests() as stop:
         progress, slots = _prepare(plan, workspace, options)
         coordinator = _Coordinator(plan, workspace, options, observer, progress, stop)
         executor = LocalExecutor(slots, options.python, options.timeout)
@@ -146,14 +146,15 @@ def execute(
 
 
 @contextmanager
-def _only_coordinator(plan: Plan, workspace: Workspace) -> Iterator[None]:
+def coordinating(study: str, workspace: Workspace) -> Iterator[None]:
+    """Be the only coordinator of a study; WorkspaceError names the one that is already."""
     with ExitStack() as held:
         try:
-            held.enter_context(file_lock(workspace.study(plan.study).coordinator_lock))
+            held.enter_context(file_lock(workspace.study(study).coordinator_lock))
         except LockHeldError as error:
             raise WorkspaceError(
                 Problem(
-                    f"study {plan.study!r} is being run already",
+                    f"study {study!r} is being run already",
                     f"a coordinator with process id {error.pid}",
                     "Wait for it, or stop it with Ctrl-C; one study has one coordinator",
                 )

@@ -160,13 +160,15 @@ from dataclasses import asdict
 from pathlib import Path
 from ablatekit.canonical import read_json
 from ablatekit.design.plan import Plan
-from ablatekit.dispatch.coordinator import DispatchOptions, execute
+from ablatekit.dispatch.coordinator import DispatchOptions, coordinating, execute
 from ablatekit.dispatch.progress import SilentObserver
 from ablatekit.workspace import Workspace
 
 plan = Plan.from_json(read_json(Path(sys.argv[1])))
 options = DispatchOptions(**json.loads(sys.argv[3]))
-outcome = execute(plan, Workspace(Path(sys.argv[2])), options, SilentObserver())
+workspace = Workspace(Path(sys.argv[2]))
+with coordinating(plan.study, workspace):
+    outcome = execute(plan, workspace, options, SilentObserver())
 print(json.dumps(asdict(outcome)))
 """
 

@@ -10,10 +10,9 @@ import pytest
 
 from ablatekit.canonical import write_json
 from ablatekit.dispatch import coordinator as coordinator_module
-from ablatekit.dispatch.coordinator import DispatchOptions, execute
+from ablatekit.dispatch.coordinator import DispatchOptions, coordinating, execute
 from ablatekit.dispatch.progress import SilentObserver
 from ablatekit.errors import PluginError, WorkspaceError
-from ablatekit.locks import file_lock
 from ablatekit.records import RunResult
 from ablatekit.runlog import (
     Claim,
@@ -163,13 +162,13 @@ def test_an_interpreter_that_cannot_run_workers_is_a_usage_error(make_plan, work
         execute(make_plan(), workspace, one_worker(python="/bin/false"), SilentObserver())
 
 
-def test_a_study_has_one_coordinator(make_plan, workspace):
-    plan = make_plan()
+def test_a_study_has_one_coordinator(workspace):
     with (
-        file_lock(workspace.study(plan.study).coordinator_lock),
+        coordinating("study", workspace),
         pytest.raises(WorkspaceError, match=f"process id {os.getpid()}"),
+        coordinating("study", workspace),
     ):
-        execute(plan, workspace, one_worker(), SilentObserver())
+        raise AssertionError("there are two coordinators")
 
 
 @pytest.mark.parametrize("leaves_result", [True, False])

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from ablatekit.dispatch.coordinator import DispatchOptions, execute
+from ablatekit.dispatch.coordinator import DispatchOptions, coordinating, execute
 from ablatekit.dispatch.progress import SilentObserver
 from ablatekit.errors import WorkspaceError
 from ablatekit.runlog import live_attempt, read_claim, run_state
@@ -49,41 +47,6 @@ def undisturbed(make_plan, contents, tmp_path_factory):
     return contents(plan, workspace)
 
 
-def test_results_are_the_same_after_twenty_kills(
-    make_plan, contents, coordinator, undisturbed, tmp_path
-):
-    """At 20 seeded points of the study, two worker kills for every kill of the coordinator."""
-    plan = make_plan(**SETTINGS, sleep=0.02)
-    workspace = Workspace(tmp_path / "killed")
-    chance, kills, process = random.Random(20), [], None
-    while len(kills) < 20:
-        if process is None or process.poll() is not None:
-            process = coordinator(plan, workspace, workers=2, retries=20)
-        goal = logged_bytes(workspace) + chance.randrange(0, 1_000)
-
-        def reached(process=process, goal=goal):
-            return process.poll() is not None or logged_bytes(workspace) >= goal
-
-        wait_until(reached)
-        assert process.poll() is None, "the study ended before its 20th kill"
-        workers = live_workers(plan, workspace)
-        if len(kills) % 3 == 2 or not workers:
-            kills.append("coordinator")
-            process.kill()
-            process.communicate()
-        else:
-            kills.append("worker")
-            os.kill(chance.choice(workers), signal.SIGKILL)
-    assert kills.count("worker") >= 5
-    assert kills.count("coordinator") >= 5
-    if process.poll() is not None:
-        process = coordinator(plan, workspace, workers=2, retries=20)
-    output, _ = process.communicate(timeout=PATIENCE)
-    counts = json.loads(output)["counts"]
-    assert (counts["finished"], counts["failed"], counts["remaining"]) == (8, 0, 0)
-    assert contents(plan, workspace) == undisturbed
-
-
 def test_workers_die_with_their_coordinator(make_plan, coordinator, tmp_path):
     plan, workspace = make_plan(sleep=5.0), Workspace(tmp_path / "out")
     process = coordinator(plan, workspace, workers=2)
@@ -101,8 +64,11 @@ def test_one_interrupt_drains_and_the_same_call_resumes(
     plan, workspace = make_plan(**SETTINGS, sleep=0.1), Workspace(tmp_path / "drained")
     process = coordinator(plan, workspace, workers=2)
     wait_until(lambda: logged_bytes(workspace) > 500)
-    with pytest.raises(WorkspaceError, match=f"process id {process.pid}"):
-        execute(plan, workspace, DispatchOptions(workers=1), SilentObserver())
+    with (
+        pytest.raises(WorkspaceError, match=f"process id {process.pid}"),
+        coordinating(plan.study, workspace),
+    ):
+        raise AssertionError("there are two coordinators")
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=PATIENCE)
     outcome = json.loads(output)
