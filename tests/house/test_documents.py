@@ -60,7 +60,9 @@ def test_shown_commands_exist() -> None:
 
 def test_study_files_named_in_documents_exist() -> None:
     named = {
-        name for path in _documents() for name in re.findall(r"studies/[\w.-]+\.yaml", path.read_text())
+        name
+        for path in _documents()
+        for name in re.findall(r"studies/[\w.-]+\.yaml", path.read_text())
     }
     assert named
     assert not [name for name in sorted(named) if not (ROOT / name).is_file()]
