@@ -33,7 +33,8 @@ def footers(plan: Plan, fitted: Fitted, response: PlannedResponse, anova: str) -
         "heterogeneity": "tau: sd of true effects between contexts (moments); prediction interval "
         "for one new context: mean +- t(contexts - 1) sqrt(tau^2 + se^2).",
         "dynamics": "Equal-weight mean over cells and contexts; pointwise intervals at "
-        f"{1 - analysis.alpha:.0%} from the run-to-run variance within cell and context.",
+        f"{1 - analysis.alpha:.0%} from the run-to-run variance within cell and context."
+        + (f" {response.metric}: {response.doc}." if response.doc else ""),
         "held_equal": _held_equal(plan),
     }
     notes["matched"] = matched_cells(fitted.layout)

@@ -109,6 +109,7 @@ def _analysis(plan: Plan) -> dict[str, Any]:
     responses = {one.pop("name"): one for one in value.pop("responses")}
     for name, one in responses.items():
         one.pop("label")
+        one.pop("doc")
         value |= {f"responses.{name}.{key}": part for key, part in one.items()}
     return value
 

@@ -54,7 +54,7 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedResponse:
-    """A response as the analysis will compute it."""
+    """A response as the analysis will compute it; `doc` says what its metric measures."""
 
     name: str
     metric: str
@@ -64,6 +64,7 @@ class PlannedResponse:
     items: str | None
     label: str
     unit: str = ""
+    doc: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,7 @@ def _planned(name: str, part: ResponsePart, spec: MetricSpec) -> PlannedResponse
         items=part.items,
         label=part.label or name,
         unit=spec.unit,
+        doc=spec.doc,
     )
 
 

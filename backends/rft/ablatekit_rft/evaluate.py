@@ -91,6 +91,7 @@ class Evaluator:
         parts = [self._outcomes(policy, reference, items, at) for at in _batches(len(items.splits))]
         table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         summary = _summary(table)
+        summary[metrics.EVALUATED] = len(items.splits) / len(self.scopes["all"].splits)
         del table["kl"]
         return Evaluated(summary, {name: column.tolist() for name, column in table.items()})
 

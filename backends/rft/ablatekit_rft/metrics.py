@@ -50,24 +50,29 @@ TIME_GENERATE = "time/generate"
 TIME_REWARD = "time/reward"
 TIME_SCORE = "time/score"
 TIME_TRAIN = "time/train"
+EVALUATED = "evaluation/share"
 TIME_EVALUATE = "time/evaluate"
 
 
-def _evaluation() -> tuple[MetricSpec, ...]:
+def _evaluation(settings: RftSettings) -> tuple[MetricSpec, ...]:
+    share = settings.evaluation.intermediate_fraction
+    between = f"; between step 0 and the end on the first {share:.0%} of them" if share < 1 else ""
     return (
         MetricSpec(
             name=TRAIN_PASS,
             direction="higher",
             unit="fraction",
             role="learning",
-            doc="Pass@1 on the fixed train probe, sampled at temperature 1 with common draws",
+            doc="Pass@1 on the items of the fixed train probe, sampled at temperature 1 with common"
+            f" draws{between}",
         ),
         MetricSpec(
             name=TEST_PASS,
             direction="higher",
             unit="fraction",
             role="generalization",
-            doc="Pass@1 on the fixed test items, sampled at temperature 1 with common draws",
+            doc="Pass@1 on the fixed test items, sampled at temperature 1 with common"
+            f" draws{between}",
         ),
         _watched(
             TRAIN_GREEDY,
@@ -81,6 +86,7 @@ def _evaluation() -> tuple[MetricSpec, ...]:
             "Pass@1 of greedy decoding, test items, at step 0 and the end",
             "higher",
         ),
+        _watched(EVALUATED, "fraction", "Share of the items that this evaluation used", "higher"),
         _watched(TRAIN_LENGTH, "tokens", "Mean completion length, train probe"),
         _watched(TEST_LENGTH, "tokens", "Mean completion length, test items"),
         _watched(TRAIN_TRUNCATED, "fraction", "Completions cut at the length limit, train probe"),
@@ -143,7 +149,7 @@ def _kl(settings: RftSettings) -> tuple[MetricSpec, ...]:
 
 def metric_specs(settings: RftSettings) -> tuple[MetricSpec, ...]:
     """What a run with these settings reports; KL terms only where a KL term exists."""
-    return (*_evaluation(), *_costs(), *_round(), *_times(), *_kl(settings))
+    return (*_evaluation(settings), *_costs(), *_round(), *_times(), *_kl(settings))
 
 
 def _watched(name: str, unit: str, doc: str, direction: str = "lower") -> MetricSpec:
