@@ -95,14 +95,14 @@ def _residual_pictures(name: str, response: ResponseAnalysis) -> list[Picture]:
     if values and len(fitted) == len(values):
         identifier = f"fitted-{slug(name)}"
         alt = f"Scatter of {len(values)} residuals of {label} against their fitted cell means."
-        draw = partial(draw_fitted, fitted, values, scale, identifier, alt)
+        draw = partial(draw_fitted, fitted, values, scale)
         pictures.append(
             Picture(id=identifier, title="Residuals against fitted values", alt=alt, draw=draw)
         )
     if values and len(quantiles) == len(values):
         identifier = f"normal-{slug(name)}"
         alt = f"{len(values)} residuals of {label} against normal quantiles."
-        draw = partial(draw_quantiles, quantiles, values, scale, identifier, alt)
+        draw = partial(draw_quantiles, quantiles, values, scale)
         pictures.append(
             Picture(id=identifier, title="Residuals against normal quantiles", alt=alt, draw=draw)
         )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from ablatekit.analysis.schema import Number, Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A figure that is drawn only when a page shows it: `draw` returns the inner SVG text."""
+    """A figure that is drawn only when a page or a file shows it."""
 
     id: str
     title: str
     alt: str
-    draw: Callable[[], str]
+    draw: Callable[[], Figure]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,7 @@ def _forest_picture(name: str, response: ResponseAnalysis, levels: Sequence[Comp
         id=identifier,
         title=sentence(response["label"]),
         alt=alt,
-        draw=partial(draw_forest, response, levels, scale, identifier, alt),
+        draw=partial(draw_forest, response, levels, scale),
     )
 
 
@@ -237,7 +237,7 @@ def _map_picture(analysis: Analysis, name: str) -> Picture | None:
         id=identifier,
         title=f"{sentence(labels[0])} against {labels[1]}",
         alt=alt,
-        draw=partial(draw_map, points, labels, scale, identifier, alt),
+        draw=partial(draw_map, points, labels, scale),
     )
 
 
@@ -289,7 +289,7 @@ def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
         id=identifier,
         title=title,
         alt=alt,
-        draw=partial(draw_contexts, panels, identifier, title, alt),
+        draw=partial(draw_contexts, panels),
     )
 
 
@@ -372,7 +372,7 @@ def _curve_picture(name: str, response: ResponseAnalysis, factor: str, label: st
         id=identifier,
         title=title,
         alt=alt,
-        draw=partial(draw_curves, curves, scale, identifier, title, alt),
+        draw=partial(draw_curves, curves, scale),
     )
 
 

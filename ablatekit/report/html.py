@@ -12,6 +12,7 @@ from markupsafe import Markup
 from ablatekit.analysis.schema import Analysis
 from ablatekit.report.contents import compose
 from ablatekit.report.document import Column, Document, Picture
+from ablatekit.report.figures.render import svg
 from ablatekit.report.numbers import typeset
 from ablatekit.report.verdicts import look
 
@@ -51,7 +52,7 @@ def _asset(name: str) -> Markup:
 
 def drawn(picture: Picture) -> Markup:
     """The figure's SVG, whose text matplotlib and we have escaped."""
-    return Markup(picture.draw())
+    return Markup(svg(picture))
 
 
 def exact(value: float | None) -> str:

@@ -217,7 +217,7 @@ def _picture(
         id=identifier,
         title=title,
         alt=alt,
-        draw=partial(draw_interaction, cells, scale, identifier, title, alt),
+        draw=partial(draw_interaction, cells, scale),
     )
 
 

@@ -95,7 +95,7 @@ def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Shar
         id=identifier,
         title=title,
         alt=alt,
-        draw=partial(draw_shares, shares, identifier, title, alt),
+        draw=partial(draw_shares, shares),
     )
 
 

@@ -7,23 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ablatekit.analysis.schema import ContextEffect, Effect, Number
-from ablatekit.report.figures.style import (
-    SMALL,
-    Box,
-    canvas,
-    colour,
-    floats,
-    number_axis,
-    padded,
-    panel,
-    shortened,
-    styled,
-    to_svg,
-)
+from ablatekit.report.figures.panel import Box, Panel, canvas
+from ablatekit.report.figures.style import floats, padded, shortened
 from ablatekit.report.numbers import Scale, absent
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LABELS, PANEL, GAP, ROW, TOP, FOOT = 160.0, 136.0, 16.0, 20.0, 26.0, 30.0
 
@@ -47,42 +36,33 @@ def limits_of(rows: Sequence[ContextEffect]) -> tuple[float, float]:
     return padded(values)
 
 
-@styled
-def draw_contexts(panels: Sequence[ContextPanel], name: str, title: str, alt: str) -> str:
+def draw_contexts(panels: Sequence[ContextPanel]) -> Figure:
     """Points with intervals; the line is the mean over contexts, the band its interval."""
     contexts = list(dict.fromkeys(row["context"] for part in panels for row in part.rows))
     height = ROW * len(contexts)
     figure = canvas(LABELS + (PANEL + GAP) * len(panels), TOP + height + FOOT)
     for position, part in enumerate(panels):
-        left = LABELS + position * (PANEL + GAP)
-        axes = panel(figure, Box(left, TOP, PANEL, height))
-        axes.set_ylim(len(contexts) - 0.5, -0.5)
-        axes.set_xlim(*part.limits)
-        number_axis(axes, "x", part.scale, ticks=4)
-        axes.set_yticks([])
-        _draw_panel(axes, part, contexts)
+        box = Box(LABELS + position * (PANEL + GAP), TOP, PANEL, height)
+        panel = Panel(figure, box, part.limits, (len(contexts) - 0.5, -0.5))
+        panel.x_numbers(part.scale, 4)
+        _draw_panel(panel, part, contexts)
         if position == 0:
-            axes.set_yticks(range(len(contexts)), [shortened(context, 25) for context in contexts])
-            axes.tick_params(axis="y", colors=colour("ink"))
-    return to_svg(figure, name, title, alt)
+            panel.y_names([shortened(context, 25) for context in contexts])
+    return figure
 
 
-def _draw_panel(axes: Axes, part: ContextPanel, contexts: Sequence[str]) -> None:
-    axes.axvline(0, color=colour("rule"), linewidth=1.2)
+def _draw_panel(panel: Panel, part: ContextPanel, contexts: Sequence[str]) -> None:
+    panel.vertical(0, "rule", 1.2)
     if part.mean is not None and not absent(part.mean["estimate"]):
-        if not absent(part.mean["low"]) and not absent(part.mean["high"]):
-            axes.axvspan(
-                *floats([part.mean["low"], part.mean["high"]]), color=colour("band"), linewidth=0
-            )
-        axes.axvline(part.mean["estimate"] or 0.0, color=colour("muted"), linewidth=1)
+        low, high = floats([part.mean["low"], part.mean["high"]])
+        if low < high:
+            panel.band(low, high)
+        panel.vertical(part.mean["estimate"] or 0.0, "muted")
     for row in part.rows:
-        if absent(row["estimate"]):
-            continue
-        y = contexts.index(row["context"])
-        if not absent(row["low"]):
-            axes.plot(floats([row["low"], row["high"]]), [y, y], color=colour("ink"), linewidth=1.3)
-        axes.plot(floats([row["estimate"]]), [y], "o", color=colour("ink"), markersize=4.5)
+        if not absent(row["estimate"]):
+            y = contexts.index(row["context"])
+            panel.interval(row["low"], row["high"], y, "ink", 1.3)
+            panel.marks(floats([row["estimate"]]), [y], "ink", "o", 4.0)
     unit = f", {part.scale.unit}" if part.scale.unit else ""
-    axes.set_title(
-        shortened(f"{part.label}{unit}", 21), loc="left", fontsize=SMALL, color=colour("muted")
-    )
+    title = shortened(f"{part.label}{unit}", 21)
+    panel.text(part.limits[0], -0.5, title, "muted", va="bottom", shift=(0, 6))

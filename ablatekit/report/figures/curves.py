@@ -1,66 +1,94 @@
-"""A metric over training, one line with its band for each level of a factor."""
+"""Over training: a metric for each level of a factor, and the effect of one level."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ablatekit.analysis.schema import Curve, Number
+from ablatekit.analysis.schema import Curve, EffectAtStep, Number
+from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import (
-    SMALL,
-    Box,
     Values,
-    canvas,
-    colour,
     floats,
-    number_axis,
+    last,
     padded,
-    panel,
     series_style,
     shortened,
     spread,
-    styled,
-    tick_text,
-    to_svg,
 )
 from ablatekit.report.numbers import Scale
 
-LEFT, PLOT_WIDTH, RIGHT, TOP, PLOT_HEIGHT, FOOT = 38.0, 310.0, 106.0, 14.0, 150.0, 42.0
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LEFT, PLOT_WIDTH, RIGHT, TOP, PLOT_HEIGHT, FOOT = 42.0, 310.0, 106.0, 14.0, 150.0, 42.0
+STEPS = Scale(1.0, "", 0)
+BANDS = ("low", "high", "low_simultaneous", "high_simultaneous", "estimate")
 
 
-@styled
-def draw_curves(curves: Sequence[Curve], scale: Scale, name: str, title: str, alt: str) -> str:
+def draw_curves(curves: Sequence[Curve], scale: Scale) -> Figure:
     """Lines are means over cells and contexts, bands pointwise intervals; labels at line ends."""
-    figure = canvas(LEFT + PLOT_WIDTH + RIGHT, TOP + PLOT_HEIGHT + FOOT)
-    axes = panel(figure, Box(LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT))
     limits = limits_of(curves)
-    axes.set_ylim(*limits)
-    steps = [step for curve in curves for step in curve["step"]] or [0, 1]
-    axes.set_xlim(min(steps), max(max(steps), min(steps) + 1))
-    number_axis(axes, "y", scale, ticks=4)
-    axes.locator_params(axis="x", nbins=5, integer=True)
-    axes.xaxis.set_major_formatter(lambda value, _: tick_text(value))
-    axes.set_xlabel("step", color=colour("muted"), labelpad=4)
+    panel = _panel([step for curve in curves for step in curve["step"]], limits, scale)
     for position, curve in enumerate(curves):
-        style = series_style(position)
-        low, high = floats(curve["low"]), floats(curve["high"])
-        axes.fill_between(curve["step"], low, high, color=style["color"], alpha=0.14, linewidth=0)
-        axes.plot(curve["step"], floats(curve["mean"]), linewidth=2, clip_on=False, **style)
+        tone, dash = series_style(position)
+        panel.area(curve["step"], floats(curve["low"]), floats(curve["high"]), tone)
+        panel.line(curve["step"], floats(curve["mean"]), tone, 2, dash)
+    ends = [last(floats(curve["mean"]), limits[0]) for curve in curves]
+    for position, y in enumerate(_apart(ends, limits)):
+        level = shortened(curves[position]["level"], 16)
+        panel.text(panel.x[1], y, level, series_style(position)[0], shift=(7, 0))
+    return panel.figure
+
+
+def draw_effects(
+    levels: Sequence[Sequence[EffectAtStep]], smallest: Number, scale: Scale
+) -> Figure:
+    """Effects of levels over training; inner bands pointwise, outer ones simultaneous.
+
+    `levels` holds one sequence of steps per level.
+    """
+    values: list[Number] = [0.0, smallest, -smallest if smallest else None]
+    for rows in levels:
+        values += [value for key in BANDS for value in _column(rows, key)]
+    limits = padded(values)
+    panel = _panel([row["step"] for rows in levels for row in rows], limits, scale)
+    if smallest:
+        panel.area(panel.x, [-smallest] * 2, [smallest] * 2, "band", 1.0, order=0.5)
+    panel.horizontal(0, "rule", 1.2)
+    ends = []
+    for position, rows in enumerate(levels):
+        tone, dash = series_style(position + 1)
+        steps = _column(rows, "step")
+        low, high, outer_low, outer_high, estimate = (_column(rows, key) for key in BANDS)
+        panel.area(steps, outer_low, outer_high, tone, 0.12)
+        panel.area(steps, low, high, tone, 0.18)
+        panel.line(steps, estimate, tone, 2, dash)
+        ends.append(last(estimate, 0.0))
+    for position, y in enumerate(_apart(ends, limits)):
+        name = shortened(levels[position][0]["level"], 16)
+        panel.text(panel.x[1], y, name, series_style(position + 1)[0], shift=(7, 0))
+    return panel.figure
+
+
+def _column(rows: Sequence[EffectAtStep], key: str) -> Values:
+    return floats([row[key] for row in rows])  # type: ignore[literal-required]
+
+
+def _panel(steps: Sequence[int], limits: tuple[float, float], scale: Scale) -> Panel:
+    known = steps or [0, 1]
+    x = (float(min(known)), float(max(max(known), min(known) + 1)))
+    figure = canvas(LEFT + PLOT_WIDTH + RIGHT, TOP + PLOT_HEIGHT + FOOT)
+    panel = Panel(figure, Box(LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT), x, limits)
+    panel.y_numbers(scale, 4)
+    panel.x_numbers(STEPS, 5, whole=True)
+    panel.x_label("step", "muted", 30)
+    return panel
+
+
+def _apart(ends: Sequence[float], limits: tuple[float, float]) -> list[float]:
     pixel = (limits[1] - limits[0]) / PLOT_HEIGHT
-    ends = [_last(floats(curve["mean"]), limits[0]) for curve in curves]
-    for position, y in enumerate(spread(ends, 14 * pixel, limits[0], limits[1])):
-        axes.annotate(
-            shortened(curves[position]["level"], 16),
-            (1, y),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(7, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=SMALL,
-            color=series_style(position)["color"],
-        )
-    return to_svg(figure, name, title, alt)
+    return spread(ends, 14 * pixel, *limits)
 
 
 def limits_of(curves: Sequence[Curve]) -> tuple[float, float]:
@@ -69,8 +97,3 @@ def limits_of(curves: Sequence[Curve]) -> tuple[float, float]:
     for curve in curves:
         values += [*curve["mean"], *curve["low"], *curve["high"]]
     return padded(values)
-
-
-def _last(values: Values, default: float) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite[-1]) if finite.size else default

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ablatekit.analysis.schema import Effect, Heterogeneity, ResponseAnalysis
-from ablatekit.report.figures.style import (
-    NORMAL,
-    SMALL,
-    Box,
-    canvas,
-    colour,
-    floats,
-    number_axis,
-    padded,
-    panel,
-    shortened,
-    styled,
-    to_svg,
-)
+from ablatekit.report.figures.panel import Box, Panel, canvas
+from ablatekit.report.figures.style import NORMAL, floats, padded, shortened
 from ablatekit.report.numbers import Scale, absent
 from ablatekit.report.reading import Comparison, find_effect, find_heterogeneity
 from ablatekit.report.verdicts import look
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 WIDTH, LABELS, ROW, HEADER, LEGEND, FOOT = 470.0, 150.0, 30.0, 22.0, 30.0, 44.0
 
@@ -51,25 +39,23 @@ class Layout:
     height: float
 
 
-@styled
-def draw_forest(
-    response: ResponseAnalysis, levels: Sequence[Comparison], scale: Scale, name: str, alt: str
-) -> str:
+def draw_forest(response: ResponseAnalysis, levels: Sequence[Comparison], scale: Scale) -> Figure:
     """Narrow estimate (verdict's shape and colour), broad (hollow diamond), prediction (band)."""
     layout = _layout(response, levels)
     figure = canvas(WIDTH, LEGEND + layout.height + FOOT)
     box = Box(LABELS, LEGEND, WIDTH - LABELS - 14, layout.height)
-    axes = panel(figure, box)
-    axes.set_ylim(layout.height, 0)
-    axes.set_xlim(*_limits(layout.rows, response["smallest_effect"]))
-    axes.set_yticks([])
-    number_axis(axes, "x", scale)
-    _background(axes, response, scale)
+    limits = _limits(layout.rows, response["smallest_effect"])
+    panel = Panel(figure, box, limits, (layout.height, 0.0))
+    _background(panel, response, scale)
     for row in layout.rows:
-        _draw_row(axes, row)
-    _labels(axes, layout)
-    _legend(axes)
-    return to_svg(figure, name, f"Effects on {response['label']}", alt)
+        _draw_row(panel, row)
+    for y, text in layout.headings:
+        panel.label(shortened(text, 24), left=2 - LABELS, y=y, tone="muted")
+    for row in layout.rows:
+        level = shortened(row.comparison.level, 20)
+        panel.label(level, left=2 - LABELS, y=row.y, tone="ink", size=NORMAL)
+    _legend(panel)
+    return figure
 
 
 def _layout(response: ResponseAnalysis, levels: Sequence[Comparison]) -> Layout:
@@ -105,118 +91,56 @@ def _limits(rows: Sequence[ForestRow], smallest: float | None) -> tuple[float, f
     return padded(values)
 
 
-def _background(axes: Axes, response: ResponseAnalysis, scale: Scale) -> None:
+def _background(panel: Panel, response: ResponseAnalysis, scale: Scale) -> None:
     smallest = response["smallest_effect"]
     if smallest:
-        axes.axvspan(-smallest, smallest, color=colour("band"), linewidth=0)
-    axes.axvline(0, color=colour("rule"), linewidth=1.2)
+        panel.band(-smallest, smallest)
+    panel.x_numbers(scale)
+    panel.vertical(0, "rule", 1.2)
     better, worse = "better \N{RIGHTWARDS ARROW}", "\N{LEFTWARDS ARROW} worse"
     if response["direction"] == "lower":
         better, worse = "worse \N{RIGHTWARDS ARROW}", "\N{LEFTWARDS ARROW} better"
-    style: Any = {
-        "fontsize": SMALL,
-        "color": colour("muted"),
-        "va": "top",
-        "xycoords": "axes fraction",
-    }
-    below: Any = {"textcoords": "offset points", **style}
-    axes.annotate(worse, (0, 0), xytext=(0, -26), ha="left", **below)
-    axes.annotate(better, (1, 0), xytext=(0, -26), ha="right", **below)
-    axes.annotate(scale.unit or "response units", (0.5, 0), xytext=(0, -26), ha="center", **below)
+    bottom = panel.y[0]
+    panel.text(panel.x[0], bottom, worse, "muted", shift=(0, -32))
+    panel.text(panel.x[1], bottom, better, "muted", ha="right", shift=(0, -32))
+    panel.x_label(scale.unit or "response units", "muted", 32)
 
 
-def _draw_row(axes: Axes, row: ForestRow) -> None:
+def _draw_row(panel: Panel, row: ForestRow) -> None:
     if row.narrow is None or absent(row.narrow["estimate"]):
-        reason = row.narrow["verdict"] if row.narrow else "not estimated"
-        axes.text(
-            0.5,
-            row.y,
-            shortened(reason, 40),
-            transform=axes.get_yaxis_transform(),
-            ha="center",
-            va="center",
-            color=colour("muted"),
-            style="italic",
-        )
+        reason = shortened(row.narrow["verdict"] if row.narrow else "not estimated", 40)
+        panel.text(sum(panel.x) / 2, row.y, reason, "muted", ha="center", style="italic")
         return
     shape = look(row.narrow["verdict"])
-    tone = colour(shape.tone)
     spread_row = row.heterogeneity
-    if spread_row is not None and not absent(spread_row["prediction_low"]):
-        ends = floats([spread_row["prediction_low"], spread_row["prediction_high"]])
-        axes.plot(ends, [row.y + 6] * 2, color=colour("rule"), alpha=0.55, linewidth=6, zorder=1.5)
+    if spread_row is not None:
+        ends = spread_row["prediction_low"], spread_row["prediction_high"]
+        panel.interval(*ends, row.y + 6, "grid", 6)
     if row.broad is not None and not absent(row.broad["estimate"]):
-        _interval(axes, row.broad, row.y + 6, colour("muted"), "D", hollow=True)
-    _interval(axes, row.narrow, row.y - 6, tone, shape.marker, hollow=shape.tone == "open")
+        _interval(panel, row.broad, row.y + 6, "muted", "D", hollow=True)
+    _interval(panel, row.narrow, row.y - 6, shape.tone, shape.marker, hollow=shape.tone == "open")
 
 
 def _interval(
-    axes: Axes, effect: Effect, y: float, tone: str, marker: str, *, hollow: bool
+    panel: Panel, effect: Effect, y: float, tone: str, marker: str, *, hollow: bool
 ) -> None:
-    if not absent(effect["low"]) and not absent(effect["high"]):
-        axes.plot(
-            floats([effect["low"], effect["high"]]),
-            [y, y],
-            color=tone,
-            linewidth=2.2 if marker != "D" else 1.2,
-            solid_capstyle="butt",
-        )
-    axes.plot(
-        floats([effect["estimate"]]),
-        [y],
-        marker=marker,
-        markersize=7 if marker != "D" else 5.5,
-        color=tone,
-        markerfacecolor=colour("paper") if hollow else tone,
-        markeredgewidth=1.4,
-        linestyle="none",
-        zorder=3,
-    )
+    panel.interval(effect["low"], effect["high"], y, tone, 2.2 if marker != "D" else 1.2)
+    size = 7.0 if marker != "D" else 5.5
+    panel.marks(floats([effect["estimate"]]), [y], tone, marker, size, hollow=hollow)
 
 
-def _labels(axes: Axes, layout: Layout) -> None:
-    where: Any = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
-    for y, text in layout.headings:
-        axes.annotate(
-            shortened(text, 24),
-            (0, y),
-            xytext=(-LABELS + 2, 0),
-            va="center",
-            fontsize=SMALL,
-            color=colour("muted"),
-            **where,
-        )
-    for row in layout.rows:
-        axes.annotate(
-            shortened(row.comparison.level, 20),
-            (0, row.y),
-            xytext=(-LABELS + 2, 0),
-            va="center",
-            fontsize=NORMAL,
-            color=colour("ink"),
-            **where,
-        )
-
-
-def _legend(axes: Axes) -> None:
-    from matplotlib.lines import Line2D
-
-    muted = colour("muted")
-    handles = [
-        Line2D([], [], color=muted, linewidth=2.2, marker="o", markersize=6, label="narrow"),
-        Line2D([], [], color=muted, linewidth=1.2, marker="D", markersize=5,
-               markerfacecolor=colour("paper"), label="broad"),
-        Line2D([], [], color=colour("rule"), alpha=0.55, linewidth=6, label="one new context"),
-    ]  # fmt: skip
-    axes.legend(
-        handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(-0.01, 1.0),
-        ncols=3,
-        frameon=False,
-        fontsize=SMALL,
-        labelcolor=muted,
-        handlelength=2.2,
-        columnspacing=1.6,
-        borderaxespad=0.2,
-    )
+def _legend(panel: Panel) -> None:
+    """Three keys above the panel, at fixed pixels."""
+    pixel = (panel.x[1] - panel.x[0]) / panel.box.width
+    y = -LEGEND / 2
+    for left, words, tone, width, marker in (
+        (0, "narrow", "muted", 2.2, "o"),
+        (88, "broad", "muted", 1.2, "D"),
+        (164, "one new context", "grid", 6.0, ""),
+    ):
+        start = panel.x[0] + left * pixel
+        panel.line([start, start + 24 * pixel], [y, y], tone, width)
+        if marker:
+            size = 6.0 if marker == "o" else 5.0
+            panel.marks([start + 12 * pixel], [y], tone, marker, size, hollow=marker == "D")
+        panel.text(start + 30 * pixel, y, words, "muted")

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ablatekit.analysis.schema import Effect, Verdict
-from ablatekit.report.figures.style import (
-    SMALL,
-    Box,
-    canvas,
-    colour,
-    floats,
-    number_axis,
-    padded,
-    panel,
-    shortened,
-    spread,
-    styled,
-    to_svg,
-)
+from ablatekit.report.figures.panel import Box, Panel, canvas
+from ablatekit.report.figures.style import floats, padded, shortened, spread
 from ablatekit.report.numbers import Scale
 from ablatekit.report.verdicts import look
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-SIDE, LEFT, TOP, RIGHT, FOOT = 310.0, 52.0, 12.0, 256.0, 50.0
+SIDE, LEFT, TOP, RIGHT, FOOT, LABEL_ROW = 310.0, 52.0, 12.0, 256.0, 50.0, 17.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +28,26 @@ class MapPoint:
     verdict: Verdict
 
 
-@styled
-def draw_map(
-    points: Sequence[MapPoint], labels: tuple[str, str], scale: Scale, name: str, alt: str
-) -> str:
+def draw_map(points: Sequence[MapPoint], labels: tuple[str, str], scale: Scale) -> Figure:
     """Points on the diagonal change both alike; the verdict is the paired test on the gap."""
-    figure = canvas(LEFT + SIDE + RIGHT, TOP + SIDE + FOOT)
-    axes = panel(figure, Box(LEFT, TOP, SIDE, SIDE))
+    side = max(SIDE, LABEL_ROW * len(points) + 16)
+    figure = canvas(LEFT + SIDE + RIGHT, TOP + side + FOOT)
     limits = _limits(points)
-    axes.set_xlim(*limits)
-    axes.set_ylim(*limits)
-    number_axis(axes, "x", scale)
-    number_axis(axes, "y", scale)
-    axes.axhline(0, color=colour("rule"), linewidth=1)
-    axes.axvline(0, color=colour("rule"), linewidth=1)
-    axes.plot(limits, limits, color=colour("muted"), linewidth=1, linestyle=(0, (4, 3)))
-    _region_words(axes)
+    panel = Panel(figure, Box(LEFT, TOP, SIDE, side), limits, limits)
+    panel.x_numbers(scale)
+    panel.y_numbers(scale)
+    panel.horizontal(0, "rule")
+    panel.vertical(0, "rule")
+    panel.line(limits, limits, "muted", 1, (0, (4, 3)))
+    panel.text(limits[0], limits[1], "gap narrows", "muted", va="top", shift=(6, -6))
+    panel.text(limits[1], limits[0], "gap widens", "muted", ha="right", va="bottom", shift=(-6, 6))
     for point in points:
-        _draw_point(axes, point)
-    _direct_labels(axes, points, limits)
+        _draw_point(panel, point)
+    _direct_labels(panel, points)
     unit = f", {scale.unit}" if scale.unit else ""
-    axes.set_xlabel(f"effect on {shortened(labels[0], 30)}{unit}", color=colour("ink"), labelpad=8)
-    axes.set_ylabel(f"effect on {shortened(labels[1], 30)}{unit}", color=colour("ink"), labelpad=8)
-    return to_svg(figure, name, "Learning against generalization", alt)
+    panel.x_label(f"effect on {shortened(labels[0], 30)}{unit}")
+    panel.y_label(f"effect on {shortened(labels[1], 30)}{unit}", 42)
+    return figure
 
 
 def _limits(points: Sequence[MapPoint]) -> tuple[float, float]:
@@ -73,55 +58,26 @@ def _limits(points: Sequence[MapPoint]) -> tuple[float, float]:
     return padded(values)
 
 
-def _region_words(axes: Axes) -> None:
-    style: Any = {"fontsize": SMALL, "color": colour("muted"), "transform": axes.transAxes}
-    axes.text(0.02, 0.98, "gap narrows", va="top", ha="left", **style)
-    axes.text(0.98, 0.02, "gap widens", va="bottom", ha="right", **style)
-
-
-def _draw_point(axes: Axes, point: MapPoint) -> None:
+def _draw_point(panel: Panel, point: MapPoint) -> None:
     shape = look(point.verdict)
-    tone = colour(shape.tone)
-    x, y = point.learning, point.generalization
-    style: Any = {"color": tone, "linewidth": 1.4, "alpha": 0.75, "solid_capstyle": "butt"}
-    if x["low"] is not None:
-        axes.plot(floats([x["low"], x["high"]]), floats([y["estimate"]] * 2), **style)
-    if y["low"] is not None:
-        axes.plot(floats([x["estimate"]] * 2), floats([y["low"], y["high"]]), **style)
-    axes.plot(
-        floats([x["estimate"]]),
-        floats([y["estimate"]]),
-        marker=shape.marker,
-        markersize=7.5,
-        color=tone,
-        markerfacecolor=colour("paper") if shape.tone == "open" else tone,
-        markeredgewidth=1.5,
-        linestyle="none",
-        zorder=3,
+    x, y = (
+        floats([effect["low"], effect["estimate"], effect["high"]])
+        for effect in (point.learning, point.generalization)
     )
+    panel.line(x[[0, 2]], y[[1, 1]], shape.tone, 1.4, alpha=0.75)
+    panel.line(x[[1, 1]], y[[0, 2]], shape.tone, 1.4, alpha=0.75)
+    panel.marks(x[1:2], y[1:2], shape.tone, shape.marker, 7.5, hollow=shape.tone == "open")
 
 
-def _direct_labels(axes: Axes, points: Sequence[MapPoint], limits: tuple[float, float]) -> None:
-    low, high = limits
-    pixel = (high - low) / SIDE
+def _direct_labels(panel: Panel, points: Sequence[MapPoint]) -> None:
+    """Every point's name right of the panel, led to by a thin line."""
+    low, high = panel.y
+    pixel, across = (high - low) / panel.box.height, (high - low) / panel.box.width
     wanted = [float(point.generalization["estimate"] or 0.0) for point in points]
-    heights = spread(wanted, 17 * pixel, low + 8 * pixel, high - 8 * pixel)
+    heights = spread(wanted, LABEL_ROW * pixel, low + 8 * pixel, high - 8 * pixel)
     for point, y in zip(points, heights, strict=True):
-        shape = look(point.verdict)
-        axes.annotate(
-            f"{shortened(point.name, 30)}  {point.verdict}",
-            (point.learning["estimate"] or 0.0, point.generalization["estimate"] or 0.0),
-            xytext=(high + 16 * pixel, y),
-            textcoords="data",
-            va="center",
-            fontsize=SMALL,
-            color=colour(shape.tone if shape.tone != "open" else "ink"),
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colour("rule"),
-                "linewidth": 0.7,
-                "shrinkA": 2,
-                "shrinkB": 5,
-            },
-        )
+        tone = look(point.verdict).tone
+        start = [point.learning["estimate"] or 0.0, point.generalization["estimate"] or 0.0]
+        panel.line([start[0], high + 13 * across], [start[1], y], "rule", 0.7, order=1.2)
+        name = f"{shortened(point.name, 30)}, {point.verdict}"
+        panel.text(high + 16 * across, y, name, tone if tone != "open" else "ink")
