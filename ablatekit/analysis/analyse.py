@@ -11,6 +11,7 @@ from scipy import stats
 from ablatekit.analysis import diagnostics as checks
 from ablatekit.analysis.anova import AnovaTable, anova
 from ablatekit.analysis.cellmeans import CellMeans
+from ablatekit.analysis.companions import companions, missing_section
 from ablatekit.analysis.costs import level_costs
 from ablatekit.analysis.dynamics import curves
 from ablatekit.analysis.effects import Evaluated, Fitted, effect_rows, evaluate, fit
@@ -19,7 +20,7 @@ from ablatekit.analysis.frame import StudyTables
 from ablatekit.analysis.gap import gap_comparisons
 from ablatekit.analysis.heterogeneity import spread
 from ablatekit.analysis.layout import Layout, counted, layout
-from ablatekit.analysis.missing import count_runs, missing_runs
+from ablatekit.analysis.missing import count_runs
 from ablatekit.analysis.numbers import number, whole
 from ablatekit.analysis.responses import Response, is_proportion, positions, respond
 from ablatekit.analysis.schema import (
@@ -160,13 +161,18 @@ def _response(
         contexts=[row for one in average for row in _context_rows(one, fitted, analysis.alpha)],
         heterogeneity=[_heterogeneity(one, fitted, analysis.alpha) for one in average],
         diagnostics=_diagnostics(planned, response, fitted, tables),
-        missing=missing_runs(tables.runs, design, analysis.diverged, response.messages),
+        missing=missing_section(plan, planned, response, tables, fitted),
         footers=footers(plan, fitted, planned, table.note),
     )
     unit = positions(tables.runs["unit"], design.units)
     context = positions(tables.runs["context"], design.contexts)
     found = curves(design, response.history, unit, context, planned.metric, analysis.alpha)
-    return {**result, "dynamics": found} if found else result
+    if found:
+        result["dynamics"] = found
+    return {
+        **result,
+        **companions(plan, planned, response, tables, fitted, average, inferences(plan)),
+    }
 
 
 def _model(planned: PlannedResponse, fitted: Fitted, runs: int) -> ModelRecord:

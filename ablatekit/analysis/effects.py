@@ -92,7 +92,7 @@ def effect_rows(
     for estimand in ESTIMANDS:
         evaluated = evaluate(fitted, estimand)
         for inference in inferences:
-            estimates = [_infer(fitted, one, inference, rule.alpha) for one in evaluated]
+            estimates = [infer(fitted, one, inference, rule.alpha) for one in evaluated]
             judgements = judge(estimates, rule)
             family = f"{response}: {estimand} effects, {inference}"
             rows += [
@@ -114,7 +114,8 @@ def _truncated_method(layout: Layout, order: int) -> str:
     return f"t, residual df of the model without interactions above order {order}"
 
 
-def _infer(fitted: Fitted, one: Evaluated, inference: InferenceName, alpha: float) -> Estimate:
+def infer(fitted: Fitted, one: Evaluated, inference: InferenceName, alpha: float) -> Estimate:
+    """One contrast under one inference."""
     if inference == "broad":
         return broad(one.values, alpha)
     return narrow(one.values, fitted.model.error, alpha, _welch(fitted, one))

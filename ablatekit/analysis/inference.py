@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from scipy import stats
@@ -16,12 +17,16 @@ BROAD_METHOD = "t over per-context values"
 WELCH_METHOD = "Welch-Satterthwaite t from the contrast's own cells"
 
 
+Precision: TypeAlias = Callable[[int], tuple[float, float]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
     """A contrast with its standard error, t test and intervals at 1 - alpha and 1 - 2 alpha.
 
     NaN where there is no number; `reason` then says why. `needed` maps a half-width to the number
-    of replicates (narrow) or contexts (broad) whose interval would be that short.
+    of replicates (narrow) or contexts (broad) whose interval would be that short; `precision` maps
+    a number of replicates to the narrow standard error and df.
     """
 
     estimate: float = np.nan
@@ -37,6 +42,7 @@ class Estimate:
     note: str | None = None
     identical: bool = False
     needed: Callable[[float], int | None] | None = None
+    precision: Precision | None = None
 
     def half_width(self, alpha: float) -> float:
         """Half of the interval at 1 - alpha."""
@@ -85,12 +91,14 @@ def narrow(
     single = float(values.single[values.used].sum()) / values.contexts**2
     factor = float(values.factor[values.used].sum()) / values.contexts**2
     if welch is not None:
-        needed = _welch_replicates(welch, single / factor, alpha)
-        se = float(np.sqrt(welch.variance))
-        return t_estimate(mean, se, welch.df, alpha, WELCH_METHOD, values.note, needed)
-    needed = _replicates(error, single, alpha)
-    se = float(np.sqrt(error.variance * factor))
-    return t_estimate(mean, se, error.df, alpha, error.method, values.note, needed)
+        precision = _welch_precision(welch, single / factor)
+        se, df, method = float(np.sqrt(welch.variance)), welch.df, WELCH_METHOD
+    else:
+        precision = _precision(error, single)
+        se, df, method = float(np.sqrt(error.variance * factor)), error.df, error.method
+    needed = _replicates(precision, alpha)
+    found = t_estimate(mean, se, df, alpha, method, values.note, needed)
+    return replace(found, precision=precision)
 
 
 def broad(values: ContextValues, alpha: float) -> Estimate:
@@ -120,26 +128,30 @@ def _mean(values: ContextValues) -> float:
     return float(np.mean(values.value[values.used]))
 
 
-def _replicates(error: ErrorTerm, single: float, alpha: float) -> Callable[[float], int | None]:
+def _precision(error: ErrorTerm, single: float) -> Precision:
+    """Standard error and df with r runs in every cell and context."""
+
+    def precision(replicates: int) -> tuple[float, float]:
+        se = float(np.sqrt(error.variance * single / replicates))
+        return se, error.df_with(replicates)
+
+    return precision
+
+
+def _welch_precision(welch: Welch, runs: float) -> Precision:
+    """The same by scaling the Welch variance and df from `runs` per cell."""
+
+    def precision(replicates: int) -> tuple[float, float]:
+        se = float(np.sqrt(welch.variance * runs / replicates))
+        return se, welch.df * (replicates - 1) / (runs - 1)
+
+    return precision
+
+
+def _replicates(precision: Precision, alpha: float) -> Callable[[float], int | None]:
     def half_width(replicates: int) -> float:
-        df = error.df_with(replicates)
-        if df < 1:
-            return np.inf
-        se = np.sqrt(error.variance * single / replicates)
-        return float(stats.t.ppf(1 - alpha / 2, df) * se)
-
-    return lambda target: smallest_count(half_width, target)
-
-
-def _welch_replicates(welch: Welch, runs: float, alpha: float) -> Callable[[float], int | None]:
-    """Replicates by scaling the Welch variance and df from `runs` per cell."""
-
-    def half_width(replicates: int) -> float:
-        df = welch.df * (replicates - 1) / (runs - 1)
-        if df <= 0:
-            return np.inf
-        se = np.sqrt(welch.variance * runs / replicates)
-        return float(stats.t.ppf(1 - alpha / 2, df) * se)
+        se, df = precision(replicates)
+        return np.inf if df <= 0 else float(stats.t.ppf(1 - alpha / 2, df) * se)
 
     return lambda target: smallest_count(half_width, target)
 
