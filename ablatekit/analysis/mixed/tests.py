@@ -1,0 +1,250 @@
+"""t and F tests of linear functions of the coefficients: Satterthwaite, Kenward-Roger, residual, z.
+
+`LinearModel` is what estimated marginal means, ANOVA tables and contrasts need of a fit: mixed or
+least squares. Sources: Kuznetsova et al. 2017 for Satterthwaite's F; Kenward & Roger 1997,
+section 4, with the conventions of pbkrtest for their F.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+from scipy import stats
+
+from ablatekit.analysis.mixed.design import Array
+from ablatekit.analysis.mixed.fit import MixedFit
+from ablatekit.analysis.mixed.frame import ModelFrame
+from ablatekit.analysis.mixed.information import (
+    Information,
+    KenwardRoger,
+    Satterthwaite,
+)
+from ablatekit.errors import Problem, UsageError
+
+DfMethod: TypeAlias = Literal["satterthwaite", "kenward-roger", "residual", "asymptotic"]
+
+SAME_DF = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class TTest:
+    """Tests of k linear functions, arrays (k,): estimate, se, df (inf for z), statistic, p."""
+
+    estimate: Array
+    se: Array
+    df: Array
+    statistic: Array
+    p: Array
+
+    def interval(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Two-sided confidence limits, each at `level`."""
+        half = t_quantile(0.5 + level / 2.0, self.df) * self.se
+        return self.estimate - half, self.estimate + half
+
+
+@dataclass(frozen=True, slots=True)
+class FTest:
+    """A joint test: F on (num_df, den_df), p, and the sum of squares num_df sigma^2 F.
+
+    Kenward-Roger's F is scaled; its sum of squares takes the unscaled one.
+    """
+
+    num_df: int
+    den_df: float
+    statistic: float
+    p: float
+    sum_squares: float
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """Coefficients with a covariance and a rule for degrees of freedom.
+
+    vcov (p, p) is what standard errors come from (Kenward-Roger's adjusted one under that method).
+    df_one maps a row l (p,) to its df; joint maps L (k, p) to an F test.
+    """
+
+    frame: ModelFrame
+    beta: Array
+    vcov: Array
+    sigma: float
+    method: DfMethod
+    df_one: Callable[[Array], float]
+    joint: Callable[[Array], FTest]
+
+    @cached_property
+    def coefficients(self) -> TTest:
+        """The test of every estimable coefficient against zero."""
+        return self.test(np.eye(len(self.beta)))
+
+    def test(self, rows: Array) -> TTest:
+        """t tests of rows @ beta = 0 for rows (k, p)."""
+        estimate = rows @ self.beta
+        se = np.sqrt(np.maximum(np.einsum("ka,ab,kb->k", rows, self.vcov, rows), 0.0))
+        df = np.array([self.df_one(row) for row in rows])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistic = np.where(se > 0.0, estimate / np.where(se > 0.0, se, 1.0), np.nan)
+        return TTest(estimate, se, df, statistic, two_sided(statistic, df))
+
+
+def linear_model(
+    fit: MixedFit, method: DfMethod = "satterthwaite", information: Information | None = None
+) -> LinearModel:
+    """Tests of a mixed fit under a degrees-of-freedom method.
+
+    information: shared between methods so that it is computed once.
+
+    Raises UsageError for Kenward-Roger on an ML fit and for residual df of a mixed model.
+    """
+    known = information or Information(fit)
+    if method == "satterthwaite":
+        return _satterthwaite_model(fit, known.satterthwaite)
+    if method == "kenward-roger":
+        if fit.method != "reml":
+            raise UsageError(
+                Problem("Kenward-Roger needs a REML fit", "an ML fit", "Use --method reml")
+            )
+        return _kenward_roger_model(fit, known.kenward_roger)
+    if method == "asymptotic":
+        return LinearModel(
+            fit.frame, fit.beta, fit.vcov, fit.sigma, method, lambda _: np.inf,
+            lambda rows: _wald(fit.beta, fit.vcov, fit.sigma, rows, np.inf),
+        )  # fmt: skip
+    raise UsageError(
+        Problem("a mixed model has no residual df", method, "Use satterthwaite or kenward-roger")
+    )
+
+
+def residual_model(
+    frame: ModelFrame, beta: Array, vcov: Array, sigma: float, df: float
+) -> LinearModel:
+    """Tests of a least-squares fit with residual degrees of freedom."""
+    return LinearModel(
+        frame, beta, vcov, sigma, "residual", lambda _: df,
+        lambda rows: _wald(beta, vcov, sigma, rows, df),
+    )  # fmt: skip
+
+
+def two_sided(statistic: Array, df: Array) -> Array:
+    """Two-sided p values of t statistics; normal where df is infinite."""
+    finite = np.isfinite(df)
+    t = 2.0 * stats.t.sf(np.abs(statistic), np.where(finite, df, 1.0))
+    z = 2.0 * stats.norm.sf(np.abs(statistic))
+    return np.where(np.isnan(df), np.nan, np.where(finite, t, z))
+
+
+def t_quantile(probability: float | Array, df: Array) -> Array:
+    """Quantiles of t, normal where df is infinite."""
+    finite = np.isfinite(df)
+    t = stats.t.ppf(probability, np.where(finite, df, 1.0))
+    return np.where(np.isnan(df), np.nan, np.where(finite, t, stats.norm.ppf(probability)))
+
+
+def _satterthwaite_model(fit: MixedFit, pieces: Satterthwaite) -> LinearModel:
+    def df_one(row: Array) -> float:
+        return satterthwaite_df(row, fit.vcov, pieces)
+
+    def joint(rows: Array) -> FTest:
+        return _satterthwaite_joint(fit, pieces, rows)
+
+    return LinearModel(fit.frame, fit.beta, fit.vcov, fit.sigma, "satterthwaite", df_one, joint)
+
+
+def satterthwaite_df(row: Array, vcov: Array, pieces: Satterthwaite) -> float:
+    """2 v^2 / (g'A g) with v = l Cov l' and g its slopes in the variance parameters."""
+    variance = float(row @ vcov @ row)
+    slopes = np.einsum("a,iab,b->i", row, pieces.vcov_slopes, row)
+    spread = float(slopes @ pieces.covariance @ slopes)
+    return 2.0 * variance**2 / spread if spread > 0.0 and variance > 0.0 else float("nan")
+
+
+def _satterthwaite_joint(fit: MixedFit, pieces: Satterthwaite, rows: Array) -> FTest:
+    """Independent one-df tests along the eigenvectors of L Cov L', pooled (lmerTest)."""
+    values, vectors = np.linalg.eigh(rows @ fit.vcov @ rows.T)
+    used = values > np.sqrt(np.finfo(float).eps) * max(float(values.max()), 0.0)
+    values, directions = values[used], vectors[:, used].T @ rows
+    statistics = (directions @ fit.beta) ** 2 / values
+    df = np.array([satterthwaite_df(row, fit.vcov, pieces) for row in directions])
+    return _f_test(float(statistics.mean()), len(values), pooled_df(df), fit.sigma)
+
+
+def pooled_df(df: Array) -> float:
+    """Denominator df of a mean of squared t with these df: E = sum v/(v-2), 2E/(E-q)."""
+    if len(df) == 1:
+        return float(df[0])
+    if np.all(np.abs(np.diff(df)) < SAME_DF):
+        return float(df.mean())
+    if np.any(df <= 2.0) or np.isnan(df).any():
+        return 2.0
+    total = float((df / (df - 2.0)).sum())
+    return 2.0 * total / (total - len(df))
+
+
+def _f_test(wald: float, num_df: int, den_df: float, sigma: float, scale: float = 1.0) -> FTest:
+    statistic = scale * wald
+    if np.isfinite(den_df):
+        p = float(stats.f.sf(statistic, num_df, den_df))
+    else:
+        p = float(stats.chi2.sf(statistic * num_df, num_df))
+    return FTest(num_df, den_df, statistic, p, wald * num_df * sigma**2)
+
+
+def _wald(beta: Array, vcov: Array, sigma: float, rows: Array, df: float) -> FTest:
+    reduced = full_rank_rows(rows, vcov)
+    value = reduced @ beta
+    statistic = float(value @ np.linalg.solve(reduced @ vcov @ reduced.T, value)) / len(reduced)
+    return _f_test(statistic, len(reduced), df, sigma)
+
+
+def full_rank_rows(rows: Array, vcov: Array) -> Array:
+    """Independent combinations (r, p) of the rows, by the eigenvectors of L Cov L'."""
+    values, vectors = np.linalg.eigh(rows @ vcov @ rows.T)
+    used = values > 1e-10 * max(float(values.max()), 0.0)
+    return np.asarray(vectors[:, used].T @ rows)
+
+
+def _kenward_roger_model(fit: MixedFit, pieces: KenwardRoger) -> LinearModel:
+    def df_one(row: Array) -> float:
+        return kenward_roger_scale(row[None, :], fit.vcov, pieces)[1]
+
+    def joint(rows: Array) -> FTest:
+        reduced = full_rank_rows(rows, fit.vcov)
+        scale, df = kenward_roger_scale(reduced, fit.vcov, pieces)
+        value = reduced @ fit.beta
+        wald = float(value @ np.linalg.solve(reduced @ pieces.vcov @ reduced.T, value))
+        wald /= len(reduced)
+        return _f_test(wald, len(reduced), df, fit.sigma, scale)
+
+    return LinearModel(fit.frame, fit.beta, pieces.vcov, fit.sigma, "kenward-roger", df_one, joint)
+
+
+def kenward_roger_scale(rows: Array, vcov: Array, pieces: KenwardRoger) -> tuple[float, float]:
+    """The scale of F and its denominator df for L (q, p) of full rank; vcov is the unadjusted one.
+
+    Kenward & Roger 1997, section 4: A1, A2, B, g, c1..c3, rho.
+    """
+    q = len(rows)
+    theta = rows.T @ np.linalg.solve(rows @ vcov @ rows.T, rows)
+    u = theta @ vcov @ pieces.p_matrices @ vcov
+    spurs = np.einsum("iaa->i", u)
+    a1 = float(spurs @ pieces.w @ spurs)
+    a2 = float(np.einsum("ij,iab,jba->", pieces.w, u, u))
+    if a2 <= 0.0:
+        return 1.0, float("nan")
+    b = (a1 + 6.0 * a2) / (2.0 * q)
+    g = ((q + 1.0) * a1 - (q + 4.0) * a2) / ((q + 2.0) * a2)
+    divisor = 3.0 * q + 2.0 * (1.0 - g)
+    v0 = 1.0 + g / divisor * b
+    v1 = 1.0 - (q - g) / divisor * b
+    v2 = 1.0 - (q + 2.0 - g) / divisor * b
+    v0 = 0.0 if abs(v0) < 1e-10 else v0
+    shrink = 1.0 - a2 / q
+    ratio = 1.0 if abs(shrink) < 1e-14 and abs(v1) < 1e-14 else shrink / v1
+    rho = ratio**2 * v0 / v2 / q
+    df = 4.0 + (q + 2.0) / (q * rho - 1.0)
+    scale = 1.0 if abs(df - 2.0) < 1e-2 else df * shrink / (df - 2.0)
+    return scale, df

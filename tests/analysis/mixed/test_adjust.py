@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from ablatekit.analysis.mixed.adjust import (
+    adjusted_p,
+    critical_values,
+    max_t_cdf,
+    tukey_cdf,
+)
+from ablatekit.analysis.mixed.tests import two_sided
+
+
+@pytest.mark.parametrize("df", [2.0, 7.5, 40.0, 5000.0, np.inf])
+@pytest.mark.parametrize("means", [2.0, 3.0, 9.0])
+@pytest.mark.parametrize("q", [0.3, 2.0, 4.5, 9.0])
+def test_tukey_against_scipy(q: float, means: float, df: float) -> None:
+    ours = tukey_cdf(q, means, df)
+    assert ours == pytest.approx(stats.studentized_range.cdf(q, means, df), abs=2e-9)
+
+
+@pytest.mark.parametrize("df", [1.0, 3.0, 25.0, np.inf])
+def test_two_means_are_a_t_test(df: float) -> None:
+    p = two_sided(np.array([1.7]), np.array([df]))[0]
+    assert 1.0 - tukey_cdf(1.7 * np.sqrt(2.0), 2.0, df) == pytest.approx(p, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("method", "theirs"), [("holm", "holm"), ("bh", "fdr_bh"), ("sidak", "sidak")]
+)
+def test_stepwise_against_statsmodels(method: str, theirs: str) -> None:
+    rng = np.random.default_rng(0)
+    statistic, df = rng.normal(0, 2, 12), np.full(12, 9.0)
+    ours = adjusted_p(statistic, df, method)  # type: ignore[arg-type]
+    raw = two_sided(statistic, df)
+    assert ours == pytest.approx(multipletests(raw, method=theirs)[1], abs=1e-12)
+
+
+def test_missing_members_count_in_the_family() -> None:
+    """R's p.adjust with n = the family size, as emmeans calls it."""
+    statistic, df = np.array([3.0, np.nan, 2.0]), np.array([10.0, np.nan, 10.0])
+    raw = two_sided(statistic, df)
+    holm = adjusted_p(statistic, df, "holm")
+    assert holm[0] == pytest.approx(3 * raw[0])
+    assert holm[2] == pytest.approx(2 * raw[2])
+    assert np.isnan(holm[1])
+
+
+@pytest.mark.parametrize("df", [6.0, np.inf])
+def test_max_t_with_equal_correlation(df: float) -> None:
+    """Equal correlation 1/2 (Dunnett): one-dimensional quadrature over the shared part."""
+    k, t = 4, 2.3
+    correlation = np.full((k, k), 0.5) + 0.5 * np.eye(k)
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    z = 8.0 * nodes
+
+    def given(scale: float) -> float:
+        upper = stats.norm.cdf((scale * t - np.sqrt(0.5) * z) / np.sqrt(0.5))
+        lower = stats.norm.cdf((-scale * t - np.sqrt(0.5) * z) / np.sqrt(0.5))
+        return float((8.0 * weights * stats.norm.pdf(z) * (upper - lower) ** k).sum())
+
+    if np.isinf(df):
+        exact = given(1.0)
+    else:
+        s, ws = 2.5 * (nodes + 1.0), 2.5 * weights
+        density = stats.chi.pdf(s * np.sqrt(df), df) * np.sqrt(df)
+        exact = float((ws * density * np.array([given(v) for v in s])).sum())
+    assert max_t_cdf(t, df, correlation) == pytest.approx(exact, abs=2e-5)
+
+
+def test_max_t_of_dependent_contrasts() -> None:
+    """The third contrast repeats the first: the maximum over three is the maximum over two."""
+    full = np.array([[1.0, 0.3, 1.0], [0.3, 1.0, 0.3], [1.0, 0.3, 1.0]])
+    assert max_t_cdf(2.0, 12.0, full) == pytest.approx(max_t_cdf(2.0, 12.0, full[:2, :2]), abs=5e-4)
+
+
+@pytest.mark.parametrize("method", ["bonferroni", "sidak", "tukey", "dunnettx", "mvt"])
+def test_critical_values_invert_p(method: str) -> None:
+    k = 3
+    correlation = np.array([[1.0, 0.5, -0.5], [0.5, 1.0, 0.5], [-0.5, 0.5, 1.0 + 1e-9]])
+    df = np.full(k, 11.0)
+    options = {"means": 3, "correlation": correlation}
+    critical = critical_values(df, method, 0.9, **options)  # type: ignore[arg-type]
+    p = adjusted_p(critical, df, method, **options)  # type: ignore[arg-type]
+    assert p == pytest.approx(np.full(k, 0.1), abs=2e-3 if method == "mvt" else 1e-7)
+
+
+def test_ordering_of_methods() -> None:
+    df = np.full(3, 20.0)
+    values = {
+        name: critical_values(df, name, means=3, correlation=np.eye(3))[0]  # type: ignore[arg-type]
+        for name in ("none", "tukey", "mvt", "sidak", "bonferroni")
+    }
+    assert values["none"] < values["tukey"] < values["sidak"] < values["bonferroni"]
+    assert values["mvt"] <= values["sidak"] + 1e-3

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ablatekit.analysis.mixed.analyse import analyse_formula
+from ablatekit.analysis.schema import AnovaRow, Effect, FixedTerm, ModelRecord, RandomTerm
+from ablatekit.errors import NotEstimableError, TableError, UsageError
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = [(c, a, b) for c in range(6) for a in range(2) for b in range(3) for _ in range(3)]
+    c, a, b = (np.array(column) for column in zip(*rows, strict=True))
+    y = 60 + rng.normal(0, 2, 6)[c] + 3.0 * a - 2.0 * (b == 2) + rng.normal(size=len(c))
+    return pd.DataFrame(
+        {"y": y, "a": np.where(a, "on", "off"), "b": np.char.add("b", b.astype(str)), "k": b,
+         "ctx": np.char.add("c", c.astype(str)), "hit": (y > 60).astype(int), "w": 1.0}
+    )  # fmt: skip
+
+
+def test_one_response_with_the_keys_of_the_schema(table: pd.DataFrame) -> None:
+    out = analyse_formula(table, "y ~ a * b + (1 | ctx) + (0 + a | ctx)")
+    json.dumps(out, allow_nan=False)
+    assert set(ModelRecord.__annotations__) <= set(out["model"])
+    for key, row in (
+        ("random", RandomTerm),
+        ("fixed", FixedTerm),
+        ("anova", AnovaRow),
+        ("effects", Effect),
+    ):
+        assert out[key]
+        assert all(set(row.__annotations__) <= set(item) for item in out[key])
+    assert out["model"]["converged"]
+    assert [row["term"] for row in out["anova"]] == ["a", "b", "a:b"]
+    kinds = [(e["factor"], e["level"], e["estimand"], e["inference"]) for e in out["effects"]]
+    assert kinds == [
+        ("a", "on", "average", "broad"),
+        ("b", "b1", "average", "narrow"),
+        ("b", "b2", "average", "narrow"),
+        ("a:b", "on:b1", "interaction", "broad"),
+        ("a:b", "on:b2", "interaction", "broad"),
+    ]
+
+
+def test_verdicts(table: pd.DataFrame) -> None:
+    def verdicts(**options: Any) -> list[str]:
+        out = analyse_formula(table, "y ~ a + b + (1 | ctx)", **options)
+        return [effect["verdict"] for effect in out["effects"]]
+
+    assert verdicts() == ["helps", "inconclusive", "hurts"]
+    assert verdicts(direction="lower") == ["hurts", "inconclusive", "helps"]
+    assert verdicts(smallest_effect=1.0) == ["helps", "equivalent", "hurts"]
+    assert verdicts(smallest_effect=50.0) == ["equivalent"] * 3
+
+
+def test_holm_family_is_all_levels(table: pd.DataFrame) -> None:
+    effects = analyse_formula(table, "y ~ a + b + (1 | ctx)")["effects"]
+    p = np.array([e["p"] for e in effects])
+    assert effects[1]["p_adjusted"] == pytest.approx(p.max())
+    assert effects[int(p.argmin())]["p_adjusted"] == pytest.approx(3 * p.min())
+    assert all(e["low_simultaneous"] < e["low"] < e["low_equivalence"] for e in effects)
+
+
+def test_contrasts_pick_factor_and_baseline(table: pd.DataFrame) -> None:
+    out = analyse_formula(table, "y ~ a + b + (1 | ctx)", contrasts=["b:b2"])
+    assert [(e["level"], e["baseline"]) for e in out["effects"]] == [("b0", "b2"), ("b1", "b2")]
+    with pytest.raises(UsageError, match="has no such level; received zz"):
+        analyse_formula(table, "y ~ a + b + (1 | ctx)", contrasts=["b:zz"])
+    with pytest.raises(UsageError, match="contrasts need a categorical variable"):
+        analyse_formula(table, "y ~ a + k + (1 | ctx)", contrasts=["k"])
+
+
+def test_numeric_factor_by_option_or_wrapper(table: pd.DataFrame) -> None:
+    one = analyse_formula(table, "y ~ k + (1 | ctx)", factors=["k"])
+    two = analyse_formula(table, "y ~ C(k) + (1 | ctx)", contrasts=["C(k)"])
+    assert [e["estimate"] for e in one["effects"]] == [e["estimate"] for e in two["effects"]]
+    assert len(analyse_formula(table, "y ~ k + (1 | ctx)")["fixed"]) == 2
+
+
+def test_kenward_roger_and_ml(table: pd.DataFrame) -> None:
+    out = analyse_formula(table, "y ~ a + (1 | ctx)", df="kenward-roger")
+    assert out["effects"][0]["method"] == "kenward-roger"
+    assert out["fixed"][1]["df"] == pytest.approx(108 - 7, rel=1e-6)
+    with pytest.raises(UsageError, match="Kenward-Roger needs a REML fit"):
+        analyse_formula(table, "y ~ a + (1 | ctx)", method="ml", df="kenward-roger")
+
+
+def test_without_random_terms_it_is_least_squares(table: pd.DataFrame) -> None:
+    out = analyse_formula(table, "y ~ a * b + ctx", contrasts=["a"])
+    assert out["model"]["method"] == "ols"
+    assert "random" not in out
+    assert out["fixed"][0]["df"] == 108 - 11
+    shares = [row["share"] for row in out["anova"]]
+    assert sum(shares) + out["residual_sd"] ** 2 * 97 / _total(table) == pytest.approx(1.0)
+
+
+def _total(table: pd.DataFrame) -> float:
+    return float(((table["y"] - table["y"].mean()) ** 2).sum())
+
+
+def test_logistic_response(table: pd.DataFrame) -> None:
+    out = analyse_formula(table, "hit ~ a + b + (1 | ctx)", family="binomial")
+    json.dumps(out, allow_nan=False)
+    assert out["model"]["method"] == "laplace"
+    assert out["unit"] == "log odds"
+    assert out["fixed"][1]["df"] is None
+    assert 0.0 < out["effects"][0]["estimate"] < 1.0
+    assert "average marginal effects" in out["footers"]["effects"]
+
+
+def test_what_is_unusual_is_said(table: pd.DataFrame) -> None:
+    table.loc[0, "y"] = np.nan
+    holes = table[(table["a"] == "off") | (table["b"] != "b2")].assign(
+        two=table["ctx"].isin(["c0"])
+    )
+    out = analyse_formula(holes, "y ~ a * b + (1 | two)")
+    text = " ".join(out["model"]["messages"])
+    assert "1 rows with a missing value were left out" in text
+    assert "rank-deficient fixed effects: dropped aon:bb2" in text
+    assert "fewer than 5 levels" in text or "< 5 levels" in text
+    lost = [e for e in out["effects"] if e["reason"]]
+    assert lost
+    assert all(e["estimate"] is None and e["verdict"] == "not estimated" for e in lost)
+
+
+def test_singular_fit_is_flagged(table: pd.DataFrame) -> None:
+    table["y"] -= table.groupby("ctx")["y"].transform("mean")
+    out = analyse_formula(table, "y ~ a + (1 | ctx)")
+    assert out["model"]["singular"]
+    assert any("ctx (Intercept) estimated as zero" in m for m in out["model"]["messages"])
+
+
+@pytest.mark.parametrize(
+    ("formula", "error", "message"),
+    [
+        ("y ~ a + (1 | nope)", TableError, "no such column; received nope"),
+        ("w ~ a + (1 | ctx)", NotEstimableError, "the response is constant"),
+        ("ctx ~ a", TableError, "a response must be numeric"),
+    ],
+)
+def test_refusals(formula: str, error: type[Exception], message: str, table: pd.DataFrame) -> None:
+    with pytest.raises(error, match=message):
+        analyse_formula(table, formula)
+
+
+def test_every_reference_case_from_its_csv(corpus: Any) -> None:
+    """Straight from the CSV with factors named: criterion, coefficients, SE and df of the corpus."""
+    compared = 0
+    for name in corpus.names("lmm", "ols"):
+        case = corpus.case(name)
+        raw = pd.read_csv(corpus.folder / case["data"])
+        out = analyse_formula(
+            raw,
+            case["formula"],
+            method="reml" if case.get("REML", True) else "ml",
+            weights=case.get("weights"),
+            factors=list(case["factors"] or ()),
+        )
+        json.dumps(out, allow_nan=False)
+        if case["kind"] == "lmm":
+            assert out["model"]["criterion"] < case["criterion"] + 1e-6, name
+            assert out["model"]["singular"] == case["singular"], name
+            df = [row["df"] for row in out["fixed"]]
+            assert df == pytest.approx(corpus.column(case["coef"], "df"), rel=1e-5)
+        assert [row["term"] for row in out["fixed"]] == [row[".row"] for row in case["coef"]]
+        se = [row["se"] for row in out["fixed"]]
+        assert se == pytest.approx(corpus.column(case["coef"], "Std. Error"), rel=2e-6)
+        compared += 1
+    assert compared == 23

@@ -1,0 +1,45 @@
+# Extra reference values for the mixed-model engine. Run in this folder: Rscript make.R
+# Needs lme4, lmerTest, pbkrtest, emmeans, car, jsonlite. Writes data/*.csv and reference.json.
+suppressMessages({library(lme4); library(lmerTest); library(pbkrtest); library(emmeans); library(car); library(jsonlite)})
+emm_options(lmerTest.limit=1e5, pbkrtest.limit=3000, msg.nesting=FALSE, msg.interaction=FALSE)
+CTL <- lmerControl(optimizer="bobyqa", optCtrl=list(rhobeg=.02,rhoend=1e-11,maxfun=1e6), calc.derivs=FALSE, check.conv.singular="ignore")
+dir.create("data", showWarnings=FALSE)
+cases <- list()
+rows <- function(x) { x <- as.data.frame(x); x <- cbind(.row=rownames(x), x, stringsAsFactors=FALSE); rownames(x) <- NULL; x[] <- lapply(x, function(c) if (is.factor(c)) as.character(c) else c); x }
+save_table <- function(d, name) { f <- file.path("data", paste0(name, ".csv")); write.csv(format(d, digits=17, trim=TRUE), f, row.names=FALSE, quote=FALSE); d <- read.csv(f, stringsAsFactors=TRUE); d }
+mixed <- function(id, name, f, d, REML=TRUE, emm=NULL, profile=FALSE, w=NULL, contrasts=NULL, formula=NULL) {
+  d$.w <- if (is.null(w)) 1 else d[[w]]; environment(f) <- environment()
+  m <- if (is.null(w)) lmerTest::lmer(f, d, REML=REML, control=CTL, contrasts=contrasts) else lmerTest::lmer(f, d, REML=REML, control=CTL, weights=.w, contrasts=contrasts)
+  o <- list(formula=if (is.null(formula)) paste(deparse(f, width.cutoff=500), collapse="") else formula, data=paste0("data/", name, ".csv"), REML=REML, weights=w)
+  o$criterion <- if (REML) REMLcrit(m) else deviance(m); o$coef <- rows(coef(summary(m))); o$theta <- unname(getME(m, "theta")); o$sigma <- sigma(m)
+  for (ty in c("I","II","III")) o[[paste0("anova_", ty)]] <- rows(anova(m, type=ty))
+  if (REML && is.null(w)) { p <- length(fixef(m)); o$kr_df <- sapply(1:p, function(i) { L <- matrix(0,1,p); L[i] <- 1; KRmodcomp(m, L)$stats$ddf }) }
+  if (!is.null(emm)) o$emm <- lapply(setNames(emm, emm), function(s) rows(summary(emmeans(m, s, lmer.df="satterthwaite"))))
+  if (profile) o$profile <- rows(suppressMessages(suppressWarnings(confint(m, parm="theta_", oldNames=FALSE))))
+  cases[[id]] <<- o }
+linear <- function(id, name, f, d, emm) { environment(f) <- environment(); m <- lm(f, d); used <- intersect(all.vars(f), names(d)[sapply(d, is.factor)])
+  ms <- lm(f, d, contrasts=setNames(rep(list("contr.sum"), length(used)), used))
+  cases[[id]] <<- list(formula=paste(deparse(f, width.cutoff=500), collapse=""), data=paste0("data/", name, ".csv"), coef=rows(coef(summary(m))), anova_I=rows(anova(m)), anova_II=rows(Anova(m, type=2)), anova_III=rows(Anova(ms, type=3)), emm=lapply(setNames(emm, emm), function(s) rows(summary(emmeans(m, s))))) }
+d <- save_table(as.data.frame(Pastes)[, c("strength","batch","cask")], "pastes")
+mixed("pastes_nested", "pastes", strength ~ 1 + (1 | batch/cask), d, REML=FALSE, profile=TRUE)
+d <- save_table(as.data.frame(Dyestuff2), "dyestuff2"); mixed("dyestuff2_singular", "dyestuff2", Yield ~ 1 + (1 | Batch), d)
+d <- as.data.frame(sleepstudy); d$Subject <- paste0("s", d$Subject); set.seed(1); d$w <- round(runif(180, .5, 2), 3); d$half <- as.integer(d$Days > 4); d <- save_table(d, "sleep")
+mixed("sleep_bars", "sleep", Reaction ~ Days + (Days || Subject), d); mixed("sleep_weighted_slope", "sleep", Reaction ~ Days + (Days | Subject), d, w="w")
+mixed("sleep_profile", "sleep", Reaction ~ Days + (1 | Subject), d, REML=FALSE, profile=TRUE)
+mixed("sleep_poly", "sleep", Reaction ~ Days + I(Days^2) + (1 | Subject), d, formula="Reaction ~ Days + I(Days**2) + (1 | Subject)")
+set.seed(7); n <- 240; g <- expand.grid(A=c("a1","a2","a3"), B=c("b1","b2"), run=1:40); g <- g[sort(sample(240, 200)), ]; g$grp <- paste0("g", g$run %% 10); g$sub <- paste0("h", g$run %% 4)
+g$x <- round(rnorm(200, 50, 3), 4); g$z <- rbinom(200, 1, .3); u <- rnorm(10); v <- rnorm(4); g$y <- round(as.integer(g$A) * .5 + .1 * (g$x - 50) * (g$B == "b2") + .4 * g$z + u[g$run %% 10 + 1] + v[g$run %% 4 + 1] * (g$B == "b2") + rnorm(200), 5)
+d <- save_table(g[, c("A","B","grp","sub","x","z","y")], "covariate")
+mixed("covariate_by_factor", "covariate", y ~ A * x + B + (1 | grp), d, emm=c("A","B")); mixed("binary_covariate", "covariate", y ~ A + B + z + (1 | grp) + (1 | sub), d, emm=c("A"))
+mixed("three_way_covariate", "covariate", y ~ A * B * x + (1 | grp), d, emm=c("B")); mixed("sum_coded", "covariate", y ~ A * B + (1 | grp) + (0 + B | sub), d, contrasts=list(A="contr.sum", B="contr.sum"), emm=c("A"))
+mixed("no_intercept", "covariate", y ~ 0 + A + B + (1 | grp), d); mixed("log_covariate", "covariate", y ~ A + log(x) + (1 | grp), d, emm=c("A"))
+mixed("interaction_only", "covariate", y ~ A:B + (1 | grp), d); mixed("cell_by_group", "covariate", y ~ A * B + (1 | grp:A) + (1 | grp), d, emm=c("A","B"))
+linear("lm_covariate", "covariate", y ~ A * B + x + z, d, c("A","B")); linear("lm_factor_by_covariate", "covariate", y ~ A * z + B, d, c("A"))
+cb <- as.data.frame(cbpp); cb$p <- cb$incidence / cb$size; cb$herd <- paste0("h", cb$herd); cb$period <- paste0("p", cb$period); cb <- save_table(cb[, c("herd","period","p","size")], "cbpp")
+m <- glmer(p ~ period + (1 | herd), cb, family=binomial, weights=size, control=glmerControl(optimizer="bobyqa", optCtrl=list(rhobeg=2e-3, rhoend=1e-9, maxfun=1e6), tolPwrss=1e-12))
+cases$cbpp <- list(formula="p ~ period + (1 | herd)", data="data/cbpp.csv", minus2ll=-2*as.numeric(logLik(m)), coef=rows(coef(summary(m))), theta=unname(getME(m, "theta")))
+set.seed(3); g <- expand.grid(A=c("a1","a2"), run=1:12, item=1:30); g$y <- rbinom(720, 1, plogis(.5 * (g$A == "a2") + rnorm(12, 0, .6)[g$run] + rnorm(30, 0, 1.2)[g$item] + rnorm(30, 0, .7)[g$item] * (g$A == "a2"))); g$run <- paste0("r", g$run); g$item <- paste0("i", g$item)
+g <- save_table(g, "logistic"); m <- glmer(y ~ A + (1 | run) + (1 + A | item), g, family=binomial, control=glmerControl(optimizer="bobyqa", optCtrl=list(rhobeg=2e-3, rhoend=1e-9, maxfun=1e6), tolPwrss=1e-12))
+cases$logistic_slope <- list(formula="y ~ A + (1 | run) + (1 + A | item)", data="data/logistic.csv", minus2ll=-2*as.numeric(logLik(m)), coef=rows(coef(summary(m))), theta=unname(getME(m, "theta")))
+info <- c(list(R=R.version.string), lapply(setNames(nm=c("lme4","lmerTest","pbkrtest","emmeans","car")), function(p) as.character(packageVersion(p))))
+write_json(list(info=info, cases=cases), "reference.json", digits=NA, auto_unbox=TRUE, na="null", null="null")
