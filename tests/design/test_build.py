@@ -100,7 +100,7 @@ def test_two_contexts_of_the_same_content_are_refused(
     backend: Backend,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(backend, "content", lambda settings: {"model": "one", "dataset": "one"})
+    monkeypatch.setattr(backend, "content", lambda _: {"model": "one", "dataset": "one"})
     with pytest.raises(StudyError, match="two contexts contain the same models and data"):
         build_plan(load_study(write_study(study_text)), backend)
 
