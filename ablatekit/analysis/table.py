@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ablatekit.analysis.analyse import analyse
 from ablatekit.analysis.frame import StudyTables
 from ablatekit.analysis.layout import context_label
+from ablatekit.analysis.missing import STATUSES
 from ablatekit.analysis.schema import Analysis
 from ablatekit.canonical import content_hash
 from ablatekit.design.plan import (
@@ -24,6 +26,7 @@ from ablatekit.design.plan import (
 from ablatekit.errors import Problem, TableError, nearest
 from ablatekit.records import RunSpec
 
+STATUS = "status"
 DEFAULTS = PlannedAnalysis(
     responses=(), interactions=2, inference="both", alpha=0.05, adjust="holm", diverged="score"
 )
@@ -134,6 +137,8 @@ def _check_columns(frame: pd.DataFrame, metrics: Sequence[str], labels: Sequence
     ]
     if frame.empty:
         problems.append(Problem("the table has no rows"))
+    twice = {name for name in labels if (*metrics, *labels).count(name) > 1}
+    problems += [Problem("a column has more than one role", repr(name)) for name in sorted(twice)]
     if problems:
         raise TableError(*problems)
 
@@ -193,19 +198,31 @@ def _run(
     )
 
 
+def _status(
+    frame: pd.DataFrame, plan: Plan, known: NDArray[np.bool_]
+) -> NDArray[np.str_] | list[str]:
+    """The column `status` if it holds statuses; else a run without any response has failed."""
+    roles = {*(f.name for f in plan.factors), *plan.contexts[0]}
+    if STATUS in frame.columns and STATUS not in roles:
+        given = frame[STATUS].astype(str)
+        if set(given) <= set(STATUSES):
+            return given.to_list()
+    return np.where(known, "finished", "failed")
+
+
 def _tables(frame: pd.DataFrame, plan: Plan, responses: tuple[PlannedResponse, ...]) -> StudyTables:
     names = [run.run_id for run in plan.runs]
     metrics = {r.metric: frame[r.metric].to_numpy(dtype=float) for r in responses}
     known = np.isfinite(np.column_stack(list(metrics.values()))).any(axis=1)
     runs = pd.DataFrame(
         {
+            **{f.name: [run.spec.settings[f.name] for run in plan.runs] for f in plan.factors},
             "run": names,
             "unit": [run.unit for run in plan.runs],
-            **{f.name: [run.spec.settings[f.name] for run in plan.runs] for f in plan.factors},
             "context": [context_label(run.context) for run in plan.runs],
             "replicate": [run.replicate for run in plan.runs],
             "order": range(len(names)),
-            "status": np.where(known, "finished", "failed"),
+            "status": _status(frame, plan, known),
             "message": "",
         }
     )

@@ -10,6 +10,7 @@ import typer
 
 import ablatekit
 from ablatekit.cli import backends, study_files, study_runs
+from ablatekit.cli.analyze import analyze
 from ablatekit.errors import AblatekitError
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ backend_app.command("list")(backends.list_backends)
 backend_app.command("show")(backends.show_backend)
 factor_app.command("list")(backends.list_factors)
 factor_app.command("show")(backends.show_factor)
+app.command("analyze")(analyze)
 app.command("schema")(study_files.schema)
 
 
