@@ -17,6 +17,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class RunInterruptedError(InterruptedStudyError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """A remedy for an unknown name: the nearest known one if any is near, and all of them."""
     names: Sequence[str] = sorted(known)
-    matches = difflib.get_close_matches(name, names, n=1)
+    containing = (other for other in names if name and name in other)
+    matches = difflib.get_close_matches(name, names, n=1) or list(islice(containing, 1))
     hint = f"Did you mean {matches[0]!r}? " if matches else ""
     return f"{hint}Known: {', '.join(names)}" if names else f"{hint}None is known"

@@ -39,14 +39,26 @@ class RunSpec:
     @property
     def run_id(self) -> str:
         """Hash of everything that decides the run's results (DESIGN 3.2)."""
-        hashed = {name: value for name, value in asdict(self).items() if name != "execution"}
-        return content_hash({"spec": SPEC_VERSION, **hashed})
+        return content_hash(
+            {
+                "spec": SPEC_VERSION,
+                "backend": self.backend,
+                "results_version": self.results_version,
+                "settings": self._by_content(self.settings),
+                "context": self._by_content(self.context),
+                "content": dict(self.content),
+                "replicate": self.replicate,
+            }
+        )
 
     @property
     def context_id(self) -> str:
-        """Hash of the context and its content: the key of what all runs of a context share."""
-        shared = {name: self.content[name] for name in self.context if name in self.content}
-        return content_hash({"context": dict(self.context), "content": shared})
+        """Hash of the context by content: the key of what all runs of a context share."""
+        return content_hash({"context": self._by_content(self.context)})
+
+    def _by_content(self, named: Mapping[str, Any]) -> dict[str, Any]:
+        """Names and paths replaced by what they contain: a moved model is the same model."""
+        return {name: self.content.get(name, value) for name, value in named.items()}
 
     def to_json(self) -> dict[str, Any]:
         """The content of `spec.json`."""

@@ -43,6 +43,11 @@ class AttemptDirectory:
         return self.path / "items.parquet"
 
     @property
+    def end(self) -> Path:
+        """How the attempt ended without a result, where someone was left to say so."""
+        return self.path / "end.json"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 
@@ -103,6 +108,10 @@ class StudyDirectory:
         return self.path / "coordinator.lock"
 
     @property
+    def mirror_lock(self) -> Path:
+        return self.path / "mirror.lock"
+
+    @property
     def analysis(self) -> Path:
         return self.path / "analysis.json"
 
@@ -127,6 +136,16 @@ class Workspace:
     def cache(self) -> Path:
         """What runs share (converted models, tokenised data), guarded by locks."""
         return self.root / "cache"
+
+    @property
+    def tracking_lock(self) -> Path:
+        """Held by whoever writes to the tracking database: one writer is the fastest."""
+        return self.root / "mlflow.lock"
+
+    @property
+    def artifacts(self) -> Path:
+        """Artifact root of tracking stores that have none of their own."""
+        return self.root / "mlflow-artifacts"
 
     def resolve_uri(self, uri: str) -> str:
         """A tracking URI with a relative sqlite path made absolute below the workspace."""

@@ -7,23 +7,62 @@ are null and whose `reason` says why.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
+
+from ablatekit.analysis.schema_companions import (
+    Bound,
+    Detectable,
+    EffectAtStep,
+    Estimand,
+    Improvement,
+    InferenceName,
+    InterquartileMean,
+    Milestone,
+    Number,
+    Permutation,
+    PolicyComparison,
+    Profile,
+    Robust,
+    Stability,
+    Verdict,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Analysis",
+    "AnovaRow",
+    "Bound",
+    "ContextEffect",
+    "Counts",
+    "Curve",
+    "DesignRecord",
+    "Detectable",
+    "Diagnostics",
+    "Effect",
+    "EffectAtStep",
+    "Estimand",
+    "FixedTerm",
+    "GapComparison",
+    "Heterogeneity",
+    "Improvement",
+    "InferenceName",
+    "InterquartileMean",
+    "LevelCost",
+    "Milestone",
+    "Missing",
+    "ModelRecord",
+    "Number",
+    "Permutation",
+    "PolicyComparison",
+    "Profile",
+    "RandomTerm",
+    "ResponseAnalysis",
+    "Robust",
+    "Stability",
+    "Verdict",
+]
 
 SCHEMA_VERSION = 1
-
-Number: TypeAlias = float | None
-Estimand: TypeAlias = Literal["average", "baseline", "removal", "shapley", "interaction"]
-InferenceName: TypeAlias = Literal["narrow", "broad"]
-Verdict: TypeAlias = Literal[
-    "helps",
-    "hurts",
-    "equivalent",
-    "inconclusive",
-    "widens",
-    "narrows",
-    "identical",
-    "not estimated",
-]
 
 
 class ModelRecord(TypedDict):
@@ -61,7 +100,10 @@ class FixedTerm(TypedDict):
 
 
 class AnovaRow(TypedDict):
-    """One term of the ANOVA table. `share` is its share of the total sum of squares."""
+    """One term of the ANOVA table. `share` is its share of the total sum of squares.
+
+    The intervals of partial eta2 and partial omega2 are at 1 - alpha, from the noncentral F.
+    """
 
     term: str
     num_df: Number
@@ -70,6 +112,10 @@ class AnovaRow(TypedDict):
     p: Number
     partial_eta2: Number
     partial_omega2: Number
+    partial_eta2_low: NotRequired[Number]
+    partial_eta2_high: NotRequired[Number]
+    partial_omega2_low: NotRequired[Number]
+    partial_omega2_high: NotRequired[Number]
     share: Number
     reason: str | None
 
@@ -78,7 +124,9 @@ class Effect(TypedDict):
     """A contrast of cell means with its interval and verdict.
 
     An interaction has `factor` "a:b", `level` "x:y". `low`/`high` are per comparison at 1 - alpha,
-    `low_equivalence`/`high_equivalence` at 1 - 2 alpha. `method` names the df method.
+    `low_equivalence`/`high_equivalence` at 1 - 2 alpha. `method` names the df method. A `note`
+    qualifies the numbers (combinations or contexts left out, an assumption); a `reason` says why
+    there are none (an estimate without an interval is possible).
     """
 
     factor: str
@@ -104,6 +152,7 @@ class Effect(TypedDict):
     replicates_needed: int | None
     contexts_needed: int | None
     reason: str | None
+    note: NotRequired[str | None]
 
 
 class ContextEffect(TypedDict):
@@ -171,12 +220,18 @@ class Diagnostics(TypedDict):
 
 
 class Missing(TypedDict):
-    """Runs that did not end as `finished`, and how they enter."""
+    """Runs that did not end as `finished`, and how they enter.
+
+    `bounds` is there when runs have no value and the response has bounds, `policies` when a level
+    has 20% or more diverged runs.
+    """
 
     policy: str
     runs: list[dict[str, Any]]
     by_level: list[dict[str, Any]]
     messages: list[str]
+    bounds: NotRequired[list[Bound]]
+    policies: NotRequired[list[PolicyComparison]]
 
 
 class ResponseAnalysis(TypedDict):
@@ -198,7 +253,11 @@ class ResponseAnalysis(TypedDict):
     contexts: list[ContextEffect]
     heterogeneity: list[Heterogeneity]
     dynamics: NotRequired[list[Curve]]
-    robust: NotRequired[dict[str, Any]]
+    effects_over_training: NotRequired[list[EffectAtStep]]
+    milestones: NotRequired[list[Milestone]]
+    stability: NotRequired[list[Stability]]
+    robust: NotRequired[Robust]
+    detectable: NotRequired[list[Detectable]]
     diagnostics: Diagnostics
     missing: Missing
     footers: dict[str, str]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from ablatekit.canonical import content_hash
+from ablatekit.errors import Problem, WorkspaceError
 from ablatekit.records import RunSpec
 
 PLAN_VERSION = 1
@@ -53,7 +54,7 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedResponse:
-    """A response as the analysis will compute it."""
+    """A response as the analysis will compute it; `doc` says what its metric measures."""
 
     name: str
     metric: str
@@ -63,6 +64,7 @@ class PlannedResponse:
     items: str | None
     label: str
     unit: str = ""
+    doc: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +108,11 @@ class Plan:
 
     @property
     def hash(self) -> str:
-        """Identity of the design and the analysis plan."""
-        return content_hash(asdict(self))
+        """Identity of the design and the analysis plan; where runs execute does not enter."""
+        value = asdict(replace(self, runs=()))
+        del value["python"]
+        runs = [[run.run_id, run.order, run.unit, run.replicate] for run in self.runs]
+        return content_hash({**value, "runs": runs})
 
     @property
     def merged(self) -> tuple[tuple[Cell, ...], ...]:
@@ -126,10 +131,14 @@ class Plan:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote; WorkspaceError if another version of it did."""
+        if value.get("plan_version") != PLAN_VERSION:
+            rule = f"a plan of version {PLAN_VERSION} is needed"
+            remedy = "Use the version of ablatekit that planned the study, or another workspace"
+            raise WorkspaceError(Problem(rule, str(value.get("plan_version")), remedy))
         analysis = dict(value["analysis"])
         responses = tuple(PlannedResponse(**response) for response in analysis.pop("responses"))
-        own = {key: item for key, item in value.items() if key not in ("plan_version", "hash")}
+        own = {part.name: value[part.name] for part in fields(cls)}
         return cls(
             **{
                 **own,
@@ -144,6 +153,17 @@ class Plan:
                 "warnings": tuple(value["warnings"]),
             }
         )
+
+
+def cells_by_unit(plan: Plan) -> dict[str, Cell]:
+    """For each unit, the cell that stands for it: the first of those that share it."""
+    return {cell.unit: cell for cell in reversed(plan.cells)}
+
+
+def run_label(cell: Cell, run: PlannedRun) -> str:
+    """A run in words: its levels, its context, its replicate."""
+    levels = " ".join(f"{factor}={level}" for factor, level in cell.levels.items())
+    return " | ".join([levels, *run.context.values(), str(run.replicate)])
 
 
 def _factor(value: Mapping[str, Any]) -> PlannedFactor:

@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
-Scalar: TypeAlias = bool | int | float | str | None
+
+def _scalar(value: Any, _inner: ValidatorFunctionWrapHandler) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    message = "must be one value: a number, a string, true, false or null"
+    raise PydanticCustomError("scalar", message)
+
+
+def _workers(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return inner(value)
+    except ValidationError:
+        raise PydanticCustomError("workers", "must be auto or a whole number from 1") from None
+
+
+def _levels_form(value: Any) -> str | None:
+    if isinstance(value, list):
+        return "short"
+    return "long" if isinstance(value, Mapping) else None
+
+
+Scalar: TypeAlias = Annotated[bool | int | float | str | None, WrapValidator(_scalar)]
+Levels: TypeAlias = Annotated[
+    Annotated[list[Scalar], Tag("short")] | Annotated[dict[str, dict[str, Any]], Tag("long")],
+    Discriminator(
+        _levels_form,
+        custom_error_type="levels",
+        custom_error_message="must be a list of values or a mapping from level to its settings",
+    ),
+]
 Name: TypeAlias = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$", max_length=80)
 ]
@@ -15,10 +56,13 @@ DivergedPolicy: TypeAlias = Literal["score", "worst", "exclude"]
 Adjustment: TypeAlias = Literal["holm", "none"]
 
 SCHEMA_VERSION = 1
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class BackendPart(_Part):
@@ -37,7 +81,7 @@ class FactorPart(_Part):
 
     baseline: Scalar
     """The level that the others are compared with."""
-    levels: list[Scalar] | dict[str, dict[str, Any]]
+    levels: Levels
     """Short form: values of the setting of the same name. Long form: level name -> settings."""
     label: str | None = None
     """How reports call the factor."""
@@ -69,8 +113,8 @@ class ResponsePart(_Part):
         str, StringConstraints(pattern=r"^(final|auc|best|mean_last\(\d+\)|time_to\([-+.eE\d]+\))$")
     ] = "final"
     """final | mean_last(k) | auc | best | time_to(x)."""
-    direction: Literal["higher", "lower"] = "higher"
-    """Which way is better."""
+    direction: Literal["higher", "lower"] | None = None
+    """Which way is better; by default what the backend says about the metric."""
     smallest_effect: float | None = Field(default=None, gt=0)
     """The smallest effect that matters; without it no effect is called equivalent."""
     items: str | None = None
@@ -99,12 +143,21 @@ class DispatchPart(_Part):
 
     executor: Literal["local"] = "local"
     """Where workers live."""
-    workers: Literal["auto"] | int = "auto"
+    workers: Annotated[Literal["auto"] | Annotated[int, Field(ge=1)], WrapValidator(_workers)] = (
+        "auto"
+    )
     """Number of concurrent runs; auto is what the machine's cores and the runs' needs allow."""
     retries: int = Field(default=2, ge=0, le=20)
     """How often a run that failed is attempted again."""
     timeout: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(s|m|h|d)$")] | None = None
     """Longest duration of one attempt, such as 30m."""
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """The timeout in seconds."""
+        if self.timeout is None:
+            return None
+        return float(self.timeout[:-1]) * _SECONDS[self.timeout[-1]]
 
 
 class TrackingPart(_Part):

@@ -1,0 +1,292 @@
+"""`ablatekit analyze`: effects from a table, by factors or by a formula, without a study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ablatekit.analysis.schema import Analysis
+    from ablatekit.errors import Problem
+
+BY_FACTORS, BY_FORMULA = "By factors", "By a formula"
+
+
+def _option(*names: str, panel: str | None = None, **settings: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=panel, **settings)
+
+
+Table = Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .tsv or .parquet file.")]
+Responses = Annotated[
+    str | None, _option(metavar="COLUMN,...", help="One number per run.", panel=BY_FACTORS)
+]
+Factors = Annotated[
+    str | None, _option(metavar="COLUMN,...", help="The design choices.", panel=BY_FACTORS)
+]
+Contexts = Annotated[
+    str | None,
+    _option(
+        metavar="COLUMN,...",
+        help="What conclusions must hold across, such as model,dataset.",
+        panel=BY_FACTORS,
+    ),
+]
+Baselines = Annotated[
+    list[str] | None,
+    _option(
+        metavar="FACTOR=LEVEL",
+        help="By default the first level in the table; may be repeated.",
+        panel=BY_FACTORS,
+    ),
+]
+Order = Annotated[
+    int, _option(min=1, help="Highest order of interactions in the ANOVA.", panel=BY_FACTORS)
+]
+Diverged = Annotated[
+    Literal["score", "worst", "exclude"],
+    _option(help="How rows enter whose column `status` says diverged.", panel=BY_FACTORS),
+]
+Report = Annotated[
+    Path | None, _option(metavar="DIR", help="Write the report here.", panel=BY_FACTORS)
+]
+Formula = Annotated[
+    str | None,
+    _option(metavar="FORMULA", help='lme4 syntax: "y ~ a*b + (1|model)".', panel=BY_FORMULA),
+]
+Method = Annotated[Literal["reml", "ml"], _option(help="The likelihood.", panel=BY_FORMULA)]
+DegreesOfFreedom = Annotated[
+    Literal["satterthwaite", "kenward-roger"], _option(help="Of every test.", panel=BY_FORMULA)
+]
+Family = Annotated[
+    Literal["gaussian", "binomial"],
+    _option(help="binomial: a logistic mixed model of 0/1 outcomes.", panel=BY_FORMULA),
+]
+Weights = Annotated[
+    str | None, _option(metavar="COLUMN", help="Prior weights of the rows.", panel=BY_FORMULA)
+]
+Contrasts = Annotated[
+    list[str] | None,
+    _option(
+        metavar="FACTOR[:BASELINE]",
+        help="By default every categorical variable; may be repeated.",
+        panel=BY_FORMULA,
+    ),
+]
+Direction = Annotated[Literal["higher", "lower"], _option(help="Which direction is better.")]
+SmallestEffect = Annotated[
+    float | None, _option(help="Smaller effects do not matter; allows `equivalent`.")
+]
+Alpha = Annotated[float, _option(help="Level of tests; intervals are at 1 - alpha.")]
+ToJson = Annotated[
+    str | None, _option("--json", metavar="OUT|-", help="Write the analysis here; - prints it.")
+]
+
+
+def analyze(
+    table: Table,
+    response: Responses = None,
+    factors: Factors = None,
+    contexts: Contexts = None,
+    baseline: Baselines = None,
+    interactions: Order = 2,
+    diverged: Diverged = "score",
+    report: Report = None,
+    formula: Formula = None,
+    method: Method = "reml",
+    df: DegreesOfFreedom = "satterthwaite",
+    family: Family = "gaussian",
+    weights: Weights = None,
+    contrasts: Contrasts = None,
+    direction: Direction = "higher",
+    smallest_effect: SmallestEffect = None,
+    alpha: Alpha = 0.05,
+    to_json: ToJson = None,
+) -> None:
+    """Estimate effects from a table with one row per run, or fit a mixed model to its rows."""
+    from ablatekit.errors import UsageError
+
+    short = {"--response": response, "--factors": factors, "--contexts": contexts}
+    only_short = {**short, "--baseline": baseline, "--report": report}
+    only_formula = {"--weights": weights, "--contrasts": contrasts}
+    problems = [
+        *_mixed_up(formula, only_short, only_formula),
+        *_bad_numbers(alpha, smallest_effect),
+        *_bad_places(to_json, report),
+    ]
+    if problems:
+        raise UsageError(*problems)
+    rule: dict[str, Any] = {
+        "direction": direction,
+        "smallest_effect": smallest_effect,
+        "alpha": alpha,
+    }
+    if formula is None:
+        roles = {option: _names(text) for option, text in short.items()}
+        rule = {**rule, "interactions": interactions, "diverged": diverged}
+        analysis = _by_factors(table, roles, _pairs(baseline or []), rule)
+        _deliver(analysis, to_json, report)
+        return
+    chosen = {"method": method, "df": df, "family": family, "weights": weights}
+    wanted = [name for text in contrasts or [] for name in _names(text)]
+    found = _by_formula(table, formula, {**rule, **chosen, "contrasts": wanted})
+    _write_json(found, to_json)
+    if to_json != "-":
+        from ablatekit.cli.model_tables import print_model
+
+        print_model(next(iter(found["responses"].values())))
+
+
+def _mixed_up(
+    formula: str | None, only_short: Mapping[str, Any], only_formula: Mapping[str, Any]
+) -> list[Problem]:
+    """Options of one form that were given with the other one, and what a form needs."""
+    from ablatekit.errors import Problem
+
+    given = only_formula if formula is None else only_short
+    where = "without --formula" if formula is None else "with --formula"
+    found = [Problem(f"{name} has no meaning {where}") for name, value in given.items() if value]
+    if formula is None and not found:
+        remedy = 'Give --response and --factors, or --formula "y ~ a + (1|model)"'
+        lacking = [name for name in ("--response", "--factors") if not _names(only_short[name])]
+        found = [Problem(f"{name} is missing", "", remedy) for name in lacking[:1]]
+    return found
+
+
+def _bad_numbers(alpha: float, smallest_effect: float | None) -> list[Problem]:
+    from ablatekit.errors import Problem
+
+    found = []
+    if not 0 < alpha < 0.5:
+        found.append(Problem("--alpha lies between 0 and 0.5", str(alpha)))
+    if smallest_effect is not None and not smallest_effect > 0:
+        found.append(Problem("--smallest-effect is above 0", str(smallest_effect)))
+    return found
+
+
+def _bad_places(to_json: str | None, report: Path | None) -> list[Problem]:
+    """Places that cannot be written, found before anything is computed."""
+    from ablatekit.errors import Location, Problem
+
+    found = []
+    if to_json not in (None, "-"):
+        out = Path(str(to_json))
+        if out.is_dir() or not out.parent.is_dir():
+            rule = "it is a folder" if out.is_dir() else "its folder does not exist"
+            found.append(Problem(rule, "", "Name a file for --json", Location(str(out))))
+    if report is not None and report.exists() and not report.is_dir():
+        found.append(
+            Problem("it is a file", "", "Name a folder for --report", Location(str(report)))
+        )
+    return found
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    from ablatekit.errors import Problem, UsageError
+
+    bad = [text for text in texts if "=" not in text]
+    if bad:
+        raise UsageError(*(Problem("--baseline takes FACTOR=LEVEL", text) for text in bad))
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _by_factors(
+    table: Path,
+    roles: Mapping[str, Sequence[str]],
+    baselines: Mapping[str, str],
+    chosen: Mapping[str, Any],
+) -> Analysis:
+    """`roles` names the columns of --response, --factors and --contexts."""
+    from dataclasses import replace
+
+    from ablatekit.analysis.files import read_table
+    from ablatekit.analysis.table import DEFAULTS, analyse_table
+    from ablatekit.design.plan import PlannedResponse
+    from ablatekit.errors import Problem, UsageError, nearest
+
+    factors, contexts = roles["--factors"], roles["--contexts"]
+    unknown = [name for name in baselines if name not in factors]
+    if unknown:
+        problems = (Problem("not one of --factors", n, nearest(n, factors)) for n in unknown)
+        raise UsageError(*problems)
+    frame = read_table(table, [*factors, *contexts])
+    responses = [
+        PlannedResponse(
+            name=name,
+            metric=name,
+            summary="final",
+            direction=chosen["direction"],
+            smallest_effect=chosen["smallest_effect"],
+            items=None,
+            label=name,
+        )
+        for name in roles["--response"]
+    ]
+    analysis = replace(DEFAULTS, **{k: chosen[k] for k in ("alpha", "interactions", "diverged")})
+    provenance = _provenance(table)
+    return analyse_table(frame, responses, factors, contexts, baselines, analysis, provenance)
+
+
+def _by_formula(table: Path, formula: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """An analysis of one response, named as on the left of the formula."""
+    from ablatekit.analysis.files import read_table
+    from ablatekit.analysis.mixed.analyse import analyse_formula
+    from ablatekit.analysis.schema import SCHEMA_VERSION
+
+    response = analyse_formula(read_table(table), formula, **chosen)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "provenance": {**_provenance(table), "formula": formula},
+        "responses": {response["label"]: response},
+        "comparisons": {},
+    }
+
+
+def _provenance(table: Path) -> dict[str, str]:
+    from ablatekit import __version__
+    from ablatekit.canonical import file_hash
+
+    there = table.is_file()
+    found = {"ablatekit": __version__, "table": str(table)}
+    return {**found, "table_hash": file_hash(table)} if there else found
+
+
+def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> None:
+    from ablatekit.errors import NotEstimableError
+
+    _write_json(analysis, to_json)
+    if report is not None:
+        from ablatekit.report.files import write_report
+
+        page = write_report(analysis, report).html
+        typer.echo(f"wrote {page}", err=to_json == "-")
+    if to_json != "-":
+        from rich.console import Console
+
+        from ablatekit.report.terminal import summary
+
+        Console(highlight=False).print(summary(analysis))
+    effects = [row for one in analysis["responses"].values() for row in one["effects"]]
+    if all(row["se"] is None for row in effects):
+        reasons = dict.fromkeys(row["reason"] for row in effects if row["reason"])
+        raise NotEstimableError(f"no effect can be estimated: {next(iter(reasons), 'no row')}")
+
+
+def _write_json(analysis: Mapping[str, Any] | Analysis, to_json: str | None) -> None:
+    if to_json is None:
+        return
+    text = json.dumps(analysis, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
+    if to_json == "-":
+        typer.echo(text)
+        return
+    from ablatekit.canonical import write_atomically
+
+    write_atomically(Path(to_json), text.encode() + b"\n")

@@ -1,0 +1,138 @@
+"""Commands on installed backends: what they are, their settings, and what a study can vary."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Name = Annotated[str, typer.Argument(help="Name of an installed backend.")]
+BackendOption = Annotated[
+    str | None,
+    typer.Option("--backend", help="Name of an installed backend; by default the only real one."),
+]
+FactorName = Annotated[str, typer.Argument(help="Dotted name of a setting.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+DEMONSTRATION = "simulated"
+
+
+def default_backend() -> str:
+    """The installed backend that trains, if there is one; UsageError if there are several."""
+    from ablatekit.errors import Problem, UsageError
+    from ablatekit.plugins import backend_names
+
+    trains = [name for name in backend_names() if name != DEMONSTRATION]
+    if len(trains) > 1:
+        raise UsageError(Problem("which backend?", ", ".join(trains), "Add --backend NAME"))
+    return trains[0] if trains else DEMONSTRATION
+
+
+def list_backends(as_json: Json = False) -> None:
+    """List the installed backends."""
+    from ablatekit.errors import PluginError
+    from ablatekit.plugins import backend_names, load_backend
+
+    rows: list[dict[str, Any]] = []
+    for name in backend_names():
+        try:
+            backend = load_backend(name)
+        except PluginError as error:
+            rows.append({"name": name, "results_version": None, "state": str(error)})
+        else:
+            version = backend.results_version
+            rows.append({"name": name, "results_version": version, "state": "ready"})
+    _show(rows, ("name", "results_version", "state"), as_json, "Backends")
+
+
+def show_backend(name: Name, as_json: Json = False) -> None:
+    """Show a backend's settings, rules and metrics."""
+    from ablatekit.design.describe import describe_metrics, describe_rules, describe_settings
+    from ablatekit.plugins import load_backend
+
+    backend = load_backend(name)
+    settings, rules = describe_settings(backend), describe_rules(backend)
+    metrics = describe_metrics(backend)
+    if as_json:
+        parts: dict[str, Any] = {
+            "name": name,
+            "results_version": backend.results_version,
+            "settings": settings,
+            "rules": rules,
+            "metrics": metrics,
+        }
+        typer.echo(json.dumps(parts, indent=2))
+        return
+    _show(settings, ("name", "default", "allowed", "kind", "meaning"), False, "Settings")
+    _show(rules, ("name", "kind", "when", "then", "why"), False, "Rules")
+    _show(metrics, ("name", "direction", "role", "unit", "meaning"), False, "Metrics")
+
+
+def list_factors(backend: BackendOption = None, as_json: Json = False) -> None:
+    """List the settings of a backend that a study can vary."""
+    from ablatekit.design.describe import describe_factors
+    from ablatekit.plugins import load_backend
+
+    chosen = load_backend(backend or default_backend())
+    rows = describe_factors(chosen)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    columns = ("name", "default", "allowed", "meaning")
+    _show(rows, columns, False, f"What a study of {chosen.name} can vary")
+
+
+def show_factor(name: FactorName, backend: BackendOption = None, as_json: Json = False) -> None:
+    """Show one setting with the formula and the source of each of its levels."""
+    from ablatekit.design.describe import describe_factors
+    from ablatekit.errors import Problem, UsageError, nearest
+    from ablatekit.plugins import load_backend
+
+    rows = {
+        row["name"]: row for row in describe_factors(load_backend(backend or default_backend()))
+    }
+    if name not in rows:
+        raise UsageError(Problem("unknown factor", repr(name), nearest(name, rows)))
+    row = rows[name]
+    if as_json:
+        typer.echo(json.dumps(row, indent=2))
+        return
+    typer.echo(f"{name} (default {_cell(row['default'])}, {row['allowed']}): {row['meaning']}")
+    for level, told in row["levels"].items():
+        typer.echo(f"\n{level}")
+        for key, text in _texts(told).items():
+            typer.echo(f"  {key}: {_cell(text)}")
+
+
+def _texts(told: Any) -> dict[str, Any]:
+    return dict(told) if isinstance(told, dict) else {"meaning": told}
+
+
+def _show(
+    rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool, title: str
+) -> None:
+    if as_json:
+        typer.echo(json.dumps(list(rows), indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title, title_justify="left")
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*(_cell(row.get(column, "")) for column in columns))
+    Console(markup=False, highlight=False).print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_cell(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(_cell(one) for one in value)
+    return json.dumps(value)

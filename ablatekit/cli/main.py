@@ -1,0 +1,74 @@
+"""The command line: every command by its name, and every error as one message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import ablatekit
+from ablatekit.cli import backends, study_files, study_runs
+from ablatekit.cli.analyze import analyze
+from ablatekit.errors import AblatekitError
+
+app = typer.Typer(
+    name="ablatekit",
+    help="Which design choices of a training recipe matter, and by how much?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+study_app = typer.Typer(no_args_is_help=True, help="Plan, run and report one study file.")
+backend_app = typer.Typer(no_args_is_help=True, help="Installed backends and their settings.")
+factor_app = typer.Typer(no_args_is_help=True, help="What a backend lets a study vary.")
+
+app.add_typer(study_app, name="study")
+app.add_typer(backend_app, name="backend")
+app.add_typer(factor_app, name="factor")
+
+study_app.command("init")(study_files.init)
+study_app.command("validate")(study_files.validate)
+study_app.command("plan")(study_files.plan)
+study_app.command("run")(study_runs.run)
+study_app.command("status")(study_runs.status)
+study_app.command("sync")(study_runs.sync)
+study_app.command("report")(study_runs.report)
+backend_app.command("list")(backends.list_backends)
+backend_app.command("show")(backends.show_backend)
+factor_app.command("list")(backends.list_factors)
+factor_app.command("show")(backends.show_factor)
+app.command("analyze")(analyze)
+app.command("schema")(study_files.schema)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ablatekit {ablatekit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Which design choices of a training recipe matter, and by how much?"""
+
+
+def invoke(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; a user's mistake prints no traceback."""
+    try:
+        app(args=arguments)
+    except AblatekitError as error:
+        typer.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def main() -> None:
+    """Entry point of the `ablatekit` command."""
+    sys.exit(invoke())

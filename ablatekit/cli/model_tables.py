@@ -1,0 +1,78 @@
+"""A fitted formula on a terminal: the model, its effects, the ANOVA and the variances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+EFFECT = ("effect", "estimate", "interval", "df", "p", "adjusted p", "verdict")
+ANOVA = ("term", "num_df", "den_df", "statistic", "p", "partial_eta2")
+FIXED = ("term", "estimate", "se", "df", "statistic", "p")
+RANDOM = ("group", "name", "variance", "sd")
+
+
+def print_model(response: Mapping[str, Any]) -> None:
+    """Tables of one response; a row without numbers shows its reason."""
+    console, model = Console(markup=False, highlight=False), response["model"]
+    state = "" if model["converged"] else ", NOT converged"
+    criterion = f", criterion {shown(model['criterion'])}" if model["criterion"] is not None else ""
+    console.print(f"{model['formula']}\n{model['method']}, {model['n']:,} rows{criterion}{state}")
+    for message in model["messages"]:
+        console.print(f"note: {message}")
+    _print(
+        console,
+        "Effects (level minus baseline)",
+        EFFECT,
+        [_effect(row) for row in response["effects"]],
+    )
+    _print(console, "Analysis of variance", ANOVA, response["anova"])
+    _print(console, "Coefficients", FIXED, response["fixed"])
+    variances = [*response.get("random", ()), *_residual(response)]
+    _print(console, "Variances", RANDOM, variances)
+    for footer in dict.fromkeys(response["footers"].values()):
+        console.print(footer)
+
+
+def _effect(row: Mapping[str, Any]) -> dict[str, Any]:
+    known = row["low"] is not None
+    return {
+        **row,
+        "effect": f"{row['factor']}: {row['level']} vs {row['baseline']}",
+        "interval": f"[{shown(row['low'])}, {shown(row['high'])}]" if known else None,
+        "adjusted p": row["p_adjusted"],
+    }
+
+
+def shown(value: Any) -> str:
+    """A value in four significant digits."""
+    if value is None:
+        return "\N{EM DASH}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def _residual(response: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    sd = response.get("residual_sd")
+    if sd is not None:
+        yield {"group": "residual", "name": "", "variance": sd**2, "sd": sd}
+
+
+def _print(
+    console: Console, title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    if not rows:
+        return
+    table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD)
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        cells = [shown(row.get(column)) for column in columns]
+        if row.get("reason") and row.get("p") is None:
+            cells[-1] = str(row["reason"])
+        table.add_row(*cells)
+    console.print(table)

@@ -1,0 +1,99 @@
+"""A plan as tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from ablatekit.design.plan import Plan
+
+ORDER_HEAD = 6
+CELLS_SHOWN = 64
+
+
+def print_plan(plan: Plan, console: Console | None = None) -> None:
+    """Print the design, its cells, the runs' order, what is held equal, and warnings."""
+    console = console or Console(markup=False, highlight=False)
+    console.print(_headline(plan))
+    console.print(_factor_table(plan))
+    if plan.contexts[0]:
+        console.print(f"Contexts: {'; '.join(_levels(one.values()) for one in plan.contexts)}")
+    console.print(_cell_table(plan))
+    _print_notes(plan, console)
+    console.print(_order_table(plan))
+    console.print(_response_table(plan))
+    equal = ", ".join(f"{name}={value}" for name, value in plan.held_equal.items())
+    console.print(f"Equal in every run: {equal or 'nothing'}")
+    for warning in plan.warnings:
+        console.print(f"Warning: {warning}")
+
+
+def _headline(plan: Plan) -> str:
+    units = len({cell.unit for cell in plan.cells})
+    merged = f" ({units} distinct)" if units < len(plan.cells) else ""
+    return (
+        f"{plan.study}: {len(plan.cells)} cells{merged} x {len(plan.contexts)} contexts"
+        f" x {plan.replicates} replicates = {len(plan.runs)} runs on {plan.backend}"
+        f" (plan {plan.hash})"
+    )
+
+
+def _levels(levels: Iterable[str]) -> str:
+    return " / ".join(levels)
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(*columns, title=title, title_justify="left")
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _factor_table(plan: Plan) -> Table:
+    rows = [(one.name, one.baseline, ", ".join(one.others)) for one in plan.factors]
+    return _table("Factors", ("factor", "baseline", "compared with it"), rows)
+
+
+def _cell_table(plan: Plan) -> Table:
+    names = [factor.name for factor in plan.factors]
+    rows = [(*(cell.levels[name] for name in names), cell.unit) for cell in plan.cells]
+    more = len(rows) - CELLS_SHOWN
+    title = "Cells" if more <= 0 else f"Cells (the first {CELLS_SHOWN} of {len(rows)})"
+    return _table(title, (*names, "unit"), rows[:CELLS_SHOWN])
+
+
+def _order_table(plan: Plan) -> Table:
+    ordered = sorted(plan.runs, key=lambda run: run.order)[:ORDER_HEAD]
+    rows = [
+        (str(run.order), run.run_id, run.unit, _levels(run.context.values()), str(run.replicate))
+        for run in ordered
+    ]
+    columns = ("order", "run", "unit", "context", "replicate")
+    return _table(f"The first {len(rows)} of {len(plan.runs)} runs", columns, rows)
+
+
+def _response_table(plan: Plan) -> Table:
+    rows = [
+        (
+            one.name,
+            one.metric,
+            one.summary,
+            one.direction,
+            "" if one.smallest_effect is None else str(one.smallest_effect),
+        )
+        for one in plan.analysis.responses
+    ]
+    columns = ("response", "metric", "summary", "better", "smallest effect")
+    return _table("Responses", columns, rows)
+
+
+def _print_notes(plan: Plan, console: Console) -> None:
+    for group in plan.merged:
+        cells = " = ".join(_levels(cell.levels.values()) for cell in group)
+        console.print(f"Identical by construction (one run): {cells}")
+    for cell in plan.excluded:
+        console.print(f"Excluded: {_levels(cell.values())}")

@@ -1,0 +1,108 @@
+"""Commands on study files that run nothing: init, validate, plan, schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ablatekit.cli.backends import BackendOption, default_backend
+
+if TYPE_CHECKING:
+    from ablatekit.design.plan import Plan
+    from ablatekit.errors import UsageError
+
+StudyFile = Annotated[Path, typer.Argument(metavar="FILE", help="The study file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a dotted key; may be repeated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.yaml"),
+    backend: BackendOption = None,
+) -> None:
+    """Write a commented study to start from; an existing file is left alone."""
+    from ablatekit.canonical import write_atomically
+    from ablatekit.design.starter import starter_study
+    from ablatekit.errors import Location, Problem, UsageError
+    from ablatekit.plugins import load_backend
+
+    where = Location(str(path))
+    if path.exists():
+        remedy = "Name another file, or remove this one"
+        raise UsageError(Problem("there is such a file already", "", remedy, where))
+    text = starter_study(load_backend(backend or default_backend()))
+    if not path.parent.is_dir():
+        raise UsageError(Problem("its folder does not exist", str(path.parent), "", where))
+    write_atomically(path, text.encode())
+    typer.echo(f"wrote {path}; next: ablatekit study plan {path}")
+
+
+def validate(file: StudyFile, overrides: Overrides = None, as_json: Json = False) -> None:
+    """Check a study file against its schema and its backend."""
+    from ablatekit.errors import UsageError
+
+    try:
+        plan = _planned(file, overrides)
+    except UsageError as error:
+        if not as_json:
+            raise
+        typer.echo(json.dumps({"valid": False, "problems": _problems(error)}, indent=2))
+        raise typer.Exit(error.exit_code) from None
+    if as_json:
+        counts = {"cells": len(plan.cells), "runs": len(plan.runs)}
+        result = {"valid": True, "study": plan.study, **counts, "warnings": list(plan.warnings)}
+        typer.echo(json.dumps(result, indent=2))
+        return
+    typer.echo(f"{file}: valid; {len(plan.cells)} cells, {len(plan.runs)} runs")
+    for warning in plan.warnings:
+        typer.echo(f"warning: {warning}")
+
+
+def plan(file: StudyFile, overrides: Overrides = None, as_json: Json = False) -> None:
+    """Show cells, merged cells, runs, their order and warnings; nothing is written."""
+    planned = _planned(file, overrides)
+    if as_json:
+        typer.echo(json.dumps(planned.to_json(), indent=2))
+        return
+    from ablatekit.cli.plan_tables import print_plan
+
+    print_plan(planned)
+
+
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors."""
+    from ablatekit.study.schema import Study
+
+    document: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Study.model_json_schema(),
+    }
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _planned(file: Path, overrides: list[str] | None) -> Plan:
+    from ablatekit.design.build import build_plan, study_backend
+    from ablatekit.study.load import load_study
+
+    loaded = load_study(file, overrides or ())
+    return build_plan(loaded, study_backend(loaded))
+
+
+def _problems(error: UsageError) -> list[dict[str, Any]]:
+    return [
+        {
+            "file": problem.where.file if problem.where else None,
+            "line": problem.where.line if problem.where else None,
+            "column": problem.where.column if problem.where else None,
+            "rule": problem.rule,
+            "received": problem.received,
+            "remedy": problem.remedy,
+        }
+        for problem in error.problems
+    ]

@@ -1,0 +1,170 @@
+"""Commands that execute a study or read what it has left: run, status, report, sync."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ablatekit.cli.study_files import Json, Overrides, StudyFile, plan
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ablatekit.pipeline import PreparedStudy, StudyOutcome
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace", metavar="DIR", help="Default: $ABLATEKIT_WORKSPACE, ablatekit-out."
+    ),
+]
+
+
+def run(
+    file: StudyFile,
+    overrides: Overrides = None,
+    workspace: WorkspaceOption = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Concurrent runs.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="A smoke run of so many runs.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Start a changed study anew.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study to its report; the same command resumes it, and a finished one is a no-op."""
+    if dry_run:
+        plan(file, overrides, as_json)
+        return
+    from rich.console import Console
+
+    from ablatekit.dispatch.progress import observer_for
+    from ablatekit.errors import InterruptedStudyError
+    from ablatekit.pipeline import RunOptions, run_study
+
+    study = _prepared(file, overrides, workspace)
+    console = Console(stderr=as_json)
+    options = RunOptions(workers=workers, limit=limit, new=new)
+    try:
+        outcome = run_study(study, options, observer_for(console))
+    except KeyboardInterrupt:
+        raise InterruptedStudyError("interrupted; the same command resumes") from None
+    if as_json:
+        typer.echo(json.dumps(_as_json(outcome), indent=2))
+    _tell(outcome, study, console)
+
+
+def status(
+    file: StudyFile,
+    overrides: Overrides = None,
+    workspace: WorkspaceOption = None,
+    as_json: Json = False,
+) -> None:
+    """Count the runs of a study by where they stand."""
+    from ablatekit.pipeline import study_status
+
+    study = _prepared(file, overrides, workspace)
+    states = study_status(study)
+    if as_json:
+        typer.echo(json.dumps({"study": study.plan.study, "runs": dict(states)}, indent=2))
+        return
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    typer.echo(f"{study.plan.study}: {len(study.plan.runs)} runs: {counts}")
+
+
+def report(
+    file: StudyFile,
+    overrides: Overrides = None,
+    workspace: WorkspaceOption = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Analyse the results there are and write the report; says so when runs are outstanding."""
+    from rich.console import Console
+
+    from ablatekit.pipeline import report_study
+    from ablatekit.report.terminal import summary
+
+    study = _prepared(file, overrides, workspace)
+    analysis = report_study(study)
+    page = study.directory.report / "index.html"
+    if as_json:
+        typer.echo(json.dumps({"report": str(page), "counts": analysis["counts"]}, indent=2))
+    else:
+        Console().print(summary(analysis))
+        typer.echo(f"report: {page}")
+    if open_it:
+        typer.launch(page.as_uri())
+
+
+def sync(
+    file: StudyFile,
+    overrides: Overrides = None,
+    workspace: WorkspaceOption = None,
+    as_json: Json = False,
+) -> None:
+    """Rebuild what the MLflow mirror lacks from the run directories."""
+    from ablatekit.pipeline import sync_study
+
+    study = _prepared(file, overrides, workspace)
+    outcome = sync_study(study)
+    if as_json:
+        typer.echo(json.dumps({"runs": outcome.runs, "metrics": outcome.metrics}, indent=2))
+    else:
+        typer.echo(f"{study.tracking_uri}: {outcome.runs} runs, {outcome.metrics} new metrics")
+
+
+def _prepared(file: Path, overrides: list[str] | None, workspace: Path | None) -> PreparedStudy:
+    from ablatekit.pipeline import prepare
+    from ablatekit.workspace import find_workspace
+
+    return prepare(file, overrides or (), find_workspace(workspace))
+
+
+def _as_json(outcome: StudyOutcome) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {
+        "counts": asdict(outcome.dispatch.counts),
+        "failed": [asdict(failed) for failed in outcome.dispatch.failed],
+        "interrupted": outcome.dispatch.interrupted,
+        "report": str(outcome.report) if outcome.report else None,
+    }
+
+
+def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None:
+    """Print what happened, and raise what its exit code says."""
+    from ablatekit.errors import InterruptedStudyError, RunsFailedError
+    from ablatekit.report.terminal import summary
+
+    if outcome.mirror is not None and outcome.mirror.warning:
+        console.print(f"warning: {outcome.mirror.warning}", markup=False)
+    if outcome.analysis is not None:
+        if not outcome.fresh:
+            console.print(
+                "nothing to do: every run has a result and the report is of these results"
+            )
+        console.print(summary(outcome.analysis))
+        console.print(f"report: {outcome.report}", markup=False, soft_wrap=True)
+    counts = outcome.dispatch.counts
+    if outcome.dispatch.interrupted:
+        raise InterruptedStudyError(
+            f"interrupted with {counts.remaining} of {counts.planned} runs outstanding;"
+            " the same command resumes"
+        )
+    if outcome.dispatch.failed:
+        raise RunsFailedError(_failures(outcome))
+    if counts.remaining:
+        console.print(
+            f"{counts.planned - counts.remaining} of {counts.planned} runs have a result;"
+            f" `ablatekit study report {study.loaded.path}` makes an interim report"
+        )
+
+
+def _failures(outcome: StudyOutcome) -> str:
+    lines = [f"{len(outcome.dispatch.failed)} runs failed after their retries:"]
+    for failed in outcome.dispatch.failed:
+        lines.append(f"  {failed.run_id} ({failed.label}): {failed.kind}: {failed.message}")
+        lines.extend(f"    | {line}" for line in failed.log_tail[-3:])
+    return "\n".join(lines)

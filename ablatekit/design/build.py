@@ -1,0 +1,231 @@
+"""From a loaded study and its backend to the frozen plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from ablatekit.backend import Backend
+from ablatekit.canonical import canonical_json, content_hash
+from ablatekit.design.canonical import CellInContext, canonical_conditions
+from ablatekit.design.cells import Crossing, Levels, as_yaml, cross
+from ablatekit.design.order import order_seed, run_order
+from ablatekit.design.plan import (
+    Cell,
+    Plan,
+    PlannedAnalysis,
+    PlannedFactor,
+    PlannedRun,
+)
+from ablatekit.design.responses import planned_responses
+from ablatekit.errors import Location, PluginError, Problem, StudyError, UsageError
+from ablatekit.plugins import load_backend
+from ablatekit.records import MetricSpec, RunSpec
+from ablatekit.study.load import LoadedStudy
+
+UNIT_DIGITS = 10
+
+
+def study_backend(loaded: LoadedStudy) -> Backend:
+    """The backend that a study names; PluginError located at the name if there is none."""
+    try:
+        return load_backend(loaded.study.backend.name)
+    except PluginError as error:
+        raise PluginError(*_located(error, loaded.where("backend", "name"))) from None
+
+
+def _located(error: UsageError, where: Location) -> Iterator[Problem]:
+    return (replace(one, where=one.where or where) for one in error.problems)
+
+
+def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
+    """Cells, runs in their order and the analysis, decided before anything runs.
+
+    Cells with the same canonical settings share a unit, which is run once. Raises StudyError for
+    whatever the study asks that the design or the backend cannot give.
+    """
+    study = loaded.study
+    crossing = cross(loaded)
+    contexts = _contexts(loaded)
+    found = canonical_conditions(loaded, backend, crossing.cells, contexts)
+    units = _units(found.conditions, contexts)
+    _refuse_partial_merges(loaded, found.conditions, units, crossing, contexts)
+    distinct = _one_per_run(found.conditions, units)
+    reported = [backend.metrics(one.settings) for one in distinct.values()]
+    responses, warnings = planned_responses(loaded, reported)
+    return Plan(
+        study=study.name,
+        title=study.title or study.name,
+        question=study.question,
+        backend=backend.name,
+        results_version=backend.results_version,
+        python=study.backend.python,
+        design=study.design.kind,
+        factors=_planned_factors(loaded),
+        contexts=contexts,
+        replicates=study.replicates,
+        cells=tuple(
+            Cell(levels=levels, unit=unit)
+            for levels, unit in zip(crossing.cells, units, strict=True)
+        ),
+        excluded=crossing.excluded,
+        runs=_runs(loaded, backend, distinct, contexts),
+        analysis=PlannedAnalysis(responses=responses, **study.analysis.model_dump()),
+        held_equal=_held_equal([one.settings for one in distinct.values()]),
+        cost_metrics=_names(reported, cost=True),
+        unrepeatable_metrics=_names(reported, cost=False),
+        warnings=(*crossing.warnings, *found.warnings, *warnings),
+    )
+
+
+def _planned_factors(loaded: LoadedStudy) -> tuple[PlannedFactor, ...]:
+    return tuple(
+        PlannedFactor(
+            name=factor.name,
+            levels=factor.level_names,
+            baseline=factor.baseline,
+            label=factor.label,
+        )
+        for factor in loaded.factors
+    )
+
+
+def _contexts(loaded: LoadedStudy) -> tuple[Levels, ...]:
+    names = [variable.name for variable in loaded.contexts]
+    values = ([level.name for level in variable.levels] for variable in loaded.contexts)
+    return tuple(dict(zip(names, combination, strict=True)) for combination in product(*values))
+
+
+def _units(conditions: Sequence[CellInContext], contexts: Sequence[Levels]) -> list[str]:
+    """The unit of each cell: a hash of its canonical settings, the context's own left out.
+
+    Where rules look at the context, a cell's settings differ between contexts and all of them
+    count.
+    """
+    own = set(contexts[0])
+    per_cell: dict[int, list[dict[str, Any]]] = {}
+    for one in conditions:
+        settings = {name: value for name, value in one.settings.items() if name not in own}
+        per_cell.setdefault(one.cell, []).append(settings)
+    return [
+        content_hash(found[0] if all(one == found[0] for one in found) else found, UNIT_DIGITS)
+        for found in per_cell.values()
+    ]
+
+
+def _refuse_partial_merges(
+    loaded: LoadedStudy,
+    conditions: Sequence[CellInContext],
+    units: Sequence[str],
+    crossing: Crossing,
+    contexts: Sequence[Levels],
+) -> None:
+    """A run may not stand for two cells in one context and for one cell in another."""
+    first: dict[str, CellInContext] = {}
+    for one in conditions:
+        other = first.setdefault(one.key, one)
+        if units[other.cell] == units[one.cell]:
+            continue
+        pair = f"{as_yaml(crossing.cells[other.cell])} and {as_yaml(crossing.cells[one.cell])}"
+        rule = f"two cells are one and the same run in context {as_yaml(contexts[one.context])}"
+        remedy = f"They differ in other contexts: {pair}. Split the study by context"
+        raise StudyError(Problem(f"{rule} only", "", remedy, loaded.where_key("contexts")))
+
+
+def _one_per_run(
+    conditions: Sequence[CellInContext], units: Sequence[str]
+) -> dict[tuple[str, int], CellInContext]:
+    """What is run, by (unit, context): what merged cells share appears once."""
+    distinct: dict[tuple[str, int], CellInContext] = {}
+    for one in conditions:
+        distinct.setdefault((units[one.cell], one.context), one)
+    return distinct
+
+
+def _runs(
+    loaded: LoadedStudy,
+    backend: Backend,
+    distinct: Mapping[tuple[str, int], CellInContext],
+    contexts: Sequence[Levels],
+) -> tuple[PlannedRun, ...]:
+    units = sorted({unit for unit, _ in distinct})
+    content = {key: _content(loaded, backend, one) for key, one in distinct.items()}
+    rng = order_seed([loaded.study.name, *units, *(canonical_json(one) for one in contexts)])
+    triples = run_order(loaded.study.replicates, len(contexts), len(units), rng)
+    runs = []
+    for order, (replicate, context, index) in enumerate(triples):
+        key = (units[index], context)
+        spec = RunSpec(
+            backend=backend.name,
+            results_version=backend.results_version,
+            settings=distinct[key].settings,
+            context=contexts[context],
+            content=content[key],
+            replicate=replicate,
+            execution=distinct[key].execution,
+        )
+        runs.append(
+            PlannedRun(
+                run_id=spec.run_id,
+                order=order,
+                unit=units[index],
+                context=contexts[context],
+                replicate=replicate,
+                spec=spec,
+            )
+        )
+    _refuse_equal_contexts(loaded, runs)
+    return tuple(runs)
+
+
+def _refuse_equal_contexts(loaded: LoadedStudy, runs: Sequence[PlannedRun]) -> None:
+    """Two names or paths of one model and data set would enter a model as two contexts."""
+    first: dict[str, PlannedRun] = {}
+    for run in runs:
+        other = first.setdefault(run.run_id, run)
+        if other is not run:
+            raise StudyError(
+                Problem(
+                    "two contexts contain the same models and data",
+                    f"{as_yaml(other.context)} and {as_yaml(run.context)}",
+                    "Name each of them once",
+                    loaded.where_key("contexts"),
+                )
+            )
+
+
+def _content(loaded: LoadedStudy, backend: Backend, condition: CellInContext) -> Mapping[str, str]:
+    """Content hashes of one condition; what the backend cannot find is located in the file."""
+    try:
+        return backend.content(condition.settings)
+    except UsageError as error:
+        where = _named_in(loaded, " ".join(one.received for one in error.problems))
+        raise StudyError(*_located(error, where)) from None
+
+
+def _named_in(loaded: LoadedStudy, received: str) -> Location:
+    """Where the context value stands that a backend's message shows, if it shows one."""
+    for variable in loaded.contexts:
+        for level in variable.levels:
+            if level.name in received:
+                return loaded.source.where_value(level.loc)
+    return loaded.where_key("contexts" if loaded.contexts else "backend")
+
+
+def _held_equal(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Settings that have the same value in every run."""
+    first = settings[0]
+    return {
+        name: value
+        for name, value in sorted(first.items())
+        if all(name in other and other[name] == value for other in settings)
+    }
+
+
+def _names(reported: Sequence[Sequence[MetricSpec]], *, cost: bool) -> tuple[str, ...]:
+    """Names of cost metrics, or of those that differ between two executions of one run."""
+    specs = (spec for one in reported for spec in one)
+    chosen = (spec.name for spec in specs if (spec.role == "cost" if cost else not spec.repeatable))
+    return tuple(dict.fromkeys(chosen))

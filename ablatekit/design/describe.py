@@ -1,0 +1,139 @@
+"""What a backend declares, as rows for tables and JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, to_jsonable_python
+
+from ablatekit.backend import Backend, Condition
+from ablatekit.study.settings import SettingField, flatten_model, setting_fields
+
+_BOUNDS = {
+    "ge": ">=",
+    "gt": ">",
+    "le": "<=",
+    "lt": "<",
+    "min_length": "length >=",
+    "max_length": "length <=",
+    "multiple_of": "multiple of",
+    "pattern": "matches",
+}
+
+
+def describe_settings(backend: Backend) -> list[dict[str, Any]]:
+    """Every setting: name, default, allowed values, meaning, and whether it decides results."""
+    return [
+        {
+            "name": field.name,
+            "default": _default(field),
+            "allowed": _allowed(field.info),
+            "kind": "execution" if field.execution else "results",
+            "meaning": _meaning(field.info),
+        }
+        for field in setting_fields(backend.settings).values()
+    ]
+
+
+def describe_factors(backend: Backend) -> list[dict[str, Any]]:
+    """The settings that a study can vary, with what the backend tells about their levels."""
+    return [
+        {
+            "name": field.name,
+            "default": _default(field),
+            "allowed": _allowed(field.info),
+            "levels": _levels(field),
+            "meaning": _meaning(field.info),
+        }
+        for field in setting_fields(backend.settings).values()
+        if not field.execution
+    ]
+
+
+def describe_rules(backend: Backend) -> list[dict[str, Any]]:
+    """The backend's rules: which combinations are refused, merged or warned about, and why."""
+    return [
+        {
+            "name": rule.name,
+            "kind": rule.kind,
+            "when": {name: _condition(test) for name, test in rule.when.items()},
+            "then": to_jsonable_python(dict(rule.then)),
+            "why": rule.why,
+            "remedy": rule.remedy,
+        }
+        for rule in backend.rules()
+    ]
+
+
+def describe_metrics(backend: Backend) -> list[dict[str, Any]]:
+    """What a run with default settings reports."""
+    settings = flatten_model(backend.settings())
+    return [
+        {
+            "name": metric.name,
+            "direction": metric.direction,
+            "role": metric.role,
+            "unit": metric.unit,
+            "repeatable": metric.repeatable,
+            "meaning": metric.doc,
+        }
+        for metric in backend.metrics(settings)
+    ]
+
+
+def _condition(test: Condition) -> str:
+    if test.is_in is not None:
+        return f"one of {', '.join(map(str, test.is_in))}"
+    if test.not_in is not None:
+        return f"none of {', '.join(map(str, test.not_in))}"
+    if test.below is not None:
+        return f"< {test.below}"
+    if test.at_least is not None:
+        return f">= {test.at_least}"
+    return f"> {test.above_setting}"
+
+
+def _default(field: SettingField) -> Any:
+    value = field.info.get_default(call_default_factory=True)
+    return "required" if value is PydanticUndefined else to_jsonable_python(value)
+
+
+def _meaning(info: FieldInfo) -> str:
+    return " ".join((info.description or "").split())
+
+
+def _levels(field: SettingField) -> dict[str, Any]:
+    declared = field.extra.get("levels", {})
+    if isinstance(declared, dict):
+        return dict(declared)
+    named = (one if isinstance(one, dict) else {"name": one} for one in declared)
+    return {
+        str(one["name"]): {key: told for key, told in one.items() if key != "name"} for one in named
+    }
+
+
+def _allowed(info: FieldInfo) -> str:
+    kind = _type_text(info.annotation)
+    bounds = [
+        f"{text} {getattr(limit, name)}"
+        for limit in info.metadata
+        for name, text in _BOUNDS.items()
+        if getattr(limit, name, None) is not None
+    ]
+    return ", ".join([kind, *bounds])
+
+
+def _type_text(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " | ".join(str(value) for value in get_args(annotation))
+    if annotation is type(None):
+        return "null"
+    if get_origin(annotation) is None and isinstance(annotation, type):
+        names = {"bool": "true | false", "int": "integer", "float": "number", "str": "text"}
+        return names.get(annotation.__name__, annotation.__name__)
+    parts = [_type_text(part) for part in get_args(annotation)]
+    origin = get_origin(annotation)
+    if origin in (list, dict, tuple):
+        return f"{origin.__name__} of {', '.join(parts)}"
+    return " | ".join(parts) or str(annotation)

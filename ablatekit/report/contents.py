@@ -1,0 +1,67 @@
+"""The report's sections in their order; a section whose data is absent is absent."""
+
+from __future__ import annotations
+
+from ablatekit.analysis.schema import Analysis
+from ablatekit.report.answer import answer_section
+from ablatekit.report.diagnostics import diagnostics_section
+from ablatekit.report.document import Document, Section
+from ablatekit.report.effects import (
+    contexts_section,
+    dynamics_section,
+    forest_section,
+    map_section,
+)
+from ablatekit.report.interplay import interactions_section
+from ablatekit.report.methods import methods_section
+from ablatekit.report.numbers import count
+from ablatekit.report.reading import comparisons
+from ablatekit.report.sections import (
+    design_section,
+    missing_section,
+    provenance_section,
+    variance_section,
+)
+
+
+def compose(analysis: Analysis) -> Document:
+    """The whole report as data."""
+    study = analysis["study"]
+    return Document(
+        title=str(study.get("title") or study.get("name") or "Analysis"),
+        question=str(study.get("question") or ""),
+        facts=_facts(analysis),
+        sections=[section for section in _sections(analysis) if section is not None],
+    )
+
+
+def _facts(analysis: Analysis) -> list[tuple[str, str]]:
+    design, counts = analysis["design"], analysis["counts"]
+    facts = [
+        ("runs analysed", f"{counts['analysed']:,} of {counts['planned']:,}"),
+        ("factors", str(len(design["factors"]))),
+        ("levels compared", str(len(comparisons(analysis)))),
+        ("contexts", str(len(design["contexts"]))),
+        ("replicates", str(design["replicates"])),
+    ]
+    if counts["failed"] or counts["diverged"]:
+        lost = f"{count(counts['diverged'], 'run')} diverged, {counts['failed']:,} failed"
+        facts.append(("not as planned", lost))
+    return facts
+
+
+def _sections(analysis: Analysis) -> list[Section | None]:
+    return [
+        answer_section(analysis),
+        forest_section(analysis),
+        map_section(analysis),
+        interactions_section(analysis),
+        contexts_section(analysis),
+        dynamics_section(analysis),
+        variance_section(analysis),
+        design_section(analysis),
+        diagnostics_section(analysis),
+        missing_section(analysis),
+        methods_section(analysis),
+        provenance_section(analysis),
+    ]

@@ -1,0 +1,109 @@
+"""The diagnostics section: residual plots and checks of what the model assumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ablatekit.analysis.schema import Analysis, ResponseAnalysis
+from ablatekit.report.document import (
+    Block,
+    Facts,
+    Fold,
+    Gallery,
+    Heading,
+    Picture,
+    Section,
+    Warnings,
+)
+from ablatekit.report.effects import slug
+from ablatekit.report.figures.residuals import draw_fitted, draw_quantiles
+from ablatekit.report.numbers import general, p_value, scale_of, sentence
+from ablatekit.report.plaintable import plain_table
+from ablatekit.report.reading import words
+
+
+def diagnostics_section(analysis: Analysis) -> Section | None:
+    """Residual plots and checks, per response."""
+    blocks: list[Block] = []
+    for name, response in analysis["responses"].items():
+        if response.get("diagnostics"):
+            blocks += _diagnostic_blocks(name, response)
+    if not blocks:
+        return None
+    lead = "What the model assumes about run-to-run variation, and how the runs look under it."
+    return Section("diagnostics", "Diagnostics", lead, blocks)
+
+
+def _diagnostic_blocks(name: str, response: ResponseAnalysis) -> list[Block]:
+    diagnostics = response["diagnostics"]
+    blocks: list[Block] = [Heading(sentence(response["label"])), Facts(_model_facts(response))]
+    pictures = _residual_pictures(name, response)
+    if pictures:
+        blocks.insert(1, Gallery(pictures=pictures))
+    messages = [*response["model"]["messages"], *diagnostics.get("messages", [])]
+    if messages:
+        blocks.append(Warnings(list(dict.fromkeys(messages))))
+    if diagnostics.get("near_bounds"):
+        rows = diagnostics["near_bounds"]
+        title = "Cell means within 0.05 of 0 or 1"
+        table = plain_table(f"near-{slug(name)}", title, rows)
+        blocks.append(Fold(f"{title} ({len(rows)})", [table]))
+    start = (diagnostics.get("step_zero") or {}).get("contexts")
+    if isinstance(start, list) and start:
+        table = plain_table(f"start-{slug(name)}", "Step-0 scores by context", start)
+        blocks.append(Fold("Step-0 scores by context", [table]))
+    return blocks
+
+
+def _model_facts(response: ResponseAnalysis) -> list[tuple[str, str]]:
+    model, diagnostics = response["model"], response["diagnostics"]
+    facts = [
+        ("model", model["formula"]),
+        ("method", model["method"]),
+        ("runs analysed", f"{model['n']:,}"),
+        ("residual sd", scale_of(response).plain(response["residual_sd"])),
+        ("converged", "yes" if model["converged"] else "no"),
+        ("Brown-Forsythe p", p_value(diagnostics.get("brown_forsythe_p"))),
+    ]
+    largest = diagnostics.get("largest_residual")
+    if largest:
+        facts.append(("largest residual", _rounded(largest)))
+    start = diagnostics.get("step_zero")
+    if start:
+        agreed = "equal within every context" if start.get("equal") else "differ within a context"
+        facts.append(("step-0 scores", agreed))
+    return facts
+
+
+def _rounded(record: Mapping[str, Any]) -> str:
+    """A record as a phrase whose floats have four digits."""
+    return "; ".join(
+        f"{name.replace('_', ' ')}: {general(value) if isinstance(value, float) else words(value)}"
+        for name, value in record.items()
+        if name != "unit"
+    )
+
+
+def _residual_pictures(name: str, response: ResponseAnalysis) -> list[Picture]:
+    residuals = response["diagnostics"].get("residuals") or {}
+    values, fitted = residuals.get("residual", []), residuals.get("fitted", [])
+    quantiles = residuals.get("quantile", residuals.get("normal_quantile", []))
+    scale, label = scale_of(response), response["label"]
+    pictures: list[Picture] = []
+    if values and len(fitted) == len(values):
+        identifier = f"fitted-{slug(name)}"
+        alt = f"Scatter of {len(values)} residuals of {label} against their fitted cell means."
+        draw = partial(draw_fitted, fitted, values, scale)
+        pictures.append(
+            Picture(id=identifier, title="Residuals against fitted values", alt=alt, draw=draw)
+        )
+    if values and len(quantiles) == len(values):
+        identifier = f"normal-{slug(name)}"
+        alt = f"{len(values)} residuals of {label} against normal quantiles."
+        draw = partial(draw_quantiles, quantiles, values, scale)
+        pictures.append(
+            Picture(id=identifier, title="Residuals against normal quantiles", alt=alt, draw=draw)
+        )
+    return pictures

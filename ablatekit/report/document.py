@@ -1,0 +1,202 @@
+"""The report as data: sections of blocks, which HTML and Markdown render from the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+
+from ablatekit.analysis.schema import Number, Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A table entry of words."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+    note: str = ""
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A table entry of one number: as shown, and exact in `value`.
+
+    `heat` in -1..1 tints the entry; `strong` marks it in words as well (its `note`).
+    """
+
+    kind: ClassVar[str] = "quantity"
+    text: str
+    value: Number
+    note: str = ""
+    strong: bool = False
+    heat: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A table entry [low, high]."""
+
+    kind: ClassVar[str] = "interval"
+    text: str
+    low: Number
+    high: Number
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A verdict and the remark that belongs to it."""
+
+    kind: ClassVar[str] = "badge"
+    verdict: Verdict
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A table entry of an estimate over its interval."""
+
+    kind: ClassVar[str] = "estimate"
+    text: str
+    interval: str
+    value: Number
+    low: Number
+    high: Number
+
+
+Entry: TypeAlias = Text | Quantity | Interval | Estimate | Badge
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's heading; neighbours of one `group` share a heading above theirs."""
+
+    title: str
+    group: str = ""
+    numeric: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table with its caption, and the footer that says how its numbers were made.
+
+    `keys` holds one (name, value) list per row that becomes data- attributes.
+    """
+
+    kind: ClassVar[str] = "table"
+    id: str
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Entry]]
+    keys: Sequence[Sequence[tuple[str, str]]] = ()
+    footer: str = ""
+    sortable: bool = True
+    style: Literal["plain", "answer", "matrix"] = "plain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A figure that is drawn only when a page or a file shows it."""
+
+    id: str
+    title: str
+    alt: str
+    draw: Callable[[], Figure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gallery:
+    """Figures side by side with one caption."""
+
+    kind: ClassVar[str] = "gallery"
+    pictures: Sequence[Picture]
+    caption: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Running text."""
+
+    kind: ClassVar[str] = "paragraph"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading inside a section."""
+
+    kind: ClassVar[str] = "heading"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warnings:
+    """What the reader must know before believing the numbers beside it."""
+
+    kind: ClassVar[str] = "warnings"
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The answer in one line for each response: which levels got which verdict."""
+
+    kind: ClassVar[str] = "verdicts"
+    lines: Sequence[tuple[str, Sequence[tuple[Verdict, Sequence[str]]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Terms and what they are."""
+
+    kind: ClassVar[str] = "facts"
+    pairs: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Text to be pasted elsewhere: paragraphs and references."""
+
+    kind: ClassVar[str] = "excerpt"
+    id: str
+    paragraphs: Sequence[str]
+    references: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Details that open on request."""
+
+    kind: ClassVar[str] = "fold"
+    title: str
+    blocks: Sequence[Block]
+
+
+Block: TypeAlias = (
+    "Table | Gallery | Paragraph | Heading | Warnings | Verdicts | Facts | Excerpt | Fold"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of the report."""
+
+    id: str
+    title: str
+    lead: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The whole report."""
+
+    title: str
+    question: str
+    facts: Sequence[tuple[str, str]]
+    sections: Sequence[Section]

@@ -1,0 +1,1 @@
+"""Figures as SVG fragments whose colours are the page's CSS variables."""

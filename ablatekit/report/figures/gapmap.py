@@ -1,0 +1,83 @@
+"""Learning against generalization: each level a point with both intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ablatekit.analysis.schema import Effect, Verdict
+from ablatekit.report.figures.panel import Box, Panel, canvas
+from ablatekit.report.figures.style import floats, padded, shortened, spread
+from ablatekit.report.numbers import Scale
+from ablatekit.report.verdicts import look
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SIDE, LEFT, TOP, RIGHT, FOOT, LABEL_ROW = 310.0, 52.0, 12.0, 256.0, 50.0, 17.0
+
+
+@dataclass(frozen=True, slots=True)
+class MapPoint:
+    """One level's narrow effects on both responses and its verdict on the gap."""
+
+    name: str
+    learning: Effect
+    generalization: Effect
+    verdict: Verdict
+
+
+def draw_map(points: Sequence[MapPoint], labels: tuple[str, str], scale: Scale) -> Figure:
+    """Points on the diagonal change both alike; the verdict is the paired test on the gap."""
+    side = max(SIDE, LABEL_ROW * len(points) + 16)
+    figure = canvas(LEFT + SIDE + RIGHT, TOP + side + FOOT)
+    limits = _limits(points)
+    panel = Panel(figure, Box(LEFT, TOP, SIDE, side), limits, limits)
+    panel.x_numbers(scale)
+    panel.y_numbers(scale)
+    panel.horizontal(0, "rule")
+    panel.vertical(0, "rule")
+    panel.line(limits, limits, "muted", 1, (0, (4, 3)))
+    panel.text(limits[0], limits[1], "gap narrows", "muted", va="top", shift=(6, -6))
+    panel.text(limits[1], limits[0], "gap widens", "muted", ha="right", va="bottom", shift=(-6, 6))
+    for point in points:
+        _draw_point(panel, point)
+    _direct_labels(panel, points)
+    unit = f", {scale.unit}" if scale.unit else ""
+    panel.x_label(f"effect on {shortened(labels[0], 30)}{unit}")
+    panel.y_label(f"effect on {shortened(labels[1], 30)}{unit}", 42)
+    return figure
+
+
+def _limits(points: Sequence[MapPoint]) -> tuple[float, float]:
+    values: list[float | None] = [0.0]
+    for point in points:
+        for effect in (point.learning, point.generalization):
+            values += [effect["low"], effect["high"], effect["estimate"]]
+    return padded(values)
+
+
+def _draw_point(panel: Panel, point: MapPoint) -> None:
+    shape = look(point.verdict)
+    x, y = (
+        floats([effect["low"], effect["estimate"], effect["high"]])
+        for effect in (point.learning, point.generalization)
+    )
+    panel.line(x[[0, 2]], y[[1, 1]], shape.tone, 1.4, alpha=0.75)
+    panel.line(x[[1, 1]], y[[0, 2]], shape.tone, 1.4, alpha=0.75)
+    panel.marks(x[1:2], y[1:2], shape.tone, shape.marker, 7.5, hollow=shape.tone == "open")
+
+
+def _direct_labels(panel: Panel, points: Sequence[MapPoint]) -> None:
+    """Every point's name right of the panel, led to by a thin line."""
+    low, high = panel.y
+    pixel, across = (high - low) / panel.box.height, (high - low) / panel.box.width
+    wanted = [float(point.generalization["estimate"] or 0.0) for point in points]
+    heights = spread(wanted, LABEL_ROW * pixel, low + 8 * pixel, high - 8 * pixel)
+    for point, y in zip(points, heights, strict=True):
+        tone = look(point.verdict).tone
+        start = [point.learning["estimate"] or 0.0, point.generalization["estimate"] or 0.0]
+        panel.line([start[0], high + 13 * across], [start[1], y], "rule", 0.7, order=1.2)
+        name = f"{shortened(point.name, 30)}, {point.verdict}"
+        panel.text(high + 16 * across, y, name, tone if tone != "open" else "ink")

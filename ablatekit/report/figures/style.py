@@ -1,0 +1,147 @@
+"""The house style of figures: one palette, one way to lay out numbers and labels.
+
+For a page, figures are drawn in sentinel colours that no one sees: on the way to SVG each becomes a
+CSS variable of the page, so that one drawing serves light, dark and print. Files (PNG, PDF) are
+drawn in the colours of the light page.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablatekit.analysis.schema import Number
+from ablatekit.report.verdicts import Tone
+
+PALETTE = {
+    "ink": "#010101",
+    "muted": "#020202",
+    "rule": "#030303",
+    "grid": "#040404",
+    "paper": "#050505",
+    "good": "#060606",
+    "bad": "#070707",
+    "same": "#080808",
+    "open": "#090909",
+    "none": "#0a0a0a",
+    "band": "#0b0b0b",
+    "series-0": "#0c0c0c",
+    "series-1": "#0d0d0d",
+    "series-2": "#0e0e0e",
+    "series-3": "#0f0f0f",
+    "series-4": "#101010",
+}
+LIGHT = {
+    "ink": "#1d1b19",
+    "muted": "#6a655f",
+    "rule": "#c9c3ba",
+    "grid": "#e4dfd8",
+    "paper": "#fdfcfa",
+    "good": "#0b6b72",
+    "bad": "#b3431c",
+    "same": "#47566b",
+    "open": "#6a655f",
+    "none": "#8b857d",
+    "band": "#f0ece5",
+    "series-0": "#3a3631",
+    "series-1": "#14708f",
+    "series-2": "#c2571a",
+    "series-3": "#6f4a9c",
+    "series-4": "#4d7a22",
+}
+"""The colours of the light page (page.css), for files."""
+DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+SMALL, NORMAL = 11.0, 12.5
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "text.parse_math": False,
+    "font.family": ["DejaVu Sans"],
+    "font.size": SMALL,
+    "path.simplify": True,
+}
+_palette: ContextVar[Mapping[str, str]] = ContextVar("palette", default=PALETTE)
+
+Values: TypeAlias = NDArray[np.float64]
+
+
+@contextmanager
+def house_style(palette: Mapping[str, str] = PALETTE) -> Iterator[None]:
+    """Draw in one style and palette, whatever the process has configured; leaves no trace."""
+    import matplotlib as mpl  # 0.5 s that a terminal summary need not pay
+
+    token = _palette.set(palette)
+    try:
+        with mpl.rc_context(), warnings.catch_warnings():
+            mpl.rcdefaults()
+            mpl.rcParams.update(_STYLE)
+            warnings.filterwarnings("ignore", message="Glyph .* missing")
+            yield
+    finally:
+        _palette.reset(token)
+
+
+def colour(tone: Tone | str) -> str:
+    """The colour of a tone in the palette at hand."""
+    return _palette.get()[tone]
+
+
+def series_style(position: int) -> tuple[str, Any]:
+    """Tone and dash pattern of the n-th level; the baseline (0) is ink and solid."""
+    hues = len([name for name in PALETTE if name.startswith("series-")])
+    return f"series-{position % hues}", DASHES[position % len(DASHES)]
+
+
+def tick_text(value: float) -> str:
+    """A tick label with a true minus and no trailing zeros."""
+    text = f"{value:.6g}"
+    return ("0" if text == "-0" else text).replace("-", "\N{MINUS SIGN}")
+
+
+def floats(values: Sequence[Number]) -> Values:
+    """Numbers as an array with NaN for what is missing."""
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def padded(values: Sequence[Number], margin: float = 0.06) -> tuple[float, float]:
+    """Limits that hold all finite values with a margin; (-1, 1) when there is nothing to hold."""
+    every = floats(values)
+    known = every[np.isfinite(every)]
+    if known.size == 0:
+        return -1.0, 1.0
+    low, high = float(known.min()), float(known.max())
+    room = (high - low) * margin or max(abs(high), 1e-9) * 0.5
+    return low - room, high + room
+
+
+def last(values: Values, default: float) -> float:
+    """The last finite value."""
+    finite = values[np.isfinite(values)]
+    return float(finite[-1]) if finite.size else default
+
+
+def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Positions moved as little as needed to lie at least `gap` apart inside [low, high]."""
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
+    placed = [0.0] * len(positions)
+    floor = low
+    for index in order:
+        placed[index] = max(positions[index], floor)
+        floor = placed[index] + gap
+    ceiling = high
+    for index in reversed(order):
+        placed[index] = min(placed[index], ceiling)
+        ceiling = placed[index] - gap
+    return placed
+
+
+def shortened(text: str, length: int) -> str:
+    """A label that fits: cut with an ellipsis; the tables hold the full name."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= length else flat[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"

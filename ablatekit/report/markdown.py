@@ -1,0 +1,146 @@
+"""The report as GitHub-flavoured Markdown: the same tables and texts, without figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ablatekit.analysis.schema import Analysis
+from ablatekit.report.contents import compose
+from ablatekit.report.document import (
+    Badge,
+    Block,
+    Column,
+    Document,
+    Entry,
+    Estimate,
+    Excerpt,
+    Facts,
+    Fold,
+    Gallery,
+    Heading,
+    Interval,
+    Paragraph,
+    Quantity,
+    Section,
+    Table,
+    Text,
+    Verdicts,
+    Warnings,
+)
+from ablatekit.report.numbers import typeset
+from ablatekit.report.verdicts import look
+
+
+def render_markdown(analysis: Analysis) -> str:
+    """The whole report as Markdown."""
+    return render_text(compose(analysis))
+
+
+def render_text(document: Document) -> str:
+    """A document as Markdown."""
+    lines = [f"# {escape(document.title)}", ""]
+    if document.question:
+        lines += [f"*{escape(document.question)}*", ""]
+    lines += [" · ".join(f"{escape(value)} {escape(name)}" for name, value in document.facts), ""]
+    for section in document.sections:
+        lines += _section(section)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown and the HTML inside it show as it is, on one line."""
+    flat = " ".join(text.split())
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = re.sub(r"([\\`*_{}\[\]|#~$])", r"\\\1", flat)
+    return re.sub(r"(?i)(https?|ftp)://|(www)\.", _unlinked, flat)
+
+
+def _unlinked(match: re.Match[str]) -> str:
+    return match[0].replace(":", "&#58;").replace(".", "&#46;")
+
+
+def _section(section: Section) -> list[str]:
+    lines = [f"## {escape(section.title)}", ""]
+    if section.lead:
+        lines += [escape(section.lead), ""]
+    for block in section.blocks:
+        lines += _block(block)
+    return lines
+
+
+def _block(block: Block) -> list[str]:
+    match block:
+        case Table():
+            return _table(block)
+        case Gallery():
+            names = "; ".join(escape(picture.title) for picture in block.pictures)
+            return [f"*Figures in index.html: {names}.*", ""]
+        case Paragraph():
+            return [escape(block.text), ""]
+        case Heading():
+            return [f"### {escape(block.text)}", ""]
+        case Warnings():
+            return [f"> **Note.** {escape(text)}\n>" for text in block.texts] + [""]
+        case Verdicts():
+            return [*_verdict_lines(block), ""]
+        case Facts():
+            return [f"- {escape(name)}: {escape(value)}" for name, value in block.pairs] + [""]
+        case Excerpt():
+            return _excerpt(block)
+        case Fold():
+            return [line for part in block.blocks for line in _block(part)]
+
+
+def _verdict_lines(block: Verdicts) -> Iterator[str]:
+    for name, groups in block.lines:
+        said = "; ".join(
+            f"{look(verdict).glyph} {verdict}: {', '.join(map(escape, levels))}"
+            for verdict, levels in groups
+        )
+        yield f"- **{escape(name)}**: {said}"
+
+
+def _table(table: Table) -> list[str]:
+    lines = [
+        f"**{escape(table.caption)}**",
+        "",
+        _line(_heading(column) for column in table.columns),
+        _line("---:" if column.numeric else "---" for column in table.columns),
+    ]
+    lines += [_line(_entry(entry) for entry in row) for row in table.rows]
+    lines.append("")
+    for note in filter(None, table.footer.split("\n")):
+        lines += [f"<sub>{escape(typeset(note))}</sub>", ""]
+    return lines
+
+
+def _heading(column: Column) -> str:
+    parts = (column.group, column.title)
+    return escape(": ".join(part for part in parts if part)) or " "
+
+
+def _line(entries: Iterator[str] | Sequence[str]) -> str:
+    return f"| {' | '.join(entries)} |"
+
+
+def _entry(entry: Entry) -> str:
+    match entry:
+        case Badge():
+            text = f"{look(entry.verdict).glyph} {entry.verdict}"
+            return f"{text} ({escape(entry.note)})" if entry.note else text
+        case Estimate():
+            return escape(f"{entry.text} {entry.interval}" if entry.interval else entry.text)
+        case Interval():
+            return escape(entry.text)
+        case Text() | Quantity():
+            text = (
+                f"**{escape(entry.text)}**" if entry.strong and entry.text else escape(entry.text)
+            )
+            return f"{text} ({escape(entry.note)})" if entry.note else text
+
+
+def _excerpt(block: Excerpt) -> list[str]:
+    lines = [escape(" ".join(block.paragraphs)), ""]
+    lines += [f"- {escape(reference)}" for reference in block.references]
+    return [*lines, ""]

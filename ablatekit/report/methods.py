@@ -1,0 +1,274 @@
+"""The methods paragraph: ready to paste, every number and citation taken from the analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ablatekit.analysis.schema import Analysis, Effect, ResponseAnalysis
+from ablatekit.report.document import Excerpt, Section
+from ablatekit.report.numbers import MISSING, count, general, p_value, scale_of
+from ablatekit.report.reading import (
+    all_main_effects,
+    alpha_of,
+    flatten,
+    interactions,
+    is_planned,
+    setting,
+    words,
+)
+
+MACHINE = ("cpu", "platform")
+"""Entries of the recorded versions that are no software."""
+HOLM = (
+    "Holm, S. (1979). A simple sequentially rejective multiple test procedure."
+    " Scandinavian Journal of Statistics 6, 65-70."
+)
+SCHUIRMANN = (
+    "Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and the power"
+    " approach for assessing the equivalence of average bioavailability."
+    " Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680."
+)
+KENWARD_ROGER = (
+    "Kenward, M. G. and Roger, J. H. (1997). Small sample inference for fixed effects from"
+    " restricted maximum likelihood. Biometrics 53, 983-997."
+)
+BROWN_FORSYTHE = (
+    "Brown, M. B. and Forsythe, A. B. (1974). Robust tests for the equality of variances."
+    " Journal of the American Statistical Association 69, 364-367."
+)
+XIE = (
+    "Xie et al. (2026). Demystifying Design Choices of Reinforcement Fine-tuning: A Batched"
+    " Contextual Bandit Learning Perspective. arXiv:2601.22532."
+)
+
+
+def methods_section(analysis: Analysis) -> Section:
+    """The section with the paragraph and its references."""
+    paragraphs = [
+        _design(analysis),
+        _responses(analysis),
+        _estimation(analysis),
+        _verdicts(analysis),
+        _runs(analysis),
+        _software(analysis),
+    ]
+    excerpt = Excerpt("methods-text", [text for text in paragraphs if text], references(analysis))
+    lead = "Ready to paste; every number comes from this analysis."
+    return Section("methods", "Methods", lead, [excerpt])
+
+
+def _design(analysis: Analysis) -> str:
+    design = analysis["design"]
+    factors = "; ".join(
+        f"{factor.get('label') or factor['name']}"
+        f" ({', '.join(map(str, factor['levels']))}; baseline {factor['baseline']})"
+        for factor in design["factors"]
+    )
+    contexts = design.get("contexts", [])
+    variables = " \N{MULTIPLICATION SIGN} ".join(contexts[0]) if contexts else ""
+    across = f" in {count(len(contexts), 'context')} ({variables})" if variables else ""
+    text = (
+        f"We used a {design['kind']} design over {count(len(design['factors']), 'factor')}:"
+        f" {factors}. Its {count(len(design['cells']), 'cell')} were run{across} with"
+        f" {count(design['replicates'], 'independent replicate')} of each cell in each context"
+    )
+    text += ", in randomised order." if is_planned(analysis) else "."
+    if design["excluded"]:
+        text += f" Excluded: {'; '.join(words(cell) for cell in design['excluded'])}."
+    if design["merged"]:
+        groups = count(len(design["merged"]), "group")
+        text += f" {groups} of cells with identical effective settings shared their runs."
+    return text + (_held_equal(analysis) if is_planned(analysis) else "") + _minimalist(analysis)
+
+
+def _held_equal(analysis: Analysis) -> str:
+    held = dict(flatten(analysis["design"].get("held_equal") or {}))
+    budget = {name: value for name, value in held.items() if name.startswith("budget.")}
+    amount, unit = budget.get("budget.amount"), budget.get("budget.unit")
+    if amount and unit:
+        return (
+            f" Every run had the same budget of {amount} {unit.replace('_', ' ')}; every setting"
+            " that is not a factor was equal in all runs."
+        )
+    return " Every setting that is not a factor was equal in all runs."
+
+
+def _minimalist(analysis: Analysis) -> str:
+    if not is_minimalist(analysis):
+        return ""
+    return (
+        " The baseline uses one rollout per query and the raw outcome reward without an"
+        " advantage, following the minimalist baseline of Xie et al. (2026)."
+    )
+
+
+def is_minimalist(analysis: Analysis) -> bool:
+    """Whether the baseline is known to be one rollout per query and no advantage, in RFT."""
+    study = analysis["study"]
+    backend = study.get("backend")
+    name = backend.get("name") if isinstance(backend, dict) else backend
+    held = dict(flatten(analysis["design"].get("held_equal") or {}))
+    values = {
+        **held,
+        **{str(f["name"]): str(f["baseline"]) for f in analysis["design"]["factors"]},
+    }
+    return name == "rft" and (values.get("advantage"), values.get("rollouts")) == ("none", "1")
+
+
+def _responses(analysis: Analysis) -> str:
+    parts = []
+    for response in analysis["responses"].values():
+        text = f"{response['label']} ({response['metric']}, {response['summary']}"
+        text += f", {response['direction']} is better"
+        if response["smallest_effect"]:
+            text += f"; smallest effect that matters {_smallest(response)}"
+        parts.append(text + ")")
+    which = "Response" if len(parts) == 1 else "Responses"
+    text = f"{which}: {'; '.join(parts)}."
+    if is_planned(analysis):
+        text += (
+            " All runs of a context share evaluation items and evaluation draws, so results are"
+            " conditional on these."
+        )
+    return text
+
+
+def _smallest(response: ResponseAnalysis) -> str:
+    return scale_of(response).amount(response["smallest_effect"] or 0.0)
+
+
+def _estimation(analysis: Analysis) -> str:
+    averages = list(all_main_effects(analysis))
+    text = (
+        "The run is the experimental unit. The average effect of a level is the difference of"
+        " cell means to the baseline level, averaged with equal weight over the matched"
+        " combinations of the other factors and over contexts."
+    )
+    if any(
+        effect["estimand"] == "baseline"
+        for response in analysis["responses"].values()
+        for effect in response["effects"]
+    ):
+        text += " The effect at the baseline holds every other factor at its baseline level."
+    for inference, meaning in (
+        ("narrow", "Narrow inference (these contexts)"),
+        ("broad", "Broad inference (contexts like these)"),
+    ):
+        chosen = [effect for effect in averages if effect["inference"] == inference]
+        if chosen:
+            text += f" {meaning}: {_how(chosen)}."
+    models = dict.fromkeys(
+        f"{response['model']['formula']} ({response['model']['method']})"
+        for response in analysis["responses"].values()
+    )
+    text += f" Model: {'; '.join(models)}."
+    if any(interactions(response) for response in analysis["responses"].values()):
+        text += " Interactions are differences of differences and form families of their own."
+    notes = dict.fromkeys(
+        response.get("anova_note", "") for response in analysis["responses"].values()
+    )
+    text += "".join(f" {note.rstrip('.')}." for note in notes if note)
+    return text + _equal_variances(analysis)
+
+
+def _equal_variances(analysis: Analysis) -> str:
+    tested = [
+        f"{response['label']} p {p if p.startswith('<') else '= ' + p}"
+        for response in analysis["responses"].values()
+        if (p := p_value(response.get("diagnostics", {}).get("brown_forsythe_p"))) != MISSING
+    ]
+    if not tested:
+        return ""
+    named = "; ".join(tested)
+    return (
+        " Equal run-to-run variance of the cells was tested after Brown and Forsythe (1974):"
+        f" {named}."
+    )
+
+
+def _how(effects: list[Effect]) -> str:
+    methods = " / ".join(dict.fromkeys(effect["method"] for effect in effects))
+    known = sorted({effect["df"] for effect in effects if effect["df"] is not None})
+    if not known:
+        return methods
+    ends = dict.fromkeys((general(known[0], 3), general(known[-1], 3)))
+    return f"{methods}, df {' to '.join(ends)}"
+
+
+def _verdicts(analysis: Analysis) -> str:
+    alpha = alpha_of(analysis)
+    adjusted = setting(analysis, "adjust", "holm") == "holm"
+    text = f"Intervals are two-sided {100 * (1 - alpha):g}% intervals per comparison."
+    if any(response["smallest_effect"] for response in analysis["responses"].values()):
+        text += (
+            f" A level is called equivalent when the {100 * (1 - 2 * alpha):g}% interval lies"
+            " within the smallest effect that matters (two one-sided tests; Schuirmann, 1987);"
+            " otherwise"
+        )
+    else:
+        text += " A level"
+    p = "the Holm-adjusted p value (Holm, 1979)" if adjusted else "the p value"
+    text += f" helps or hurts when {p} is below {alpha:g}, and is inconclusive else."
+    if adjusted:
+        text += (
+            " A family holds the level-against-baseline average effects of one response under"
+            " one inference."
+        )
+    if analysis.get("comparisons"):
+        text += (
+            " Whether a level acts differently on learning and generalization is tested on the"
+            " gap, paired within the run, in a family of its own."
+        )
+    return text.replace("otherwise helps", "otherwise it helps")
+
+
+def _runs(analysis: Analysis) -> str:
+    counts = analysis["counts"]
+    policy = setting(analysis, "diverged", "score")
+    meaning = {
+        "score": "enter with their last valid score",
+        "worst": "enter with the worst possible score",
+        "exclude": "are excluded",
+    }.get(str(policy), str(policy))
+    text = (
+        f"Of {counts['planned']:,} planned runs, {counts['started']:,} started,"
+        f" {counts['finished']:,} finished, {counts['diverged']:,} diverged and"
+        f" {counts['failed']:,} failed; {counts['analysed']:,} were analysed."
+    )
+    if counts["diverged"]:
+        text += f" Diverged runs {meaning}."
+    if not is_planned(analysis):
+        return text
+    deviations = len(analysis["deviations"])
+    known = count(deviations, "deviation") if deviations else "no deviation"
+    return f"{text} The analysis plan was frozen before the first run, with {known} from it."
+
+
+def _software(analysis: Analysis) -> str:
+    provenance = analysis["provenance"]
+    versions = provenance.get("versions") or provenance.get("packages") or {}
+    pairs = [pair for pair in flatten(versions) if pair[0] not in MACHINE]
+    named = [f"{name} {version}" for name, version in pairs]
+    for key in ("ablatekit", "ablatekit_version", "python"):
+        if isinstance(provenance.get(key), str) and not versions:
+            named.append(f"{key.removesuffix('_version')} {provenance[key]}")
+    return f"Software: {', '.join(named)}." if named else ""
+
+
+def references(analysis: Analysis) -> list[str]:
+    """Only the works that the paragraph relies on."""
+    return list(_references(analysis))
+
+
+def _references(analysis: Analysis) -> Iterator[str]:
+    responses = analysis["responses"].values()
+    if any(r.get("diagnostics", {}).get("brown_forsythe_p") is not None for r in responses):
+        yield BROWN_FORSYTHE
+    if setting(analysis, "adjust", "holm") == "holm":
+        yield HOLM
+    if any("Kenward" in effect["method"] for effect in all_main_effects(analysis)):
+        yield KENWARD_ROGER
+    if any(response["smallest_effect"] for response in responses):
+        yield SCHUIRMANN
+    if is_minimalist(analysis):
+        yield XIE

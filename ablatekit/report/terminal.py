@@ -1,0 +1,72 @@
+"""The answer table for a terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from ablatekit.analysis.schema import Analysis, Effect
+from ablatekit.report.answer import Question, questions
+from ablatekit.report.numbers import absent
+from ablatekit.report.reading import Comparison, comparisons, find_effect
+from ablatekit.report.verdicts import Tone, look, remark
+
+STYLES: dict[Tone, str] = {
+    "good": "bold green",
+    "bad": "bold red",
+    "same": "blue",
+    "open": "",
+    "none": "dim",
+}
+
+
+def summary(analysis: Analysis) -> Table:
+    """One line per non-baseline level: effects, narrow and broad verdicts, and the gap."""
+    table = Table(
+        title=_title(analysis), title_justify="left", header_style="bold", show_lines=True
+    )
+    table.add_column("level", overflow="fold")
+    asked = questions(analysis)
+    for question in asked:
+        table.add_column(Text(question.title), overflow="fold")
+    for level in comparisons(analysis):
+        table.add_row(
+            Text(f"{level.label}\n{level.level} vs {level.baseline}"),
+            *(_texts(question, level) for question in asked),
+        )
+    return table
+
+
+def _title(analysis: Analysis) -> Text:
+    study, counts = analysis["study"], analysis["counts"]
+    runs = f"{counts['analysed']:,} of {counts['planned']:,} runs analysed"
+    return Text(f"{study.get('title') or study.get('name') or 'Analysis'}: {runs}")
+
+
+def _texts(question: Question, level: Comparison) -> Text:
+    narrow = find_effect(question.effects, level, "narrow")
+    text = _effect_text(narrow, question)
+    broad = find_effect(question.effects, level, "broad")
+    if broad is None or (narrow is not None and narrow["verdict"] == "identical"):
+        return text
+    text.append("\nbroad: ", style="dim")
+    return _append_verdict(text, broad, question)
+
+
+def _effect_text(effect: Effect | None, question: Question) -> Text:
+    if effect is None:
+        return Text("\N{EM DASH}", style="dim")
+    text, scale = Text(), question.scale
+    if not absent(effect["estimate"]):
+        unit = f" {scale.unit}" if scale.unit else ""
+        known = not absent(effect["low"]) and not absent(effect["high"])
+        interval = f" {scale.interval(effect['low'], effect['high'])}" if known else ""
+        text.append(f"{scale.effect(effect['estimate'])}{interval}{unit}\n")
+    return _append_verdict(text, effect, question)
+
+
+def _append_verdict(text: Text, effect: Effect, question: Question) -> Text:
+    shape = look(effect["verdict"])
+    text.append(f"{shape.glyph} {effect['verdict']}", style=STYLES[shape.tone])
+    note = remark(effect, question.room)
+    return text.append(f" ({note})", style="dim") if note else text

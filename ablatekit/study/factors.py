@@ -1,0 +1,206 @@
+"""Factors and context variables: their levels, the levels' names, and the settings they set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ablatekit.errors import Problem, StudyError, nearest
+from ablatekit.study.messages import show
+from ablatekit.study.scalars import ScalarValue, resolve_scalar
+from ablatekit.study.schema import FactorPart, Study
+from ablatekit.study.settings import Given, flatten
+from ablatekit.study.yaml_source import Loc, Node
+
+MAX_LEVEL_NAME = 80
+_PLAIN_BELOW, _PLAIN_FROM = 1e6, 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One value of a factor or context variable, with the settings (dotted names) that it sets."""
+
+    name: str
+    settings: Mapping[str, Given]
+    loc: Loc
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A design choice; `levels` in the order of the file."""
+
+    name: str
+    levels: tuple[Level, ...]
+    baseline: str
+    label: str
+
+    @property
+    def level_names(self) -> tuple[str, ...]:
+        return tuple(level.name for level in self.levels)
+
+    def level(self, name: str) -> Level:
+        """The level called `name`; KeyError if there is none."""
+        return {level.name: level for level in self.levels}[name]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextVariable:
+    """A blocking variable with its values."""
+
+    name: str
+    levels: tuple[Level, ...]
+
+
+def level_name(value: ScalarValue) -> str:
+    """How a value is called everywhere: one name per value, however it was spelled.
+
+    `null` is none, booleans are true and false, floats have the fewest digits that give the same
+    number back, in powers of ten below 0.001 and from a million on: 0.0001, 1e-4 and 1.0e-04 are
+    all `1e-4`.
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return _float_name(value)
+    return str(value)
+
+
+def _float_name(value: float) -> str:
+    if value == 0 or _PLAIN_FROM <= abs(value) < _PLAIN_BELOW:
+        return repr(value)
+    shortest = Decimal(repr(value)).normalize()
+    first, *rest = shortest.as_tuple().digits
+    mantissa = f"{first}.{''.join(map(str, rest))}" if rest else str(first)
+    return f"{'-' if value < 0 else ''}{mantissa}e{shortest.adjusted()}"
+
+
+def find_level(value: ScalarValue, names: Iterable[str]) -> str | None:
+    """The level that `value` means: by name, or by number (1 means 1.0); None if there is none."""
+    known = tuple(names)
+    name = level_name(value)
+    if name in known:
+        return name
+    number = _number(name)
+    equal = (other for other in known if number is not None and _number(other) == number)
+    return next(equal, None)
+
+
+def _number(name: str) -> float | int | None:
+    try:
+        value = resolve_scalar(name)
+    except ValueError:
+        return None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def read_factors(study: Study, source: Node) -> tuple[Factor, ...]:
+    """The factors of a study.
+
+    Raises StudyError for an empty factor, a single level, a duplicate level, a level without
+    settings, and a baseline that is no level.
+    """
+    problems: list[Problem] = []
+    factors = tuple(_factor(name, study.factors[name], source, problems) for name in study.factors)
+    if problems:
+        raise StudyError(*problems)
+    return factors
+
+
+def _factor(name: str, part: FactorPart, source: Node, problems: list[Problem]) -> Factor:
+    loc: Loc = ("factors", name)
+    if isinstance(part.levels, dict):
+        levels = _long_form(part.levels, (*loc, "levels"), source, problems)
+    else:
+        levels = _short_form(name, part.levels, (*loc, "levels"))
+    found = _level_problems(f"factor {name!r}", levels, source, (*loc, "levels"))
+    if not found and len(levels) == 1:
+        rule, remedy = f"factor {name!r} has a single level", "A factor needs two or more levels"
+        where = source.where_value((*loc, "levels"))
+        found.append(Problem(rule, levels[0].name, remedy, where))
+    names = tuple(level.name for level in levels)
+    baseline = find_level(part.baseline, names)
+    if not found and baseline is None:
+        rule = f"the baseline of factor {name!r} is not one of its levels"
+        where = source.where_value((*loc, "baseline"))
+        found.append(
+            Problem(rule, show(part.baseline), nearest(level_name(part.baseline), names), where)
+        )
+    problems += found
+    return Factor(name, levels, baseline or "", part.label or name)
+
+
+def _short_form(setting: str, values: Sequence[ScalarValue], loc: Loc) -> tuple[Level, ...]:
+    return tuple(
+        Level(level_name(value), {setting: Given(value, (*loc, index))}, (*loc, index))
+        for index, value in enumerate(values)
+    )
+
+
+def _long_form(
+    levels: Mapping[str, Mapping[str, Any]], loc: Loc, source: Node, problems: list[Problem]
+) -> tuple[Level, ...]:
+    found = []
+    for key, settings in levels.items():
+        where = source.where_key((*loc, key))
+        given: dict[str, Given] = {}
+        try:
+            given = flatten(settings, (*loc, key))
+        except ValueError as error:
+            rule = f"level {key!r} sets {error} twice"
+            problems.append(Problem(rule, remedy="Keep one of the two spellings", where=where))
+        if not settings:
+            remedy = "Write the setting with its default value, for instance the backend's default"
+            problems.append(Problem(f"level {key!r} sets no settings", "{}", remedy, where))
+        found.append(Level(_key_name(key), given, (*loc, key)))
+    return tuple(found)
+
+
+def _key_name(key: str) -> str:
+    """A long-form level is called as the same text would be in the short form."""
+    try:
+        return level_name(resolve_scalar(key))
+    except ValueError:
+        return key
+
+
+def _level_problems(owner: str, levels: Sequence[Level], source: Node, loc: Loc) -> list[Problem]:
+    if not levels:
+        remedy = "List its values"
+        return [Problem(f"{owner} is empty", "no levels", remedy, source.where_value(loc))]
+    problems: list[Problem] = []
+    seen: list[str] = []
+    for level in levels:
+        where = source.where_key(level.loc)
+        if not _is_usable(level.name):
+            remedy = f"Use 1 to {MAX_LEVEL_NAME} printable characters without spaces at the ends"
+            problems.append(Problem(f"{owner}: unusable level", show(level.name), remedy, where))
+        earlier = find_level(level.name, seen)
+        if earlier is not None:
+            remedy = f"It equals {earlier!r}, given before; remove one"
+            problems.append(Problem(f"{owner}: duplicate level", show(level.name), remedy, where))
+        seen.append(level.name)
+    return problems
+
+
+def _is_usable(name: str) -> bool:
+    return 0 < len(name) <= MAX_LEVEL_NAME and name.isprintable() and name == name.strip()
+
+
+def read_contexts(study: Study, source: Node) -> tuple[ContextVariable, ...]:
+    """The context variables of a study.
+
+    Raises StudyError for a variable without values and for a duplicate value.
+    """
+    problems: list[Problem] = []
+    variables = []
+    for name, values in study.contexts.items():
+        levels = _short_form(name, values, ("contexts", name))
+        problems += _level_problems(f"context {name!r}", levels, source, ("contexts", name))
+        variables.append(ContextVariable(name, levels))
+    if problems:
+        raise StudyError(*problems)
+    return tuple(variables)

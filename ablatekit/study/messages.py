@@ -1,0 +1,119 @@
+"""pydantic's errors as problems with a position, one per mistake."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ablatekit.errors import Problem, nearest
+from ablatekit.study.settings import fields_at
+from ablatekit.study.yaml_source import Loc, Node
+
+_REWRITES = (
+    (r"^Input should be a valid dictionary.*$", "must be a mapping (key: value)"),
+    (r"^Input should be a valid (boolean|integer|number|string|list).*$", r"must be a \1"),
+    (r"^Input should be (a valid )?", "must be "),
+    (r"^String should match pattern .*$", "has another form"),
+    (r"^(String|List|Dictionary|Value) should have ", "must have "),
+    (r" after validation, not \d+$", ""),
+    (r"^Value error, ", ""),
+    (r"\ba integer\b", "an integer"),
+    (r"^must be a boolean$", "must be true or false"),
+)
+_SHOWN = 60
+
+
+def show(value: Any, limit: int = _SHOWN) -> str:
+    """A received value as one would write it in the file, cut to a readable length."""
+    text = value if isinstance(value, str) and value.isidentifier() else _as_json(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return repr(value)
+
+
+def rule_text(details: ErrorDetails) -> str:
+    """What pydantic demands, in a study author's words."""
+    text = details["msg"]
+    for pattern, replacement in _REWRITES:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def literal_hint(details: ErrorDetails) -> str:
+    """The nearest of the allowed values, for a value that is none of them."""
+    expected = details.get("ctx", {}).get("expected", "")
+    allowed = re.findall(r"'([^']*)'", str(expected))
+    if details["input"] is None and "none" in allowed:
+        return "Did you mean 'none'? null is the absence of a value"
+    matches = difflib.get_close_matches(str(details["input"]), allowed, n=1)
+    return f"Did you mean {matches[0]!r}?" if matches else ""
+
+
+def dotted(loc: Iterable[str | int]) -> str:
+    """A location as a dotted path."""
+    return ".".join(str(step) for step in loc)
+
+
+def study_problems(error: ValidationError, root: Node, model: type[BaseModel]) -> list[Problem]:
+    """The mistakes that pydantic found in a study file, each once, in the order of the file."""
+    problems: dict[Loc, Problem] = {}
+    for details in error.errors(include_url=False):
+        path = root.path(details["loc"])
+        if details["type"] == "missing":
+            path = (*path, details["loc"][-1])
+        problems.setdefault(path, _problem(details, path, root, model))
+    return sorted(problems.values(), key=_position)
+
+
+def _position(problem: Problem) -> tuple[int, int]:
+    where = problem.where
+    return (where.line or 0, where.column or 0) if where is not None else (0, 0)
+
+
+def _problem(details: ErrorDetails, path: Loc, root: Node, model: type[BaseModel]) -> Problem:
+    if details["type"] == "missing":
+        rule = f"missing key {dotted(path)!r}"
+        return Problem(rule, remedy=_described(model, path), where=root.where_value(path[:-1]))
+    if details["type"] == "extra_forbidden":
+        known = nearest(str(path[-1]), fields_at(model, path[:-1]))
+        return Problem("unknown key", repr(dotted(path)), known, root.where_key(path))
+    if details["loc"][-1] == "[key]":
+        remedy = "A name starts with a letter and has letters, digits, '_', '-' and '.' only"
+        return Problem("is not a usable name", show(path[-1]), remedy, root.where_key(path))
+    if details["type"] == "union_tag_invalid":
+        return _tag_problem(details, path, root)
+    remedy = literal_hint(details) or _described(model, path)
+    rule = f"{dotted(path) or 'a study'} {rule_text(details)}"
+    return Problem(rule, show(details["input"]), remedy, root.where_value(path))
+
+
+def _tag_problem(details: ErrorDetails, path: Loc, root: Node) -> Problem:
+    context = details.get("ctx", {})
+    key = str(context.get("discriminator", "")).strip("'")
+    expected = str(context.get("expected_tags", ""))
+    loc = (*path, key)
+    rule = f"{dotted(loc)} must be one of {expected}"
+    allowed = re.findall(r"'([^']*)'", expected)
+    return Problem(
+        rule,
+        show(context.get("tag")),
+        nearest(str(context.get("tag")), allowed),
+        root.where_value(loc),
+    )
+
+
+def _described(model: type[BaseModel], path: Loc) -> str:
+    """What the schema says about the key at `path`."""
+    info = fields_at(model, path[:-1]).get(str(path[-1])) if path else None
+    return (info.description or "").rstrip(".") if info else ""

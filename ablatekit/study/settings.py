@@ -1,0 +1,165 @@
+"""A backend's settings model seen as dotted names, and the settings that a study gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ablatekit.study.yaml_source import Loc
+
+
+@dataclass(frozen=True, slots=True)
+class SettingField:
+    """One setting of a backend. `execution`: it decides where a run executes, never its results."""
+
+    name: str
+    info: FieldInfo
+    execution: bool
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """What the backend declares in `json_schema_extra`."""
+        return _extra(self.info)
+
+    @property
+    def holds_mapping(self) -> bool:
+        """Whether the value itself is a mapping with keys of the user's choice."""
+        return any(
+            get_origin(part) is dict or part is dict for part in _parts(self.info.annotation)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A setting as the study gives it: its value, and where."""
+
+    value: Any
+    loc: Loc
+
+    @property
+    def named_at(self) -> Loc:
+        """The key that names the setting; in the short form the factor or context variable."""
+        return self.loc[:2] if isinstance(self.loc[-1], int) else self.loc
+
+
+def setting_fields(model: type[BaseModel]) -> dict[str, SettingField]:
+    """Every setting of a backend by dotted name, in the order of declaration."""
+    return {field.name: field for field in _walk_fields(model, "", execution=False)}
+
+
+def _walk_fields(model: type[BaseModel], prefix: str, *, execution: bool) -> Iterator[SettingField]:
+    for name, info in model.model_fields.items():
+        only_execution = execution or _extra(info).get("execution") is True
+        nested = models_in(info.annotation)
+        for part in nested:
+            yield from _walk_fields(part, f"{prefix}{name}.", execution=only_execution)
+        if not nested:
+            yield SettingField(f"{prefix}{name}", info, only_execution)
+
+
+def _extra(info: FieldInfo) -> Mapping[str, Any]:
+    return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """An annotation, or the members of a union, without `Annotated`."""
+    if isinstance(annotation, type) or get_origin(annotation) in (dict, list, tuple):
+        yield annotation
+        return
+    for part in get_args(annotation):
+        yield from _parts(part)
+
+
+def models_in(annotation: Any) -> tuple[type[BaseModel], ...]:
+    """The pydantic models that a value of this annotation may be."""
+    parts = (part for part in _parts(annotation) if isinstance(part, type))
+    return tuple(part for part in parts if issubclass(part, BaseModel))
+
+
+def fields_at(model: type[BaseModel], loc: Iterable[str | int]) -> dict[str, FieldInfo]:
+    """The keys that the schema knows for the mapping at `loc`."""
+    annotations: list[Any] = [model]
+    for step in loc:
+        annotations = [below for one in annotations for below in _below(one, step)]
+    models = (found for one in annotations for found in models_in(one))
+    return {name: info for found in models for name, info in found.model_fields.items()}
+
+
+def _below(annotation: Any, step: str | int) -> list[Any]:
+    found: list[Any] = []
+    for part in _parts(annotation):
+        if get_origin(part) in (dict, list):
+            found.append(get_args(part)[-1])
+        elif isinstance(part, type) and issubclass(part, BaseModel):
+            found += [info.annotation for name, info in part.model_fields.items() if name == step]
+    return found
+
+
+def flatten(settings: Mapping[str, Any], loc: Loc) -> dict[str, Given]:
+    """Nested settings by dotted name; a mapping without keys is a value.
+
+    Raises ValueError with the dotted name when a setting is given twice.
+    """
+    found: dict[str, Given] = {}
+    for name, given in _leaves(settings, "", loc):
+        if name in found:
+            raise ValueError(name)
+        found[name] = given
+    return found
+
+
+def _leaves(settings: Mapping[str, Any], prefix: str, loc: Loc) -> Iterator[tuple[str, Given]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.", (*loc, key))
+        else:
+            yield f"{prefix}{key}", Given(value, (*loc, key))
+
+
+def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names as nested mappings: the inverse of `flatten`."""
+    root: dict[str, Any] = {}
+    for name, value in settings.items():
+        *parents, last = name.split(".")
+        place = root
+        for parent in parents:
+            below = place.get(parent)
+            place[parent] = below if isinstance(below, dict) else {}
+            place = place[parent]
+        place[last] = value
+    return root
+
+
+def flatten_model(settings: BaseModel) -> dict[str, Any]:
+    """Validated settings as JSON values by dotted name."""
+    return dict(_model_leaves(settings, settings.model_dump(mode="json"), ""))
+
+
+def _model_leaves(
+    settings: BaseModel, dumped: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, Any]]:
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from _model_leaves(value, dumped[name], f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", dumped[name]
+
+
+def overlap(name: str, other: str) -> bool:
+    """Whether two dotted names name the same setting, or one lies below the other."""
+    return name == other or name.startswith(f"{other}.") or other.startswith(f"{name}.")
+
+
+def is_known(name: str, fields: Mapping[str, SettingField]) -> bool:
+    """Whether a dotted name is a setting, a group of settings, or a key of a mapping setting."""
+    if name in fields:
+        return True
+    above = (field for field in fields.values() if name.startswith(f"{field.name}."))
+    return any(known.startswith(f"{name}.") for known in fields) or any(
+        field.holds_mapping for field in above
+    )

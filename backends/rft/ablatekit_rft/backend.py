@@ -1,0 +1,77 @@
+"""The backend `rft` as ablatekit sees it: everything but training, and without torch."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from ablatekit.backend import Rule, RunContext, Settings
+from ablatekit.errors import PluginError, Problem
+from ablatekit.records import MetricSpec, Resources, RunResult, RunSpec
+from ablatekit_rft import content
+from ablatekit_rft.metrics import metric_specs
+from ablatekit_rft.rules import RULES
+from ablatekit_rft.settings import RftSettings
+
+TRAINING_PACKAGES = ("torch", "transformers", "safetensors")
+
+
+class RftBackend:
+    """Reinforcement fine-tuning of a causal language model with a verifiable reward."""
+
+    name: ClassVar[str] = "rft"
+    results_version: ClassVar[int] = 1
+    settings: ClassVar[type[BaseModel]] = RftSettings
+
+    def rules(self) -> Sequence[Rule]:
+        """Invalid, inert, aliased and questionable combinations; see `ablatekit_rft.rules`."""
+        return RULES
+
+    def metrics(self, settings: Settings) -> Sequence[MetricSpec]:
+        """What a run reports; see `ablatekit_rft.metrics`."""
+        return metric_specs(RftSettings.from_dotted(settings))
+
+    def resources(self, settings: Settings) -> Resources:
+        """Threads, the GPU if `device` is cuda, and memory for weights, gradients and moments."""
+        chosen = RftSettings.from_dotted(settings)
+        return Resources(
+            cpus=chosen.threads,
+            gpus=1.0 if chosen.device == "cuda" else 0.0,
+            memory=content.training_memory(chosen.model),
+        )
+
+    def content(self, settings: Settings) -> Mapping[str, str]:
+        """Hashes of the model and of the dataset.
+
+        They depend on nothing but the settings `model` and `dataset`, so that all cells of a
+        context share them. Raises UsageError when either is unknown.
+        """
+        chosen = RftSettings.from_dotted(settings)
+        return {
+            "model": content.model_content(chosen.model),
+            "dataset": content.dataset_content(chosen.dataset),
+        }
+
+    def run(self, run: RunSpec, context: RunContext) -> RunResult:
+        """Train and evaluate one run. Raises PluginError where the training half is missing."""
+        _require_training_packages()
+        from ablatekit_rft.loop import train
+
+        return train(run, context)
+
+
+def _require_training_packages() -> None:
+    missing = [name for name in TRAINING_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise PluginError(
+            Problem(
+                "the backend 'rft' cannot train in this environment",
+                f"no package {', '.join(missing)}",
+                "pip install 'ablatekit-rft[train]' (from a checkout:"
+                " pip install 'backends/rft[train]'), or set backend.python to an interpreter"
+                " that has it",
+            )
+        )

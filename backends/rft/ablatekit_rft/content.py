@@ -1,0 +1,88 @@
+"""What a model or dataset name stands for, as a hash of its content. Imports no torch."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+from ablatekit.canonical import content_hash, file_hash
+from ablatekit.errors import Problem, UsageError, nearest
+from ablatekit_rft import tasks
+from ablatekit_rft.basemodels.catalogue import FAMILIES, model_info
+
+HASHED_ITEMS = 2048
+"""Items of each split that identify a dataset; every task has at least as many."""
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*/[\w.\-]+")
+_SMALL_MODEL_MEMORY = 1.0
+_HUB_MODEL_MEMORY = 8.0
+
+
+def model_content(model: str) -> str:
+    """Content hash of a shipped model or of a directory's files; a hub model's name and revision.
+
+    Raises UsageError when `model` is none of them.
+    """
+    if model in FAMILIES:
+        return model_info(model).content
+    if Path(model).is_dir():
+        return _directory_content(Path(model))
+    if _HUB_NAME.fullmatch(model):
+        return f"hub:{model}@main"
+    raise UsageError(
+        Problem(
+            "no such model: not shipped, not a directory, not a hub name owner/name",
+            repr(model),
+            nearest(model, FAMILIES),
+        )
+    )
+
+
+@functools.cache
+def dataset_content(dataset: str) -> str:
+    """Hash of a task's name, version and first items. Raises UsageError for an unknown task."""
+    task = tasks.get_task(dataset)
+    items = {
+        split: [[query.item, query.prompt, query.gold] for query in task.items(split, HASHED_ITEMS)]
+        for split in ("train", "test")
+    }
+    return content_hash({"name": task.name, "version": task.version, "items": items})
+
+
+def training_memory(model: str) -> float:
+    """GiB that training a model takes at most: float32 weights, gradients and Adam's moments.
+
+    16 bytes per parameter beside a constant; a directory's parameters are counted as 2 bytes each
+    of its weight files, and a hub model, unknown before it is downloaded, as a small one.
+    """
+    if model in FAMILIES:
+        return _SMALL_MODEL_MEMORY
+    if not Path(model).is_dir():
+        return _HUB_MODEL_MEMORY
+    weights = (*Path(model).glob("*.safetensors"), *Path(model).glob("*.bin"))
+    return _SMALL_MODEL_MEMORY + 8 * sum(path.stat().st_size for path in weights) / 2**30
+
+
+def _directory_content(directory: Path) -> str:
+    if not (directory / "config.json").is_file():
+        raise UsageError(
+            Problem(
+                "a model directory holds config.json, weights and a tokenizer",
+                str(directory),
+                "Save the model with save_pretrained",
+            )
+        )
+    paths = sorted(path for path in directory.iterdir() if _is_content(path))
+    stamps = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
+    return _files_content(directory.resolve(), stamps)
+
+
+def _is_content(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and path.suffix != ".md"
+
+
+@functools.lru_cache(maxsize=64)
+def _files_content(directory: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
+    # Sizes and times are part of the key: a changed file is hashed again.
+    return content_hash({name: file_hash(directory / name) for name, _, _ in stamps})

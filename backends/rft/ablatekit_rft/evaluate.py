@@ -1,0 +1,224 @@
+"""Evaluation on fixed items under fixed decoding: temperature 1 with common draws, and greedy.
+
+The items, their order, the draws and how they are cut into batches depend on the context and the
+evaluation settings alone, so that equal policies give bitwise equal results in every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ablatekit.seeds import Seeds
+from ablatekit_rft import metrics
+from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.models import Tokenizer
+from ablatekit_rft.policy import Policy
+from ablatekit_rft.queries import evaluation_uniforms
+from ablatekit_rft.rollout import Prompts, Rollouts
+from ablatekit_rft.sampler import Decoding, sample
+from ablatekit_rft.settings import Evaluation
+from ablatekit_rft.tasks import Query, Task
+from ablatekit_rft.verify import verify
+
+TEMPERATURE = 1.0
+"""Evaluation samples from the policy itself, whatever the training temperature."""
+
+BATCH_ITEMS = 128
+"""Items decoded together; part of what makes evaluations bitwise equal."""
+
+Scope: TypeAlias = Literal["all", "part"]
+"""All items with greedy decoding besides (first and last evaluation), or the fixed part."""
+
+GREEDY = "/greedy"
+"""Suffix of the split of greedy outcomes in the item table."""
+
+SPLIT_METRICS = {
+    "train": (
+        metrics.TRAIN_PASS,
+        metrics.TRAIN_GREEDY,
+        metrics.TRAIN_LENGTH,
+        metrics.TRAIN_TRUNCATED,
+    ),
+    "test": (
+        metrics.TEST_PASS,
+        metrics.TEST_GREEDY,
+        metrics.TEST_LENGTH,
+        metrics.TEST_TRUNCATED,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationItems:
+    """Items of one scope: queries with their splits, tokenised, with their draws (I, S, T)."""
+
+    queries: tuple[Query, ...]
+    splits: tuple[str, ...]
+    encoded: tuple[list[int], ...]
+    uniforms: Tensor
+    with_greedy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One evaluation: metrics by name, and item outcomes by column."""
+
+    metrics: Mapping[str, float]
+    items: Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """Evaluates a policy; built once per run."""
+
+    dataset: str
+    task: Task
+    tokenizer: Tokenizer
+    decoding: Decoding
+    scopes: Mapping[Scope, EvaluationItems]
+    reference_budget: int
+
+    def evaluate(self, policy: Policy, reference: Policy, scope: Scope) -> Evaluated:
+        """Sample the items of a scope and score them; KL is estimated against `reference`."""
+        items = self.scopes[scope]
+        parts = [self._outcomes(policy, reference, items, at) for at in _batches(len(items.splits))]
+        table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        summary = _summary(table)
+        summary[metrics.EVALUATED] = len(items.splits) / len(self.scopes["all"].splits)
+        del table["kl"]
+        return Evaluated(summary, {name: column.tolist() for name, column in table.items()})
+
+    def _outcomes(
+        self, policy: Policy, reference: Policy, items: EvaluationItems, at: slice
+    ) -> dict[str, NDArray[Any]]:
+        """Rows (item x sample, the greedy one last) of one batch of items, by column."""
+        prompts = Prompts.pad(items.encoded[at], policy.pad_id, policy.device)
+        rollouts, greedy = self._draw(policy, prompts, items, at)
+        queries, splits = items.queries[at], items.splits[at]
+        query = rollouts.query.tolist()
+        sampled_per_item = items.uniforms.shape[1]
+        per_item = sampled_per_item + items.with_greedy
+        return {
+            "split": _split_names(splits, query, greedy),
+            "dataset": np.full(len(query), self.dataset, object),
+            "item": np.array([queries[index].item for index in query], object),
+            "sample": np.arange(len(query)) % per_item,
+            "outcome": verify(self.task, self.tokenizer, [queries[i] for i in query], rollouts),
+            "length": rollouts.lengths.cpu().numpy(),
+            "truncated": rollouts.truncated.cpu().numpy(),
+            "kl": self._kl(reference, rollouts, splits, greedy),
+        }
+
+    def _draw(
+        self, policy: Policy, prompts: Prompts, items: EvaluationItems, at: slice
+    ) -> tuple[Rollouts, Tensor]:
+        """Completions of a batch, and which of them are greedy (N,)."""
+        uniforms = items.uniforms[at]
+        greedy = torch.zeros(uniforms.shape[:2], dtype=torch.bool)
+        if items.with_greedy:
+            uniforms = torch.cat((uniforms, torch.zeros_like(uniforms[:, :1])), dim=1)
+            greedy = torch.cat((greedy, torch.ones_like(greedy[:, :1])), dim=1)
+        flat, flags = uniforms.flatten(0, 1).to(policy.device), greedy.flatten().to(policy.device)
+        rollouts = sample(policy, prompts, uniforms.shape[1], flat, self.decoding, flags)
+        return rollouts, flags
+
+    def _kl(
+        self, reference: Policy, rollouts: Rollouts, splits: Sequence[str], greedy: Tensor
+    ) -> NDArray[np.float64]:
+        """(N,) k3 summed over each sampled train completion; NaN for the others."""
+        on_train = torch.tensor([split == "train" for split in splits], device=greedy.device)
+        rows = (on_train[rollouts.query] & ~greedy).nonzero().squeeze(1)
+        kl = np.full(len(greedy), np.nan)
+        if len(rows):
+            chosen = rollouts.select(rows)
+            scored = reference.logp_without_gradient(chosen, TEMPERATURE, self.reference_budget)
+            estimate = get_level("kl_estimator", "k3").function(chosen.logp, scored)
+            kl[rows.cpu().numpy()] = (estimate * chosen.mask).sum(dim=1).cpu().numpy()
+        return kl
+
+
+def build_evaluator(
+    settings: Evaluation,
+    task: Task,
+    tokenizer: Tokenizer,
+    seeds: Seeds,
+    *,
+    max_new_tokens: int,
+    reference_budget: int,
+) -> Evaluator:
+    """The evaluator of a run: probe (the first train items) and test items, whole and in part."""
+    by_split = {
+        "train": task.items("train", settings.probe_items),
+        "test": task.items("test", settings.test_items),
+    }
+    whole = _items(by_split, tokenizer, seeds, settings.samples, max_new_tokens, greedy=True)
+    share = settings.intermediate_fraction
+    some = {split: queries[: _share(len(queries), share)] for split, queries in by_split.items()}
+    part = _items(some, tokenizer, seeds, settings.samples, max_new_tokens, greedy=False)
+    return Evaluator(
+        dataset=task.name,
+        task=task,
+        tokenizer=tokenizer,
+        decoding=Decoding(max_new_tokens, TEMPERATURE, tokenizer.eos_ids),
+        scopes={"all": whole, "part": part},
+        reference_budget=reference_budget,
+    )
+
+
+def _share(count: int, share: float) -> int:
+    return max(1, round(count * share))
+
+
+def _items(
+    by_split: Mapping[str, Sequence[Query]],
+    tokenizer: Tokenizer,
+    seeds: Seeds,
+    samples: int,
+    steps: int,
+    *,
+    greedy: bool,
+) -> EvaluationItems:
+    pairs = [(split, query) for split, queries in by_split.items() for query in queries]
+    keys = [(split, query.item) for split, query in pairs]
+    return EvaluationItems(
+        queries=tuple(query for _, query in pairs),
+        splits=tuple(split for split, _ in pairs),
+        encoded=tuple(tokenizer.encode(query.prompt) for _, query in pairs),
+        uniforms=evaluation_uniforms(seeds, keys, samples, steps),
+        with_greedy=greedy,
+    )
+
+
+def _batches(count: int) -> Iterator[slice]:
+    return (slice(start, start + BATCH_ITEMS) for start in range(0, count, BATCH_ITEMS))
+
+
+def _split_names(splits: Sequence[str], query: Sequence[int], greedy: Tensor) -> NDArray[Any]:
+    """Split of every row; greedy rows have splits of their own: they are another measurement."""
+    flags = greedy.tolist()
+    names = [
+        f"{splits[index]}{GREEDY}" if flag else splits[index]
+        for index, flag in zip(query, flags, strict=True)
+    ]
+    return np.array(names, object)
+
+
+def _summary(table: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    """Means by split: over sampled rows, and of outcomes over greedy ones where there are any."""
+    summary = {metrics.KL_INIT: float(np.nanmean(table["kl"]))}
+    for split, (passed, greedy_passed, length, truncated) in SPLIT_METRICS.items():
+        sampled = table["split"] == split
+        summary[passed] = float(table["outcome"][sampled].mean())
+        summary[length] = float(table["length"][sampled].mean())
+        summary[truncated] = float(table["truncated"][sampled].mean())
+        decoded = table["split"] == f"{split}{GREEDY}"
+        if decoded.any():
+            summary[greedy_passed] = float(table["outcome"][decoded].mean())
+    return summary

@@ -1,0 +1,68 @@
+"""Optimizers as data: `(settings) -> OptimizerSpec`. The torch half builds them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ablatekit_rft.levels.types import OptimizerSpec, level
+
+if TYPE_CHECKING:
+    from ablatekit_rft.settings import RftSettings
+
+ADAM_EPS = 1e-8
+"""The default of torch, TRL, verl and OpenRLHF."""
+
+
+@level(
+    "optimizer",
+    "adamw",
+    formula="AdamW, betas (0.9, 0.999)",
+    source="Decoupled weight decay, arXiv:1711.05101",
+    params={"beta1": 0.9, "beta2": 0.999, "eps": ADAM_EPS},
+    peers={"TRL": "default", "verl": "default", "OpenRLHF": "adam with betas (0.9, 0.95)"},
+)
+def adamw(settings: RftSettings) -> OptimizerSpec:
+    """Adaptive moments with a long memory of the gradient's scale (about 1000 updates)."""
+    return _adamw(settings, beta2=0.999)
+
+
+@level(
+    "optimizer",
+    "adamw_b95",
+    formula="AdamW, betas (0.9, 0.95)",
+    source="The betas of language-model pre-training, arXiv:2005.14165",
+    params={"beta1": 0.9, "beta2": 0.95, "eps": ADAM_EPS},
+    peers={"TRL": "adam_beta2=0.95", "verl": "betas=[0.9, 0.95]", "OpenRLHF": "default"},
+)
+def adamw_b95(settings: RftSettings) -> OptimizerSpec:
+    """Adaptive moments with a short memory of the gradient's scale (about 20 updates)."""
+    return _adamw(settings, beta2=0.95)
+
+
+@level(
+    "optimizer",
+    "sgd",
+    formula="w <- w - lr (g + weight_decay w)",
+    source="Robbins and Monro 1951",
+    peers={"TRL": "optim='sgd'", "verl": "optimizer=SGD", "OpenRLHF": "none"},
+)
+def sgd(settings: RftSettings) -> OptimizerSpec:
+    """Plain gradient descent: here a constant on the advantage is a learning rate."""
+    return OptimizerSpec(
+        algorithm="sgd",
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+    )
+
+
+LEVELS = (adamw, adamw_b95, sgd)
+
+
+def _adamw(settings: RftSettings, beta2: float) -> OptimizerSpec:
+    return OptimizerSpec(
+        algorithm="adamw",
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        betas=(0.9, beta2),
+        eps=ADAM_EPS,
+    )

@@ -1,0 +1,232 @@
+"""A run from its specification to its result: the only place with control flow between rounds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from ablatekit.backend import RunContext
+from ablatekit.errors import RunInterruptedError
+from ablatekit.records import RunResult, RunSpec
+from ablatekit_rft import metrics
+from ablatekit_rft.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
+from ablatekit_rft.divergence import Collapse
+from ablatekit_rft.evaluate import Evaluator, Scope, build_evaluator
+from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.models import Tokenizer, load_model
+from ablatekit_rft.objective import Objective
+from ablatekit_rft.optimizer import FlatOptimizer
+from ablatekit_rft.policy import Policy
+from ablatekit_rft.rounds import Trainer, TrainSet
+from ablatekit_rft.schedule import Costs, EvaluationPoints
+from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.tasks import Task, get_task
+
+COLLAPSED = "collapse: no correct rollout for long in a policy that once solved its task"
+
+
+def train(run: RunSpec, context: RunContext) -> RunResult:
+    """Execute one run: train and evaluate until the budget is spent.
+
+    Resumes from the latest checkpoint in `context.checkpoint_dir`. Raises RunInterruptedError, with
+    a checkpoint written, once `context.should_stop()`.
+    """
+    settings = RftSettings.from_dotted({**run.settings, **run.execution})
+    torch.set_num_threads(settings.threads)
+    device = _device(settings.device)
+    model, tokenizer = load_model(settings.model, device)
+    return train_model(settings, context, model, tokenizer, get_task(settings.dataset))
+
+
+def train_model(
+    settings: RftSettings, context: RunContext, model: Any, tokenizer: Tokenizer, task: Task
+) -> RunResult:
+    """`train` with the model and the task at hand; the model is changed in place."""
+    steps = settings.max_new_tokens or task.max_new_tokens
+    policy = Policy(model, tokenizer.pad_id)
+    queries = task.items("train", settings.train_items)
+    trainer = Trainer(
+        settings=settings,
+        task=task,
+        tokenizer=tokenizer,
+        seeds=context.seeds,
+        train_set=TrainSet(queries, tuple(tokenizer.encode(query.prompt) for query in queries)),
+        policy=policy,
+        reference=policy.frozen_copy(),
+        optimizer=FlatOptimizer(
+            policy.arena, get_level("optimizer", settings.optimizer).function(settings)
+        ),
+        objective=Objective(settings, steps),
+    )
+    evaluator = build_evaluator(
+        settings.evaluation,
+        task,
+        tokenizer,
+        context.seeds,
+        max_new_tokens=steps,
+        reference_budget=settings.micro_batch_tokens,
+    )
+    return _Run(trainer, evaluator, context).execute()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """Where a run is: all that a checkpoint holds besides tensors.
+
+    `last` are the last valid metrics by name; `evaluated_at` is the step of the last evaluation.
+    """
+
+    costs: Costs
+    collapse: Collapse
+    evaluated_at: int
+    last: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> _Progress:
+        parts = {"costs": Costs(**state["costs"]), "collapse": Collapse(**state["collapse"])}
+        return cls(**{**state, **parts})
+
+
+class _Run:
+    """The loop of one run."""
+
+    def __init__(self, trainer: Trainer, evaluator: Evaluator, context: RunContext) -> None:
+        self._trainer, self._evaluator, self._context = trainer, evaluator, context
+        settings = trainer.settings
+        self._points = EvaluationPoints(trainer.horizon, settings.evaluation.points)
+        self._clock = CheckpointClock()
+        self._mark = time.perf_counter()
+
+    def execute(self) -> RunResult:
+        """Rounds until the budget is spent, the run diverges, or it is asked to stop."""
+        try:
+            progress = self._resume() or self._begin()
+        except FloatingPointError as error:
+            return RunResult(status="diverged", metrics={}, message=f"at step 0: {error}")
+        while not self._trainer.horizon.is_spent(progress.costs):
+            self._report(progress)
+            try:
+                progress = self._advance(progress)
+            except FloatingPointError as error:
+                return self._diverged(progress, str(error))
+            if progress.collapse.has_happened:
+                return self._diverged(progress, COLLAPSED)
+        self._report(progress)
+        return RunResult(status="finished", metrics=dict(progress.last))
+
+    def _begin(self) -> _Progress:
+        """Step 0: the base model's own scores."""
+        evaluated = self._evaluate(0, "all")
+        costs = self._charged(Costs())
+        self._context.log(0, _cost_metrics(costs))
+        baseline = evaluated[metrics.TRAIN_PASS]
+        last = {**evaluated, **_cost_metrics(costs)}
+        progress = _Progress(costs, Collapse(baseline), 0, last)
+        self._checkpoint(progress)
+        return progress
+
+    def _resume(self) -> _Progress | None:
+        snapshot = load_checkpoint(self._context.checkpoint_dir)
+        if snapshot is None:
+            return None
+        progress = _Progress.from_json(snapshot.state)
+        weights = snapshot.tensors["weights"]
+        with torch.no_grad():
+            self._trainer.policy.arena.weights.copy_(weights)
+        moments = {
+            name.removeprefix("optimizer."): value
+            for name, value in snapshot.tensors.items()
+            if name.startswith("optimizer.")
+        }
+        self._trainer.optimizer.load_state(moments)
+        self._context.resumed_at(progress.costs.updates)
+        return progress
+
+    def _advance(self, before: _Progress) -> _Progress:
+        """One round, what is logged about it, its evaluation and its checkpoint if due."""
+        result = self._trainer.round(before.costs)
+        step = result.costs.updates
+        point = self._points.reached(before.costs, result.costs)
+        evaluated: Mapping[str, float] = {}
+        if point != "none":
+            evaluated = self._evaluate(step, "all" if point == "end" else "part")
+        costs = self._charged(result.costs)
+        logged = {**result.metrics, **_cost_metrics(costs)}
+        self._context.log(step, logged)
+        after = _Progress(
+            costs,
+            before.collapse.after_round(result.correct, costs.samples - before.costs.samples),
+            step if evaluated else before.evaluated_at,
+            {**before.last, **logged, **evaluated},
+        )
+        if point != "end" and self._clock.is_due():
+            self._checkpoint(after)
+        return after
+
+    def _report(self, progress: _Progress) -> None:
+        """Tell the dispatcher how far the run is, and stop if it wants that."""
+        horizon = self._trainer.horizon
+        self._context.progress(horizon.spent(progress.costs), horizon.budget.amount)
+        if self._context.should_stop() and not horizon.is_spent(progress.costs):
+            self._checkpoint(progress)
+            raise RunInterruptedError(f"stopped after round {progress.costs.updates}")
+
+    def _evaluate(self, step: int, scope: Scope) -> Mapping[str, float]:
+        start = time.perf_counter()
+        evaluated = self._evaluator.evaluate(self._trainer.policy, self._trainer.reference, scope)
+        self._context.log_items(step, evaluated.items)
+        seconds = {metrics.TIME_EVALUATE: time.perf_counter() - start}
+        self._context.log(step, {**evaluated.metrics, **seconds})
+        return {**evaluated.metrics, **seconds}
+
+    def _diverged(self, progress: _Progress, message: str) -> RunResult:
+        """The result of a diverged run, evaluated in full where the policy still can be."""
+        step = progress.costs.updates
+        last = dict(progress.last)
+        try:
+            if progress.evaluated_at != step:
+                last |= self._evaluate(step, "all")
+        except FloatingPointError:
+            message += "; the policy can no longer be evaluated"
+        return RunResult(status="diverged", metrics=last, message=f"after round {step}: {message}")
+
+    def _checkpoint(self, progress: _Progress) -> None:
+        start = time.perf_counter()
+        trainer = self._trainer
+        moments = trainer.optimizer.state()
+        tensors = {"weights": trainer.policy.arena.weights}
+        tensors |= {f"optimizer.{name}": value for name, value in moments.items()}
+        save_checkpoint(
+            self._context.checkpoint_dir,
+            progress.costs.updates,
+            Snapshot(tensors, progress.to_json()),
+        )
+        self._clock.wrote(time.perf_counter() - start)
+
+    def _charged(self, costs: Costs) -> Costs:
+        """Costs with the seconds since the last call added."""
+        now = time.perf_counter()
+        elapsed, self._mark = now - self._mark, now
+        return replace(costs, seconds=costs.seconds + elapsed)
+
+
+def _cost_metrics(costs: Costs) -> dict[str, float]:
+    return {
+        metrics.UPDATES: costs.updates,
+        metrics.SAMPLES: costs.samples,
+        metrics.GENERATED_TOKENS: costs.generated_tokens,
+        metrics.SECONDS: costs.seconds,
+    }

@@ -1,0 +1,120 @@
+"""The base model and tokenizer of a run: shipped, from a directory, or from the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from ablatekit.errors import Problem, UsageError
+from ablatekit_rft import basemodels
+from ablatekit_rft.basemodels.catalogue import FAMILIES
+
+
+class Tokenizer(Protocol):
+    """What a run needs of a tokenizer."""
+
+    @property
+    def pad_id(self) -> int:
+        """Fills what lengths exclude; may equal an end of sequence."""
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """Every token that ends a completion."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a prompt."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of a completion without its end of sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class CharacterTokenizer:
+    """The tokenizer of the shipped models."""
+
+    inner: basemodels.CharTokenizer
+
+    @property
+    def pad_id(self) -> int:
+        return self.inner.pad_id
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        return (self.inner.eos_id,)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a prompt."""
+        return self.inner.encode(text)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of a completion without its end of sequence."""
+        return self.inner.decode(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class TransformersTokenizer:
+    """A tokenizer of transformers with the generation settings that belong to its model."""
+
+    inner: Any
+    eos_ids: tuple[int, ...]
+
+    @property
+    def pad_id(self) -> int:
+        pad = self.inner.pad_token_id
+        return int(self.eos_ids[0] if pad is None else pad)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a prompt."""
+        ids: list[int] = self.inner(text)["input_ids"]
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of a completion without its end of sequence."""
+        text: str = self.inner.decode(ids, skip_special_tokens=True)
+        return text
+
+
+def load_model(name: str, device: torch.device) -> tuple[Any, Tokenizer]:
+    """A causal LM in float32 on `device`, and its tokenizer.
+
+    `name` is a shipped model, a directory, or a name on the hub. Raises UsageError when it is none
+    of them.
+    """
+    if name in FAMILIES:
+        shipped, tokenizer = basemodels.load(name)
+        return _moved(shipped, device), CharacterTokenizer(tokenizer)
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, attn_implementation="sdpa"
+        )
+        inner = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            Problem(
+                "the model cannot be loaded",
+                f"{name!r}: {error}",
+                f"Use a directory, a name on the hub, or one of {', '.join(FAMILIES)}",
+            )
+        ) from error
+    return _moved(loaded, device), TransformersTokenizer(inner, _eos_ids(loaded, inner, name))
+
+
+def _moved(model: Any, device: torch.device) -> Any:
+    # Typed as Any: the stubs of `PreTrainedModel.to` do not admit a device.
+    return model.to(device)
+
+
+def _eos_ids(model: Any, tokenizer: Any, name: str) -> tuple[int, ...]:
+    """End-of-sequence tokens of the model's generation settings and of its tokenizer."""
+    configured = model.generation_config.eos_token_id
+    listed = configured if isinstance(configured, list) else [configured]
+    found = {int(token) for token in (*listed, tokenizer.eos_token_id) if token is not None}
+    if not found:
+        raise UsageError(
+            Problem("neither the model nor its tokenizer names an end of sequence", repr(name))
+        )
+    return tuple(sorted(found))

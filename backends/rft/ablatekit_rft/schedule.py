@@ -1,0 +1,92 @@
+"""The budget: what has been spent, when to evaluate, and the course of the learning rate.
+
+Everything follows the budget's own unit, so that two cells with equal budgets are scheduled
+alike, however many rounds they need.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ablatekit_rft.settings import Budget, RftSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a run has spent so far. `generated_tokens` counts training tokens, EOS included."""
+
+    updates: int = 0
+    samples: int = 0
+    generated_tokens: int = 0
+    seconds: float = 0.0
+
+    def after_round(self, samples: int, generated_tokens: int) -> Costs:
+        """These costs and one more round's."""
+        return replace(
+            self,
+            updates=self.updates + 1,
+            samples=self.samples + samples,
+            generated_tokens=self.generated_tokens + generated_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """A budget as fractions of itself."""
+
+    budget: Budget
+
+    def spent(self, costs: Costs) -> int:
+        """Costs in the budget's unit."""
+        by_unit = {
+            "rounds": costs.updates,
+            "samples": costs.samples,
+            "generated_tokens": costs.generated_tokens,
+        }
+        return by_unit[self.budget.unit]
+
+    def fraction(self, costs: Costs) -> float:
+        """The spent share of the budget, at most 1."""
+        return min(1.0, self.spent(costs) / self.budget.amount)
+
+    def is_spent(self, costs: Costs) -> bool:
+        """Whether the run is over. A round is never cut, so the amount may be exceeded."""
+        return self.spent(costs) >= self.budget.amount
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationPoints:
+    """`points` equally spaced shares of the budget; the last is its end."""
+
+    horizon: Horizon
+    points: int
+
+    def reached(self, before: Costs, after: Costs) -> Literal["none", "intermediate", "end"]:
+        """Which kind of point lies between these costs; several in one round are one."""
+        if self.horizon.is_spent(after):
+            return "end"
+        passed_before, passed_after = self._passed(before), self._passed(after)
+        return "intermediate" if passed_after > passed_before else "none"
+
+    def _passed(self, costs: Costs) -> int:
+        return self.horizon.spent(costs) * self.points // self.horizon.budget.amount
+
+
+def learning_rate(settings: RftSettings, before: float, after: float) -> float:
+    """The learning rate of the update between two spent fractions of the budget.
+
+    Warm-up takes the fraction after the update and decay the one before it, so that neither the
+    first nor the last update is one of size 0.
+    """
+    warmup = settings.warmup_fraction
+    if after < warmup:
+        return settings.learning_rate * after / warmup
+    course = max(0.0, before - warmup) / (1 - warmup)
+    decay = {
+        "constant": 1.0,
+        "linear": 1 - course,
+        "cosine": (1 + math.cos(math.pi * course)) / 2,
+    }
+    return settings.learning_rate * decay[settings.lr_schedule]

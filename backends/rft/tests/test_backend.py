@@ -1,0 +1,184 @@
+"""The backend as ablatekit sees it: the contract, content hashes, and life without torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from ablatekit_rft import basemodels, metrics, tasks
+from ablatekit_rft.backend import RftBackend
+from ablatekit_rft.settings import RftSettings
+
+from ablatekit.backend import Backend, RunContext
+from ablatekit.errors import PluginError, UsageError
+from ablatekit.plugins import load_backend
+from ablatekit.records import RunSpec
+from ablatekit.testing.specs import run_spec
+
+CONFIGURE = """
+import sys
+from ablatekit_rft.backend import RftBackend
+backend = RftBackend()
+settings = {"model": "tiny-llama", "dataset": "letter-sort", "budget.amount": 6}
+backend.rules(), backend.metrics(settings), backend.resources(settings), backend.content(settings)
+backend.settings.model_json_schema()
+print(sorted({"torch", "transformers", "safetensors", "numpy"} & set(sys.modules)))
+"""
+
+
+@pytest.fixture
+def backend() -> Backend:
+    return RftBackend()
+
+
+def test_the_entry_point_leads_to_a_backend_that_fulfils_the_contract() -> None:
+    assert isinstance(load_backend("rft"), RftBackend)
+
+
+def test_planning_imports_no_torch() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CONFIGURE], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() in ("[]", "['numpy']")
+
+
+@pytest.mark.parametrize("place", ["none", "reward", "loss"])
+def test_metrics_have_unique_names_docs_and_the_two_responses(backend: Backend, place: str) -> None:
+    specs = backend.metrics({"kl_place": place})
+    by_role = {role: [s.name for s in specs if s.role == role] for role in {s.role for s in specs}}
+    assert len({spec.name for spec in specs}) == len(specs)
+    assert all(spec.doc for spec in specs)
+    assert by_role["learning"] == [metrics.TRAIN_PASS]
+    assert by_role["generalization"] == [metrics.TEST_PASS]
+    assert len(by_role["cost"]) == 4
+
+
+def test_every_metric_constant_is_described(backend: Backend) -> None:
+    names = {
+        value for name, value in vars(metrics).items() if name.isupper() and isinstance(value, str)
+    }
+    described = {
+        spec.name
+        for place in ("none", "reward", "loss")
+        for spec in backend.metrics({"kl_place": place})
+    }
+    assert described == names
+
+
+def test_only_times_differ_between_two_executions_of_a_run(backend: Backend) -> None:
+    unrepeatable = {spec.name for spec in backend.metrics({}) if not spec.repeatable}
+    assert unrepeatable == {spec.name for spec in backend.metrics({}) if spec.unit == "s"}
+
+
+def test_resources_follow_the_settings(backend: Backend) -> None:
+    assert backend.resources({"threads": 2}).cpus == 2
+    assert backend.resources({}).gpus == 0
+    assert backend.resources({"device": "cuda"}).gpus == 1
+
+
+def test_content_depends_on_model_and_dataset_alone(backend: Backend) -> None:
+    plain = backend.content({})
+    assert set(plain) == {"model", "dataset"}
+    assert plain == backend.content({"train_items": 1024, "rollouts": 4, "threads": 2})
+
+
+def test_every_shipped_model_and_task_has_its_own_content(backend: Backend) -> None:
+    models = {backend.content({"model": name})["model"] for name in basemodels.catalogue()}
+    datasets = {backend.content({"dataset": name})["dataset"] for name in tasks.task_names()}
+    assert len(models) == len(basemodels.catalogue()) >= 3
+    assert len(datasets) == len(tasks.task_names()) >= 2
+
+
+def test_the_default_model_and_dataset_are_shipped() -> None:
+    assert RftSettings().model in basemodels.catalogue()
+    assert RftSettings().dataset in tasks.task_names()
+
+
+def model_directory(path: Path, weights: bytes) -> str:
+    path.mkdir()
+    (path / "config.json").write_text("{}")
+    (path / "model.safetensors").write_bytes(weights)
+    return str(path)
+
+
+def test_a_directory_is_known_by_its_files_not_by_its_place(
+    backend: Backend, tmp_path: Path
+) -> None:
+    def content(name: str, weights: bytes) -> str:
+        return backend.content({"model": model_directory(tmp_path / name, weights)})["model"]
+
+    first = content("first", b"1")
+    assert content("same", b"1") == first
+    assert content("other", b"2") != first
+
+
+def test_a_directory_that_changed_is_hashed_again(backend: Backend, tmp_path: Path) -> None:
+    directory = model_directory(tmp_path / "model", b"1")
+    before = backend.content({"model": directory})
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"12")
+    assert backend.content({"model": directory}) != before
+
+
+def test_a_directory_without_a_model_is_refused(backend: Backend, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"config\.json"):
+        backend.content({"model": str(tmp_path)})
+
+
+def test_a_large_model_wants_more_memory(backend: Backend, tmp_path: Path) -> None:
+    directory = model_directory(tmp_path / "model", b"")
+    with (tmp_path / "model" / "model.safetensors").open("wb") as stream:
+        stream.truncate(2**30)
+    assert backend.resources({"model": directory}).memory == pytest.approx(9.0, abs=0.01)
+
+
+def test_a_hub_model_is_known_by_name_and_revision(backend: Backend) -> None:
+    content = backend.content({"model": "Qwen/Qwen2.5-0.5B-Instruct"})
+    assert content["model"] == "hub:Qwen/Qwen2.5-0.5B-Instruct@main"
+
+
+@pytest.mark.parametrize(
+    ("settings", "near"),
+    [({"model": "tiny-lama"}, "tiny-llama"), ({"dataset": "letter-srot"}, "letter-sort")],
+)
+def test_unknown_names_get_the_nearest(
+    backend: Backend, settings: dict[str, str], near: str
+) -> None:
+    with pytest.raises(UsageError, match=f"Did you mean '{near}'"):
+        backend.content(settings)
+
+
+@pytest.mark.parametrize("package", ["torch", "transformers", "safetensors"])
+def test_a_missing_training_half_names_the_remedy(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, cast("Any", None))
+    spec = cast("RunSpec", None)
+    with pytest.raises(PluginError, match=rf"{package}.*pip install 'ablatekit-rft\[train\]'"):
+        backend.run(spec, cast("RunContext", None))
+
+
+SMALL_RUN = {
+    "queries_per_round": 8,
+    "rollouts": 2,
+    "train_items": 16,
+    "budget.amount": 2,
+    "evaluation.points": 2,
+    "evaluation.probe_items": 16,
+    "evaluation.test_items": 8,
+}
+
+
+@pytest.mark.parametrize("place", ["none", "reward", "loss"])
+def test_a_run_logs_exactly_the_metrics_that_the_backend_describes(
+    backend: Backend, make_context: Any, place: str
+) -> None:
+    spec = run_spec(backend, {**SMALL_RUN, "kl_place": place})
+    context = make_context()
+    result = backend.run(spec, context)
+    described = {metric.name for metric in backend.metrics(spec.settings)}
+    assert result.status == "finished"
+    assert set().union(*context.logged.values()) == described
+    assert set(result.metrics) <= described

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ablatekit_rft import metrics
+from ablatekit_rft.evaluate import build_evaluator
+from ablatekit_rft.policy import Policy
+from ablatekit_rft.queries import evaluation_uniforms
+from ablatekit_rft.rollout import Prompts
+from ablatekit_rft.settings import Evaluation
+from ablatekit_rft.tasks import Query, Verdict
+from ablatekit_rft.verify import verify
+
+from ablatekit.seeds import Seeds
+
+CELLS = (
+    {"advantage": "none", "rollouts": 1, "learning_rate": 1e-4},
+    {"advantage": "group_norm", "rollouts": 4, "queries_per_round": 8, "temperature": 1.4},
+    {"kl_place": "loss", "optimizer": "sgd", "train_items": 32, "budget": {"amount": 2}},
+)
+
+
+def test_step_0_is_bitwise_equal_across_cells_and_replicates(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    contexts = []
+    for place, cell in enumerate(CELLS):
+        context = make_context(run=f"run {place}", folder=str(place))
+        train_toy(make_settings(evaluation=EVALUATION, **cell), context)
+        contexts.append(context)
+    names = [metrics.TRAIN_PASS, metrics.TEST_PASS, metrics.TEST_LENGTH, metrics.KL_INIT]
+    for context in contexts[1:]:
+        assert context.items[0] == contexts[0].items[0]
+        for name in names:
+            assert context.logged[0][name] == contexts[0].logged[0][name]
+    assert contexts[0].items[max(contexts[0].items)] != contexts[1].items[max(contexts[1].items)]
+
+
+EVALUATION = {"points": 2, "probe_items": 16, "test_items": 12, "samples": 3}
+
+
+def test_other_contexts_draw_otherwise(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    one, other = make_context(folder="1"), make_context(folder="2", context="other")
+    for context in (one, other):
+        train_toy(make_settings(), context)
+    assert one.items[0]["length"] != other.items[0]["length"]
+
+
+def test_the_part_is_a_fixed_subset_with_the_same_draws(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    context = make_context()
+    train_toy(make_settings(learning_rate=0.0, evaluation={**EVALUATION, "points": 3}), context)
+
+    def sampled(step: int) -> dict[tuple[str, str, int], tuple[float, int]]:
+        items = context.items[step]
+        keys = zip(items["split"], items["item"], items["sample"], strict=True)
+        values = zip(items["outcome"], items["length"], strict=True)
+        rows = dict(zip(keys, values, strict=True))
+        return {key: value for key, value in rows.items() if not key[0].endswith("greedy")}
+
+    whole, part = sampled(0), sampled(2)
+    assert len(whole) == (16 + 12) * 3
+    assert len(part) == (4 + 3) * 3
+    assert part.items() <= whole.items()
+    assert sampled(2).keys() == sampled(4).keys()
+
+
+def test_item_outcomes_agree_with_the_metrics(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    context = make_context()
+    train_toy(make_settings(evaluation=EVALUATION), context)
+    for step, items in context.items.items():
+        splits, outcomes = np.array(items["split"]), np.array(items["outcome"])
+        logged = context.logged[step]
+        assert logged[metrics.TRAIN_PASS] == pytest.approx(outcomes[splits == "train"].mean())
+        assert logged[metrics.TEST_PASS] == pytest.approx(outcomes[splits == "test"].mean())
+        truncated = np.array(items["truncated"])[splits == "test"]
+        assert logged[metrics.TEST_TRUNCATED] == pytest.approx(truncated.mean())
+        assert not (np.array(items["truncated"]) & (outcomes == 1)).any()
+    final = context.items[max(context.items)]
+    greedy = np.array(final["split"]) == "test/greedy"
+    assert greedy.sum() == 12
+    expected = np.array(final["outcome"])[greedy].mean()
+    assert context.logged[max(context.items)][metrics.TEST_GREEDY] == pytest.approx(expected)
+
+
+def test_kl_to_the_initial_policy_is_0_at_step_0_and_grows(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    context = make_context()
+    train_toy(make_settings(learning_rate=1e-2), context)
+    kl = context.series(metrics.KL_INIT)
+    assert abs(kl[0]) < 1e-8
+    assert kl[6] > 1e-3
+
+
+def test_draws_belong_to_item_and_sample() -> None:
+    seeds = Seeds("run", "c")
+    keys = [("train", "a"), ("test", "a"), ("test", "b")]
+    draws = evaluation_uniforms(seeds, keys, 2, 5)
+    assert draws.shape == (3, 2, 5)
+    assert len(draws.flatten().unique()) == 30
+    alone = evaluation_uniforms(Seeds("another run", "c"), [("test", "b")], 1, 3)
+    assert torch.equal(alone[0, 0], draws[2, 0, :3])
+    assert not torch.equal(evaluation_uniforms(Seeds("run", "d"), keys, 2, 5), draws)
+
+
+class Spelling:
+    """Token 3 + i is the i-th letter."""
+
+    pad_id, eos_ids = 0, (2,)
+
+    def encode(self, text: str) -> list[int]:
+        return [1, *(ord(letter) - ord("a") + 3 for letter in text)]
+
+    def decode(self, ids: Any) -> str:
+        return "".join(chr(ord("a") + token - 3) for token in ids)
+
+
+class Echo:
+    """Correct when the completion is the gold text."""
+
+    name, version, max_new_tokens = "echo", 1, 4
+
+    def items(self, split: str, n: int) -> tuple[Query, ...]:
+        return tuple(Query(f"{split} {i}", "ab", "ab") for i in range(n))
+
+    def verify(self, query: Query, completion: str) -> Verdict:
+        return Verdict.CORRECT if completion == query.gold else Verdict.WRONG
+
+
+def test_the_verifier_sees_the_text_before_eos_and_no_truncated_completion() -> None:
+    from ablatekit_rft.rollout import Rollouts, first_eos
+
+    tokens = torch.tensor([[3, 4, 2, 0], [3, 4, 5, 2], [2, 0, 0, 0], [3, 4, 3, 4], [3, 4, 2, 4]])
+    lengths, truncated = first_eos(tokens, (2,))
+    prompts = Prompts.pad([[1]] * 5, 0, torch.device("cpu"))
+    zeros = torch.zeros(tokens.shape)
+    rollouts = Rollouts(prompts, torch.arange(5), tokens, lengths, truncated, zeros, zeros)
+    golds = ["ab", "ab", "ab", "abab", "ab"]
+    queries = [Query(str(i), "", gold) for i, gold in enumerate(golds)]
+    assert verify(Echo(), Spelling(), queries, rollouts).tolist() == [1.0, 0.0, 0.0, 0.0, 1.0]
+
+
+def test_results_do_not_depend_on_how_many_samples_are_asked_for(causal_lm: Any) -> None:
+    policy = Policy(causal_lm("llama", vocabulary=8), pad_id=0)
+
+    def first_samples(samples: int) -> Any:
+        settings = Evaluation(probe_items=5, test_items=5, samples=samples)
+        evaluator = build_evaluator(
+            settings, Echo(), Spelling(), Seeds("r", "c"), max_new_tokens=4, reference_budget=1000
+        )
+        items = evaluator.evaluate(policy, policy, "all").items
+        rows = zip(items["split"], items["item"], items["sample"], items["length"], strict=True)
+        return [row for row in rows if row[2] == 0 and not row[0].endswith("greedy")]
+
+    assert first_samples(1) == first_samples(4)

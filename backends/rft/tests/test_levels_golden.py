@@ -1,0 +1,225 @@
+"""Every level against numbers worked out by hand from its formula."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from ablatekit_rft.levels.kl import MAX_LOG_RATIO
+from ablatekit_rft.levels.registry import get_level, levels_of
+from ablatekit_rft.levels.types import OptimizerSpec, RewardView
+from ablatekit_rft.settings import RftSettings
+
+from ablatekit.errors import UsageError
+
+
+def view_of(groups: list[list[float]]) -> RewardView:
+    rewards = torch.tensor([reward for group in groups for reward in group])
+    index = [query for query, group in enumerate(groups) for _ in group]
+    return RewardView(rewards, torch.tensor(index), torch.full((len(index),), 5))
+
+
+def advantage(name: str, groups: list[list[float]]) -> torch.Tensor:
+    result = get_level("advantage", name).function(view_of(groups), RftSettings())
+    assert isinstance(result, torch.Tensor)
+    assert result.dtype == torch.float32
+    return result
+
+
+MIXED = [[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]
+SKEW = math.sqrt(1 / 4)  # unbiased variance of 1,0,0,0: (9/16 + 3/16) / 3
+EVEN = math.sqrt(1 / 3)  # of 1,1,0,0: 4 * (1/4) / 3
+ALL = math.sqrt((7 * 25 + 5 * 49) / 144 / 11)  # of 7 ones and 5 zeros, mean 7/12
+
+GOLDEN = {
+    "none": [1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1],
+    "batch_mean": [reward - 7 / 12 for group in MIXED for reward in group],
+    "batch_norm": [(reward - 7 / 12) / ALL for group in MIXED for reward in group],
+    "group_mean": [0.75, -0.25, -0.25, -0.25, 0.5, 0.5, -0.5, -0.5, 0, 0, 0, 0],
+    "group_norm": [
+        *(0.75 / SKEW, -0.25 / SKEW, -0.25 / SKEW, -0.25 / SKEW),
+        *(0.5 / EVEN, 0.5 / EVEN, -0.5 / EVEN, -0.5 / EVEN),
+        *(0, 0, 0, 0),
+    ],
+    "rloo": [
+        *(1, -1 / 3, -1 / 3, -1 / 3),
+        *(2 / 3, 2 / 3, -2 / 3, -2 / 3),
+        *(0, 0, 0, 0),
+    ],
+}
+
+
+def test_every_advantage_has_golden_numbers() -> None:
+    assert set(GOLDEN) == set(levels_of("advantage"))
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_advantage_of_mixed_groups(name: str) -> None:
+    assert advantage(name, MIXED).tolist() == pytest.approx(GOLDEN[name], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["batch_mean", "batch_norm", "group_mean", "group_norm", "rloo"])
+@pytest.mark.parametrize("reward", [0.0, 1.0, -1.0, 0.1, 1 / 3])
+def test_equal_rewards_have_no_advantage_at_all(name: str, reward: float) -> None:
+    assert advantage(name, [[reward] * 7, [reward] * 7]).tolist() == [0.0] * 14
+
+
+def test_one_rollout_per_query_without_baseline_is_the_raw_reward() -> None:
+    assert advantage("none", [[1.0], [0.0], [-1.0]]).tolist() == [1.0, 0.0, -1.0]
+
+
+def test_one_rollout_per_query_against_the_round() -> None:
+    groups = [[1.0], [0.0], [0.0], [0.0]]
+    assert advantage("batch_mean", groups).tolist() == [0.75, -0.25, -0.25, -0.25]
+    expected = [1.5, -0.5, -0.5, -0.5]
+    assert advantage("batch_norm", groups).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["group_mean", "group_norm", "rloo"])
+def test_one_rollout_per_query_has_no_group(name: str) -> None:
+    with pytest.raises(UsageError, match="at least two rollouts"):
+        advantage(name, [[1.0], [0.0]])
+
+
+@pytest.mark.parametrize("name", ["batch_mean", "batch_norm"])
+def test_one_rollout_is_no_round(name: str) -> None:
+    with pytest.raises(UsageError, match="at least two rollouts"):
+        advantage(name, [[1.0]])
+
+
+def test_rloo_is_the_reward_minus_the_mean_of_the_others() -> None:
+    group = [0.3, -1.2, 2.0]
+    expected = [0.3 - 0.4, -1.2 - 1.15, 2.0 - -0.45]
+    assert advantage("rloo", [group]).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_groups_need_not_be_contiguous_nor_of_one_size() -> None:
+    view = RewardView(
+        torch.tensor([1.0, 4.0, 0.0, 2.0, 0.0]),
+        torch.tensor([1, 0, 1, 0, 1]),
+        torch.ones(5, dtype=torch.int64),
+    )
+    result = get_level("advantage", "group_mean").function(view, RftSettings())
+    assert result.tolist() == pytest.approx([2 / 3, 1.0, -1 / 3, -1.0, -1 / 3], abs=1e-6)
+
+
+def test_no_advantage_returns_the_rewards_themselves() -> None:
+    view = view_of([[1.0, 0.0]])
+    get_level("advantage", "none").function(view, RftSettings()).mul_(7)
+    assert view.rewards.tolist() == [1.0, 0.0]
+
+
+WEIGHTS = {
+    "seq_mean_token_sum": [1 / 3, 1 / 3, 1 / 3],
+    "token_mean": [1 / 8, 1 / 8, 1 / 8],
+    "seq_mean_token_mean": [1 / 3, 1 / 6, 1 / 15],
+    "const_len": [1 / 30, 1 / 30, 1 / 30],
+}
+
+
+def test_every_aggregation_has_golden_numbers() -> None:
+    assert set(WEIGHTS) == set(levels_of("aggregation"))
+
+
+@pytest.mark.parametrize("name", sorted(WEIGHTS))
+def test_aggregation_weights(name: str) -> None:
+    weights = get_level("aggregation", name).function(torch.tensor([1, 2, 5]), 10)
+    assert weights.dtype == torch.float32
+    assert weights.tolist() == pytest.approx(WEIGHTS[name], abs=1e-8)
+
+
+REFERENCE_LOSS = {  # of token losses [[2, -], [1, 3]], L = 4
+    "seq_mean_token_sum": (2 + 4) / 2,
+    "token_mean": 6 / 3,
+    "seq_mean_token_mean": (2 + 2) / 2,
+    "const_len": 6 / 8,
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFERENCE_LOSS))
+def test_aggregated_loss(name: str) -> None:
+    lengths = torch.tensor([1, 2])
+    losses = torch.tensor([[2.0, 99.0], [1.0, 3.0]])
+    mask = torch.arange(2) < lengths[:, None]
+    weights = get_level("aggregation", name).function(lengths, 4)
+    loss = (weights[:, None] * mask * losses).sum()
+    assert loss.item() == pytest.approx(REFERENCE_LOSS[name], abs=1e-6)
+
+
+LOGP = torch.tensor([[-1.0, -0.5], [-2.0, -0.1]])
+REFERENCE = torch.tensor([[-1.5, -0.5], [-1.0, -0.3]])
+KL = {
+    "k1": [[0.5, 0.0], [-1.0, 0.2]],
+    "k2": [[0.125, 0.0], [0.5, 0.02]],
+    "k3": [[math.exp(-0.5) - 0.5, 0.0], [math.e - 2, math.exp(-0.2) - 0.8]],
+}
+
+
+def test_every_kl_estimator_has_golden_numbers() -> None:
+    assert set(KL) == set(levels_of("kl_estimator"))
+
+
+@pytest.mark.parametrize("name", sorted(KL))
+def test_kl_estimator(name: str) -> None:
+    values = get_level("kl_estimator", name).function(LOGP, REFERENCE)
+    assert values.flatten().tolist() == pytest.approx([*KL[name][0], *KL[name][1]], abs=1e-6)
+
+
+def test_k3_of_a_hopeless_token_stays_finite_and_its_gradient_too() -> None:
+    logp = torch.tensor([[-200.0]], requires_grad=True)
+    value = get_level("kl_estimator", "k3").function(logp, torch.zeros(1, 1))
+    value.sum().backward()
+    assert value.item() == pytest.approx(math.expm1(MAX_LOG_RATIO) - 200, rel=1e-6)
+    assert logp.grad is not None
+    assert logp.grad.item() == 1.0
+
+
+CODINGS = {"01": [0.0, 1.0], "pm1": [-1.0, 1.0], "neg": [-1.0, 0.0]}
+
+
+def test_every_reward_coding_has_golden_numbers() -> None:
+    assert set(CODINGS) == set(levels_of("reward_coding"))
+
+
+@pytest.mark.parametrize("name", sorted(CODINGS))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+def test_reward_coding(name: str, dtype: torch.dtype) -> None:
+    reward = get_level("reward_coding", name).function(torch.tensor([0, 1], dtype=dtype))
+    assert reward.dtype == torch.float32
+    assert reward.tolist() == CODINGS[name]
+
+
+def test_policy_loss_is_minus_advantage_times_logp() -> None:
+    logp = LOGP.clone().requires_grad_()
+    weight = torch.tensor([2.0, -1.0], requires_grad=True)
+    loss = get_level("policy_loss", "none").function(logp, weight)
+    assert loss.tolist() == [[2.0, 1.0], [-2.0, pytest.approx(-0.1)]]
+    loss.sum().backward()
+    assert logp.grad is not None
+    assert logp.grad.tolist() == [[-2.0, -2.0], [1.0, 1.0]]
+    assert weight.grad is None
+
+
+OPTIMIZERS = {
+    "adamw": ("adamw", (0.9, 0.999), 1e-8),
+    "adamw_b95": ("adamw", (0.9, 0.95), 1e-8),
+    "sgd": ("sgd", None, None),
+}
+
+
+def test_every_optimizer_has_golden_numbers() -> None:
+    assert set(OPTIMIZERS) == set(levels_of("optimizer"))
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_optimizer_is_data(name: str) -> None:
+    settings = RftSettings(learning_rate=3e-4, weight_decay=0.01)
+    algorithm, betas, eps = OPTIMIZERS[name]
+    assert get_level("optimizer", name).function(settings) == OptimizerSpec(
+        algorithm="sgd" if algorithm == "sgd" else "adamw",
+        learning_rate=3e-4,
+        weight_decay=0.01,
+        betas=betas,
+        eps=eps,
+    )

@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ablatekit_rft import loop, metrics, rounds
+from ablatekit_rft.arena import ParameterArena
+from ablatekit_rft.divergence import Collapse
+from ablatekit_rft.levels.types import OptimizerSpec
+from ablatekit_rft.metrics import metric_specs
+from ablatekit_rft.optimizer import FlatOptimizer, clip_gradient, flat_norm
+from ablatekit_rft.queries import round_queries
+from ablatekit_rft.schedule import Costs, EvaluationPoints, Horizon, learning_rate
+from ablatekit_rft.settings import Budget
+
+from ablatekit.records import RunSpec
+from ablatekit.seeds import Seeds
+
+
+def weights_hash(model: Any) -> str:
+    digest = hashlib.sha256()
+    for name, parameter in sorted(model.named_parameters()):
+        digest.update(name.encode() + parameter.detach().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def repeatable(context: Any, settings: Any) -> dict[int, dict[str, float]]:
+    names = {spec.name for spec in metric_specs(settings) if spec.repeatable}
+    return {
+        step: {name: value for name, value in logged.items() if name in names}
+        for step, logged in context.logged.items()
+    }
+
+
+@pytest.mark.parametrize("place", ["none", "reward", "loss"])
+def test_a_run_logs_every_declared_metric_and_no_other(
+    train_toy: Any, make_context: Any, make_settings: Any, place: str
+) -> None:
+    settings, context = make_settings(kl_place=place), make_context()
+    result, _ = train_toy(settings, context)
+    declared = {spec.name for spec in metric_specs(settings)}
+    logged = {name for values in context.logged.values() for name in values}
+    expected = declared if place != "none" else declared - {metrics.TIME_SCORE}
+    assert logged == expected
+    assert result.status == "finished"
+    assert set(result.metrics) <= declared
+    assert result.metrics[metrics.TRAIN_PASS] == context.logged[6][metrics.TRAIN_PASS]
+    values = [value for at_step in context.logged.values() for value in at_step.values()]
+    assert np.isfinite(values).all()
+
+
+def test_the_curve_starts_at_step_0_and_ends_with_the_budget(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    context = make_context()
+    train_toy(make_settings(), context)
+    assert list(context.series(metrics.TRAIN_PASS)) == [0, 2, 4, 6]
+    assert list(context.series(metrics.TRAIN_GREEDY)) == [0, 6]
+    assert list(context.series(metrics.GRAD_NORM)) == [1, 2, 3, 4, 5, 6]
+    assert context.done[-1] == (6, 6)
+
+
+def test_learning_rate_0_changes_nothing_in_20_rounds(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    settings = make_settings(
+        learning_rate=0.0,
+        weight_decay=0.1,
+        budget={"amount": 20},
+        evaluation={
+            "points": 4,
+            "probe_items": 16,
+            "test_items": 12,
+            "intermediate_fraction": 1.0,
+        },
+    )
+    context = make_context()
+    _, model = train_toy(settings, context)
+    _, base = train_toy(make_settings(learning_rate=0.0), make_context(folder="other"))
+    assert weights_hash(model) == weights_hash(base)
+    assert max(context.series(metrics.GRAD_NORM).values()) > 0
+    sampled = [split_rows(context.items[step], "train") for step in (0, 5, 10, 15, 20)]
+    assert all(rows == sampled[0] for rows in sampled)
+    assert len(set(context.series(metrics.KL_INIT).values())) == 1
+    assert len(set(context.series(metrics.TEST_PASS).values())) == 1
+
+
+def split_rows(items: dict[str, list[Any]], split: str) -> list[tuple[Any, ...]]:
+    names = ("split", "item", "sample", "outcome", "length")
+    rows = zip(*(items[name] for name in names), strict=True)
+    return [row for row in rows if row[0] == split]
+
+
+def test_training_raises_the_reward(train_toy: Any, make_context: Any, make_settings: Any) -> None:
+    settings = make_settings(
+        queries_per_round=8,
+        rollouts=4,
+        advantage="group_mean",
+        learning_rate=3e-3,
+        budget={"amount": 40},
+    )
+    context = make_context()
+    train_toy(settings, context)
+    correct = list(context.series(metrics.CORRECT).values())
+    assert np.mean(correct[-8:]) > np.mean(correct[:8]) + 0.1
+
+
+def test_equal_runs_are_bitwise_equal_and_other_replicates_differ(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    settings = make_settings()
+    contexts = [make_context(run, folder=str(place)) for place, run in enumerate("aab")]
+    models = [train_toy(settings, context)[1] for context in contexts]
+    hashes = [weights_hash(model) for model in models]
+    assert hashes[0] == hashes[1] != hashes[2]
+    histories = [repeatable(context, settings) for context in contexts]
+    assert histories[0] == histories[1]
+    assert histories[0][0] == histories[2][0]
+    assert histories[0][1] != histories[2][1]
+
+
+AT_THE_END = {"points": 1, "probe_items": 8, "test_items": 8}
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt_neox", "gpt2"])
+def test_threads_and_processes_change_no_bit(
+    train_toy: Any, make_context: Any, make_settings: Any, family: str
+) -> None:
+    before = torch.get_num_threads()
+    settings = make_settings(
+        queries_per_round=16, rollouts=8, budget={"amount": 2}, evaluation=AT_THE_END
+    )
+    hashes = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            context = make_context(folder=str(threads))
+            hashes.append(weights_hash(train_toy(settings, context, family)[1]))
+    finally:
+        torch.set_num_threads(before)
+    assert hashes[0] == hashes[1]
+
+
+IN_ANOTHER_PROCESS = """
+import sys, tempfile, pathlib
+sys.path.insert(0, {tests!r})
+import torch
+torch.set_num_threads(1)
+import conftest, test_loop
+from ablatekit.seeds import Seeds
+from ablatekit_rft.loop import train_model
+from ablatekit_rft.settings import RftSettings
+folder = pathlib.Path(tempfile.mkdtemp())
+context = conftest.MemoryContext(Seeds("run", "c"), folder / "checkpoint", folder / "cache")
+model = conftest.make_model("llama")
+settings = RftSettings.model_validate(conftest.SMALL)
+train_model(settings, context, model, conftest.DigitTokenizer(), conftest.ParityTask())
+print(test_loop.weights_hash(model))
+"""
+
+
+def test_another_process_gives_the_same_bits(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    _, model = train_toy(make_settings(), make_context())
+    script = IN_ANOTHER_PROCESS.format(tests=str(Path(__file__).parent))
+    output = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    ).stdout
+    assert output.strip() == weights_hash(model)
+
+
+@pytest.mark.parametrize(
+    ("unit", "amount", "rounds"),
+    [("rounds", 3, 3), ("samples", 20, 3), ("generated_tokens", 60, 0)],
+)
+def test_the_budget_counts_in_its_unit(
+    train_toy: Any, make_context: Any, make_settings: Any, unit: str, amount: int, rounds: int
+) -> None:
+    context = make_context()
+    settings = make_settings(budget={"unit": unit, "amount": amount}, lr_schedule="linear")
+    result, _ = train_toy(settings, context)
+    cost = {
+        "rounds": metrics.UPDATES,
+        "samples": metrics.SAMPLES,
+        "generated_tokens": metrics.GENERATED_TOKENS,
+    }[unit]
+    spent = [0.0, *(context.logged[step][cost] for step in sorted(context.logged) if step)]
+    assert spent[-1] >= amount > spent[-2]
+    assert result.metrics[metrics.SAMPLES] == 8 * result.metrics[metrics.UPDATES]
+    if rounds:
+        assert result.metrics[metrics.UPDATES] == rounds
+    rates = list(context.series(metrics.LEARNING_RATE).values())
+    expected = [1e-3 * (1 - used / amount) for used in spent[:-1]]
+    assert rates == pytest.approx(expected)
+    tokens = sum(8 * value for value in context.series(metrics.LENGTH_MEAN).values())
+    assert result.metrics[metrics.GENERATED_TOKENS] == pytest.approx(tokens)
+
+
+def test_evaluation_points_are_shares_of_the_budget() -> None:
+    points = EvaluationPoints(Horizon(Budget(unit="samples", amount=100)), 4)
+
+    def reached(before: int, after: int) -> str:
+        return points.reached(Costs(samples=before), Costs(samples=after))
+
+    assert reached(0, 24) == "none"
+    assert reached(24, 25) == "intermediate"
+    assert reached(25, 49) == "none"
+    assert reached(20, 80) == "intermediate"
+    assert reached(80, 100) == "end"
+    assert reached(99, 130) == "end"
+
+
+def test_learning_rate_follows_its_formula(make_settings: Any) -> None:
+    def rates(**changed: Any) -> list[float]:
+        settings = make_settings(learning_rate=1.0, **changed)
+        return [learning_rate(settings, step / 10, (step + 1) / 10) for step in range(10)]
+
+    assert rates() == [1.0] * 10
+    assert rates(lr_schedule="linear") == pytest.approx([1 - step / 10 for step in range(10)])
+    cosine = [(1 + np.cos(np.pi * step / 10)) / 2 for step in range(10)]
+    assert rates(lr_schedule="cosine") == pytest.approx(cosine)
+    warm = rates(lr_schedule="linear", warmup_fraction=0.2)
+    assert warm[:3] == pytest.approx([0.5, 1.0, 1.0])
+    assert warm[3] == pytest.approx(1 - 0.1 / 0.8)
+
+
+def test_a_gradient_that_is_not_finite_ends_the_run_before_it_is_applied(
+    train_toy: Any, make_context: Any, make_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = make_context()
+
+    def clip(gradient: torch.Tensor, largest: float | None) -> Any:
+        if len(context.series(metrics.GRAD_NORM)) == 2:
+            gradient[0] = float("inf")
+        return clip_gradient(gradient, largest)
+
+    monkeypatch.setattr(rounds, "clip_gradient", clip)
+    settings = make_settings(evaluation=AT_THE_END)
+    result, model = train_toy(settings, context)
+    assert result.status == "diverged"
+    assert "after round 2" in result.message
+    assert "norm is inf" in result.message
+    assert result.metrics[metrics.UPDATES] == 2
+    assert result.metrics[metrics.TRAIN_PASS] == context.logged[2][metrics.TRAIN_PASS]
+    assert list(context.items) == [0, 2]
+    assert all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_broken_weights_end_the_run_with_its_last_valid_scores(
+    train_toy: Any,
+    make_context: Any,
+    make_settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    family: str,
+) -> None:
+    context = make_context()
+    monkeypatch.setattr(rounds, "learning_rate", lambda *_arguments: float("nan"))
+    result, _ = train_toy(make_settings(optimizer="sgd"), context, family)
+    assert result.status == "diverged"
+    assert "after round 1" in result.message
+    assert "not finite" in result.message
+    assert "can no longer be evaluated" in result.message
+    assert list(context.items) == [0]
+    assert result.metrics[metrics.TRAIN_PASS] == context.logged[0][metrics.TRAIN_PASS]
+
+
+def test_collapse_needs_rounds_and_samples_and_a_base_that_could() -> None:
+    state = Collapse(baseline=0.3)
+    for _ in range(9):
+        state = state.after_round(0, 32)
+    assert not state.has_happened
+    assert state.after_round(0, 32).has_happened
+    assert not state.after_round(1, 32).has_happened
+    few = Collapse(baseline=0.3)
+    weak = Collapse(baseline=0.05)
+    for _ in range(31):
+        few, weak = few.after_round(0, 8), weak.after_round(0, 8)
+    assert not few.has_happened
+    assert few.after_round(0, 8).has_happened
+    assert not weak.after_round(0, 8).has_happened
+
+
+def test_an_epoch_holds_every_query_once_and_orders_differ_between_runs() -> None:
+    seeds = Seeds("run", "c")
+    rounds = [round_queries(seeds, 10, 4, index) for index in range(5)]
+    stream = np.concatenate(rounds)
+    assert sorted(stream[:10]) == sorted(stream[10:]) == list(range(10))
+    assert stream[:10].tolist() != stream[10:].tolist()
+    assert rounds[3].tolist() == round_queries(seeds, 10, 4, 3).tolist()
+    other = np.concatenate([round_queries(Seeds("b", "c"), 10, 4, index) for index in range(5)])
+    assert stream.tolist() != other.tolist()
+
+
+@pytest.mark.parametrize("algorithm", ["adamw", "sgd"])
+def test_the_flat_optimizer_is_torchs_on_separate_parameters(
+    causal_lm: Any, algorithm: Any
+) -> None:
+    flat_model, plain_model = causal_lm("gpt_neox"), causal_lm("gpt_neox")
+    arena = ParameterArena(flat_model)
+    adam = {"betas": (0.9, 0.95), "eps": 1e-8} if algorithm == "adamw" else {}
+    spec = OptimizerSpec(algorithm=algorithm, learning_rate=1e-2, weight_decay=0.1, **adam)
+    flat = FlatOptimizer(arena, spec)
+    parameters = list(plain_model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": 0.1},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    kind = torch.optim.AdamW if algorithm == "adamw" else torch.optim.SGD
+    plain = kind(groups, lr=1e-2, **adam)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        for name, parameter in plain_model.named_parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+            arena.slots[name].view(arena.gradient).copy_(parameter.grad)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        assert clip_gradient(arena.gradient, 1.0).norm == pytest.approx(float(norm), rel=1e-5)
+        plain.step()
+        flat.step(1e-2)
+    for ours, theirs in zip(flat_model.parameters(), parameters, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_flat_norm_is_the_norm() -> None:
+    flat = torch.arange(64, dtype=torch.float32)
+    assert flat_norm(flat) == pytest.approx(float(flat.norm()), rel=1e-6)
+    assert not clip_gradient(flat, None).clipped
+    with pytest.raises(FloatingPointError, match="nan"):
+        clip_gradient(torch.full((16,), float("nan")), 1.0)
+
+
+def test_train_reads_a_specification(make_context: Any) -> None:
+    spec = RunSpec(
+        backend="rft",
+        results_version=1,
+        settings={
+            "model": "tiny-llama",
+            "dataset": "letter-sort",
+            "queries_per_round": 8,
+            "budget.amount": 2,
+            "evaluation.points": 1,
+            "evaluation.probe_items": 16,
+            "evaluation.test_items": 16,
+        },
+        execution={"device": "cpu", "threads": 1},
+        context={"model": "tiny-llama", "dataset": "letter-sort"},
+        content={},
+        replicate=0,
+    )
+    context = make_context()
+    result = loop.train(spec, context)
+    assert result.status == "finished"
+    assert result.metrics[metrics.SAMPLES] == 16

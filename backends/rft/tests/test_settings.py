@@ -1,0 +1,164 @@
+"""Settings: the reference as defaults, bounds, documentation, and what YAML users may write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+from ablatekit_rft.settings import Budget, Evaluation, RftSettings
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+
+def every_field() -> Iterator[tuple[str, FieldInfo]]:
+    for model in (RftSettings, Budget, Evaluation):
+        for name, info in model.model_fields.items():
+            yield f"{model.__name__}.{name}", info
+
+
+FIELDS = dict(every_field())
+
+REFERENCE = {
+    "advantage": "none",
+    "rollouts": 1,
+    "queries_per_round": 32,
+    "aggregation": "seq_mean_token_sum",
+    "kl_place": "none",
+    "reward_coding": "01",
+    "optimizer": "adamw",
+    "weight_decay": 0.0,
+    "grad_clip": 1.0,
+    "lr_schedule": "constant",
+    "temperature": 1.0,
+}
+
+
+def test_the_defaults_are_the_minimalist_reference() -> None:
+    dumped = RftSettings().model_dump()
+    assert {name: dumped[name] for name in REFERENCE} == REFERENCE
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_is_documented(name: str) -> None:
+    assert FIELDS[name].description
+    assert len(FIELDS[name].description or "") > 15
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_number_has_a_bound(name: str) -> None:
+    info = FIELDS[name]
+    numeric = {int, float} & {info.annotation, *get_args(info.annotation)}
+    assert info.metadata or not numeric
+
+
+def test_every_default_fulfils_its_own_bounds() -> None:
+    assert RftSettings.model_validate(RftSettings().model_dump()) == RftSettings()
+
+
+@pytest.mark.parametrize("written", ["01", 1, 1.0])
+def test_reward_coding_may_be_written_without_quotes(written: Any) -> None:
+    assert RftSettings(reward_coding=written).reward_coding == "01"
+
+
+@pytest.mark.parametrize("written", [None, "none"])
+def test_clipping_is_switched_off_by_null_or_by_name(written: Any) -> None:
+    assert RftSettings(grad_clip=written).grad_clip is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"rollouts": 0},
+        {"rollouts": True},
+        {"queries_per_round": 0},
+        {"learning_rate": -1e-4},
+        {"learning_rate": float("nan")},
+        {"kl_coefficient": float("inf")},
+        {"temperature": 0},
+        {"grad_clip": 0},
+        {"warmup_fraction": 1},
+        {"train_items": 0},
+        {"max_new_tokens": 0},
+        {"threads": 0},
+        {"reward_coding": 0},
+        {"advantage": "grpo"},
+        {"aggregation": None},
+        {"budget": {"amount": 0}},
+        {"budget": {"unit": "epochs"}},
+        {"budget": {"rounds": 3}},
+        {"evaluation": {"points": 0}},
+        {"evaluation": {"intermediate_fraction": 0}},
+        {"evaluation": {"temperature": 0.6}},
+        {"rollout": 2},
+    ],
+    ids=str,
+)
+def test_values_out_of_bounds_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        RftSettings.model_validate(given)
+
+
+def test_no_learning_is_a_setting_too() -> None:
+    assert RftSettings(learning_rate=0).learning_rate == 0.0
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        RftSettings().rollouts = 2
+
+
+def test_dotted_names_reach_nested_settings() -> None:
+    settings = RftSettings.from_dotted(
+        {"budget.unit": "samples", "budget.amount": 640, "evaluation.points": 2, "rollouts": 4}
+    )
+    assert settings == RftSettings(
+        budget=Budget(unit="samples", amount=640), evaluation=Evaluation(points=2), rollouts=4
+    )
+
+
+@pytest.mark.parametrize("name", ["budget.unti", "budgets.unit", "budget.unit.name"])
+def test_unknown_dotted_names_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        RftSettings.from_dotted({name: "samples"})
+
+
+def test_only_device_and_threads_stay_out_of_the_run_id() -> None:
+    def declared(model: type[BaseModel]) -> set[str]:
+        extras = {name: info.json_schema_extra for name, info in model.model_fields.items()}
+        return {name for name, e in extras.items() if isinstance(e, dict) and e.get("execution")}
+
+    assert declared(RftSettings) == {"device", "threads"}
+    assert declared(Budget) | declared(Evaluation) == set()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "advantage",
+        "aggregation",
+        "kl_place",
+        "kl_estimator",
+        "reward_coding",
+        "optimizer",
+        "lr_schedule",
+    ],
+)
+def test_every_choice_documents_its_levels(name: str) -> None:
+    info = RftSettings.model_fields[name]
+    assert isinstance(info.json_schema_extra, dict)
+    levels = info.json_schema_extra["levels"]
+    assert isinstance(levels, dict)
+    assert set(levels) == set(get_args(info.annotation))
+    for level in levels.values():
+        assert isinstance(level, dict)
+        assert level["doc"]
+        assert level["formula"]
+        assert level["source"]
+        assert isinstance(level["peers"], dict)
+        assert set(level["peers"]) == {"TRL", "verl", "OpenRLHF"}
+
+
+def test_the_json_schema_of_the_settings_can_be_made() -> None:
+    schema = RftSettings.model_json_schema()
+    assert schema["properties"]["advantage"]["levels"]["rloo"]["min_group"] == 2

@@ -1,0 +1,163 @@
+"""The shipped tasks: splits that cannot leak, fixed items, verifiers that never raise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from ablatekit_rft.tasks import (
+    Query,
+    Task,
+    UnknownTaskError,
+    Verdict,
+    get_task,
+    rft_split,
+    task_names,
+)
+from ablatekit_rft.tasks.base import SplitName
+from ablatekit_rft.tasks.streams import SPLIT_SHARES, Draws, split_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+SPLITS: tuple[SplitName, ...] = ("pretrain", "train", "test")
+HOSTILE = (
+    "",
+    " ",
+    "\x00",
+    "abcde ",
+    " abcde",
+    "ABCDE",
+    "abcde\n",
+    "abcde>",
+    "édcba",
+    "a" * 100_000,
+    "\ud800",
+    "a2b2c1*",
+    "{}[]()\\%s%n",
+)
+FIRST_SORT = ["pnokrwxhht>", "ildgpmpyka>", "vnhbibmj>"]
+FIRST_COUNT = ["edefceaeca*", "cadabdff*", "bbcbbcdba*"]
+
+
+@pytest.fixture(params=task_names())
+def task(request: pytest.FixtureRequest) -> Task:
+    return get_task(request.param)
+
+
+def test_two_tasks_ship() -> None:
+    assert task_names() == ("letter-sort", "letter-count")
+
+
+def test_an_unknown_name_gets_the_nearest_and_all_known_names() -> None:
+    with pytest.raises(UnknownTaskError) as error:
+        get_task("leter-sort")
+    assert "Did you mean 'letter-sort'?" in str(error.value)
+    assert "letter-count" in str(error.value)
+
+
+def test_splits_are_disjoint(task: Task) -> None:
+    sets = [{query.item for query in task.items(split, 4096)} for split in SPLITS]
+    assert all(len(items) == 4096 for items in sets)
+    assert not sets[0] & sets[1]
+    assert not sets[0] & sets[2]
+    assert not sets[1] & sets[2]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_items_are_prefix_stable(task: Task, split: SplitName) -> None:
+    longer = task.items(split, 300)
+    assert task.items(split, 0) == ()
+    assert task.items(split, 1) == longer[:1]
+    assert task.items(split, 256) == longer[:256]
+    assert task.items(split, 300) == longer
+
+
+def test_every_item_lies_where_its_hash_says(task: Task) -> None:
+    for split in SPLITS:
+        assert all(split_of(query.prompt) == split for query in task.items(split, 200))
+
+
+def test_the_shares_of_the_splits_are_as_declared() -> None:
+    prompts = [f"{number}>" for number in range(8000)]
+    counts = Counter(map(split_of, prompts))
+    for split in SPLITS:
+        expected = SPLIT_SHARES.count(split) / len(SPLIT_SHARES)
+        assert counts[split] / len(prompts) == pytest.approx(expected, abs=0.03)
+
+
+def test_the_first_items_are_what_they_have_always_been() -> None:
+    """A change here invalidates the stored base models and needs a new task version."""
+    first = {name: get_task(name).items("train", 3) for name in task_names()}
+    assert [query.prompt for query in first["letter-sort"]] == FIRST_SORT
+    assert [query.prompt for query in first["letter-count"]] == FIRST_COUNT
+
+
+def test_rft_split_takes_the_first_of_each(task: Task) -> None:
+    split = rft_split(task, train=5, test=7)
+    assert split.train == task.items("train", 5)
+    assert split.test == task.items("test", 7)
+
+
+def test_the_gold_answer_is_correct_and_fits(task: Task) -> None:
+    for split in SPLITS:
+        for query in task.items(split, 300):
+            assert task.verify(query, query.gold) is Verdict.CORRECT
+            assert len(query.gold) + 1 <= task.max_new_tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt", "completion", "verdict"),
+    [
+        ("letter-sort", "cabde>", "abcde", Verdict.CORRECT),
+        ("letter-sort", "cabde>", "abced", Verdict.WRONG),
+        ("letter-sort", "cabde>", "abcd", Verdict.WRONG),
+        ("letter-sort", "cabde>", "abcdee", Verdict.WRONG),
+        ("letter-sort", "bbaab>", "aabbb", Verdict.CORRECT),
+        ("letter-count", "bacab*", "a2b2c1", Verdict.CORRECT),
+        ("letter-count", "bacab*", "b2a2c1", Verdict.WRONG),
+        ("letter-count", "bacab*", "a2b2c2", Verdict.WRONG),
+        ("letter-count", "aaaaaaaaaa*", "a10", Verdict.CORRECT),
+    ],
+)
+def test_verdicts(name: str, prompt: str, completion: str, verdict: Verdict) -> None:
+    assert get_task(name).verify(query_for(name, prompt), completion) is verdict
+
+
+@pytest.mark.parametrize("completion", HOSTILE)
+def test_hostile_completions_are_wrong_and_never_raise(task: Task, completion: str) -> None:
+    query = task.items("train", 1)[0]
+    assert task.verify(query, completion) is Verdict.WRONG
+
+
+@given(st.text())
+def test_no_text_but_the_answer_is_correct(completion: str) -> None:
+    for name in task_names():
+        query = get_task(name).items("train", 1)[0]
+        verdict = get_task(name).verify(query, completion)
+        assert verdict is (Verdict.CORRECT if completion == query.gold else Verdict.WRONG)
+
+
+def test_draws_are_uniform() -> None:
+    counts = Counter(Draws("uniform", index).between(5, 10) for index in range(6000))
+    assert sorted(counts) == [5, 6, 7, 8, 9, 10]
+    assert all(abs(count - 1000) < 150 for count in counts.values())
+
+
+def test_tasks_and_the_catalogue_import_no_torch() -> None:
+    code = (
+        "import sys, ablatekit_rft.tasks, ablatekit_rft.basemodels as b; b.catalogue(); "
+        "sys.exit(bool({'torch', 'transformers', 'tokenizers'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def query_for(name: str, prompt: str) -> Query:
+    """A hand-written query with its answer worked out independently of the task."""
+    counts = Counter(prompt[:-1])
+    answers = {
+        "letter-sort": "".join(sorted(counts.elements())),
+        "letter-count": "".join(f"{letter}{counts[letter]}" for letter in sorted(counts)),
+    }
+    return Query(item=prompt, prompt=prompt, gold=answers[name])

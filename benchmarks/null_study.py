@@ -1,0 +1,115 @@
+"""How often does a study in which nothing matters claim that something does? 2,000 seeds.
+
+    OMP_NUM_THREADS=1 python benchmarks/null_study.py > benchmarks/results/null_study.txt
+
+Every run is its context's mean plus seed noise, so every helps or hurts is false. A family is the
+narrow average effects on one response in one seed; Holm promises that at most alpha of them hold a
+false claim. No smallest effect is declared: none may hide behind `equivalent`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import platform
+import time
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import scipy
+
+import ablatekit
+from ablatekit.analysis.analyse import analyse
+from ablatekit.analysis.frame import StudyTables
+from ablatekit.analysis.schema import Analysis, Effect
+from ablatekit.analysis.table import plan_from_table
+from ablatekit.design.plan import PlannedResponse
+
+FACTORS = ("first", "second", "third", "fourth")
+MODELS, DATASETS, REPLICATES = ("m1", "m2", "m3"), ("d1", "d2"), 2
+SEED_SD, CONTEXT_SD = 0.02, 0.03
+RESPONSES = ("learning", "generalization")
+CLAIMS = ("helps", "hurts", "widens", "narrows")
+LOWEST, HIGHEST = 0.04, 0.06
+
+
+def design() -> pd.DataFrame:
+    """One row per run of a full two-level factorial."""
+    rows = [
+        {**dict(zip(FACTORS, levels, strict=True)), "model": model, "dataset": dataset}
+        for model, dataset in itertools.product(MODELS, DATASETS)
+        for levels in itertools.product(("no", "yes"), repeat=len(FACTORS))
+        for _ in range(REPLICATES)
+    ]
+    return pd.DataFrame(rows)
+
+
+def noise(runs: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Scores that depend on the context and on nothing else, as long results."""
+    generator = np.random.default_rng(seed)
+    context = runs["context"].astype("category").cat.codes.to_numpy()
+    parts = []
+    for response in RESPONSES:
+        level = 0.5 + CONTEXT_SD * generator.standard_normal(context.max() + 1)[context]
+        value = level + SEED_SD * generator.standard_normal(len(runs))
+        parts.append(pd.DataFrame({"run": runs["run"], "metric": response, "value": value}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def claims(analysis: Analysis) -> dict[tuple[str, str], bool]:
+    """Whether a family (response or gap, inference) holds any claim."""
+    families: dict[str, list[Effect]] = {
+        name: response["effects"] for name, response in analysis["responses"].items()
+    }
+    families |= {name: gap["effects"] for name, gap in analysis["comparisons"].items()}
+    return {
+        (name, inference): any(
+            effect["verdict"] in CLAIMS
+            for effect in effects
+            if (effect["estimand"], effect["inference"]) == ("average", inference)
+        )
+        for name, effects in families.items()
+        for inference in ("narrow", "broad")
+    }
+
+
+def planned(name: str) -> PlannedResponse:
+    """A response without a smallest effect."""
+    return PlannedResponse(
+        name=name, metric=name, summary="final", direction="higher", smallest_effect=None,
+        items=None, label=name, unit="proportion",
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2000)
+    seeds = parser.parse_args().seeds
+    versions = {"ablatekit": ablatekit.__version__, "python": platform.python_version()}
+    versions |= {"numpy": np.__version__, "scipy": scipy.__version__, "pandas": pd.__version__}
+    print(", ".join(f"{name} {version}" for name, version in versions.items()))
+    frame = design()
+    frame[list(RESPONSES)] = 0.5
+    responses = [planned(name) for name in RESPONSES]
+    plan, tables = plan_from_table(frame, responses, FACTORS, ("model", "dataset"), {})
+    start, found = time.perf_counter(), Counter[tuple[str, str]]()
+    for seed in range(seeds):
+        results = noise(tables.runs, seed)
+        analysis = analyse(plan, StudyTables(tables.runs, tables.history, results), {}, [])
+        found.update(family for family, claimed in claims(analysis).items() if claimed)
+    seconds = time.perf_counter() - start
+    print(f"{len(FACTORS)} two-level factors, {len(frame)} runs, {seeds} seeds ({seconds:.0f} s)")
+    for family in itertools.product((*RESPONSES, "gap"), ("narrow", "broad")):
+        print(f"  {' '.join(family):<24}{found[family] / seeds:.4f} of seeds with a claim")
+    rate = sum(found[name, "narrow"] for name in RESPONSES) / (len(RESPONSES) * seeds)
+    error = (rate * (1 - rate) / (len(RESPONSES) * seeds)) ** 0.5
+    inside = LOWEST <= rate <= HIGHEST
+    print(f"narrow (seed, response) families with any helps/hurts: {rate:.4f} +- {error:.4f}")
+    print(f"within {LOWEST:.0%} to {HIGHEST:.0%}: {'yes' if inside else 'NO'}")
+    if not inside:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

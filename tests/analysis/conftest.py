@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ablatekit.analysis.frame import StudyTables
+from ablatekit.analysis.table import DEFAULTS, plan_from_table
+from ablatekit.design.plan import Plan, PlannedResponse
+
+REFERENCE = Path(__file__).parents[1] / "reference" / "stats"
+
+
+def make_response(name: str, **changes: Any) -> PlannedResponse:
+    values: dict[str, Any] = {
+        "name": name,
+        "metric": name,
+        "summary": "final",
+        "direction": "higher",
+        "smallest_effect": None,
+        "items": None,
+        "label": name,
+    }
+    return PlannedResponse(**{**values, **changes})
+
+
+@pytest.fixture(scope="session")
+def response() -> Callable[..., PlannedResponse]:
+    return make_response
+
+
+@pytest.fixture(scope="session")
+def study() -> Callable[..., tuple[Plan, StudyTables]]:
+    def build(
+        frame: pd.DataFrame,
+        factors: Sequence[str],
+        contexts: Sequence[str] = (),
+        *,
+        responses: Sequence[PlannedResponse] | str = "y",
+        baselines: Mapping[str, str] | None = None,
+        smallest: float | None = None,
+        **analysis: Any,
+    ) -> tuple[Plan, StudyTables]:
+        if isinstance(responses, str):
+            responses = [make_response(responses, smallest_effect=smallest)]
+        chosen = replace(DEFAULTS, **analysis)
+        return plan_from_table(frame, responses, factors, contexts, baselines or {}, chosen)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def factorial() -> Callable[..., pd.DataFrame]:
+    """A frame of a factorial: levels `l0, l1, ...`, contexts model x dataset, normal noise."""
+
+    def build(
+        sizes: Sequence[int],
+        models: int = 3,
+        datasets: int = 2,
+        replicates: int = 2,
+        seed: int = 0,
+        mean: Callable[..., float] | None = None,
+        sd: float = 1.0,
+    ) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        names = "ABCDEFGH"[: len(sizes)]
+        rows = []
+        for m, d in itertools.product(range(models), range(datasets)):
+            for cell in itertools.product(*(range(size) for size in sizes)):
+                for _ in range(replicates):
+                    value = mean(*cell, m, d) if mean else 0.0
+                    levels = {n: f"l{i}" for n, i in zip(names, cell, strict=True)}
+                    y = value + sd * rng.normal()
+                    rows.append({**levels, "model": f"m{m}", "dataset": f"d{d}", "y": y})
+        return pd.DataFrame(rows)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def pick() -> Callable[..., Any]:
+    """The only row of a list that has these entries."""
+
+    def choose(rows: Sequence[Mapping[str, Any]], **entries: Any) -> Any:
+        found = [row for row in rows if all(row[k] == v for k, v in entries.items())]
+        assert len(found) == 1, (entries, len(found))
+        return found[0]
+
+    return choose
+
+
+@pytest.fixture(scope="session")
+def reference() -> Callable[[str], Any]:
+    """A case of the R reference values, with its data as `frame`."""
+    cases = json.loads((REFERENCE / "reference_fixed.json").read_text())["cases"]
+
+    def load(name: str) -> Any:
+        return {**cases[name], "frame": pd.read_csv(REFERENCE / cases[name]["data"])}
+
+    return load

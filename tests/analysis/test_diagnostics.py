@@ -1,0 +1,166 @@
+"""Equal variances, step-0 audit, bounds, residuals, curves and costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from ablatekit.analysis.analyse import analyse
+from ablatekit.analysis.diagnostics import brown_forsythe
+from ablatekit.analysis.values import RunValues
+
+CONTEXTS = ("model", "dataset")
+
+
+def _values(groups):
+    unit = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    y = np.concatenate(groups)
+    return RunValues(y, unit, np.zeros_like(unit), tuple(f"r{i}" for i in range(len(y))))
+
+
+def test_brown_forsythe_without_structural_zeros_by_hand():
+    """Odd groups lose the zero of their median: then it is the plain test of what is left."""
+    groups = [np.array([1.0, 2.0, 4.0, 8.0, 9.0]), np.array([3.0, 3.5, 5.0, 5.1, 7.0])]
+    deviations = [np.array([3.0, 2.0, 4.0, 5.0]), np.array([2.0, 1.5, 0.1, 2.0])]
+    expected = stats.f_oneway(*deviations).pvalue
+    assert brown_forsythe(_values(groups)) == pytest.approx(expected)
+
+
+def test_brown_forsythe_of_even_groups_joins_the_two_middle_deviations():
+    groups = [np.array([1.0, 2.0, 4.0, 8.0]), np.array([0.0, 3.0, 4.0, 5.0])]
+    joined = [np.array([2.0, np.sqrt(2.0), 5.0]), np.array([3.5, np.sqrt(2.0) / 2, 1.5])]
+    expected = stats.f_oneway(*joined).pvalue
+    assert brown_forsythe(_values(groups)) == pytest.approx(expected)
+
+
+def test_brown_forsythe_of_pairs_compares_their_differences():
+    groups = [np.array([1.0, 2.0]), np.array([3.0, 9.0])]
+    values = _values([np.concatenate([g, g * 1.5]) for g in groups])
+    values = replace(values, context=np.array([0, 0, 1, 1] * 2))
+    pairs = [np.array([1.0, 1.5]) / np.sqrt(2), np.array([6.0, 9.0]) / np.sqrt(2)]
+    assert brown_forsythe(values) == pytest.approx(stats.f_oneway(*pairs).pvalue)
+
+
+def test_brown_forsythe_agrees_with_scipy_on_large_samples():
+    rng = np.random.default_rng(0)
+    groups = [rng.normal(size=401), 1.1 * rng.normal(size=401)]
+    expected = stats.levene(*groups, center="median").pvalue
+    assert brown_forsythe(_values(groups)) == pytest.approx(expected, rel=0.05)
+
+
+def test_brown_forsythe_holds_its_level_with_two_replicates():
+    rng = np.random.default_rng(1)
+    unit = np.repeat(np.arange(4), 12)
+    context = np.tile(np.repeat(np.arange(6), 2), 4)
+    names = tuple(f"r{i}" for i in range(48))
+    p = [brown_forsythe(RunValues(rng.normal(size=48), unit, context, names)) for _ in range(600)]
+    assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.08
+
+
+def test_brown_forsythe_without_replicates_is_no_number():
+    assert np.isnan(brown_forsythe(_values([np.array([1.0]), np.array([2.0])])))
+
+
+def _with_history(plan_and_tables, rows):
+    plan, tables = plan_and_tables
+    history = pd.DataFrame(rows, columns=["run", "step", "metric", "value"])
+    return plan, replace(tables, history=history)
+
+
+def test_step_zero_scores_must_agree_within_a_context(factorial, study):
+    frame = factorial((2,), models=2, datasets=1, replicates=2)
+    plan, tables = study(frame, "A", CONTEXTS)
+    start = {"m0 / d0": 0.25, "m1 / d0": 0.5}
+    rows = [
+        (run, step, "y", start[context] + 0.1 * step)
+        for run, context in zip(tables.runs["run"], tables.runs["context"], strict=True)
+        for step in (0, 1)
+    ]
+    audit = analyse(*_with_history((plan, tables), rows), {}, [])["responses"]["y"]["diagnostics"]
+    assert audit["step_zero"]["equal"]
+    assert [row["value"] for row in audit["step_zero"]["contexts"]] == [0.25, 0.5]
+    rows[0] = (*rows[0][:3], 0.3)
+    broken = analyse(*_with_history((plan, tables), rows), {}, [])["responses"]["y"]["diagnostics"]
+    assert not broken["step_zero"]["equal"]
+    assert any("step-0 scores differ" in message for message in broken["messages"])
+
+
+def test_replicates_that_repeat_each_other_are_a_warning(factorial, study):
+    frame = factorial((2,), models=1, datasets=1, replicates=3)
+    plan, tables = study(frame, "A")
+    rows = [
+        (run, step, "y", 0.1 * step + 0.01 * (number if number != 2 else 1) * (step > 0))
+        for number, run in enumerate(tables.runs["run"])
+        for step in range(4)
+    ]
+    found = analyse(*_with_history((plan, tables), rows), {}, [])["responses"]["y"]["diagnostics"]
+    assert "replicates repeat each other exactly in 1 run: the same seed?" in found["messages"]
+    rows[8:12] = [(run, step, name, value + 0.001) for run, step, name, value in rows[8:12]]
+    plan_and_tables = _with_history((plan, tables), rows)
+    found = analyse(*plan_and_tables, {}, [])["responses"]["y"]["diagnostics"]
+    assert not any("same seed" in message for message in found["messages"])
+
+
+def test_cell_means_near_a_bound_are_a_warning(factorial, study, response):
+    frame = factorial((2,), models=1, datasets=1, replicates=2)
+    frame["y"] = [0.01, 0.03, 0.5, 0.6]
+    for unit, count in (("fraction", 1), ("nats", 0)):
+        plan_and_tables = study(frame, "A", responses=[response("y", unit=unit)])
+        found = analyse(*plan_and_tables, {}, [])["responses"]["y"]["diagnostics"]
+        assert len(found["near_bounds"]) == count
+        assert any("unequal room" in m for m in found["messages"]) == bool(count)
+
+
+def test_residuals_sum_to_zero_in_every_cell_and_name_the_largest(factorial, study):
+    frame = factorial((2,), replicates=3)
+    frame.loc[4, "y"] += 20
+    plan, tables = study(frame, "A", CONTEXTS)
+    found = analyse(plan, tables, {}, [])["responses"]["y"]["diagnostics"]
+    lists = pd.DataFrame(found["residuals"])
+    assert np.allclose(lists.groupby(["unit", "context"])["residual"].sum(), 0)
+    assert found["largest_residual"]["run"] == "row-0000004"
+    assert lists["quantile"].sum() == pytest.approx(0.0)
+    assert lists["residual"].rank().tolist() == lists["quantile"].rank().tolist()
+
+
+def test_curves_are_equal_weight_means_with_the_pooled_interval(factorial, study):
+    frame = factorial((2, 2), models=2, datasets=1, replicates=2, seed=3)
+    plan, tables = study(frame, "AB", CONTEXTS)
+    rows = [
+        (run, step, "y", value * step)
+        for run, value in zip(tables.runs["run"], frame["y"], strict=True)
+        for step in (1, 2)
+    ]
+    result = analyse(*_with_history((plan, tables), rows), {}, [])["responses"]["y"]
+    curve = next(c for c in result["dynamics"] if (c["factor"], c["level"]) == ("A", "l1"))
+    own = frame[frame["A"] == "l1"]
+    variance = frame.groupby(["A", "B", *CONTEXTS])["y"].var().mean()
+    half = stats.t.ppf(0.975, 8) * np.sqrt(variance / 8)
+    assert curve["step"] == [1, 2]
+    assert curve["n"] == [8, 8]
+    assert curve["mean"] == pytest.approx([own["y"].mean(), 2 * own["y"].mean()])
+    assert curve["high"] == pytest.approx(
+        [m + s * half for s, m in zip((1, 2), curve["mean"], strict=True)]
+    )
+
+
+def test_costs_per_level_are_matched_and_seconds_go_to_provenance(factorial, study):
+    frame = factorial((2, 2), models=1, datasets=1, replicates=1)
+    frame = frame[~((frame["A"] == "l1") & (frame["B"] == "l1"))]
+    plan, tables = study(frame, "AB")
+    plan = replace(plan, cost_metrics=("samples", "seconds"), unrepeatable_metrics=("seconds",))
+    costs = {"row-0000000": 10.0, "row-0000001": 50.0, "row-0000002": 30.0}
+    extra = pd.DataFrame(
+        [(run, m, v) for run, v in costs.items() for m in ("samples", "seconds")],
+        columns=["run", "metric", "value"],
+    )
+    tables = replace(tables, results=pd.concat([tables.results, extra]))
+    result = analyse(plan, tables, {"version": "1"}, [])
+    found = {(row["factor"], row["level"]): row["mean"] for row in result["design"]["cost"]}
+    assert found == {("A", "l0"): 10.0, ("A", "l1"): 30.0, ("B", "l0"): 10.0, ("B", "l1"): 50.0}
+    assert {row["metric"] for row in result["provenance"]["cost"]} == {"seconds"}
+    assert result["provenance"]["version"] == "1"

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ablatekit.cli.main import invoke
+from ablatekit.design.plan import Plan
+
+STUDY = """\
+version: 1
+name: shown
+backend: {name: simulated}
+factors:
+  helps_both: {baseline: false, levels: [false, true]}
+  dose: {baseline: none, levels: [none, zero, high]}
+contexts: {model: [model-a, model-b]}
+replicates: 2
+exclude: [{helps_both: true, dose: high}]
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY, encoding="utf-8")
+    return path
+
+
+def test_plan_shows_cells_merged_cells_and_runs(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["study", "plan", str(study), "--set", "backend.settings.diverge_rate=0.5"]) == 0
+    shown = capsys.readouterr().out
+    assert "5 cells (3 distinct) x 2 contexts x 2 replicates = 12 runs on simulated" in shown
+    assert "Identical by construction (one run): false / none = false / zero" in shown
+    assert "Excluded: true / high" in shown
+    assert "The first 6 of 12 runs" in shown
+    assert "often_diverges" in shown
+    assert "rounds=10" in shown
+    assert list(study.parent.iterdir()) == [study]
+
+
+def test_plan_as_json_is_the_plan(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["study", "plan", str(study), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    plan = Plan.from_json(value)
+    assert plan.hash == value["hash"]
+    assert len(plan.runs) == 12
+
+
+def test_validate_as_json(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["study", "validate", str(study), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert (value["valid"], value["cells"], value["runs"]) == (True, 5, 12)
+    assert invoke(["study", "validate", str(study), "--json", "--set", "replicates=x"]) == 2
+    value = json.loads(capsys.readouterr().out)
+    assert value["valid"] is False
+    assert value["problems"][0]["received"] == "x"
+
+
+@pytest.mark.parametrize("options", [[], ["--backend", "simulated"]])
+def test_init_writes_a_study_that_validates_and_never_overwrites(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "new.yaml"
+    assert invoke(["study", "init", str(path), *options]) == 0
+    assert "#" in path.read_text(encoding="utf-8")
+    assert invoke(["study", "validate", str(path)]) == 0
+    before = path.read_bytes()
+    capsys.readouterr()
+    assert invoke(["study", "init", str(path), *options]) == 2
+    assert "there is such a file already" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_init_refuses_unknown_backends_and_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["study", "init", str(tmp_path / "s.yaml"), "--backend", "simulatd"]) == 2
+    assert "Did you mean 'simulated'" in capsys.readouterr().err
+    path = tmp_path / "no" / "s.yaml"
+    assert invoke(["study", "init", str(path), "--backend", "simulated"]) == 2
+    assert "folder does not exist" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_schema_is_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["schema"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert set(value["required"]) == {"version", "name", "backend", "factors"}
+    assert value["additionalProperties"] is False
+    assert value["properties"]["replicates"]["description"]

@@ -1,0 +1,212 @@
+"""Runs in real worker processes, and what their failures cost."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from ablatekit.canonical import write_json
+from ablatekit.dispatch import coordinator as coordinator_module
+from ablatekit.dispatch.coordinator import DispatchOptions, coordinating, execute
+from ablatekit.dispatch.progress import SilentObserver
+from ablatekit.errors import PluginError, WorkspaceError
+from ablatekit.records import RunResult
+from ablatekit.runlog import (
+    Claim,
+    claim_attempt,
+    read_claim,
+    read_end,
+    read_history,
+    read_result,
+    run_state,
+    write_claim,
+    write_result,
+)
+from ablatekit.workspace import Workspace
+
+
+class Notes(SilentObserver):
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.said = []
+        self.endings = []
+
+    def note(self, text):
+        self.said.append(text)
+
+    def ended(self, run_id, label, outcome, message):  # noqa: ARG002
+        self.endings.append((outcome, label, message))
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path / "out")
+
+
+def one_worker(**options):
+    return DispatchOptions(workers=1, **options)
+
+
+def test_every_run_of_a_plan_gets_a_result_and_a_second_call_does_nothing(
+    make_plan, contents, workspace
+):
+    plan = make_plan(items=5)
+    first = execute(plan, workspace, DispatchOptions(workers=2), SilentObserver())
+    assert (first.counts.planned, first.counts.finished, first.counts.executed) == (8, 8, 8)
+    assert not first.failed
+    assert not first.interrupted
+    before = contents(plan, workspace)
+    second = execute(plan, workspace, DispatchOptions(workers=2), SilentObserver())
+    assert (second.counts.finished, second.counts.executed) == (8, 0)
+    assert contents(plan, workspace) == before
+
+
+def test_a_limit_executes_the_first_runs_in_order(make_plan, workspace):
+    plan = make_plan()
+    outcome = execute(plan, workspace, one_worker(limit=3), SilentObserver())
+    assert (outcome.counts.finished, outcome.counts.remaining) == (3, 5)
+    assert not outcome.interrupted
+    states = [run_state(workspace.run(planned.run_id)) for planned in plan.runs]
+    assert states == ["finished"] * 3 + ["planned"] * 5
+
+
+def test_a_diverged_run_is_a_result_and_not_retried(make_plan, workspace):
+    plan = make_plan(diverge_rate=1.0)
+    outcome = execute(plan, workspace, one_worker(), SilentObserver())
+    assert (outcome.counts.diverged, outcome.counts.failed) == (8, 0)
+    assert all(len(workspace.run(run.run_id).attempts()) == 1 for run in plan.runs)
+
+
+def test_a_claim_says_who_and_with_what(make_plan, workspace, faulty):
+    plan = make_plan(backend=faulty)
+    execute(plan, workspace, one_worker(), SilentObserver())
+    run = workspace.run(plan.runs[0].run_id)
+    claim = read_claim(run.attempt(1))
+    assert (claim.study, claim.study_hash) == (plan.study, plan.hash)
+    assert claim.versions["faulty"] == "1.0"
+    assert set(claim.versions) >= {"python", "ablatekit", "platform", "cpu"}
+    assert "numpy" in read_result(run).versions
+    (event,) = read_history(run)
+    assert event.metrics["threads"] == 1
+
+
+@pytest.mark.parametrize("behaviour", ["die", "abandon", "give_up"])
+def test_a_misbehaving_attempt_costs_one_attempt_and_no_other_run(
+    make_plan, workspace, faulty, behaviour
+):
+    plan = make_plan(backend=faulty, behaviour=behaviour, once=True)
+    outcome = execute(plan, workspace, one_worker(retries=1), SilentObserver())
+    assert (outcome.counts.finished, outcome.counts.failed) == (2, 0)
+    attempts = [len(workspace.run(run.run_id).attempts()) for run in plan.runs]
+    assert attempts == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind", "message", "signal", "last_words"),
+    [
+        ("fail", "exception", "ValueError: no good", None, "second line"),
+        ("leave", "exception", "SystemExit: 7", None, "SystemExit: 7"),
+        ("die", "killed", "the worker exited with code 3", None, None),
+        ("fault", "killed", "the worker died of SIGSEGV", "SIGSEGV", "faulty_backend"),
+        ("hang", "timeout", "took longer than 3 s", "SIGKILL", None),
+    ],
+)
+def test_a_run_that_keeps_failing_is_reported_with_its_last_words(
+    make_plan, workspace, faulty, behaviour, kind, message, signal, last_words
+):
+    plan = make_plan(backend=faulty, behaviour=behaviour)
+    notes = Notes()
+    retries = 0 if behaviour == "hang" else 1
+    options = one_worker(retries=retries, timeout=3.0 if behaviour == "hang" else None)
+    outcome = execute(plan, workspace, options, notes)
+    assert (outcome.counts.finished, outcome.counts.failed) == (1, 1)
+    (failed,) = outcome.failed
+    assert failed.run_id == plan.runs[0].run_id
+    assert (failed.kind, failed.message, failed.signal) == (kind, message, signal)
+    assert failed.attempts == retries + 1
+    if last_words:
+        assert any(last_words in line for line in failed.log_tail)
+    run = workspace.run(failed.run_id)
+    assert run_state(run) == "failed"
+    assert read_end(run.attempt(retries + 1)).kind == kind
+    assert [ending[0] for ending in notes.endings].count("retried") == retries
+
+
+def test_what_a_backend_prints_goes_to_its_log_and_nowhere_else(make_plan, workspace, faulty):
+    plan = make_plan(backend=faulty, behaviour="chatter")
+    outcome = execute(plan, workspace, one_worker(), SilentObserver())
+    assert outcome.counts.finished == 2
+    log = workspace.run(plan.runs[0].run_id).attempt(1).logs / "output.txt"
+    lines = log.read_text().splitlines()
+    assert lines == ["hello from print", '{"say": "ended"}', "hello from a child"]
+
+
+def test_a_full_disk_pauses_and_costs_no_attempt(make_plan, workspace, faulty, monkeypatch):
+    answers = iter([False, False, True])
+    monkeypatch.setattr(
+        coordinator_module._Coordinator, "_has_space", lambda _self: next(answers, True)
+    )
+    plan, notes = make_plan(backend=faulty, behaviour="fill", once=True), Notes()
+    outcome = execute(plan, workspace, one_worker(retries=0), notes)
+    assert (outcome.counts.finished, outcome.counts.failed) == (2, 0)
+    assert any("no space left" in note for note in notes.said)
+    assert next(answers, None) is None
+
+
+def test_an_interpreter_that_cannot_run_workers_is_a_usage_error(make_plan, workspace):
+    with pytest.raises(PluginError, match="cannot run a worker"):
+        execute(make_plan(), workspace, one_worker(python="/bin/false"), SilentObserver())
+
+
+def test_a_study_has_one_coordinator(workspace):
+    with (
+        coordinating("study", workspace),
+        pytest.raises(WorkspaceError, match=f"process id {os.getpid()}"),
+        coordinating("study", workspace),
+    ):
+        raise AssertionError("there are two coordinators")
+
+
+@pytest.mark.parametrize("leaves_result", [True, False])
+def test_a_run_that_another_process_executes_is_waited_for(
+    make_plan, workspace, faulty, leaves_result
+):
+    plan = make_plan(backend=faulty)
+    run = workspace.run(plan.runs[0].run_id)
+    run.path.mkdir(parents=True)
+    write_json(run.spec, plan.runs[0].spec.to_json())
+    claimed = threading.Event()
+
+    def other():
+        with claim_attempt(run) as attempt:
+            write_claim(attempt, _foreign_claim())
+            claimed.set()
+            time.sleep(1.0)
+            if leaves_result:
+                result = RunResult(status="finished", metrics={"m": 2.0})
+                write_result(run, attempt, result, {})
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    claimed.wait()
+    outcome = execute(plan, workspace, one_worker(), SilentObserver())
+    thread.join()
+    assert outcome.counts.finished == 2
+    assert outcome.counts.executed == (1 if leaves_result else 2)
+    assert read_result(run).metrics["m"] == (2.0 if leaves_result else 1.0)
+
+
+def _foreign_claim():
+    return Claim(
+        study="other",
+        study_hash="h",
+        pid=1,
+        host="elsewhere",
+        user="u",
+        started=0.0,
+        versions={},
+    )

@@ -1,0 +1,68 @@
+"""Documents that do not rot: links resolve, shown commands exist, shipped studies are named."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+ROOT = Path(__file__).parents[2]
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"```bash\n(.*?)```", re.DOTALL)
+
+
+def _documents() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [ROOT / name for name in listed.stdout.split()]
+
+
+@pytest.mark.parametrize("path", _documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_resolve(path: Path) -> None:
+    targets = LINK.findall(path.read_text(encoding="utf-8"))
+    local = [target.split("#")[0] for target in targets if "://" not in target]
+    missing = [target for target in local if target and not (path.parent / target).exists()]
+    assert not missing
+
+
+def _shown_commands() -> list[list[str]]:
+    """The words after `ablatekit` in every command that a document shows."""
+    blocks = (block for path in _documents() for block in FENCE.findall(path.read_text()))
+    pieces = (piece for block in blocks for piece in re.split(r"&&|\n|;|\|", block))
+    words = (shlex.split(piece, comments=True) for piece in pieces)
+    return [line[1:] for line in words if line and Path(line[0]).name == "ablatekit"]
+
+
+def test_shown_commands_exist() -> None:
+    from ablatekit.cli.main import app
+
+    root = get_command(app)
+    commands = _shown_commands()
+    assert commands
+    for words in commands:
+        command = root
+        while words and hasattr(command, "commands"):
+            assert words[0] in command.commands, f"ablatekit {' '.join(words)}"
+            command = command.commands[words.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
+        used = {word.split("=")[0] for word in words if word.startswith("--")}
+        assert used <= known | {"--help"}, f"{command.name}: {used - known}"
+
+
+def test_study_files_named_in_documents_exist() -> None:
+    named = {
+        name
+        for path in _documents()
+        for name in re.findall(r"studies/[\w.-]+\.yaml", path.read_text())
+    }
+    assert named
+    assert not [name for name in sorted(named) if not (ROOT / name).is_file()]

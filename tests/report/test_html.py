@@ -1,0 +1,279 @@
+"""The page as a reader, a screen reader and an offline browser meet it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from importlib.resources import files
+
+import pytest
+
+from ablatekit.report import render_html
+
+SECTIONS = [
+    "answer", "effects", "gap", "interactions", "contexts", "dynamics", "variance",
+    "design", "diagnostics", "missing", "methods", "provenance",
+]  # fmt: skip
+
+
+@pytest.fixture
+def page(page_text, parse):
+    return parse(page_text)
+
+
+def test_sections_stand_in_their_order_and_the_contents_lead_to_each(page):
+    assert [section.attributes["id"] for section in page.all("section")] == SECTIONS
+    links = [a.attributes["href"] for a in page.all("a") if a.parents[-1].tag == "li"]
+    assert links == [f"#{name}" for name in SECTIONS]
+
+
+def answer_rows(page):
+    table = page.all("table", id="answer-table")[0]
+    return [row for row in page.all("tr") if row.inside(table) and "data-level" in row.attributes]
+
+
+def verdicts_of(page, row):
+    return [
+        span.attributes["data-verdict"]
+        for span in page.all("span")
+        if span.inside(row) and "data-verdict" in span.attributes
+    ]
+
+
+def test_every_level_has_one_line_with_its_verdicts(page, planted_verdicts):
+    rows = answer_rows(page)
+    keys = [(row.attributes["data-factor"], row.attributes["data-level"]) for row in rows]
+    assert keys == [*planted_verdicts, ("kl", "k3_alias")]
+    for row, key in zip(rows, keys, strict=True):
+        planted = planted_verdicts.get(key)
+        if planted is None:
+            assert set(verdicts_of(page, row)) == {"identical"}
+            assert "identical by construction" in row.text
+            continue
+        assert verdicts_of(page, row) == [
+            planted["learning"][1], planted["learning"][2],
+            planted["generalization"][1], planted["generalization"][2],
+            planted["gap"][1],
+        ]  # fmt: skip
+
+
+def test_verdicts_are_words_and_shapes_not_only_colours(page):
+    badges = [span for span in page.all("span") if "data-verdict" in span.attributes]
+    shapes = {}
+    for badge in badges:
+        assert badge.text.strip() == badge.attributes["data-verdict"]
+        use = next(element for element in page.all("use") if element.inside(badge))
+        shapes[badge.attributes["data-verdict"]] = use.attributes["href"]
+    assert len(shapes) == 8
+    assert len(set(shapes.values())) == 8
+
+
+def test_inconclusive_and_withheld_lines_say_what_is_missing(page):
+    rows = {row.attributes["data-level"]: row.text for row in answer_rows(page)}
+    assert "about 5 replicates for ±2 pp" in rows["group_norm"]
+    assert "about 11 contexts for ±2 pp" in rows["group_norm"]
+    assert "2 of 6 contexts hold this contrast" in rows["k3"]
+
+
+def test_estimates_equal_the_analysis_bit_for_bit(page, analysis):
+    row_by_level = {row.attributes["data-level"]: row for row in answer_rows(page)}
+    parts = [*analysis["responses"].values(), analysis["comparisons"]["gap"]]
+    for level, row in row_by_level.items():
+        cells = [td for td in page.all("td") if td.inside(row) and "data-low" in td.attributes]
+        for cell, part in zip(cells, parts, strict=True):
+            effect = next(
+                e
+                for e in part["effects"]
+                if (e["level"], e["estimand"], e["inference"]) == (level, "average", "narrow")
+            )
+            for name, key in (("value", "estimate"), ("low", "low"), ("high", "high")):
+                text = cell.attributes[f"data-{name}"]
+                assert (float(text) if text else None) == effect[key]
+
+
+def test_shown_numbers_are_the_exact_ones_rounded(page):
+    checked = 0
+    for cell in page.all("td"):
+        exact = cell.attributes.get("data-value")
+        shown = re.match(r"[+\N{MINUS SIGN}]?[\d,]*\.?\d+", cell.text.strip())
+        if not exact or shown is None or "%" in cell.text:
+            continue
+        digits = shown[0].replace("\N{MINUS SIGN}", "-").replace(",", "")
+        unit = 10.0 ** -len(digits.partition(".")[2])
+        error = min(abs(float(digits) - scale * float(exact)) for scale in (1, 100))
+        assert error <= 0.5001 * unit or (unit == 1 and error <= 0.5001 * abs(float(exact)) * 1e-3)
+        checked += 1
+    assert checked > 150
+
+
+def test_every_estimand_table_row_equals_its_effect(page, analysis):
+    for name, response in analysis["responses"].items():
+        table = page.all("table", id=f"estimands-{name}")[0]
+        rows = [
+            row for row in page.all("tr") if row.inside(table) and "data-level" in row.attributes
+        ]
+        effects = [e for e in response["effects"] if e["estimand"] != "interaction"]
+        for row, effect in zip(rows, effects, strict=True):
+            values = [td.attributes["data-value"] for td in page.all("td")
+                      if td.inside(row) and "data-value" in td.attributes]  # fmt: skip
+            wanted = [effect[key] for key in ("estimate", "se", "df", "p", "p_adjusted")]
+            assert [float(v) if v else None for v in values] == wanted
+            assert row.attributes["data-inference"] == effect["inference"]
+
+
+def test_every_figure_has_a_title_and_a_spoken_alternative(page):
+    figures = page.all("figure")
+    kinds = Counter(figure.attributes["id"].partition("-")[0] for figure in figures)
+    assert kinds == {
+        "forest": 2, "map": 1, "interplay": 2, "contexts": 5, "curve": 8, "shares": 2,
+        "fitted": 2, "normal": 2,
+    }  # fmt: skip
+    for figure in figures:
+        svg = next(svg for svg in page.all("svg") if svg.inside(figure))
+        assert svg.attributes["role"] == "img"
+        assert len(svg.attributes["aria-label"]) > 30
+        assert any(title.inside(svg) and title.text for title in page.all("title"))
+        assert any(path.inside(svg) for path in page.all("path"))
+
+
+def test_the_forest_plots_alternative_speaks_every_level(page):
+    label = page.all("svg")[-1]
+    forest = page.all("figure", id="forest-learning")[0]
+    label = next(svg for svg in page.all("svg") if svg.inside(forest)).attributes["aria-label"]
+    assert "advantage: batch_norm: +6.1 [4.9, 7.4], helps" in label
+    assert "KL penalty: k3_alias: identical" in label
+
+
+def test_ids_are_unique_and_every_internal_link_resolves(page):
+    ids = [e.attributes["id"] for e in page.elements if "id" in e.attributes]
+    assert len(ids) == len(set(ids))
+    for element in page.elements:
+        for name, value in element.attributes.items():
+            if name in ("href", "xlink:href", "aria-labelledby", "data-copy"):
+                assert value.removeprefix("#") in ids
+            for target in re.findall(r"url\(#([^)]+)\)", value):
+                assert target in ids
+
+
+def test_nothing_outside_the_page_is_needed(page_text, hostile_analysis, parse):
+    for text in (page_text, render_html(hostile_analysis)):
+        page = parse(text)
+        assert not page.all("link")
+        assert not page.all("img")
+        assert not [e for e in page.elements if "src" in e.attributes]
+        links = [e.attributes["href"] for e in page.elements if "href" in e.attributes]
+        assert all(link.startswith("#") for link in links)
+        assert not re.search(r"@import|url\((?!#)", text)
+
+
+def test_hostile_names_are_text_everywhere(hostile_analysis, hostile_name, parse):
+    text = render_html(hostile_analysis)
+    page = parse(text)
+    assert "<script>alert" not in text
+    assert len(page.all("script")) == 1
+    assert page.all("h1")[0].text == hostile_name
+    levels = {row.attributes["data-level"] for row in answer_rows(page)}
+    assert hostile_name in levels
+    assert page.all("code") == []
+    assert any("$x^2" in label.text for label in page.all("text"))
+
+
+def test_a_section_whose_part_is_absent_is_absent(analysis, parse):
+    for response in analysis["responses"].values():
+        del response["dynamics"]
+        response["anova"] = []
+        response["contexts"] = []
+        response["effects"] = [e for e in response["effects"] if e["estimand"] != "interaction"]
+    analysis["comparisons"] = {}
+    page = parse(render_html(analysis))
+    left = [section.attributes["id"] for section in page.all("section")]
+    gone = {"gap", "interactions", "contexts", "dynamics", "variance"}
+    assert left == [name for name in SECTIONS if name not in gone]
+    groups = [th.text for th in page.all("th") if th.attributes.get("class") == "group"]
+    assert "Gap" not in groups
+
+
+def test_warnings_stand_beside_the_verdicts(page):
+    answer = page.all("section", id="answer")[0]
+    warning = next(aside for aside in page.all("aside") if aside.inside(answer)).text
+    assert (
+        "Learning: run-to-run variance differs between cells (Brown-Forsythe p = 0.021)" in warning
+    )
+    assert "Generalization: 1 cell mean lies within 0.05 of 0 or 1" in warning
+    assert "the effect varies more by model than by context" in warning
+
+
+def test_an_interim_report_says_so_beside_the_verdicts(analysis, parse):
+    analysis["deviations"] = ["interim analysis: 7 of 192 runs are outstanding"]
+    page = parse(render_html(analysis))
+    for name in ("answer", "provenance"):
+        section = page.all("section", id=name)[0]
+        texts = [aside.text for aside in page.all("aside") if aside.inside(section)]
+        assert any("interim analysis: 7 of 192" in text for text in texts)
+
+
+def test_every_table_can_be_scrolled_by_keyboard_and_has_a_caption(page):
+    for table in page.all("table"):
+        box = table.parents[-1]
+        assert box.attributes["tabindex"] == "0"
+        assert any(caption.inside(table) and caption.text for caption in page.all("caption"))
+
+
+def test_costs_hold_the_seconds_of_provenance(page):
+    cost = page.all("table", id="cost")[0]
+    heads = [th.text for th in page.all("th") if th.inside(cost)]
+    assert heads == ["factor", "level", "updates", "samples", "generated_tokens", "seconds"]
+    row = next(
+        r for r in page.all("tr") if r.inside(cost) and r.attributes.get("data-level") == "4"
+    )
+    values = [td.attributes["data-value"] for td in page.all("td")
+              if td.inside(row) and "data-value" in td.attributes]  # fmt: skip
+    assert [float(value) for value in values] == [60.0, 3840.0, 60246.9134, 11.9876]
+
+
+def test_two_renders_give_the_same_bytes(analysis, page_text):
+    assert render_html(analysis) == page_text
+
+
+def test_a_300_run_page_stays_below_two_megabytes(analysis):
+    for response in analysis["responses"].values():
+        residuals = response["diagnostics"]["residuals"]
+        assert len(residuals["residual"]) >= 200
+        for name, values in residuals.items():
+            residuals[name] = (values * 2)[:300]
+    assert len(render_html(analysis).encode()) < 2_000_000
+
+
+def test_the_script_stays_small():
+    script = files("ablatekit.report").joinpath("templates", "page.js").read_text()
+    assert len(script.splitlines()) < 60
+
+
+def test_unequal_step_zero_scores_are_a_warning(analysis, parse):
+    analysis["responses"]["learning"]["diagnostics"]["step_zero"]["equal"] = False
+    page = parse(render_html(analysis))
+    answer = page.all("section", id="answer")[0]
+    warning = next(aside for aside in page.all("aside") if aside.inside(answer)).text
+    assert "Learning: step-0 scores differ within a context" in warning
+
+
+def test_a_plain_study_without_contexts_or_margins_renders_quietly(analysis, parse):
+    """One response, no broad inference, no context, nothing estimable but the point estimates."""
+    analysis["comparisons"] = {}
+    analysis["responses"] = {"loss": analysis["responses"]["learning"]}
+    response = analysis["responses"]["loss"]
+    response.update(unit="nats", metric="loss", direction="lower", smallest_effect=None)
+    response["contexts"] = response["heterogeneity"] = []
+    analysis["design"].update(contexts=[{}], excluded=[], merged=[], held_equal={}, cost=[])
+    numbers = ("se", "df", "low", "high", "p", "p_adjusted", "replicates_needed")
+    response["effects"] = [
+        effect | dict.fromkeys(numbers) | {"verdict": "not estimated", "reason": "add replicates"}
+        for effect in response["effects"]
+        if effect["inference"] == "narrow"
+    ]
+    page = parse(render_html(analysis))
+    rows = answer_rows(page)
+    assert verdicts_of(page, rows[0]) == ["not estimated"]
+    assert "+0.061" in rows[0].text
+    assert "add replicates" in rows[0].text
+    assert "nothing is called equivalent" in page.all("section", id="answer")[0].text

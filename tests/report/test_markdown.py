@@ -1,0 +1,77 @@
+"""The Markdown report: the same numbers, readable on GitHub."""
+
+from __future__ import annotations
+
+import re
+
+from ablatekit.report import render_markdown
+
+
+def tables(text):
+    """Every table as (caption, header, rows), cells unescaped."""
+    found = []
+    lines = text.splitlines()
+    for place, line in enumerate(lines):
+        if re.fullmatch(r"\|( -+:? \|)+", line):
+            caption = next(past for past in reversed(lines[: place - 1]) if past).strip("*")
+            rows = []
+            for row in lines[place + 1 :]:
+                if not row.startswith("|"):
+                    break
+                rows.append(cells(row))
+            found.append((caption, cells(lines[place - 1]), rows))
+    return found
+
+
+def cells(line):
+    parts = re.split(r"(?<!\\)\|", line)[1:-1]
+    return [re.sub(r"\\(.)", r"\1", part.strip()) for part in parts]
+
+
+def test_every_table_is_rectangular(analysis, hostile_analysis):
+    for content in (analysis, hostile_analysis):
+        found = tables(render_markdown(content))
+        assert len(found) >= 12
+        for _, header, rows in found:
+            assert rows
+            assert {len(row) for row in rows} == {len(header)}
+
+
+def test_effects_parse_back_to_the_analysis(analysis):
+    _, header, rows = next(
+        table for table in tables(render_markdown(analysis)) if "Average effect" in table[0]
+    )
+    place = header.index("Learning: effect, pp")
+    effects = [
+        effect
+        for effect in analysis["responses"]["learning"]["effects"]
+        if (effect["estimand"], effect["inference"]) == ("average", "narrow")
+    ]
+    for row, effect in zip(rows, effects, strict=True):
+        numbers = re.findall(r"[+-]?\d+\.\d", row[place].replace("\N{MINUS SIGN}", "-"))
+        if effect["estimate"] is None:
+            assert row[place] == "\N{EM DASH}"
+            continue
+        wanted = [round(100 * effect[key], 1) for key in ("estimate", "low", "high")]
+        assert [float(number) for number in numbers] == wanted
+        assert effect["verdict"] in row[place + 1]
+
+
+def test_it_says_what_the_page_says_in_words(analysis):
+    text = render_markdown(analysis)
+    assert "## The answer" in text
+    assert "Of 192 planned runs" in text
+    assert "- **Gap**: ←→ widens: advantage: batch\\_norm, advantage: group\\_norm" in text
+    assert "(about 5 replicates for ±2 pp)" in text
+
+
+def test_hostile_names_neither_break_tables_nor_become_markup(hostile_analysis):
+    text = render_markdown(hostile_analysis)
+    assert "<script" not in text
+    assert "http://" not in text
+    assert not re.search(r"(?<!\\)`", text)
+    assert "\\[l\\](http&#58;//" in text
+
+
+def test_two_renders_give_the_same_text(analysis):
+    assert render_markdown(analysis) == render_markdown(analysis)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ablatekit.errors import StudyError
+from ablatekit.study.load import load_study
+from ablatekit.study.schema import Study
+
+Write = Callable[[str], Path]
+
+
+def test_a_study_is_loaded_with_its_text_and_positions(write_study: Write, study_text: str) -> None:
+    path = write_study(study_text)
+    loaded = load_study(path)
+    assert loaded.text == study_text
+    assert loaded.path == path
+    assert loaded.study.name == "toy"
+    assert loaded.study.analysis.alpha == 0.05
+    assert [factor.name for factor in loaded.factors] == [
+        "advantage",
+        "rollouts",
+        "queries",
+        "learning_rate",
+    ]
+    assert str(loaded.where("factors", "rollouts", "baseline")) == f"{path}:9:24"
+    assert str(loaded.where_key("factors", "rollouts")) == f"{path}:9:3"
+
+
+def test_overrides_are_applied_in_order_and_kept(write_study: Write, study_text: str) -> None:
+    options = ("replicates=3", "factors.rollouts.levels=[1, 2, 8]", "analysis.alpha=0.1")
+    loaded = load_study(write_study(study_text), options)
+    assert loaded.study.replicates == 3
+    assert loaded.factors[1].level_names == ("1", "2", "8")
+    assert loaded.study.analysis.alpha == 0.1
+    assert loaded.overrides == options
+    assert loaded.text == study_text
+
+
+def test_all_problems_of_a_file_are_reported_together_in_order(
+    write_study: Write, study_text: str
+) -> None:
+    text = study_text.replace("replicates: 2", "replicates: two\nanalysis: {alfa: 1, alpha: 2}")
+    with pytest.raises(StudyError) as raised:
+        load_study(write_study(text))
+    wheres = [one.where for one in raised.value.problems]
+    assert [(one.line, one.column) for one in wheres if one] == [(19, 13), (20, 12), (20, 28)]
+    assert "Did you mean 'alpha'" in raised.value.problems[1].remedy
+
+
+@pytest.mark.parametrize(
+    ("option", "rule"),
+    [
+        ("replicates=2.0", "replicates must be an integer"),
+        ('replicates="2"', "replicates must be an integer"),
+        ("replicates=true", "replicates must be an integer"),
+        ("replicates=0", "replicates must be greater than or equal to 1"),
+        ("version=2", "version must be 1"),
+        ("name=has space", "name has another form"),
+        ("name=runs", "folder that all studies share"),
+        ("name=7", "name must be a string"),
+        ("question=7", "question must be a string"),
+        ("design={}", "design"),
+        ("design={kind: fractional}", "design.kind must be one of"),
+        ("design=full", "design must be a mapping"),
+        ("design={kind: custom, cells: []}", "design.cells must have at least 1 item"),
+        ("dispatch.workers=some", "dispatch.workers must be auto or a whole number from 1"),
+        ("dispatch.workers=true", "dispatch.workers must be auto or a whole number from 1"),
+        ("dispatch.timeout=30", "dispatch.timeout must be a string"),
+        ("dispatch.timeout=30x", "dispatch.timeout has another form"),
+        ("analysis.inference=wide", "analysis.inference must be 'narrow', 'broad' or 'both'"),
+        ("analysis.interactions=0", "analysis.interactions must be greater than or equal to 1"),
+        ("contexts=[a]", "contexts must be a mapping"),
+        ("contexts.model=a", "contexts.model must be a list"),
+        ("contexts.model=[{a: 1}]", "contexts.model.0 must be one value"),
+        ("factors={}", "factors must have at least 1 item"),
+        ("factors.0x={baseline: 1, levels: [1, 2]}", "is not a usable name"),
+        ("factors.rollouts=[1, 4]", "factors.rollouts must be a mapping"),
+        ("factors.rollouts.levels=1", "must be a list of values or a mapping"),
+        ("factors.rollouts.levels={a: 1}", "factors.rollouts.levels.a must be a mapping"),
+        ("factors.rollouts={levels: [1, 4]}", "missing key 'factors.rollouts.baseline'"),
+        ("exclude={}", "exclude must be a list"),
+        ("exclude=[{rollouts: [1]}]", "exclude.0.rollouts must be one value"),
+        ("responses={a: {summary: final}}", "missing key 'responses.a.metric'"),
+        ("responses={a: {metric: m, summary: mean}}", "responses.a.summary has another form"),
+        ("responses={a: {metric: m, smallest_effect: 0}}", "must be greater than 0"),
+        ("backend=rft", "backend must be a mapping"),
+        ("tracking.uri=3", "tracking.uri must be a string"),
+        ("dispach={}", "unknown key"),
+    ],
+)
+def test_every_mistake_gives_one_problem_at_its_place(
+    write_study: Write, study_text: str, option: str, rule: str
+) -> None:
+    with pytest.raises(StudyError) as raised:
+        load_study(write_study(study_text), [option])
+    (problem,) = raised.value.problems
+    assert rule in problem.rule
+    assert problem.where is not None
+    assert problem.where.file == f"--set {option}"
+
+
+def test_a_missing_key_is_located_at_its_mapping(write_study: Write, study_text: str) -> None:
+    with pytest.raises(StudyError) as raised:
+        load_study(write_study(study_text.replace("baseline: none, ", "")))
+    assert "study.yaml:8:14: missing key 'factors.advantage.baseline'" in str(raised.value)
+
+
+def test_json_schema_accepts_both_forms_of_levels() -> None:
+    levels = Study.model_json_schema()["$defs"]["FactorPart"]["properties"]["levels"]
+    assert {part["type"] for part in levels["anyOf" if "anyOf" in levels else "oneOf"]} == {
+        "array",
+        "object",
+    }
