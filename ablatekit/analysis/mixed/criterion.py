@@ -157,7 +157,7 @@ class Criterion:
     def evaluate(self, theta: Array) -> State:
         """The criterion at theta. Raises NotEstimableError when r2 vanishes."""
         self.evaluations += 1
-        blocks, p = self.blocks, self.blocks.p
+        p = self.blocks.p
         factors = self.factors(theta)
         log_det, k, e, b, bx, c = self._eliminated(factors)
         chol = np.empty((0, 0))

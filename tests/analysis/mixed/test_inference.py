@@ -258,9 +258,7 @@ def _dense_kenward_roger(fit: Any, weights: Any) -> tuple[Any, Any]:
     phi = np.linalg.inv(x.T @ inverse @ x)
     projection = inverse - inverse @ x @ phi @ x.T @ inverse
     size = len(parts)
-    traces = np.array(
-        [[np.trace(projection @ p @ projection @ q) for q in parts] for p in parts]
-    )
+    traces = np.array([[np.trace(projection @ p @ projection @ q) for q in parts] for p in parts])
     w = 2.0 * np.linalg.inv(traces)
     slopes = [-x.T @ inverse @ p @ inverse @ x for p in parts]
     middle = np.zeros_like(phi)
