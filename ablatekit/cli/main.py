@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import ablatekit
-from ablatekit.cli import backends, study_files, study_runs
+from ablatekit.cli import backends, reports, study_files, study_runs
 from ablatekit.cli.analyze import analyze
 from ablatekit.errors import AblatekitError
 
@@ -34,6 +34,8 @@ study_app.command("run")(study_runs.run)
 study_app.command("status")(study_runs.status)
 study_app.command("sync")(study_runs.sync)
 study_app.command("report")(study_runs.report)
+study_app.command("export")(reports.export)
+study_app.command("compare")(reports.compare)
 backend_app.command("list")(backends.list_backends)
 backend_app.command("show")(backends.show_backend)
 factor_app.command("list")(backends.list_factors)

@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ablatekit.cli.reports import Theme, ThemeOption, WorkspaceOption, report_bundle
 from ablatekit.cli.study_files import Json, Overrides, StudyFile, plan
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ablatekit.pipeline import PreparedStudy, StudyOutcome
-
-WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--workspace", metavar="DIR", help="Default: $ABLATEKIT_WORKSPACE, ablatekit-out."
-    ),
-]
 
 
 def run(
@@ -78,24 +72,34 @@ def report(
     overrides: Overrides = None,
     workspace: WorkspaceOption = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+    theme: ThemeOption = "auto",
     as_json: Json = False,
 ) -> None:
-    """Analyse the results there are and write the report; says so when runs are outstanding."""
+    """Analyse the results there are and write the report; FILE may be a bundle (study export)."""
+    if file.suffix == ".zip":
+        page = report_bundle(file, theme, as_json=as_json)
+    else:
+        page = _report(_prepared(file, overrides, workspace), theme, as_json=as_json)
+    if open_it:
+        typer.launch(page.as_uri())
+
+
+def _report(study: PreparedStudy, theme: Theme, *, as_json: bool) -> Path:
     from rich.console import Console
 
     from ablatekit.pipeline import report_study
-    from ablatekit.report.terminal import summary
+    from ablatekit.report import summary, write_report
 
-    study = _prepared(file, overrides, workspace)
     analysis = report_study(study)
     page = study.directory.report / "index.html"
+    if theme != "auto":
+        write_report(analysis, study.directory.report, theme)
     if as_json:
         typer.echo(json.dumps({"report": str(page), "counts": analysis["counts"]}, indent=2))
     else:
         Console().print(summary(analysis))
         typer.echo(f"report: {page}")
-    if open_it:
-        typer.launch(page.as_uri())
+    return page
 
 
 def sync(

@@ -1,11 +1,19 @@
-"""From analysis.json to pages: HTML, Markdown, and the answer table in a terminal.
+"""From analysis.json to pages: HTML, Markdown, LaTeX, and the answer table in a terminal.
 
 The report computes no statistic: it shows what the analysis holds.
 """
 
-from ablatekit.report.files import ReportFiles, write_report
-from ablatekit.report.html import render_html
+from ablatekit.report.files import ReportFiles, export_contents, write_report
+from ablatekit.report.html import Theme, render_html
 from ablatekit.report.markdown import render_markdown
 from ablatekit.report.terminal import summary
 
-__all__ = ["ReportFiles", "render_html", "render_markdown", "summary", "write_report"]
+__all__ = [
+    "ReportFiles",
+    "Theme",
+    "export_contents",
+    "render_html",
+    "render_markdown",
+    "summary",
+    "write_report",
+]

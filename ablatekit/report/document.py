@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from ablatekit.analysis.schema import Number, Verdict
+from ablatekit.canonical import content_hash
+from ablatekit.report.references import Reference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+LONGEST_STEM = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,19 @@ class Estimate:
 Entry: TypeAlias = Text | Quantity | Interval | Estimate | Badge
 
 
+def plain_text(entry: Entry) -> str:
+    """An entry in words, without its markup."""
+    match entry:
+        case Badge():
+            return f"{entry.verdict} ({entry.note})" if entry.note else entry.verdict
+        case Estimate():
+            return f"{entry.text} {entry.interval}" if entry.interval else entry.text
+        case Interval():
+            return entry.text
+        case Text() | Quantity():
+            return f"{entry.text} ({entry.note})" if entry.note else entry.text
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column's heading; neighbours of one `group` share a heading above theirs."""
@@ -106,6 +123,13 @@ class Picture:
     title: str
     alt: str
     draw: Callable[[], Figure]
+
+
+def file_stem(picture: Picture) -> str:
+    """What the files of a picture are called: its id, cut where a file system would refuse it."""
+    if len(picture.id) <= LONGEST_STEM:
+        return picture.id
+    return f"{picture.id[:LONGEST_STEM]}-{content_hash(picture.id)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +189,7 @@ class Excerpt:
     kind: ClassVar[str] = "excerpt"
     id: str
     paragraphs: Sequence[str]
-    references: Sequence[str]
+    references: Sequence[Reference]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +224,16 @@ class Document:
     question: str
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
+
+    def pictures(self) -> Iterator[Picture]:
+        """Every figure in its order, those of folds too."""
+        for section in self.sections:
+            yield from _pictures(section.blocks)
+
+
+def _pictures(blocks: Sequence[Block]) -> Iterator[Picture]:
+    for block in blocks:
+        if isinstance(block, Gallery):
+            yield from block.pictures
+        elif isinstance(block, Fold):
+            yield from _pictures(block.blocks)

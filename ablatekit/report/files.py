@@ -10,8 +10,14 @@ from pathlib import Path
 from ablatekit.analysis.schema import Analysis
 from ablatekit.canonical import sync_directory, write_atomically
 from ablatekit.report.contents import compose
-from ablatekit.report.html import render_page
+from ablatekit.report.document import Document, file_stem
+from ablatekit.report.effectslist import effects_csv
+from ablatekit.report.figures.render import image
+from ablatekit.report.html import Theme, render_page
+from ablatekit.report.latex import render_bibtex, render_latex
 from ablatekit.report.markdown import render_text
+
+FIGURES = "figures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +29,14 @@ class ReportFiles:
     json: Path
 
 
-def write_report(analysis: Analysis, directory: Path) -> ReportFiles:
-    """Write `index.html`, `report.md` and `analysis.json` into `directory`.
+def write_report(analysis: Analysis, directory: Path, theme: Theme = "auto") -> ReportFiles:
+    """Write `index.html`, `report.md`, `effects.csv` and `analysis.json` into `directory`.
 
-    All three are rendered and made durable in a folder beside `directory` before the first one
-    replaces its predecessor, each atomically and the page last: a process killed at any moment
-    leaves a readable report, and the next call clears what it left.
+    All are rendered and made durable in a folder beside `directory` before the first one replaces
+    its predecessor, each atomically and the page last: a process killed at any moment leaves a
+    readable report, and the next call clears what it left.
     """
-    document = compose(analysis)
-    contents = {
-        "analysis.json": _json(analysis),
-        "report.md": render_text(document).encode(),
-        "index.html": render_page(document).encode(),
-    }
+    contents = report_contents(analysis, theme)
     directory.mkdir(parents=True, exist_ok=True)
     fresh = directory.with_name(f".{directory.name}.new")
     if fresh.exists():
@@ -52,6 +53,41 @@ def write_report(analysis: Analysis, directory: Path) -> ReportFiles:
     )
 
 
-def _json(analysis: Analysis) -> bytes:
+def report_contents(analysis: Analysis, theme: Theme = "auto") -> dict[str, bytes]:
+    """The files of a report by name, the page last; figures are inside the page only."""
+    document = compose(analysis)
+    return {
+        "analysis.json": analysis_json(analysis),
+        "effects.csv": effects_csv(analysis).encode(),
+        "report.md": render_text(document).encode(),
+        "index.html": render_page(document, theme).encode(),
+    }
+
+
+def export_contents(analysis: Analysis, theme: Theme = "auto") -> dict[str, bytes]:
+    """The files of a report for papers and repositories, by relative path.
+
+    Adds `report.tex` with `references.bib` and every figure as PDF (LaTeX) and PNG (Markdown).
+    """
+    document = compose(analysis)
+    return {
+        **report_contents(analysis, theme),
+        "report.md": render_text(document, FIGURES).encode(),
+        "report.tex": render_latex(document, FIGURES).encode(),
+        "references.bib": render_bibtex(document).encode(),
+        **_figure_files(document),
+    }
+
+
+def _figure_files(document: Document) -> dict[str, bytes]:
+    files = {}
+    for picture in document.pictures():
+        files[f"{FIGURES}/{file_stem(picture)}.pdf"] = image(picture, "pdf")
+        files[f"{FIGURES}/{file_stem(picture)}.png"] = image(picture, "png")
+    return files
+
+
+def analysis_json(analysis: Analysis) -> bytes:
+    """The analysis as the bytes of `analysis.json`."""
     text = json.dumps(analysis, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
     return text.encode() + b"\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from itertools import groupby
+from typing import Literal, TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -16,14 +17,16 @@ from ablatekit.report.figures.render import svg
 from ablatekit.report.numbers import typeset
 from ablatekit.report.verdicts import look
 
+Theme: TypeAlias = Literal["auto", "light", "dark"]
 
-def render_html(analysis: Analysis) -> str:
+
+def render_html(analysis: Analysis, theme: Theme = "auto") -> str:
     """The page: style, script and figures inside, no reference to anything outside."""
-    return render_page(compose(analysis))
+    return render_page(compose(analysis), theme)
 
 
-def render_page(document: Document) -> str:
-    """A document as a self-contained HTML page."""
+def render_page(document: Document, theme: Theme = "auto") -> str:
+    """A document as a self-contained HTML page; `auto` follows the reader's system."""
     environment = Environment(
         loader=PackageLoader("ablatekit.report"),
         autoescape=True,
@@ -41,7 +44,9 @@ def render_page(document: Document) -> str:
         has_groups=has_groups,
     )
     template = environment.get_template("page.html.j2")
-    return template.render(document=document, css=_asset("page.css"), script=_asset("page.js"))
+    return template.render(
+        document=document, theme=theme, css=_asset("page.css"), script=_asset("page.js")
+    )
 
 
 def _asset(name: str) -> Markup:

@@ -27,6 +27,8 @@ from ablatekit.report.document import (
     Text,
     Verdicts,
     Warnings,
+    file_stem,
+    plain_text,
 )
 from ablatekit.report.numbers import typeset
 from ablatekit.report.verdicts import look
@@ -37,14 +39,14 @@ def render_markdown(analysis: Analysis) -> str:
     return render_text(compose(analysis))
 
 
-def render_text(document: Document) -> str:
-    """A document as Markdown."""
+def render_text(document: Document, figures: str = "") -> str:
+    """A document as Markdown; with `figures`, its PNG files in that folder are shown."""
     lines = [f"# {escape(document.title)}", ""]
     if document.question:
         lines += [f"*{escape(document.question)}*", ""]
     lines += [" · ".join(f"{escape(value)} {escape(name)}" for name, value in document.facts), ""]
     for section in document.sections:
-        lines += _section(section)
+        lines += _section(section, figures)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -60,22 +62,21 @@ def _unlinked(match: re.Match[str]) -> str:
     return match[0].replace(":", "&#58;").replace(".", "&#46;")
 
 
-def _section(section: Section) -> list[str]:
+def _section(section: Section, figures: str) -> list[str]:
     lines = [f"## {escape(section.title)}", ""]
     if section.lead:
         lines += [escape(section.lead), ""]
     for block in section.blocks:
-        lines += _block(block)
+        lines += _block(block, figures)
     return lines
 
 
-def _block(block: Block) -> list[str]:
+def _block(block: Block, figures: str) -> list[str]:
     match block:
         case Table():
             return _table(block)
         case Gallery():
-            names = "; ".join(escape(picture.title) for picture in block.pictures)
-            return [f"*Figures in index.html: {names}.*", ""]
+            return _gallery(block, figures)
         case Paragraph():
             return [escape(block.text), ""]
         case Heading():
@@ -89,7 +90,18 @@ def _block(block: Block) -> list[str]:
         case Excerpt():
             return _excerpt(block)
         case Fold():
-            return [line for part in block.blocks for line in _block(part)]
+            return [line for part in block.blocks for line in _block(part, figures)]
+
+
+def _gallery(block: Gallery, figures: str) -> list[str]:
+    if not figures:
+        names = "; ".join(escape(picture.title) for picture in block.pictures)
+        return [f"*Figures in index.html: {names}.*", ""]
+    lines = []
+    for picture in block.pictures:
+        image = f"![{escape(picture.alt)}]({figures}/{file_stem(picture)}.png)"
+        lines += [f"**{escape(picture.title)}**", "", image, ""]
+    return [*lines, f"<sub>{escape(typeset(block.caption))}</sub>", ""] if block.caption else lines
 
 
 def _verdict_lines(block: Verdicts) -> Iterator[str]:
@@ -129,10 +141,8 @@ def _entry(entry: Entry) -> str:
         case Badge():
             text = f"{look(entry.verdict).glyph} {entry.verdict}"
             return f"{text} ({escape(entry.note)})" if entry.note else text
-        case Estimate():
-            return escape(f"{entry.text} {entry.interval}" if entry.interval else entry.text)
-        case Interval():
-            return escape(entry.text)
+        case Estimate() | Interval():
+            return escape(plain_text(entry))
         case Text() | Quantity():
             text = (
                 f"**{escape(entry.text)}**" if entry.strong and entry.text else escape(entry.text)
@@ -142,5 +152,5 @@ def _entry(entry: Entry) -> str:
 
 def _excerpt(block: Excerpt) -> list[str]:
     lines = [escape(" ".join(block.paragraphs)), ""]
-    lines += [f"- {escape(reference)}" for reference in block.references]
+    lines += [f"- {escape(reference.text)}" for reference in block.references]
     return [*lines, ""]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ablatekit.analysis.schema import Analysis, Effect, ResponseAnalysis
 from ablatekit.report.document import Excerpt, Section
 from ablatekit.report.numbers import MISSING, count, general, p_value, scale_of
@@ -16,30 +14,10 @@ from ablatekit.report.reading import (
     setting,
     words,
 )
+from ablatekit.report.references import is_minimalist, references
 
 MACHINE = ("cpu", "platform")
 """Entries of the recorded versions that are no software."""
-HOLM = (
-    "Holm, S. (1979). A simple sequentially rejective multiple test procedure."
-    " Scandinavian Journal of Statistics 6, 65-70."
-)
-SCHUIRMANN = (
-    "Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and the power"
-    " approach for assessing the equivalence of average bioavailability."
-    " Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680."
-)
-KENWARD_ROGER = (
-    "Kenward, M. G. and Roger, J. H. (1997). Small sample inference for fixed effects from"
-    " restricted maximum likelihood. Biometrics 53, 983-997."
-)
-BROWN_FORSYTHE = (
-    "Brown, M. B. and Forsythe, A. B. (1974). Robust tests for the equality of variances."
-    " Journal of the American Statistical Association 69, 364-367."
-)
-XIE = (
-    "Xie et al. (2026). Demystifying Design Choices of Reinforcement Fine-tuning: A Batched"
-    " Contextual Bandit Learning Perspective. arXiv:2601.22532."
-)
 
 
 def methods_section(analysis: Analysis) -> Section:
@@ -100,19 +78,6 @@ def _minimalist(analysis: Analysis) -> str:
         " The baseline uses one rollout per query and the raw outcome reward without an"
         " advantage, following the minimalist baseline of Xie et al. (2026)."
     )
-
-
-def is_minimalist(analysis: Analysis) -> bool:
-    """Whether the baseline is known to be one rollout per query and no advantage, in RFT."""
-    study = analysis["study"]
-    backend = study.get("backend")
-    name = backend.get("name") if isinstance(backend, dict) else backend
-    held = dict(flatten(analysis["design"].get("held_equal") or {}))
-    values = {
-        **held,
-        **{str(f["name"]): str(f["baseline"]) for f in analysis["design"]["factors"]},
-    }
-    return name == "rft" and (values.get("advantage"), values.get("rollouts")) == ("none", "1")
 
 
 def _responses(analysis: Analysis) -> str:
@@ -253,22 +218,3 @@ def _software(analysis: Analysis) -> str:
         if isinstance(provenance.get(key), str) and not versions:
             named.append(f"{key.removesuffix('_version')} {provenance[key]}")
     return f"Software: {', '.join(named)}." if named else ""
-
-
-def references(analysis: Analysis) -> list[str]:
-    """Only the works that the paragraph relies on."""
-    return list(_references(analysis))
-
-
-def _references(analysis: Analysis) -> Iterator[str]:
-    responses = analysis["responses"].values()
-    if any(r.get("diagnostics", {}).get("brown_forsythe_p") is not None for r in responses):
-        yield BROWN_FORSYTHE
-    if setting(analysis, "adjust", "holm") == "holm":
-        yield HOLM
-    if any("Kenward" in effect["method"] for effect in all_main_effects(analysis)):
-        yield KENWARD_ROGER
-    if any(response["smallest_effect"] for response in responses):
-        yield SCHUIRMANN
-    if is_minimalist(analysis):
-        yield XIE

@@ -60,7 +60,7 @@ DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5
 SMALL, NORMAL = 11.0, 12.5
 _STYLE: Any = {
     "svg.fonttype": "none",
-    "pdf.fonttype": 42,
+    "pdf.fonttype": 3,
     "text.parse_math": False,
     "font.family": ["DejaVu Sans"],
     "font.size": SMALL,

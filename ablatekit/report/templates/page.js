@@ -5,7 +5,8 @@ const stored = (() => { try { return localStorage.getItem("theme"); } catch { re
 const dark = () => root.dataset.theme
   ? root.dataset.theme === "dark"
   : matchMedia("(prefers-color-scheme: dark)").matches;
-if (["light", "dark"].includes(asked || stored)) root.dataset.theme = asked || stored;
+const wanted = asked || root.dataset.theme || stored;
+if (["light", "dark"].includes(wanted)) root.dataset.theme = wanted;
 document.getElementById("theme").addEventListener("click", () => {
   root.dataset.theme = dark() ? "light" : "dark";
   try { localStorage.setItem("theme", root.dataset.theme); } catch { /* a file may not store */ }

@@ -1,0 +1,160 @@
+"""One archive with a study, its plan, its tables and its report: the analysis runs again from it.
+
+Neither the backend nor the workspace is needed: `plan.json` and the tables are all that the
+analysis reads. Members, in a zip file:
+
+    README.txt  study.yaml  plan.json  analysis.json
+    tables/{runs,history,results,...,items}.parquet
+    report/{index.html, report.md, report.tex, references.bib, effects.csv, analysis.json, figures/}
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablatekit.analysis.frame import StudyTables, collect
+from ablatekit.analysis.schema import Analysis
+from ablatekit.canonical import write_atomically
+from ablatekit.design.plan import Plan
+from ablatekit.errors import Problem, WorkspaceError
+from ablatekit.report.files import analysis_json, export_contents
+from ablatekit.runlog import read_items
+from ablatekit.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+README = """\
+{title}
+
+An ablatekit bundle. The report is report/index.html; it opens in any browser, offline.
+To analyse the tables again, without the backend that made them:
+
+    ablatekit study report {name}
+"""
+EPOCH = (1980, 1, 1, 0, 0, 0)
+EXECUTION = ("cost",)
+"""Entries of `provenance` that the analysis itself adds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a bundle holds, apart from its report and item outcomes."""
+
+    plan: Plan
+    tables: StudyTables
+    analysis: Analysis
+
+
+def write_bundle(
+    path: Path, study_file: bytes, plan: Plan, workspace: Workspace, analysis: Analysis
+) -> None:
+    """Bundle a study that was run in `workspace`; `analysis` is that of `plan` and its results.
+
+    The same study gives the same bytes. Item outcomes are streamed: they may not fit in memory.
+    """
+    tables = collect(plan, workspace)
+    title = analysis["study"].get("title") or analysis["study"]["name"]
+    members = {
+        "README.txt": README.format(title=title, name=path.name).encode(),
+        "study.yaml": study_file,
+        "plan.json": _in_order(plan),
+        "analysis.json": analysis_json(analysis),
+        **{f"tables/{name}.parquet": _parquet(table) for name, table in _frames(tables).items()},
+        **{f"report/{name}": content for name, content in export_contents(analysis).items()},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        items = Path(folder) / "items.parquet"
+        archive = Path(folder) / "bundle.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as bundle:
+            for name, content in members.items():
+                bundle.writestr(_member(name), content)
+            if _write_items(items, plan, workspace):
+                bundle.writestr(_member("tables/items.parquet"), items.read_bytes())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, archive.read_bytes())
+
+
+def read_bundle(path: Path) -> Bundle:
+    """What the analysis needs from a bundle. Raises WorkspaceError for another kind of file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            plan = Plan.from_json(json.loads(archive.read("plan.json")))
+            analysis: Analysis = json.loads(archive.read("analysis.json"))
+            return Bundle(plan, StudyTables(**dict(_read_frames(archive))), analysis)
+    except (zipfile.BadZipFile, KeyError) as error:
+        remedy = "Make one with: ablatekit study export STUDY"
+        problem = Problem("this is not a bundle of a study", f"{path}: {error}", remedy)
+        raise WorkspaceError(problem) from error
+
+
+def analyse_bundle(bundle: Bundle) -> Analysis:
+    """The analysis of the bundled tables; equal to the bundled one unless ablatekit changed."""
+    from ablatekit.analysis.analyse import analyse
+
+    known = bundle.analysis
+    provenance = {
+        name: value for name, value in known["provenance"].items() if name not in EXECUTION
+    }
+    return analyse(bundle.plan, bundle.tables, provenance, known["deviations"])
+
+
+def same_analysis(one: Analysis, other: Analysis) -> bool:
+    """Whether two analyses are the same bytes of `analysis.json`."""
+    return analysis_json(one) == analysis_json(other)
+
+
+def _in_order(plan: Plan) -> bytes:
+    """The plan with its keys in the order of the study, which names contexts and cells."""
+    return json.dumps(plan.to_json(), indent=1, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _frames(tables: StudyTables) -> Mapping[str, pd.DataFrame]:
+    return {part.name: getattr(tables, part.name) for part in fields(StudyTables)}
+
+
+def _read_frames(archive: zipfile.ZipFile) -> Iterator[tuple[str, pd.DataFrame]]:
+    import pandas as pd
+
+    for part in fields(StudyTables):
+        content = archive.read(f"tables/{part.name}.parquet")
+        yield part.name, pd.read_parquet(io.BytesIO(content))
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False, compression="zstd")
+    return buffer.getvalue()
+
+
+def _write_items(path: Path, plan: Plan, workspace: Workspace) -> bool:
+    """Write the item outcomes of all runs, one run in memory at a time; False if there are none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer: Any = None
+    for run in sorted(plan.runs, key=lambda run: run.order):
+        table = read_items(workspace.run(run.run_id))
+        if table is None or not table.num_rows:
+            continue
+        names = pa.array([run.run_id] * table.num_rows).dictionary_encode()
+        table = table.add_column(0, "run", names)
+        writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+        writer.write_table(table.cast(writer.schema))
+    if writer is not None:
+        writer.close()
+    return writer is not None
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, EPOCH)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = 0o644 << 16
+    return info
