@@ -20,7 +20,15 @@ from ablatekit.report.document import (
     Verdicts,
     Warnings,
 )
-from ablatekit.report.numbers import Scale, absent, p_value, scale_of, sentence
+from ablatekit.report.numbers import (
+    Scale,
+    absent,
+    footers_of,
+    in_unit,
+    p_value,
+    scale_of,
+    sentence,
+)
 from ablatekit.report.reading import (
     Comparison,
     alpha_of,
@@ -222,7 +230,7 @@ def badge(effect: Effect | None, available: Room) -> Badge:
 def _answer_footer(analysis: Analysis) -> str:
     parts: list[str] = []
     for response in analysis["responses"].values():
-        footers = response.get("footers", {})
+        footers = footers_of(response)
         known = [footers.get(name) for name in ("average", "narrow", "broad", "matched")]
         note = " ".join(filter(None, known)) or effect_footer(response["effects"])
         smallest = response["smallest_effect"]
@@ -236,8 +244,17 @@ def _answer_footer(analysis: Analysis) -> str:
         f"{response['label']}: {part}" if len(set(parts)) > 1 else part: None
         for response, part in zip(analysis["responses"].values(), parts, strict=True)
     }
-    gaps = [gap["footer"] for gap in analysis.get("comparisons", {}).values() if gap.get("footer")]
-    return "\n".join([*lines, *gaps])
+    gaps = [gap_footer(analysis, name) for name in analysis.get("comparisons", {})]
+    return "\n".join([*lines, *filter(None, gaps)])
+
+
+def gap_footer(analysis: Analysis, comparison: str) -> str:
+    """How the effects on a gap were made, with its margin in the shown unit."""
+    gap = analysis["comparisons"][comparison]
+    parts = [analysis["responses"].get(gap[name]) for name in ("learning", "generalization")]
+    margins = [part["smallest_effect"] for part in parts if part and part["smallest_effect"]]
+    scale = gap_scale(analysis, comparison)
+    return in_unit(gap.get("footer", ""), min(margins, default=None), scale)
 
 
 def effect_footer(effects: Sequence[Effect]) -> str:

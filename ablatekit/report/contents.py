@@ -6,16 +6,13 @@ from ablatekit.analysis.schema import Analysis
 from ablatekit.report.answer import answer_section
 from ablatekit.report.diagnostics import diagnostics_section
 from ablatekit.report.document import Document, Section
-from ablatekit.report.effects import (
-    contexts_section,
-    dynamics_section,
-    forest_section,
-    map_section,
-)
+from ablatekit.report.dynamics import dynamics_section
+from ablatekit.report.effects import contexts_section, forest_section, map_section
 from ablatekit.report.interplay import interactions_section
 from ablatekit.report.methods import methods_section
 from ablatekit.report.numbers import count
 from ablatekit.report.reading import comparisons
+from ablatekit.report.robust import robust_section
 from ablatekit.report.sections import (
     design_section,
     missing_section,
@@ -59,6 +56,7 @@ def _sections(analysis: Analysis) -> list[Section | None]:
         contexts_section(analysis),
         dynamics_section(analysis),
         variance_section(analysis),
+        robust_section(analysis),
         design_section(analysis),
         diagnostics_section(analysis),
         missing_section(analysis),

@@ -17,8 +17,8 @@ from ablatekit.report.document import (
     Section,
     Warnings,
 )
-from ablatekit.report.effects import slug
 from ablatekit.report.figures.residuals import draw_fitted, draw_quantiles
+from ablatekit.report.names import slug
 from ablatekit.report.numbers import general, p_value, scale_of, sentence
 from ablatekit.report.plaintable import plain_table
 from ablatekit.report.reading import words

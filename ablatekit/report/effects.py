@@ -7,13 +7,19 @@ from functools import partial
 
 from ablatekit.analysis.schema import (
     Analysis,
-    Curve,
     Effect,
     Estimand,
     Heterogeneity,
     ResponseAnalysis,
 )
-from ablatekit.report.answer import badge, effect_entry, gap_scale, interval_entry, room
+from ablatekit.report.answer import (
+    badge,
+    effect_entry,
+    gap_footer,
+    gap_scale,
+    interval_entry,
+    room,
+)
 from ablatekit.report.document import (
     Block,
     Column,
@@ -30,19 +36,31 @@ from ablatekit.report.document import (
     Warnings,
 )
 from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
-from ablatekit.report.figures.curves import draw_curves
 from ablatekit.report.figures.forest import draw_forest
 from ablatekit.report.figures.gapmap import MapPoint, draw_map
-from ablatekit.report.numbers import Scale, absent, general, p_value, percent, scale_of, sentence
+from ablatekit.report.names import slug
+from ablatekit.report.numbers import (
+    Scale,
+    absent,
+    footers_of,
+    general,
+    p_value,
+    percent,
+    scale_of,
+    sentence,
+)
 from ablatekit.report.reading import (
     Comparison,
     comparisons,
     confidence,
     factor_labels,
     find_effect,
+    most_notable,
 )
 from ablatekit.report.verdicts import Room
 
+MOST_LEVELS = 8
+"""Levels drawn context by context; the table holds all of them."""
 ESTIMAND_NAMES: dict[Estimand, str] = {
     "average": "average effect",
     "baseline": "effect at the baseline",
@@ -97,13 +115,6 @@ def _spoken(level: Comparison, effect: Effect | None, scale: Scale) -> str:
     return f"{level.name}: {scale.effect(effect['estimate'])} {interval}, {effect['verdict']}"
 
 
-def slug(name: str) -> str:
-    """A name as part of an HTML id; distinct names stay distinct."""
-    return "".join(
-        letter if letter.isascii() and letter.isalnum() else f"_{ord(letter):x}" for letter in name
-    )
-
-
 def _estimand_table(
     name: str, response: ResponseAnalysis, levels: Sequence[Comparison], available: Room
 ) -> Table:
@@ -155,7 +166,7 @@ def _estimand_columns(scale: Scale) -> list[Column]:
 
 def _estimand_entries(effect: Effect, scale: Scale, available: Room) -> list[Entry]:
     return [
-        Text(ESTIMAND_NAMES[effect["estimand"]]),
+        Text(ESTIMAND_NAMES[effect["estimand"]], note=effect.get("note") or ""),
         Text(effect["inference"]),
         effect_entry(effect, scale),
         interval_entry(effect, scale),
@@ -169,7 +180,7 @@ def _estimand_entries(effect: Effect, scale: Scale, available: Room) -> list[Ent
 
 def estimand_notes(response: ResponseAnalysis, effects: Sequence[Effect]) -> list[str]:
     """The footers of the estimands and inferences shown, else what the effects themselves name."""
-    footers = response.get("footers", {})
+    footers = footers_of(response)
     estimands = dict.fromkeys(effect["estimand"] for effect in effects)
     inferences = dict.fromkeys(effect["inference"] for effect in effects)
     if all(footers.get(estimand) for estimand in estimands):
@@ -197,7 +208,9 @@ def map_section(analysis: Analysis) -> Section | None:
     for name, gap in analysis.get("comparisons", {}).items():
         picture = _map_picture(analysis, name)
         if picture is not None:
-            galleries.append(Gallery(pictures=[picture], caption=gap.get("footer", ""), wide=True))
+            galleries.append(
+                Gallery(pictures=[picture], caption=gap_footer(analysis, name), wide=True)
+            )
         if gap.get("messages"):
             galleries.append(Warnings(gap["messages"]))
     if not galleries:
@@ -243,25 +256,65 @@ def _map_picture(analysis: Analysis, name: str) -> Picture | None:
 
 def contexts_section(analysis: Analysis) -> Section | None:
     """Every level's effect in every context, and how much it varies between them."""
+    levels = comparisons(analysis)
+    drawn = most_notable(analysis, MOST_LEVELS)
     pictures = [
-        picture
-        for level in comparisons(analysis)
-        if (picture := _context_picture(analysis, level)) is not None
+        picture for level in drawn if (picture := _context_picture(analysis, level)) is not None
     ]
     if not pictures:
         return None
+    left = len(levels) - len(drawn)
+    more = f" {left} levels with smaller effects are in the table only." if left > 0 else ""
     blocks: list[Block] = [
         Gallery(
             pictures=pictures,
             caption="Points: the average effect inside one context with its"
-            f" {confidence(analysis)} interval. Line and shade: mean over contexts (narrow).",
+            f" {confidence(analysis)} interval. Line and shade: mean over contexts (narrow).{more}",
         )
     ]
+    blocks.append(Fold("Every effect in every context", [_context_table(analysis)]))
     table = _heterogeneity_table(analysis)
     if table is not None:
         blocks += [Heading("How much effects vary between contexts"), table]
     lead = "Would it hold elsewhere? An effect that flips sign between contexts is no recipe."
     return Section("contexts", "Context by context", lead, blocks)
+
+
+def _context_table(analysis: Analysis) -> Table:
+    labels = factor_labels(analysis)
+    rows: list[list[Entry]] = []
+    keys: list[list[tuple[str, str]]] = []
+    for name, response in analysis["responses"].items():
+        scale = scale_of(response)
+        for row in response.get("contexts", []):
+            rows.append(
+                [
+                    Text(sentence(response["label"])),
+                    Text(labels.get(row["factor"], row["factor"])),
+                    Text(row["level"], strong=True),
+                    Text(row["context"], note=row["reason"] or ""),
+                    Quantity(scale.effect(row["estimate"]), row["estimate"]),
+                    Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+                    Quantity(scale.plain(row["se"]), row["se"]),
+                ]
+            )
+            keys.append(
+                [
+                    ("response", name), ("factor", row["factor"]), ("level", row["level"]),
+                    ("context", row["context"]),
+                ]
+            )  # fmt: skip
+    return Table(
+        id="context-effects",
+        caption="Average effect inside each context",
+        columns=[
+            Column("response"), Column("factor"), Column("level"), Column("context"),
+            Column("effect", numeric=True), Column("interval", numeric=True),
+            Column("se", numeric=True),
+        ],
+        rows=rows,
+        keys=keys,
+    )  # fmt: skip
 
 
 def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
@@ -308,7 +361,7 @@ def _heterogeneity_table(analysis: Analysis) -> Table | None:
             factor = labels.get(row["factor"], row["factor"])
             rows.append([Text(sentence(response["label"])), Text(factor), *_varying(row, scale)])
             keys.append([("response", name), ("factor", row["factor"]), ("level", row["level"])])
-        footers.append(response.get("footers", {}).get("heterogeneity", ""))
+        footers.append(footers_of(response).get("heterogeneity", ""))
     if not rows:
         return None
     return Table(
@@ -337,46 +390,3 @@ def _varying(row: Heterogeneity, scale: Scale) -> list[Entry]:
         Interval(scale.interval(low, high), low, high),
         Text(row["warning"] or row["reason"] or ""),
     ]
-
-
-def dynamics_section(analysis: Analysis) -> Section | None:
-    """Curves of every metric with `dynamics`, one figure per factor."""
-    blocks: list[Block] = []
-    for factor, label in factor_labels(analysis).items():
-        pictures = [
-            _curve_picture(name, response, factor, label)
-            for name, response in analysis["responses"].items()
-            if any(curve["factor"] == factor for curve in response.get("dynamics", []))
-        ]
-        if pictures:
-            blocks += [Heading(label), Gallery(pictures=pictures)]
-    if not blocks:
-        return None
-    lead = (
-        "Mean over cells and contexts at each level; bands are pointwise"
-        f" {confidence(analysis)} intervals from the run-to-run variance."
-    )
-    return Section("dynamics", "Over training", lead, blocks)
-
-
-def _curve_picture(name: str, response: ResponseAnalysis, factor: str, label: str) -> Picture:
-    curves = [curve for curve in response.get("dynamics", []) if curve["factor"] == factor]
-    scale = scale_of(response)
-    identifier = f"curve-{slug(name)}-{slug(factor)}"
-    alt = f"{response['label']} over training for each level of {label}. " + "; ".join(
-        f"{curve['level']}: {_ends(curve, scale)}" for curve in curves
-    )
-    unit = f", {'%' if scale.unit == 'pp' else scale.unit}" if scale.unit else ""
-    title = f"{sentence(response['label'])}{unit}"
-    return Picture(
-        id=identifier,
-        title=title,
-        alt=alt,
-        draw=partial(draw_curves, curves, scale),
-    )
-
-
-def _ends(curve: Curve, scale: Scale) -> str:
-    if not curve["mean"]:
-        return "no values"
-    return f"from {scale.plain(curve['mean'][0])} to {scale.plain(curve['mean'][-1])}"

@@ -24,8 +24,9 @@ from ablatekit.report.document import (
     Table,
     Text,
 )
-from ablatekit.report.effects import effect_keys, estimand_notes, slug
+from ablatekit.report.effects import effect_keys, estimand_notes
 from ablatekit.report.figures.interactions import CellMeans, draw_interaction
+from ablatekit.report.names import slug
 from ablatekit.report.numbers import MISSING, Scale, absent, general, p_value, scale_of, sentence
 from ablatekit.report.reading import (
     Comparison,
@@ -155,7 +156,7 @@ def _interaction_table(name: str, response: ResponseAnalysis, effects: Sequence[
         ],
         rows=[
             [
-                Text(effect["factor"]),
+                Text(effect["factor"], note=effect.get("note") or ""),
                 Text(effect["level"], strong=True),
                 effect_entry(effect, scale),
                 interval_entry(effect, scale),

@@ -135,3 +135,26 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield from flatten(item, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", words(item)
+
+
+def most_notable(analysis: Analysis, most: int) -> tuple[Comparison, ...]:
+    """At most `most` levels, in the order of the study: those whose effects stand out of the noise.
+
+    Levels that vary by a blocking variable come first, then the largest |estimate| / se.
+    """
+    levels = comparisons(analysis)
+    if len(levels) <= most:
+        return levels
+    ranked = sorted(levels, key=lambda level: _standing(analysis, level), reverse=True)
+    return tuple(level for level in levels if level in ranked[:most])
+
+
+def _standing(analysis: Analysis, level: Comparison) -> tuple[bool, float]:
+    warned, largest = False, 0.0
+    for response in analysis["responses"].values():
+        spread = find_heterogeneity(response, level)
+        warned |= spread is not None and spread["warning"] is not None
+        effect = find_effect(response["effects"], level, "narrow")
+        if effect is not None and effect["estimate"] is not None:
+            largest = max(largest, abs(effect["estimate"]) / (effect["se"] or 1.0))
+    return warned, largest

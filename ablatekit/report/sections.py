@@ -15,6 +15,7 @@ from ablatekit.report.document import (
     Fold,
     Gallery,
     Heading,
+    Interval,
     Paragraph,
     Picture,
     Quantity,
@@ -23,10 +24,19 @@ from ablatekit.report.document import (
     Text,
     Warnings,
 )
-from ablatekit.report.effects import slug
 from ablatekit.report.figures.shares import Share, TermKind, draw_shares
-from ablatekit.report.numbers import Scale, count, general, p_value, percent, sentence
+from ablatekit.report.names import slug
+from ablatekit.report.numbers import (
+    Scale,
+    count,
+    footers_of,
+    general,
+    p_value,
+    percent,
+    sentence,
+)
 from ablatekit.report.plaintable import plain_table
+from ablatekit.report.planning import detectable_blocks, sensitivity_blocks
 from ablatekit.report.reading import factor_labels, flatten, is_planned, label_of, setting, words
 
 NEGLIGIBLE = 0.001
@@ -100,7 +110,7 @@ def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Shar
 
 
 def _anova_table(name: str, response: ResponseAnalysis, rows: Sequence[AnovaRow]) -> Table:
-    footers = response.get("footers", {})
+    footers = footers_of(response)
     return Table(
         id=f"anova-{slug(name)}",
         caption=f"Analysis of variance of {response['label']}",
@@ -109,7 +119,7 @@ def _anova_table(name: str, response: ResponseAnalysis, rows: Sequence[AnovaRow]
             Column("F", numeric=True), Column("p", numeric=True),
             Column("partial \N{GREEK SMALL LETTER ETA}\N{SUPERSCRIPT TWO}", numeric=True),
             Column("partial \N{GREEK SMALL LETTER OMEGA}\N{SUPERSCRIPT TWO}", numeric=True),
-            Column("share", numeric=True),
+            Column("interval", numeric=True), Column("share", numeric=True),
         ],
         rows=[_anova_entries(row) for row in rows],
         keys=[[("term", row["term"])] for row in rows],
@@ -128,8 +138,14 @@ def _anova_entries(row: AnovaRow) -> list[Entry]:
         Quantity(p_value(row["p"]), row["p"]),
         Quantity(_fixed(row["partial_eta2"], 3), row["partial_eta2"]),
         Quantity(_fixed(row["partial_omega2"], 3), row["partial_omega2"]),
+        _omega_interval(row),
         Quantity(percent(row["share"]), row["share"]),
     ]
+
+
+def _omega_interval(row: AnovaRow) -> Interval:
+    low, high = row.get("partial_omega2_low"), row.get("partial_omega2_high")
+    return Interval(Scale(1.0, "", 3).interval(low, high), low, high)
 
 
 def _fixed(value: Number, decimals: int) -> str:
@@ -143,6 +159,7 @@ def design_section(analysis: Analysis) -> Section:
     cost = _cost_table(analysis)
     if cost is not None:
         blocks += [Heading("Cost per level"), cost]
+    blocks += detectable_blocks(analysis)
     if design.get("warnings"):
         blocks.append(Warnings(design["warnings"]))
     if design.get("held_equal"):
@@ -257,7 +274,7 @@ def missing_section(analysis: Analysis) -> Section:
         if not missing or missing in shown:
             continue
         shown.append(missing)
-        parts = _missing_blocks(name, missing)
+        parts = _missing_blocks(name, response)
         if parts and len(shown) > 1:
             parts.insert(0, Heading(sentence(response["label"])))
         blocks += parts
@@ -266,14 +283,15 @@ def missing_section(analysis: Analysis) -> Section:
     return Section("missing", "Missing, failed and diverged runs", lead, blocks)
 
 
-def _missing_blocks(name: str, missing: Missing) -> list[Block]:
+def _missing_blocks(name: str, response: ResponseAnalysis) -> list[Block]:
+    missing = response["missing"]
     blocks: list[Block] = [Warnings(missing["messages"])] if missing["messages"] else []
     titles = (("runs", "Runs that did not finish"), ("by_level", "How runs ended at each level"))
     for key, title in titles:
         rows = missing[key]  # type: ignore[literal-required]
         if rows:
             blocks.append(plain_table(f"missing-{slug(name)}-{key}", title, rows))
-    return blocks
+    return [*blocks, *sensitivity_blocks(name, response)]
 
 
 def _policy_lead(analysis: Analysis) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ablatekit.analysis.schema import Curve, EffectAtStep, Number
+from ablatekit.analysis.schema import Curve, EffectAtStep, Number, Profile
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import (
     Values,
@@ -69,6 +69,27 @@ def draw_effects(
         name = shortened(levels[position][0]["level"], 16)
         panel.text(panel.x[1], y, name, series_style(position + 1)[0], shift=(7, 0))
     return panel.figure
+
+
+def draw_profiles(profiles: Sequence[Profile], label: str, scale: Scale, shares: Scale) -> Figure:
+    """Share of runs above every threshold, one line per level with its pointwise band."""
+    thresholds = [value for row in profiles for value in row["threshold"]] or [0.0, 1.0]
+    figure = canvas(LEFT + PLOT_WIDTH + RIGHT, TOP + PLOT_HEIGHT + FOOT)
+    x = (min(thresholds), max(*thresholds, min(thresholds) + 1e-9))
+    panel = Panel(figure, Box(LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT), x, (0.0, 1.0))
+    panel.y_numbers(shares, 4)
+    panel.x_numbers(scale)
+    unit = "%" if scale.unit == "pp" else scale.unit
+    panel.x_label(f"{shortened(label, 34)}{f', {unit}' if unit else ''}", "muted", 30)
+    for position, row in enumerate(profiles):
+        tone, dash = series_style(position)
+        panel.area(row["threshold"], floats(row["low"]), floats(row["high"]), tone)
+        panel.line(row["threshold"], floats(row["share"]), tone, 2, dash)
+        height = 1 - (position + 0.5) * 15 / PLOT_HEIGHT
+        key = [x[1] + (x[1] - x[0]) * pixels / PLOT_WIDTH for pixels in (4, 20)]
+        panel.line(key, [height, height], tone, 2, dash)
+        panel.text(key[1], height, shortened(row["level"], 13), tone, shift=(5, 0))
+    return figure
 
 
 def _column(rows: Sequence[EffectAtStep], key: str) -> Values:
