@@ -144,7 +144,9 @@ def _response(
         fall="hurts" if planned.direction == "higher" else "helps",
     )
     average = evaluate(fitted, "average")
-    table = anova(response.values, design, analysis.interactions, not fitted.truncated)
+    table = anova(
+        response.values, design, analysis.interactions, not fitted.truncated, analysis.alpha
+    )
     result = ResponseAnalysis(
         label=planned.label,
         metric=planned.metric,
@@ -229,8 +231,12 @@ def _anova_rows(table: AnovaTable) -> list[AnovaRow]:
             den_df=whole(line.den_df),
             statistic=number(line.statistic),
             p=number(line.p),
-            partial_eta2=number(line.partial_eta2),
-            partial_omega2=number(line.partial_omega2),
+            partial_eta2=number(line.partial_eta2.value),
+            partial_omega2=number(line.partial_omega2.value),
+            partial_eta2_low=number(line.partial_eta2.low),
+            partial_eta2_high=number(line.partial_eta2.high),
+            partial_omega2_low=number(line.partial_omega2.low),
+            partial_omega2_high=number(line.partial_omega2.high),
             share=number(line.share),
             reason=line.reason,
         )

@@ -9,11 +9,15 @@ from scipy import stats
 
 from ablatekit.analysis.coding import CodedTerms, code_terms, terms_up_to
 from ablatekit.analysis.layout import Floats, Integers, Layout
+from ablatekit.analysis.mixed.effectsize import EffectSize, with_interval
 from ablatekit.analysis.values import RunValues
 
 CONTEXT = "context"
 NOISE = "seed noise"
 HIGHER = "interactions above the order"
+
+
+NO_SIZE = EffectSize(np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +30,8 @@ class Line:
     den_df: float = np.nan
     statistic: float = np.nan
     p: float = np.nan
-    partial_eta2: float = np.nan
-    partial_omega2: float = np.nan
+    partial_eta2: EffectSize = NO_SIZE
+    partial_omega2: EffectSize = NO_SIZE
     share: float = np.nan
     reason: str | None = None
 
@@ -51,7 +55,9 @@ class _Grouped:
     runs: int
 
 
-def anova(values: RunValues, layout: Layout, order: int, pure: bool) -> AnovaTable:
+def anova(
+    values: RunValues, layout: Layout, order: int, pure: bool, alpha: float = 0.05
+) -> AnovaTable:
     """Test every term up to `order`, contexts counting as one more factor.
 
     With `pure` the error is the variation between runs of one cell and context, and what the terms
@@ -69,7 +75,9 @@ def anova(values: RunValues, layout: Layout, order: int, pure: bool) -> AnovaTab
     squares = _type_two(grouped, coded) if kind == 2 else _type_three(grouped, coded)
     labels = [":".join(names[f] for f in term) for term in terms]
     parts = [(label, df, ss) for label, (df, ss) in zip(labels, squares, strict=True)]
-    return AnovaTable(tuple(_lines(values, grouped, coded, parts, pure)), _note(kind, order, pure))
+    return AnovaTable(
+        tuple(_lines(values, grouped, coded, parts, pure, alpha)), _note(kind, order, pure)
+    )
 
 
 def _group(values: RunValues, layout: Layout) -> tuple[list[str], _Grouped, Integers]:
@@ -131,6 +139,7 @@ def _lines(
     coded: CodedTerms,
     parts: list[tuple[str, int, float]],
     pure: bool,
+    alpha: float,
 ) -> list[Line]:
     left, rank = _fit(grouped, coded.matrix)
     higher_df, pure_df = len(grouped.mean) - rank, grouped.runs - len(grouped.mean)
@@ -140,7 +149,8 @@ def _lines(
     else:
         error, error_df = error + left, error_df + higher_df
     total = float(np.sum((values.y - values.y.mean()) ** 2))
-    lines = [_line(name, df, ss, error, error_df, grouped.runs, total) for name, df, ss in parts]
+    tested = _Tested(error, error_df, grouped.runs, total, 1 - alpha)
+    lines = [_line(name, df, ss, tested) for name, df, ss in parts]
     noise = Line(
         term=NOISE,
         df=error_df,
@@ -151,18 +161,29 @@ def _lines(
     return [*lines, noise]
 
 
-def _line(
-    term: str, df: int, squares: float, error: float, error_df: int, runs: int, total: float
-) -> Line:
+@dataclass(frozen=True)
+class _Tested:
+    """What every term is tested against, and the level of the effect sizes' intervals."""
+
+    error: float
+    error_df: int
+    runs: int
+    total: float
+    level: float
+
+
+def _line(term: str, df: int, squares: float, against: _Tested) -> Line:
     """F test with partial eta2 and partial omega2 (Olejnik and Algina 2003)."""
-    share = squares / total
+    error, error_df, share = against.error, against.error_df, squares / against.total
     if df == 0:
         return Line(term=term, df=0, squares=squares, reason="aliased with other terms")
-    if error_df <= 0 or error <= 1e-24 * total:
+    if error_df <= 0 or error <= 1e-24 * against.total:
         reason = "no residual variation to test against"
         return Line(term=term, df=df, squares=squares, share=share, reason=reason)
     scale = error / error_df
     statistic = squares / df / scale
+    omega2 = max(0.0, (squares - df * scale) / (squares + (against.runs - df) * scale))
+    eta2 = squares / (squares + error)
     return Line(
         term=term,
         df=df,
@@ -170,8 +191,8 @@ def _line(
         den_df=error_df,
         statistic=statistic,
         p=float(stats.f.sf(statistic, df, error_df)),
-        partial_eta2=squares / (squares + error),
-        partial_omega2=max(0.0, (squares - df * scale) / (squares + (runs - df) * scale)),
+        partial_eta2=with_interval(eta2, df, error_df, against.level),
+        partial_omega2=with_interval(omega2, df, error_df, against.level),
         share=share,
     )
 

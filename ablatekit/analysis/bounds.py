@@ -11,7 +11,7 @@ from ablatekit.analysis.contrasts import Contrast, effect_contrasts
 from ablatekit.analysis.dynamics import level_units
 from ablatekit.analysis.effects import evaluate, fit
 from ablatekit.analysis.frame import StudyTables
-from ablatekit.analysis.layout import Booleans, Floats, Layout
+from ablatekit.analysis.layout import Booleans, Floats, Layout, counted
 from ablatekit.analysis.numbers import number
 from ablatekit.analysis.responses import Response, is_proportion, positions, respond
 from ablatekit.analysis.schema import Bound, PolicyComparison
@@ -81,6 +81,23 @@ def many_diverged(tables: StudyTables, layout: Layout) -> set[tuple[str, str]]:
             if ended and diverged >= MANY_DIVERGED * ended:
                 found.add((factor.name, level))
     return found
+
+
+def unsteady_cells(tables: StudyTables, layout: Layout) -> list[str]:
+    """What to tell about cells of which 20% or more of the ended runs diverged; else empty."""
+    status = tables.runs["status"].to_numpy(dtype=str)
+    unit, size = positions(tables.runs["unit"], layout.units), len(layout.units)
+    ended = np.bincount(unit[np.isin(status, ("finished", "diverged"))], minlength=size)
+    diverged = np.bincount(unit[status == "diverged"], minlength=size)
+    count = int(((diverged > 0) & (diverged >= MANY_DIVERGED * ended)).sum())
+    if not count:
+        return []
+    told = (
+        f"{counted(count, 'cell')} lost 20% or more of the runs to divergence: intervals of single "
+        "cells (effects at the baseline, of removal, Shapley values) are then too short; in "
+        "simulation those at 95% covered 80 to 90%, unless diverged runs are excluded"
+    )
+    return [told]
 
 
 def policies(

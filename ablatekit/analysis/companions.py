@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from ablatekit.analysis.bounds import bounds, policies
+from ablatekit.analysis.bounds import bounds, policies, unsteady_cells
 from ablatekit.analysis.detectable import detectable_rows
 from ablatekit.analysis.effects import Evaluated, Fitted
 from ablatekit.analysis.frame import StudyTables
@@ -93,7 +93,9 @@ def missing_section(
 ) -> Missing:
     """Missing runs with their bounds and, where many diverged, the policies side by side."""
     layout, analysis = fitted.layout, plan.analysis
-    found = missing_runs(tables.runs, layout, analysis.diverged, response.messages)
+    kept = analysis.diverged != "exclude"
+    messages = [*response.messages, *(unsteady_cells(tables, layout) if kept else [])]
+    found = missing_runs(tables.runs, layout, analysis.diverged, messages)
     limits = bounds(planned, response, tables, layout)
     if limits:
         found["bounds"] = limits

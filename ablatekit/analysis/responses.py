@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from ablatekit.analysis.frame import StudyTables
 from ablatekit.analysis.layout import Floats, Integers, Layout, counted
 from ablatekit.analysis.values import RunValues
 from ablatekit.design.plan import PlannedResponse
+from ablatekit.study.summaries import parse_summary
 
 PROPORTIONS = ("fraction", "proportion", "probability", "accuracy")
 
@@ -72,8 +72,14 @@ def respond(
         messages = [*messages, message]
     without = int((np.isnan(by_run) & (status == "finished")).sum())
     if without:
-        messages.append(f"{counted(without, 'finished run')} never reported {response.metric}")
+        messages.append(f"{counted(without, 'finished run')} {_lacks(response)}")
     return Response(_run_values(by_run, tables.runs, layout), by_run, history, tuple(messages))
+
+
+def _lacks(response: PlannedResponse) -> str:
+    if response.summary == "auc":
+        return f"reported {response.metric} at fewer than two steps, and an area needs two"
+    return f"never reported {response.metric}"
 
 
 def summarise(
@@ -92,14 +98,6 @@ def summarise(
     reached, censored = _time_to(history, argument)
     never = f"{counted(censored, 'run')} never reached {argument:g} and enter at their last step"
     return reached, [never] if censored else []
-
-
-def parse_summary(summary: str) -> tuple[str, float]:
-    """The name of a summary and its argument, NaN if it takes none."""
-    found = re.fullmatch(r"(\w+)(?:\((.+)\))?", summary)
-    if found is None:
-        raise ValueError(f"not a summary: {summary!r}")
-    return found[1], float(found[2]) if found[2] else np.nan
 
 
 def is_proportion(response: PlannedResponse, values: Floats) -> bool:

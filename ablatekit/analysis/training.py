@@ -13,7 +13,7 @@ from ablatekit.analysis.effects import Evaluated, Fitted
 from ablatekit.analysis.inference import narrow
 from ablatekit.analysis.layout import Booleans, Floats, Integers, Layout
 from ablatekit.analysis.numbers import number
-from ablatekit.analysis.responses import History, parse_summary
+from ablatekit.analysis.responses import History
 from ablatekit.analysis.schema import EffectAtStep, Milestone, Stability
 from ablatekit.analysis.truncated import fit_truncated
 from ablatekit.analysis.values import RunValues

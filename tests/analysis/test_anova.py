@@ -42,7 +42,11 @@ def test_type_three_equals_r(reference, study, case, response, factors):
         ("partial_omega2", "omega2_partial_type3", "Omega2_partial"),
     ):
         for row in expected[theirs]:
-            assert table[row["Parameter"]][ours_key] == pytest.approx(row[column], rel=1e-9)
+            ours = table[row["Parameter"]]
+            assert ours[ours_key] == pytest.approx(row[column], rel=1e-9)
+            for end in ("low", "high"):
+                limit = row[f"CI_{end}"]
+                assert ours[f"{ours_key}_{end}"] == pytest.approx(limit, rel=1e-6, abs=1e-7)
 
 
 def test_balanced_shares_are_the_closed_forms_and_add_up(factorial, study):

@@ -93,6 +93,13 @@ def test_policies_stand_side_by_side_where_a_level_lost_many(proportions, pick):
     assert row["exclude"] == pytest.approx(average(y))
 
 
+def test_a_cell_that_often_diverges_is_a_warning(proportions):
+    _, plan, tables = proportions()
+    message = _missing(plan, _diverge(tables, [0]))["messages"][-1]
+    assert message.startswith("1 cell lost 20% or more of the runs to divergence")
+    assert not any("divergence" in m for m in _missing(plan, tables)["messages"])
+
+
 def test_a_few_diverged_runs_need_no_comparison(proportions):
     _, plan, tables = proportions()
     assert "policies" not in _missing(plan, _diverge(tables, [0]))
