@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 WORKSPACE_VARIABLE = "ABLATEKIT_WORKSPACE"
 DEFAULT_WORKSPACE = "ablatekit-out"
+SQLITE = "sqlite:///"
+SQLITE_ENDINGS = ("", "-journal", "-wal", "-shm")
+DEFAULT_TRACKING = f"{SQLITE}mlflow.db"
 
 
 def find_workspace(option: Path | None = None) -> Workspace:
@@ -126,8 +129,13 @@ class Workspace:
 
     root: Path
 
+    @property
+    def runs(self) -> Path:
+        """Run directories, shared by all studies."""
+        return self.root / "runs"
+
     def run(self, run_id: str) -> RunDirectory:
-        return RunDirectory(self.root / "runs" / run_id)
+        return RunDirectory(self.runs / run_id)
 
     def study(self, name: str) -> StudyDirectory:
         return StudyDirectory(self.root / name)
@@ -149,7 +157,27 @@ class Workspace:
 
     def resolve_uri(self, uri: str) -> str:
         """A tracking URI with a relative sqlite path made absolute below the workspace."""
-        prefix = "sqlite:///"
-        if not uri.startswith(prefix) or uri.startswith(prefix + "/"):
-            return uri
-        return f"{prefix}{self.root / uri.removeprefix(prefix)}"
+        database = _relative_database(uri)
+        return uri if database is None else f"{SQLITE}{self.root / database}"
+
+    @property
+    def reserved_names(self) -> frozenset[str]:
+        """What lies beside the studies' own folders: no study is called so."""
+        shared = (self.runs, self.cache, self.tracking_lock, self.artifacts)
+        names = {path.name for path in shared} | tracking_files(DEFAULT_TRACKING)
+        return frozenset(names | {"mlruns"})
+
+
+def _relative_database(uri: str) -> str | None:
+    """The path of an sqlite URI that is relative to the workspace."""
+    path = uri.removeprefix(SQLITE)
+    return path if path != uri and not path.startswith("/") else None
+
+
+def tracking_files(uri: str | None) -> frozenset[str]:
+    """Names below a workspace's root that a tracking database takes: sqlite has side files."""
+    database = _relative_database(uri or "")
+    if database is None:
+        return frozenset()
+    first, *below = PurePosixPath(database).parts
+    return frozenset({first} if below else {f"{first}{end}" for end in SQLITE_ENDINGS})

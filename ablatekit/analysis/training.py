@@ -17,6 +17,7 @@ from ablatekit.analysis.responses import History
 from ablatekit.analysis.schema import EffectAtStep, Milestone, Stability
 from ablatekit.analysis.truncated import fit_truncated
 from ablatekit.analysis.values import RunValues
+from ablatekit.study.summaries import parse_summary
 
 MOST_STEPS = 25
 WAYS = (0.25, 0.5, 0.75)

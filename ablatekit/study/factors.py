@@ -80,13 +80,35 @@ def _float_name(value: float) -> str:
 
 def find_level(value: ScalarValue, names: Iterable[str]) -> str | None:
     """The level that `value` means: by name, or by number (1 means 1.0); None if there is none."""
-    known = tuple(names)
-    name = level_name(value)
-    if name in known:
-        return name
-    number = _number(name)
-    equal = (other for other in known if number is not None and _number(other) == number)
-    return next(equal, None)
+    known, wanted = tuple(names), level_name(value)
+    if wanted in known:
+        return wanted
+    by_number = LevelNames()
+    for name in known:
+        by_number.add(name)
+    return by_number.find(wanted)
+
+
+class LevelNames:
+    """Names of levels, found by spelling or by the number that they spell."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._by_number: dict[float | int, str] = {}
+
+    def add(self, name: str) -> None:
+        """Know one more level."""
+        self._names.add(name)
+        number = _number(name)
+        if number is not None:
+            self._by_number.setdefault(number, name)
+
+    def find(self, name: str) -> str | None:
+        """The known level that `name` means, None if there is none."""
+        if name in self._names:
+            return name
+        number = _number(name)
+        return None if number is None else self._by_number.get(number)
 
 
 def _number(name: str) -> float | int | None:
@@ -172,17 +194,17 @@ def _level_problems(owner: str, levels: Sequence[Level], source: Node, loc: Loc)
         remedy = "List its values"
         return [Problem(f"{owner} is empty", "no levels", remedy, source.where_value(loc))]
     problems: list[Problem] = []
-    seen: list[str] = []
+    seen = LevelNames()
     for level in levels:
         where = source.where_key(level.loc)
         if not _is_usable(level.name):
             remedy = f"Use 1 to {MAX_LEVEL_NAME} printable characters without spaces at the ends"
             problems.append(Problem(f"{owner}: unusable level", show(level.name), remedy, where))
-        earlier = find_level(level.name, seen)
+        earlier = seen.find(level.name)
         if earlier is not None:
             remedy = f"It equals {earlier!r}, given before; remove one"
             problems.append(Problem(f"{owner}: duplicate level", show(level.name), remedy, where))
-        seen.append(level.name)
+        seen.add(level.name)
     return problems
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ablatekit.errors import Problem, nearest
+from ablatekit.study.schema import FORM_REMEDIES, NAME_FORM
 from ablatekit.study.settings import fields_at
 from ablatekit.study.yaml_source import Loc, Node
 
@@ -27,6 +28,7 @@ _REWRITES = (
     (r"^must be a boolean$", "must be true or false"),
 )
 _SHOWN = 60
+_SHOWN_LEVELS = 6
 
 
 def show(value: Any, limit: int = _SHOWN) -> str:
@@ -89,13 +91,34 @@ def _problem(details: ErrorDetails, path: Loc, root: Node, model: type[BaseModel
         known = nearest(str(path[-1]), fields_at(model, path[:-1]))
         return Problem("unknown key", repr(dotted(path)), known, root.where_key(path))
     if details["loc"][-1] == "[key]":
-        remedy = "A name starts with a letter and has letters, digits, '_', '-' and '.' only"
+        remedy = FORM_REMEDIES[NAME_FORM]
         return Problem("is not a usable name", show(path[-1]), remedy, root.where_key(path))
     if details["type"] == "union_tag_invalid":
         return _tag_problem(details, path, root)
-    remedy = literal_hint(details) or _described(model, path)
+    remedy = _remedy(details, path) or _described(model, path)
     rule = f"{dotted(path) or 'a study'} {rule_text(details)}"
     return Problem(rule, show(details["input"]), remedy, root.where_value(path))
+
+
+def _remedy(details: ErrorDetails, path: Loc) -> str:
+    """What to write instead, where the value itself tells."""
+    context = details.get("ctx", {})
+    if "remedy" in context:
+        return str(context["remedy"])
+    if details["type"] == "string_pattern_mismatch":
+        pattern = str(context.get("pattern", ""))
+        return FORM_REMEDIES.get(pattern, f"It must match {pattern}")
+    if len(path) == 2 and path[0] == "factors" and isinstance(details["input"], list):
+        return _factor_to_write(path[1], details["input"])
+    return literal_hint(details)
+
+
+def _factor_to_write(name: str | int, levels: list[Any]) -> str:
+    """A factor that was given as the list of its levels, as the mapping that it should be."""
+    shown = [show(level) for level in levels[:_SHOWN_LEVELS]]
+    shown += ["..."] if len(levels) > _SHOWN_LEVELS else []
+    baseline = shown[0] if shown else "LEVEL"
+    return f"Write {name}: {{baseline: {baseline}, levels: [{', '.join(shown)}]}}"
 
 
 def _tag_problem(details: ErrorDetails, path: Loc, root: Node) -> Problem:
@@ -105,12 +128,9 @@ def _tag_problem(details: ErrorDetails, path: Loc, root: Node) -> Problem:
     loc = (*path, key)
     rule = f"{dotted(loc)} must be one of {expected}"
     allowed = re.findall(r"'([^']*)'", expected)
-    return Problem(
-        rule,
-        show(context.get("tag")),
-        nearest(str(context.get("tag")), allowed),
-        root.where_value(loc),
-    )
+    matches = difflib.get_close_matches(str(context.get("tag")), allowed, n=1)
+    remedy = f"Did you mean {matches[0]!r}?" if matches else ""
+    return Problem(rule, show(context.get("tag")), remedy, root.where_value(loc))
 
 
 def _described(model: type[BaseModel], path: Loc) -> str:

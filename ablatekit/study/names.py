@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 
 from ablatekit.errors import Problem, nearest
 from ablatekit.study.factors import ContextVariable, Factor, find_level
@@ -12,14 +13,12 @@ from ablatekit.study.scalars import ScalarValue
 from ablatekit.study.schema import CustomDesign, Study
 from ablatekit.study.settings import Given, flatten, overlap
 from ablatekit.study.yaml_source import Loc, Node
+from ablatekit.workspace import Workspace, tracking_files
 
 RESERVED = frozenset(
     {"run", "run_id", "replicate", "status", "unit", "order", "item", "sample", "outcome", "split"}
 )
 """Columns that every table of runs or items has; no factor, context or response is called so."""
-
-RESERVED_STUDIES = frozenset({"runs", "cache", "mlruns", "mlflow.db"})
-"""What lies beside the studies' own folders in a workspace."""
 
 
 def check_names(
@@ -35,9 +34,10 @@ def check_names(
 
 
 def _study_name(study: Study, source: Node) -> Iterator[Problem]:
-    if study.name.lower() in RESERVED_STUDIES:
+    shared = Workspace(Path()).reserved_names | tracking_files(study.tracking.uri)
+    if study.name.lower() in {name.lower() for name in shared}:
         where = source.where_value(("name",))
-        rule = "a study may not be called like a folder that all studies share"
+        rule = "a study may not be called like a file or folder that all studies share"
         yield Problem(rule, study.name, "Choose another name", where)
 
 

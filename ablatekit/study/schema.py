@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -15,8 +16,71 @@ from pydantic import (
     ValidationError,
     WrapValidator,
 )
+from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
+
+from ablatekit.study.summaries import FORMS, parse_summary
+from ablatekit.workspace import DEFAULT_TRACKING
+
+SCHEMA_VERSION = 1
+MAX_LEVELS = 1000
+"""Levels of one factor, or values of one context variable."""
+
+NAME_FORM = r"^[A-Za-z][A-Za-z0-9_.\-]*$"
+DURATION_FORM = r"^\d+(\.\d+)?(s|m|h|d)$"
+FORM_REMEDIES = {
+    NAME_FORM: "A name starts with a letter and has letters, digits, '_', '-' and '.' only",
+    DURATION_FORM: "Write a number and a unit (s, m, h or d), such as 30m",
+}
+"""What to write instead of a text that matches none of these patterns."""
+
+_TRACKING_URI = re.compile(
+    r"sqlite:///[^?#]+|(postgresql|mysql|mssql)(\+\w+)?://.+|https?://.+|file:.+"
+    r"|databricks(-uc)?(://.+)?"
+)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _refusal(kind: Literal["summary", "duration", "uri", "text"], rule: str, remedy: str) -> Any:
+    """A refusal of a value with a remedy of its own, which messages show."""
+    return PydanticCustomError(kind, "{rule}", {"rule": rule, "remedy": remedy})
+
+
+def _summary(value: str) -> str:
+    try:
+        parse_summary(value)
+    except ValueError as error:
+        raise _refusal("summary", str(error), f"Write {FORMS}") from None
+    return value
+
+
+def _positive_duration(value: str) -> str:
+    if duration_seconds(value) <= 0:
+        remedy = "Write a longer duration, such as 30m, or null for no limit"
+        raise _refusal("duration", "must be longer than 0", remedy)
+    return value
+
+
+def duration_seconds(text: str) -> float:
+    """Seconds of a duration such as 30m."""
+    return float(text[:-1]) * _SECONDS[text[-1]]
+
+
+def _tracking_uri(value: str) -> str:
+    if not _TRACKING_URI.fullmatch(value):
+        remedy = (
+            "Write sqlite:///mlflow.db, a postgresql://, mysql:// or mssql:// URI, http(s)://, "
+            "file: or databricks; null switches the mirror off"
+        )
+        raise _refusal("uri", "must be a tracking URI that MLflow knows", remedy)
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise _refusal("text", "must not be empty", "Write a name, or null for the study's own")
+    return value
 
 
 def _scalar(value: Any, _inner: ValidatorFunctionWrapHandler) -> Any:
@@ -40,23 +104,20 @@ def _levels_form(value: Any) -> str | None:
 
 
 Scalar: TypeAlias = Annotated[bool | int | float | str | None, WrapValidator(_scalar)]
+Values: TypeAlias = Annotated[list[Scalar], Field(max_length=MAX_LEVELS)]
 Levels: TypeAlias = Annotated[
-    Annotated[list[Scalar], Tag("short")] | Annotated[dict[str, dict[str, Any]], Tag("long")],
+    Annotated[Values, Tag("short")]
+    | Annotated[dict[str, dict[str, Any]], Field(max_length=MAX_LEVELS), Tag("long")],
     Discriminator(
         _levels_form,
         custom_error_type="levels",
         custom_error_message="must be a list of values or a mapping from level to its settings",
     ),
 ]
-Name: TypeAlias = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$", max_length=80)
-]
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=NAME_FORM, max_length=80)]
 Inference: TypeAlias = Literal["narrow", "broad", "both"]
 DivergedPolicy: TypeAlias = Literal["score", "worst", "exclude"]
 Adjustment: TypeAlias = Literal["holm", "none"]
-
-SCHEMA_VERSION = 1
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class _Part(BaseModel):
@@ -109,9 +170,7 @@ class ResponsePart(_Part):
 
     metric: str
     """Name of a metric that the backend reports."""
-    summary: Annotated[
-        str, StringConstraints(pattern=r"^(final|auc|best|mean_last\(\d+\)|time_to\([-+.eE\d]+\))$")
-    ] = "final"
+    summary: Annotated[str, AfterValidator(_summary)] = "final"
     """final | mean_last(k) | auc | best | time_to(x)."""
     direction: Literal["higher", "lower"] | None = None
     """Which way is better; by default what the backend says about the metric."""
@@ -149,23 +208,24 @@ class DispatchPart(_Part):
     """Number of concurrent runs; auto is what the machine's cores and the runs' needs allow."""
     retries: int = Field(default=2, ge=0, le=20)
     """How often a run that failed is attempted again."""
-    timeout: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(s|m|h|d)$")] | None = None
+    timeout: (
+        Annotated[str, StringConstraints(pattern=DURATION_FORM), AfterValidator(_positive_duration)]
+        | None
+    ) = None
     """Longest duration of one attempt, such as 30m."""
 
     @property
     def timeout_seconds(self) -> float | None:
         """The timeout in seconds."""
-        if self.timeout is None:
-            return None
-        return float(self.timeout[:-1]) * _SECONDS[self.timeout[-1]]
+        return None if self.timeout is None else duration_seconds(self.timeout)
 
 
 class TrackingPart(_Part):
     """The MLflow mirror."""
 
-    uri: str | None = "sqlite:///mlflow.db"
+    uri: Annotated[str, AfterValidator(_tracking_uri)] | None = DEFAULT_TRACKING
     """MLflow tracking URI, sqlite paths relative to the workspace; null switches the mirror off."""
-    experiment: str | None = None
+    experiment: Annotated[str, AfterValidator(_not_blank)] | None = None
     """MLflow experiment; the study's name by default."""
 
 
@@ -183,7 +243,7 @@ class Study(_Part):
     backend: BackendPart
     factors: dict[Name, FactorPart] = Field(min_length=1)
     """Design choices under study."""
-    contexts: dict[Name, list[Scalar]] = Field(default_factory=dict)
+    contexts: dict[Name, Values] = Field(default_factory=dict)
     """Blocking variables (settings of the backend) and their values; all combinations are run."""
     replicates: int = Field(default=1, ge=1, le=10_000)
     """Independent repeats of every cell in every context."""

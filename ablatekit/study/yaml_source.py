@@ -7,6 +7,7 @@ keys, tags, merge keys, several documents, recursive or exploding aliases, infin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ Loc: TypeAlias = tuple[str | int, ...]
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 64
 MAX_ALIASED_NODES = 20_000
+_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +322,7 @@ class _Composer:
 
     def _key(self, event: yaml.Event) -> str:
         if not isinstance(event, yaml.ScalarEvent):
-            raise StudyError(Problem("a key must be a single value", where=self._where(event)))
+            raise StudyError(self._compound_key(event))
         self._refuse_tag(event)
         if event.value == "<<" and event.implicit[0]:
             remedy = "YAML 1.2 has no merge keys: write the keys out, or alias a whole value"
@@ -328,6 +330,12 @@ class _Composer:
                 Problem("merge keys are not allowed", "<<", remedy, self._where(event))
             )
         return str(event.value)
+
+    def _compound_key(self, event: yaml.Event) -> Problem:
+        received = json.dumps(self._node(event).plain(), ensure_ascii=False)
+        shown = received if len(received) <= _SHOWN else f"{received[:_SHOWN]}..."
+        remedy = "Quote it if it is meant as text: braces and brackets start a mapping or a list"
+        return Problem("a key must be a single value", shown, remedy, self._where(event))
 
     def _alias(self, event: yaml.AliasEvent) -> Node:
         name = event.anchor

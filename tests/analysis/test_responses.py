@@ -8,7 +8,8 @@ import pytest
 
 from ablatekit.analysis.analyse import analyse
 from ablatekit.analysis.frame import StudyTables
-from ablatekit.analysis.responses import metric_history, parse_summary, summarise
+from ablatekit.analysis.responses import metric_history, summarise
+from ablatekit.study.summaries import parse_summary
 
 HISTORY = {
     "r0": [0.1, 0.5, 0.4, 0.7],
@@ -64,7 +65,7 @@ def test_final_prefers_the_result_over_the_history(tables, response):
 
 def test_a_summary_that_is_none_is_an_error():
     assert parse_summary("mean_last(3)") == ("mean_last", 3.0)
-    with pytest.raises(ValueError, match="not a summary"):
+    with pytest.raises(ValueError, match="has another form"):
         parse_summary("best of three")
 
 

@@ -62,6 +62,29 @@ def test_levels_are_found_by_name_or_number() -> None:
     assert find_level("x", ["y"]) is None
 
 
+def test_a_duplicate_names_the_first_level_that_it_equals(
+    write_study: Write, study_text: str
+) -> None:
+    with pytest.raises(StudyError, match=r"It equals '4', given before"):
+        load_study(write_study(study_text), ["factors.rollouts.levels=[1, 4, 4.0, 0x4]"])
+
+
+def test_a_thousand_levels_are_read_and_more_are_refused_at_once(
+    write_study: Write, study_text: str
+) -> None:
+    most = ", ".join(map(str, range(1000)))
+    loaded = load_study(write_study(study_text), [f"factors.rollouts.levels=[{most}]"])
+    assert len(loaded.factors[1].levels) == 1000
+    huge = ", ".join(map(str, range(200_000)))
+    text = study_text.replace("levels: [1, 4]", f"levels: [{huge}]")
+    with pytest.raises(StudyError, match="must have at most 1000 items") as raised:
+        load_study(write_study(text))
+    (problem,) = raised.value.problems
+    assert len(str(problem)) < 400
+    assert problem.where is not None
+    assert problem.where.line == 9
+
+
 def test_short_and_long_forms(write_study: Write, study_text: str) -> None:
     loaded = load_study(
         write_study(study_text),
@@ -101,6 +124,8 @@ def test_long_form_keys_are_called_as_in_the_short_form(
         ("factors.rollouts.levels=[1, 4, 1.0]", "duplicate level"),
         ("factors.rollouts.levels=[1, 4, '4']", "duplicate level"),
         ("factors.advantage.levels=[none, x, null]", "duplicate level"),
+        (f"factors.rollouts.levels={list(range(1001))}", "must have at most 1000 items"),
+        (f"contexts.model={list(range(1001))}", "must have at most 1000 items"),
         ("factors.rollouts.levels=[1, 4, '']", "unusable level"),
         (r'factors.rollouts.levels=[1, 4, "a\nb"]', "unusable level"),
         ("factors.rollouts.baseline=2", "the baseline of factor 'rollouts' is not one of its"),

@@ -8,6 +8,7 @@ import pytest
 from ablatekit.errors import StudyError
 from ablatekit.study.load import load_study
 from ablatekit.study.schema import Study
+from ablatekit.workspace import Workspace
 
 Write = Callable[[str], Path]
 
@@ -60,6 +61,9 @@ def test_all_problems_of_a_file_are_reported_together_in_order(
         ("version=2", "version must be 1"),
         ("name=has space", "name has another form"),
         ("name=runs", "folder that all studies share"),
+        ("name=MLflow.lock", "folder that all studies share"),
+        ("name=mlflow-artifacts", "folder that all studies share"),
+        ("name=mlflow.db-wal", "folder that all studies share"),
         ("name=7", "name must be a string"),
         ("question=7", "question must be a string"),
         ("design={}", "design"),
@@ -87,7 +91,23 @@ def test_all_problems_of_a_file_are_reported_together_in_order(
         ("responses={a: {metric: m, summary: mean}}", "responses.a.summary has another form"),
         ("responses={a: {metric: m, smallest_effect: 0}}", "must be greater than 0"),
         ("backend=rft", "backend must be a mapping"),
+        ("responses={a: {metric: m, summary: final(2)}}", "responses.a.summary has another form"),
+        ("responses={a: {metric: m, summary: mean_last(0)}}", "needs a whole number k from 1"),
+        ("responses={a: {metric: m, summary: mean_last(2.5)}}", "needs a whole number k from 1"),
+        ("responses={a: {metric: m, summary: mean_last()}}", "needs a whole number k from 1"),
+        ("responses={a: {metric: m, summary: time_to(e)}}", "needs a finite number x"),
+        ("responses={a: {metric: m, summary: time_to(--)}}", "needs a finite number x"),
+        ("responses={a: {metric: m, summary: time_to(1.2.3)}}", "needs a finite number x"),
+        ("responses={a: {metric: m, summary: time_to(1e999)}}", "needs a finite number x"),
+        (f"responses={{a: {{metric: m, summary: time_to({'9' * 400})}}}}", "a finite number x"),
+        ("dispatch.timeout=0s", "dispatch.timeout must be longer than 0"),
+        ("dispatch.timeout=0.0h", "dispatch.timeout must be longer than 0"),
         ("tracking.uri=3", "tracking.uri must be a string"),
+        ("tracking.uri=''", "tracking.uri must be a tracking URI"),
+        ("tracking.uri=mlflow.db", "tracking.uri must be a tracking URI"),
+        ("tracking.uri=sqlite:///", "tracking.uri must be a tracking URI"),
+        ("tracking.uri=redis://host/1", "tracking.uri must be a tracking URI"),
+        ("tracking.experiment=''", "tracking.experiment must not be empty"),
         ("dispach={}", "unknown key"),
     ],
 )
@@ -100,6 +120,60 @@ def test_every_mistake_gives_one_problem_at_its_place(
     assert rule in problem.rule
     assert problem.where is not None
     assert problem.where.file == f"--set {option}"
+
+
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [
+        ("name=has space", "A name starts with a letter"),
+        ("dispatch.timeout=30x", "Write a number and a unit (s, m, h or d), such as 30m"),
+        ("responses={a: {metric: m, summary: time_to(e)}}", "Write final | mean_last(k) | auc"),
+        ("factors.rollouts=[1, 4]", "Write rollouts: {baseline: 1, levels: [1, 4]}"),
+        ("design={kind: custm}", "Did you mean 'custom'?"),
+        ("tracking.uri=redis://host/1", "null switches the mirror off"),
+    ],
+)
+def test_a_remedy_shows_what_to_write(
+    write_study: Write, study_text: str, option: str, remedy: str
+) -> None:
+    with pytest.raises(StudyError) as raised:
+        load_study(write_study(study_text), [option])
+    (problem,) = raised.value.problems
+    assert remedy in problem.remedy
+    if option.startswith("design"):
+        assert problem.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(f"tracking.uri={uri}" for uri in ("null", "sqlite:////tmp/a.db", "databricks")),
+        *(f"tracking.uri={uri}" for uri in ("postgresql+psycopg2://u@h/d", "https://host:5000")),
+        *(f"tracking.uri={uri}" for uri in ("mysql://u@h/d", "mssql+pyodbc://u@h/d", "file:./m")),
+        *(f"responses.a={{metric: m, summary: {s}}}" for s in ("time_to(-1e-2)", "mean_last(1)")),
+        "dispatch.timeout=0.5s",
+    ],
+)
+def test_what_is_allowed_stays_allowed(write_study: Write, study_text: str, option: str) -> None:
+    load_study(write_study(study_text), [option])
+
+
+def test_the_tracking_database_of_a_study_reserves_its_name(
+    write_study: Write, study_text: str
+) -> None:
+    options = ["name=scores.db-wal", "tracking.uri=sqlite:///scores.db"]
+    with pytest.raises(StudyError, match="folder that all studies share"):
+        load_study(write_study(study_text), options)
+    load_study(write_study(study_text), [*options[:1], "tracking.uri=sqlite:////else/scores.db"])
+
+
+def test_every_path_of_a_workspace_is_reserved(tmp_path: Path) -> None:
+    space = Workspace(tmp_path)
+    database = Path(space.resolve_uri("sqlite:///mlflow.db").removeprefix("sqlite:///"))
+    own = [value for name in dir(Workspace) if isinstance(value := getattr(space, name), Path)]
+    below = {path.relative_to(tmp_path).parts[0] for path in (*own, database) if path != tmp_path}
+    assert below <= space.reserved_names
+    assert {"runs", "cache", "mlflow.lock", "mlflow-artifacts", "mlflow.db"} <= below
 
 
 def test_a_missing_key_is_located_at_its_mapping(write_study: Write, study_text: str) -> None:

@@ -125,6 +125,7 @@ def test_exploding_aliases_are_refused_before_they_explode() -> None:
         ("a: *b", "unknown alias", 1, 4),
         ("x: {}\n<<: {a: 1}", "merge keys are not allowed", 2, 1),
         ("? [a]\n: 1", "a key must be a single value", 1, 3),
+        ("a: {{x: 1}: 2}", "a key must be a single value", 1, 5),
         ("a: [1\nb: 2", "is not valid YAML", 2, 2),
         ("a: b: c", "is not valid YAML", 1, 5),
         ("\ta: 1", "is not valid YAML", 1, 1),
@@ -141,6 +142,12 @@ def test_what_cannot_be_read_has_one_message_with_its_position(
     (problem,) = _error(text).problems
     assert rule in problem.rule
     assert problem.where == Location("s.yaml", line, column)
+
+
+def test_a_key_that_is_no_single_value_is_shown() -> None:
+    expected = 'received {"x": [1]}. Quote it if it is meant as text'
+    assert expected in str(_error("a: {{x: [1]}: 2}"))
+    assert len(str(_error(f"a: {{{list(range(500))}: 2}}"))) < 250
 
 
 @pytest.mark.parametrize("depth", [100, 100_000])
