@@ -391,6 +391,12 @@ def analysis() -> Analysis:
 
 
 @pytest.fixture(scope="session")
+def built_analysis() -> Any:
+    """The fixture analysis for tests that do not change it."""
+    return build_analysis()
+
+
+@pytest.fixture(scope="session")
 def page_text() -> str:
     """The rendered fixture analysis, for tests that only look at it."""
     return render_html(build_analysis())
@@ -401,7 +407,7 @@ def planted_verdicts() -> dict[tuple[str, str], dict[str, tuple[float, str, str]
     return PLANTED
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def hostile_name() -> str:
     return HOSTILE
 
@@ -418,7 +424,7 @@ def hostile_analysis() -> Analysis:
     return hostile
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def renamed() -> Callable[[Any, str, str], Any]:
     return rename
 

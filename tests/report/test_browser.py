@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 
 import pytest
-
-from ablatekit.report import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(
@@ -32,43 +31,66 @@ addEventListener("load", () => {
   const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   const drawn = [...document.querySelectorAll("figure svg")]
     .filter((svg) => svg.getBoundingClientRect().height > 50).length;
-  document.title = JSON.stringify({up, down, before, after: paper(), wide, drawn});
+  const verdicts = Object.fromEntries([...table.tBodies[0].rows].map((row) => [
+    row.dataset.level,
+    [...row.querySelectorAll("[data-verdict]")].map((badge) => badge.dataset.verdict)]));
+  const state = {up, down, before, after: paper(), wide, drawn, verdicts};
+  document.title = JSON.stringify(state);
 });
 </script>
 """
 
 
-@pytest.fixture
-def opened(analysis, tmp_path):
-    page = write_report(analysis, tmp_path / "report").html
-    page.write_text(page.read_text().replace("</body>", PROBE + "</body>"))
+def browse(folder, *arguments):
+    """Run the browser with the network cut."""
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--enable-logging=stderr", "--v=0", f"--user-data-dir={folder / 'profile'}", *arguments,
+    ]  # fmt: skip
+    environment = {**os.environ, "HOME": str(folder)}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True, env=environment
+    )
 
-    def run(width):
-        command = [
-            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND",
-            "--enable-logging=stderr", "--v=0", f"--user-data-dir={tmp_path / 'profile'}",
-            f"--window-size={width},900", "--dump-dom", f"{page.as_uri()}?theme=light",
-        ]  # fmt: skip
-        environment = {**os.environ, "HOME": str(tmp_path)}
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=60, check=True, env=environment
-        )
 
-    return run
+@pytest.fixture(scope="module")
+def folder(page_text, tmp_path_factory):
+    """A folder with the page as it is, and with the probe."""
+    folder = tmp_path_factory.mktemp("browser")
+    (folder / "page.html").write_text(page_text)
+    (folder / "probed.html").write_text(page_text.replace("</body>", PROBE + "</body>"))
+    return folder
 
 
 @pytest.mark.parametrize("width", [1280, 500])
-def test_the_page_runs_without_errors_sorts_and_turns_dark(opened, width):
-    result = opened(width)
+def test_the_page_runs_without_errors_sorts_and_turns_dark(folder, width, planted_verdicts):
+    address = (folder / "probed.html").as_uri()
+    size = f"--window-size={width},900"
+    result = browse(folder, size, "--dump-dom", f"{address}?theme=light")
     assert "CONSOLE" not in result.stderr
     title = re.search(r"<title>(\{.*?\})</title>", result.stdout)
     assert title is not None
-    state = title[1].replace("&quot;", '"')
-    assert '"up":"k3,q64,group_norm,4,batch_norm,k3_alias"' in state
-    assert '"down":"batch_norm,4,group_norm,q64,k3,k3_alias"' in state
-    assert '"before":"rgb(253, 252, 250)"' in state
-    assert '"after":"rgb(22, 21, 19)"' in state
-    assert '"wide":0' in state
-    assert '"drawn":24' in state
+    state = json.loads(title[1].replace("&quot;", '"'))
+    assert state["up"] == "k3,q64,group_norm,4,batch_norm,k3_alias"
+    assert state["down"] == "batch_norm,4,group_norm,q64,k3,k3_alias"
+    assert state["before"] == "rgb(253, 252, 250)"
+    assert state["after"] == "rgb(22, 21, 19)"
+    assert state["wide"] == 0
+    assert state["drawn"] == 24
+    for (_, level), planted in planted_verdicts.items():
+        narrow_and_broad = [planted[name][1:] for name in ("learning", "generalization", "gap")]
+        wanted = [verdict for pair in narrow_and_broad for verdict in pair if verdict]
+        assert state["verdicts"][level] == wanted
+
+
+def test_the_page_prints_on_paper_with_its_folds_open(folder):
+    paper = folder / "page.pdf"
+    browse(
+        folder, f"--print-to-pdf={paper}", "--no-pdf-header-footer", (folder / "page.html").as_uri()
+    )
+    content = paper.read_bytes()
+    assert content.startswith(b"%PDF")
+    pages = [int(count) for count in re.findall(rb"/Count (\d+)", content)]
+    assert 5 <= max(pages) <= 40

@@ -1,0 +1,157 @@
+"""The parts that stand beside the effects: robust companions, training, detectability, bounds."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from ablatekit.report import render_html
+from ablatekit.report.effectslist import effects_csv
+from ablatekit.report.numbers import Scale, in_unit
+from ablatekit.report.reading import comparisons, most_notable
+
+
+def companions():
+    """Rows for one factor, as the analysis has them."""
+    place = {"factor": "rollouts", "level": "4"}
+    steps = [0, 30, 60]
+    return {
+        "robust": {
+            "method": "stratified bootstrap, 2000 draws",
+            "iqm": [
+                place | {"iqm": 0.5137, "low": 0.501, "high": 0.523, "n": 96, "reason": None},
+                place
+                | {"level": "1", "iqm": 0.4871, "low": 0.47, "high": 0.5, "n": 96, "reason": None},
+            ],
+            "improvement": [
+                place
+                | {"baseline": "1", "probability": 0.8371, "low": 0.78, "high": 0.89}
+                | {"reason": None}
+            ],
+            "profiles": [
+                place
+                | {"level": level, "threshold": [0.3, 0.5, 0.7], "share": [1.0, half, 0.0],
+                   "low": [1.0, half - 0.1, 0.0], "high": [1.0, half + 0.1, 0.05]}
+                for level, half in (("1", 0.4), ("4", 0.6))
+            ],
+            "permutation": [
+                place
+                | {"p": 0.0134, "statistic": 0.024, "n_permutations": 9999, "exact": False,
+                   "reason": None}
+            ],
+        },
+        "effects_over_training": [
+            place
+            | {"step": step, "estimate": 0.0004 * step, "low": 0.0004 * step - 0.01,
+               "high": 0.0004 * step + 0.01, "low_simultaneous": 0.0004 * step - 0.014,
+               "high_simultaneous": 0.0004 * step + 0.014}
+            for step in steps
+        ],
+        "milestones": [place | {"threshold": 0.4, "reached": 90, "runs": 96, "mean_step": 21.53}],
+        "stability": [place | {"late_sd": 0.0117, "collapse_rate": 0.0313}],
+        "detectable": [
+            place
+            | {"estimand": "average", "inference": "narrow", "replicates": count, "contexts": 6,
+               "half_width": 0.012, "minimum_detectable": size, "power": 0.8, "reason": None}
+            for count, size in ((2, 0.01731), (3, 0.01412))
+        ],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def page(analysis, parse):
+    response = analysis["responses"]["learning"]
+    response.update(companions())
+    place = {"factor": "kl", "level": "k3"}
+    response["missing"]["bounds"] = [place | {"low": -0.0811, "high": 0.0213, "reason": None}]
+    response["missing"]["policies"] = [
+        place | {"score": -0.0388, "worst": -0.0913, "exclude": -0.0117}
+    ]
+    response["anova"][0].update(partial_omega2_low=0.1234, partial_omega2_high=0.3456)
+    for effect in response["effects"][:1]:
+        effect["note"] = "2 combinations left out"
+    return parse(render_html(analysis))
+
+
+def numbers(page, table):
+    box = page.all("table", id=table)[0]
+    return [
+        float(text)
+        for td in page.all("td")
+        if td.inside(box)
+        for name in ("data-value", "data-low", "data-high")
+        if (text := td.attributes.get(name))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "wanted"),
+    [
+        ("robust-learning", [0.5137, 0.501, 0.523, 0.4871, 0.47, 0.5, 0.8371, 0.78, 0.89, 0.0134]),
+        ("milestones-learning", [0.4, 90, 21.53]),
+        ("stability-learning", [0.0117, 0.0313]),
+        ("detectable-learning", [0.01731, 0.01412]),
+        ("bounds-learning", [-0.0811, 0.0213]),
+        ("policies-learning", [-0.0388, -0.0913, -0.0117]),
+    ],
+)
+def test_tables_hold_the_analysis_bit_for_bit(page, table, wanted):
+    assert numbers(page, table) == wanted
+
+
+def test_figures_over_training_and_profiles_are_drawn(page):
+    figures = {figure.attributes["id"] for figure in page.all("figure")}
+    assert {"trend-learning-rollouts", "profile-learning-rollouts"} <= figures
+
+
+def test_notes_of_effects_and_intervals_of_shares_are_shown(page):
+    table = page.all("table", id="estimands-learning")[0]
+    assert "2 combinations left out" in table.text
+    assert "[0.123, 0.346]" in page.all("table", id="anova-learning")[0].text
+    assert "Agarwal" in page.all("section", id="methods")[0].text
+
+
+def test_every_context_effect_is_in_the_table(analysis, parse):
+    table = numbers(parse(render_html(analysis)), "context-effects")
+    wanted = [
+        row[key]
+        for response in analysis["responses"].values()
+        for row in response["contexts"]
+        for key in ("estimate", "low", "high", "se")
+    ]
+    assert table == wanted
+
+
+def test_the_most_notable_levels_keep_the_order_of_the_study(analysis):
+    chosen = most_notable(analysis, 3)
+    every = comparisons(analysis)
+    assert len(chosen) == 3
+    assert chosen == tuple(level for level in every if level in chosen)
+    assert ("advantage", "batch_norm") in [(one.factor, one.level) for one in chosen]
+    assert ("queries", "q64") not in [(one.factor, one.level) for one in chosen]
+    assert most_notable(analysis, 99) == every
+
+
+def test_margins_are_written_in_the_shown_unit():
+    points = Scale(100.0, "pp", 1)
+    assert in_unit("inside +-0.02, or", 0.02, points) == "inside +-2 pp, or"
+    assert in_unit("inside +-0.02.", 0.02, points) == "inside +-2 pp."
+    assert in_unit("inside +-0.025", 0.02, points) == "inside +-0.025"
+
+
+def test_the_csv_holds_every_effect_at_full_precision(analysis):
+    rows = list(csv.DictReader(io.StringIO(effects_csv(analysis))))
+    parts = {name: part["effects"] for name, part in analysis["responses"].items()}
+    parts["gap"] = analysis["comparisons"]["gap"]["effects"]
+    effects = [(name, effect) for name, part in parts.items() for effect in part]
+    for row, (name, effect) in zip(rows, effects, strict=True):
+        assert (row["response"], row["level"]) == (name, effect["level"])
+        for key in ("estimate", "se", "low", "high", "p_adjusted"):
+            assert (float(row[key]) if row[key] else None) == effect[key]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_theme_is_fixed_on_request(analysis, theme):
+    assert f'<html lang="en" data-theme="{theme}">' in render_html(analysis, theme)

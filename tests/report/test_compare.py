@@ -1,0 +1,79 @@
+"""Two studies held against each other."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ablatekit.report.compare import compare
+
+
+@pytest.fixture
+def elsewhere(analysis, renamed):
+    """The same study in other contexts, as its own analysis."""
+    return renamed(copy.deepcopy(analysis), "tiny-", "large-")
+
+
+def row_of(found, response, level):
+    return next(r for r in found.effects if (r.response, r.level) == (response, level))
+
+
+def test_disjoint_contexts_give_a_welch_test(analysis, elsewhere):
+    effect = next(
+        e for e in elsewhere["responses"]["learning"]["effects"] if e["level"] == "batch_norm"
+    )
+    effect["estimate"] += 0.05
+    found = compare(analysis, elsewhere)
+    assert found.contexts == "disjoint"
+    row = row_of(found, "learning", "batch_norm")
+    se = np.hypot(effect["se"], effect["se"])
+    df = 2 * effect["df"]
+    assert (row.difference, row.se, row.df) == pytest.approx((0.05, se, df))
+    assert row.p == pytest.approx(2 * stats.t.sf(0.05 / se, df))
+    assert row.p_adjusted >= row.p
+    assert (row.low, row.high) == pytest.approx(
+        tuple(0.05 + sign * stats.t.ppf(0.975, df) * se for sign in (-1, 1))
+    )
+    assert row.agreement == "differ"
+
+
+def test_small_certain_differences_agree_and_uncertain_ones_are_undecided(analysis, elsewhere):
+    found = compare(analysis, elsewhere)
+    assert row_of(found, "learning", "q64").agreement == "agree"
+    for part in (analysis, elsewhere):
+        for effect in part["responses"]["learning"]["effects"]:
+            effect["se"] = effect["se"] and 10 * effect["se"]
+    assert row_of(compare(analysis, elsewhere), "learning", "q64").agreement == "undecided"
+
+
+def test_shared_contexts_are_paired(analysis):
+    other = copy.deepcopy(analysis)
+    shifts = [0.01, 0.03, 0.02, 0.05, 0.04, 0.03]
+    rows = other["responses"]["learning"]["contexts"]
+    rows = [row for row in rows if row["level"] == "q64"]
+    for row, shift in zip(rows, shifts, strict=True):
+        row["estimate"] += shift
+    found = compare(analysis, other)
+    assert found.contexts == "overlapping"
+    row = row_of(found, "learning", "q64")
+    test = stats.ttest_1samp(shifts, 0.0)
+    assert (row.difference, row.df, row.p) == pytest.approx((0.03, 5, test.pvalue))
+    assert row.agreement == "differ"
+    assert any("runs are in both studies" in note for note in found.notes)
+    same = row_of(found, "learning", "batch_norm")
+    assert same.agreement == "not compared"
+    assert "shared runs" in same.reason
+
+
+def test_what_only_one_study_has_is_named_and_other_scales_are_not_compared(analysis, elsewhere):
+    elsewhere["responses"]["learning"]["unit"] = "nats"
+    del elsewhere["responses"]["generalization"]
+    found = compare(analysis, elsewhere)
+    assert "response generalization" in found.only_first
+    row = row_of(found, "learning", "batch_norm")
+    assert row.agreement == "not compared"
+    assert "differ in the unit" in row.reason
+    assert found.to_json()["effects"][0]["response"] == "learning"
