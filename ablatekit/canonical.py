@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ablatekit.errors import DamagedFileError
+
 
 def canonical_json(value: Any) -> str:
     """Sorted keys, no spaces, shortest floats, and integral floats written as floats.
@@ -59,5 +61,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file. Raises DamagedFileError when it is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFileError(path, str(error)) from None

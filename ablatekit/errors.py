@@ -6,6 +6,7 @@ AblatekitError
 │   ├── PluginError             a backend that cannot be found or loaded
 │   ├── TableError              a table that cannot be analysed
 │   └── WorkspaceError          files on disk that contradict the request
+│       └── DamagedFileError    a file that is not what ablatekit wrote
 ├── RunsFailedError             exit 1: some runs failed after their retries
 ├── NotEstimableError           exit 3: no requested effect can be estimated
 └── InterruptedStudyError       exit 4: stopped on request, resumable
@@ -81,6 +82,14 @@ class TableError(UsageError):
 
 class WorkspaceError(UsageError):
     """What lies in the workspace contradicts what was asked for."""
+
+
+class DamagedFileError(WorkspaceError):
+    """A file of the workspace that is not what ablatekit wrote; `path` names it."""
+
+    def __init__(self, path: object, found: str) -> None:
+        remedy = "Move it away and repeat the command"
+        super().__init__(Problem(f"{path} is damaged", found, remedy))
 
 
 class RunsFailedError(AblatekitError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from ablatekit.dispatch.coordinator import (
     execute,
 )
 from ablatekit.dispatch.progress import Observer
-from ablatekit.errors import NotEstimableError, Problem, WorkspaceError
+from ablatekit.errors import DamagedFileError, PluginError, Problem, WorkspaceError
 from ablatekit.report.files import write_report
 from ablatekit.runlog import ResultRecord, RunState, read_result, run_state
 from ablatekit.study.load import LoadedStudy, load_study
@@ -87,9 +88,10 @@ def run_study(study: PreparedStudy, options: RunOptions, observer: Observer) -> 
     """Bring every run to a result, mirror them, analyse them and write the report.
 
     Idempotent: what is done is not done again, and a finished study is left as it is. Raises
-    WorkspaceError when the workspace holds another study of this name, or this one is running.
+    WorkspaceError when this study is running already, StudyError when another one was frozen.
     """
     with coordinating(study.plan.study, study.workspace):
+        _require_interpreter(study.plan)
         study = freeze(study, new=options.new)
         dispatch, mirror = _execute(study, options, observer)
         if dispatch.counts.remaining or dispatch.interrupted:
@@ -106,6 +108,13 @@ def run_study(study: PreparedStudy, options: RunOptions, observer: Observer) -> 
         )
 
 
+def _require_interpreter(plan: Plan) -> None:
+    """Before anything is frozen: a plan that names another interpreter needs it on this machine."""
+    if plan.python is not None and shutil.which(plan.python) is None:
+        remedy = "Set backend.python to an interpreter that has ablatekit and the backend"
+        raise PluginError(Problem("backend.python is no program here", plan.python, remedy))
+
+
 def freeze(study: PreparedStudy, *, new: bool = False) -> PreparedStudy:
     """Write the study and its plan before the first run, or continue the plan that was frozen.
 
@@ -114,7 +123,7 @@ def freeze(study: PreparedStudy, *, new: bool = False) -> PreparedStudy:
     directory = study.directory
     if not directory.plan.exists():
         return _write_plan(study, ())
-    frozen = Plan.from_json(read_json(directory.plan))
+    frozen = _frozen_plan(directory)
     if frozen == study.plan:
         return study
     amendment = amend_plan(frozen, study.plan, fresh=new, file=str(study.loaded.path))
@@ -124,6 +133,13 @@ def freeze(study: PreparedStudy, *, new: bool = False) -> PreparedStudy:
     seen = directory.analysis.exists() and bool(amendment.deviations)
     earlier = frozen_deviations(directory)
     return _write_plan(amended, (*earlier, _look(earlier, amendment)) if seen else earlier)
+
+
+def _frozen_plan(directory: StudyDirectory) -> Plan:
+    try:
+        return Plan.from_json(read_json(directory.plan))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DamagedFileError(directory.plan, f"{type(error).__name__}: {error}") from None
 
 
 def frozen_deviations(directory: StudyDirectory) -> tuple[str, ...]:
@@ -137,7 +153,8 @@ def _write_plan(study: PreparedStudy, deviations: Sequence[str]) -> PreparedStud
     directory = study.directory
     directory.path.mkdir(parents=True, exist_ok=True)
     write_atomically(directory.study_file, study.loaded.text.encode())
-    write_json(directory.plan, {**study.plan.to_json(), "deviations": list(deviations)})
+    frozen = {"deviations": list(deviations), "overrides": list(study.loaded.overrides)}
+    write_json(directory.plan, {**study.plan.to_json(), **frozen})
     return study
 
 
@@ -186,7 +203,7 @@ def _dispatch_options(study: PreparedStudy, options: RunOptions) -> DispatchOpti
 def report_study(study: PreparedStudy) -> Analysis:
     """Analyse whatever results there are and write the report; labelled interim while runs lack.
 
-    Raises WorkspaceError when the study has never been run here.
+    Raises WorkspaceError when the study has never been run here, StudyError when it has changed.
     """
     directory = study.directory
     if not directory.plan.exists():
@@ -194,16 +211,12 @@ def report_study(study: PreparedStudy) -> Analysis:
         raise WorkspaceError(
             Problem("this study has no runs in this workspace", str(directory.path), remedy)
         )
-    frozen = Plan.from_json(read_json(directory.plan))
-    amendment = amend_plan(frozen, study.plan, file=str(study.loaded.path))
+    amendment = amend_plan(_frozen_plan(directory), study.plan, file=str(study.loaded.path))
     return analyse_study(replace(study, plan=amendment.plan))
 
 
 def analyse_study(study: PreparedStudy) -> Analysis:
-    """Write `analysis.json` and the report of the results there are.
-
-    Raises NotEstimableError, after writing both, when no effect of any response has an estimate.
-    """
+    """Write `analysis.json` and the report of the results there are."""
     tables = collect(study.plan, study.workspace)
     deviations = (
         *frozen_deviations(study.directory),
@@ -213,9 +226,6 @@ def analyse_study(study: PreparedStudy) -> Analysis:
     analysis = analyse(study.plan, tables, _provenance(study), deviations)
     write_json(study.directory.analysis, analysis)
     write_report(analysis, study.directory.report)
-    if not any_estimate(analysis):
-        page = study.directory.report / "index.html"
-        raise NotEstimableError(f"no requested effect can be estimated; {page} says why")
     return analysis
 
 
@@ -243,7 +253,11 @@ def sync_study(study: PreparedStudy) -> MirrorOutcome:
                 "Name a tracking URI in the study, or with --set tracking.uri=sqlite:///mlflow.db",
             )
         )
-    return sync(study.plan, study.workspace, study.tracking_uri, study.experiment)
+    outcome = sync(study.plan, study.workspace, study.tracking_uri, study.experiment)
+    if outcome.warning:
+        remedy = "Repeat the command once MLflow can be reached; nothing is lost"
+        raise WorkspaceError(Problem(outcome.warning, study.tracking_uri, remedy))
+    return outcome
 
 
 def study_status(study: PreparedStudy) -> Mapping[RunState, int]:
@@ -267,12 +281,14 @@ def _results_hash(study: PreparedStudy) -> str:
 def _current_analysis(study: PreparedStudy) -> Analysis | None:
     """The stored analysis, if it is of these results and its report was written."""
     directory = study.directory
-    if not directory.analysis.exists() or not (directory.report / "index.html").exists():
+    if not (directory.report / "index.html").exists():
         return None
-    stored: Analysis = read_json(directory.analysis)
-    same_plan = stored["study"].get("plan_hash") == study.plan.hash
-    same_results = stored["provenance"].get("results_hash") == _results_hash(study)
-    return stored if same_plan and same_results else None
+    try:
+        stored: Analysis = read_json(directory.analysis)
+        known = (stored["study"]["plan_hash"], stored["provenance"]["results_hash"])
+    except (FileNotFoundError, DamagedFileError, KeyError, TypeError):
+        return None
+    return stored if known == (study.plan.hash, _results_hash(study)) else None
 
 
 def _version_sets(study: PreparedStudy) -> dict[str, list[str]]:
@@ -300,6 +316,7 @@ def _provenance(study: PreparedStudy) -> dict[str, Any]:
         "analysed_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "study_file": study.loaded.path.name,
         "study_hash": content_hash(study.loaded.text),
+        "overrides": list(study.loaded.overrides),
         "plan_hash": study.plan.hash,
         "results_hash": _results_hash(study),
         "versions": _version_sets(study),

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ablatekit.canonical import canonical_json, file_hash, read_json, write_atomically, write_json
-from ablatekit.errors import Problem, WorkspaceError
+from ablatekit.errors import DamagedFileError, Problem, WorkspaceError
 from ablatekit.locks import directory_lock, file_lock, is_locked
 from ablatekit.records import MetricEvent, RunResult, RunStatus
 from ablatekit.workspace import AttemptDirectory, RunDirectory
@@ -31,8 +31,8 @@ from ablatekit.workspace import AttemptDirectory, RunDirectory
 if TYPE_CHECKING:
     import pyarrow as pa
 
-EndKind: TypeAlias = Literal["exception", "killed", "timeout", "disk", "interrupted"]
-"""Why an attempt ended without a result."""
+EndKind: TypeAlias = Literal["exception", "refused", "killed", "timeout", "disk", "interrupted"]
+"""Why an attempt ended without a result; what was refused once is not attempted again."""
 
 RunState: TypeAlias = Literal["planned", "running", "interrupted", "failed", "finished", "diverged"]
 """Where a run stands, judged by its directory alone."""
@@ -194,8 +194,11 @@ def write_claim(attempt: AttemptDirectory, claim: Claim) -> None:
 
 
 def read_claim(attempt: AttemptDirectory) -> Claim | None:
-    """The claim of an attempt, None if it died before it wrote one."""
-    return Claim(**read_json(attempt.claim)) if attempt.claim.exists() else None
+    """The claim of an attempt, None if there is none that can be read."""
+    try:
+        return Claim(**read_json(attempt.claim))
+    except (FileNotFoundError, DamagedFileError, TypeError):
+        return None
 
 
 def write_end(attempt: AttemptDirectory, end: AttemptEnd) -> None:
@@ -205,7 +208,10 @@ def write_end(attempt: AttemptDirectory, end: AttemptEnd) -> None:
 
 def read_end(attempt: AttemptDirectory) -> AttemptEnd | None:
     """How an attempt ended without a result, None if nobody was left to say so."""
-    return AttemptEnd(**read_json(attempt.end)) if attempt.end.exists() else None
+    try:
+        return AttemptEnd(**read_json(attempt.end))
+    except (FileNotFoundError, DamagedFileError, TypeError):
+        return None
 
 
 def run_state(run: RunDirectory) -> RunState:
@@ -256,9 +262,12 @@ def read_result(run: RunDirectory) -> ResultRecord | None:
         value = read_json(run.result)
     except FileNotFoundError:
         return None
-    attempts = tuple(UsedAttempt(**attempt) for attempt in value.pop("attempts"))
-    metrics = {name: float(number) for name, number in value.pop("metrics").items()}
-    return ResultRecord(attempts=attempts, metrics=metrics, **value)
+    try:
+        attempts = tuple(UsedAttempt(**attempt) for attempt in value.pop("attempts"))
+        metrics = {name: float(number) for name, number in value.pop("metrics").items()}
+        return ResultRecord(attempts=attempts, metrics=metrics, **value)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DamagedFileError(run.result, f"{type(error).__name__}: {error}") from None
 
 
 def used_attempts(run: RunDirectory) -> tuple[UsedAttempt, ...]:

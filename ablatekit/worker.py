@@ -36,7 +36,7 @@ from typing import Any, Literal, TypeAlias
 import ablatekit
 from ablatekit.backend import ENTRY_POINT_GROUP, Backend
 from ablatekit.canonical import read_json
-from ablatekit.errors import Problem, RunInterruptedError, WorkspaceError
+from ablatekit.errors import Problem, RunInterruptedError, UsageError, WorkspaceError
 from ablatekit.locks import file_lock
 from ablatekit.plugins import load_backend
 from ablatekit.records import MetricEvent, RunResult, RunSpec
@@ -171,7 +171,7 @@ class Worker:
         # A backend is foreign code: whatever it raises fails this attempt, never the worker.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             kind, message = _end_of(error)
-            if kind != "interrupted":
+            if kind not in ("interrupted", "refused"):
                 traceback.print_exc()
             _leave_end(attempt, kind, message)
             return kind, message
@@ -304,6 +304,8 @@ def _user() -> str:
 def _end_of(error: BaseException) -> tuple[EndKind, str]:
     if isinstance(error, RunInterruptedError):
         return "interrupted", str(error)
+    if isinstance(error, UsageError):
+        return "refused", str(error)
     message = f"{type(error).__name__}: {error}".splitlines()[0]
     full = isinstance(error, OSError) and error.errno in _DISK_FULL
     return ("disk" if full else "exception"), message

@@ -11,7 +11,7 @@ import typer
 import ablatekit
 from ablatekit.cli import backends, reports, study_files, study_runs
 from ablatekit.cli.analyze import analyze
-from ablatekit.errors import AblatekitError
+from ablatekit.errors import AblatekitError, Problem, UsageError
 
 app = typer.Typer(
     name="ablatekit",
@@ -66,9 +66,19 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
     except AblatekitError as error:
         typer.echo(f"error: {error}", err=True)
         return error.exit_code
+    except OSError as error:
+        typer.echo(f"error: {_refusal(error)}", err=True)
+        return UsageError.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _refusal(error: OSError) -> Problem:
+    """What the system did not allow: a folder that is a file, no permission, no space."""
+    path = error.filename or "the workspace"
+    remedy = "Choose another --workspace or file, or make room and repeat the command"
+    return Problem(f"{path} cannot be used", error.strerror or str(error), remedy)
 
 
 def main() -> None:

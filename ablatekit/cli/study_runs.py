@@ -14,6 +14,7 @@ from ablatekit.cli.study_files import Json, Overrides, StudyFile, plan
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ablatekit.analysis.schema import Analysis
     from ablatekit.pipeline import PreparedStudy, StudyOutcome
 
 
@@ -99,7 +100,18 @@ def _report(study: PreparedStudy, theme: Theme, *, as_json: bool) -> Path:
     else:
         Console().print(summary(analysis))
         typer.echo(f"report: {page}")
+    _require_estimates(analysis, study)
     return page
+
+
+def _require_estimates(analysis: Analysis, study: PreparedStudy) -> None:
+    """Raise NotEstimableError when no effect of any response has an estimate."""
+    from ablatekit.errors import NotEstimableError
+    from ablatekit.pipeline import any_estimate
+
+    if not any_estimate(analysis):
+        page = study.directory.report / "index.html"
+        raise NotEstimableError(f"no requested effect can be estimated; {page} says why")
 
 
 def sync(
@@ -140,12 +152,12 @@ def _as_json(outcome: StudyOutcome) -> dict[str, object]:
 def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None:
     """Print what happened, and raise what its exit code says."""
     from ablatekit.errors import InterruptedStudyError, RunsFailedError
-    from ablatekit.report.terminal import summary
+    from ablatekit.report import summary
 
     if outcome.mirror is not None and outcome.mirror.warning:
         console.print(f"warning: {outcome.mirror.warning}", markup=False)
     if outcome.analysis is not None:
-        if not outcome.fresh:
+        if not outcome.fresh and not outcome.dispatch.failed:
             console.print(
                 "nothing to do: every run has a result and the report is of these results"
             )
@@ -164,6 +176,8 @@ def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None
             f"{counts.planned - counts.remaining} of {counts.planned} runs have a result;"
             f" `ablatekit study report {study.loaded.path}` makes an interim report"
         )
+    if outcome.analysis is not None:
+        _require_estimates(outcome.analysis, study)
 
 
 def _failures(outcome: StudyOutcome) -> str:

@@ -338,7 +338,7 @@ class _Coordinator:
         if self._stop.requests:
             self._progress.queue.append(entry)
             self._observer.ended(entry.planned.run_id, entry.label, "interrupted", ended.message)
-        elif entry.attempts <= self._options.retries:
+        elif entry.attempts <= self._options.retries and ended.outcome != "refused":
             self._progress.queue.append(entry)
             self._observer.ended(entry.planned.run_id, entry.label, "retried", ended.message)
         else:

@@ -188,14 +188,18 @@ class LocalExecutor:
     def _spawn(self) -> _Worker:
         slot = self._idle_slots.pop()
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with its worker
-        process = subprocess.Popen(
-            [self._python, "-u", "-m", "ablatekit.worker", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env={**os.environ, **slot.environment},
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                [self._python, "-u", "-m", "ablatekit.worker", str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, **slot.environment},
+                start_new_session=True,
+            )
+        except OSError as error:
+            errors.close()
+            raise _no_interpreter(self._python, error) from None
         worker = _Worker(slot=slot, process=process, errors=errors)
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
@@ -274,6 +278,11 @@ class LocalExecutor:
                 "Install ablatekit and the backend for that interpreter (backend.python)",
             )
         )
+
+
+def _no_interpreter(python: str, error: OSError) -> PluginError:
+    remedy = "Set backend.python to an interpreter that has ablatekit and the backend"
+    return PluginError(Problem(f"{python} cannot be started", error.strerror or str(error), remedy))
 
 
 def _death(worker: _Worker, task: Task, code: int, timeout: float | None) -> Ended:

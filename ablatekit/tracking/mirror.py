@@ -274,7 +274,8 @@ class Mirror:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), repr(error))
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)
 
 
 def _is_current(cursor: Cursor, face: Face, run: RunDirectory) -> bool:
