@@ -16,7 +16,7 @@ from ablatekit.analysis.layout import Integers, Layout, counted
 from ablatekit.analysis.numbers import number, whole
 from ablatekit.analysis.schema import Effect, Estimand, InferenceName
 from ablatekit.analysis.truncated import TruncatedModel, fit_truncated
-from ablatekit.analysis.values import ContextValues, RunValues, Welch
+from ablatekit.analysis.values import ContextValues, RunValues, Welch, no_values
 from ablatekit.analysis.verdict import Judgement, Rule, judge
 
 Model: TypeAlias = CellMeans | TruncatedModel
@@ -24,16 +24,21 @@ Model: TypeAlias = CellMeans | TruncatedModel
 ESTIMANDS: tuple[Estimand, ...] = ("average", "baseline", "removal", "shapley", "interaction")
 UNEQUAL_VARIANCES = 0.05
 LARGEST_GRID = 2**14
+NO_VALUES = "no run has a value of this response"
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The model that estimates, and whether variances differ between cells."""
+    """The model that estimates, and whether variances differ between cells.
+
+    `refused` is why no contrast has a value at all.
+    """
 
     layout: Layout
     model: Model
     order: int
     brown_forsythe: float
+    refused: str | None = None
 
     @property
     def truncated(self) -> bool:
@@ -57,6 +62,8 @@ def fit(values: RunValues, layout: Layout, order: int) -> Fitted:
     """
     cells = fit_cell_means(values, layout)
     variances = brown_forsythe(values)
+    if not len(values.y):
+        return Fitted(layout, cells, order, variances, refused=NO_VALUES)
     matched = all(
         contrast.reason is None for contrast in effect_contrasts(layout, layout.codes, "average")
     )
@@ -81,7 +88,15 @@ def evaluate(fitted: Fitted, estimand: Estimand) -> list[Evaluated]:
     if estimand == "shapley" and fitted.truncated and fitted.order <= 2:
         reason = "equals the average effect when no interaction above order 2 is in the model"
         found = [replace(contrast, reason=contrast.reason or reason) for contrast in found]
-    return [Evaluated(contrast, fitted.model.evaluate(contrast)) for contrast in found]
+    return [Evaluated(contrast, _values(fitted, contrast)) for contrast in found]
+
+
+def _values(fitted: Fitted, contrast: Contrast) -> ContextValues:
+    """The contrast in every context; where nothing is estimated, the reason that explains it."""
+    values = fitted.model.evaluate(contrast)
+    if fitted.refused is None or contrast.reason is not None or values.identical:
+        return values
+    return no_values(len(values.value), fitted.refused)
 
 
 def effect_rows(

@@ -75,3 +75,66 @@ def test_narrowing_and_runs_without_both_responses(paired, study, response, pick
 
 def test_no_gap_without_both_responses(factorial, study):
     assert analyse(*study(factorial((2,)), "A", CONTEXTS), {}, [])["comparisons"] == {}
+
+
+def _gap(paired, study, response, *changes):
+    names = ("learning", "generalization")
+    responses = [response(name, **one) for name, one in zip(names, changes, strict=True)]
+    plan, tables = study(paired, "AB", CONTEXTS, responses=responses)
+    return analyse(plan, tables, {}, [])["comparisons"]["gap"]
+
+
+def test_the_gap_of_losses_widens_when_generalization_falls_behind(paired, study, response, pick):
+    gains = _gap(paired, study, response, {}, {})
+    losses = paired.assign(learning=-paired["learning"], generalization=-paired["generalization"])
+    lower = {"direction": "lower"}
+    found = _gap(losses, study, response, lower, lower)
+    assert (
+        pick(found["effects"], factor="A", estimand="average", inference="narrow")["verdict"]
+        == "widens"
+    )
+    assert [row["estimate"] for row in found["effects"]] == pytest.approx(
+        [row["estimate"] for row in gains["effects"]]
+    )
+    assert "Gap = generalization minus learning (lower is better)" in found["footer"]
+    assert "Gap = learning minus generalization, paired" in gains["footer"]
+    for one in (gains, found):
+        assert "widens when generalization falls further behind learning" in one["footer"]
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({"direction": "lower"}, "direction (higher and lower)"),
+        ({"unit": "nats"}, "unit (none and nats)"),
+        ({"summary": "best"}, "summary (final and best)"),
+        ({"unit": "nats", "summary": "auc"}, "unit (none and nats) and in summary (final and auc)"),
+    ],
+)
+def test_responses_that_cannot_be_subtracted_have_no_gap(paired, study, response, change, shown):
+    found = _gap(paired, study, response, {}, change)
+    reason = f"the two responses differ in {shown}, so they have no gap"
+    assert {(row["estimate"], row["verdict"], row["reason"]) for row in found["effects"]} == {
+        (None, "not estimated", reason)
+    }
+    assert found["messages"] == [reason]
+    assert found["footer"] == f"No gap: {reason}."
+
+
+@pytest.mark.parametrize("replicates", [1, 2])
+def test_without_any_value_the_reason_says_so(factorial, study, response, pick, replicates):
+    frame = factorial((2, 2), replicates=replicates).assign(generalization=np.nan)
+    frame = frame.rename(columns={"y": "learning"})
+    plan, tables = study(frame, "AB", CONTEXTS, responses=_responses(response, None, None))
+    result = analyse(plan, tables, {}, [])
+    rows = result["responses"]["generalization"]["effects"]
+    assert {row["reason"] for row in rows} == {"no run has a value of this response"}
+    gap = result["comparisons"]["gap"]
+    assert {row["reason"] for row in gap["effects"]} == {"no run has a value of both responses"}
+    learning = pick(
+        result["responses"]["learning"]["effects"],
+        factor="A",
+        estimand="average",
+        inference="broad",
+    )
+    assert learning["estimate"] is not None
