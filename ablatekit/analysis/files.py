@@ -24,7 +24,8 @@ def read_table(path: Path, labels: Collection[str] = ()) -> pd.DataFrame:
     """
     where = Location(str(path))
     if not path.is_file():
-        raise TableError(Problem("there is no such file", "", "", where))
+        rule = "it is a folder, not a table" if path.is_dir() else "there is no such file"
+        raise TableError(Problem(rule, "", "", where))
     frame = _read(path, labels, where)
     if frame.empty:
         raise TableError(Problem("the table has no rows", "", "", where))

@@ -126,7 +126,7 @@ def _check_columns(frame: pd.DataFrame, metrics: Sequence[str], labels: Sequence
         if name not in frame.columns
     ]
     problems += [
-        Problem("a response must be numeric", f"{name} with {frame[name].dtype}")
+        Problem("a response must be numeric", f"{name} with {_first_text(frame[name])}")
         for name in metrics
         if name in frame.columns and not pd.api.types.is_numeric_dtype(frame[name])
     ]
@@ -141,6 +141,15 @@ def _check_columns(frame: pd.DataFrame, metrics: Sequence[str], labels: Sequence
     problems += [Problem("a column has more than one role", repr(name)) for name in sorted(twice)]
     if problems:
         raise TableError(*problems)
+
+
+def _first_text(column: pd.Series[Any]) -> str:
+    """The first value that is no number, with its row counted from 1."""
+    text = (pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()).to_numpy()
+    if not text.any():
+        return f"values of type {column.dtype}"
+    row = int(text.argmax())
+    return f"{column.iloc[row]!r} in row {row + 1}"
 
 
 def _factor(name: str, column: pd.Series[str], baseline: str | None) -> PlannedFactor:

@@ -116,6 +116,21 @@ def test_a_status_column_tells_which_runs_diverged(tmp_path, capsys):
     assert (counts["diverged"], counts["analysed"]) == (1, 47)
 
 
+def test_a_folder_is_no_table(tmp_path, capsys):
+    assert invoke(["analyze", str(tmp_path), "--response", "y", "--factors", "a"]) == 2
+    assert "it is a folder, not a table" in capsys.readouterr().err
+
+
+def test_columns_may_have_the_names_of_the_product(tmp_path, capsys, pick_row):
+    names = {"advantage": "run", "rate": "status", "model": "context", "dataset": "unit"}
+    make_table().rename(columns=names).to_csv(tmp_path / "runs.csv", index=False)
+    roles = ("--response", "score", "--factors", "run,status", "--contexts", "context,unit")
+    assert invoke(["analyze", str(tmp_path / "runs.csv"), *roles, "--json", "-"]) == 0
+    rows = json.loads(capsys.readouterr().out)["responses"]["score"]["effects"]
+    row = pick_row(rows, factor="run", estimand="average", inference="narrow")
+    assert row["verdict"] == "helps"
+
+
 def test_without_any_estimate_the_exit_code_is_3(tmp_path, capsys):
     make_table(replicates=1).query("model == 'p'").to_csv(tmp_path / "runs.csv", index=False)
     out = tmp_path / "out.json"
@@ -133,7 +148,10 @@ def test_without_any_estimate_the_exit_code_is_3(tmp_path, capsys):
         (("--response", "score"), "--factors is missing"),
         (("--response", "scroe", "--factors", "rate"), "Did you mean 'score'?"),
         (("--response", "score", "--factors", "advantge"), "Did you mean 'advantage'?"),
-        (("--response", "model", "--factors", "rate"), "a response must be numeric"),
+        (
+            ("--response", "model", "--factors", "rate"),
+            "must be numeric; received model with 'p' in row 1",
+        ),
         (("--response", "score", "--factors", "rate,rate"), "more than one role; received 'rate'"),
         ((*SHORT, "--baseline", "rate"), "--baseline takes FACTOR=LEVEL"),
         ((*SHORT, "--baseline", "rte=1"), "not one of --factors; received rte. Did you mean"),
@@ -170,7 +188,7 @@ def test_mistakes_are_one_message_and_write_nothing(table, monkeypatch, capsys, 
         ("broken.parquet", b"PAR1 nothing", "cannot be read"),
         ("one.csv", b"score,rate\n1,a\n2,a\n", "the factor rate has one level only"),
         ("gaps.csv", b"score,rate\n1,a\n2,\n", "a factor or context has empty cells"),
-        ("text.csv", b"score,rate\n1,a\nhigh,b\n", "a response must be numeric"),
+        ("text.csv", b"score,rate\n1,a\nhigh,b\n", "received score with 'high' in row 2"),
     ],
 )
 def test_files_that_are_no_table(tmp_path, capsys, name, content, message):
