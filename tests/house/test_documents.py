@@ -37,9 +37,16 @@ def test_relative_links_resolve(path: Path) -> None:
 def _shown_commands() -> list[list[str]]:
     """The words after `ablatekit` in every command that a document shows."""
     blocks = (block for path in _documents() for block in FENCE.findall(path.read_text()))
-    pieces = (piece for block in blocks for piece in re.split(r"&&|\n|;|\|", block))
-    words = (shlex.split(piece, comments=True) for piece in pieces)
-    return [line[1:] for line in words if line and Path(line[0]).name == "ablatekit"]
+    lines = (shlex.split(line, comments=True) for block in blocks for line in block.splitlines())
+    commands = (command for words in lines for command in _commands(words))
+    return [words[1:] for words in commands if words and Path(words[0]).name == "ablatekit"]
+
+
+def _commands(words: list[str]) -> list[list[str]]:
+    """A shell line's words cut at `&&`."""
+    ends = [*(i for i, word in enumerate(words) if word == "&&"), len(words)]
+    starts = [0, *(end + 1 for end in ends)]
+    return [words[start:end] for start, end in zip(starts, ends, strict=False)]
 
 
 def test_shown_commands_exist() -> None:
