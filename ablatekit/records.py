@@ -95,6 +95,8 @@ class MetricSpec:
     `role` tells the study which metrics are the default responses (`learning`,
     `generalization`), which are costs, and which are only watched (`dynamics`).
     `repeatable` is false for a metric that differs between two executions of one run (seconds).
+    `partial`: values between the first and the last are measured on a part of the items.
+    `items` is the split of the item outcomes whose mean it is, where outcomes are kept.
     """
 
     name: str
@@ -103,6 +105,8 @@ class MetricSpec:
     role: Literal["learning", "generalization", "cost", "dynamics"] = "dynamics"
     repeatable: bool = True
     doc: str = ""
+    partial: bool = False
+    items: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

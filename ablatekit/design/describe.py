@@ -76,6 +76,8 @@ def describe_metrics(backend: Backend) -> list[dict[str, Any]]:
             "role": metric.role,
             "unit": metric.unit,
             "repeatable": metric.repeatable,
+            "partial": metric.partial,
+            "items": metric.items,
             "meaning": metric.doc,
         }
         for metric in backend.metrics(settings)

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ablatekit.design.plan import PlannedResponse
 from ablatekit.errors import Problem, StudyError, nearest
-from ablatekit.records import MetricSpec
+from ablatekit.records import Direction, MetricSpec
 from ablatekit.study.load import LoadedStudy
 from ablatekit.study.schema import ResponsePart
+from ablatekit.study.summaries import parse_summary
 
 DEFAULT_ROLES = ("learning", "generalization")
 
@@ -28,10 +29,12 @@ def planned_responses(
         where = loaded.where_key("backend")
         raise StudyError(Problem("the backend has no default responses", "", remedy, where))
     problems = list(_metric_problems(loaded, parts, every, somewhere))
+    problems += _item_problems(loaded, parts, somewhere)
     if problems:
         raise StudyError(*problems)
     planned = tuple(_planned(name, part, every[part.metric]) for name, part in parts.items())
-    return planned, tuple(_direction_warnings(parts, every))
+    warnings = (_direction_warnings, _partial_warnings)
+    return planned, tuple(text for warn in warnings for text in warn(planned, every))
 
 
 def _by_name(
@@ -57,13 +60,22 @@ def _planned(name: str, part: ResponsePart, spec: MetricSpec) -> PlannedResponse
         name=name,
         metric=part.metric,
         summary=part.summary,
-        direction=part.direction or spec.direction,
+        direction=part.direction or _direction(part.summary, spec),
         smallest_effect=part.smallest_effect,
         items=part.items,
         label=part.label or name,
-        unit=spec.unit,
+        unit="steps" if _is_time(part.summary) else spec.unit,
         doc=spec.doc,
     )
+
+
+def _is_time(summary: str) -> bool:
+    return parse_summary(summary)[0] == "time_to"
+
+
+def _direction(summary: str, spec: MetricSpec) -> Direction:
+    """Which way the summary is better: sooner for a time, else what the backend says."""
+    return "lower" if _is_time(summary) else spec.direction
 
 
 def _metric_problems(
@@ -83,13 +95,40 @@ def _metric_problems(
             yield Problem("unknown metric", part.metric, nearest(part.metric, every), where)
 
 
-def _direction_warnings(
-    parts: Mapping[str, ResponsePart], metrics: Mapping[str, MetricSpec]
-) -> Iterator[str]:
+def _item_problems(
+    loaded: LoadedStudy, parts: Mapping[str, ResponsePart], metrics: Mapping[str, MetricSpec]
+) -> Iterator[Problem]:
+    """Splits that no run keeps; a backend that names none of its splits is believed."""
+    splits = {spec.items for spec in metrics.values() if spec.items}
     for name, part in parts.items():
-        direction = metrics[part.metric].direction
-        if part.direction is not None and part.direction != direction:
+        if part.items is not None and splits and part.items not in splits:
+            where = loaded.where("responses", name, "items")
+            rule = "no run keeps item outcomes of this split"
+            yield Problem(rule, repr(part.items), nearest(part.items, splits), where)
+
+
+def _direction_warnings(
+    responses: Sequence[PlannedResponse], metrics: Mapping[str, MetricSpec]
+) -> Iterator[str]:
+    for one in responses:
+        expected = _direction(one.summary, metrics[one.metric])
+        if one.direction == expected:
+            continue
+        said = f"the backend says {expected} for {one.metric}"
+        if _is_time(one.summary):
+            said = f"{one.summary} counts steps, and sooner is better"
+        yield f"response {one.name!r} says {one.direction} is better; {said}"
+
+
+def _partial_warnings(
+    responses: Sequence[PlannedResponse], metrics: Mapping[str, MetricSpec]
+) -> Iterator[str]:
+    """Summaries over training of a metric whose points in between use fewer items."""
+    for one in responses:
+        summary, argument = parse_summary(one.summary)
+        whole = summary == "final" or (summary == "mean_last" and argument == 1)
+        if metrics[one.metric].partial and not whole:
             yield (
-                f"response {name!r} says {part.direction} is better; "
-                f"the backend says {direction} for {part.metric}"
+                f"response {one.name!r}: {one.summary} of {one.metric} mixes evaluations on a part "
+                "of the items with those on all of them"
             )

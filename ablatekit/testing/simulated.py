@@ -163,20 +163,23 @@ class SimulatedBackend:
             ),
         )
 
-    def metrics(self, settings: Settings) -> Sequence[MetricSpec]:  # noqa: ARG002
+    def metrics(self, settings: Settings) -> Sequence[MetricSpec]:
         """Learning, generalization and three costs."""
+        keeps_items = settings.get("items", 0) > 0
         return (
             MetricSpec(
                 name="train/pass@1",
                 direction="higher",
                 role="learning",
                 doc="mean outcome on train items",
+                items="train" if keeps_items else "",
             ),
             MetricSpec(
                 name="test/pass@1",
                 direction="higher",
                 role="generalization",
                 doc="mean outcome on test items",
+                items="test" if keeps_items else "",
             ),
             MetricSpec(name="cost/updates", direction="lower", unit="updates", role="cost"),
             MetricSpec(name="cost/samples", direction="lower", unit="samples", role="cost"),

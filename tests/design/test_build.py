@@ -12,6 +12,7 @@ from ablatekit.backend import Backend, Rule, one_of
 from ablatekit.design.build import build_plan, study_backend
 from ablatekit.design.plan import Plan
 from ablatekit.errors import PluginError, StudyError, WorkspaceError
+from ablatekit.records import MetricSpec
 from ablatekit.study.load import load_study
 
 MakePlan = Callable[..., Plan]
@@ -224,6 +225,58 @@ def test_default_responses_are_the_backends_learning_and_generalization(
     ]
     assert plan.cost_metrics == ("updates", "seconds")
     assert plan.unrepeatable_metrics == ("seconds",)
+
+
+def test_a_time_is_better_when_sooner(make_plan: MakePlan, study_text: str) -> None:
+    option = "responses={t: {metric: test/score, summary: time_to(0.5)}}"
+    plan = make_plan(study_text, option)
+    (response,) = plan.analysis.responses
+    assert (response.direction, response.unit) == ("lower", "steps")
+    assert plan.warnings == ()
+    warned = make_plan(study_text, option.replace("}}", ", direction: higher}}")).warnings
+    assert warned == (
+        "response 't' says higher is better; time_to(0.5) counts steps, and sooner is better",
+    )
+
+
+@pytest.mark.parametrize(
+    ("summary", "mixes"),
+    [
+        *(("final", False), ("mean_last(1)", False)),
+        *(("mean_last(2)", True), ("auc", True), ("best", True), ("time_to(0.5)", True)),
+    ],
+)
+def test_a_summary_that_mixes_partial_evaluations_is_a_warning(
+    make_plan: MakePlan,
+    study_text: str,
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+    summary: str,
+    mixes: bool,
+) -> None:
+    option = f"responses={{u: {{metric: test/score, summary: {summary}}}}}"
+    assert make_plan(study_text, option).warnings == ()
+    specs = [MetricSpec(name="test/score", direction="higher", partial=True)]
+    monkeypatch.setattr(backend, "metrics", lambda _: specs)
+    said = f"response 'u': {summary} of test/score mixes evaluations on a part of the items"
+    warnings = make_plan(study_text, option).warnings
+    assert [said in warning for warning in warnings] == ([True] if mixes else [])
+
+
+def test_items_that_no_run_keeps_are_refused(
+    make_plan: MakePlan, study_text: str, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    option = "responses={u: {metric: test/score, items: tset}}"
+    assert make_plan(study_text, option).analysis.responses[0].items == "tset"
+    specs = [
+        MetricSpec(name=f"{split}/score", direction="higher", items=split)
+        for split in ("train", "test")
+    ]
+    monkeypatch.setattr(backend, "metrics", lambda _: specs)
+    match = "no run keeps item outcomes of this split; received 'tset'. Did you mean 'test'"
+    with pytest.raises(StudyError, match=match):
+        make_plan(study_text, option)
+    assert make_plan(study_text, option.replace("tset", "test")).analysis.responses[0].items
 
 
 def test_direction_comes_from_the_metric_unless_the_study_says_otherwise(

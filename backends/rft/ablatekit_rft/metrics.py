@@ -6,6 +6,7 @@ evaluation points. "Round" statistics describe the rollouts of one round, before
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ablatekit.records import MetricSpec
@@ -55,38 +56,44 @@ TIME_EVALUATE = "time/evaluate"
 
 
 def _evaluation(settings: RftSettings) -> tuple[MetricSpec, ...]:
-    share = settings.evaluation.intermediate_fraction
-    between = f"; between step 0 and the end on the first {share:.0%} of them" if share < 1 else ""
+    evaluation = settings.evaluation
+    share = evaluation.intermediate_fraction
+    partial = share < 1 and evaluation.points > 1
+    between = f"; between step 0 and the end on the first {share:.0%} of them" if partial else ""
+    sampled = f"sampled at temperature 1 with common draws{between}"
     return (
         MetricSpec(
             name=TRAIN_PASS,
             direction="higher",
             unit="fraction",
             role="learning",
-            doc="Pass@1 on the items of the fixed train probe, sampled at temperature 1 with common"
-            f" draws{between}",
+            doc=f"Pass@1 on the items of the fixed train probe, {sampled}",
+            partial=partial,
+            items="train",
         ),
         MetricSpec(
             name=TEST_PASS,
             direction="higher",
             unit="fraction",
             role="generalization",
-            doc="Pass@1 on the fixed test items, sampled at temperature 1 with common"
-            f" draws{between}",
+            doc=f"Pass@1 on the fixed test items, {sampled}",
+            partial=partial,
+            items="test",
         ),
-        _watched(
-            TRAIN_GREEDY,
-            "fraction",
-            "Pass@1 of greedy decoding, train probe, at step 0 and the end",
-            "higher",
-        ),
-        _watched(
-            TEST_GREEDY,
-            "fraction",
-            "Pass@1 of greedy decoding, test items, at step 0 and the end",
-            "higher",
-        ),
+        _greedy(TRAIN_GREEDY, "train probe", "train/greedy"),
+        _greedy(TEST_GREEDY, "test items", "test/greedy"),
         _watched(EVALUATED, "fraction", "Share of the items that this evaluation used", "higher"),
+        *(replace(one, partial=partial) for one in _completions()),
+    )
+
+
+def _greedy(name: str, items: str, split: str) -> MetricSpec:
+    doc = f"Pass@1 of greedy decoding, {items}, at step 0 and the end"
+    return replace(_watched(name, "fraction", doc, "higher"), items=split)
+
+
+def _completions() -> tuple[MetricSpec, ...]:
+    return (
         _watched(TRAIN_LENGTH, "tokens", "Mean completion length, train probe"),
         _watched(TEST_LENGTH, "tokens", "Mean completion length, test items"),
         _watched(TRAIN_TRUNCATED, "fraction", "Completions cut at the length limit, train probe"),

@@ -56,6 +56,25 @@ def test_metrics_have_unique_names_docs_and_the_two_responses(backend: Backend, 
     assert len(by_role["cost"]) == 4
 
 
+@pytest.mark.parametrize(
+    ("changed", "partial"),
+    [
+        ({}, True),
+        ({"evaluation.intermediate_fraction": 1.0}, False),
+        ({"evaluation.points": 1}, False),
+    ],
+)
+def test_metrics_say_which_evaluations_use_a_part_of_the_items(
+    backend: Backend, changed: dict[str, Any], partial: bool
+) -> None:
+    specs = {spec.name: spec for spec in backend.metrics(changed)}
+    found = {name for name, spec in specs.items() if spec.partial}
+    sampled = {metrics.TRAIN_PASS, metrics.TEST_PASS, metrics.TRAIN_LENGTH, metrics.KL_INIT}
+    assert sampled <= found if partial else not found
+    assert not found & {metrics.TEST_GREEDY, metrics.CORRECT, metrics.SECONDS}
+    assert specs[metrics.TEST_PASS].items == "test"
+
+
 def test_every_metric_constant_is_described(backend: Backend) -> None:
     names = {
         value for name, value in vars(metrics).items() if name.isupper() and isinstance(value, str)
@@ -182,3 +201,5 @@ def test_a_run_logs_exactly_the_metrics_that_the_backend_describes(
     assert result.status == "finished"
     assert set().union(*context.logged.values()) == described
     assert set(result.metrics) <= described
+    kept = {split for table in context.items.values() for split in table["split"]}
+    assert kept == {metric.items for metric in backend.metrics(spec.settings) if metric.items}
