@@ -67,9 +67,9 @@ def synthetic(
     context = place // cells
     frame["model"] = [f"model-{number // 2}" for number in context]
     frame["dataset"] = [f"dataset-{number % 2}" for number in context]
-    sizes = generator.normal(0, 0.01, size=factors)
+    sizes = generator.normal(0, 0.004, size=factors)
     for name in RESPONSES:
-        mean = 0.4 + 0.02 * context + levels[place % cells] @ sizes
+        mean = 0.4 + 0.005 * context + levels[place % cells] @ sizes
         frame[name] = mean + 0.02 * generator.standard_normal(len(frame))
     baselines = dict.fromkeys(names, "off")
     responses = tuple(_planned(name) for name in RESPONSES)
