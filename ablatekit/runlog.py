@@ -9,21 +9,19 @@ its hash is the one that `result.json` names.
 from __future__ import annotations
 
 import io
-import json
-import math
 import os
 import platform
 import signal
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ablatekit.canonical import canonical_json, file_hash, read_json, write_atomically, write_json
+from ablatekit.canonical import file_hash, read_json, write_atomically, write_json
 from ablatekit.errors import DamagedFileError, Problem, WorkspaceError
+from ablatekit.eventlog import encode_number, read_events
 from ablatekit.locks import directory_lock, file_lock, is_locked
 from ablatekit.records import MetricEvent, RunResult, RunStatus
 from ablatekit.workspace import AttemptDirectory, RunDirectory
@@ -37,9 +35,7 @@ EndKind: TypeAlias = Literal["exception", "refused", "killed", "timeout", "disk"
 RunState: TypeAlias = Literal["planned", "running", "interrupted", "failed", "finished", "diverged"]
 """Where a run stands, judged by its directory alone."""
 
-_SYNC_SECONDS = 1.0
 _TAIL_BYTES = 65536
-_CRC_LENGTH = len(',"crc":"01234567"}\n')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,38 +97,6 @@ class ResultRecord:
         """Identity of the item outcomes: the hashes of their files, in order."""
         hashes = [attempt.items for attempt in self.attempts if attempt.items]
         return "+".join(hashes) or None
-
-
-class EventWriter:
-    """Appends the events of one attempt. An attempt has one writer, once."""
-
-    def __init__(self, attempt: AttemptDirectory) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        self._path = attempt.events
-        self._descriptor = os.open(attempt.events, flags, 0o666)
-        self._synced = time.monotonic()
-        self.count = 0
-
-    def write(self, event: MetricEvent) -> None:
-        """Append one event with one system call.
-
-        Raises OSError when the disk takes only part of it: the torn line is no event.
-        """
-        line = _event_line(self.count, event)
-        written = os.write(self._descriptor, line)
-        if written != len(line):
-            raise OSError(28, f"short write: {written} of {len(line)} bytes", str(self._path))
-        self.count += 1
-        if time.monotonic() - self._synced > _SYNC_SECONDS:
-            self.sync()
-
-    def sync(self) -> None:
-        """Make what was written survive a power cut."""
-        os.fdatasync(self._descriptor)
-        self._synced = time.monotonic()
-
-    def close(self) -> None:
-        os.close(self._descriptor)
 
 
 class ItemsWriter:
@@ -228,15 +192,6 @@ def run_state(run: RunDirectory) -> RunState:
     return "interrupted" if end is None or end.kind == "interrupted" else "failed"
 
 
-def read_events(attempt: AttemptDirectory) -> tuple[MetricEvent, ...]:
-    """The events of one attempt up to the first line that is torn, damaged or out of sequence."""
-    try:
-        content = attempt.events.read_bytes()
-    except FileNotFoundError:
-        return ()
-    return tuple(_sealed_events(content))
-
-
 def write_result(
     run: RunDirectory, attempt: AttemptDirectory, result: RunResult, versions: Mapping[str, str]
 ) -> None:
@@ -246,7 +201,7 @@ def write_result(
     record = {
         "run_id": run.run_id,
         "status": result.status,
-        "metrics": {name: _encode(value) for name, value in result.metrics.items()},
+        "metrics": {name: encode_number(value) for name, value in result.metrics.items()},
         "message": result.message,
         "started": first.started if first else time.time(),
         "ended": time.time(),
@@ -321,31 +276,6 @@ def _new_attempt(run: RunDirectory) -> AttemptDirectory:
     attempt = run.attempt(attempts[-1].number + 1 if attempts else 1)
     attempt.logs.mkdir(parents=True)
     return attempt
-
-
-def _event_line(sequence: int, event: MetricEvent) -> bytes:
-    metrics = {name: _encode(value) for name, value in event.metrics.items()}
-    value = {"sequence": sequence, "step": event.step, "time": event.time, "metrics": metrics}
-    body = canonical_json(value).encode()
-    return body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body)
-
-
-def _sealed_events(content: bytes) -> Iterator[MetricEvent]:
-    for sequence, line in enumerate(content.splitlines(keepends=True)):
-        body = line[:-_CRC_LENGTH] + b"}"
-        if line[-_CRC_LENGTH:] != b',"crc":"%08x"}\n' % zlib.crc32(body):
-            return
-        value = json.loads(body)
-        if value["sequence"] != sequence:
-            return
-        metrics = {name: float(number) for name, number in value["metrics"].items()}
-        yield MetricEvent(step=value["step"], time=value["time"], metrics=metrics)
-
-
-def _encode(value: float) -> float | str:
-    """JSON has no NaN and no infinities; Python reads their names back as numbers."""
-    number = float(value)
-    return number if math.isfinite(number) else str(number)
 
 
 def _chain(run: RunDirectory, final: int | None = None) -> tuple[UsedAttempt, ...]:

@@ -37,6 +37,7 @@ import ablatekit
 from ablatekit.backend import ENTRY_POINT_GROUP, Backend
 from ablatekit.canonical import read_json
 from ablatekit.errors import Problem, RunInterruptedError, UsageError, WorkspaceError
+from ablatekit.eventlog import EventWriter
 from ablatekit.locks import file_lock
 from ablatekit.plugins import load_backend
 from ablatekit.records import MetricEvent, RunResult, RunSpec
@@ -44,7 +45,6 @@ from ablatekit.runlog import (
     AttemptEnd,
     Claim,
     EndKind,
-    EventWriter,
     ItemsWriter,
     claim_attempt,
     write_claim,

@@ -13,18 +13,17 @@ from hypothesis import strategies as st
 
 from ablatekit import runlog
 from ablatekit.errors import WorkspaceError
+from ablatekit.eventlog import EventWriter, read_events
 from ablatekit.records import MetricEvent, RunResult
 from ablatekit.runlog import (
     AttemptEnd,
     Claim,
-    EventWriter,
     ItemsWriter,
     claim_attempt,
     kill_orphans,
     live_attempt,
     log_tail,
     read_claim,
-    read_events,
     read_history,
     read_items,
     read_result,

@@ -14,11 +14,11 @@ from ablatekit.analysis.analyse import analyse
 from ablatekit.analysis.frame import StudyTables, collect
 from ablatekit.analysis.table import analyse_table
 from ablatekit.errors import TableError
+from ablatekit.eventlog import EventWriter
 from ablatekit.records import MetricEvent, RunResult
 from ablatekit.runlog import (
     AttemptEnd,
     Claim,
-    EventWriter,
     claim_attempt,
     write_claim,
     write_end,

@@ -11,11 +11,11 @@ import pytest
 
 from ablatekit.canonical import write_json
 from ablatekit.design.plan import Cell, Plan, PlannedAnalysis, PlannedFactor, PlannedRun
+from ablatekit.eventlog import EventWriter
 from ablatekit.records import MetricEvent, RunResult, RunSpec, RunStatus
 from ablatekit.runlog import (
     AttemptEnd,
     Claim,
-    EventWriter,
     ItemsWriter,
     claim_attempt,
     write_claim,
