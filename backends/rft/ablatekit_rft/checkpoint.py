@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ablatekit.canonical import file_hash, read_json, sync_directory, write_atomically, write_json
+from ablatekit.errors import DamagedFileError
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 PREFIX, UNFINISHED = "round-", ".unfinished-"
@@ -76,7 +77,7 @@ def _read(path: Path) -> Snapshot | None:
         if file_hash(path / TENSORS) != content["tensors"]:
             return None
         return Snapshot(load_file(path / TENSORS), content["state"])
-    except (OSError, ValueError, KeyError, SafetensorError):
+    except (OSError, ValueError, KeyError, DamagedFileError, SafetensorError):
         return None
 
 
