@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import functools
-import re
 from pathlib import Path
 
 from ablatekit.canonical import content_hash, file_hash
 from ablatekit.errors import Problem, UsageError, nearest
 from ablatekit_rft import tasks
 from ablatekit_rft.basemodels.catalogue import FAMILIES, model_info
+from ablatekit_rft.hub import parse_hub_name, pinned
 
 HASHED_ITEMS = 2048
 """Items of each split that identify a dataset; every task has at least as many."""
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*/[\w.\-]+")
 _SMALL_MODEL_MEMORY = 1.0
 _HUB_MODEL_MEMORY = 8.0
 
 
 def model_content(model: str) -> str:
-    """Content hash of a shipped model or of a directory's files; a hub model's name and revision.
+    """Content hash of a shipped model or of a directory's files; a hub model's name and commit.
 
-    Raises UsageError when `model` is none of them.
+    Raises UsageError when `model` is none of them, or a hub model whose commit is not known here.
     """
     if model in FAMILIES:
         return model_info(model).content
     if Path(model).is_dir():
         return _directory_content(Path(model))
-    if _HUB_NAME.fullmatch(model):
-        return f"hub:{model}@main"
+    named = parse_hub_name(model)
+    if named is not None:
+        return pinned(named).content
     raise UsageError(
         Problem(
-            "no such model: not shipped, not a directory, not a hub name owner/name",
+            "no such model: not shipped, not a directory, not a hub name owner/name[@revision]",
             repr(model),
             nearest(model, FAMILIES),
         )

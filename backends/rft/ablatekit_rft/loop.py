@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ablatekit.backend import RunContext
-from ablatekit.errors import RunInterruptedError
+from ablatekit.errors import Problem, RunInterruptedError, UsageError
 from ablatekit.records import RunResult, RunSpec
 from ablatekit_rft import metrics
 from ablatekit_rft.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
@@ -38,7 +38,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     settings = RftSettings.from_dotted({**run.settings, **run.execution})
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
-    model, tokenizer = load_model(settings.model, device)
+    model, tokenizer = load_model(settings.model, device, run.content.get("model", ""))
     return train_model(settings, context, model, tokenizer, get_task(settings.dataset))
 
 
@@ -47,7 +47,7 @@ def train_model(
 ) -> RunResult:
     """`train` with the model and the task at hand; the model is changed in place."""
     steps = settings.max_new_tokens or task.max_new_tokens
-    policy = Policy(model, tokenizer.pad_id)
+    policy = Policy(model, tokenizer.pad_id, vocabulary=tokenizer.size)
     queries = task.items("train", settings.train_items)
     trainer = Trainer(
         settings=settings,
@@ -76,6 +76,9 @@ def train_model(
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        rule, remedy = "no CUDA device is available to torch", "Set device: auto or cpu"
+        raise UsageError(Problem(rule, f"device: {name}", remedy))
     return torch.device(name)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -12,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ablatekit.errors import Problem, UsageError
 from ablatekit_rft import basemodels
 from ablatekit_rft.basemodels.catalogue import FAMILIES
+from ablatekit_rft.hub import parse_hub_name
 
 
 class Tokenizer(Protocol):
@@ -24,6 +27,10 @@ class Tokenizer(Protocol):
     @property
     def eos_ids(self) -> tuple[int, ...]:
         """Every token that ends a completion."""
+
+    @property
+    def size(self) -> int:
+        """One more than the largest id that stands for a token; a model may have more logits."""
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a prompt."""
@@ -46,6 +53,10 @@ class CharacterTokenizer:
     def eos_ids(self) -> tuple[int, ...]:
         return (self.inner.eos_id,)
 
+    @property
+    def size(self) -> int:
+        return self.inner.vocab_size
+
     def encode(self, text: str) -> list[int]:
         """Token ids of a prompt."""
         return self.inner.encode(text)
@@ -55,7 +66,7 @@ class CharacterTokenizer:
         return self.inner.decode(ids)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TransformersTokenizer:
     """A tokenizer of transformers with the generation settings that belong to its model."""
 
@@ -67,10 +78,17 @@ class TransformersTokenizer:
         pad = self.inner.pad_token_id
         return int(self.eos_ids[0] if pad is None else pad)
 
+    @cached_property
+    def size(self) -> int:
+        """One more than the largest id: ids may have gaps, and vocabularies may be padded."""
+        ids: dict[str, int] = self.inner.get_vocab()
+        return 1 + max(*ids.values(), *self.eos_ids, self.pad_id)
+
     def encode(self, text: str) -> list[int]:
-        """Token ids of a prompt."""
+        """Token ids of a prompt, special tokens only in front: a completion follows."""
         ids: list[int] = self.inner(text)["input_ids"]
-        return ids
+        plain: list[int] = self.inner(text, add_special_tokens=False)["input_ids"]
+        return without_ending(ids, plain)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a completion without its end of sequence."""
@@ -78,20 +96,30 @@ class TransformersTokenizer:
         return text
 
 
-def load_model(name: str, device: torch.device) -> tuple[Any, Tokenizer]:
+def without_ending(ids: list[int], plain: list[int]) -> list[int]:
+    """`ids` without the special tokens that a tokenizer appended to `plain`, if that is inside."""
+    for start in range(len(ids) - len(plain) + 1):
+        end = start + len(plain)
+        if plain and ids[start:end] == plain:
+            return ids[:end]
+    return ids
+
+
+def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any, Tokenizer]:
     """A causal LM in float32 on `device`, and its tokenizer.
 
-    `name` is a shipped model, a directory, or a name on the hub. Raises UsageError when it is none
-    of them.
+    `name` is a shipped model, a directory, or a name on the hub; `content` identifies the model in
+    the run, a hub model by its commit. Raises UsageError when `name` is none of them.
     """
     if name in FAMILIES:
         shipped, tokenizer = basemodels.load(name)
         return _moved(shipped, device), CharacterTokenizer(tokenizer)
+    source = _source(name, content)
     try:
         loaded = AutoModelForCausalLM.from_pretrained(
-            name, dtype=torch.float32, attn_implementation="sdpa"
+            **source, dtype=torch.float32, attn_implementation="sdpa"
         )
-        inner = AutoTokenizer.from_pretrained(name)
+        inner = AutoTokenizer.from_pretrained(**source)
     except (OSError, ValueError) as error:
         raise UsageError(
             Problem(
@@ -101,6 +129,13 @@ def load_model(name: str, device: torch.device) -> tuple[Any, Tokenizer]:
             )
         ) from error
     return _moved(loaded, device), TransformersTokenizer(inner, _eos_ids(loaded, inner, name))
+
+
+def _source(name: str, content: str) -> dict[str, str]:
+    """Where transformers finds a model: a directory, or a hub name at the commit of the run."""
+    model = None if Path(name).is_dir() else parse_hub_name(content) or parse_hub_name(name)
+    path = {"pretrained_model_name_or_path": model.name if model else name}
+    return {**path, "revision": model.revision} if model else path
 
 
 def _moved(model: Any, device: torch.device) -> Any:

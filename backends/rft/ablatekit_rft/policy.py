@@ -15,7 +15,7 @@ from torch import Tensor
 from ablatekit_rft.arena import ParameterArena
 from ablatekit_rft.decoder import Decoder
 from ablatekit_rft.families import build_decoder, fused_groups, is_lean
-from ablatekit_rft.packing import Packed, micro_batches, pack
+from ablatekit_rft.packing import micro_batches, pack
 from ablatekit_rft.rollout import Rollouts
 
 
@@ -32,11 +32,16 @@ class Policy:
     """A causal LM that can be sampled, scored and trained.
 
     `decoder` is the lean forward pass on the same memory, or None for a family without one.
+    `vocabulary` is the number of ids that stand for tokens, where logits are padded beyond it: what
+    is beyond is neither drawn nor part of any probability.
     """
 
-    def __init__(self, model: Any, pad_id: int, *, lean: bool = True) -> None:
+    def __init__(
+        self, model: Any, pad_id: int, *, lean: bool = True, vocabulary: int | None = None
+    ) -> None:
         self.model = model.eval().requires_grad_(True)
         self.pad_id = pad_id
+        self.vocabulary = vocabulary
         self.arena = ParameterArena(model, fused_groups(model))
         use_lean = lean and is_lean(model)
         self.decoder: Decoder | None = build_decoder(model, self.arena) if use_lean else None
@@ -47,13 +52,45 @@ class Policy:
 
     def frozen_copy(self) -> Policy:
         """An independent copy of the policy as it is now: the reference of KL terms."""
-        return Policy(copy.deepcopy(self.model), self.pad_id, lean=self.decoder is not None)
+        lean = self.decoder is not None
+        model = copy.deepcopy(self.model)
+        return Policy(model, self.pad_id, lean=lean, vocabulary=self.vocabulary)
+
+    def log_probabilities(self, logits: Tensor, temperature: float) -> Tensor:
+        """(..., V) -> (..., at most `vocabulary`): the tempered distribution over tokens."""
+        if self.vocabulary is not None and logits.shape[-1] > self.vocabulary:
+            logits = logits[..., : self.vocabulary]
+        return tempered_log_softmax(logits, temperature)
 
     def logp(self, rollouts: Rollouts, temperature: float) -> Tensor:
         """Log-probability (N, T) of every generated token, 0 beyond the lengths, with gradient."""
         if self.decoder is None:
-            return _padded_logp(self.model, rollouts, temperature)
-        return _packed_logp(self.decoder, rollouts, pack(rollouts, self.pad_id), temperature)
+            return self._padded_logp(rollouts, temperature)
+        return self._packed_logp(self.decoder, rollouts, temperature)
+
+    def _packed_logp(self, decoder: Decoder, rollouts: Rollouts, temperature: float) -> Tensor:
+        packed = pack(rollouts, self.pad_id)
+        logits = decoder.sequence_logits(
+            packed.tokens, packed.positions, packed.visible, packed.source
+        )
+        chosen = _chosen(self.log_probabilities(logits, temperature), packed.target)
+        padded = torch.zeros(rollouts.tokens.shape, dtype=chosen.dtype, device=chosen.device)
+        return padded.index_put((packed.row, packed.column), chosen)
+
+    def _padded_logp(self, rollouts: Rollouts, temperature: float) -> Tensor:
+        """One padded row per rollout through the transformers module itself."""
+        prompts = rollouts.prompts.select(rollouts.query)
+        tokens = torch.cat((prompts.tokens, rollouts.tokens), dim=1)
+        mask = torch.cat((prompts.mask, rollouts.mask), dim=1)
+        logits = self.model(
+            input_ids=tokens,
+            attention_mask=mask.long(),
+            position_ids=position_ids(mask),
+            use_cache=False,
+            logits_to_keep=rollouts.tokens.shape[1] + 1,
+        ).logits[:, :-1]
+        chosen = _chosen(self.log_probabilities(logits, temperature), rollouts.tokens)
+        return torch.where(rollouts.mask, chosen, 0.0)
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of a loss to the arena's. Raises FloatingPointError if not finite.
@@ -80,31 +117,6 @@ class Policy:
             for rows in micro_batches(rollouts, budget):
                 scored[rows] = self.logp(rollouts.select(rows), temperature)
         return scored
-
-
-def _packed_logp(
-    decoder: Decoder, rollouts: Rollouts, packed: Packed, temperature: float
-) -> Tensor:
-    logits = decoder.sequence_logits(packed.tokens, packed.positions, packed.visible, packed.source)
-    chosen = _chosen(tempered_log_softmax(logits, temperature), packed.target)
-    padded = torch.zeros(rollouts.tokens.shape, dtype=chosen.dtype, device=chosen.device)
-    return padded.index_put((packed.row, packed.column), chosen)
-
-
-def _padded_logp(model: Any, rollouts: Rollouts, temperature: float) -> Tensor:
-    """One padded row per rollout through the transformers module itself."""
-    prompts = rollouts.prompts.select(rollouts.query)
-    tokens = torch.cat((prompts.tokens, rollouts.tokens), dim=1)
-    mask = torch.cat((prompts.mask, rollouts.mask), dim=1)
-    logits = model(
-        input_ids=tokens,
-        attention_mask=mask.long(),
-        position_ids=position_ids(mask),
-        use_cache=False,
-        logits_to_keep=rollouts.tokens.shape[1] + 1,
-    ).logits[:, :-1]
-    chosen = _chosen(tempered_log_softmax(logits, temperature), rollouts.tokens)
-    return torch.where(rollouts.mask, chosen, 0.0)
 
 
 def position_ids(mask: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ablatekit_rft.decoder import Decoder, SequenceAttention
-from ablatekit_rft.policy import Policy, position_ids, tempered_log_softmax
+from ablatekit_rft.policy import Policy, position_ids
 from ablatekit_rft.rollout import Prompts, Rollouts, first_eos, is_eos, length_mask
 
 DROP_FRACTION = 0.25
@@ -62,7 +62,7 @@ def sample(
     query = torch.arange(len(prompts.lengths), device=policy.device).repeat_interleave(rollouts)
     with torch.inference_mode():
         logits, cache = start(policy, prompts, rollouts, decoding.max_new_tokens)
-        drawn = _decode(logits, cache, decoding, _Running.all_of(uniforms, greedy))
+        drawn = _decode(policy, logits, cache, decoding, _Running.all_of(uniforms, greedy))
         lengths, truncated = _ends(drawn.tokens, decoding)
         mask = length_mask(lengths, drawn.tokens.shape[1])
         tokens = torch.where(mask, drawn.tokens, policy.pad_id)
@@ -148,11 +148,13 @@ def invert_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     return index.squeeze(1).clamp_(max=probabilities.shape[1] - 1)
 
 
-def _decode(logits: Tensor, cache: Cache, decoding: Decoding, running: _Running) -> _Drawn:
+def _decode(
+    policy: Policy, logits: Tensor, cache: Cache, decoding: Decoding, running: _Running
+) -> _Drawn:
     steps = decoding.max_new_tokens
     drawn = _Drawn.empty(len(logits), steps, logits)
     for step in range(steps):
-        log_probabilities = tempered_log_softmax(logits, decoding.temperature or 1.0)
+        log_probabilities = policy.log_probabilities(logits, decoding.temperature or 1.0)
         token = running.choose(log_probabilities, step, decoding)
         drawn.write(running.rows, step, token, log_probabilities)
         if step + 1 == steps:

@@ -119,7 +119,8 @@ class RftSettings(_Part):
     """Settings of reinforcement fine-tuning with a verifiable reward."""
 
     model: str = Field(default="tiny-llama", min_length=1)
-    """Base model: a shipped name, a Hugging Face directory, or a name on the hub."""
+    """Base model: a shipped name, a Hugging Face directory, or a name on the hub, `owner/name` or
+    `owner/name@revision`."""
     dataset: str = Field(default="letter-sort", min_length=1)
     """Task: queries, their verifier, and the split into train and test items."""
 

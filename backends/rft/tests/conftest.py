@@ -77,6 +77,7 @@ class DigitTokenizer:
 
     pad_id = PAD
     eos_ids = (EOS,)
+    size = VOCABULARY
 
     def encode(self, text: str) -> list[int]:
         return [BOS, *(3 + int(character) for character in text)]

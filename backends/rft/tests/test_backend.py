@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 from ablatekit_rft import basemodels, metrics, tasks
 from ablatekit_rft.backend import RftBackend
+from ablatekit_rft.hub import cache_directory
 from ablatekit_rft.settings import RftSettings
 
 from ablatekit.backend import Backend, RunContext
@@ -153,9 +154,50 @@ def test_a_large_model_wants_more_memory(backend: Backend, tmp_path: Path) -> No
     assert backend.resources({"model": directory}).memory == pytest.approx(9.0, abs=0.01)
 
 
-def test_a_hub_model_is_known_by_name_and_revision(backend: Backend) -> None:
-    content = backend.content({"model": "Qwen/Qwen2.5-0.5B-Instruct"})
-    assert content["model"] == "hub:Qwen/Qwen2.5-0.5B-Instruct@main"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub; `owner/name` is fetched by writing its reference."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    return tmp_path / "models--owner--name" / "refs"
+
+
+def test_a_hub_model_is_known_by_its_commit(backend: Backend, hub_cache: Path) -> None:
+    pinned = backend.content({"model": f"owner/name@{COMMIT}"})["model"]
+    assert pinned == f"hub:owner/name@{COMMIT}"
+    (hub_cache / "pr").mkdir(parents=True)
+    (hub_cache / "main").write_text(COMMIT)
+    (hub_cache / "pr" / "1").write_text("f" * 40)
+    assert backend.content({"model": "owner/name"})["model"] == pinned
+    assert backend.content({"model": "owner/name@pr/1"})["model"] == f"hub:owner/name@{'f' * 40}"
+
+
+def test_a_hub_model_whose_branch_may_move_is_refused(backend: Backend, hub_cache: Path) -> None:
+    with pytest.raises(UsageError, match=r"not pinned.*'owner/name'.*hf download owner/name"):
+        backend.content({"model": "owner/name"})
+    hub_cache.mkdir(parents=True)
+    (hub_cache / "main").write_text("no commit")
+    with pytest.raises(UsageError, match="Write owner/name@COMMIT"):
+        backend.content({"model": "owner/name"})
+    with pytest.raises(UsageError, match=r"hf download owner/name --revision v1\.0"):
+        backend.content({"model": "owner/name@v1.0"})
+
+
+def test_the_cache_of_the_hub_is_where_its_own_variables_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_directory() == tmp_path / ".cache" / "huggingface" / "hub"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert cache_directory() == tmp_path / "x" / "huggingface" / "hub"
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    assert cache_directory() == tmp_path / "home" / "hub"
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    assert cache_directory() == tmp_path / "cache"
 
 
 @pytest.mark.parametrize(

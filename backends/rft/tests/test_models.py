@@ -1,0 +1,166 @@
+"""Models of a user: a directory with its own tokenizer, padded vocabularies, devices, revisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ablatekit_rft import loop, models
+from ablatekit_rft.backend import RftBackend
+from ablatekit_rft.basemodels.catalogue import FAMILIES
+from ablatekit_rft.models import CharacterTokenizer, TransformersTokenizer, load_model
+from ablatekit_rft.policy import Policy
+from ablatekit_rft.rollout import Prompts
+from ablatekit_rft.sampler import Decoding, sample
+
+from ablatekit.errors import UsageError
+from ablatekit.testing.specs import run_spec
+
+CPU = torch.device("cpu")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789 =>?:+-,.;()|"
+
+
+def fast_tokenizer(template: str = "<s> $A </s>") -> Any:
+    """A tokenizer of characters whose post-processor puts special tokens around a text."""
+    from tokenizers import Regex, Tokenizer, pre_tokenizers, processors
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+
+    names = ["<pad>", "<s>", "</s>", "<unk>", *CHARACTERS]
+    vocabulary = {name: index for index, name in enumerate(names)}
+    inner = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    special = [("<s>", 1), ("</s>", 2)]
+    inner.post_processor = processors.TemplateProcessing(single=template, special_tokens=special)
+    names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return PreTrainedTokenizerFast(tokenizer_object=inner, **names)
+
+
+@pytest.mark.parametrize(
+    ("template", "before"),
+    [("<s> $A </s>", [1]), ("<s> $A", [1]), ("$A </s>", []), ("$A", []), ("<s> $A </s> </s>", [1])],
+)
+def test_a_prompt_ends_with_its_own_last_token(template: str, before: list[int]) -> None:
+    tokenizer = TransformersTokenizer(fast_tokenizer(template), (2,))
+    assert tokenizer.encode("ab") == [*before, 4, 5]
+    assert tokenizer.encode("a</s>") == [*before, 4, 2]
+
+
+def test_the_size_of_a_tokenizer_is_beyond_its_largest_id() -> None:
+    inner = fast_tokenizer()
+    assert TransformersTokenizer(inner, (2,)).size == 4 + len(CHARACTERS)
+    assert TransformersTokenizer(inner, (2, 99)).size == 100
+
+
+def test_shipped_models_have_no_logits_beyond_their_tokens() -> None:
+    for name in FAMILIES:
+        model, tokenizer = load_model(name, CPU)
+        assert isinstance(tokenizer, CharacterTokenizer)
+        assert tokenizer.size == model.config.vocab_size
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt_neox", "gpt2"])
+def test_ids_beyond_the_tokenizer_are_never_drawn_and_have_no_probability(
+    causal_lm: Any, family: str
+) -> None:
+    policy = Policy(causal_lm(family), pad_id=0, vocabulary=9)
+    uniforms = torch.rand(60, 8, generator=torch.Generator().manual_seed(0))
+    prompts = Prompts.pad([[1, 5], [1, 6, 7]], 0, CPU)
+    drawn = sample(policy, prompts, 30, uniforms, Decoding(8, 1.0, ()))
+    free = sample(Policy(causal_lm(family), 0), prompts, 30, uniforms, Decoding(8, 1.0, ()))
+    assert int(drawn.tokens.max()) < 9 <= int(free.tokens.max())
+    scored = policy.logp(drawn, 1.0).detach()
+    torch.testing.assert_close(drawn.logp, scored, atol=1e-5, rtol=0)
+    logits = policy.model(input_ids=torch.tensor([[1, 5]])).logits[0, -1, :9].detach()
+    expected = torch.distributions.Categorical(logits=logits)
+    first = drawn.tokens[:30, 0]
+    torch.testing.assert_close(drawn.logp[:30, 0], expected.log_prob(first), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        float(drawn.entropy[0, 0]), float(expected.entropy()), atol=1e-5, rtol=0
+    )
+    reference = policy.frozen_copy().logp_without_gradient(drawn, 1.0, 10**6)
+    torch.testing.assert_close(reference, scored)
+
+
+@pytest.mark.parametrize("vocabulary", [16, 40])
+def test_without_padding_nothing_changes(causal_lm: Any, vocabulary: int) -> None:
+    logits = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
+    plain = Policy(causal_lm("llama"), 0).log_probabilities(logits, 0.7)
+    known = Policy(causal_lm("llama"), 0, vocabulary=vocabulary)
+    assert torch.equal(known.log_probabilities(logits, 0.7), plain)
+
+
+@pytest.fixture
+def model_directory(causal_lm: Any, tmp_path: Path) -> str:
+    """A random Llama whose vocabulary is padded to 64, with a tokenizer that appends an EOS."""
+    tokenizer = fast_tokenizer()
+    causal_lm("llama", vocabulary=64).save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    return str(tmp_path / "model")
+
+
+def test_a_directory_is_loaded_with_its_own_tokenizer(model_directory: str) -> None:
+    model, tokenizer = load_model(model_directory, CPU)
+    assert model.config.vocab_size == 64
+    assert (tokenizer.size, tokenizer.pad_id, tokenizer.eos_ids) == (4 + len(CHARACTERS), 0, (2,))
+    assert tokenizer.encode("ab") == [1, 4, 5]
+    assert tokenizer.decode([4, 5, 2]).replace(" ", "") == "ab"
+
+
+def test_a_model_directory_trains(model_directory: str, make_context: Any) -> None:
+    backend, context = RftBackend(), make_context()
+    changed = {
+        "model": model_directory,
+        "queries_per_round": 4,
+        "rollouts": 2,
+        "train_items": 8,
+        "max_new_tokens": 4,
+        "budget.amount": 2,
+        "evaluation.points": 2,
+        "evaluation.probe_items": 8,
+        "evaluation.test_items": 8,
+    }
+    result = backend.run(run_spec(backend, changed), context)
+    assert result.status == "finished"
+    assert result.metrics["cost/updates"] == 2
+    assert sorted(context.items) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "revision"),
+    [
+        ("owner/name", f"hub:owner/name@{COMMIT}", COMMIT),
+        ("owner/name@v1", f"hub:owner/name@{COMMIT}", COMMIT),
+        ("owner/name@v1", "", "v1"),
+    ],
+)
+def test_a_hub_model_is_loaded_at_the_commit_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, causal_lm: Any, name: str, content: str, revision: str
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def model(pretrained_model_name_or_path: str, revision: str, **_: Any) -> Any:
+        asked.append((pretrained_model_name_or_path, revision))
+        return causal_lm("llama")
+
+    def tokenizer(pretrained_model_name_or_path: str, revision: str) -> Any:
+        asked.append((pretrained_model_name_or_path, revision))
+        return fast_tokenizer()
+
+    monkeypatch.setattr(models.AutoModelForCausalLM, "from_pretrained", model)
+    monkeypatch.setattr(models.AutoTokenizer, "from_pretrained", tokenizer)
+    load_model(name, CPU, content)
+    assert asked == [("owner/name", revision)] * 2
+
+
+def test_a_missing_gpu_is_the_users_mistake(
+    monkeypatch: pytest.MonkeyPatch, make_context: Any
+) -> None:
+    monkeypatch.setattr(loop.torch.cuda, "is_available", lambda: False)
+    backend = RftBackend()
+    spec = run_spec(backend, {"device": "cuda"})
+    with pytest.raises(UsageError, match=r"no CUDA device.*device: cuda\. Set device: auto or cpu"):
+        backend.run(spec, make_context())
