@@ -5,12 +5,13 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from ablatekit.analysis.schema import Analysis, Effect
+from ablatekit.analysis.schema import Analysis, Effect, InferenceName
 from ablatekit.report.answer import Question, questions
 from ablatekit.report.numbers import absent
 from ablatekit.report.reading import Comparison, comparisons, find_effect
 from ablatekit.report.verdicts import Tone, look, remark
 
+INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
 STYLES: dict[Tone, str] = {
     "good": "bold green",
     "bad": "bold red",
@@ -34,7 +35,25 @@ def summary(analysis: Analysis) -> Table:
             Text(f"{level.label}\n{level.level} vs {level.baseline}"),
             *(_texts(question, level) for question in asked),
         )
+    table.caption, table.caption_justify = _reasons(analysis), "left"
     return table
+
+
+def _reasons(analysis: Analysis) -> Text | None:
+    """Why some effects have no estimate: each reason once, below the table."""
+    asked = questions(analysis)
+    effects = (
+        find_effect(question.effects, level, inference)
+        for question in asked
+        for level in comparisons(analysis)
+        for inference in INFERENCES
+    )
+    found = {
+        f"{effect['inference']} {effect['verdict']}: {effect['reason']}"
+        for effect in effects
+        if effect is not None and effect["reason"]
+    }
+    return Text("\n".join(sorted(found))) if found else None
 
 
 def _title(analysis: Analysis) -> Text:
@@ -68,5 +87,5 @@ def _effect_text(effect: Effect | None, question: Question) -> Text:
 def _append_verdict(text: Text, effect: Effect, question: Question) -> Text:
     shape = look(effect["verdict"])
     text.append(f"{shape.glyph} {effect['verdict']}", style=STYLES[shape.tone])
-    note = remark(effect, question.room)
+    note = None if effect["reason"] else remark(effect, question.room)
     return text.append(f" ({note})", style="dim") if note else text

@@ -66,5 +66,6 @@ def remark(effect: Effect, room: Room) -> str:
     if needed is None:
         return ""
     if needed <= have:
-        return f"already within \N{PLUS-MINUS SIGN}{room.smallest}, but near that bound"
+        margin = f"\N{PLUS-MINUS SIGN}{room.smallest}"
+        return f"precise to {margin} already; the estimate lies too near that bound"
     return f"about {count(needed, noun)} for \N{PLUS-MINUS SIGN}{room.smallest}"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import statsmodels.formula.api as smf
+from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
 from ablatekit.analysis.analyse import analyse
+from ablatekit.analysis.mixed.effectsize import with_interval
 
 CONTEXTS = ("model", "dataset")
 
@@ -111,3 +113,17 @@ def test_no_error_left_gives_shares_and_a_reason(factorial, study):
     assert table["A"]["statistic"] is None
     assert table["A"]["reason"] == "no residual variation to test against"
     assert table["A"]["share"] is not None
+
+
+@pytest.mark.parametrize(
+    ("size", "num_df", "den_df"), [(0.1576408249537599, 5, 4800), (0.9, 1, 5000), (0.99, 1, 50000)]
+)
+def test_limits_of_large_effects_are_those_of_a_mixture_of_chi_squares(size, num_df, den_df):
+    """Far out in the tail scipy's noncentral F is NaN; P(F <= f) = E[P(chi2(ncp) <= f k X / d)]."""
+    found = with_interval(size, num_df, den_df)
+    f = (size / num_df) / ((1 - size) / den_df)
+    middles = stats.chi2.ppf((np.arange(20_000) + 0.5) / 20_000, den_df)
+    for limit, probability in ((found.low, 0.975), (found.high, 0.025)):
+        noncentrality = den_df * limit / (1 - limit)
+        below = stats.ncx2.cdf(f * num_df * middles / den_df, num_df, noncentrality).mean()
+        assert below == pytest.approx(probability, abs=2e-4)

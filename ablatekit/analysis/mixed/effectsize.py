@@ -69,7 +69,8 @@ def _noncentrality(f: float, num_df: float, den_df: float, probability: float) -
         return 0.0
 
     def gap(ncp: float) -> float:
-        return float(special.ncfdtr(num_df, den_df, ncp, f)) - probability
+        # The function is NaN instead of 0 far out in the tail.
+        return float(np.nan_to_num(special.ncfdtr(num_df, den_df, ncp, f))) - probability
 
     high = max(10.0, 4.0 * f * num_df)
     while gap(high) > 0.0:
