@@ -364,14 +364,16 @@ def _heterogeneity_table(analysis: Analysis) -> Table | None:
         footers.append(footers_of(response).get("heterogeneity", ""))
     if not rows:
         return None
+    units = {scale_of(response).unit for response in analysis["responses"].values()}
+    unit = f", {units.pop()}" if units != {""} and len(units) == 1 else ""
     return Table(
         id="heterogeneity",
         caption="Heterogeneity of the average effects",
         columns=[
             Column("response"), Column("factor"), Column("level"),
-            Column("\N{GREEK SMALL LETTER TAU}", numeric=True),
+            Column(f"\N{GREEK SMALL LETTER TAU}{unit}", numeric=True),
             Column("I\N{SUPERSCRIPT TWO}", numeric=True),
-            Column("in one new context", numeric=True), Column("remark"),
+            Column(f"in one new context{unit}", numeric=True), Column("remark"),
         ],
         rows=rows,
         keys=keys,

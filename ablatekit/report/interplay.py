@@ -97,7 +97,7 @@ def _matrix(
     """The matrix, or nothing where no interaction belongs to two known levels."""
     levels = comparisons(analysis)
     scale, alpha = scale_of(response), alpha_of(analysis)
-    largest = max((abs(effect["estimate"] or 0.0) for effect in effects), default=0.0) or 1.0
+    largest = _full_colour(response)
     found: dict[frozenset[Comparison], Effect] = {}
     for effect in effects:
         pair = split_pair(effect, levels)
@@ -129,6 +129,16 @@ def _matrix(
         style="matrix",
     )
     return [matrix]
+
+
+def _full_colour(response: ResponseAnalysis) -> float:
+    """The size drawn in full colour: no interaction looks large beside the effects it modifies."""
+    sizes = [
+        abs(effect["estimate"] or 0.0)
+        for effect in response["effects"]
+        if effect["estimand"] in ("average", "interaction") and effect["inference"] == "narrow"
+    ]
+    return max([response["smallest_effect"] or 0.0, *sizes]) or 1.0
 
 
 def _matrix_entry(effect: Effect | None, scale: Scale, alpha: float, largest: float) -> Entry:
@@ -209,6 +219,7 @@ def _picture(
     interval = scale.interval(effect["low"], effect["high"])
     title = f"{cells.axis_label} \N{MULTIPLICATION SIGN} {cells.line_label}: {size}"
     title += f" {interval}" if interval != MISSING else ""
+    title += f" {scale.unit}" if scale.unit else ""
     alt = f"Cell means of {response['label']}. Interaction of {title}. " + "; ".join(
         f"{line} with {level}: {scale.plain(_number(cells.means[row, column]))}"
         for row, line in enumerate(cells.line_levels)

@@ -22,6 +22,14 @@ PROPORTION_UNITS = frozenset(
 )
 
 
+SIGNS = (
+    (r"\+-", "\N{PLUS-MINUS SIGN}"),
+    (r"\btau\b(?=\^2|:)", "\N{GREEK SMALL LETTER TAU}"),
+    (r"\bsqrt\(", "\N{SQUARE ROOT}("),
+    (r"(?<=[\w\N{GREEK SMALL LETTER TAU}])\^2\b", "\N{SUPERSCRIPT TWO}"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """How values of one response are shown: multiplied by `factor`, in `unit`, with `decimals`."""
@@ -114,14 +122,21 @@ def general(value: Number, digits: int = 4) -> str:
     return f"{value:.{digits - 1}e}".replace("-", MINUS)
 
 
+def level_unit(scale: Scale) -> str:
+    """The unit of a value that is no difference: percent where differences are in pp."""
+    return "%" if scale.unit == "pp" else scale.unit
+
+
 def sentence(text: str) -> str:
     """The text with a capital first letter, as a heading has it."""
     return text[:1].upper() + text[1:]
 
 
 def typeset(text: str) -> str:
-    """Plus-minus signs for the +- of plain text."""
-    return text.replace("+-", "\N{PLUS-MINUS SIGN}")
+    """The signs for the +-, tau, sqrt and ^2 of plain text."""
+    for plain, signs in SIGNS:
+        text = re.sub(plain, signs, text)
+    return text
 
 
 def p_value(value: Number) -> str:

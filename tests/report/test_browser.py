@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None,
     reason="chromium is not installed (Debian: apt-get install chromium); no page is opened",
 )
+SHIPPED = Path(__file__).parents[2] / "reports" / "full_factorial"
 PROBE = """
 <script>
 addEventListener("load", () => {
@@ -28,13 +30,16 @@ addEventListener("load", () => {
   const paper = () => getComputedStyle(document.body).backgroundColor;
   const before = paper();
   document.getElementById("theme").click();
+  const printed = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules])
+    .some((rule) => rule.media && rule.media.mediaText === "print");
   const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   const drawn = [...document.querySelectorAll("figure svg")]
     .filter((svg) => svg.getBoundingClientRect().height > 50).length;
+  const figures = document.querySelectorAll("figure").length;
   const verdicts = Object.fromEntries([...table.tBodies[0].rows].map((row) => [
     row.dataset.level,
     [...row.querySelectorAll("[data-verdict]")].map((badge) => badge.dataset.verdict)]));
-  const state = {up, down, before, after: paper(), wide, drawn, verdicts};
+  const state = {up, down, before, after: paper(), wide, drawn, verdicts, printed, figures};
   document.title = JSON.stringify(state);
 });
 </script>
@@ -55,6 +60,16 @@ def browse(folder, *arguments):
     )
 
 
+def probed(folder, width, address):
+    """What the probe saw on a page, which logged nothing to the console."""
+    size = f"--window-size={width},900"
+    result = browse(folder, size, "--dump-dom", f"{address}?theme=light")
+    assert "CONSOLE" not in result.stderr
+    title = re.search(r"<title>(\{.*?\})</title>", result.stdout)
+    assert title is not None
+    return json.loads(title[1].replace("&quot;", '"'))
+
+
 @pytest.fixture(scope="module")
 def folder(page_text, tmp_path_factory):
     """A folder with the page as it is, and with the probe."""
@@ -66,13 +81,7 @@ def folder(page_text, tmp_path_factory):
 
 @pytest.mark.parametrize("width", [1280, 500])
 def test_the_page_runs_without_errors_sorts_and_turns_dark(folder, width, planted_verdicts):
-    address = (folder / "probed.html").as_uri()
-    size = f"--window-size={width},900"
-    result = browse(folder, size, "--dump-dom", f"{address}?theme=light")
-    assert "CONSOLE" not in result.stderr
-    title = re.search(r"<title>(\{.*?\})</title>", result.stdout)
-    assert title is not None
-    state = json.loads(title[1].replace("&quot;", '"'))
+    state = probed(folder, width, (folder / "probed.html").as_uri())
     assert state["up"] == "k3,q64,group_norm,4,batch_norm,k3_alias"
     assert state["down"] == "batch_norm,4,group_norm,q64,k3,k3_alias"
     assert state["before"] == "rgb(253, 252, 250)"
@@ -94,3 +103,30 @@ def test_the_page_prints_on_paper_with_its_folds_open(folder):
     assert content.startswith(b"%PDF")
     pages = [int(count) for count in re.findall(rb"/Count (\d+)", content)]
     assert 5 <= max(pages) <= 40
+
+
+def test_the_shipped_full_factorial_shows_every_verdict_and_figure(tmp_path):
+    page = tmp_path / "shipped.html"
+    page.write_text((SHIPPED / "index.html").read_text().replace("</body>", PROBE + "</body>"))
+    analysis = json.loads((SHIPPED / "analysis.json").read_text())
+    state = probed(tmp_path, 1280, page.as_uri())
+    answers = [*analysis["responses"].values(), *analysis["comparisons"].values()]
+    wanted = {}
+    for answer in answers:
+        for effect in answer["effects"]:
+            if effect["estimand"] == "average":
+                wanted.setdefault(effect["level"], []).append(effect["verdict"])
+    assert {level: sorted(found) for level, found in state["verdicts"].items()} == {
+        level: sorted(verdicts) for level, verdicts in wanted.items()
+    }
+    sizes = {
+        effect["level"]: effect["estimate"]
+        for effect in analysis["responses"]["learning"]["effects"]
+        if (effect["estimand"], effect["inference"]) == ("average", "narrow")
+    }
+    assert len(sizes) == len(analysis["design"]["factors"])
+    assert state["up"].split(",") == sorted(sizes, key=sizes.get)
+    assert state["down"] == ",".join(reversed(state["up"].split(",")))
+    assert (state["before"], state["after"]) == ("rgb(253, 252, 250)", "rgb(22, 21, 19)")
+    assert (state["wide"], state["printed"]) == (0, True)
+    assert state["figures"] == state["drawn"] > 2 * len(sizes)

@@ -79,5 +79,5 @@ def _direct_labels(panel: Panel, points: Sequence[MapPoint]) -> None:
         tone = look(point.verdict).tone
         start = [point.learning["estimate"] or 0.0, point.generalization["estimate"] or 0.0]
         panel.line([start[0], high + 13 * across], [start[1], y], "rule", 0.7, order=1.2)
-        name = f"{shortened(point.name, 30)}, {point.verdict}"
+        name = f"{shortened(point.name, 30)} \N{EN DASH} {point.verdict}"
         panel.text(high + 16 * across, y, name, tone if tone != "open" else "ink")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import Values, last, padded, series_style, shortened, spread
-from ablatekit.report.numbers import Scale
+from ablatekit.report.numbers import Scale, level_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,6 +50,8 @@ def draw_interaction(cells: CellMeans, scale: Scale) -> Figure:
     ends = [last(row, limits[0]) for row in cells.means]
     heights = spread(ends, 15 * pixel, limits[0], limits[1])
     title = shortened(cells.line_label, 20)
+    if unit := level_unit(scale):
+        panel.text(panel.x[0], limits[1], f"mean, {unit}", "muted", va="bottom", shift=(-34, 6))
     panel.text(panel.x[1], limits[1], title, "muted", va="bottom", shift=(7, 6))
     for position, (level, y) in enumerate(zip(cells.line_levels, heights, strict=True)):
         panel.text(panel.x[1], y, shortened(level, 18), series_style(position)[0], shift=(7, 0))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import Values, padded
-from ablatekit.report.numbers import Scale
+from ablatekit.report.numbers import Scale, level_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,5 +67,5 @@ def _scatter(
 
 
 def _with_unit(label: str, scale: Scale) -> str:
-    unit = "%" if scale.unit == "pp" and label == FITTED else scale.unit
+    unit = level_unit(scale) if label == FITTED else scale.unit
     return f"{label}, {unit}" if unit else label
