@@ -10,6 +10,7 @@ runs without items, from tables; 300 runs with 1,319 items each, from run direct
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import re
 import shutil
@@ -166,6 +167,7 @@ def main() -> None:
         f"ablatekit {ablatekit.__version__}, python {platform.python_version()},"
         f" matplotlib {mpl.__version__}, numpy {np.__version__}; one thread"
     )
+    print(_load("at the start"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         title = "1,008 runs, 12 factors, 6 contexts, 13 steps"
@@ -178,6 +180,13 @@ def main() -> None:
         measure_tables(title, *synthetic(5, 32, 6, 26, 13), folder)
         if not skip:
             measure_items(7, folder)
+    print(_load("at the end"))
+
+
+def _load(moment: str) -> str:
+    """What else the machine was doing, without which seconds say little."""
+    minutes = ", ".join(f"{load:.2f}" for load in os.getloadavg())
+    return f"load average {moment} (1, 5, 15 min): {minutes}; {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":
