@@ -17,11 +17,15 @@ from ablatekit.report.document import (
     Section,
     Warnings,
 )
+from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
 from ablatekit.report.figures.residuals import draw_fitted, draw_quantiles
+from ablatekit.report.influence import influence_table
 from ablatekit.report.names import slug
-from ablatekit.report.numbers import general, p_value, scale_of, sentence
+from ablatekit.report.numbers import absent, general, p_value, scale_of, sentence
 from ablatekit.report.plaintable import plain_table
 from ablatekit.report.reading import words
+
+FEWEST_CONTEXTS = 3
 
 
 def diagnostics_section(analysis: Analysis) -> Section | None:
@@ -29,27 +33,30 @@ def diagnostics_section(analysis: Analysis) -> Section | None:
     blocks: list[Block] = []
     for name, response in analysis["responses"].items():
         if response.get("diagnostics"):
-            blocks += _diagnostic_blocks(name, response)
+            blocks += _diagnostic_blocks(analysis, name, response)
     if not blocks:
         return None
     lead = "What the model assumes about run-to-run variation, and how the runs look under it."
     return Section("diagnostics", "Diagnostics", lead, blocks)
 
 
-def _diagnostic_blocks(name: str, response: ResponseAnalysis) -> list[Block]:
+def _diagnostic_blocks(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Block]:
     diagnostics = response["diagnostics"]
     blocks: list[Block] = [Heading(sentence(response["label"])), Facts(_model_facts(response))]
-    pictures = _residual_pictures(name, response)
+    pictures = _residual_pictures(name, response) + _ordered_contexts(name, response)
     if pictures:
         blocks.insert(1, Gallery(pictures=pictures))
     messages = [*response["model"]["messages"], *diagnostics.get("messages", [])]
     if messages:
         blocks.append(Warnings(list(dict.fromkeys(messages))))
+    table = influence_table(analysis, name, response)
+    if table is not None:
+        blocks.append(Fold(f"{sentence(response['label'])} with one run left out", [table]))
     if diagnostics.get("near_bounds"):
         rows = diagnostics["near_bounds"]
         title = "Cell means within 0.05 of 0 or 1"
-        table = plain_table(f"near-{slug(name)}", title, rows)
-        blocks.append(Fold(f"{title} ({len(rows)})", [table]))
+        near = plain_table(f"near-{slug(name)}", title, rows)
+        blocks.append(Fold(f"{title} ({len(rows)})", [near]))
     start = (diagnostics.get("step_zero") or {}).get("contexts")
     if isinstance(start, list) and start:
         table = plain_table(f"start-{slug(name)}", "Step-0 scores by context", start)
@@ -107,3 +114,29 @@ def _residual_pictures(name: str, response: ResponseAnalysis) -> list[Picture]:
             Picture(id=identifier, title="Residuals against normal quantiles", alt=alt, draw=draw)
         )
     return pictures
+
+
+def _ordered_contexts(name: str, response: ResponseAnalysis) -> list[Picture]:
+    """The effect that varies most between contexts, contexts in the order of its size."""
+    varying = [row for row in response.get("heterogeneity", []) if not absent(row["tau"])]
+    if not varying:
+        return []
+    most = max(varying, key=lambda row: row["tau"] or 0.0)
+    key = (most["factor"], most["level"])
+    rows = [
+        row
+        for row in response.get("contexts", [])
+        if (row["factor"], row["level"]) == key and not absent(row["estimate"])
+    ]
+    if len(rows) < FEWEST_CONTEXTS:
+        return []
+    rows.sort(key=lambda row: row["estimate"] or 0.0)
+    scale, label = scale_of(response), sentence(response["label"])
+    level = f"{most['factor']}: {most['level']}"
+    alt = f"Effect of {level} on {response['label']} in each context, smallest first. " + "; ".join(
+        f"{row['context']}: {scale.effect(row['estimate'])}" for row in rows
+    )
+    panel = ContextPanel(label, rows, None, limits_of(rows), scale)
+    title = f"{level}, the effect with the largest \N{GREEK SMALL LETTER TAU}, ordered by context"
+    draw = partial(draw_contexts, [panel])
+    return [Picture(id=f"ordered-{slug(name)}", title=title, alt=alt, draw=draw)]

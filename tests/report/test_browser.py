@@ -87,7 +87,7 @@ def test_the_page_runs_without_errors_sorts_and_turns_dark(folder, width, plante
     assert state["before"] == "rgb(253, 252, 250)"
     assert state["after"] == "rgb(22, 21, 19)"
     assert state["wide"] == 0
-    assert state["drawn"] == 24
+    assert state["drawn"] == 26
     for (_, level), planted in planted_verdicts.items():
         narrow_and_broad = [planted[name][1:] for name in ("learning", "generalization", "gap")]
         wanted = [verdict for pair in narrow_and_broad for verdict in pair if verdict]

@@ -126,7 +126,7 @@ def test_every_figure_has_a_title_and_a_spoken_alternative(page):
     kinds = Counter(figure.attributes["id"].partition("-")[0] for figure in figures)
     assert kinds == {
         "forest": 2, "map": 1, "interplay": 2, "contexts": 5, "curve": 8, "shares": 2,
-        "fitted": 2, "normal": 2,
+        "fitted": 2, "normal": 2, "ordered": 2,
     }  # fmt: skip
     for figure in figures:
         svg = next(svg for svg in page.all("svg") if svg.inside(figure))
