@@ -17,7 +17,7 @@ from ablatekit.analysis.inference import Estimate, t_estimate
 from ablatekit.analysis.schema import Analysis, Effect, Number, ResponseAnalysis, Verdict
 from ablatekit.analysis.verdict import Judgement, Rule, judge
 from ablatekit.report.numbers import scale_of
-from ablatekit.report.reading import Comparison, alpha_of, comparisons, find_effect
+from ablatekit.report.reading import Comparison, alpha_of, comparisons, find_effect, flatten
 
 Agreement: TypeAlias = Literal["agree", "differ", "undecided", "not compared"]
 INDEPENDENT = "Welch t of independent estimates, no context in both studies"
@@ -110,7 +110,7 @@ def compare(first: Analysis, second: Analysis) -> StudyComparison:
         effects=tuple(row for pair in pairs for row in _rows(pair, levels, shared, alpha)),
         only_first=tuple(name for name in names[0] if name not in names[1]),
         only_second=tuple(name for name in names[1] if name not in names[0]),
-        notes=tuple(_notes(pairs, shared)),
+        notes=(*_held_equal(first, second), *_notes(pairs, shared)),
     )
 
 
@@ -237,6 +237,25 @@ def _row(
 
 def _known(value: float) -> Number:
     return None if np.isnan(value) else value
+
+
+def _held_equal(first: Analysis, second: Analysis) -> Iterator[str]:
+    """Settings that each study holds equal in all of its runs, but at different values."""
+    held = (dict(flatten(one["design"]["held_equal"])) for one in (first, second))
+    ours, theirs = held
+    different = [
+        f"{name} {ours[name]} against {theirs[name]}"
+        for name in ours
+        if name in theirs and ours[name] != theirs[name]
+    ]
+    if different:
+        yield f"The studies hold different things equal: {'; '.join(different)}."
+    factors = [{one["name"] for one in part["design"]["factors"]} for part in (first, second)]
+    if factors[0] != factors[1]:
+        yield (
+            f"Effects are averaged over other factors too: {', '.join(sorted(factors[0]))} against"
+            f" {', '.join(sorted(factors[1]))}."
+        )
 
 
 def _notes(pairs: Sequence[_Pair], shared: Sequence[str]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from ablatekit.report.document import (
     Fold,
     Gallery,
     Heading,
+    Paragraph,
     Picture,
     Quantity,
     Section,
@@ -42,6 +43,10 @@ def dynamics_section(analysis: Analysis) -> Section | None:
         pictures = list(_factor_pictures(analysis, factor, labels.get(factor, factor)))
         if pictures:
             blocks += [Heading(labels.get(factor, factor)), Gallery(pictures=pictures)]
+    if blocks:
+        responses = analysis["responses"].values()
+        notes = dict.fromkeys(one["footers"].get("dynamics", "") for one in responses)
+        blocks += [Paragraph(note) for note in notes if note]
     for name, response in analysis["responses"].items():
         tables = _tables(name, response, labels)
         if tables:
@@ -151,8 +156,9 @@ def _milestone_table(name: str, response: ResponseAnalysis, labels: dict[str, st
         ],
         rows=entries,
         keys=[[("factor", row["factor"]), ("level", row["level"])] for row in rows],
-        footer="Restricted mean: a run that never reached the threshold counts with its last step,"
-        " so the mean is a lower bound where some did not.",
+        footer="Steps are those of evaluations. Restricted mean: a run that never reached the"
+        " threshold counts with its last step, so the mean is a lower bound where some did not."
+        f" {response['footers'].get('dynamics', '')}".rstrip(),
     )  # fmt: skip
 
 
@@ -177,5 +183,6 @@ def _stability_table(name: str, response: ResponseAnalysis, labels: dict[str, st
         ],
         keys=[[("factor", row["factor"]), ("level", row["level"])] for row in rows],
         footer="Late sd: mean standard deviation within a run over the last quarter of its steps."
-        " Collapse: diverged, or fell back below half of the way from first to best value.",
+        " Collapse: diverged, or fell back below half of the way from first to best value."
+        f" {response['footers'].get('dynamics', '')}".rstrip(),
     )  # fmt: skip

@@ -120,8 +120,11 @@ def _estimation(analysis: Analysis) -> str:
         ("broad", "Broad inference (contexts like these)"),
     ):
         chosen = [effect for effect in averages if effect["inference"] == inference]
-        if chosen:
-            text += f" {meaning}: {_how(chosen)}."
+        estimated = [effect for effect in chosen if not effect["reason"]]
+        if estimated:
+            text += f" {meaning}: {_how(estimated)}."
+        elif chosen:
+            text += f" {meaning} was not possible: {chosen[0]['reason']}."
     models = dict.fromkeys(
         f"{response['model']['formula']} ({response['model']['method']})"
         for response in analysis["responses"].values()
@@ -133,7 +136,7 @@ def _estimation(analysis: Analysis) -> str:
         response.get("anova_note", "") for response in analysis["responses"].values()
     )
     text += "".join(f" {note.rstrip('.')}." for note in notes if note)
-    return text + _equal_variances(analysis)
+    return text + _equal_variances(analysis) + _companions(analysis)
 
 
 def _equal_variances(analysis: Analysis) -> str:
@@ -145,10 +148,35 @@ def _equal_variances(analysis: Analysis) -> str:
     if not tested:
         return ""
     named = "; ".join(tested)
-    return (
+    text = (
         " Equal run-to-run variance of the cells was tested after Brown and Forsythe (1974):"
         f" {named}."
     )
+    effects = (row for one in analysis["responses"].values() for row in one["effects"])
+    if any("Welch" in row["method"] for row in effects):
+        text += (
+            " Where it was rejected, effects at the baseline and of removal take their standard"
+            " errors from their own cells (Welch-Satterthwaite df)."
+        )
+    return text
+
+
+def _companions(analysis: Analysis) -> str:
+    """What stands beside the linear contrasts, where the study has it."""
+    responses = analysis["responses"].values()
+    text = ""
+    if any(row["tau"] is not None for one in responses for row in one["heterogeneity"]):
+        text += (
+            " The spread of effects between contexts (tau) was estimated by moments, and the"
+            " prediction interval for one new context from it."
+        )
+    if any(one.get("robust") for one in responses):
+        text += (
+            " Interquartile means, probabilities of improvement and performance profiles (Agarwal"
+            " et al., 2021) have bootstrap intervals over runs; permutation tests exchange runs"
+            " within contexts."
+        )
+    return text
 
 
 def _how(effects: list[Effect]) -> str:

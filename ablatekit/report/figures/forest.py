@@ -116,7 +116,7 @@ def _draw_row(panel: Panel, row: ForestRow) -> None:
     if spread_row is not None:
         ends = spread_row["prediction_low"], spread_row["prediction_high"]
         panel.interval(*ends, row.y + 6, "grid", 6)
-    if row.broad is not None and not absent(row.broad["estimate"]):
+    if row.broad is not None and not absent(row.broad["low"]):
         _interval(panel, row.broad, row.y + 6, "muted", "D", hollow=True)
     _interval(panel, row.narrow, row.y - 6, shape.tone, shape.marker, hollow=shape.tone == "open")
 
