@@ -1,0 +1,12 @@
+"""Combinations of settings that cannot run, change nothing, or deserve a warning, as data.
+
+Every rule is verified numerically by the tests: an alias by equal advantages, weights or gradients,
+a near-alias by its exact scale. Rules on the loss come before those on rewards and advantages,
+because aliases depend on where KL is: one pass in this order reaches the canonical settings.
+"""
+
+from __future__ import annotations
+
+from ablatekit_rft.rules import loss, run, signal
+
+RULES = (*run.RULES, *loss.RULES, *signal.RULES)
