@@ -158,14 +158,17 @@ class Decoder:
         """(M, width) -> (M, V)."""
         return self.head(self.final_norm(hidden))
 
-    def sequence_logits(
+    def sequence_hidden(
         self, tokens: Tensor, positions: Tensor, visible: Tensor | None, read: Tensor
     ) -> Tensor:
-        """Logits (K, V) at flat positions `read` (K,) of rows (R, S), visible (R, S, S) or None."""
+        """What the head reads, (K, width), at flat positions `read` (K,) of rows (R, S).
+
+        visible: (R, S, S) bool, or None where attention is causal.
+        """
         attend = SequenceAttention(tokens.shape, visible, self.embedding.weight.dtype)
         length = int(positions.max()) + 1
         hidden = self.hidden(tokens.flatten(), positions.flatten(), length, attend, read)
-        return self.logits(hidden)
+        return self.final_norm(hidden)
 
     def _after_attention(self, block: Block, x: Tensor, attended: Tensor) -> Tensor:
         out = block.out(attended)

@@ -17,15 +17,13 @@ from ablatekit_rft.decoder import Decoder
 from ablatekit_rft.families import build_decoder, fused_groups, is_lean
 from ablatekit_rft.packing import micro_batches, pack
 from ablatekit_rft.rollout import Rollouts
-
-
-def tempered_log_softmax(logits: Tensor, temperature: float) -> Tensor:
-    """log softmax(logits / temperature) over the last axis.
-
-    The one place where a temperature meets logits: sampling, scoring and the reference share it.
-    """
-    scaled = logits if temperature == 1.0 else logits / temperature
-    return torch.log_softmax(scaled, dim=-1)
+from ablatekit_rft.scoring import (
+    Head,
+    TokenScores,
+    scores_of_logits,
+    tempered_log_softmax,
+    token_scores,
+)
 
 
 class Policy:
@@ -58,26 +56,39 @@ class Policy:
 
     def log_probabilities(self, logits: Tensor, temperature: float) -> Tensor:
         """(..., V) -> (..., at most `vocabulary`): the tempered distribution over tokens."""
-        if self.vocabulary is not None and logits.shape[-1] > self.vocabulary:
-            logits = logits[..., : self.vocabulary]
-        return tempered_log_softmax(logits, temperature)
+        return tempered_log_softmax(self._known(logits), temperature)
 
     def logp(self, rollouts: Rollouts, temperature: float) -> Tensor:
         """Log-probability (N, T) of every generated token, 0 beyond the lengths, with gradient."""
-        if self.decoder is None:
-            return self._padded_logp(rollouts, temperature)
-        return self._packed_logp(self.decoder, rollouts, temperature)
+        return self.score(rollouts, temperature).logp
 
-    def _packed_logp(self, decoder: Decoder, rollouts: Rollouts, temperature: float) -> Tensor:
+    def score(
+        self, rollouts: Rollouts, temperature: float, *, entropy: bool = False
+    ) -> TokenScores:
+        """`logp`, and the entropy (N, T) of the softmax that each token was drawn from."""
+        if self.decoder is None:
+            return self._padded_scores(rollouts, temperature, entropy)
+        return self._packed_scores(self.decoder, rollouts, temperature, entropy)
+
+    def _packed_scores(
+        self, decoder: Decoder, rollouts: Rollouts, temperature: float, entropy: bool
+    ) -> TokenScores:
         packed = pack(rollouts, self.pad_id)
-        logits = decoder.sequence_logits(
+        hidden = decoder.sequence_hidden(
             packed.tokens, packed.positions, packed.visible, packed.source
         )
-        chosen = _chosen(self.log_probabilities(logits, temperature), packed.target)
-        padded = torch.zeros(rollouts.tokens.shape, dtype=chosen.dtype, device=chosen.device)
-        return padded.index_put((packed.row, packed.column), chosen)
+        head = Head(decoder.head.weight, decoder.head.bias, self.vocabulary)
+        scores = token_scores(hidden, head, packed.target, temperature, entropy=entropy)
 
-    def _padded_logp(self, rollouts: Rollouts, temperature: float) -> Tensor:
+        def padded(values: Tensor) -> Tensor:
+            rows = torch.zeros(rollouts.tokens.shape, dtype=values.dtype, device=values.device)
+            return rows.index_put((packed.row, packed.column), values)
+
+        return TokenScores(
+            padded(scores.logp), None if scores.entropy is None else padded(scores.entropy)
+        )
+
+    def _padded_scores(self, rollouts: Rollouts, temperature: float, entropy: bool) -> TokenScores:
         """One padded row per rollout through the transformers module itself."""
         prompts = rollouts.prompts.select(rollouts.query)
         tokens = torch.cat((prompts.tokens, rollouts.tokens), dim=1)
@@ -89,8 +100,18 @@ class Policy:
             use_cache=False,
             logits_to_keep=rollouts.tokens.shape[1] + 1,
         ).logits[:, :-1]
-        chosen = _chosen(self.log_probabilities(logits, temperature), rollouts.tokens)
-        return torch.where(rollouts.mask, chosen, 0.0)
+        scores = scores_of_logits(
+            self._known(logits), rollouts.tokens, temperature, entropy=entropy
+        )
+        of_softmax = scores.entropy
+        return TokenScores(
+            torch.where(rollouts.mask, scores.logp, 0.0),
+            None if of_softmax is None else torch.where(rollouts.mask, of_softmax, 0.0),
+        )
+
+    def _known(self, logits: Tensor) -> Tensor:
+        """Logits of ids that stand for tokens."""
+        return logits if self.vocabulary is None else logits[..., : self.vocabulary]
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of a loss to the arena's. Raises FloatingPointError if not finite.
@@ -122,7 +143,3 @@ class Policy:
 def position_ids(mask: Tensor) -> Tensor:
     """Positions counted from each row's first real token; 0 at padding before it."""
     return (mask.long().cumsum(dim=1) - 1).clamp(min=0)
-
-
-def _chosen(log_probabilities: Tensor, target: Tensor) -> Tensor:
-    return log_probabilities.gather(-1, target.unsqueeze(-1)).squeeze(-1)

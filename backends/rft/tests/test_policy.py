@@ -7,8 +7,9 @@ import torch
 from ablatekit_rft.levels.registry import levels_of
 from ablatekit_rft.objective import Objective
 from ablatekit_rft.packing import micro_batches, pack
-from ablatekit_rft.policy import Policy, tempered_log_softmax
+from ablatekit_rft.policy import Policy
 from ablatekit_rft.rollout import Prompts, Rollouts, first_eos
+from ablatekit_rft.scoring import tempered_log_softmax
 
 FAMILIES = ("llama", "llama_gqa", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
 LEAN = FAMILIES[:-1]
