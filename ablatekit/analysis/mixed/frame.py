@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from formulaic import model_matrix
-from formulaic.errors import FormulaicError
 
 from ablatekit.analysis.mixed.design import (
     Array,
@@ -24,11 +22,23 @@ from ablatekit.analysis.mixed.design import (
     independent_columns,
     model_columns,
 )
-from ablatekit.analysis.mixed.formula import Formula, RandomSpec, variables_of
+from ablatekit.analysis.mixed.formula import (
+    Formula,
+    RandomSpec,
+    unquoted,
+    variables_of,
+    words_of,
+)
+from ablatekit.analysis.mixed.numeric import (
+    CALL,
+    expression_matrix,
+    finite,
+    response_and_weights,
+)
 from ablatekit.errors import Problem, TableError, nearest
 
 PRESENCE_LIMIT = 1 << 24
-_FACTOR = re.compile(r"(?:C|factor)\(\s*([\w.]+)\s*(?:,\s*(.+?))?\s*\)$")
+_FACTOR = re.compile(r"(?:C|factor|as\.factor)\(\s*([\w.]+|`[^`]+`)\s*(?:,\s*(.+?))?\s*\)$")
 _TREATMENT = re.compile(r"(?:contr\.)?treatment(?:\(\s*[\"']?(.*?)[\"']?\s*\))?$", re.IGNORECASE)
 
 
@@ -91,14 +101,17 @@ def build_frame(
 
     weights: a column of positive prior weights, Var(e_i) = sigma^2 / w_i. factors: numeric columns
     to read as categorical. Rows with a missing value in a used column are dropped and counted.
-    Raises TableError for unknown columns, a response that is not numeric, no complete row,
-    weights that are not positive, a grouping factor with one level.
+    A response `cbind(successes, failures)` becomes a proportion with its trials as weights.
+    Raises TableError for unknown columns, a response that is not numeric, values that are not
+    finite, no complete row, weights that are not positive, a factor or a group with one level.
     """
     used = _used_columns(data, formula, weights)
+    _refuse_unknown(data, factors)
     complete = _complete_rows(data, used)
     table = data if complete is None else data.loc[complete]
     if len(table) == 0:
-        raise TableError(Problem("no row is complete", remedy=f"Used columns: {', '.join(used)}"))
+        raise TableError(_no_complete_row(data, used))
+    y, trials = response_and_weights(table, formula.response, weights)
     specs = [*formula.terms, *(term for spec in formula.random for term in spec.terms)]
     variables: dict[str, Variable] = {}
     rows: dict[str, Codes] = {}
@@ -110,8 +123,8 @@ def build_frame(
     columns = _fixed_columns(formula, variables, points, len(representatives))
     return ModelFrame(
         formula=formula,
-        y=_numeric(table, formula.response),
-        weights=None if weights is None else _weights(table, weights),
+        y=y,
+        weights=trials,
         cell=cell,
         counts=counts,
         variables=variables,
@@ -180,19 +193,30 @@ def _used_columns(data: pd.DataFrame, formula: Formula, weights: str | None) -> 
     groups = [name for spec in formula.random for name in spec.group]
     terms = [*formula.terms, *(term for spec in formula.random for term in spec.terms)]
     expressions = [formula.response, *variables_of(terms)]
+    known = set(map(str, data.columns))
+    plain = [text for text in expressions if text in known or not CALL.match(text)]
+    required = dict.fromkeys([*plain, *groups, *([weights] if weights else [])])
+    _refuse_unknown(data, required)
+    words = set[str]().union(*(words_of(text) for text in expressions if text not in known))
+    return [str(name) for name in data.columns if name in words or name in required]
+
+
+def _refuse_unknown(data: pd.DataFrame, names: Collection[str]) -> None:
     known = [str(column) for column in data.columns]
-    words = {word for text in expressions for word in re.findall(r"[\w.]+", text)}
-    required = [*groups, *([weights] if weights else [])]
-    plain = [text for text in expressions if re.fullmatch(r"[\w.]+", text)]
-    unknown = [name for name in dict.fromkeys([*plain, *required]) if name not in known]
-    if unknown:
-        raise TableError(
-            *(
-                Problem("the table has no such column", name, nearest(name, known))
-                for name in unknown
-            )
-        )
-    return [name for name in known if name in words or name in required]
+    problems = [
+        Problem("the table has no such column", name, nearest(name, known))
+        for name in names
+        if name not in known
+    ]
+    if problems:
+        raise TableError(*problems)
+
+
+def _no_complete_row(data: pd.DataFrame, used: Sequence[str]) -> Problem:
+    empty = [name for name in used if data[name].isna().all()]
+    rule = "no row is complete: none has a value in every column that the formula uses"
+    remedy = f"Empty: {', '.join(empty)}" if empty else "Leave out the column with most gaps"
+    return Problem(rule, ", ".join(used), remedy)
 
 
 def _complete_rows(data: pd.DataFrame, used: Sequence[str]) -> np.ndarray[Any, Any] | None:
@@ -202,36 +226,12 @@ def _complete_rows(data: pd.DataFrame, used: Sequence[str]) -> np.ndarray[Any, A
     return ~missing if missing.any() else None
 
 
-def _numeric(table: pd.DataFrame, name: str) -> Array:
-    if name in table.columns:
-        column = table[name]
-        if not (
-            pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)
-        ):
-            raise TableError(
-                Problem("a response must be numeric", f"{name} of type {column.dtype}")
-            )
-        return column.to_numpy(dtype=np.float64)
-    values = _expression(table, name)
-    if values.shape[1] != 1:
-        raise TableError(Problem("a response must be one column", name))
-    return values[:, 0]
-
-
-def _weights(table: pd.DataFrame, name: str) -> Array:
-    values = _numeric(table, name)
-    if not (np.isfinite(values).all() and (values > 0).all()):
-        raise TableError(
-            Problem("weights must be positive and finite", name, "Drop rows of weight 0 first")
-        )
-    return values
-
-
 def _evaluate(
     table: pd.DataFrame, name: str, factors: Collection[str], coding: Coding
 ) -> tuple[Variable, Codes]:
     wrapped = _FACTOR.match(name)
-    source = wrapped.group(1) if wrapped else name
+    wrapped = None if name in table.columns else wrapped
+    source = unquoted(wrapped.group(1)) if wrapped else name
     if source not in table.columns:
         if wrapped:
             raise TableError(
@@ -245,8 +245,16 @@ def _evaluate(
         column.dtype
     )
     if plain and not wrapped and source not in factors:
-        return _numeric_variable(name, column.to_numpy(dtype=np.float64)[:, None])
+        return _numeric_variable(name, column.to_numpy(dtype=np.float64)[:, None], table.index)
     codes, levels = factor_codes(column)
+    if len(levels) < 2:
+        raise TableError(
+            Problem(
+                "a factor needs at least two levels",
+                f"{source} is always {levels[0]}",
+                "Take it out of the formula",
+            )
+        )
     chosen, baseline = _coding(wrapped.group(2) if wrapped else None, levels, coding, name)
     return Variable(name, levels, chosen, baseline), codes.astype(np.int32, copy=False)
 
@@ -270,11 +278,13 @@ def _coding(
 
 
 def _numeric_variable(
-    name: str, values: Array, grid: tuple[tuple[float, ...], ...] | None = None
+    name: str,
+    values: Array,
+    rows: pd.Index[Any],
+    grid: tuple[tuple[float, ...], ...] | None = None,
 ) -> tuple[Variable, Codes]:
     """A covariate; the reference grid holds it at its mean, or at both values of a binary one."""
-    if not np.isfinite(values).all():
-        raise TableError(Problem("a covariate has values that are not finite", name))
+    finite(values, name, rows)
     if grid is None:
         low, high = float(values.min()), float(values.max())
         binary = values.shape[1] == 1 and bool(np.all((values == low) | (values == high)))
@@ -285,26 +295,12 @@ def _numeric_variable(
 
 def _expression_variable(table: pd.DataFrame, name: str) -> tuple[Variable, Codes]:
     """A transformed covariate; the reference grid takes it at the mean of what it transforms."""
-    matrix = _matrix(table, name)
-    words = [
-        word for word in table.columns if re.search(rf"(?<![\w.]){re.escape(word)}(?![\w.])", name)
-    ]
+    matrix = expression_matrix(table, name)
+    words = [word for word in table.columns if word in words_of(name)]
     means = pd.DataFrame({word: [float(table[word].mean())] for word in words})
     at_mean = np.asarray(matrix.model_spec.get_model_matrix(means), dtype=np.float64)
     values = np.asarray(matrix, dtype=np.float64)
-    return _numeric_variable(name, values, (tuple(at_mean[0].tolist()),))
-
-
-def _expression(table: pd.DataFrame, name: str) -> Array:
-    return np.asarray(_matrix(table, name), dtype=np.float64)
-
-
-def _matrix(table: pd.DataFrame, name: str) -> Any:
-    try:
-        return model_matrix(f"0 + {name}", table, context={"np": np})
-    except (FormulaicError, KeyError, NameError, TypeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TableError(Problem(f"cannot evaluate a term ({reason})", name)) from error
+    return _numeric_variable(name, values, table.index, (tuple(at_mean[0].tolist()),))
 
 
 def _cells(n: int, variables: Variables, rows: Mapping[str, Codes]) -> tuple[Codes, Index]:

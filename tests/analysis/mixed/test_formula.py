@@ -123,7 +123,8 @@ def test_without_term() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a + b", "a formula needs a response"),
+        ("a + b", "a formula has one ~ between response and terms"),
+        ("~ a + b", "a formula needs a response"),
         ("y ~ a + (1|g", "unbalanced parentheses"),
         ("y ~ a + (|g)", "a random term needs columns and a group"),
         ("y ~ a + (0|g)", "a random term without columns"),
