@@ -1,4 +1,4 @@
-"""ANOVA hypotheses of type I, II and III, likelihood-ratio tests, and tests of random terms.
+"""ANOVA hypotheses of type I, II and III.
 
 Sources: Kuznetsova et al. 2017 (the hypotheses of lmerTest); Goodnight 1980 (SAS technical report
 R-101) for type III; Searle 1987, Linear Models for Unbalanced Data.
@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.mixed.design import (
     Array,
@@ -20,11 +19,9 @@ from ablatekit.analysis.mixed.design import (
     independent_columns,
     model_columns,
 )
-from ablatekit.analysis.mixed.fit import MixedFit, fit_mixed
-from ablatekit.analysis.mixed.formula import RandomSpec, Term
+from ablatekit.analysis.mixed.formula import Term
 from ablatekit.analysis.mixed.frame import ModelFrame
 from ablatekit.analysis.mixed.tests import FTest, LinearModel
-from ablatekit.errors import Problem, UsageError
 
 AnovaType: TypeAlias = Literal["I", "II", "III"]
 
@@ -37,29 +34,6 @@ class AnovaTerm:
 
     term: str
     test: FTest | None
-
-
-@dataclass(frozen=True, slots=True)
-class LikelihoodRatio:
-    """A likelihood-ratio test of a smaller against a larger model."""
-
-    statistic: float
-    df: int
-    p: float
-    log_likelihoods: tuple[float, float]
-    parameters: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class RandomTermTest:
-    """Likelihood-ratio test of one random term, reduced by one column or removed."""
-
-    term: str
-    parameters: int
-    log_likelihood: float
-    statistic: float
-    df: int
-    p: float
 
 
 def anova(model: LinearModel, kind: AnovaType = "III") -> tuple[AnovaTerm, ...]:
@@ -192,108 +166,3 @@ def _clean(matrix: Array) -> Array:
     """Entries that are rounding noise become zero."""
     largest = float(np.abs(matrix).max(initial=0.0))
     return np.where(np.abs(matrix) < 1e-9 * max(largest, 1e-300), 0.0, matrix)
-
-
-def likelihood_ratio(smaller: MixedFit, larger: MixedFit) -> LikelihoodRatio:
-    """Test that the larger model fits no better.
-
-    Raises UsageError when the models are not nested, when they were fitted to different rows, or
-    when restricted likelihoods of different fixed effects would be compared.
-    """
-    _refuse_comparison(smaller, larger)
-    statistic = max(2.0 * (larger.log_likelihood - smaller.log_likelihood), 0.0)
-    df = larger.parameters - smaller.parameters
-    return LikelihoodRatio(
-        statistic,
-        df,
-        float(stats.chi2.sf(statistic, df)),
-        (smaller.log_likelihood, larger.log_likelihood),
-        (smaller.parameters, larger.parameters),
-    )
-
-
-def _refuse_comparison(smaller: MixedFit, larger: MixedFit) -> None:
-    pair = f"{smaller.frame.formula.text} and {larger.frame.formula.text}"
-    if smaller.n != larger.n or not np.array_equal(smaller.frame.y, larger.frame.y):
-        raise UsageError(
-            Problem("a likelihood-ratio test needs the same rows in both models", pair)
-        )
-    if smaller.method != larger.method:
-        raise UsageError(Problem("one model is fitted by REML, the other by ML", pair, "Use ML"))
-    same_space = _spans(larger, smaller) and _spans(smaller, larger)
-    if smaller.method == "reml" and not same_space:
-        raise UsageError(
-            Problem(
-                "restricted likelihoods of models with different fixed effects are not comparable",
-                pair,
-                "Refit both with --method ml",
-            )
-        )
-    if not _spans(larger, smaller) or not _random_nested(smaller, larger):
-        raise UsageError(
-            Problem("the models are not nested", pair, "Every term of one must be in the other")
-        )
-    if larger.parameters == smaller.parameters:
-        raise UsageError(Problem("the models have the same number of parameters", pair))
-
-
-def _spans(larger: MixedFit, smaller: MixedFit) -> bool:
-    """Whether the fixed columns of `smaller` lie in the span of those of `larger`."""
-    return {frozenset(t) for t in smaller.frame.formula.terms} <= {
-        frozenset(t) for t in larger.frame.formula.terms
-    } and smaller.frame.formula.intercept <= larger.frame.formula.intercept
-
-
-def _random_nested(smaller: MixedFit, larger: MixedFit) -> bool:
-    def columns(fit: MixedFit) -> dict[str, set[str]]:
-        out: dict[str, set[str]] = {}
-        for term in fit.frame.random:
-            out.setdefault(term.spec.grouping, set()).update(term.names)
-        return out
-
-    big = columns(larger)
-    return all(names <= big.get(group, set()) for group, names in columns(smaller).items())
-
-
-def random_term_tests(fit: MixedFit) -> tuple[RandomTermTest, ...]:
-    """Each random term reduced in turn, by the fit's own criterion (lmerTest's `ranova`)."""
-    out = []
-    for position, spec in enumerate(fit.frame.formula.random):
-        for label, reduced in _reductions(spec):
-            other = fit_mixed(_with_random(fit.frame, position, reduced), fit.method)
-            statistic = max(2.0 * (fit.log_likelihood - other.log_likelihood), 0.0)
-            df = fit.parameters - other.parameters
-            p = float(stats.chi2.sf(statistic, df))
-            out.append(
-                RandomTermTest(label, other.parameters, other.log_likelihood, statistic, df, p)
-            )
-    return tuple(out)
-
-
-def _reductions(spec: RandomSpec) -> list[tuple[str, RandomSpec | None]]:
-    if not spec.terms:
-        return [(spec.text, None)]
-    out: list[tuple[str, RandomSpec | None]] = []
-    for term in spec.terms:
-        if any(set(term) < set(other) for other in spec.terms):
-            continue
-        rest = tuple(other for other in spec.terms if other != term)
-        reduced = replace(spec, terms=rest) if rest or spec.intercept else None
-        out.append((f"{':'.join(term)} in {spec.text}", reduced))
-    return out
-
-
-def _with_random(frame: ModelFrame, position: int, reduced: RandomSpec | None) -> ModelFrame:
-    """The same frame with random term `position` reduced or removed."""
-    terms = list(frame.random)
-    if reduced is None:
-        del terms[position]
-    else:
-        own = {v: frame.points[v] for term in reduced.terms for v in term}
-        columns = model_columns(reduced.intercept, reduced.terms, frame.variables, own)
-        matrix = columns.matrix if own else np.ones((len(frame.counts), 1))
-        terms[position] = replace(
-            terms[position], spec=reduced, columns=matrix, names=columns.names
-        )
-    formula = replace(frame.formula, random=tuple(term.spec for term in terms))
-    return replace(frame, formula=formula, random=tuple(terms))

@@ -12,7 +12,7 @@ import pandas as pd
 from ablatekit.analysis.mixed.criterion import Criterion, Slope, State
 from ablatekit.analysis.mixed.design import Array, Coding
 from ablatekit.analysis.mixed.formula import Formula, parse_formula
-from ablatekit.analysis.mixed.frame import ModelFrame, build_frame
+from ablatekit.analysis.mixed.frame import ModelFrame, RandomTerm, build_frame
 from ablatekit.analysis.mixed.optimise import Convergence, optimise
 from ablatekit.analysis.mixed.sufficient import Layout, cross_products, working_layout
 from ablatekit.errors import Problem, TableError
@@ -209,7 +209,7 @@ def _assemble(
         rows, cols = engine.criterion.columns[internal[term]]
         theta.append(factor[rows, cols])
         names += _theta_names(frame, term, rows.tolist(), cols.tolist())
-        components += _components(frame, term, sigma**2 * factor @ factor.T)
+        components += variance_components(frame.random[term], sigma**2 * factor @ factor.T)
     return MixedFit(
         frame=frame,
         method=method,
@@ -248,9 +248,8 @@ def _theta_names(frame: ModelFrame, term: int, rows: list[int], cols: list[int])
     ]
 
 
-def _components(frame: ModelFrame, term: int, covariance: Array) -> list[VarianceComponent]:
+def variance_components(random: RandomTerm, covariance: Array) -> list[VarianceComponent]:
     """Variances first, then covariances with correlations, as lme4's table lists them."""
-    random = frame.random[term]
     sds = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
     group = random.spec.grouping
     out = [

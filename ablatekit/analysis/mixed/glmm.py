@@ -12,6 +12,7 @@ from scipy import optimize, special, stats
 
 from ablatekit.analysis.mixed.criterion import Criterion
 from ablatekit.analysis.mixed.design import Array
+from ablatekit.analysis.mixed.fit import VarianceComponent, variance_components
 from ablatekit.analysis.mixed.frame import ModelFrame
 from ablatekit.analysis.mixed.laplace import Laplace
 from ablatekit.analysis.mixed.sufficient import Layout, cell_sums
@@ -42,6 +43,35 @@ class LogisticFit:
     singular: bool
     gradient: float
     evaluations: int
+
+    @property
+    def method(self) -> str:
+        """How the likelihood is approximated."""
+        return "laplace"
+
+    @property
+    def parameters(self) -> int:
+        """Fixed effects and variance parameters."""
+        return len(self.beta) + len(self.theta)
+
+    @property
+    def log_likelihood(self) -> float:
+        """-minus2ll/2."""
+        return -self.minus2ll / 2.0
+
+    @property
+    def components(self) -> tuple[VarianceComponent, ...]:
+        """Variances, covariances and correlations on the log-odds scale, in the order of theta."""
+        out, start = [], 0
+        for term in sorted(self.frame.random, key=lambda term: -len(term.levels)):
+            size = len(term.names)
+            factor = np.zeros((size, size))
+            rows, cols = np.tril_indices(size)
+            order = np.lexsort((rows, cols))
+            factor[rows[order], cols[order]] = self.theta[start : start + len(rows)]
+            start += len(rows)
+            out += variance_components(term, factor @ factor.T)
+        return tuple(out)
 
     @property
     def se(self) -> Array:

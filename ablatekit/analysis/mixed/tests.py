@@ -26,6 +26,7 @@ from ablatekit.analysis.mixed.information import (
 from ablatekit.errors import Problem, UsageError
 
 DfMethod: TypeAlias = Literal["satterthwaite", "kenward-roger", "residual", "asymptotic"]
+DfCap: TypeAlias = Callable[[Array], float]
 
 SAME_DF = 1e-8
 
@@ -60,6 +61,11 @@ class FTest:
     sum_squares: float
 
 
+def no_cap(_row: Array) -> float:
+    """The df of no linear function are limited."""
+    return float("inf")
+
+
 @dataclass(frozen=True)
 class LinearModel:
     """Coefficients with a covariance and a rule for degrees of freedom.
@@ -92,31 +98,43 @@ class LinearModel:
 
 
 def linear_model(
-    fit: MixedFit, method: DfMethod = "satterthwaite", information: Information | None = None
+    fit: MixedFit,
+    method: DfMethod = "satterthwaite",
+    information: Information | None = None,
+    cap: DfCap = no_cap,
 ) -> LinearModel:
     """Tests of a mixed fit under a degrees-of-freedom method.
 
-    information: shared between methods so that it is computed once.
+    information: shared between methods so that it is computed once. cap: an upper limit of the df
+    of a linear function.
 
     Raises UsageError for Kenward-Roger on an ML fit and for residual df of a mixed model.
     """
+    if method == "asymptotic":
+        return normal_model(fit.frame, fit.beta, fit.vcov, fit.sigma, cap)
     known = information or Information(fit)
     if method == "satterthwaite":
-        return _satterthwaite_model(fit, known.satterthwaite)
+        return _satterthwaite_model(fit, known.satterthwaite, cap)
     if method == "kenward-roger":
         if fit.method != "reml":
             raise UsageError(
                 Problem("Kenward-Roger needs a REML fit", "an ML fit", "Use --method reml")
             )
-        return _kenward_roger_model(fit, known.kenward_roger)
-    if method == "asymptotic":
-        return LinearModel(
-            fit.frame, fit.beta, fit.vcov, fit.sigma, method, lambda _: np.inf,
-            lambda rows: _wald(fit.beta, fit.vcov, fit.sigma, rows, np.inf),
-        )  # fmt: skip
+        return _kenward_roger_model(fit, known.kenward_roger, cap)
     raise UsageError(
         Problem("a mixed model has no residual df", method, "Use satterthwaite or kenward-roger")
     )
+
+
+def normal_model(
+    frame: ModelFrame, beta: Array, vcov: Array, sigma: float, cap: DfCap = no_cap
+) -> LinearModel:
+    """Wald tests: normal, or t where `cap` limits the df."""
+
+    def joint(rows: Array) -> FTest:
+        return _wald(beta, vcov, sigma, rows, max(cap(row) for row in rows))
+
+    return LinearModel(frame, beta, vcov, sigma, "asymptotic", cap, joint)
 
 
 def residual_model(
@@ -144,12 +162,12 @@ def t_quantile(probability: float | Array, df: Array) -> Array:
     return np.where(np.isnan(df), np.nan, np.where(finite, t, stats.norm.ppf(probability)))
 
 
-def _satterthwaite_model(fit: MixedFit, pieces: Satterthwaite) -> LinearModel:
+def _satterthwaite_model(fit: MixedFit, pieces: Satterthwaite, cap: DfCap) -> LinearModel:
     def df_one(row: Array) -> float:
-        return satterthwaite_df(row, fit.vcov, pieces)
+        return float(np.minimum(satterthwaite_df(row, fit.vcov, pieces), cap(row)))
 
     def joint(rows: Array) -> FTest:
-        return _satterthwaite_joint(fit, pieces, rows)
+        return _satterthwaite_joint(fit, df_one, rows)
 
     return LinearModel(fit.frame, fit.beta, fit.vcov, fit.sigma, "satterthwaite", df_one, joint)
 
@@ -162,13 +180,13 @@ def satterthwaite_df(row: Array, vcov: Array, pieces: Satterthwaite) -> float:
     return 2.0 * variance**2 / spread if spread > 0.0 and variance > 0.0 else float("nan")
 
 
-def _satterthwaite_joint(fit: MixedFit, pieces: Satterthwaite, rows: Array) -> FTest:
+def _satterthwaite_joint(fit: MixedFit, df_one: Callable[[Array], float], rows: Array) -> FTest:
     """Independent one-df tests along the eigenvectors of L Cov L', pooled (lmerTest)."""
     values, vectors = np.linalg.eigh(rows @ fit.vcov @ rows.T)
     used = values > np.sqrt(np.finfo(float).eps) * max(float(values.max()), 0.0)
     values, directions = values[used], vectors[:, used].T @ rows
     statistics = (directions @ fit.beta) ** 2 / values
-    df = np.array([satterthwaite_df(row, fit.vcov, pieces) for row in directions])
+    df = np.array([df_one(row) for row in directions])
     return _f_test(float(statistics.mean()), len(values), pooled_df(df), fit.sigma)
 
 
@@ -207,13 +225,15 @@ def full_rank_rows(rows: Array, vcov: Array) -> Array:
     return np.asarray(vectors[:, used].T @ rows)
 
 
-def _kenward_roger_model(fit: MixedFit, pieces: KenwardRoger) -> LinearModel:
+def _kenward_roger_model(fit: MixedFit, pieces: KenwardRoger, cap: DfCap) -> LinearModel:
     def df_one(row: Array) -> float:
-        return kenward_roger_scale(row[None, :], fit.vcov, pieces)[1]
+        own = kenward_roger_scale(row[None, :], fit.vcov, pieces)[1]
+        return float(np.minimum(own, cap(row)))
 
     def joint(rows: Array) -> FTest:
         reduced = full_rank_rows(rows, fit.vcov)
         scale, df = kenward_roger_scale(reduced, fit.vcov, pieces)
+        df = float(np.minimum(df, max(cap(row) for row in rows)))
         value = reduced @ fit.beta
         wald = float(value @ np.linalg.solve(reduced @ pieces.vcov @ reduced.T, value))
         wald /= len(reduced)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.mixed.anova import anova, likelihood_ratio
+from ablatekit.analysis.mixed.anova import anova
 from ablatekit.analysis.mixed.effectsize import partial_size, with_interval
 from ablatekit.analysis.mixed.emm import (
     contrast_table,
@@ -21,6 +21,7 @@ from ablatekit.analysis.mixed.emm import (
 )
 from ablatekit.analysis.mixed.fit import fit_formula
 from ablatekit.analysis.mixed.information import Information
+from ablatekit.analysis.mixed.likelihood import likelihood_ratio
 from ablatekit.analysis.mixed.meta import meta_analysis
 from ablatekit.analysis.mixed.tests import linear_model, pooled_df
 from ablatekit.analysis.mixed.variance import (
@@ -113,7 +114,7 @@ def test_likelihood_ratio_refusals() -> None:
     assert likelihood_ratio(fit("y ~ a + b + (1 | g)"), large).df == 2
     cases = [
         (fit("y ~ a + (1 | g)", "reml"), fit("y ~ a * b + (1 | g)", "reml"), "restricted likel"),
-        (fit("y ~ a + (1 | g)", rows=100), large, "the same rows"),
+        (fit("y ~ a + (1 | g)", rows=100), large, "the same response and rows"),
         (fit("y ~ a + (1 | g)", "reml"), large, "one model is fitted by REML"),
         (large, fit("y ~ a + (1 | g)"), "not nested"),
         (fit("y ~ a * b + (1 | g:b)"), large, "not nested"),

@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ablatekit.analysis.mixed.anova import anova, likelihood_ratio, random_term_tests
+from ablatekit.analysis.mixed.anova import anova
 from ablatekit.analysis.mixed.effectsize import partial_size
 from ablatekit.analysis.mixed.emm import contrast_table, means_table
 from ablatekit.analysis.mixed.fit import MixedFit, fit_formula
 from ablatekit.analysis.mixed.formula import parse_formula
 from ablatekit.analysis.mixed.frame import build_frame
 from ablatekit.analysis.mixed.glmm import fit_logistic
+from ablatekit.analysis.mixed.likelihood import likelihood_ratio, random_term_tests
 from ablatekit.analysis.mixed.meta import meta_analysis
 from ablatekit.analysis.mixed.ols import fit_ols, ols_anova, robust_vcov
 from ablatekit.analysis.mixed.tests import LinearModel, linear_model
