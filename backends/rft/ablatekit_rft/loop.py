@@ -15,6 +15,7 @@ from ablatekit.records import RunResult, RunSpec
 from ablatekit_rft import metrics
 from ablatekit_rft.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
 from ablatekit_rft.divergence import Collapse
+from ablatekit_rft.engines.policy import PolicyEngine
 from ablatekit_rft.evaluate import Evaluator, Scope, build_evaluator
 from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.models import Tokenizer, load_model
@@ -48,6 +49,7 @@ def train_model(
     """`train` with the model and the task at hand; the model is changed in place."""
     steps = settings.max_new_tokens or task.max_new_tokens
     policy = Policy(model, tokenizer.pad_id, vocabulary=tokenizer.size)
+    engine = PolicyEngine(policy)
     queries = task.items("train", settings.train_items)
     trainer = Trainer(
         settings=settings,
@@ -56,6 +58,7 @@ def train_model(
         seeds=context.seeds,
         train_set=TrainSet(queries, tuple(tokenizer.encode(query.prompt) for query in queries)),
         policy=policy,
+        engine=engine,
         reference=policy.frozen_copy(),
         optimizer=FlatOptimizer(
             policy.arena, get_level("optimizer", settings.optimizer).function(settings)
@@ -69,6 +72,7 @@ def train_model(
         context.seeds,
         max_new_tokens=steps,
         reference_budget=settings.micro_batch_tokens,
+        draws=engine.draws,
     )
     return _Run(trainer, evaluator, context).execute()
 
@@ -189,7 +193,8 @@ class _Run:
 
     def _evaluate(self, step: int, scope: Scope) -> Mapping[str, float]:
         start = time.perf_counter()
-        evaluated = self._evaluator.evaluate(self._trainer.policy, self._trainer.reference, scope)
+        self._trainer.engine.sync(step)
+        evaluated = self._evaluator.evaluate(self._trainer.engine, self._trainer.reference, scope)
         self._context.log_items(step, evaluated.items)
         seconds = {metrics.TIME_EVALUATE: time.perf_counter() - start}
         self._context.log(step, {**evaluated.metrics, **seconds})

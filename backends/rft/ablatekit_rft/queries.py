@@ -6,12 +6,17 @@ follow from the run's seed and the round's number.
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ablatekit.seeds import Seeds
+
+DrawKind: TypeAlias = Literal["uniforms", "seeds"]
+"""What decides a completion: a uniform number in [0, 1) per step, or one seed."""
 
 
 def round_queries(
@@ -35,26 +40,41 @@ def round_uniforms(seeds: Seeds, round_index: int, rows: int, steps: int) -> Ten
     return torch.from_numpy(generator.random((rows, steps), dtype=np.float32))
 
 
-def evaluation_uniforms(
-    seeds: Seeds, keys: list[tuple[str, str]], samples: int, steps: int
-) -> Tensor:
-    """Uniform numbers (items, samples, steps), common to all runs of a context.
+def round_draws(kind: DrawKind, seeds: Seeds, round_index: int, rows: int, steps: int) -> Tensor:
+    """What decides the rollouts of a round: uniforms (rows, steps), or seeds (rows, 1) int64."""
+    if kind == "uniforms":
+        return round_uniforms(seeds, round_index, rows, steps)
+    words = seeds.own(f"rollouts/{round_index}").generate_state(rows, np.uint64)
+    return torch.from_numpy(_as_seeds(words)).unsqueeze(1)
 
-    keys: (split, item); each (split, item, sample) has numbers of its own, whatever else is
+
+def evaluation_draws(
+    kind: DrawKind, seeds: Seeds, keys: list[tuple[str, str]], samples: int, steps: int
+) -> Tensor:
+    """The same for evaluation, (items, samples, steps or 1), common to all runs of a context.
+
+    keys: (split, item); each (split, item, sample) has draws of its own, whatever else is
     evaluated with it.
     """
+    row = _evaluation_uniforms if kind == "uniforms" else _evaluation_seed
     drawn = [
-        [_evaluation_row(seeds, split, item, sample, steps) for sample in range(samples)]
+        [row(seeds.common("evaluation", split, item, sample), steps) for sample in range(samples)]
         for split, item in keys
     ]
-    return torch.from_numpy(np.array(drawn, np.float32))
+    return torch.from_numpy(np.array(drawn))
 
 
-def _evaluation_row(
-    seeds: Seeds, split: str, item: str, sample: int, steps: int
-) -> NDArray[np.float32]:
-    seed = seeds.common("evaluation", split, item, sample)
+def _evaluation_uniforms(seed: np.random.SeedSequence, steps: int) -> NDArray[np.float32]:
     return np.random.default_rng(seed).random(steps, dtype=np.float32)
+
+
+def _evaluation_seed(seed: np.random.SeedSequence, _steps: int) -> NDArray[np.int64]:
+    return _as_seeds(seed.generate_state(1, np.uint64))
+
+
+def _as_seeds(words: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
+    """63 bits of each word: a seed that fits a signed integer."""
+    return (words >> np.uint64(1)).astype(np.int64)
 
 
 def _permutation(seeds: Seeds, items: int, epoch: int) -> NDArray[np.int64]:

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from ablatekit.seeds import Seeds
 from ablatekit_rft import metrics
+from ablatekit_rft.decoding import Decoding, Stop
+from ablatekit_rft.engines.base import Engine
 from ablatekit_rft.models import Tokenizer
 from ablatekit_rft.objective import Losses, Objective, Signal
 from ablatekit_rft.optimizer import Clipping, FlatOptimizer, clip_gradient
 from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import round_queries, round_uniforms
+from ablatekit_rft.queries import round_draws, round_queries
 from ablatekit_rft.rollout import Prompts, Rollouts
-from ablatekit_rft.sampler import Decoding, sample
 from ablatekit_rft.schedule import Costs, Horizon, learning_rate
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Query, Task
@@ -74,6 +75,7 @@ class Trainer:
     seeds: Seeds
     train_set: TrainSet
     policy: Policy
+    engine: Engine
     reference: Policy
     optimizer: FlatOptimizer
     objective: Objective
@@ -81,6 +83,20 @@ class Trainer:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "horizon", Horizon(self.settings.budget))
+
+    @property
+    def decoding(self) -> Decoding:
+        """How training rollouts are drawn."""
+        settings = self.settings
+        return Decoding(
+            self.objective.max_new_tokens,
+            settings.temperature,
+            self.tokenizer.eos_ids,
+            settings.top_p,
+            settings.top_k,
+            settings.min_p,
+            Stop(settings.stop, self.tokenizer.decode) if settings.stop else None,
+        )
 
     def round(self, costs: Costs) -> RoundResult:
         """Run the round after `costs` and update the policy once.
@@ -122,12 +138,12 @@ class Trainer:
             prompts = Prompts.pad(encoded, self.policy.pad_id, self.policy.device)
             steps = self.objective.max_new_tokens
             rows = len(chosen) * settings.rollouts
-            uniforms = round_uniforms(self.seeds, round_index, rows, steps).to(self.policy.device)
-            decoding = Decoding(steps, settings.temperature, self.tokenizer.eos_ids)
-            rollouts = sample(self.policy, prompts, settings.rollouts, uniforms, decoding)
+            draws = round_draws(self.engine.draws, self.seeds, round_index, rows, steps)
+            self.engine.sync(round_index)
+            rollouts = self.engine.generate(prompts, settings.rollouts, draws, self.decoding)
         with watch.phase(metrics.TIME_REWARD):
             queries = [self.train_set.queries[chosen[place]] for place in rollouts.query.tolist()]
-            outcomes = verify(self.task, self.tokenizer, queries, rollouts)
+            outcomes = verify(self.task, self.tokenizer, queries, rollouts, self.decoding.stop)
         return Drawn(rollouts, torch.from_numpy(outcomes).to(self.policy.device))
 
     def _reference_logp(self, rollouts: Rollouts) -> Tensor:

@@ -14,24 +14,13 @@ import torch
 from torch import Tensor
 
 from ablatekit_rft.decoder import Decoder, SequenceAttention
+from ablatekit_rft.decoding import Decoding, Stop, ends
 from ablatekit_rft.policy import Policy, position_ids
-from ablatekit_rft.rollout import Prompts, Rollouts, first_eos, is_eos, length_mask
+from ablatekit_rft.rollout import Prompts, Rollouts, is_eos, length_mask
 
 DROP_FRACTION = 0.25
 """Finished rows are dropped once they are at least this share of the batch: dropping copies the
 cache, decoding a finished row wastes its share of a step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How completions are drawn; temperature 0 is greedy.
-
-    Without `eos_ids` every completion has exactly `max_new_tokens` tokens.
-    """
-
-    max_new_tokens: int
-    temperature: float
-    eos_ids: tuple[int, ...]
 
 
 class Cache(Protocol):
@@ -63,7 +52,7 @@ def sample(
     with torch.inference_mode():
         logits, cache = start(policy, prompts, rollouts, decoding.max_new_tokens)
         drawn = _decode(policy, logits, cache, decoding, _Running.all_of(uniforms, greedy))
-        lengths, truncated = _ends(drawn.tokens, decoding)
+        lengths, truncated = ends(drawn.tokens, decoding)
         mask = length_mask(lengths, drawn.tokens.shape[1])
         tokens = torch.where(mask, drawn.tokens, policy.pad_id)
         logp, entropy = torch.where(mask, drawn.logp, 0.0), torch.where(mask, drawn.entropy, 0.0)
@@ -131,7 +120,8 @@ class _Running:
         """The next token (B,) of every row."""
         if decoding.temperature == 0:
             return log_probabilities.argmax(dim=-1)
-        drawn = invert_cdf(log_probabilities.exp(), self.uniforms[:, step])
+        drawable = decoding.drawable(log_probabilities.exp())
+        drawn = invert_cdf(drawable, self.uniforms[:, step])
         if self.greedy is None:
             return drawn
         return torch.where(self.greedy, log_probabilities.argmax(dim=-1), drawn)
@@ -143,9 +133,11 @@ def invert_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     A zero probability is never chosen.
     """
     cumulative = probabilities.cumsum(dim=-1)
-    total = cumulative[:, -1:]
+    total = cumulative[:, -1:].contiguous()
     index = torch.searchsorted(cumulative, uniforms.unsqueeze(1) * total, right=True)
-    return index.squeeze(1).clamp_(max=probabilities.shape[1] - 1)
+    # u * total may round up to the total, beyond which only zeros lie.
+    last = torch.searchsorted(cumulative, total)
+    return torch.minimum(index, last).squeeze(1).clamp_(max=probabilities.shape[1] - 1)
 
 
 def _decode(
@@ -159,8 +151,10 @@ def _decode(
         drawn.write(running.rows, step, token, log_probabilities)
         if step + 1 == steps:
             break
-        if decoding.eos_ids:
+        if decoding.eos_ids or decoding.stop:
             running.finished |= is_eos(token, decoding.eos_ids)
+            if decoding.stop:
+                running.finished |= _stopped(drawn.tokens[running.rows, : step + 1], decoding.stop)
             done = int(running.finished.sum())
             if done == len(token):
                 break
@@ -173,11 +167,10 @@ def _decode(
     return drawn
 
 
-def _ends(tokens: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor]:
-    if decoding.eos_ids:
-        return first_eos(tokens, decoding.eos_ids)
-    lengths = torch.full((len(tokens),), tokens.shape[1], device=tokens.device)
-    return lengths, torch.ones_like(lengths, dtype=torch.bool)
+def _stopped(tokens: Tensor, stop: Stop) -> Tensor:
+    """Which of the rows (B, steps so far) end with what they drew last."""
+    flags = [stop.in_tail(row) for row in tokens.tolist()]
+    return torch.tensor(flags, device=tokens.device)
 
 
 def _lean_start(

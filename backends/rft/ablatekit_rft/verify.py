@@ -7,17 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ablatekit_rft.decoding import Stop
 from ablatekit_rft.models import Tokenizer
 from ablatekit_rft.rollout import Rollouts
 from ablatekit_rft.tasks import Query, Task, Verdict
 
 
 def verify(
-    task: Task, tokenizer: Tokenizer, queries: Sequence[Query], rollouts: Rollouts
+    task: Task,
+    tokenizer: Tokenizer,
+    queries: Sequence[Query],
+    rollouts: Rollouts,
+    stop: Stop | None = None,
 ) -> NDArray[np.float32]:
     """Outcomes (N,): 1 for a correct completion, 0 for a wrong, unjudged or truncated one.
 
-    queries: the N queries of the N completions. The verifier sees the text before the first EOS.
+    queries: the N queries of the N completions. The verifier sees the text before the first EOS
+    and before the first of the stop texts.
     """
     rows = zip(
         queries,
@@ -28,7 +34,13 @@ def verify(
     )
     correct = [
         not truncated
-        and task.verify(query, tokenizer.decode(tokens[: length - 1])) is Verdict.CORRECT
+        and task.verify(query, _text(tokenizer, tokens[:length], stop)) is Verdict.CORRECT
         for query, tokens, length, truncated in rows
     ]
     return np.array(correct, np.float32)
+
+
+def _text(tokenizer: Tokenizer, tokens: list[int], stop: Stop | None) -> str:
+    ended = tokens[-1] in tokenizer.eos_ids
+    text = tokenizer.decode(tokens[:-1] if ended else tokens)
+    return text if stop is None else stop.before(text)

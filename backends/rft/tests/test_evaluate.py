@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from ablatekit_rft import metrics
+from ablatekit_rft.engines.policy import PolicyEngine
 from ablatekit_rft.evaluate import build_evaluator
 from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import evaluation_uniforms
+from ablatekit_rft.queries import evaluation_draws
 from ablatekit_rft.rollout import Prompts
 from ablatekit_rft.settings import Evaluation
 from ablatekit_rft.tasks import Query, Verdict
@@ -104,12 +105,12 @@ def test_kl_to_the_initial_policy_is_0_at_step_0_and_grows(
 def test_draws_belong_to_item_and_sample() -> None:
     seeds = Seeds("run", "c")
     keys = [("train", "a"), ("test", "a"), ("test", "b")]
-    draws = evaluation_uniforms(seeds, keys, 2, 5)
+    draws = evaluation_draws("uniforms", seeds, keys, 2, 5)
     assert draws.shape == (3, 2, 5)
     assert len(draws.flatten().unique()) == 30
-    alone = evaluation_uniforms(Seeds("another run", "c"), [("test", "b")], 1, 3)
+    alone = evaluation_draws("uniforms", Seeds("another run", "c"), [("test", "b")], 1, 3)
     assert torch.equal(alone[0, 0], draws[2, 0, :3])
-    assert not torch.equal(evaluation_uniforms(Seeds("run", "d"), keys, 2, 5), draws)
+    assert not torch.equal(evaluation_draws("uniforms", Seeds("run", "d"), keys, 2, 5), draws)
 
 
 class Spelling:
@@ -157,7 +158,7 @@ def test_results_do_not_depend_on_how_many_samples_are_asked_for(causal_lm: Any)
         evaluator = build_evaluator(
             settings, Echo(), Spelling(), Seeds("r", "c"), max_new_tokens=4, reference_budget=1000
         )
-        items = evaluator.evaluate(policy, policy, "all").items
+        items = evaluator.evaluate(PolicyEngine(policy), policy, "all").items
         rows = zip(items["split"], items["item"], items["sample"], items["length"], strict=True)
         return [row for row in rows if row[2] == 0 and not row[0].endswith("greedy")]
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
-from ablatekit_rft.settings import Budget, Evaluation, RftSettings
+from ablatekit_rft.settings import Budget, Evaluation, RftSettings, Vllm
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 
 def every_field() -> Iterator[tuple[str, FieldInfo]]:
-    for model in (RftSettings, Budget, Evaluation):
+    for model in (RftSettings, Budget, Evaluation, Vllm):
         for name, info in model.model_fields.items():
             yield f"{model.__name__}.{name}", info
 
@@ -31,6 +31,10 @@ REFERENCE = {
     "grad_clip": 1.0,
     "lr_schedule": "constant",
     "temperature": 1.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "stop": (),
 }
 
 
@@ -91,6 +95,14 @@ def test_clipping_is_switched_off_by_null_or_by_name(written: Any) -> None:
         {"evaluation": {"intermediate_fraction": 0}},
         {"evaluation": {"temperature": 0.6}},
         {"rollout": 2},
+        {"engine": "sglang"},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+        {"min_p": 1},
+        {"stop": [""]},
+        {"evaluation": {"stop": [""]}},
+        {"vllm": {"gpu_memory_utilization": 1}},
     ],
     ids=str,
 )
@@ -123,12 +135,12 @@ def test_unknown_dotted_names_are_refused(name: str) -> None:
         RftSettings.from_dotted({name: "samples"})
 
 
-def test_only_device_and_threads_stay_out_of_the_run_id() -> None:
+def test_only_where_a_run_executes_stays_out_of_the_run_id() -> None:
     def declared(model: type[BaseModel]) -> set[str]:
         extras = {name: info.json_schema_extra for name, info in model.model_fields.items()}
         return {name for name, e in extras.items() if isinstance(e, dict) and e.get("execution")}
 
-    assert declared(RftSettings) == {"device", "threads"}
+    assert declared(RftSettings) == {"device", "threads", "vllm"}
     assert declared(Budget) | declared(Evaluation) == set()
 
 
@@ -142,6 +154,7 @@ def test_only_device_and_threads_stay_out_of_the_run_id() -> None:
         "reward_coding",
         "optimizer",
         "lr_schedule",
+        "engine",
     ],
 )
 def test_every_choice_documents_its_levels(name: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from ablatekit_rft.settings.advantage import AdvantageSettings
 from ablatekit_rft.settings.data import DataSettings
-from ablatekit_rft.settings.execution import ExecutionSettings
+from ablatekit_rft.settings.execution import ExecutionSettings, Vllm
 from ablatekit_rft.settings.generation import GenerationSettings
 from ablatekit_rft.settings.loss import LossSettings
 from ablatekit_rft.settings.optimisation import OptimisationSettings
@@ -22,7 +22,7 @@ from ablatekit_rft.settings.protocol import Budget, Evaluation, ProtocolSettings
 from ablatekit_rft.settings.reward import RewardSettings
 from ablatekit_rft.settings.selection import SelectionSettings
 
-__all__ = ["Budget", "Evaluation", "RftSettings"]
+__all__ = ["Budget", "Evaluation", "RftSettings", "Vllm"]
 
 
 # Pydantic takes the fields of the last base first: the bases stand in reverse order.

@@ -25,3 +25,10 @@ class Part(BaseModel):
 def with_levels(levels: dict[str, Any]) -> dict[str, Any]:
     """The `json_schema_extra` of a setting whose values are documented levels."""
     return {"levels": levels}
+
+
+def stop_texts(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Stop texts in one order, each once. Raises ValueError for an empty one."""
+    if not all(texts):
+        raise ValueError("a stop text must not be empty")
+    return tuple(sorted(set(texts)))

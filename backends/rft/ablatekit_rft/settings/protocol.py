@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from ablatekit_rft.settings.base import Part
+from ablatekit_rft.settings.base import Part, stop_texts
 
 
 class Budget(Part):
@@ -38,6 +38,14 @@ class Evaluation(Part):
     """Completions sampled for each item."""
     intermediate_fraction: float = Field(default=0.25, gt=0, le=1)
     """Share of the items, a fixed subset, at points between step 0 and the end, which use all."""
+    stop: tuple[str, ...] = ()
+    """Texts that end an evaluation completion, beside an end of sequence. Evaluation never follows
+    the training setting `stop`: this one holds for every run of a study."""
+
+    @field_validator("stop")
+    @classmethod
+    def _stop_texts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return stop_texts(value)
 
 
 class ProtocolSettings(Part):
