@@ -83,13 +83,24 @@ def test_rules_name_existing_settings_and_valid_values(rule: Rule) -> None:
     RftSettings.from_dotted(rule.then)
 
 
-def test_the_reference_meets_no_rule_but_that_kl_is_off() -> None:
+def test_the_reference_meets_no_rule_but_that_kl_is_off_and_the_engine_is_the_policy() -> None:
     met = {rule.name for rule in RULES if rule.applies(resolved())}
-    assert met == {"no_kl"}
-    assert canonical(resolved()) == resolved()
+    assert met == {"no_kl", "auto_engine"}
+    assert canonical(resolved()) == {**resolved(), "engine": "policy"}
+
+
+@pytest.mark.parametrize(
+    ("device", "engine"), [("auto", "policy"), ("cpu", "policy"), ("cuda", "vllm")]
+)
+def test_the_engine_follows_from_the_study_file_alone(device: str, engine: str) -> None:
+    assert canonical(resolved(device=device))["engine"] == engine
+    for chosen in ("policy", "vllm"):
+        assert canonical(resolved(device=device, engine=chosen))["engine"] == chosen
+    assert RftSettings.from_dotted({"device": device}).drawing_engine == engine
 
 
 INVALID: dict[str, list[dict[str, Any]]] = {
+    "greedy_group": [{"top_k": 1, "rollouts": 2}],
     "group_of_one": [
         {"advantage": "group_norm"},
         {"advantage": "group_mean"},

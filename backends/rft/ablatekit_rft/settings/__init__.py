@@ -10,7 +10,7 @@ One module per stage; `RftSettings` is all of them, flat.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ablatekit_rft.settings.advantage import AdvantageSettings
 from ablatekit_rft.settings.data import DataSettings
@@ -38,6 +38,13 @@ class RftSettings(
     DataSettings,
 ):
     """Settings of reinforcement fine-tuning with a verifiable reward."""
+
+    @property
+    def drawing_engine(self) -> Literal["policy", "vllm"]:
+        """What `engine` stands for: what the alias rules of `rules.generation` say, too."""
+        if self.engine != "auto":
+            return self.engine
+        return "vllm" if self.device == "cuda" else "policy"
 
     @classmethod
     def from_dotted(cls, settings: Mapping[str, Any]) -> Self:
