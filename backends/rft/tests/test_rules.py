@@ -156,6 +156,8 @@ def test_exactly_what_a_level_cannot_compute_is_refused(
 
 
 MERGED: dict[str, list[dict[str, Any]]] = {
+    "auto_engine": [{"device": "cpu"}],
+    "auto_engine_on_a_gpu": [{"device": "cuda"}],
     "no_weight_no_kl": [{"kl_coefficient": 0.0, "kl_place": "loss"}],
     "no_kl": [{"kl_estimator": "k1"}, {"kl_coefficient": 0.3}],
     "shifted_reward": [
@@ -173,6 +175,8 @@ MERGED: dict[str, list[dict[str, Any]]] = {
     "one_token": [{"max_new_tokens": 1, "aggregation": "token_mean"}],
 }
 CANONICAL: dict[str, dict[str, Any]] = {
+    "auto_engine": {},
+    "auto_engine_on_a_gpu": {"engine": "vllm"},
     "no_weight_no_kl": {},
     "no_kl": {},
     "shifted_reward": {"reward_coding": "01"},
@@ -193,7 +197,8 @@ def test_every_merging_rule_has_its_cases() -> None:
 def test_merged_cells_become_the_cell_that_runs(name: str, settings: dict[str, Any]) -> None:
     kl_free = {"kl_place": "none", "kl_estimator": "k3", "kl_coefficient": 0.05}
     keep_kl = settings.get("kl_place", "none") != "none" and settings.get("kl_coefficient") != 0
-    expected = {**resolved(**settings), **({} if keep_kl else kl_free), **CANONICAL[name]}
+    engine = {"engine": "policy"}
+    expected = resolved(**settings) | engine | ({} if keep_kl else kl_free) | CANONICAL[name]
     assert canonical(resolved(**settings)) == expected
 
 
