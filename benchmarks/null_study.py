@@ -22,7 +22,7 @@ import scipy
 
 import ablatekit
 from ablatekit.analysis.analyse import inferences
-from ablatekit.analysis.effects import effect_rows, fit
+from ablatekit.analysis.effects import effect_rows, fit, infer_all
 from ablatekit.analysis.frame import StudyTables
 from ablatekit.analysis.gap import gap_comparisons
 from ablatekit.analysis.layout import Layout, layout
@@ -69,7 +69,9 @@ def families(plan: Plan, design: Layout, tables: StudyTables) -> dict[str, list[
     rule = Rule(alpha=part.alpha, adjust=part.adjust, smallest_effect=None)
     responses = {r.name: respond(r, tables, design, part.diverged) for r in part.responses}
     found = {
-        name: effect_rows(fit(response.values, design, part.interactions), name, both, rule)
+        name: effect_rows(
+            infer_all(fit(response.values, design, part.interactions), both, rule.alpha), name, rule
+        )
         for name, response in responses.items()
     }
     gaps = gap_comparisons(responses, design, part, both)

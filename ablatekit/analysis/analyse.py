@@ -14,7 +14,7 @@ from ablatekit.analysis.cellmeans import CellMeans
 from ablatekit.analysis.companions import companions, missing_section
 from ablatekit.analysis.costs import level_costs
 from ablatekit.analysis.dynamics import curves
-from ablatekit.analysis.effects import Evaluated, Fitted, effect_rows, evaluate, fit
+from ablatekit.analysis.effects import Evaluated, Fitted, effect_rows, fit, infer_all
 from ablatekit.analysis.footers import footers
 from ablatekit.analysis.frame import StudyTables
 from ablatekit.analysis.gap import gap_comparisons
@@ -143,7 +143,8 @@ def _response(
         rise="helps" if planned.direction == "higher" else "hurts",
         fall="hurts" if planned.direction == "higher" else "helps",
     )
-    average = evaluate(fitted, "average")
+    families = infer_all(fitted, inferences(plan), analysis.alpha)
+    average = [one for one, _ in families[0].members]
     table = anova(
         response.values, design, analysis.interactions, not fitted.truncated, analysis.alpha
     )
@@ -159,7 +160,7 @@ def _response(
         fixed=_fixed(fitted, analysis.alpha),
         anova=_anova_rows(table),
         anova_note=table.note,
-        effects=effect_rows(fitted, planned.name, inferences(plan), rule),
+        effects=effect_rows(families, planned.name, rule),
         contexts=[row for one in average for row in _context_rows(one, fitted, analysis.alpha)],
         heterogeneity=[_heterogeneity(one, fitted, analysis.alpha) for one in average],
         diagnostics=_diagnostics(planned, response, fitted, tables),
@@ -173,7 +174,7 @@ def _response(
         result["dynamics"] = found
     return {
         **result,
-        **companions(plan, planned, response, tables, fitted, average, inferences(plan)),
+        **companions(plan, planned, response, tables, fitted, families),
     }
 
 

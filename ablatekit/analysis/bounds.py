@@ -49,9 +49,9 @@ def _bound(contrast: Contrast, worst: CellMeans, best: CellMeans) -> Bound:
     """Positive weights on one case and negative weights on the other give either end."""
     values = worst.evaluate(contrast)
     low, high = np.nan, np.nan
-    if values.weights is not None:
+    if values.row is not None:
         low, high = (
-            _mixed(values.weights, *ends, values.used) for ends in ((worst, best), (best, worst))
+            _mixed(values.row, *ends, values.used) for ends in ((worst, best), (best, worst))
         )
     return Bound(
         factor=contrast.factor,

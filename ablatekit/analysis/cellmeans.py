@@ -34,6 +34,11 @@ class CellMeans:
     fitted: Floats
     error: ErrorTerm
 
+    @property
+    def unit_rows(self) -> None:
+        """Every unit has a mean of its own."""
+        return None
+
     def evaluate(self, contrast: Contrast) -> ContextValues:
         """The contrast in every context, over the combinations that all used contexts have.
 
@@ -66,7 +71,7 @@ class CellMeans:
             used=used,
             combinations=int(keep.sum()),
             note=_note(self.layout, contrast, weights, keep, used),
-            weights=mean_weights,
+            row=mean_weights,
         )
 
     def combine(self, weights: Floats) -> tuple[Floats, Floats]:
@@ -82,14 +87,14 @@ class CellMeans:
 
         None when one of those cells has fewer than two runs, or when none of them varies.
         """
-        if values.weights is None:
+        if values.row is None:
             return None
-        needed = values.weights != 0
+        needed = values.row != 0
         count = self.count[np.ix_(needed, values.used)]
         if (count < 2).any():
             return None
         squares = self.squares[np.ix_(needed, values.used)]
-        share = (values.weights[needed, None] / values.contexts) ** 2
+        share = (values.row[needed, None] / values.contexts) ** 2
         parts = share * squares / (count - 1) / count
         total = float(parts.sum())
         if is_zero(total, float(np.abs(self.fitted).max())):

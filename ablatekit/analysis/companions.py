@@ -9,7 +9,7 @@ import numpy as np
 
 from ablatekit.analysis.bounds import bounds, policies, unsteady_cells
 from ablatekit.analysis.detectable import detectable_rows
-from ablatekit.analysis.effects import Evaluated, Fitted
+from ablatekit.analysis.effects import Evaluated, Family, Fitted
 from ablatekit.analysis.frame import StudyTables
 from ablatekit.analysis.missing import missing_runs
 from ablatekit.analysis.responses import History, Response, positions
@@ -17,7 +17,6 @@ from ablatekit.analysis.robust import robust
 from ablatekit.analysis.schema import (
     Detectable,
     EffectAtStep,
-    InferenceName,
     Milestone,
     Missing,
     Robust,
@@ -44,17 +43,17 @@ def companions(
     response: Response,
     tables: StudyTables,
     fitted: Fitted,
-    average: Sequence[Evaluated],
-    inferences: Sequence[InferenceName],
+    families: Sequence[Family],
 ) -> Companions:
     """All sections that the runs allow; draws are seeded by the plan and the response's name."""
     alpha, higher = plan.analysis.alpha, planned.direction == "higher"
     seed = int(content_hash([plan.hash, planned.name]), 16)
+    average = [one for one, _ in families[0].members]
     found = Companions()
     beside = robust(response.values, fitted.layout, average, alpha, seed, higher)
     if beside is not None:
         found["robust"] = beside
-    detectable = detectable_rows(fitted, average, inferences, alpha)
+    detectable = detectable_rows(fitted, families, alpha)
     if detectable:
         found["detectable"] = detectable
     return {**found, **_training(planned, response, tables, fitted, average, alpha)}

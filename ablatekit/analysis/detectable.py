@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, special, stats
 
-from ablatekit.analysis.effects import Evaluated, Fitted, evaluate, infer
+from ablatekit.analysis.effects import Evaluated, Family, Fitted
 from ablatekit.analysis.inference import Estimate
 from ablatekit.analysis.numbers import number
 from ablatekit.analysis.schema import Detectable, Estimand, InferenceName
@@ -39,22 +39,20 @@ def detectable_in_se(df: float, alpha: float, power: float = POWER) -> float:
     return float(optimize.brentq(gap, 0.0, 2 * critical + 10.0, xtol=1e-10))
 
 
-def detectable_rows(
-    fitted: Fitted, average: Sequence[Evaluated], inferences: Sequence[InferenceName], alpha: float
-) -> list[Detectable]:
+def detectable_rows(fitted: Fitted, families: Sequence[Family], alpha: float) -> list[Detectable]:
     """For every effect and inference: the study's replicates, and more of them."""
-    rows = []
-    for estimand in SHOWN:
-        for one in average if estimand == "average" else evaluate(fitted, estimand):
-            for inference in inferences:
-                rows += _rows(fitted, one, inference, alpha)
-    return rows
+    return [
+        row
+        for family in families
+        if family.estimand in SHOWN
+        for one, estimate in family.members
+        for row in _rows(fitted, one, estimate, family.inference, alpha)
+    ]
 
 
 def _rows(
-    fitted: Fitted, one: Evaluated, inference: InferenceName, alpha: float
+    fitted: Fitted, one: Evaluated, estimate: Estimate, inference: InferenceName, alpha: float
 ) -> list[Detectable]:
-    estimate = infer(fitted, one, inference, alpha)
     now = fitted.layout.replicates
     if estimate.reason:
         return [_row(one, inference, now, (np.nan, np.nan), alpha, estimate.reason)]

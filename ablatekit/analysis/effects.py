@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
+from ablatekit.analysis.broad import broad
 from ablatekit.analysis.cellmeans import CellMeans, fit_cell_means
+from ablatekit.analysis.context_slope import UnitSums, unit_sums
 from ablatekit.analysis.contrasts import Contrast, effect_contrasts, interaction_contrasts
 from ablatekit.analysis.diagnostics import brown_forsythe
-from ablatekit.analysis.inference import Estimate, broad, narrow
+from ablatekit.analysis.inference import Estimate, narrow
 from ablatekit.analysis.layout import Integers, Layout, counted
 from ablatekit.analysis.numbers import number, whole
-from ablatekit.analysis.schema import Effect, Estimand, InferenceName
+from ablatekit.analysis.schema import Alternative, Effect, Estimand, InferenceName
 from ablatekit.analysis.truncated import TruncatedModel, fit_truncated
 from ablatekit.analysis.values import ContextValues, RunValues, Welch, no_values
 from ablatekit.analysis.verdict import Judgement, Rule, judge
@@ -35,6 +38,7 @@ class Fitted:
     """
 
     layout: Layout
+    values: RunValues
     model: Model
     order: int
     brown_forsythe: float
@@ -45,6 +49,11 @@ class Fitted:
         """Whether interactions above the order are assumed away."""
         return isinstance(self.model, TruncatedModel)
 
+    @cached_property
+    def sums(self) -> UnitSums:
+        """What broad inference takes of the runs."""
+        return unit_sums(self.values, self.layout, self.model.unit_rows)
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -52,6 +61,15 @@ class Evaluated:
 
     contrast: Contrast
     values: ContextValues
+
+
+@dataclass(frozen=True)
+class Family:
+    """The contrasts of one estimand under one inference, with their estimates."""
+
+    estimand: Estimand
+    inference: InferenceName
+    members: tuple[tuple[Evaluated, Estimate], ...]
 
 
 def fit(values: RunValues, layout: Layout, order: int) -> Fitted:
@@ -63,16 +81,16 @@ def fit(values: RunValues, layout: Layout, order: int) -> Fitted:
     cells = fit_cell_means(values, layout)
     variances = brown_forsythe(values)
     if not len(values.y):
-        return Fitted(layout, cells, order, variances, refused=NO_VALUES)
+        return Fitted(layout, values, cells, order, variances, refused=NO_VALUES)
     matched = all(
         contrast.reason is None for contrast in effect_contrasts(layout, layout.codes, "average")
     )
     if matched and layout.replicates > 1:
-        return Fitted(layout, cells, order, variances)
+        return Fitted(layout, values, cells, order, variances)
     truncated = fit_truncated(values, layout, order, _truncated_method(layout, order))
     if matched and truncated.error.df <= 0:
-        return Fitted(layout, cells, order, variances)
-    return Fitted(layout, truncated, order, variances)
+        return Fitted(layout, values, cells, order, variances)
+    return Fitted(layout, values, truncated, order, variances)
 
 
 def evaluate(fitted: Fitted, estimand: Estimand) -> list[Evaluated]:
@@ -99,21 +117,27 @@ def _values(fitted: Fitted, contrast: Contrast) -> ContextValues:
     return no_values(len(values.value), fitted.refused)
 
 
-def effect_rows(
-    fitted: Fitted, response: str, inferences: Sequence[InferenceName], rule: Rule
-) -> list[Effect]:
-    """All estimands under the given inferences; one family per estimand and inference."""
-    rows: list[Effect] = []
+def infer_all(fitted: Fitted, inferences: Sequence[InferenceName], alpha: float) -> list[Family]:
+    """Every estimand under the given inferences."""
+    families = []
     for estimand in ESTIMANDS:
         evaluated = evaluate(fitted, estimand)
         for inference in inferences:
-            estimates = [infer(fitted, one, inference, rule.alpha) for one in evaluated]
-            judgements = judge(estimates, rule)
-            family = f"{response}: {estimand} effects, {inference}"
-            rows += [
-                _row(one, estimate, judgement, inference, family, rule)
-                for one, estimate, judgement in zip(evaluated, estimates, judgements, strict=True)
-            ]
+            members = tuple((one, infer(fitted, one, inference, alpha)) for one in evaluated)
+            families.append(Family(estimand, inference, members))
+    return families
+
+
+def effect_rows(families: Sequence[Family], response: str, rule: Rule) -> list[Effect]:
+    """The rows of the effect table, judged family by family."""
+    rows: list[Effect] = []
+    for family in families:
+        judgements = judge([estimate for _, estimate in family.members], rule)
+        name = f"{response}: {family.estimand} effects, {family.inference}"
+        rows += [
+            _row(one, estimate, judgement, family.inference, name, rule)
+            for (one, estimate), judgement in zip(family.members, judgements, strict=True)
+        ]
     return rows
 
 
@@ -132,7 +156,7 @@ def _truncated_method(layout: Layout, order: int) -> str:
 def infer(fitted: Fitted, one: Evaluated, inference: InferenceName, alpha: float) -> Estimate:
     """One contrast under one inference."""
     if inference == "broad":
-        return broad(one.values, alpha)
+        return broad(one.values, fitted.sums, alpha)
     return narrow(one.values, fitted.model.error, alpha, _welch(fitted, one))
 
 
@@ -158,7 +182,7 @@ def _row(
     if estimate.needed is not None and rule.smallest_effect is not None:
         needed = estimate.needed(rule.smallest_effect)
     contrast = one.contrast
-    return Effect(
+    row = Effect(
         factor=contrast.factor,
         level=contrast.level,
         baseline=contrast.baseline,
@@ -183,6 +207,22 @@ def _row(
         contexts_needed=needed if inference == "broad" else None,
         reason=estimate.reason,
         note=estimate.note,
+    )
+    if estimate.alternative is not None:
+        row["alternative"] = _alternative(estimate.alternative)
+    return row
+
+
+def _alternative(other: Estimate) -> Alternative:
+    return Alternative(
+        method=other.method,
+        estimate=number(other.estimate),
+        se=number(other.se),
+        df=number(other.df),
+        low=number(other.low),
+        high=number(other.high),
+        p=number(other.p),
+        reason=other.reason,
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ablatekit.analysis.broad import FEWEST_CONTEXTS
 from ablatekit.analysis.contrasts import effect_contrasts
 from ablatekit.analysis.effects import UNEQUAL_VARIANCES, Fitted
-from ablatekit.analysis.inference import FEWEST_CONTEXTS
 from ablatekit.analysis.layout import Layout, counted
 from ablatekit.design.plan import Plan, PlannedAnalysis, PlannedResponse
 
@@ -90,9 +90,11 @@ def _narrow(fitted: Fitted, analysis: PlannedAnalysis) -> str:
 
 def _broad(analysis: PlannedAnalysis) -> str:
     return (
-        "Broad: contexts like these; t over the contrast's value in each context, df = contexts - "
-        f"1, at least {FEWEST_CONTEXTS} contexts, which count as exchangeable; "
-        f"{1 - analysis.alpha:.0%} intervals."
+        f"Broad: contexts like these, at least {FEWEST_CONTEXTS}, which count as exchangeable; t "
+        "over the contrast's value in each context, df = contexts - 1. Where contexts are "
+        "unequally precise or lack the contrast: a mixed model with a random slope per context, "
+        "Kenward-Roger df, never above contexts - 1 (each row names its method; analysis.json holds "
+        f"both). {1 - analysis.alpha:.0%} intervals."
     )
 
 

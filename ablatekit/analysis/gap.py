@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablatekit.analysis.effects import effect_rows, fit
+from ablatekit.analysis.effects import effect_rows, fit, infer_all
 from ablatekit.analysis.layout import Layout, counted
 from ablatekit.analysis.responses import Response
 from ablatekit.analysis.schema import GapComparison, InferenceName
@@ -73,7 +73,7 @@ def gap_comparisons(
         "gap": GapComparison(
             learning=LEARNING,
             generalization=GENERALIZATION,
-            effects=effect_rows(fitted, "gap", inferences, rule),
+            effects=effect_rows(infer_all(fitted, inferences, analysis.alpha), "gap", rule),
             footer=footer if refused is None else f"No gap: {refused}.",
             messages=[refused] if refused else _messages(responses[LEARNING].values, paired),
         )
@@ -111,7 +111,8 @@ def _footer(method: str, margin: float | None, analysis: PlannedAnalysis, direct
         difference = "generalization minus learning (lower is better)"
     return (
         f"Gap = {difference}, paired within each run; it widens when generalization falls "
-        f"further behind learning. Narrow: {method}. Broad: t over per-context values. {adjusted} "
+        f"further behind learning. Narrow: {method}. Broad: t over per-context values, "
+        f"Kenward-Roger where contexts are unequally precise. {adjusted} "
         "within a family of its own (average effects of one inference); intervals are per "
         f"comparison; {equivalence}."
     )

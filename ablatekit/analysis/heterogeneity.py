@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ablatekit.analysis.inference import FEWEST_CONTEXTS
+from ablatekit.analysis.broad import FEWEST_CONTEXTS
 from ablatekit.analysis.layout import Floats
 from ablatekit.analysis.values import ContextValues, ErrorTerm
 

@@ -1,4 +1,4 @@
-"""Student t inference on one contrast: narrow (these contexts) and broad (contexts like these)."""
+"""Student t inference on one contrast, and narrow inference (these contexts)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import TypeAlias
 import numpy as np
 from scipy import stats
 
-from ablatekit.analysis.values import ContextValues, ErrorTerm, Welch, is_zero
+from ablatekit.analysis.values import ContextValues, ErrorTerm, Welch
 
-FEWEST_CONTEXTS = 5
 MOST_NEEDED = 10**9
-BROAD_METHOD = "t over per-context values"
 WELCH_METHOD = "Welch-Satterthwaite t from the contrast's own cells"
 
 
@@ -26,7 +24,8 @@ class Estimate:
 
     NaN where there is no number; `reason` then says why. `needed` maps a half-width to the number
     of replicates (narrow) or contexts (broad) whose interval would be that short; `precision` maps
-    a number of replicates to the narrow standard error and df.
+    a number of replicates to the narrow standard error and df. `alternative` is another method's
+    answer to the same question.
     """
 
     estimate: float = np.nan
@@ -43,6 +42,7 @@ class Estimate:
     identical: bool = False
     needed: Callable[[float], int | None] | None = None
     precision: Precision | None = None
+    alternative: Estimate | None = None
 
     def half_width(self, alpha: float) -> float:
         """Half of the interval at 1 - alpha."""
@@ -85,7 +85,7 @@ def narrow(
     """
     if values.reason:
         return Estimate(reason=values.reason, identical=values.identical, method=error.method)
-    mean = _mean(values)
+    mean = float(np.mean(values.value[values.used]))
     if error.reason:
         return Estimate(estimate=mean, method=error.method, reason=error.reason, note=values.note)
     single = float(values.single[values.used].sum()) / values.contexts**2
@@ -99,33 +99,6 @@ def narrow(
     needed = _replicates(precision, alpha)
     found = t_estimate(mean, se, df, alpha, method, values.note, needed)
     return replace(found, precision=precision)
-
-
-def broad(values: ContextValues, alpha: float) -> Estimate:
-    """One-sample t over the contrast's value in each context, df = contexts - 1.
-
-    Contexts count as a random sample of contexts like these; fewer than five are refused, because
-    their spread is then hardly known.
-    """
-    if values.reason:
-        return Estimate(reason=values.reason, identical=values.identical, method=BROAD_METHOD)
-    count, mean = values.contexts, _mean(values)
-    if count < FEWEST_CONTEXTS:
-        reason = (
-            f"{count} of at least {FEWEST_CONTEXTS} contexts: too few to generalise from; add "
-            "contexts, or read the narrow row"
-        )
-        return Estimate(estimate=mean, method=BROAD_METHOD, reason=reason, note=values.note)
-    sd = float(np.std(values.value[values.used], ddof=1))
-    if is_zero(sd**2, float(np.abs(values.value[values.used]).max())):
-        reason = "the contrast has the same value in every context, so its spread is unknown"
-        return Estimate(estimate=mean, method=BROAD_METHOD, reason=reason, note=values.note)
-    needed = _contexts(sd, alpha)
-    return t_estimate(mean, sd / count**0.5, count - 1, alpha, BROAD_METHOD, values.note, needed)
-
-
-def _mean(values: ContextValues) -> float:
-    return float(np.mean(values.value[values.used]))
 
 
 def _precision(error: ErrorTerm, single: float) -> Precision:
@@ -152,15 +125,6 @@ def _replicates(precision: Precision, alpha: float) -> Callable[[float], int | N
     def half_width(replicates: int) -> float:
         se, df = precision(replicates)
         return np.inf if df <= 0 else float(stats.t.ppf(1 - alpha / 2, df) * se)
-
-    return lambda target: smallest_count(half_width, target)
-
-
-def _contexts(sd: float, alpha: float) -> Callable[[float], int | None]:
-    def half_width(contexts: int) -> float:
-        if contexts < FEWEST_CONTEXTS:
-            return np.inf
-        return float(stats.t.ppf(1 - alpha / 2, contexts - 1) * sd / contexts**0.5)
 
     return lambda target: smallest_count(half_width, target)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 from ablatekit.analysis.schema_companions import (
+    Alternative,
     Bound,
     Detectable,
     EffectAtStep,
@@ -29,6 +30,7 @@ from ablatekit.analysis.schema_companions import (
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Alternative",
     "Analysis",
     "AnovaRow",
     "Bound",
@@ -126,7 +128,8 @@ class Effect(TypedDict):
     An interaction has `factor` "a:b", `level` "x:y". `low`/`high` are per comparison at 1 - alpha,
     `low_equivalence`/`high_equivalence` at 1 - 2 alpha. `method` names the df method. A `note`
     qualifies the numbers (combinations or contexts left out, an assumption); a `reason` says why
-    there are none (an estimate without an interval is possible).
+    there are none (an estimate without an interval is possible). `alternative` is the broad method
+    that was not chosen.
     """
 
     factor: str
@@ -153,6 +156,7 @@ class Effect(TypedDict):
     contexts_needed: int | None
     reason: str | None
     note: NotRequired[str | None]
+    alternative: NotRequired[Alternative]
 
 
 class ContextEffect(TypedDict):

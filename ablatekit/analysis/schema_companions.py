@@ -22,6 +22,19 @@ Verdict: TypeAlias = Literal[
 ]
 
 
+class Alternative(TypedDict):
+    """Another method's answer to the same question; per-comparison interval at 1 - alpha."""
+
+    method: str
+    estimate: Number
+    se: Number
+    df: Number
+    low: Number
+    high: Number
+    p: Number
+    reason: str | None
+
+
 class InterquartileMean(TypedDict):
     """Interquartile mean over the `n` runs of one level, with its bootstrap interval."""
 

@@ -70,12 +70,18 @@ class TruncatedModel:
             used=used,
             combinations=combinations,
             note=f"assumes no interaction above order {self.order}",
+            row=row,
         )
 
     def cell(self, unit: int) -> tuple[Floats, Floats]:
         """Fitted mean and variance factor (C,) of one unit."""
         values = self.combine(np.ones(1), self.layout.unit_cells[unit][None, None, :], 1)
         return values.value, values.factor
+
+    @property
+    def unit_rows(self) -> Floats:
+        """The coded terms of every unit (U, p)."""
+        return self._rows(self.layout.unit_cells)
 
     def _rows(self, cells: Integers) -> Floats:
         terms = terms_up_to(len(self.layout.factors), self.order)

@@ -42,8 +42,10 @@ class ContextValues:
 
     `value` (C,) is NaN where a context lacks the contrast; `factor` (C,) is its variance divided by
     the residual variance, `single` (C,) the same with one run per cell; `used` (C,) marks contexts
-    that have it. `combinations` counts what it averages over. `identical`: the levels are the same
-    runs. A `reason` means that there is no number at all; a `note` qualifies the number.
+    that have it. `combinations` counts what it averages over. `row` is the contrast over the
+    model's fixed effects: units (U,) of the cell means, coded terms (p,) of a truncated model.
+    `identical`: the levels are the same runs. A `reason` means that there is no number at all; a
+    `note` qualifies the number.
     """
 
     value: Floats
@@ -54,12 +56,17 @@ class ContextValues:
     identical: bool = False
     reason: str | None = None
     note: str | None = None
-    weights: Floats | None = None
+    row: Floats | None = None
 
     @property
     def contexts(self) -> int:
         """Number of contexts that have the contrast."""
         return int(self.used.sum())
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every context has the contrast, all with the same precision."""
+        return bool(self.used.all() and np.allclose(self.factor, self.factor[0], rtol=1e-9))
 
 
 def no_values(contexts: int, reason: str) -> ContextValues:

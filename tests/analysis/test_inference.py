@@ -10,7 +10,8 @@ from scipy import stats
 from ablatekit.analysis.analyse import analyse
 from ablatekit.analysis.cellmeans import fit_cell_means
 from ablatekit.analysis.contrasts import effect_contrasts
-from ablatekit.analysis.inference import broad, narrow, smallest_count
+from ablatekit.analysis.broad import over_contexts
+from ablatekit.analysis.inference import narrow, smallest_count
 from ablatekit.analysis.layout import layout
 from ablatekit.analysis.values import ContextValues, RunValues
 from ablatekit.analysis.verdict import Rule, judge
@@ -269,7 +270,7 @@ def test_broad_tests_reject_a_true_zero_at_their_level(simulate):
     p = []
     for _ in range(1500):
         _, values = estimate(rng.normal(size=6)[context] * on + rng.normal(size=len(on)))
-        p.append(broad(values[0], 0.05).p)
+        p.append(over_contexts(values[0], 0.05).p)
     assert 0.035 <= np.mean(np.array(p) < 0.05) <= 0.065
 
 
@@ -294,4 +295,4 @@ def test_broad_without_spread_is_refused():
         used=np.ones(6, dtype=bool),
         combinations=1,
     )
-    assert "same value in every context" in broad(values, 0.05).reason
+    assert "same value in every context" in over_contexts(values, 0.05).reason
