@@ -93,7 +93,7 @@ def _broad(analysis: PlannedAnalysis) -> str:
         f"Broad: contexts like these, at least {FEWEST_CONTEXTS}, which count as exchangeable; t "
         "over the contrast's value in each context, df = contexts - 1. Where contexts are "
         "unequally precise or lack the contrast: a mixed model with a random slope per context, "
-        "Kenward-Roger df, never above contexts - 1 (each row names its method; analysis.json holds "
+        "Kenward-Roger df, never above contexts - 1 (rows name their method; analysis.json holds "
         f"both). {1 - analysis.alpha:.0%} intervals."
     )
 

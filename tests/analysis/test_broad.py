@@ -1,4 +1,4 @@
-"""Kenward-Roger over contexts against pbkrtest, our general mixed model, and the t where they agree.
+"""Kenward-Roger over contexts against pbkrtest and our general mixed model, and against the t.
 
 Reference values: tests/reference/broad, made by its make.R with lme4 and pbkrtest.
 """
@@ -74,10 +74,10 @@ def test_the_projected_model_is_the_general_one(factorial, study, sizes):
     frame = frame[rng.random(len(frame)) > 0.2]
     plan, tables = study(frame, "ABC"[: len(sizes)], CONTEXTS)
     design = layout(plan)
-    values = respond(plan.analysis.responses[0], tables, design, "score").values
+    values = respond(plan.analysis.responses[0], tables, design, "score").values  # noqa: PD011
     fitted = fit(values, design, 2)
     for one in (evaluate(fitted, "average")[1], evaluate(fitted, "interaction")[0]):
-        row = one.values.row
+        row = one.values.row  # noqa: PD011
         found = context_slope(fitted.sums, row)
         table = pd.DataFrame(
             {
@@ -95,14 +95,14 @@ def test_the_projected_model_is_the_general_one(factorial, study, sizes):
 
 
 def test_a_truncated_model_projects_its_own_columns(factorial, study):
-    frame = factorial((2, 2, 2), replicates=1, seed=9, mean=lambda a, b, c, m, d: a * m + b + d)
+    frame = factorial((2, 2, 2), replicates=1, seed=9, mean=lambda a, b, _, m, d: a * m + b + d)
     frame = frame.drop(index=[3, 17, 40])
     plan, tables = study(frame, "ABC", CONTEXTS)
     design = layout(plan)
-    values = respond(plan.analysis.responses[0], tables, design, "score").values
+    values = respond(plan.analysis.responses[0], tables, design, "score").values  # noqa: PD011
     fitted = fit(values, design, 2)
     assert fitted.truncated
-    row = evaluate(fitted, "average")[0].values.row
+    row = evaluate(fitted, "average")[0].values.row  # noqa: PD011
     found = context_slope(fitted.sums, row)
     levels = frame.sort_index()
     sign = {name: np.where(levels[name] == "l1", 1.0, -1.0) for name in "ABC"}
@@ -136,7 +136,7 @@ def test_df_below_two_give_way_to_the_t_and_say_so(factorial, study, pick):
 def test_sums_of_units_are_those_of_the_runs(factorial, study):
     plan, tables = study(factorial((2, 2), seed=1), "AB", CONTEXTS)
     design = layout(plan)
-    values = respond(plan.analysis.responses[0], tables, design, "score").values
+    values = respond(plan.analysis.responses[0], tables, design, "score").values  # noqa: PD011
     sums = unit_sums(values, design, None)
     assert sums.count.sum() == len(values.y)
     assert sums.total.sum() == pytest.approx(0.0, abs=1e-9)

@@ -8,9 +8,9 @@ import statsmodels.formula.api as smf
 from scipy import stats
 
 from ablatekit.analysis.analyse import analyse
+from ablatekit.analysis.broad import over_contexts
 from ablatekit.analysis.cellmeans import fit_cell_means
 from ablatekit.analysis.contrasts import effect_contrasts
-from ablatekit.analysis.broad import over_contexts
 from ablatekit.analysis.inference import narrow, smallest_count
 from ablatekit.analysis.layout import layout
 from ablatekit.analysis.values import ContextValues, RunValues
