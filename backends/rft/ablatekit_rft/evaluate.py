@@ -44,12 +44,16 @@ SPLIT_METRICS = {
         metrics.TRAIN_GREEDY,
         metrics.TRAIN_LENGTH,
         metrics.TRAIN_TRUNCATED,
+        metrics.TRAIN_FORMAT,
+        metrics.TRAIN_ERRORS,
     ),
     "test": (
         metrics.TEST_PASS,
         metrics.TEST_GREEDY,
         metrics.TEST_LENGTH,
         metrics.TEST_TRUNCATED,
+        metrics.TEST_FORMAT,
+        metrics.TEST_ERRORS,
     ),
 }
 
@@ -109,18 +113,16 @@ class Evaluator:
         query = rollouts.query.tolist()
         sampled_per_item = items.draws.shape[1]
         per_item = sampled_per_item + items.with_greedy
+        asked = [queries[index] for index in query]
+        verified = verify(self.task, self.tokenizer, asked, rollouts, self.decoding.stop)
         return {
             "split": _split_names(splits, query, greedy),
             "dataset": np.full(len(query), self.dataset, object),
             "item": np.array([queries[index].item for index in query], object),
             "sample": np.arange(len(query)) % per_item,
-            "outcome": verify(
-                self.task,
-                self.tokenizer,
-                [queries[i] for i in query],
-                rollouts,
-                self.decoding.stop,
-            ),
+            "outcome": verified.correct,
+            "format_ok": verified.format_ok,
+            "verifier_error": verified.error,
             "length": rollouts.lengths.cpu().numpy(),
             "truncated": rollouts.truncated.cpu().numpy(),
             "kl": self._kl(engine, reference, rollouts, splits, greedy),
@@ -239,11 +241,11 @@ def _split_names(splits: Sequence[str], query: Sequence[int], greedy: Tensor) ->
 def _summary(table: Mapping[str, NDArray[Any]]) -> dict[str, float]:
     """Means by split: over sampled rows, and of outcomes over greedy ones where there are any."""
     summary = {metrics.KL_INIT: float(np.nanmean(table["kl"]))}
-    for split, (passed, greedy_passed, length, truncated) in SPLIT_METRICS.items():
+    columns = ("outcome", "length", "truncated", "format_ok", "verifier_error")
+    for split, (passed, greedy_passed, *others) in SPLIT_METRICS.items():
         sampled = table["split"] == split
-        summary[passed] = float(table["outcome"][sampled].mean())
-        summary[length] = float(table["length"][sampled].mean())
-        summary[truncated] = float(table["truncated"][sampled].mean())
+        for metric, column in zip((passed, *others), columns, strict=True):
+            summary[metric] = float(table[column][sampled].mean())
         decoded = table["split"] == f"{split}{GREEDY}"
         if decoded.any():
             summary[greedy_passed] = float(table["outcome"][decoded].mean())

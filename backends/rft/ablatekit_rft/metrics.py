@@ -22,6 +22,10 @@ TRAIN_LENGTH = "train/length"
 TEST_LENGTH = "test/length"
 TRAIN_TRUNCATED = "train/truncated"
 TEST_TRUNCATED = "test/truncated"
+TRAIN_FORMAT = "train/format_ok"
+TEST_FORMAT = "test/format_ok"
+TRAIN_ERRORS = "train/verifier_errors"
+TEST_ERRORS = "test/verifier_errors"
 
 UPDATES = "cost/updates"
 SAMPLES = "cost/samples"
@@ -29,6 +33,8 @@ GENERATED_TOKENS = "cost/generated_tokens"
 SECONDS = "cost/seconds"
 
 CORRECT = "reward/correct"
+FORMAT = "reward/format_ok"
+VERIFIER_ERRORS = "reward/verifier_errors"
 REWARD_MEAN = "reward/mean"
 REWARD_STD = "reward/std"
 REWARD_KL = "reward/kl"
@@ -98,6 +104,17 @@ def _completions() -> tuple[MetricSpec, ...]:
         _watched(TEST_LENGTH, "tokens", "Mean completion length, test items"),
         _watched(TRAIN_TRUNCATED, "fraction", "Completions cut at the length limit, train probe"),
         _watched(TEST_TRUNCATED, "fraction", "Completions cut at the length limit, test items"),
+        *(
+            _watched(name, "fraction", f"Completions {what}, {items}", direction)
+            for format_ok, errors, items in (
+                (TRAIN_FORMAT, TRAIN_ERRORS, "train probe"),
+                (TEST_FORMAT, TEST_ERRORS, "test items"),
+            )
+            for name, what, direction in (
+                (format_ok, "of the form that the task asks for", "higher"),
+                (errors, "that the verifier could not judge: they count as not correct", "lower"),
+            )
+        ),
         _watched(
             KL_INIT,
             "nats/completion",
@@ -119,6 +136,8 @@ def _costs() -> tuple[MetricSpec, ...]:
 def _round() -> tuple[MetricSpec, ...]:
     return (
         _watched(CORRECT, "fraction", "Correct rollouts of the round", "higher"),
+        _watched(FORMAT, "fraction", "Rollouts of the form that the task asks for", "higher"),
+        _watched(VERIFIER_ERRORS, "fraction", "Rollouts that the verifier could not judge"),
         _watched(REWARD_MEAN, "reward", "Mean reward that enters the advantage", "higher"),
         _watched(REWARD_STD, "reward", "Standard deviation (n-1) of that reward"),
         _watched(UNIFORM_GROUPS, "fraction", "Queries whose rollouts all have one outcome"),

@@ -50,10 +50,15 @@ class TrainSet:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A round's rollouts with their outcomes (N,) in {0, 1}."""
+    """A round's rollouts with what the verifier found; all (N,), see `verify.Verified`.
+
+    outcomes: in {0, 1}. format_ok, error: bool.
+    """
 
     rollouts: Rollouts
     outcomes: Tensor
+    format_ok: Tensor
+    error: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +148,9 @@ class Trainer:
             rollouts = self.engine.generate(prompts, settings.rollouts, draws, self.decoding)
         with watch.phase(metrics.TIME_REWARD):
             queries = [self.train_set.queries[chosen[place]] for place in rollouts.query.tolist()]
-            outcomes = verify(self.task, self.tokenizer, queries, rollouts, self.decoding.stop)
-        return Drawn(rollouts, torch.from_numpy(outcomes).to(self.policy.device))
+            verified = verify(self.task, self.tokenizer, queries, rollouts, self.decoding.stop)
+        found = (verified.correct, verified.format_ok, verified.error)
+        return Drawn(rollouts, *(torch.from_numpy(part).to(self.policy.device) for part in found))
 
     def _reference_logp(self, rollouts: Rollouts) -> Tensor:
         return self.reference.logp_without_gradient(
@@ -161,6 +167,8 @@ def _rollout_metrics(drawn: Drawn) -> dict[str, float]:
     lengths = rollouts.lengths.float()
     return {
         metrics.CORRECT: float(drawn.outcomes.mean()),
+        metrics.FORMAT: float(drawn.format_ok.float().mean()),
+        metrics.VERIFIER_ERRORS: float(drawn.error.float().mean()),
         metrics.ENTROPY: float(rollouts.entropy.sum() / lengths.sum()),
         metrics.LENGTH_MEAN: float(lengths.mean()),
         metrics.LENGTH_MAX: float(lengths.max()),

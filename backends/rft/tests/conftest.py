@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.tasks import Query, Verdict
+from ablatekit_rft.tasks import Judgement, Query, Verdict
 
 from ablatekit.seeds import Seeds
 
@@ -99,10 +99,13 @@ class ParityTask:
         texts = (str(first + 7 * index) for index in range(n))
         return tuple(Query(item=text, prompt=text, gold=str(int(text) % 2)) for text in texts)
 
-    def verify(self, query: Query, completion: str) -> Verdict:
+    def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
+        return [self._judge(*pair) for pair in zip(queries, completions, strict=True)]
+
+    def _judge(self, query: Query, completion: str) -> Judgement:
         digits = [int(character) for character in completion if character.isdigit()]
         right = bool(digits) and sum(digits) % 2 == int(query.gold)
-        return Verdict.CORRECT if right else Verdict.WRONG
+        return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok=bool(digits))
 
 
 @dataclass

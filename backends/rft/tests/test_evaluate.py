@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ablatekit_rft.policy import Policy
 from ablatekit_rft.queries import evaluation_draws
 from ablatekit_rft.rollout import Prompts
 from ablatekit_rft.settings import Evaluation
-from ablatekit_rft.tasks import Query, Verdict
+from ablatekit_rft.tasks import Judgement, Query, Verdict
 from ablatekit_rft.verify import verify
 
 from ablatekit.seeds import Seeds
@@ -133,21 +134,33 @@ class Echo:
     def items(self, split: str, n: int) -> tuple[Query, ...]:
         return tuple(Query(f"{split} {i}", "ab", "ab") for i in range(n))
 
-    def verify(self, query: Query, completion: str) -> Verdict:
-        return Verdict.CORRECT if completion == query.gold else Verdict.WRONG
+    def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
+        verdicts = {True: Verdict.CORRECT, False: Verdict.WRONG}
+        return [
+            Judgement(
+                Verdict.ERROR if completion == "c" else verdicts[completion == query.gold],
+                format_ok=completion != "",
+            )
+            for query, completion in zip(queries, completions, strict=True)
+        ]
 
 
 def test_the_verifier_sees_the_text_before_eos_and_no_truncated_completion() -> None:
     from ablatekit_rft.rollout import Rollouts, first_eos
 
-    tokens = torch.tensor([[3, 4, 2, 0], [3, 4, 5, 2], [2, 0, 0, 0], [3, 4, 3, 4], [3, 4, 2, 4]])
+    tokens = torch.tensor(
+        [[3, 4, 2, 0], [3, 4, 5, 2], [2, 0, 0, 0], [3, 4, 3, 4], [3, 4, 2, 4], [5, 2, 0, 0]]
+    )
     lengths, truncated = first_eos(tokens, (2,))
-    prompts = Prompts.pad([[1]] * 5, 0, torch.device("cpu"))
+    prompts = Prompts.pad([[1]] * 6, 0, torch.device("cpu"))
     zeros = torch.zeros(tokens.shape)
-    rollouts = Rollouts(prompts, torch.arange(5), tokens, lengths, truncated, zeros, zeros)
-    golds = ["ab", "ab", "ab", "abab", "ab"]
+    rollouts = Rollouts(prompts, torch.arange(6), tokens, lengths, truncated, zeros, zeros)
+    golds = ["ab", "ab", "ab", "abab", "ab", "c"]
     queries = [Query(str(i), "", gold) for i, gold in enumerate(golds)]
-    assert verify(Echo(), Spelling(), queries, rollouts).tolist() == [1.0, 0.0, 0.0, 0.0, 1.0]
+    verified = verify(Echo(), Spelling(), queries, rollouts)
+    assert verified.correct.tolist() == [1, 0, 0, 0, 1, 0]
+    assert verified.format_ok.tolist() == [True, True, False, False, True, True]
+    assert verified.error.tolist() == [False, False, False, False, False, True]
 
 
 def test_results_do_not_depend_on_how_many_samples_are_asked_for(causal_lm: Any) -> None:

@@ -1,6 +1,7 @@
 """Verifiable tasks by name. Importing this package imports no torch."""
 
 from ablatekit_rft.tasks.base import (
+    Judgement,
     Query,
     Split,
     SplitName,
@@ -12,6 +13,7 @@ from ablatekit_rft.tasks.base import (
 from ablatekit_rft.tasks.registry import get_task, task_names
 
 __all__ = [
+    "Judgement",
     "Query",
     "Split",
     "SplitName",

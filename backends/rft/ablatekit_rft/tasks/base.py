@@ -38,6 +38,18 @@ class Verdict(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a verifier says about one completion.
+
+    `format_ok`: the completion has the form that the task asks for, whatever its answer. Neither
+    the verdict nor the form is a reward: rewards are shaped from them, evaluation is not.
+    """
+
+    verdict: Verdict
+    format_ok: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """The items of one RFT run: disjoint, in the order in which `Task.items` gives them."""
 
@@ -66,8 +78,8 @@ class Task(Protocol):
         Splits are disjoint. At least 2048 train and 2048 test items are available.
         """
 
-    def verify(self, query: Query, completion: str) -> Verdict:
-        """Judge a completion (text without the end of sequence). Never raises.
+    def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
+        """Judge completions (text without the end of sequence), one per query. Never raises.
 
         A completion that was cut off before its end of sequence is the caller's business.
         """

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ablatekit_rft.tasks.base import Query, SplitName, Verdict
+from ablatekit_rft.tasks.base import Judgement, Query, SplitName, Verdict
 from ablatekit_rft.tasks.streams import Draws, prompts
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -16,13 +17,17 @@ SORT_SIGN, COUNT_SIGN = ">", "*"
 
 @dataclass(frozen=True, slots=True)
 class RewritingTask:
-    """A task whose prompts have exactly one correct answer, compared character by character."""
+    """A task whose prompts have exactly one correct answer, compared character by character.
+
+    `form`: what an answer looks like, right or wrong.
+    """
 
     name: str
     version: int
     max_new_tokens: int
     draw: Callable[[Draws], str]
     answer: Callable[[str], str]
+    form: re.Pattern[str]
 
     def items(self, split: SplitName, n: int) -> tuple[Query, ...]:
         """The first `n` items of a split; see `Task.items`."""
@@ -32,9 +37,13 @@ class RewritingTask:
             for prompt in itertools.islice(stream, n)
         )
 
-    def verify(self, query: Query, completion: str) -> Verdict:
+    def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
         """Correct if and only if the completion is the answer, to the character."""
-        return Verdict.CORRECT if completion == query.gold else Verdict.WRONG
+        return [self._judge(*pair) for pair in zip(queries, completions, strict=True)]
+
+    def _judge(self, query: Query, completion: str) -> Judgement:
+        verdict = Verdict.CORRECT if completion == query.gold else Verdict.WRONG
+        return Judgement(verdict, format_ok=self.form.fullmatch(completion) is not None)
 
 
 def letter_sort() -> RewritingTask:
@@ -45,6 +54,7 @@ def letter_sort() -> RewritingTask:
         max_new_tokens=11,
         draw=lambda draws: draws.text(ALPHABET, draws.between(5, 10)) + SORT_SIGN,
         answer=lambda prompt: "".join(sorted(prompt.removesuffix(SORT_SIGN))),
+        form=re.compile("[a-z]+"),
     )
 
 
@@ -56,6 +66,7 @@ def letter_count() -> RewritingTask:
         max_new_tokens=13,
         draw=lambda draws: draws.text(COUNTED, draws.between(5, 10)) + COUNT_SIGN,
         answer=_counts,
+        form=re.compile("([a-f][0-9]+)+"),
     )
 
 
