@@ -23,7 +23,7 @@ class RftBackend:
     """Reinforcement fine-tuning of a causal language model with a verifiable reward."""
 
     name: ClassVar[str] = "rft"
-    results_version: ClassVar[int] = 1
+    results_version: ClassVar[int] = 2
     settings: ClassVar[type[BaseModel]] = RftSettings
 
     def rules(self) -> Sequence[Rule]:

@@ -201,11 +201,11 @@ class Decoder:
         parts = fused.view(-1, rotated + s.key_heads, s.head_dim)
         both = parts[:, :rotated]
         if block.query_norm is not None and block.key_norm is not None:
-            both = rms_norm(both, self._head_weights(block), block.query_norm.eps)
+            both = rms_norm(both, self.head_weights(block), block.query_norm.eps)
         both = self._rotate(both, cos, sin)
         return both[:, : s.heads], both[:, s.heads :], parts[:, rotated:]
 
-    def _head_weights(self, block: Block) -> Tensor:
+    def head_weights(self, block: Block) -> Tensor:
         """Norm weights of all query heads, then of all key heads: (H + K, D)."""
         assert block.query_norm is not None
         assert block.key_norm is not None
