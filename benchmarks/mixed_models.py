@@ -40,8 +40,14 @@ CASES: dict[str, dict[str, Any]] = {
         "formula": "y ~ a * b + (1 | run) + (1 + a | item)", "runs": 480, "items": 1319, "r": False,
     },
     "item633k_nested": {"formula": NESTED, "runs": 480, "items": 1319, "r": False},
+    "item633k_nested_missing": {
+        "formula": NESTED, "runs": 480, "items": 1319, "missing": 0.1, "r": False,
+    },
     "item6M": {"formula": ITEM_FORMULA, "runs": 480, "items": 12600, "r": False},
     "item10M": {"formula": ITEM_FORMULA, "runs": 1000, "items": 10000, "r": False},
+    "item9.5M_missing": {
+        "formula": ITEM_FORMULA, "runs": 2000, "items": 5000, "missing": 0.05, "r": False,
+    },
     "insteval": {"formula": EVAL_FORMULA, "insteval": True},
 }  # fmt: skip
 

@@ -1,8 +1,8 @@
 """The profiled REML or ML criterion of a linear mixed model, its gradient and average information.
 
 V = sigma^2 (W^-1 + sum_k Z_k G_k Z_k'), G_k = L_k L_k' per level, theta = the lower triangles of
-L_k column by column. With the first term eliminated per level (D = I + L'A11 L, K = L D^-1 L',
-E = I - A11 K) and the others through S = I + Lam'B Lam = c c':
+L_k column by column. With the first term (or two nested ones) eliminated per level
+(D = I + L'A11 L, K = L D^-1 L', E = I - A11 K) and the others through S = I + Lam'B Lam = c c':
 
     REML(theta) = log|D| + log|S| + log|X'V^-1 X| + (n - p)(1 + log(2 pi r2/(n - p))) - sum log w
 
@@ -88,13 +88,13 @@ class Criterion:
         self.df = blocks.n - blocks.p if reml else blocks.n
         self.elimination: Elimination | None = eliminate(blocks, once)
         self.shapes = blocks.shapes
-        self.first = 1 if blocks.eliminated else 0
+        self.first = blocks.eliminated
         self.of_level, self.a11, self.class_size = _classes(blocks, self.elimination)
-        self.lower = [np.tril_indices(p) for _, p in blocks.shapes]
         self.columns = [_column_major_lower(p) for _, p in blocks.shapes]
         self.slices = _slices(blocks.shapes[self.first :])
         self.scalar = all(p == 1 for _, p in blocks.shapes[self.first :])
         self.rows = len(blocks.a22)
+        self.directions = _directions(blocks)
         self.evaluations = 0
         self.degenerate = False
         self.smallest_r2 = EXACT_FIT * float(blocks.axx[blocks.p, blocks.p])
@@ -195,16 +195,17 @@ class Criterion:
         empty = np.empty((0, 0, 0))
         if not blocks.eliminated:
             return 0.0, empty, empty, blocks.a22, blocks.a2x, blocks.axx
-        factor = factors[0]
+        factor = self._block_factor(factors)
         p = len(factor)
-        if p == 1:
+        if factor.size == 1:
             square = factor[0, 0] ** 2
             d = 1.0 + square * self.a11
             k, e = square / d, 1.0 / d
             log_det = float(self.class_size @ np.log(d[:, 0, 0]))
         else:
-            d = np.eye(p) + factor.T @ self.a11 @ factor
-            k = factor @ np.linalg.solve(d, np.broadcast_to(factor.T, d.shape))
+            d = np.eye(factor.shape[1]) + factor.T @ self.a11 @ factor
+            turned = np.broadcast_to(factor.T, (len(d), *factor.T.shape))
+            k = factor @ np.linalg.solve(d, turned)
             e = np.eye(p) - self.a11 @ k
             log_det = float(self.class_size @ np.linalg.slogdet(d)[1])
         kx = np.einsum("lab,lbm->lam", k[self.of_level], blocks.a1x)
@@ -213,6 +214,21 @@ class Criterion:
             return log_det, k, e, blocks.a22, blocks.a2x, c
         b = blocks.a22 - self.elimination.gram(k)
         return log_det, k, e, b, blocks.a2x - self.elimination.cross(kx), c
+
+    def _block_factor(self, factors: Factors) -> Array:
+        """L (p1, any) with L L' = G of a block: l1^2 I + l2^2 J for two nested intercepts."""
+        if self.first == 1:
+            return factors[0]
+        p = self.a11.shape[1]
+        inner, outer = factors[0][0, 0], factors[1][0, 0]
+        return np.hstack([inner * np.eye(p), np.full((p, 1), outer)])
+
+    def _block_terms(self, w1: Array) -> list[Array]:
+        """Scores (q1, p1, m) of the eliminated block per term: (q_k, p_k, m)."""
+        if self.first < 2:
+            return [w1] if self.first else []
+        inner = w1.reshape(-1, 1, w1.shape[-1])[self.blocks.children]
+        return [inner, w1.sum(axis=1, keepdims=True)]
 
     def slope(self, state: State) -> Slope:
         """The derivatives in every G_k and in theta: dREML/dL_k = 2 N_k L_k."""
@@ -243,14 +259,14 @@ class Criterion:
 
     def per_term(self, w1: Array, w2: Array) -> list[Array]:
         """Scores per term as (q, p_k, m)."""
-        out = [w1] if self.first else []
+        out = self._block_terms(w1)
         for slices in self.slices:
             out.append(np.stack([w2[part] for part in slices], axis=1))
         return out
 
     def residual_scores(self, r1: Array, r2: Array) -> list[Array]:
         """Residual scores per term as (q, p_k)."""
-        out = [r1] if self.first else []
+        out = [scores[..., 0] for scores in self._block_terms(r1[..., None])]
         for slices in self.slices:
             out.append(np.stack([r2[part] for part in slices], axis=1))
         return out
@@ -272,7 +288,9 @@ class Criterion:
             if self.elimination is not None:
                 quadratic = self.elimination.quadratic(self.t_matrix(state, inverse))
                 blocks = blocks - np.einsum("vab,vbc,vdc->ad", state.e, quadratic, state.e)
-            out.append((blocks + blocks.T) / 2.0)
+            blocks = (blocks + blocks.T) / 2.0
+            nested = [np.full((1, 1), (blocks * e).sum()) for e in self.directions]
+            out += [blocks] if self.first == 1 else nested
         left = self.lam_t(state.factors, state.b)
         for factor, slices in zip(state.factors[self.first :], self.slices, strict=True):
             out.append(self._other_trace(state, inverse, left, factor, slices))
@@ -318,7 +336,7 @@ def _classes(blocks: CrossProducts, elimination: Elimination | None) -> tuple[Co
     """Class of every level of the eliminated term, A11 per class, and the number of levels."""
     if not blocks.eliminated:
         return np.empty(0, dtype=np.intp), blocks.a11, np.empty(0)
-    q = blocks.shapes[0][0]
+    q = len(blocks.a11)
     if elimination is None:
         flat, of_level, size = np.unique(
             blocks.a11.reshape(q, -1), axis=0, return_inverse=True, return_counts=True
@@ -328,6 +346,21 @@ def _classes(blocks: CrossProducts, elimination: Elimination | None) -> tuple[Co
     first[elimination.of_level[::-1]] = np.arange(q - 1, -1, -1)
     size = np.bincount(elimination.of_level, minlength=elimination.classes).astype(np.float64)
     return elimination.of_level, blocks.a11[first], np.asarray(size, dtype=np.float64)
+
+
+def _directions(blocks: CrossProducts) -> list[Array]:
+    """dG/dg_i (p1, p1) of an eliminated block for each of its variance parameters."""
+    if not blocks.eliminated:
+        return []
+    p = blocks.a11.shape[1]
+    if blocks.eliminated == 2:
+        return [np.eye(p), np.ones((p, p))]
+    out = []
+    for row, column in zip(*_column_major_lower(p), strict=True):
+        direction = np.zeros((p, p))
+        direction[row, column] = direction[column, row] = 1.0
+        out.append(direction)
+    return out
 
 
 def _slices(shapes: tuple[tuple[int, int], ...]) -> list[list[slice]]:

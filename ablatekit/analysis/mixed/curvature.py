@@ -58,16 +58,14 @@ def parameter_vectors(criterion: Criterion, r1: Array, r2: Array) -> tuple[Array
     size = criterion.size
     v1 = np.zeros((*r1.shape, size)) if criterion.first else np.empty((0, 0, size))
     v2 = np.zeros((len(r2), size))
-    position = 0
-    for term, (rows, cols) in enumerate(criterion.columns):
+    for position, direction in enumerate(criterion.directions):
+        v1[:, :, position] = r1 @ direction
+    position = len(criterion.directions)
+    columns = criterion.columns[criterion.first :]
+    for (rows, cols), slices in zip(columns, criterion.slices, strict=True):
         for a, b in zip(rows.tolist(), cols.tolist(), strict=True):
-            if term < criterion.first:
-                v1[:, a, position] = r1[:, b]
-                v1[:, b, position] = r1[:, a]
-            else:
-                slices = criterion.slices[term - criterion.first]
-                v2[slices[a], position] = r2[slices[b]]
-                v2[slices[b], position] = r2[slices[a]]
+            v2[slices[a], position] = r2[slices[b]]
+            v2[slices[b], position] = r2[slices[a]]
             position += 1
     return v1, v2
 

@@ -149,7 +149,7 @@ def fit_mixed(
     """
     _refuse_saturated(frame)
     layout = working_layout(frame)
-    blocks = cross_products(layout)
+    blocks = cross_products(layout, nest=True)
     reml = method == "reml"
     criterion = Criterion(blocks, reml, _constant(layout, blocks.p, reml))
     if criterion.size:
@@ -272,11 +272,8 @@ def _modes(fit: MixedFit, term: int) -> RandomEffects:
     engine = fit.engine
     criterion = engine.criterion
     internal = criterion.blocks.order.index(term)
-    if internal < criterion.first:
-        scores = engine.slope.residual1
-    else:
-        slices = criterion.slices[internal - criterion.first]
-        scores = np.stack([engine.slope.residual2[part] for part in slices], axis=1)
+    slope = engine.slope
+    scores = criterion.residual_scores(slope.residual1, slope.residual2)[internal]
     factor = engine.state.factors[internal]
     back = _term_back(engine.layout, term)
     values = engine.layout.sd * scores @ (factor @ factor.T) @ back.T

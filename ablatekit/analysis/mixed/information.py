@@ -246,29 +246,39 @@ def _traces(
 ) -> tuple[Array, Array]:
     """tr(P V_i P V_j) (c, c) and tr(P V_i) (c,) over the random parameters; V^-1 unprojected."""
     products = _BlockProducts(criterion, state, wx1, wx2, projected)
+    first = len(criterion.directions)
+    columns = criterion.columns[criterion.first :]
     entries = [
-        (term, int(a), int(b))
-        for term, (rows, cols) in enumerate(criterion.columns)
+        (slices[int(a)], slices[int(b)])
+        for (rows, cols), slices in zip(columns, criterion.slices, strict=True)
         for a, b in zip(rows, cols, strict=True)
     ]
-    out = np.zeros((len(entries), len(entries)))
-    for i, (k, a, b) in enumerate(entries):
-        for j, (m, c, d) in enumerate(entries[: i + 1]):
-            total = 0.0
-            for x, y in {(a, b), (b, a)}:
-                for u, v in {(c, d), (d, c)}:
-                    total += products.pair(k, m, x, y, u, v)
-            out[i, j] = out[j, i] = total
-    single = np.array([products.trace(k, a, b) * (1.0 if a == b else 2.0) for k, a, b in entries])
+    out = np.zeros((first + len(entries), first + len(entries)))
+    single = np.zeros(len(out))
+    for i in range(first):
+        single[i] = products.first_trace(i)
+        for j in range(i + 1):
+            out[i, j] = out[j, i] = products.first_pair(i, j)
+    for position, (a, b) in enumerate(entries):
+        i = first + position
+        orders = [(a, b)] if a == b else [(a, b), (b, a)]
+        single[i] = sum(products.trace(x, y) for x, y in orders)
+        for j in range(first):
+            out[i, j] = out[j, i] = sum(products.mixed_pair(j, x, y) for x, y in orders)
+        for other, (c, d) in enumerate(entries[: position + 1]):
+            turned = [(c, d)] if c == d else [(c, d), (d, c)]
+            total = sum(products.pair(x, y, u, v) for x, y in orders for u, v in turned)
+            out[i, first + other] = out[first + other, i] = total
     return out, single
 
 
 class _BlockProducts:
     """Frobenius products of (term, column) sub-blocks of M = Z'PZ (or Z'V^-1Z).
 
-    With F = E A12, Q_ab = sum_l F_la F_lb' over the levels of the eliminated term, R = I - T B and
-    x = Z'V^-1X Phi^(1/2): M22 = B R - x2 x2', M12_a = F_a R - x1_a x2', M11_ab = D_ab - F_a T F_b'
-    - x1_a x1_b'. Only R x R matrices are formed.
+    With F = E A12, R = I - T B and x = Z'V^-1X Phi^(1/2): M22 = B R - x2 x2',
+    M12 = F R - x1 x2', M11 = D - F T F' - x1 x1'. A parameter i of the eliminated block has E_i in
+    every level l; only the sums Q_i = sum_l F_l'E_i F_l (R, R) are formed, so the memory that is
+    needed does not depend on the number of levels.
     """
 
     def __init__(
@@ -286,82 +296,70 @@ class _BlockProducts:
         else:
             t, self.rest, self.m22 = state.b, state.b, state.b
         if criterion.first:
-            self._first_blocks(state, t, wx1[:, :, :p] @ root)
+            self._first_block(state, t, wx1[:, :, :p] @ root)
 
-    def _first_blocks(self, state: State, t: Array, x1: Array) -> None:
-        """D and sums of |u_l|^2 per class; Q T, Q R, and the products with x1, per column pair."""
+    def _first_block(self, state: State, t: Array, x1: Array) -> None:
+        """Per class D and the sum of U_l U_l', U = [F T^(1/2), x1]; per parameter the sums Q_i."""
         criterion = self.criterion
+        directions = criterion.directions
         self.d = state.e @ criterion.a11
         width, classes = self.d.shape[1], len(self.d)
         own = np.einsum("lap,lbp->lab", x1, x1).reshape(len(x1), -1)
         sums = [np.bincount(criterion.of_level, column, minlength=classes) for column in own.T]
         self.class_u = np.stack(sums, axis=1).reshape(classes, width, width)
-        self.own = np.einsum("lap,lbq->abpq", x1, x1)
-        self.qt: dict[tuple[int, int], Array] = {}
-        self.qr: dict[tuple[int, int], Array] = {}
-        self.cross: dict[tuple[int, int], Array] = {}
+        self.own = [_gram_by_level(x1, e) for e in directions]
+        self.qt: list[Array] = []
+        self.qr: list[Array] = []
+        self.cross: list[Array] = []
         elimination = criterion.elimination
         if elimination is None:
-            self.tx = self.cross
             return
         quadratic = elimination.quadratic(t)
         self.class_u += np.einsum("vab,vbc,vdc->vad", state.e, quadratic, state.e)
-        e_level = state.e[criterion.of_level]
-        for a in range(width):
-            for b in range(width):
-                k = np.einsum("vc,vd->vcd", state.e[:, a, :], state.e[:, b, :])
-                q = elimination.gram(k)
-                self.qt[a, b] = q @ t
-                self.qr[a, b] = q @ self.rest
-                weighted = np.einsum("lc,lp->lcp", e_level[:, a, :], x1[:, b])
-                self.cross[a, b] = elimination.cross(weighted)
-        self.tx = {pair: t @ cross for pair, cross in self.cross.items()}
-        self.rx = {pair: self.rest.T @ cross for pair, cross in self.cross.items()}
+        for direction in directions:
+            turned = state.e.transpose(0, 2, 1) @ direction
+            q = elimination.gram(turned @ state.e)
+            self.qt.append(q @ t)
+            self.qr.append(q @ self.rest)
+            weighted = np.einsum("lab,lbp->lap", turned[criterion.of_level], x1)
+            self.cross.append(elimination.cross(weighted))
+        self.tx = [t @ cross for cross in self.cross]
+        self.rx = [self.rest.T @ cross for cross in self.cross]
 
-    def pair(self, k: int, m: int, a: int, b: int, c: int, d: int) -> float:
-        """tr(P Z_ka Z_kb' P Z_mc Z_md') = <M_(ka,md), M_(kb,mc)>."""
-        first = self.criterion.first
-        if k < first and m < first:
-            return self._first_pair(a, b, c, d)
-        if m < first:
-            k, m, a, b, c, d = m, k, c, d, a, b
-        if k < first:
-            return self._mixed_pair(m, a, b, c, d)
-        rows_a, rows_b = self._other_slice(k, a), self._other_slice(k, b)
-        ad = self.m22[rows_a, self._other_slice(m, d)]
-        return float((ad * self.m22[rows_b, self._other_slice(m, c)]).sum())
-
-    def _first_pair(self, a: int, b: int, c: int, d: int) -> float:
-        """<D_ad - U_a U_d', D_bc - U_b U_c'>, levels of a class share D."""
-        size = self.criterion.class_size
-        total = (
-            size @ (self.d[:, a, d] * self.d[:, b, c])
-            - (self.d[:, a, d] * self.class_u[:, b, c]).sum()
-            - (self.d[:, b, c] * self.class_u[:, a, d]).sum()
-            + (self.own[a, b] * self.own[d, c]).sum()
-        )
+    def first_pair(self, i: int, j: int) -> float:
+        """tr(M11 E_i M11 E_j) with M11 = D - U U'; the levels of a class share D."""
+        left, right = (self.d @ self.criterion.directions[k] for k in (i, j))
+        total = self.criterion.class_size @ np.einsum("vab,vba->v", left, right)
+        turned = self.criterion.directions[j] @ left
+        total += (self.own[i] * self.own[j]).sum()
+        total -= 2.0 * np.einsum("vab,vba->", turned, self.class_u)
         if self.qt:
-            total += np.einsum("ij,ji->", self.qt[a, b], self.qt[c, d])
-            total += (self.cross[a, b] * self.tx[d, c]).sum()
-            total += (self.cross[b, a] * self.tx[c, d]).sum()
+            total += np.einsum("ij,ji->", self.qt[i], self.qt[j])
+            total += 2.0 * (self.cross[i] * self.tx[j]).sum()
         return float(total)
 
-    def _mixed_pair(self, m: int, a: int, b: int, c: int, d: int) -> float:
-        """sum over the levels j of term m of (M12_a' M12_b)[(d, j), (c, j)]."""
-        left, right = self._other_slice(m, d), self._other_slice(m, c)
-        x_left, x_right = self.x2[left], self.x2[right]
-        total = (self.rest[:, left] * self.qr[a, b][:, right]).sum()
-        total -= (self.rx[a, b][left] * x_right).sum()
-        total -= (x_left * self.rx[b, a][right]).sum()
-        total += ((x_left @ self.own[a, b]) * x_right).sum()
-        return float(total)
+    def mixed_pair(self, i: int, c: slice, d: slice) -> float:
+        """sum over the levels j of a term of (M12'E_i M12)[(d, j), (c, j)]."""
+        total = (self.rest[:, d] * self.qr[i][:, c]).sum()
+        total -= (self.rx[i][d] * self.x2[c]).sum() + (self.x2[d] * self.rx[i][c]).sum()
+        return float(total + ((self.x2[d] @ self.own[i]) * self.x2[c]).sum())
 
-    def trace(self, k: int, a: int, b: int) -> float:
-        """tr(P Z_ka Z_kb')."""
-        if k < self.criterion.first:
-            size = self.criterion.class_size
-            return float(size @ self.d[:, a, b] - self.class_u[:, a, b].sum())
-        return float(np.trace(self.m22[self._other_slice(k, a), self._other_slice(k, b)]))
+    def pair(self, a: slice, b: slice, c: slice, d: slice) -> float:
+        """tr(P Z_a Z_b' P Z_c Z_d') of (term, column) rows that are not eliminated."""
+        return float((self.m22[a, d] * self.m22[b, c]).sum())
 
-    def _other_slice(self, term: int, column: int) -> slice:
-        return self.criterion.slices[term - self.criterion.first][column]
+    def first_trace(self, i: int) -> float:
+        """tr(P V_i) of a parameter of the eliminated block."""
+        direction = self.criterion.directions[i]
+        total = np.einsum("v,vab->ab", self.criterion.class_size, self.d) - self.class_u.sum(axis=0)
+        return float((total * direction).sum())
+
+    def trace(self, a: slice, b: slice) -> float:
+        """tr(P Z_a Z_b')."""
+        return float(np.trace(self.m22[a, b]))
+
+
+def _gram_by_level(x1: Array, direction: Array) -> Array:
+    """sum_l x1_l' E x1_l (p, p) for x1 (q1, p1, p)."""
+    turned = np.einsum("ab,lbq->laq", direction, x1)
+    return np.asarray(np.tensordot(x1, turned, axes=([0, 1], [0, 1])))

@@ -8,14 +8,15 @@ a covariate far from zero is squared. Both are undone exactly on the coefficient
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
 
-from ablatekit.analysis.mixed.design import Array, Codes
+from ablatekit.analysis.mixed.design import Array, Codes, Index
 from ablatekit.analysis.mixed.frame import ModelFrame
+from ablatekit.analysis.mixed.nesting import Nest, find_nest
 from ablatekit.errors import NotEstimableError
 
 CHUNK = 1 << 20
@@ -67,10 +68,13 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class CrossProducts:
-    """Z'W[Z X y] in blocks: the eliminated term first (a11, a21, a1x), all others stacked.
+    """Z'W[Z X y] in blocks: what is eliminated first (a11, a21, a1x), all other terms stacked.
 
-    `order[k]` is the formula position of internal term k; `eliminated` says whether internal term
-    0 is kept as a block diagonal. Stacked rows are column-major inside a term: column, then level.
+    `order[k]` is the formula position of internal term k and `shapes[k]` its (levels, columns); the
+    first `eliminated` terms (0, 1 or 2) form the block diagonal. Two are an intercept nested in
+    another one: a block is then a level of the outer term, its p1 columns the inner levels in it
+    (empty where a level has fewer), and inner level l is column `children[l] % p1` of block
+    `children[l] // p1`. Stacked rows are column-major inside a term: column, then level.
     a11 (q1,p1,p1); a21 p1 matrices (R,q1), dense or sparse; a22 (R,R); a1x (q1,p1,m); a2x (R,m);
     axx (m,m) with m = p + 1, the response last.
     """
@@ -79,7 +83,8 @@ class CrossProducts:
     p: int
     order: tuple[int, ...]
     shapes: tuple[tuple[int, int], ...]
-    eliminated: bool
+    eliminated: int
+    children: Index
     a11: Array
     a21: tuple[Any, ...]
     a22: Array
@@ -146,43 +151,79 @@ def orthonormal_layout(frame: ModelFrame, weights: Array) -> Layout:
     )  # fmt: skip
 
 
-def cross_products(layout: Layout) -> CrossProducts:
-    """The blocks of a layout, with the largest term eliminated when the problem is not small."""
+def cross_products(layout: Layout, nest: bool = False) -> CrossProducts:
+    """The blocks of a layout, with the largest term eliminated when the problem is not small.
+
+    nest: eliminate two intercepts together when one is nested in the other and that leaves less.
+    """
     size = [term.q * term.p for term in layout.terms]
-    order = tuple(sorted(range(len(size)), key=lambda k: -size[k]))
+    order = sorted(range(len(size)), key=lambda k: -size[k])
+    eliminated = 1 if sum(size) > DIRECT_LIMIT else 0
+    children = np.empty(0, dtype=np.intp)
+    found = find_nest(layout.terms, order) if nest and eliminated else None
+    if found is not None:
+        pair = (found.inner, found.outer)
+        order = [*pair, *(k for k in order if k not in pair)]
+        eliminated, children = 2, found.children
     terms = [layout.terms[k] for k in order]
-    eliminated = sum(size) > DIRECT_LIMIT
-    first, others = (terms[:1], terms[1:]) if eliminated else ([], terms)
+    others = terms[eliminated:]
     m = layout.x.shape[1] + 1
-    with_x = [_level_sums(layout, term) for term in terms]
-    a2x = _stack([_column_major(block) for block in with_x[len(first) :]], m)
-    a11 = _own_block(layout, first[0]) if first else np.empty((0, 0, 0))
-    a21 = (
-        tuple(
-            _stack_rows(
-                [_pair(layout, term, a, first[0], b) for term in others for a in range(term.p)]
-            )
-            for b in range(first[0].p)
-        )
-        if first and others
-        else ()
-    )
+    a2x = _stack([_column_major(_level_sums(layout, term)) for term in others], m)
+    if found is not None:
+        a11, a21, a1x = _nested_blocks(layout, terms[0], found, others)
+    else:
+        a11, a21, a1x = _first_blocks(layout, terms[:eliminated], others)
     axx = np.eye(m)
     axx[-1, :-1] = axx[:-1, -1] = 0.0
     axx[-1, -1] = float(_times(layout.residual**2, layout.weights).sum())
     return CrossProducts(
         n=layout.n,
         p=m - 1,
-        order=order,
+        order=tuple(order),
         shapes=tuple((term.q, term.p) for term in terms),
         eliminated=eliminated,
+        children=children,
         a11=a11,
         a21=a21,
         a22=_other_blocks(layout, others),
-        a1x=with_x[0] if first else np.empty((0, 0, m)),
+        a1x=a1x,
         a2x=a2x,
         axx=axx,
     )
+
+
+def _first_blocks(
+    layout: Layout, first: Sequence[TermLayout], others: Sequence[TermLayout]
+) -> tuple[Array, tuple[Any, ...], Array]:
+    """A11, A21 and A1x of the eliminated term, or empty blocks when nothing is eliminated."""
+    if not first:
+        return np.empty((0, 0, 0)), (), np.empty((0, 0, layout.x.shape[1] + 1))
+    a21 = tuple(
+        _stack_rows([_pair(layout, term, a, first[0], b) for term in others for a in range(term.p)])
+        for b in range(first[0].p if others else 0)
+    )
+    return _own_block(layout, first[0]), a21, _level_sums(layout, first[0])
+
+
+def _nested_blocks(
+    layout: Layout, inner: TermLayout, nest: Nest, others: Sequence[TermLayout]
+) -> tuple[Array, tuple[Any, ...], Array]:
+    """A11, A21 and A1x with one block per outer level and one column per inner level in it."""
+    width, size = nest.width, nest.blocks * nest.width
+    codes = nest.children.astype(np.int32)[inner.codes]
+    joint = replace(inner, codes=codes, q=size)
+    a11 = np.zeros((nest.blocks, width, width))
+    diagonal = np.arange(width)
+    a11[:, diagonal, diagonal] = _own_block(layout, joint).reshape(nest.blocks, width)
+    a1x = _level_sums(layout, joint).reshape(nest.blocks, width, -1)
+    if not others:
+        return a11, (), a1x
+    whole = _stack_rows(
+        [_pair(layout, term, a, joint, 0) for term in others for a in range(term.p)]
+    )
+    parts = (whole[:, b::width] for b in range(width))
+    a21 = tuple(p if sparse.issparse(p) else np.ascontiguousarray(p) for p in parts)
+    return a11, a21, a1x
 
 
 def _check_response(y: Array, n: int, p: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,11 @@ import pytest
 import statsmodels.formula.api as smf
 
 from ablatekit.analysis.mixed import sufficient
-from ablatekit.analysis.mixed.fit import fit_formula
+from ablatekit.analysis.mixed.criterion import Criterion
+from ablatekit.analysis.mixed.fit import Engine, MixedFit, fit_formula, fit_mixed
+from ablatekit.analysis.mixed.formula import parse_formula
+from ablatekit.analysis.mixed.frame import build_frame
+from ablatekit.analysis.mixed.sufficient import cross_products, working_layout
 from ablatekit.analysis.mixed.tests import linear_model
 from ablatekit.errors import NotEstimableError, TableError
 
@@ -124,6 +129,78 @@ def test_every_elimination_agrees(
     assert {"dense", "pairs"} <= seen
 
 
+def same_inference(one: MixedFit, two: MixedFit) -> None:
+    """Criterion, variances, modes and both kinds of df agree to 1e-9 at the same theta."""
+    assert two.criterion == pytest.approx(one.criterion, abs=1e-9)
+    assert two.beta == pytest.approx(one.beta, abs=1e-9)
+    for ours, theirs in zip(one.random_effects(), two.random_effects(), strict=True):
+        assert theirs.modes == pytest.approx(ours.modes, abs=1e-9)
+    for method in ("satterthwaite", "kenward-roger"):
+        left, right = (linear_model(f, method).coefficients for f in (one, two))  # type: ignore[arg-type]
+        assert right.se == pytest.approx(left.se, rel=1e-9)
+        assert right.df == pytest.approx(left.df, rel=1e-8)
+
+
+def at_theta(data: pd.DataFrame, formula: str, theta: dict[str, float], nest: bool) -> MixedFit:
+    """The fit of intercept terms at given theta, by grouping."""
+    frame = build_frame(data, parse_formula(formula))
+    layout = working_layout(frame)
+    criterion = Criterion(cross_products(layout, nest=nest), True, 0.0)
+    groups = [frame.random[k].spec.grouping for k in criterion.blocks.order]
+    state = criterion.evaluate(np.array([theta[group] for group in groups]))
+    whole = Engine(layout, criterion, state, criterion.slope(state))
+    return replace(fit_mixed(frame, starts=(1.0,)), engine=whole, criterion=state.value)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.1, 0.6])
+@pytest.mark.parametrize("extra", ["", " + (1 | run)", " + (1 | run) + (1 | model)"])
+def test_nested_intercepts_are_eliminated_together(extra: str, missing: float) -> None:
+    """item:model inside item, with R = runs left, against one elimination with R = runs + items."""
+    table = crossed(runs=18, items=60, missing=missing)
+    table["model"] = "m" + (table["run"].str[1:].astype(int) % 3).astype(str)
+    formula = "y ~ a * b + (1 | item) + (1 | item:model)" + extra
+    theta = {"item": 0.9, "item:model": 0.3, "run": 0.5, "model": 0.2}
+    plain = at_theta(table, formula, theta, nest=False)
+    nested = at_theta(table, formula, theta, nest=True)
+    assert plain.engine.criterion.first == 1
+    assert nested.engine.criterion.first == 2
+    assert nested.engine.criterion.rows == plain.engine.criterion.rows - 60
+    same_inference(plain, nested)
+    one, two = plain.engine.slope, nested.engine.slope
+    order = [
+        nested.engine.criterion.blocks.order.index(k) for k in plain.engine.criterion.blocks.order
+    ]
+    assert two.gradient[order] == pytest.approx(one.gradient, abs=1e-8)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_nearly_complete_crossing(weighted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A constant plus a sparse rest against the dense crosstab."""
+    table = crossed(runs=60, items=120, missing=0.04)
+    formula = "y ~ a * b + (1 | run) + (1 | item)"
+    if weighted:
+        table = pd.concat([table, table.head(50).assign(y=lambda t: t["y"] + 0.1)])
+    theta = {"run": 0.5, "item": 0.9}
+    monkeypatch.setattr("ablatekit.analysis.mixed.schur.CLASS_LIMIT", 0)
+    sparse = at_theta(table, formula, theta, nest=True)
+    monkeypatch.setattr("ablatekit.analysis.mixed.schur.PAIR_LIMIT", 0.0)
+    dense = at_theta(table, formula, theta, nest=True)
+    modes = [fit.engine.criterion.elimination for fit in (sparse, dense)]
+    assert [one.mode for one in modes if one is not None] == ["complement", "dense"]
+    same_inference(dense, sparse)
+    assert sparse.engine.slope.gradient == pytest.approx(dense.engine.slope.gradient, abs=1e-8)
+
+
+def test_many_pairs_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = crossed(runs=60, items=120, missing=0.8)
+    formula = "y ~ a * b + (1 | run) + (1 + a | item)"
+    whole = fit_formula(table, formula)
+    assert whole.engine.criterion.elimination is not None
+    assert whole.engine.criterion.elimination.mode == "pairs"
+    monkeypatch.setattr("ablatekit.analysis.mixed.schur.PAIR_CHUNK", 7)
+    assert fit_formula(table, formula).criterion == whole.criterion
+
+
 @pytest.mark.parametrize("seed", range(24))
 def test_no_better_optimum_is_known(seed: int, hard: ModuleType) -> None:
     """A seeded subset of benchmarks/hard_designs.py."""
@@ -150,10 +227,6 @@ def test_row_and_level_permutation(seed: int, hard: ModuleType) -> None:
 
 def test_zero_start_is_left() -> None:
     """theta = 0 is stationary, so a descent from there must be tested in the variance."""
-    from ablatekit.analysis.mixed.fit import fit_mixed
-    from ablatekit.analysis.mixed.formula import parse_formula
-    from ablatekit.analysis.mixed.frame import build_frame
-
     frame = build_frame(crossed(), parse_formula(FORMULA))
     stuck = fit_mixed(frame, starts=(0.0,))
     assert stuck.convergence.escapes > 0
@@ -250,7 +323,6 @@ def test_groups_that_explain_nearly_everything(noise: float) -> None:
             lambda t: t.assign(y=t["run"].str[1:].astype(float) ** 2),
             "reproduce the response exactly",
         ),
-        (lambda t: t.assign(y=np.inf), "not finite"),
         (
             lambda t: t.groupby(["a", "b"]).head(1).assign(run=["p", "p", "q", "q"]),
             "cannot estimate",
@@ -260,6 +332,11 @@ def test_groups_that_explain_nearly_everything(noise: float) -> None:
 def test_refusals(change: Any, message: str) -> None:
     with pytest.raises(NotEstimableError, match=message):
         fit_formula(change(crossed()), "y ~ a * b + (1 | run)")
+
+
+def test_infinite_response_is_refused() -> None:
+    with pytest.raises(TableError, match="values must be finite"):
+        fit_formula(crossed().assign(y=np.inf), "y ~ a * b + (1 | run)")
 
 
 def test_one_level_per_row_is_refused() -> None:

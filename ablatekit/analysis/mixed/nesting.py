@@ -1,0 +1,69 @@
+"""Two random intercepts of which one is nested in the other, such as item:model inside item.
+
+Both are eliminated together: blocks of the outer levels with a column per inner level, so that
+only the other terms are left (Bates, Alday & Kokandakar 2025, arXiv 2505.11674, on nested terms).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ablatekit.analysis.mixed.design import Index
+
+if TYPE_CHECKING:
+    from ablatekit.analysis.mixed.sufficient import TermLayout
+
+ROWS = 1 << 20
+MOST_CHILDREN = 8
+MOST_PADDING = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """Formula positions of two nested intercepts; `blocks` outer levels of `width` places each.
+
+    children: (q_inner,) block * width + rank of every inner level in its outer level.
+    """
+
+    inner: int
+    outer: int
+    blocks: int
+    width: int
+    children: Index
+
+
+def find_nest(terms: Sequence[TermLayout], order: Sequence[int]) -> Nest | None:
+    """Two nested intercepts with more levels together than the largest term, if there are any."""
+    plain = [k for k in order if terms[k].unit == (True,)]
+    largest = max(term.q * term.p for term in terms)
+    for inner in plain:
+        for outer in plain:
+            left, right = terms[inner], terms[outer]
+            if not right.q < left.q <= MOST_CHILDREN * right.q or left.q + right.q <= largest:
+                continue
+            placed = _children(left, right)
+            if placed is not None:
+                return Nest(inner, outer, right.q, *placed)
+    return None
+
+
+def _children(inner: TermLayout, outer: TermLayout) -> tuple[int, Index] | None:
+    """The most children of a level, and the place of each; None if not nested or too uneven."""
+    parent = np.zeros(inner.q, dtype=np.intp)
+    for start in range(0, len(inner.codes), ROWS):
+        part = slice(start, start + ROWS)
+        parent[inner.codes[part]] = outer.codes[part]
+        if not np.array_equal(parent[inner.codes[part]], outer.codes[part]):
+            return None
+    count = np.bincount(parent, minlength=outer.q)
+    width = int(count.max())
+    if width > MOST_CHILDREN or width * outer.q > MOST_PADDING * inner.q:
+        return None
+    by_parent = np.argsort(parent, kind="stable")
+    rank = np.empty(inner.q, dtype=np.intp)
+    rank[by_parent] = np.arange(inner.q) - np.repeat(np.cumsum(count) - count, count)
+    return width, parent * width + rank
