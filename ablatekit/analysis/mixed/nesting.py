@@ -1,7 +1,7 @@
 """Two random intercepts of which one is nested in the other, such as item:model inside item.
 
-Both are eliminated together: blocks of the outer levels with a column per inner level, so that
-only the other terms are left (Bates, Alday & Kokandakar 2025, arXiv 2505.11674, on nested terms).
+Both are eliminated together: a block per outer level with a column per inner level in it, whose
+covariance is g_inner I + g_outer J, so that only the other terms are left.
 """
 
 from __future__ import annotations
