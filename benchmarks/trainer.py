@@ -27,15 +27,15 @@ from typing import Any
 
 import torch
 from ablatekit_rft import basemodels
-from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.experience import Experience
 from ablatekit_rft.objective import Objective
-from ablatekit_rft.optimizer import FlatOptimizer, clip_gradient
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.queries import round_queries, round_uniforms
 from ablatekit_rft.rollout import Prompts
 from ablatekit_rft.sampler import Decoding, sample
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import get_task
+from ablatekit_rft.updates import build_updater
 
 from ablatekit.seeds import Seeds
 
@@ -73,11 +73,10 @@ class Ours:
             learning_rate=LEARNING_RATE,
         )
         self.policy = Policy(model, self.tokenizer.pad_id)
-        spec = get_level("optimizer", settings.optimizer).function(settings)
-        self.optimizer = FlatOptimizer(self.policy.arena, spec)
-        self.objective = Objective(settings, STEPS)
+        self.objective = Objective(settings)
         self.encoded = [self.tokenizer.encode(text) for text in prompts()]
         self.seeds, self.index = Seeds("benchmark", "benchmark"), 0
+        self.updater = build_updater(settings, self.seeds, self.policy, STEPS)
 
     def round(self) -> None:
         chosen = round_queries(self.seeds, len(self.encoded), QUERIES, self.index)
@@ -87,10 +86,15 @@ class Ours:
         texts = [self.tokenizer.decode(tokens) for tokens in rollouts.tokens.tolist()]
         rewards = torch.tensor([reward(text) for text in texts])
         signal = self.objective.signal(rewards, rollouts, None)
-        self.policy.arena.zero_gradient()
-        self.objective.accumulate(self.policy, rollouts, signal.advantage, None)
-        clip_gradient(self.policy.arena.gradient, 1.0)
-        self.optimizer.step(LEARNING_RATE)
+        experience = Experience(
+            rollouts=rollouts,
+            advantage=signal.advantage,
+            counted=rollouts.mask,
+            correct=rewards,
+            score=rewards,
+            version=torch.full_like(rollouts.query, self.index),
+        )
+        self.updater.train(experience, self.index, LEARNING_RATE)
         self.index += 1
 
 

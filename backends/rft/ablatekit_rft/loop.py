@@ -13,19 +13,19 @@ from ablatekit.backend import RunContext
 from ablatekit.errors import Problem, RunInterruptedError, UsageError
 from ablatekit.records import RunResult, RunSpec
 from ablatekit_rft import metrics
+from ablatekit_rft.adapters import parameterised
 from ablatekit_rft.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
 from ablatekit_rft.divergence import Collapse
 from ablatekit_rft.engines.policy import PolicyEngine
 from ablatekit_rft.evaluate import Evaluator, Scope, build_evaluator
-from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.models import Tokenizer, load_model
 from ablatekit_rft.objective import Objective
-from ablatekit_rft.optimizer import FlatOptimizer
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.rounds import Trainer, TrainSet
 from ablatekit_rft.schedule import Costs, EvaluationPoints
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task, get_task
+from ablatekit_rft.updates import build_updater
 
 COLLAPSED = "collapse: no correct rollout for long in a policy that once solved its task"
 
@@ -48,7 +48,12 @@ def train_model(
 ) -> RunResult:
     """`train` with the model and the task at hand; the model is changed in place."""
     steps = settings.max_new_tokens or task.max_new_tokens
-    policy = Policy(model, tokenizer.pad_id, vocabulary=tokenizer.size)
+    policy = Policy(
+        parameterised(model, settings, context.seeds),
+        tokenizer.pad_id,
+        vocabulary=tokenizer.size,
+        autocast=settings.precision == "bf16_autocast",
+    )
     engine = PolicyEngine(policy)
     queries = task.items("train", settings.train_items)
     trainer = Trainer(
@@ -60,10 +65,8 @@ def train_model(
         policy=policy,
         engine=engine,
         reference=policy.frozen_copy(),
-        optimizer=FlatOptimizer(
-            policy.arena, get_level("optimizer", settings.optimizer).function(settings)
-        ),
-        objective=Objective(settings, steps),
+        objective=Objective(settings),
+        updater=build_updater(settings, context.seeds, policy, steps),
     )
     evaluator = build_evaluator(
         settings.evaluation,
@@ -147,25 +150,28 @@ class _Run:
 
     def _resume(self) -> _Progress | None:
         snapshot = load_checkpoint(self._context.checkpoint_dir)
-        if snapshot is None:
+        # A checkpoint of an earlier layout counts no rounds: the run starts again.
+        if snapshot is None or "rounds" not in snapshot.state["costs"]:
             return None
         progress = _Progress.from_json(snapshot.state)
         weights = snapshot.tensors["weights"]
         with torch.no_grad():
             self._trainer.policy.arena.weights.copy_(weights)
-        moments = {
-            name.removeprefix("optimizer."): value
-            for name, value in snapshot.tensors.items()
-            if name.startswith("optimizer.")
-        }
-        self._trainer.optimizer.load_state(moments)
-        self._context.resumed_at(progress.costs.updates)
+        for owner, part in self._trainer.stateful.items():
+            part.load_state(
+                {
+                    name.removeprefix(f"{owner}."): value
+                    for name, value in snapshot.tensors.items()
+                    if name.startswith(f"{owner}.")
+                }
+            )
+        self._context.resumed_at(progress.costs.rounds)
         return progress
 
     def _advance(self, before: _Progress) -> _Progress:
         """One round, what is logged about it, its evaluation and its checkpoint if due."""
         result = self._trainer.round(before.costs)
-        step = result.costs.updates
+        step = result.costs.rounds
         point = self._points.reached(before.costs, result.costs)
         evaluated: Mapping[str, float] = {}
         if point != "none":
@@ -189,7 +195,7 @@ class _Run:
         self._context.progress(horizon.spent(progress.costs), horizon.budget.amount)
         if self._context.should_stop() and not horizon.is_spent(progress.costs):
             self._checkpoint(progress)
-            raise RunInterruptedError(f"stopped after round {progress.costs.updates}")
+            raise RunInterruptedError(f"stopped after round {progress.costs.rounds}")
 
     def _evaluate(self, step: int, scope: Scope) -> Mapping[str, float]:
         start = time.perf_counter()
@@ -202,7 +208,7 @@ class _Run:
 
     def _diverged(self, progress: _Progress, message: str) -> RunResult:
         """The result of a diverged run, evaluated in full where the policy still can be."""
-        step = progress.costs.updates
+        step = progress.costs.rounds
         last = dict(progress.last)
         try:
             if progress.evaluated_at != step:
@@ -214,12 +220,12 @@ class _Run:
     def _checkpoint(self, progress: _Progress) -> None:
         start = time.perf_counter()
         trainer = self._trainer
-        moments = trainer.optimizer.state()
         tensors = {"weights": trainer.policy.arena.weights}
-        tensors |= {f"optimizer.{name}": value for name, value in moments.items()}
+        for owner, part in trainer.stateful.items():
+            tensors |= {f"{owner}.{name}": value for name, value in part.state().items()}
         save_checkpoint(
             self._context.checkpoint_dir,
-            progress.costs.updates,
+            progress.costs.rounds,
             Snapshot(tensors, progress.to_json()),
         )
         self._clock.wrote(time.perf_counter() - start)
@@ -233,7 +239,7 @@ class _Run:
 
 def _cost_metrics(costs: Costs) -> dict[str, float]:
     return {
-        metrics.UPDATES: costs.updates,
+        metrics.UPDATES: costs.rounds,
         metrics.SAMPLES: costs.samples,
         metrics.GENERATED_TOKENS: costs.generated_tokens,
         metrics.SECONDS: costs.seconds,

@@ -1,7 +1,8 @@
 """Every metric that a run reports, by name: the loop logs these constants and nothing else.
 
-A metric is logged at the step of the round (updates done so far); evaluation metrics only at
-evaluation points. "Round" statistics describe the rollouts of one round, before its update.
+A metric is logged at the step of the round (rounds done so far); evaluation metrics only at
+evaluation points. "Round" statistics describe the rollouts of one round, before its updates; those
+of updates are means over the round's optimizer steps, or over the tokens that they trained.
 """
 
 from __future__ import annotations
@@ -49,6 +50,26 @@ GRAD_CLIPPED = "policy/grad_clipped"
 LEARNING_RATE = "policy/learning_rate"
 LOSS_POLICY = "loss/policy"
 LOSS_KL = "loss/kl"
+UPDATE_NORM = "policy/update_norm"
+CHANGED = "policy/changed"
+KL_K1 = "policy/kl_k1"
+KL_K3 = "policy/kl_k3"
+ENTROPY_COEFFICIENT = "policy/entropy_coefficient"
+RATIO_MEAN = "ratio/mean"
+RATIO_MAX = "ratio/max"
+RATIO_MIN = "ratio/min"
+RATIO_ESS = "ratio/ess"
+CLIP_LOW = "clip/low"
+CLIP_HIGH = "clip/high"
+CLIP_DUAL = "clip/dual"
+MISMATCH_MEAN = "mismatch/mean"
+MISMATCH_MAX = "mismatch/max"
+MISMATCH_P99 = "mismatch/p99"
+MISMATCH_MASKED = "mismatch/masked"
+MISMATCH_ESS = "mismatch/ess"
+TRAINED = "experience/rollouts"
+AGE_MEAN = "experience/age_mean"
+AGE_MAX = "experience/age_max"
 LENGTH_MEAN = "length/mean"
 LENGTH_MAX = "length/max"
 TRUNCATED = "length/truncated"
@@ -146,8 +167,9 @@ def _round() -> tuple[MetricSpec, ...]:
         _watched(ADVANTAGE_NONZERO, "fraction", "Rollouts with an advantage other than zero"),
         _watched(ENTROPY, "nats/token", "Mean entropy of the full softmax at sampled positions"),
         _watched(GRAD_NORM, "", "Global L2 norm of the gradient before clipping"),
-        _watched(GRAD_CLIPPED, "fraction", "1 when the update's gradient was clipped, else 0"),
-        _watched(LEARNING_RATE, "", "Learning rate of the update"),
+        _watched(GRAD_CLIPPED, "fraction", "Updates of the round whose gradient was clipped"),
+        _watched(UPDATE_NORM, "", "L2 norm of the weights' change over that of the weights"),
+        _watched(LEARNING_RATE, "", "Learning rate of the updates"),
         _watched(LOSS_POLICY, "", "Policy loss, aggregated"),
         _watched(LENGTH_MEAN, "tokens", "Mean completion length"),
         _watched(LENGTH_MAX, "tokens", "Longest completion"),
@@ -165,17 +187,85 @@ def _times() -> tuple[MetricSpec, ...]:
 
 
 def _kl(settings: RftSettings) -> tuple[MetricSpec, ...]:
-    terms = {
-        "none": (),
-        "reward": (_watched(REWARD_KL, "nats/completion", "Mean KL estimate in the reward"),),
-        "loss": (_watched(LOSS_KL, "", "KL loss before its coefficient, aggregated"),),
-    }[settings.kl_place]
-    return (*terms, _time(TIME_SCORE, "reference log-probabilities")) if terms else ()
+    if settings.kl_place == "none":
+        return ()
+    own = _watched(LOSS_KL, "", "KL loss before its coefficient, aggregated")
+    if settings.kl_place == "reward":
+        own = _watched(REWARD_KL, "nats/completion", "Mean KL estimate in the reward")
+    return (
+        own,
+        _watched(KL_K1, "nats/token", "KL(policy || reference) of trained tokens, k1"),
+        _watched(KL_K3, "nats/token", "KL(policy || reference) of trained tokens, k3"),
+    )
+
+
+def _mismatch(settings: RftSettings) -> tuple[MetricSpec, ...]:
+    gap = "|l_old - l_roll| of trained tokens, trainer against engine at the same weights"
+    always = (
+        _watched(MISMATCH_MEAN, "nats/token", f"Mean {gap}"),
+        _watched(MISMATCH_MAX, "nats", f"Largest {gap}"),
+        _watched(MISMATCH_P99, "nats", f"99th percentile of {gap}"),
+    )
+    if settings.mismatch in ("off", "bypass"):
+        return always
+    return (
+        *always,
+        _watched(MISMATCH_MASKED, "fraction", "Trained tokens that the correction drops"),
+        _watched(MISMATCH_ESS, "fraction", "Effective over actual sample size of its weights"),
+    )
+
+
+def _ratio(settings: RftSettings) -> tuple[MetricSpec, ...]:
+    if settings.ratio_level == "none":
+        return ()
+    found = [
+        _watched(RATIO_MEAN, "", "Mean importance ratio of trained tokens"),
+        _watched(RATIO_MAX, "", "Largest importance ratio of trained tokens"),
+        _watched(RATIO_MIN, "", "Smallest importance ratio of trained tokens"),
+        _watched(RATIO_ESS, "fraction", "Effective over actual sample size of the ratios"),
+    ]
+    if settings.clip != "none":
+        found.append(_watched(CLIP_LOW, "fraction", "Tokens that the lower bound stops"))
+        found.append(_watched(CLIP_HIGH, "fraction", "Tokens that the upper bound stops"))
+    if settings.clip in ("dual_clip", "delta"):
+        found.append(_watched(CLIP_DUAL, "fraction", "Tokens that the second bound stops"))
+    return tuple(found)
+
+
+def _experience(settings: RftSettings) -> tuple[MetricSpec, ...]:
+    found: list[MetricSpec] = []
+    if settings.entropy == "adaptive":
+        found.append(_watched(ENTROPY_COEFFICIENT, "", "Entropy coefficient after the round"))
+    if settings.precision != "fp32":
+        found.append(_watched(CHANGED, "fraction", "Weights whose bfloat16 copy changed"))
+    if settings.staleness or settings.replay != "none":
+        found.append(_watched(TRAINED, "rollouts", "Rollouts that the round trained on"))
+        found.append(_watched(AGE_MEAN, "rounds", "Mean age of the weights that generated them"))
+        found.append(_watched(AGE_MAX, "rounds", "Largest age of the weights"))
+    return tuple(found)
+
+
+def _scoring(settings: RftSettings) -> tuple[MetricSpec, ...]:
+    off_policy = settings.minibatches > 1 or settings.epochs > 1
+    off_policy = off_policy or settings.staleness > 0 or settings.replay != "none"
+    if settings.kl_place == "none" and not off_policy:
+        return ()
+    return (_time(TIME_SCORE, "reference and old log-probabilities, where they are needed"),)
 
 
 def metric_specs(settings: RftSettings) -> tuple[MetricSpec, ...]:
-    """What a run with these settings reports; KL terms only where a KL term exists."""
-    return (*_evaluation(settings), *_costs(), *_round(), *_times(), *_kl(settings))
+    """What a run with these settings reports; terms of a stage only where the stage is on."""
+    return (
+        *_evaluation(settings),
+        *_costs(),
+        *_round(),
+        *_times(),
+        *_kl(settings),
+        *_ratio(settings),
+        *_mismatch(settings),
+        *_experience(settings),
+        *_scoring(settings),
+    )
 
 
 def _watched(name: str, unit: str, doc: str, direction: str = "lower") -> MetricSpec:

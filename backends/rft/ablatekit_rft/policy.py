@@ -7,6 +7,7 @@ samples, the one that is scored and the one that is trained are the same functio
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -35,11 +36,18 @@ class Policy:
     """
 
     def __init__(
-        self, model: Any, pad_id: int, *, lean: bool = True, vocabulary: int | None = None
+        self,
+        model: Any,
+        pad_id: int,
+        *,
+        lean: bool = True,
+        vocabulary: int | None = None,
+        autocast: bool = False,
     ) -> None:
-        self.model = model.eval().requires_grad_(True)
+        self.model = model.eval()
         self.pad_id = pad_id
         self.vocabulary = vocabulary
+        self._autocast = autocast
         self.arena = ParameterArena(model, fused_groups(model))
         use_lean = lean and is_lean(model)
         self.decoder: Decoder | None = build_decoder(model, self.arena) if use_lean else None
@@ -48,11 +56,23 @@ class Policy:
     def device(self) -> torch.device:
         return self.arena.weights.device
 
+    def precision(self) -> AbstractContextManager[None]:
+        """The context of every forward pass: bfloat16 matrix products where they are wanted."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast)
+
     def frozen_copy(self) -> Policy:
-        """An independent copy of the policy as it is now: the reference of KL terms."""
-        lean = self.decoder is not None
-        model = copy.deepcopy(self.model)
-        return Policy(model, self.pad_id, lean=lean, vocabulary=self.vocabulary)
+        """An independent copy of the policy as it is now: the reference of KL terms.
+
+        What is not trained is shared.
+        """
+        shared = {id(one): one for one in self.model.parameters() if not one.requires_grad}
+        return Policy(
+            copy.deepcopy(self.model, shared),
+            self.pad_id,
+            lean=self.decoder is not None,
+            vocabulary=self.vocabulary,
+            autocast=self._autocast,
+        )
 
     def log_probabilities(self, logits: Tensor, temperature: float) -> Tensor:
         """(..., V) -> (..., at most `vocabulary`): the tempered distribution over tokens."""
@@ -66,9 +86,10 @@ class Policy:
         self, rollouts: Rollouts, temperature: float, *, entropy: bool = False
     ) -> TokenScores:
         """`logp`, and the entropy (N, T) of the softmax that each token was drawn from."""
-        if self.decoder is None:
-            return self._padded_scores(rollouts, temperature, entropy)
-        return self._packed_scores(self.decoder, rollouts, temperature, entropy)
+        with self.precision():
+            if self.decoder is None:
+                return self._padded_scores(rollouts, temperature, entropy)
+            return self._packed_scores(self.decoder, rollouts, temperature, entropy)
 
     def _packed_scores(
         self, decoder: Decoder, rollouts: Rollouts, temperature: float, entropy: bool

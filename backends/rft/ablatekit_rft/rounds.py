@@ -1,28 +1,34 @@
-"""One round: draw, verify, compare, update once. Everything it needs is passed in."""
+"""One round: draw, verify, compare, update. Everything it needs is passed in."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ablatekit.seeds import Seeds
 from ablatekit_rft import metrics
+from ablatekit_rft.buffer import ReplayBuffer, group_scores
 from ablatekit_rft.decoding import Decoding, Stop
+from ablatekit_rft.delay import DelayedWeights, MovingReference
 from ablatekit_rft.engines.base import Engine
+from ablatekit_rft.experience import Experience
+from ablatekit_rft.levels.lr_scale import REFERENCE_BATCH
+from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.models import Tokenizer
-from ablatekit_rft.objective import Losses, Objective, Signal
-from ablatekit_rft.optimizer import Clipping, FlatOptimizer, clip_gradient
+from ablatekit_rft.objective import Objective, Signal
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.queries import round_draws, round_queries
 from ablatekit_rft.rollout import Prompts, Rollouts
 from ablatekit_rft.schedule import Costs, Horizon, learning_rate
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Query, Task
+from ablatekit_rft.updates import Updater
 from ablatekit_rft.verify import verify
 
 
@@ -70,9 +76,19 @@ class RoundResult:
     metrics: Mapping[str, float]
 
 
+class Stateful(Protocol):
+    """A part of a run that a checkpoint keeps."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors by name."""
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from what `state` gave."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """The parts of a run that rounds use."""
+    """The parts of a run that rounds use. `reference` is the initial policy."""
 
     settings: RftSettings
     task: Task
@@ -82,19 +98,41 @@ class Trainer:
     policy: Policy
     engine: Engine
     reference: Policy
-    optimizer: FlatOptimizer
     objective: Objective
+    updater: Updater
     horizon: Horizon = field(init=False)
+    delayed: DelayedWeights = field(init=False)
+    kl_reference: MovingReference = field(init=False)
+    replay: ReplayBuffer = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "horizon", Horizon(self.settings.budget))
+        settings = self.settings
+        parts = {
+            "horizon": Horizon(settings.budget),
+            "delayed": DelayedWeights(self.policy, settings.staleness),
+            "kl_reference": MovingReference(settings, self.policy, self.reference),
+            "replay": ReplayBuffer(settings, self.seeds),
+        }
+        for name, part in parts.items():
+            object.__setattr__(self, name, part)
+
+    @property
+    def stateful(self) -> Mapping[str, Stateful]:
+        """What a checkpoint keeps besides the weights, by name."""
+        return {
+            "optimizer": self.updater.optimizer,
+            "updater": self.updater,
+            "delayed": self.delayed,
+            "kl_reference": self.kl_reference,
+            "replay": self.replay,
+        }
 
     @property
     def decoding(self) -> Decoding:
         """How training rollouts are drawn."""
         settings = self.settings
         return Decoding(
-            self.objective.max_new_tokens,
+            self.updater.loss.max_new_tokens,
             settings.temperature,
             self.tokenizer.eos_ids,
             settings.top_p,
@@ -104,36 +142,57 @@ class Trainer:
         )
 
     def round(self, costs: Costs) -> RoundResult:
-        """Run the round after `costs` and update the policy once.
+        """Run the round after `costs` and its updates.
 
-        Raises FloatingPointError, before any weight changes, when probabilities, loss or gradient
-        are not finite.
+        Raises FloatingPointError, before the weights change in the step concerned, when
+        probabilities, a loss or a gradient are not finite.
         """
         watch = Stopwatch()
-        drawn = self._draw(costs.updates, watch)
-        rollouts = drawn.rollouts
-        reference = None
+        reference = self.kl_reference.at_round(costs.rounds)
+        scored = old = None
+        with self.delayed.at_round(costs.rounds) as version:
+            drawn = self._draw(costs.rounds, version, watch)
+            rollouts = drawn.rollouts
+            if self.updater.loss.needs_old:
+                old = self._scored(self.policy, rollouts, watch)
         if self.objective.needs_reference:
-            with watch.phase(metrics.TIME_SCORE):
-                reference = self._reference_logp(rollouts)
+            scored = self._scored(reference, rollouts, watch)
         with watch.phase(metrics.TIME_TRAIN):
-            signal = self.objective.signal(drawn.outcomes, rollouts, reference)
-            self.policy.arena.zero_gradient()
-            losses = self.objective.accumulate(self.policy, rollouts, signal.advantage, reference)
-            clipping = clip_gradient(self.policy.arena.gradient, self.settings.grad_clip)
-            after = costs.after_round(len(drawn.outcomes), int(rollouts.lengths.sum()))
-            rate = self._learning_rate(costs, after)
-            self.optimizer.step(rate)
+            signal = self.objective.signal(drawn.outcomes, rollouts, scored)
+            fresh = replace(self._experience(drawn, signal, version), old_logp=old)
+            experience = self.replay.mix(fresh, costs.rounds)
+        if self.updater.loss.needs_reference:
+            scored = self._scored(reference, experience.rollouts, watch)
+        if experience is fresh or self.updater.loss.needs_reference:
+            experience = replace(experience, reference_logp=scored)
+        steps = self.updater.steps_per_round(len(experience.advantage))
+        after = costs.after_round(len(drawn.outcomes), int(rollouts.lengths.sum()), steps)
+        rate = self._learning_rate(costs, after)
+        with watch.phase(metrics.TIME_TRAIN):
+            updated = self.updater.train(experience, costs.rounds, rate)
         logged = {
             metrics.LEARNING_RATE: rate,
             **_rollout_metrics(drawn),
             **_signal_metrics(signal, drawn, self.settings.rollouts),
-            **_update_metrics(losses, clipping),
+            **_experience_metrics(experience, costs.rounds, self.settings),
+            **updated,
             **watch.seconds,
         }
         return RoundResult(after, int(drawn.outcomes.sum()), logged)
 
-    def _draw(self, round_index: int, watch: Stopwatch) -> Drawn:
+    def _experience(self, drawn: Drawn, signal: Signal, version: int) -> Experience:
+        rollouts = drawn.rollouts
+        return Experience(
+            rollouts=rollouts,
+            advantage=signal.advantage,
+            counted=rollouts.mask,
+            correct=drawn.outcomes,
+            score=group_scores(signal.advantage, signal.rewards, rollouts.query),
+            version=torch.full_like(rollouts.query, version),
+        )
+
+    def _draw(self, round_index: int, version: int, watch: Stopwatch) -> Drawn:
+        """Completions by the weights that the policy has now, those of round `version`."""
         settings = self.settings
         with watch.phase(metrics.TIME_GENERATE):
             chosen = round_queries(
@@ -141,10 +200,10 @@ class Trainer:
             ).tolist()
             encoded = [self.train_set.encoded[index] for index in chosen]
             prompts = Prompts.pad(encoded, self.policy.pad_id, self.policy.device)
-            steps = self.objective.max_new_tokens
+            steps = self.updater.loss.max_new_tokens
             rows = len(chosen) * settings.rollouts
             draws = round_draws(self.engine.draws, self.seeds, round_index, rows, steps)
-            self.engine.sync(round_index)
+            self.engine.sync(version)
             rollouts = self.engine.generate(prompts, settings.rollouts, draws, self.decoding)
         with watch.phase(metrics.TIME_REWARD):
             queries = [self.train_set.queries[chosen[place]] for place in rollouts.query.tolist()]
@@ -152,14 +211,17 @@ class Trainer:
         found = (verified.correct, verified.format_ok, verified.error)
         return Drawn(rollouts, *(torch.from_numpy(part).to(self.policy.device) for part in found))
 
-    def _reference_logp(self, rollouts: Rollouts) -> Tensor:
-        return self.reference.logp_without_gradient(
-            rollouts, self.settings.temperature, self.settings.micro_batch_tokens
-        )
+    def _scored(self, policy: Policy, rollouts: Rollouts, watch: Stopwatch) -> Tensor:
+        with watch.phase(metrics.TIME_SCORE):
+            return policy.logp_without_gradient(
+                rollouts, self.settings.temperature, self.settings.micro_batch_tokens
+            )
 
     def _learning_rate(self, before: Costs, after: Costs) -> float:
-        fraction = self.horizon.fraction
-        return learning_rate(self.settings, fraction(before), fraction(after))
+        settings, fraction = self.settings, self.horizon.fraction
+        rollouts = settings.queries_per_round * settings.rollouts / settings.minibatches
+        scale = get_level("lr_scale", settings.lr_scale).function(rollouts / REFERENCE_BATCH)
+        return float(scale * learning_rate(settings, fraction(before), fraction(after)))
 
 
 def _rollout_metrics(drawn: Drawn) -> dict[str, float]:
@@ -194,12 +256,15 @@ def _signal_metrics(signal: Signal, drawn: Drawn, rollouts: int) -> dict[str, fl
     return found
 
 
-def _update_metrics(losses: Losses, clipping: Clipping) -> dict[str, float]:
-    found = {
-        metrics.LOSS_POLICY: losses.policy,
-        metrics.GRAD_NORM: clipping.norm,
-        metrics.GRAD_CLIPPED: float(clipping.clipped),
+def _experience_metrics(
+    experience: Experience, round_index: int, settings: RftSettings
+) -> dict[str, float]:
+    """How old what is trained on is, where it can be old."""
+    if settings.staleness == 0 and settings.replay == "none":
+        return {}
+    age = (round_index - experience.version).float()
+    return {
+        metrics.TRAINED: len(age),
+        metrics.AGE_MEAN: float(age.mean()),
+        metrics.AGE_MAX: float(age.max()),
     }
-    if losses.kl is not None:
-        found[metrics.LOSS_KL] = losses.kl
-    return found

@@ -52,7 +52,7 @@ def sample(
     """
     start = _lean_start if policy.decoder is not None else _module_start
     query = torch.arange(len(prompts.lengths), device=policy.device).repeat_interleave(rollouts)
-    with torch.inference_mode():
+    with torch.inference_mode(), policy.precision():
         logits, cache = start(policy, prompts, rollouts, decoding.max_new_tokens)
         drawn = _decode(policy, logits, cache, decoding, _Running.all_of(uniforms, greedy))
         lengths, truncated = ends(drawn.tokens, decoding)
@@ -82,7 +82,10 @@ class _Record:
 
     def __init__(self, steps: int, logits: Tensor) -> None:
         self.tokens = torch.zeros(len(logits), steps, dtype=torch.int64, device=logits.device)
-        self.logp, self.entropy = (logits.new_zeros(len(logits), steps) for _ in range(2))
+        precise = torch.promote_types(logits.dtype, torch.float32)
+        self.logp, self.entropy = (
+            logits.new_zeros(len(logits), steps, dtype=precise) for _ in range(2)
+        )
         self._written = 0
         self._kept: list[tuple[Tensor, Tensor]] = []
 

@@ -179,6 +179,28 @@ def make_settings() -> Any:
 
 
 @pytest.fixture
+def experience_of() -> Any:
+    """Experience of rollouts of one round with these advantages."""
+    from ablatekit_rft.experience import Experience
+
+    def make(rollouts: Any, advantage: Any, **more: Any) -> Any:
+        rows = torch.zeros(len(advantage))
+        return Experience(
+            **{
+                "rollouts": rollouts,
+                "advantage": advantage,
+                "counted": rollouts.mask,
+                "correct": rows,
+                "score": rows,
+                "version": torch.zeros_like(rollouts.query),
+                **more,
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
 def train_toy() -> Any:
     """Train a random model on the parity task; gives the result and the trained model."""
     from ablatekit_rft.loop import train_model

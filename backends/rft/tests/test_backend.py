@@ -80,11 +80,13 @@ def test_every_metric_constant_is_described(backend: Backend) -> None:
     names = {
         value for name, value in vars(metrics).items() if name.isupper() and isinstance(value, str)
     }
-    described = {
-        spec.name
-        for place in ("none", "reward", "loss")
-        for spec in backend.metrics({"kl_place": place})
-    }
+    cells: tuple[dict[str, Any], ...] = (
+        {"kl_place": "reward"},
+        {"kl_place": "loss"},
+        {"ratio_level": "token", "clip": "dual_clip", "mismatch": "tis_token"},
+        {"entropy": "adaptive", "precision": "bf16", "staleness": 1},
+    )
+    described = {spec.name for cell in cells for spec in backend.metrics(cell)}
     assert described == names
 
 

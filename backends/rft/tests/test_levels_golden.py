@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft.levels.kl import MAX_LOG_RATIO
 from ablatekit_rft.levels.registry import get_level, levels_of
+from ablatekit_rft.levels.token_views import MAX_LOG_RATIO, StepView
 from ablatekit_rft.levels.types import OptimizerSpec, RewardView
 from ablatekit_rft.settings import RftSettings
 
@@ -115,6 +116,7 @@ WEIGHTS = {
     "token_mean": [1 / 8, 1 / 8, 1 / 8],
     "seq_mean_token_mean": [1 / 3, 1 / 6, 1 / 15],
     "const_len": [1 / 30, 1 / 30, 1 / 30],
+    "query_mean": [1 / 6, 1 / 6, 1 / 10],
 }
 
 
@@ -124,7 +126,8 @@ def test_every_aggregation_has_golden_numbers() -> None:
 
 @pytest.mark.parametrize("name", sorted(WEIGHTS))
 def test_aggregation_weights(name: str) -> None:
-    weights = get_level("aggregation", name).function(torch.tensor([1, 2, 5]), 10)
+    view = StepView(torch.tensor([1, 2, 5]), torch.tensor([0, 0, 1]), 10)
+    weights = get_level("aggregation", name).function(view)
     assert weights.dtype == torch.float32
     assert weights.tolist() == pytest.approx(WEIGHTS[name], abs=1e-8)
 
@@ -134,6 +137,7 @@ REFERENCE_LOSS = {  # of token losses [[2, -], [1, 3]], L = 4
     "token_mean": 6 / 3,
     "seq_mean_token_mean": (2 + 2) / 2,
     "const_len": 6 / 8,
+    "query_mean": (2 + 2) / 2,
 }
 
 
@@ -142,7 +146,7 @@ def test_aggregated_loss(name: str) -> None:
     lengths = torch.tensor([1, 2])
     losses = torch.tensor([[2.0, 99.0], [1.0, 3.0]])
     mask = torch.arange(2) < lengths[:, None]
-    weights = get_level("aggregation", name).function(lengths, 4)
+    weights = get_level("aggregation", name).function(StepView(lengths, torch.arange(2), 4))
     loss = (weights[:, None] * mask * losses).sum()
     assert loss.item() == pytest.approx(REFERENCE_LOSS[name], abs=1e-6)
 
@@ -153,6 +157,7 @@ KL = {
     "k1": [[0.5, 0.0], [-1.0, 0.2]],
     "k2": [[0.125, 0.0], [0.5, 0.02]],
     "k3": [[math.exp(-0.5) - 0.5, 0.0], [math.e - 2, math.exp(-0.2) - 0.8]],
+    "k3+": [[math.exp(-0.5) - 0.5, 0.0], [math.e - 2, math.exp(-0.2) - 0.8]],
 }
 
 
@@ -190,21 +195,11 @@ def test_reward_coding(name: str, dtype: torch.dtype) -> None:
     assert reward.tolist() == CODINGS[name]
 
 
-def test_policy_loss_is_minus_advantage_times_logp() -> None:
-    logp = LOGP.clone().requires_grad_()
-    weight = torch.tensor([2.0, -1.0], requires_grad=True)
-    loss = get_level("policy_loss", "none").function(logp, weight)
-    assert loss.tolist() == [[2.0, 1.0], [-2.0, pytest.approx(-0.1)]]
-    loss.sum().backward()
-    assert logp.grad is not None
-    assert logp.grad.tolist() == [[-2.0, -2.0], [1.0, 1.0]]
-    assert weight.grad is None
-
-
-OPTIMIZERS = {
-    "adamw": ("adamw", (0.9, 0.999), 1e-8),
-    "adamw_b95": ("adamw", (0.9, 0.95), 1e-8),
-    "sgd": ("sgd", None, None),
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "adamw": {"algorithm": "adamw", "betas": (0.9, 0.999), "eps": 1e-8},
+    "adamw_b95": {"algorithm": "adamw", "betas": (0.9, 0.95), "eps": 1e-8},
+    "sgd": {"algorithm": "sgd"},
+    "muon": {"algorithm": "muon", "betas": (0.9, 0.999), "eps": 1e-8, "momentum": 0.95},
 }
 
 
@@ -215,11 +210,5 @@ def test_every_optimizer_has_golden_numbers() -> None:
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_optimizer_is_data(name: str) -> None:
     settings = RftSettings(learning_rate=3e-4, weight_decay=0.01)
-    algorithm, betas, eps = OPTIMIZERS[name]
-    assert get_level("optimizer", name).function(settings) == OptimizerSpec(
-        algorithm="sgd" if algorithm == "sgd" else "adamw",
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        betas=betas,
-        eps=eps,
-    )
+    expected = OptimizerSpec(learning_rate=3e-4, weight_decay=0.01, **OPTIMIZERS[name])
+    assert get_level("optimizer", name).function(settings) == expected

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft.levels.registry import get_level, levels_of
-from ablatekit_rft.levels.types import RewardView
+from ablatekit_rft.levels.token_views import StepView
+from ablatekit_rft.levels.types import RewardView, Stage
 from ablatekit_rft.rules import RULES
 from ablatekit_rft.settings import RftSettings
 from torch import Tensor
@@ -83,9 +84,9 @@ def test_rules_name_existing_settings_and_valid_values(rule: Rule) -> None:
     RftSettings.from_dotted(rule.then)
 
 
-def test_the_reference_meets_no_rule_but_that_kl_is_off_and_the_engine_is_the_policy() -> None:
-    met = {rule.name for rule in RULES if rule.applies(resolved())}
-    assert met == {"no_kl", "auto_engine"}
+def test_the_reference_meets_no_rule_that_changes_it_but_the_engines() -> None:
+    met = {rule.kind for rule in RULES if rule.applies(resolved())}
+    assert met == {"inert", "alias"}
     assert canonical(resolved()) == {**resolved(), "engine": "policy"}
 
 
@@ -101,6 +102,8 @@ def test_the_engine_follows_from_the_study_file_alone(device: str, engine: str) 
 
 INVALID: dict[str, list[dict[str, Any]]] = {
     "greedy_group": [{"top_k": 1, "rollouts": 2}],
+    "minibatch_of_none": [{"minibatches": 33}],
+    "replay_groups_of_one": [{"replay": "groups"}],
     "group_of_one": [
         {"advantage": "group_norm"},
         {"advantage": "group_mean"},
@@ -155,9 +158,63 @@ def test_exactly_what_a_level_cannot_compute_is_refused(
     assert bool(applying("invalid", settings)) == (available < level.min_group)
 
 
+OFF = {"minibatches": 2}
+KL = {"kl_place": "loss"}
+
+
+def parameter_cases() -> tuple[dict[str, list[dict[str, Any]]], dict[str, dict[str, Any]]]:
+    """Cases and canonical settings of the generated rules on a level's own parameters."""
+    merged: dict[str, list[dict[str, Any]]] = {}
+    expected: dict[str, dict[str, Any]] = {}
+    on: dict[Stage, dict[str, Any]] = {"clip": {"ratio_level": "token", **OFF}, "mismatch": {}}
+    for stage, base in on.items():
+        for level in levels_of(stage).values():
+            for name in PARAMETERS[stage]:
+                own = level.params.get(name)
+                rule = f"unused_{name}" if own is None else f"own_{name}_{level.name}"
+                value = 1.0 if own is None else own
+                merged.setdefault(rule, []).append({**base, stage: level.name, name: value})
+                expected[rule] = {name: None}
+    return merged, expected
+
+
+PARAMETERS: dict[Stage, tuple[str, ...]] = {
+    "clip": ("clip_low", "clip_high", "clip_bound"),
+    "mismatch": ("mismatch_low", "mismatch_high"),
+}
+PARAMETER_CASES, PARAMETER_EXPECTED = parameter_cases()
+
 MERGED: dict[str, list[dict[str, Any]]] = {
     "auto_engine": [{"device": "cpu"}],
     "auto_engine_on_a_gpu": [{"device": "cuda"}],
+    **PARAMETER_CASES,
+    "no_replay": [{"replay_rounds": 9}, {"replay_share": 0.5}],
+    "replayed_groups_replace": [{"replay": "groups", "rollouts": 2, "replay_share": 0.5}],
+    "on_policy_ratio": [
+        {"ratio_level": "token"},
+        {"ratio_level": "sequence", "clip": "gspo", "mismatch": "tis_seq"},
+        {"ratio_level": "sequence_sum", "clip": "ppo"},
+    ],
+    "no_ratio_no_clip": [{**OFF, "clip": "ppo"}, {**OFF, "clip": "cispo"}],
+    "one_token_ratio": [{**OFF, "max_new_tokens": 1, "ratio_level": "sequence"}],
+    "reference_batch": [{"lr_scale": "sqrt"}, {"lr_scale": "linear"}],
+    "no_adapters": [{"lora_alpha": 8}],
+    "mixed_whole": [{**KL, "kl_reference": "ema", "kl_reference_mix": 1.0}],
+    "kl_to_itself": [{**KL, "kl_reference": "reset", "kl_reference_rounds": 1}],
+    "k3_plus_in_the_reward": [{"kl_place": "reward", "kl_estimator": "k3+"}],
+    "reference_without_period": [
+        {**KL, "kl_reference_rounds": 3},
+        {**KL, "kl_reference": "previous", "kl_reference_rounds": 3},
+    ],
+    "reference_without_mix": [{**KL, "kl_reference_mix": 0.1}],
+    "no_weight_no_bonus": [{"entropy": "bonus", "entropy_coefficient": 0.0}],
+    "all_tokens": [{"entropy": "top_tokens", "entropy_share": 1.0}],
+    "unused_entropy_coefficient": [{"entropy": "adaptive", "entropy_coefficient": 1.0}],
+    "unused_entropy_target": [{"entropy": "bonus", "entropy_target": 1.0}],
+    "unused_entropy_step": [{"entropy_step": 1.0}],
+    "unused_entropy_share": [{"entropy_share": 0.5}],
+    "query_of_one": [{"aggregation": "query_mean"}],
+    "one_query_aggregation": [{"aggregation": "query_mean", "queries_per_round": 1, "rollouts": 4}],
     "no_weight_no_kl": [{"kl_coefficient": 0.0, "kl_place": "loss"}],
     "no_kl": [{"kl_estimator": "k1"}, {"kl_coefficient": 0.3}],
     "shifted_reward": [
@@ -177,6 +234,27 @@ MERGED: dict[str, list[dict[str, Any]]] = {
 CANONICAL: dict[str, dict[str, Any]] = {
     "auto_engine": {},
     "auto_engine_on_a_gpu": {"engine": "vllm"},
+    **PARAMETER_EXPECTED,
+    "no_replay": {"replay_rounds": 4, "replay_share": 1.0},
+    "replayed_groups_replace": {"replay_share": 1.0},
+    "on_policy_ratio": {"ratio_level": "none", "clip": "none"},
+    "no_ratio_no_clip": {"clip": "none"},
+    "one_token_ratio": {"ratio_level": "token"},
+    "reference_batch": {"lr_scale": "const"},
+    "no_adapters": {"lora_alpha": 32},
+    "mixed_whole": {"kl_reference": "reset", "kl_reference_mix": 0.6},
+    "kl_to_itself": {"kl_place": "none", "kl_reference": "fixed", "kl_reference_rounds": 16},
+    "k3_plus_in_the_reward": {"kl_estimator": "k3"},
+    "reference_without_period": {"kl_reference_rounds": 16},
+    "reference_without_mix": {"kl_reference_mix": 0.6},
+    "no_weight_no_bonus": {"entropy": "none", "entropy_coefficient": 0.001},
+    "all_tokens": {"entropy": "none", "entropy_share": 0.2},
+    "unused_entropy_coefficient": {"entropy_coefficient": 0.001},
+    "unused_entropy_target": {"entropy_target": 0.2},
+    "unused_entropy_step": {"entropy_step": 0.005},
+    "unused_entropy_share": {"entropy_share": 0.2},
+    "query_of_one": {"aggregation": "seq_mean_token_mean"},
+    "one_query_aggregation": {"aggregation": "token_mean"},
     "no_weight_no_kl": {},
     "no_kl": {},
     "shifted_reward": {"reward_coding": "01"},
@@ -256,7 +334,8 @@ def test_one_query_makes_the_group_the_round() -> None:
 
 def test_completions_of_one_token_make_aggregations_equal() -> None:
     lengths = torch.ones(12, dtype=torch.int64)
-    weights = [level.function(lengths, 1) for level in levels_of("aggregation").values()]
+    view = StepView(lengths, torch.arange(12) // 4, 1)
+    weights = [level.function(view) for level in levels_of("aggregation").values()]
     assert all(torch.equal(weights[0], other) for other in weights[1:])
 
 
@@ -266,6 +345,13 @@ WARNED: dict[str, dict[str, Any]] = {
     "pairs_normalise_to_a_constant": {"advantage": "group_norm", "rollouts": 2},
     "doubled_reward": {"advantage": "batch_mean", "reward_coding": "pm1"},
     "kl_placebo": {"kl_place": "loss", "kl_estimator": "k1"},
+    "uncorrected_minibatches": {"minibatches": 2},
+    "uncorrected_epochs": {"epochs": 2},
+    "uncorrected_staleness": {"staleness": 1},
+    "uncorrected_replay": {"replay": "fifo"},
+    "mismatch_of_one_function": {"mismatch": "tis_token"},
+    "lost_updates": {"precision": "bf16"},
+    "adapters_want_their_own_rate": {"lora_rank": 8},
     "kl_is_normalised": {"kl_place": "reward", "advantage": "batch_norm"},
 }
 
@@ -286,9 +372,9 @@ def test_rloo_is_group_mean_times_a_constant(rollouts: int) -> None:
 
 
 def test_const_len_is_the_token_sum_over_the_length_limit() -> None:
-    lengths = torch.tensor([3, 1, 7, 2])
-    total = get_level("aggregation", "seq_mean_token_sum").function(lengths, 7)
-    constant = get_level("aggregation", "const_len").function(lengths, 7)
+    view = StepView(torch.tensor([3, 1, 7, 2]), torch.arange(4), 7)
+    total = get_level("aggregation", "seq_mean_token_sum").function(view)
+    constant = get_level("aggregation", "const_len").function(view)
     assert torch.allclose(constant * 7, total, rtol=1e-6, atol=0)
 
 

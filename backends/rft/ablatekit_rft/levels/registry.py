@@ -7,16 +7,33 @@ from types import MappingProxyType
 from typing import Any
 
 from ablatekit.errors import Problem, UsageError, nearest
-from ablatekit_rft.levels import advantage, aggregation, kl, optimizer, policy_loss, reward
+from ablatekit_rft.levels import (
+    advantage,
+    aggregation,
+    clip,
+    entropy,
+    kl,
+    lr_scale,
+    mismatch,
+    optimizer,
+    ratio,
+    replay,
+    reward,
+)
 from ablatekit_rft.levels.types import Level, Stage
 
 LEVELS: Mapping[Stage, tuple[Level, ...]] = MappingProxyType(
     {
         "reward_coding": reward.LEVELS,
         "advantage": advantage.LEVELS,
-        "policy_loss": policy_loss.LEVELS,
+        "replay": replay.LEVELS,
+        "ratio_level": ratio.LEVELS,
+        "clip": clip.LEVELS,
+        "mismatch": mismatch.LEVELS,
         "aggregation": aggregation.LEVELS,
         "kl_estimator": kl.LEVELS,
+        "entropy": entropy.LEVELS,
+        "lr_scale": lr_scale.LEVELS,
         "optimizer": optimizer.LEVELS,
     }
 )

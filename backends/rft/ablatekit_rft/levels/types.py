@@ -11,9 +11,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Stage: TypeAlias = Literal[
-    "reward_coding", "advantage", "policy_loss", "aggregation", "kl_estimator", "optimizer"
+    "reward_coding",
+    "advantage",
+    "replay",
+    "ratio_level",
+    "clip",
+    "mismatch",
+    "aggregation",
+    "kl_estimator",
+    "entropy",
+    "lr_scale",
+    "optimizer",
 ]
-Need: TypeAlias = Literal["groups", "lengths", "reference", "old"]
+Need: TypeAlias = Literal["groups", "lengths", "reference", "old", "entropy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +44,7 @@ class RewardView:
 class OptimizerSpec:
     """An optimizer as data; `betas` and `eps` are None where the algorithm has none."""
 
-    algorithm: Literal["adamw", "sgd"]
+    algorithm: Literal["adamw", "sgd", "muon"]
     learning_rate: float
     weight_decay: float
     betas: tuple[float, float] | None = None
@@ -47,7 +57,7 @@ class Level:
     """One level of a design choice: its function and what documentation says about it.
 
     needs: what must be at hand besides the rollouts: `groups` (several rollouts per query),
-    `lengths`, `reference` or `old` log-probabilities.
+    `lengths`, `reference` or `old` log-probabilities, the `entropy` of every token's softmax.
     min_group: fewest rollouts over which the level's statistics exist: rollouts of one query if it
     needs groups, of the whole round otherwise.
     peers: what TRL, verl and OpenRLHF do.

@@ -7,6 +7,6 @@ because aliases depend on where KL is: one pass in this order reaches the canoni
 
 from __future__ import annotations
 
-from ablatekit_rft.rules import generation, loss, run, signal
+from ablatekit_rft.rules import generation, loss, run, signal, updates
 
-RULES = (*run.RULES, *generation.RULES, *loss.RULES, *signal.RULES)
+RULES = (*run.RULES, *generation.RULES, *updates.RULES, *loss.RULES, *signal.RULES)

@@ -31,13 +31,52 @@ _SCHEDULES = {
 }
 
 
+_PRECISIONS = {
+    "fp32": {
+        "doc": "Weights and computation in single precision.",
+        "formula": "float32",
+        "source": "Reference: no rounding between engine and trainer",
+        "peers": {"TRL": "bf16=False", "verl": "model_dtype fp32", "OpenRLHF": "none"},
+    },
+    "bf16_autocast": {
+        "doc": "Weights and optimizer in single precision, matrix products in bfloat16.",
+        "formula": "float32 master weights under bfloat16 autocast",
+        "source": "Mixed precision, arXiv:1710.03740",
+        "peers": {"TRL": "bf16=True (default)", "verl": "default", "OpenRLHF": "default (ZeRO)"},
+    },
+    "bf16": {
+        "doc": "Weights and optimizer in bfloat16: updates below 1/256 of a weight are lost.",
+        "formula": "bfloat16",
+        "source": "huggingface.co/docs/transformers, dtype",
+        "peers": {"TRL": "dtype='bfloat16'", "verl": "model_dtype bf16", "OpenRLHF": "none"},
+    },
+}
+
+
 class OptimisationSettings(Part):
-    """Optimizer, learning rate and clipping."""
+    """Experience reuse, optimizer, learning rate, clipping, precision and adapters."""
+
+    minibatches: int = Field(default=1, ge=1, le=1024)
+    """Optimizer steps per pass over a round's rollouts; counted in rollouts, not queries. Source:
+    arXiv:2601.22532 (1)."""
+    epochs: int = Field(default=1, ge=1, le=64)
+    """Passes over a round's rollouts. Source: TRL, verl, OpenRLHF (1)."""
+    staleness: int = Field(default=0, ge=0, le=64)
+    """Rounds by which the weights that generate rollouts lag behind. Source: synchronous training
+    (0)."""
+    replay: Literal["none", "fifo", "success", "groups"] = Field(
+        default="none", json_schema_extra=with_levels(stage_metadata("replay"))
+    )
+    """Which rollouts of earlier rounds are trained on again. Source: on-policy training (none)."""
+    replay_rounds: int = Field(default=4, ge=1, le=1024)
+    """Rounds that the replay buffer holds. Source: a run of the shipped tiny models."""
+    replay_share: float = Field(default=1.0, gt=0, le=64)
+    """Replayed over fresh rollouts. Source: half of the batch, as usual in off-policy RL."""
 
     learning_rate: float = Field(default=1e-4, ge=0, le=10)
     """Step size of the optimizer; 0 trains nothing (a negative control). Source: fits the
     shipped tiny models; large models want about 1e-6 (TRL, verl, OpenRLHF)."""
-    optimizer: Literal["adamw", "adamw_b95", "sgd"] = Field(
+    optimizer: Literal["adamw", "adamw_b95", "sgd", "muon"] = Field(
         default="adamw", json_schema_extra=with_levels(stage_metadata("optimizer"))
     )
     """Update rule. Source: the default of TRL and verl."""
@@ -53,8 +92,22 @@ class OptimisationSettings(Part):
     """Course of the learning rate over the budget. Source: verl (constant)."""
     warmup_fraction: float = Field(default=0.0, ge=0, lt=1)
     """Share of the budget over which the learning rate rises linearly from 0. Source: TRL, verl."""
+    lr_scale: Literal["const", "sqrt", "linear"] = Field(
+        default="const", json_schema_extra=with_levels(stage_metadata("lr_scale"))
+    )
+    """How the learning rate follows the rollouts per update, relative to 32. Source:
+    arXiv:2601.22532 (const)."""
+    precision: Literal["fp32", "bf16_autocast", "bf16"] = Field(
+        default="fp32", json_schema_extra=with_levels(_PRECISIONS)
+    )
+    """Number format of weights and computation. Source: no rounding between engine and trainer."""
+    lora_rank: int | None = Field(default=None, ge=1, le=4096)
+    """Rank of low-rank adapters on every linear layer, which are trained instead of the weights;
+    null or none: all weights are trained. Source: arXiv:2601.22532 (all)."""
+    lora_alpha: int = Field(default=32, ge=1, le=4096)
+    """Scale of adapters: alpha / rank. Source: LoRA, arXiv:2106.09685."""
 
-    @field_validator("grad_clip", mode="before")
+    @field_validator("grad_clip", "lora_rank", mode="before")
     @classmethod
-    def _no_clipping_by_name(cls, value: Any) -> Any:
+    def _nothing_by_name(cls, value: Any) -> Any:
         return None if value == "none" else value
