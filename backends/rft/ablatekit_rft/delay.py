@@ -27,7 +27,7 @@ class DelayedWeights:
 
     @contextmanager
     def at_round(self, round_index: int) -> Iterator[int]:
-        """Inside, the policy has the weights that generate this round's rollouts; gives their round.
+        """Inside, the policy has the weights that generate the round's rollouts; gives their round.
 
         To be entered once per round, before its updates.
         """

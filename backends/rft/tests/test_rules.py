@@ -103,6 +103,9 @@ def test_the_engine_follows_from_the_study_file_alone(device: str, engine: str) 
 INVALID: dict[str, list[dict[str, Any]]] = {
     "greedy_group": [{"top_k": 1, "rollouts": 2}],
     "minibatch_of_none": [{"minibatches": 33}],
+    "corrected_top_p": [{"top_p": 0.9, "mismatch": "tis_token"}],
+    "corrected_top_k": [{"top_k": 9, "mismatch": "bypass"}],
+    "corrected_min_p": [{"min_p": 0.1, "mismatch": "geo_rs"}],
     "replay_groups_of_one": [{"replay": "groups"}],
     "group_of_one": [
         {"advantage": "group_norm"},

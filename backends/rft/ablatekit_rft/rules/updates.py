@@ -56,6 +56,21 @@ _INVALID = (
         " is only one",
         remedy="Set rollouts to 2 or more, or choose replay: fifo",
     ),
+    *(
+        Rule(
+            name=f"corrected_{setting}",
+            kind="invalid",
+            when={setting: condition, "mismatch": none_of("off")},
+            why="tokens are drawn from a part of the vocabulary only: the engine's probabilities"
+            " lie on another support than the trainer's, and their ratio is no mismatch",
+            remedy=f"Set mismatch: off, or {setting} to its default",
+        )
+        for setting, condition in (
+            ("top_p", below(1.0)),
+            ("top_k", at_least(1)),
+            ("min_p", none_of(0.0)),
+        )
+    ),
 )
 
 _MERGING = (
