@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ablatekit.errors import Location, Problem, TableError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PARQUET = (".parquet", ".pq")
+CHUNK_ROWS = 1 << 20
+TEXT_COLUMNS = "text columns"
 MISSING = ["", "NA", "NaN", "nan", "<NA>", "#N/A"]
 
 
@@ -32,9 +38,84 @@ def read_table(path: Path, labels: Collection[str] = ()) -> pd.DataFrame:
     return frame
 
 
-def _read(path: Path, labels: Collection[str], where: Location) -> pd.DataFrame:
+def read_for_formula(path: Path, mentioned: str) -> pd.DataFrame:
+    """As `read_table`; of a Parquet file the columns that `mentioned` names, read in row chunks.
+
+    Text columns come as categories in sorted order and are listed in `attrs[TEXT_COLUMNS]`: a model
+    needs no more of them than integer codes, and millions of strings do not fit into memory.
+    Categories of the file keep their order. Every column is read when a word of `mentioned`
+    is not a column, so that an error can name the nearest one.
+    """
+    if _kind(path) not in PARQUET or not path.is_file():
+        return read_table(path)
+    where = Location(str(path))
+    try:
+        frame = _read_chunks(path, mentioned)
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(Problem(f"cannot be read ({error})", "", "", where)) from error
+    if frame.empty:
+        raise TableError(Problem("the table has no rows", "", "", where))
+    return frame
+
+
+def _read_chunks(path: Path, mentioned: str) -> pd.DataFrame:
+    with pq.ParquetFile(path) as plain:
+        schema = plain.schema_arrow
+    names = _mentioned_columns(schema.names, mentioned)
+    text = [name for name in names if _is_text(schema.field(name).type)]
+    with pq.ParquetFile(path, read_dictionary=text, memory_map=True) as file:
+        batches = file.iter_batches(batch_size=CHUNK_ROWS, columns=names, use_threads=False)
+        table = pa.Table.from_batches(batches, file.schema_arrow.empty_table().select(names).schema)
+    table = table.unify_dictionaries()
+    columns: dict[str, Any] = {}
+    for name in names:
+        column = table.column(name)
+        columns[name] = _sorted_categories(column) if name in text else column.to_pandas()
+        table = table.drop_columns(name)
+    frame = pd.DataFrame(columns, copy=False)
+    frame.attrs[TEXT_COLUMNS] = text
+    return frame
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _sorted_categories(column: pa.ChunkedArray) -> pd.Categorical[str]:
+    """A dictionary-encoded text column with its values in sorted order."""
+    values = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
+    order = sorted(range(len(values)), key=values.__getitem__)
+    rank = np.empty(len(values) + 1, dtype=np.int32)
+    rank[order] = np.arange(len(values), dtype=np.int32)
+    rank[-1] = -1
+    codes = np.empty(len(column), dtype=np.int32)
+    done = 0
+    for chunk in column.chunks:
+        own = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        codes[done : done + len(own)] = rank[own]
+        done += len(own)
+    levels: pd.Index[str] = pd.Index([values[j] for j in order])
+    return pd.Categorical.from_codes(codes, levels)
+
+
+def _mentioned_columns(names: list[str], mentioned: str) -> list[str]:
+    """The columns whose name occurs in the text; all of them when the text has another name."""
+    found = [
+        name for name in names if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", mentioned)
+    ]
+    bare = re.sub(r"`[^`]*`|,[^()]*(\([^()]*\))?(?=\))", "", mentioned)  # C(x, Sum): x
+    words = re.findall(r"(?<![\w.])[^\W\d][\w.]*(?![\w.]|\s*\()", bare)
+    known = {word for name in found for word in (name, *name.split())}
+    return found if found and set(words) <= known else names
+
+
+def _kind(path: Path) -> str:
     kinds = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    kind = kinds[-1] if kinds else ""
+    return kinds[-1] if kinds else ""
+
+
+def _read(path: Path, labels: Collection[str], where: Location) -> pd.DataFrame:
+    kind = _kind(path)
     try:
         if kind in PARQUET:
             return pd.read_parquet(path)

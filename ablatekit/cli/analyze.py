@@ -237,11 +237,12 @@ def _by_factors(
 
 def _by_formula(table: Path, formula: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """An analysis of one response, named as on the left of the formula."""
-    from ablatekit.analysis.files import read_table
+    from ablatekit.analysis.files import read_for_formula
     from ablatekit.analysis.mixed.analyse import analyse_formula
     from ablatekit.analysis.schema import SCHEMA_VERSION
 
-    response = analyse_formula(read_table(table), formula, **chosen)
+    mentioned = f"{formula} {chosen['weights'] or ''}"
+    response = analyse_formula(read_for_formula(table, mentioned), formula, **chosen)
     return {
         "schema_version": SCHEMA_VERSION,
         "provenance": {**_provenance(table), "formula": formula},

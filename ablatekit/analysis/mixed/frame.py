@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ablatekit.analysis.files import TEXT_COLUMNS
 from ablatekit.analysis.mixed.design import (
     Array,
     Codes,
@@ -108,7 +109,7 @@ def build_frame(
     used = _used_columns(data, formula, weights)
     _refuse_unknown(data, factors)
     complete = _complete_rows(data, used)
-    table = data if complete is None else data.loc[complete]
+    table = data if complete is None else _without_lost_levels(data[used].loc[complete])
     if len(table) == 0:
         raise TableError(_no_complete_row(data, used))
     y, trials = response_and_weights(table, formula.response, weights)
@@ -224,6 +225,16 @@ def _complete_rows(data: pd.DataFrame, used: Sequence[str]) -> np.ndarray[Any, A
     for name in used:
         missing |= data[name].isna().to_numpy()
     return ~missing if missing.any() else None
+
+
+def _without_lost_levels(table: pd.DataFrame) -> pd.DataFrame:
+    """Text columns lose the levels that only rows with a missing value had; categories keep all."""
+    lost = {
+        name: table[name].cat.remove_unused_categories()
+        for name in table.attrs.get(TEXT_COLUMNS, ())
+        if name in table.columns
+    }
+    return table.assign(**lost)
 
 
 def _evaluate(

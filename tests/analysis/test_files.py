@@ -1,0 +1,107 @@
+"""Reading item outcomes from Parquet: row chunks, column selection, the order of levels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ablatekit.analysis import files
+from ablatekit.analysis.files import read_for_formula, read_table
+from ablatekit.analysis.mixed.analyse import analyse_formula
+from ablatekit.errors import TableError
+
+FORMULA = "outcome ~ a * b + (1 | run) + (1 | dataset:item)"
+
+
+def items() -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    run, item = (part.reshape(-1) for part in np.meshgrid(range(24), range(30), indexing="ij"))
+    easy = rng.normal(0, 1, 30)[item] + rng.normal(0, 0.4, 24)[run] + 0.5 * (run % 2)
+    table = pd.DataFrame(
+        {
+            "outcome": (easy + rng.normal(size=len(run)) > 0).astype(float),
+            "a": np.where(run % 2, "z_on", "off"),
+            "b": np.where(run // 2 % 2, "high", "low"),
+            "run": "run" + pd.Series(23 - run).astype(str),
+            "dataset": np.where(item % 2, "sums", "chains"),
+            "item": item // 2,
+            "remark": "not needed",
+        }
+    )
+    return table.sample(frac=1.0, random_state=3).reset_index(drop=True)
+
+
+def write(table: pd.DataFrame, path: Path) -> Path:
+    """Small row groups, so that dictionaries differ between the chunks."""
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path, row_group_size=50)
+    return path
+
+
+@pytest.mark.parametrize("rows", [7, 50, 64, 1 << 20])
+def test_chunk_boundaries_change_nothing(
+    rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = items()
+    table.loc[[0, 49, 50, 719], "a"] = None
+    path = write(table, tmp_path / "items.parquet")
+    monkeypatch.setattr(files, "CHUNK_ROWS", rows)
+    read = read_for_formula(path, FORMULA)
+    assert list(read.columns) == ["outcome", "a", "b", "run", "dataset", "item"]
+    whole = read_table(path)
+    for name in read.columns:
+        left = read[name].astype(object).where(read[name].notna(), None).tolist()
+        assert left == whole[name].astype(object).where(whole[name].notna(), None).tolist()
+    assert list(read["a"].cat.categories) == ["off", "z_on"]
+    assert read["a"].isna().sum() == 4
+
+
+def test_the_analysis_is_that_of_the_whole_table(tmp_path: Path) -> None:
+    path = write(items(), tmp_path / "items.parquet")
+    chunked = analyse_formula(read_for_formula(path, FORMULA), FORMULA)
+    assert chunked == analyse_formula(read_table(path), FORMULA)
+    assert chunked["effects"][0]["baseline"] == "off"
+
+
+def test_categories_keep_their_order_and_text_is_sorted(tmp_path: Path) -> None:
+    table = items()
+    table["a"] = pd.Categorical(table["a"], ["z_on", "off", "never"])
+    table["run"] = table["run"].astype("category").cat.reorder_categories(table["run"].unique())
+    read = read_for_formula(write(table, tmp_path / "items.parquet"), FORMULA)
+    assert list(read["a"].cat.categories) == ["z_on", "off", "never"]
+    assert list(read["run"].cat.categories) == list(table["run"].cat.categories)
+    assert list(read["b"].cat.categories) == ["high", "low"]
+
+
+def test_a_level_that_only_incomplete_rows_have_is_left_out(tmp_path: Path) -> None:
+    table = items()
+    table.loc[:9, "b"] = "lost"
+    table.loc[:9, "outcome"] = np.nan
+    path = write(table, tmp_path / "items.parquet")
+    chunked = analyse_formula(read_for_formula(path, FORMULA), FORMULA)
+    assert chunked == analyse_formula(read_table(path), FORMULA)
+    assert "lost" not in {row["level"] for row in chunked["means"]}
+
+
+def test_an_unknown_column_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    path = write(items(), tmp_path / "items.parquet")
+    with pytest.raises(TableError, match="remark"):
+        analyse_formula(read_for_formula(path, "outcome ~ remrk + (1 | run)"), "outcome ~ remrk")
+
+
+def test_backquoted_names_and_functions_select_their_columns(tmp_path: Path) -> None:
+    table = items().rename(columns={"a": "my choice"}).assign(x=np.arange(720.0))
+    path = write(table, tmp_path / "items.parquet")
+    read = read_for_formula(path, "outcome ~ `my choice` + log(x + 1) + C(b, Sum) + (1 | run)")
+    assert list(read.columns) == ["outcome", "my choice", "b", "run", "x"]
+
+
+def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "items.parquet"
+    path.write_bytes(b"not parquet")
+    with pytest.raises(TableError, match="cannot be read"):
+        read_for_formula(path, FORMULA)
