@@ -138,7 +138,7 @@ def _criterion(zmz: Floats, zmy: Floats, ymy: float, df: int) -> Criterion:
         p=0,
         order=(0, 1),
         shapes=((contexts, 1), (contexts, 1)),
-        eliminated=False,
+        eliminated=0,
         a11=np.empty((0, 0, 0)),
         a21=(),
         a22=(zmz + zmz.T) / 2.0,

@@ -8,7 +8,7 @@ a covariate far from zero is squared. Both are undone exactly on the coefficient
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -84,13 +84,13 @@ class CrossProducts:
     order: tuple[int, ...]
     shapes: tuple[tuple[int, int], ...]
     eliminated: int
-    children: Index
     a11: Array
     a21: tuple[Any, ...]
     a22: Array
     a1x: Array
     a2x: Array
     axx: Array
+    children: Index = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
 
 def working_layout(frame: ModelFrame) -> Layout:
