@@ -118,8 +118,9 @@ class MixedFit:
         """Fitted values (n,) including the random effects."""
         values = (self.frame.x @ self.beta)[self.frame.cell]
         for term, effects in zip(self.frame.random, self.random_effects(), strict=True):
-            own = effects.modes[term.codes]
-            values = values + np.einsum("np,np->n", own, term.columns[self.frame.cell])
+            for own, column in zip(effects.modes.T, term.columns.T, strict=True):
+                part = own[term.codes]
+                values += part if np.all(column == 1.0) else part * column[self.frame.cell]
         return np.asarray(values)
 
 
