@@ -88,6 +88,7 @@ def _sorted(tables: StudyTables) -> StudyTables:
         runs=tables.runs.sort_values("run", kind="stable", ignore_index=True),
         history=tables.history.sort_values(["run", "metric", "step"], kind="stable"),
         results=tables.results.sort_values(["run", "metric"], kind="stable"),
+        outcomes=tables.outcomes.sort_values(["run", "split", "dataset", "item"], kind="stable"),
     )
 
 

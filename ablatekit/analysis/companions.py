@@ -11,12 +11,15 @@ from ablatekit.analysis.bounds import bounds, policies, unsteady_cells
 from ablatekit.analysis.detectable import detectable_rows
 from ablatekit.analysis.effects import Evaluated, Family, Fitted
 from ablatekit.analysis.frame import StudyTables
+from ablatekit.analysis.items import item_level
 from ablatekit.analysis.missing import missing_runs
+from ablatekit.analysis.outcomes import outcomes_of
 from ablatekit.analysis.responses import History, Response, positions
 from ablatekit.analysis.robust import robust
 from ablatekit.analysis.schema import (
     Detectable,
     EffectAtStep,
+    ItemLevel,
     Milestone,
     Missing,
     Robust,
@@ -30,6 +33,7 @@ from ablatekit.design.plan import Plan, PlannedResponse
 class Companions(TypedDict, total=False):
     """The optional sections of a response; an absent key is an absent section."""
 
+    items: ItemLevel
     robust: Robust
     detectable: list[Detectable]
     effects_over_training: list[EffectAtStep]
@@ -50,6 +54,9 @@ def companions(
     seed = int(content_hash([plan.hash, planned.name]), 16)
     average = [one for one, _ in families[0].members]
     found = Companions()
+    outcomes = outcomes_of(planned, tables.outcomes, fitted.values)
+    if outcomes is not None:
+        found["items"] = item_level(outcomes, fitted, average, alpha)
     beside = robust(response.values, fitted.layout, average, alpha, seed, higher)
     if beside is not None:
         found["robust"] = beside

@@ -49,6 +49,8 @@ __all__ = [
     "Improvement",
     "InferenceName",
     "InterquartileMean",
+    "ItemEffectRow",
+    "ItemLevel",
     "LevelCost",
     "Milestone",
     "Missing",
@@ -61,6 +63,7 @@ __all__ = [
     "ResponseAnalysis",
     "Robust",
     "Stability",
+    "VarianceShare",
     "Verdict",
 ]
 
@@ -238,6 +241,49 @@ class Missing(TypedDict):
     policies: NotRequired[list[PolicyComparison]]
 
 
+class VarianceShare(TypedDict):
+    """One source of the variance of item outcomes and its share of the whole."""
+
+    source: str
+    variance: Number
+    share: Number
+
+
+class ItemEffectRow(TypedDict):
+    """An average effect on items like these, interval at 1 - alpha; `item_sd`: sd over items."""
+
+    factor: str
+    level: str
+    baseline: str
+    estimate: Number
+    se: Number
+    df: Number
+    low: Number
+    high: Number
+    p: Number
+    item_sd: Number
+    reason: str | None
+
+
+class ItemLevel(TypedDict):
+    """Item outcomes behind a response: `outcomes` draws of `items` items in `runs` runs.
+
+    Without `model` there is no variance decomposition, and `reason` says why.
+    """
+
+    split: str
+    runs: int
+    items: int
+    outcomes: int
+    model: NotRequired[ModelRecord]
+    random: list[RandomTerm]
+    shares: list[VarianceShare]
+    effects: list[ItemEffectRow]
+    messages: list[str]
+    footer: str
+    reason: str | None
+
+
 class ResponseAnalysis(TypedDict):
     """Everything about one response. An absent key is an absent section of the report."""
 
@@ -260,6 +306,7 @@ class ResponseAnalysis(TypedDict):
     effects_over_training: NotRequired[list[EffectAtStep]]
     milestones: NotRequired[list[Milestone]]
     stability: NotRequired[list[Stability]]
+    items: NotRequired[ItemLevel]
     robust: NotRequired[Robust]
     detectable: NotRequired[list[Detectable]]
     diagnostics: Diagnostics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ablatekit.analysis.analyse import analyse
 from ablatekit.analysis.frame import StudyTables
+from ablatekit.analysis.item_table import RUN, collapse_items, holds_items
 from ablatekit.analysis.layout import context_label
 from ablatekit.analysis.missing import STATUSES
 from ablatekit.analysis.schema import Analysis
@@ -41,13 +43,26 @@ def analyse_table(
     analysis: PlannedAnalysis = DEFAULTS,
     provenance: Mapping[str, Any] | None = None,
 ) -> Analysis:
-    """Effects of factors on responses, from one row per run.
+    """Effects of factors on responses, from one row per run or one row per run, item and sample.
 
-    `responses` is a column name, or responses whose `metric` names a column. Raises TableError for
-    columns that are missing, not numeric, or do not vary.
+    `responses` is a column name, or responses whose `metric` names a column. Rows per item have the
+    columns `run` and `item`, and `dataset` where items belong to one. Raises TableError for columns
+    that are missing, not numeric, or do not vary, and for factors that change within a run.
     """
-    plan, tables = plan_from_table(frame, responses, factors, contexts, baselines or {}, analysis)
-    return analyse(plan, tables, provenance or {}, [])
+    planned, labels = _responses(responses), [*factors, *contexts]
+    _check_columns(frame, [r.metric for r in planned], labels)
+    if not holds_items(frame, labels):
+        plan, tables = plan_from_table(frame, planned, factors, contexts, baselines or {}, analysis)
+        return analyse(plan, tables, provenance or {}, [])
+    status = [STATUS] if STATUS in frame.columns and STATUS not in labels else []
+    table = collapse_items(frame, [r.metric for r in planned], [*labels, *status])
+    planned = tuple(replace(response, items=response.metric) for response in planned)
+    plan, tables = plan_from_table(
+        table.runs, planned, factors, contexts, baselines or {}, analysis
+    )
+    names = dict(zip(table.runs[RUN].astype(str), tables.runs["run"], strict=True))
+    outcomes = table.outcomes.assign(run=table.outcomes["run"].astype(str).map(names))
+    return analyse(plan, replace(tables, outcomes=outcomes), provenance or {}, [])
 
 
 def plan_from_table(
