@@ -22,7 +22,7 @@ from ablatekit.analysis.effects import Evaluated, Fitted
 from ablatekit.analysis.item_effects import Crossing, ItemEffect, complete_crossings, item_effect
 from ablatekit.analysis.item_model import item_frame, item_slope
 from ablatekit.analysis.layout import counted
-from ablatekit.analysis.mixed.fit import MixedFit, fit_mixed
+from ablatekit.analysis.mixed.fit import SINGULAR, MixedFit, fit_mixed
 from ablatekit.analysis.numbers import number, whole
 from ablatekit.analysis.outcomes import Outcomes
 from ablatekit.analysis.schema import (
@@ -90,8 +90,14 @@ def _model(fit: MixedFit) -> ModelRecord:
         criterion=number(fit.criterion),
         converged=fit.convergence.converged,
         singular=fit.singular,
-        messages=list(fit.convergence.messages),
+        messages=[*fit.convergence.messages, *_zero(fit)],
     )
+
+
+def _zero(fit: MixedFit) -> list[str]:
+    """Which variances are estimated as zero."""
+    groups = [c.group for c in fit.components if c.sd < SINGULAR * fit.sigma]
+    return [f"the variance between {group} levels is estimated as 0" for group in groups]
 
 
 def _random(fit: MixedFit) -> list[RandomTerm]:
