@@ -7,6 +7,7 @@ everything heavy is imported inside `run`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -42,10 +43,16 @@ class Condition:
         if self.not_in is not None:
             return value not in self.not_in
         if self.below is not None:
-            return bool(value < self.below)
+            return _as_bound(value) < self.below
         if self.at_least is not None:
-            return bool(value >= self.at_least)
-        return self.above_setting is not None and bool(value > settings[self.above_setting])
+            return _as_bound(value) >= self.at_least
+        other = None if self.above_setting is None else settings[self.above_setting]
+        return self.above_setting is not None and _as_bound(value) > _as_bound(other)
+
+
+def _as_bound(value: Any) -> float:
+    """A number as it is; null, which means that there is no bound, above every number."""
+    return math.inf if value is None else float(value)
 
 
 def one_of(*values: Any) -> Condition:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ablatekit.canonical import content_hash, file_hash
 from ablatekit.errors import Problem, UsageError, nearest
-from ablatekit_rft import tasks
 from ablatekit_rft.basemodels.catalogue import FAMILIES, model_info
 from ablatekit_rft.hub import parse_hub_name, pinned
-
-HASHED_ITEMS = 2048
-"""Items of each split that identify a dataset; every task has at least as many."""
+from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.tasks import SplitName, registry
+from ablatekit_rft.tasks.rows import Fields
+from ablatekit_rft.verifiers.registry import check_verifier
+from ablatekit_rft.verifiers.user import is_reference, source_hash
 
 _SMALL_MODEL_MEMORY = 1.0
 _HUB_MODEL_MEMORY = 8.0
@@ -39,15 +40,25 @@ def model_content(model: str) -> str:
     )
 
 
-@functools.cache
-def dataset_content(dataset: str) -> str:
-    """Hash of a task's name, version and first items. Raises UsageError for an unknown task."""
-    task = tasks.get_task(dataset)
-    items = {
-        split: [[query.item, query.prompt, query.gold] for query in task.items(split, HASHED_ITEMS)]
-        for split in ("train", "test")
+def named_content(chosen: RftSettings) -> dict[str, str]:
+    """Hashes of what settings name: model, data set, and the source of a user's verifier.
+
+    Model and data set depend on nothing but their names, so that all cells of a context share them.
+    Raises UsageError when one is unknown, or has fewer items than the settings ask for.
+    """
+    fields = Fields(**chosen.fields.model_dump())
+    sizes: dict[SplitName, int | None] = {
+        "train": chosen.train_items,
+        "test": chosen.evaluation.test_items,
     }
-    return content_hash({"name": task.name, "version": task.version, "items": items})
+    found = {
+        "model": model_content(chosen.model),
+        "dataset": registry.dataset_content(chosen.dataset),
+    }
+    registry.check_sizes(chosen.dataset, fields, sizes)
+    if is_reference(check_verifier(chosen.verifier)):
+        found["verifier"] = source_hash(chosen.verifier)
+    return found
 
 
 def training_memory(model: str) -> float:

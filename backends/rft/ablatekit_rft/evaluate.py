@@ -26,7 +26,8 @@ from ablatekit_rft.policy import Policy
 from ablatekit_rft.queries import DrawKind, evaluation_draws
 from ablatekit_rft.rollout import Prompts, Rollouts
 from ablatekit_rft.settings import Evaluation
-from ablatekit_rft.tasks import Query, Task
+from ablatekit_rft.tasks import Task
+from ablatekit_rft.verdicts import Query
 from ablatekit_rft.verify import verify
 
 TEMPERATURE = 1.0
@@ -173,6 +174,7 @@ def build_evaluator(
     tokenizer: Tokenizer,
     seeds: Seeds,
     *,
+    encode: Callable[[Query], list[int]],
     max_new_tokens: int,
     reference_budget: int,
     draws: DrawKind = "uniforms",
@@ -183,10 +185,10 @@ def build_evaluator(
         "test": task.items("test", settings.test_items),
     }
     drawn = partial(evaluation_draws, draws, seeds, samples=settings.samples, steps=max_new_tokens)
-    whole = _items(by_split, tokenizer, drawn, greedy=True)
+    whole = _items(by_split, encode, drawn, greedy=True)
     share = settings.intermediate_fraction
     some = {split: queries[: _share(len(queries), share)] for split, queries in by_split.items()}
-    part = _items(some, tokenizer, drawn, greedy=False)
+    part = _items(some, encode, drawn, greedy=False)
     return Evaluator(
         dataset=task.name,
         task=task,
@@ -208,7 +210,7 @@ def _share(count: int, share: float) -> int:
 
 def _items(
     by_split: Mapping[str, Sequence[Query]],
-    tokenizer: Tokenizer,
+    encode: Callable[[Query], list[int]],
     drawn: Callable[[list[tuple[str, str]]], Tensor],
     *,
     greedy: bool,
@@ -218,7 +220,7 @@ def _items(
     return EvaluationItems(
         queries=tuple(query for _, query in pairs),
         splits=tuple(split for split, _ in pairs),
-        encoded=tuple(tokenizer.encode(query.prompt) for _, query in pairs),
+        encoded=tuple(encode(query) for _, query in pairs),
         draws=drawn(keys),
         with_greedy=greedy,
     )

@@ -21,10 +21,12 @@ from ablatekit_rft.evaluate import Evaluator, Scope, build_evaluator
 from ablatekit_rft.models import Tokenizer, load_model
 from ablatekit_rft.objective import Objective
 from ablatekit_rft.policy import Policy
+from ablatekit_rft.prompts import build_prompting
 from ablatekit_rft.rounds import Trainer, TrainSet
 from ablatekit_rft.schedule import Costs, EvaluationPoints
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.tasks import Task, get_task
+from ablatekit_rft.tasks import Task
+from ablatekit_rft.tasks.judged import open_task
 from ablatekit_rft.updates import build_updater
 
 COLLAPSED = "collapse: no correct rollout for long in a policy that once solved its task"
@@ -40,7 +42,8 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
     model, tokenizer = load_model(settings.model, device, run.content.get("model", ""))
-    return train_model(settings, context, model, tokenizer, get_task(settings.dataset))
+    task = open_task(settings, run.content.get("dataset", ""))
+    return train_model(settings, context, model, tokenizer, task)
 
 
 def train_model(
@@ -56,12 +59,13 @@ def train_model(
     )
     engine = PolicyEngine(policy)
     queries = task.items("train", settings.train_items)
+    prompting = build_prompting(settings, task, tokenizer, queries)
     trainer = Trainer(
         settings=settings,
         task=task,
         tokenizer=tokenizer,
         seeds=context.seeds,
-        train_set=TrainSet(queries, tuple(tokenizer.encode(query.prompt) for query in queries)),
+        train_set=TrainSet(queries, tuple(map(prompting.encode, queries))),
         policy=policy,
         engine=engine,
         reference=policy.frozen_copy(),
@@ -73,7 +77,8 @@ def train_model(
         task,
         tokenizer,
         context.seeds,
-        max_new_tokens=steps,
+        encode=prompting.encode,
+        max_new_tokens=settings.evaluation.max_new_tokens or steps,
         reference_budget=settings.micro_batch_tokens,
         draws=engine.draws,
     )

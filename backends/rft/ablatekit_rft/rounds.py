@@ -27,8 +27,9 @@ from ablatekit_rft.queries import round_draws, round_queries
 from ablatekit_rft.rollout import Prompts, Rollouts
 from ablatekit_rft.schedule import Costs, Horizon, learning_rate
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.tasks import Query, Task
+from ablatekit_rft.tasks import Task
 from ablatekit_rft.updates import Updater
+from ablatekit_rft.verdicts import Query
 from ablatekit_rft.verify import verify
 
 

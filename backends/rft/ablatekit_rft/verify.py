@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ablatekit_rft.decoding import Stop
 from ablatekit_rft.models import Tokenizer
 from ablatekit_rft.rollout import Rollouts
-from ablatekit_rft.tasks import Judgement, Query, Task, Verdict
+from ablatekit_rft.tasks import Task
+from ablatekit_rft.verdicts import Judgement, Query, Verdict
 
 _CUT_OFF = Judgement(Verdict.WRONG, format_ok=False)
 

@@ -93,6 +93,7 @@ class ParityTask:
     name: str = "parity"
     version: int = 1
     max_new_tokens: int = 5
+    answers: str = "text"
 
     def items(self, split: str, n: int) -> tuple[Query, ...]:
         first = 1000 if split == "train" else 50_000

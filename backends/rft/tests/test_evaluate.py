@@ -129,7 +129,7 @@ class Spelling:
 class Echo:
     """Correct when the completion is the gold text."""
 
-    name, version, max_new_tokens = "echo", 1, 4
+    name, version, max_new_tokens, answers = "echo", 1, 4, "text"
 
     def items(self, split: str, n: int) -> tuple[Query, ...]:
         return tuple(Query(f"{split} {i}", "ab", "ab") for i in range(n))
@@ -169,7 +169,13 @@ def test_results_do_not_depend_on_how_many_samples_are_asked_for(causal_lm: Any)
     def first_samples(samples: int) -> Any:
         settings = Evaluation(probe_items=5, test_items=5, samples=samples)
         evaluator = build_evaluator(
-            settings, Echo(), Spelling(), Seeds("r", "c"), max_new_tokens=4, reference_budget=1000
+            settings,
+            Echo(),
+            Spelling(),
+            Seeds("r", "c"),
+            encode=lambda query: Spelling().encode(query.prompt),
+            max_new_tokens=4,
+            reference_budget=1000,
         )
         items = evaluator.evaluate(PolicyEngine(policy), policy, "all").items
         rows = zip(items["split"], items["item"], items["sample"], items["length"], strict=True)

@@ -38,17 +38,20 @@ HOSTILE = (
     "a2b2c1*",
     "{}[]()\\%s%n",
 )
-FIRST_SORT = ["pnokrwxhht>", "ildgpmpyka>", "vnhbibmj>"]
-FIRST_COUNT = ["edefceaeca*", "cadabdff*", "bbcbbcdba*"]
+FIRST = {
+    "letter-sort": ["pnokrwxhht>", "ildgpmpyka>", "vnhbibmj>"],
+    "letter-count": ["edefceaeca*", "cadabdff*", "bbcbbcdba*"],
+}
 
 
-@pytest.fixture(params=task_names())
+@pytest.fixture(params=["letter-sort", "letter-count"])
 def task(request: pytest.FixtureRequest) -> Task:
     return get_task(request.param)
 
 
-def test_two_tasks_ship() -> None:
-    assert task_names() == ("letter-sort", "letter-count")
+def test_the_shipped_tasks() -> None:
+    generated = ("arithmetic-1", "arithmetic-2", "number-stories")
+    assert task_names() == ("letter-sort", "letter-count", *generated)
 
 
 def test_an_unknown_name_gets_the_nearest_and_all_known_names() -> None:
@@ -90,9 +93,8 @@ def test_the_shares_of_the_splits_are_as_declared() -> None:
 
 def test_the_first_items_are_what_they_have_always_been() -> None:
     """A change here invalidates the stored base models and needs a new task version."""
-    first = {name: get_task(name).items("train", 3) for name in task_names()}
-    assert [query.prompt for query in first["letter-sort"]] == FIRST_SORT
-    assert [query.prompt for query in first["letter-count"]] == FIRST_COUNT
+    found = {name: get_task(name).items("train", 3) for name in FIRST}
+    assert {name: [query.prompt for query in three] for name, three in found.items()} == FIRST
 
 
 def test_rft_split_takes_the_first_of_each(task: Task) -> None:
@@ -134,7 +136,7 @@ def test_hostile_completions_are_wrong_and_never_raise(task: Task, completion: s
 
 @given(st.text())
 def test_no_text_but_the_answer_is_correct(completion: str) -> None:
-    for name in task_names():
+    for name in FIRST:
         query = get_task(name).items("train", 1)[0]
         verdict = judged(get_task(name), query, completion)
         assert verdict is (Verdict.CORRECT if completion == query.gold else Verdict.WRONG)

@@ -11,7 +11,8 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from ablatekit_rft.basemodels.tokenizer import CharTokenizer
-from ablatekit_rft.tasks import Query, Task, Verdict
+from ablatekit_rft.tasks import Task
+from ablatekit_rft.verdicts import Query, Verdict
 
 
 def pass_at_1(

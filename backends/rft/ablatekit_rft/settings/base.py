@@ -19,7 +19,8 @@ class Part(BaseModel):
     def _no_setting_is_a_truth_value(cls, value: Any) -> Any:
         if isinstance(value, bool):
             raise ValueError("must not be true or false")
-        return value
+        # A list of JSON reaches strict validation as a list, and a setting holds a tuple.
+        return tuple(value) if isinstance(value, list) else value
 
 
 def with_levels(levels: dict[str, Any]) -> dict[str, Any]:

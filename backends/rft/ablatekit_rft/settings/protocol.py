@@ -30,10 +30,14 @@ class Evaluation(Part):
 
     points: int = Field(default=6, ge=1, le=1000)
     """Evaluations after the one at step 0, equally spaced over the budget; the last is its end."""
-    probe_items: int = Field(default=256, ge=1)
-    """Items of the train probe: the first of the train set, so inside every larger one."""
-    test_items: int = Field(default=512, ge=1)
-    """Test items, disjoint from every train set."""
+    probe_items: int | None = Field(default=256, ge=1)
+    """Items of the train probe: the first of the train set, so inside every larger one; null: the
+    whole train set, where it holds all train items."""
+    test_items: int | None = Field(default=512, ge=1)
+    """Test items, disjoint from every train set; null: all there are."""
+    max_new_tokens: int | None = Field(default=None, ge=1, le=131_072)
+    """Longest completion in evaluation; null: that of training. More shows whether a gain is only
+    a shorter answer."""
     samples: int = Field(default=1, ge=1, le=256)
     """Completions sampled for each item."""
     intermediate_fraction: float = Field(default=0.25, gt=0, le=1)

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ablatekit_rft.tasks.base import Judgement, Query, SplitName, Verdict
+from ablatekit_rft.tasks.base import AnswerKind, EndlessSplitError, SplitName
 from ablatekit_rft.tasks.streams import Draws, prompts
+from ablatekit_rft.verdicts import Judgement, Query, Verdict
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 COUNTED = "abcdef"
@@ -29,8 +30,14 @@ class RewritingTask:
     answer: Callable[[str], str]
     form: re.Pattern[str]
 
-    def items(self, split: SplitName, n: int) -> tuple[Query, ...]:
+    @property
+    def answers(self) -> AnswerKind:
+        return "text"
+
+    def items(self, split: SplitName, n: int | None) -> tuple[Query, ...]:
         """The first `n` items of a split; see `Task.items`."""
+        if n is None:
+            raise EndlessSplitError(self.name)
         stream = prompts(f"{self.name}/{self.version}", split, self.draw)
         return tuple(
             Query(item=prompt, prompt=prompt, gold=self.answer(prompt))
