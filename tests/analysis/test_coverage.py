@@ -1,4 +1,4 @@
-"""A fast, seeded subset of benchmarks/coverage_effects.py: four Monte-Carlo errors of slack."""
+"""A fast, seeded subset of benchmarks/coverage.py: four Monte-Carlo errors of slack."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = Path(__file__).parents[2] / "benchmarks" / "coverage_effects.py"
-    spec = importlib.util.spec_from_file_location("coverage_effects", path)
+    path = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
+    spec = importlib.util.spec_from_file_location("coverage", path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules["coverage_effects"] = module
+    sys.modules["coverage"] = module
     spec.loader.exec_module(module)
     return module
 
@@ -54,6 +54,7 @@ def test_effects_at_a_cell_that_diverges_are_too_sure(benchmark):
 
 
 def test_lost_runs_go_through_the_shipped_path(benchmark):
-    name = "3 seeds, t_c = .4, 20% of the runs lost"
+    name = "3 seeds, t_c = 0.4, 20% of the runs lost"
     found = benchmark.simulate(_scenario(benchmark, name), 200, 10)
     assert benchmark.coverage(found["average"]) > 0.88
+    assert benchmark.rejected(found["average"]) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 40)
