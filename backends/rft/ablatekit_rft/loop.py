@@ -244,7 +244,7 @@ class _Run:
 
 def _cost_metrics(costs: Costs) -> dict[str, float]:
     return {
-        metrics.UPDATES: costs.rounds,
+        metrics.UPDATES: costs.updates,
         metrics.SAMPLES: costs.samples,
         metrics.GENERATED_TOKENS: costs.generated_tokens,
         metrics.SECONDS: costs.seconds,

@@ -32,7 +32,7 @@ class Policy:
 
     `decoder` is the lean forward pass on the same memory, or None for a family without one.
     `vocabulary` is the number of ids that stand for tokens, where logits are padded beyond it: what
-    is beyond is neither drawn nor part of any probability.
+    is beyond is neither drawn nor part of any probability. `autocast`: matrix products in bfloat16.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Policy:
         self.model = model.eval()
         self.pad_id = pad_id
         self.vocabulary = vocabulary
-        self._autocast = autocast
+        self.autocast = autocast
         self.arena = ParameterArena(model, fused_groups(model))
         use_lean = lean and is_lean(model)
         self.decoder: Decoder | None = build_decoder(model, self.arena) if use_lean else None
@@ -58,7 +58,7 @@ class Policy:
 
     def precision(self) -> AbstractContextManager[None]:
         """The context of every forward pass: bfloat16 matrix products where they are wanted."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast)
 
     def frozen_copy(self) -> Policy:
         """An independent copy of the policy as it is now: the reference of KL terms.
@@ -71,7 +71,7 @@ class Policy:
             self.pad_id,
             lean=self.decoder is not None,
             vocabulary=self.vocabulary,
-            autocast=self._autocast,
+            autocast=self.autocast,
         )
 
     def log_probabilities(self, logits: Tensor, temperature: float) -> Tensor:

@@ -50,7 +50,9 @@ def sample(
     that take the most probable token instead. Raises FloatingPointError when the policy's
     probabilities are not finite.
     """
-    start = _lean_start if policy.decoder is not None else _module_start
+    # The lean cache writes products into buffers of the weights' type, which autocast changes.
+    lean = policy.decoder is not None and not policy.autocast
+    start = _lean_start if lean else _module_start
     query = torch.arange(len(prompts.lengths), device=policy.device).repeat_interleave(rollouts)
     with torch.inference_mode(), policy.precision():
         logits, cache = start(policy, prompts, rollouts, decoding.max_new_tokens)

@@ -31,7 +31,7 @@ _KL_PLACES = {
         "formula": "loss + coefficient * sum_i w_i sum_t k_it",
         "source": "GRPO, arXiv:2402.03300",
         "peers": {
-            "TRL": "GRPO with beta>0, k3",
+            "TRL": "GRPO with beta>0 and use_bias_correction_kl=False, k3",
             "verl": "use_kl_loss, 0.001",
             "OpenRLHF": "use_kl_loss",
         },
@@ -41,7 +41,11 @@ _KL_PLACES = {
         " that of the KL's expectation.",
         "formula": "loss + coefficient * sum_i w_i sum_t exp(l_it - l_old_it) k_it",
         "source": "DeepSeek-V3.2, arXiv:2512.02556",
-        "peers": {"TRL": "use_bias_correction_kl", "verl": "none", "OpenRLHF": "none"},
+        "peers": {
+            "TRL": "GRPO with beta>0 (default in 1.16), k3",
+            "verl": "none",
+            "OpenRLHF": "none",
+        },
     },
 }
 
