@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ablatekit.canonical import content_hash, file_hash
 from ablatekit.errors import Problem, UsageError, nearest
+from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.basemodels.catalogue import FAMILIES, model_info
 from ablatekit_rft.hub import parse_hub_name, pinned
 from ablatekit_rft.settings import RftSettings
@@ -26,6 +27,8 @@ def model_content(model: str) -> str:
     """
     if model in FAMILIES:
         return model_info(model).content
+    if model == smollm2.NAME:
+        return smollm2.CONTENT
     if Path(model).is_dir():
         return _directory_content(Path(model))
     named = parse_hub_name(model)
@@ -35,7 +38,7 @@ def model_content(model: str) -> str:
         Problem(
             "no such model: not shipped, not a directory, not a hub name owner/name[@revision]",
             repr(model),
-            nearest(model, FAMILIES),
+            nearest(model, (*FAMILIES, smollm2.NAME)),
         )
     )
 
@@ -69,6 +72,8 @@ def training_memory(model: str) -> float:
     """
     if model in FAMILIES:
         return _SMALL_MODEL_MEMORY
+    if model == smollm2.NAME:
+        return smollm2.MEMORY
     if not Path(model).is_dir():
         return _HUB_MODEL_MEMORY
     weights = (*Path(model).glob("*.safetensors"), *Path(model).glob("*.bin"))

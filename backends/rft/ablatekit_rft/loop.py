@@ -13,6 +13,7 @@ from ablatekit.backend import RunContext
 from ablatekit.errors import Problem, RunInterruptedError, UsageError
 from ablatekit.records import RunResult, RunSpec
 from ablatekit_rft import metrics
+from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.adapters import parameterised
 from ablatekit_rft.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
 from ablatekit_rft.divergence import Collapse
@@ -41,7 +42,10 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     settings = RftSettings.from_dotted({**run.settings, **run.execution})
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
-    model, tokenizer = load_model(settings.model, device, run.content.get("model", ""))
+    name, content = settings.model, run.content.get("model", "")
+    if name == smollm2.NAME:
+        name = str(smollm2.directory(context.cache_lock))
+    model, tokenizer = load_model(name, device, content)
     task = open_task(settings, run.content.get("dataset", ""))
     return train_model(settings, context, model, tokenizer, task)
 
