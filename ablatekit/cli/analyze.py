@@ -56,18 +56,49 @@ Report = Annotated[
 ]
 Formula = Annotated[
     str | None,
-    _option(metavar="FORMULA", help='lme4 syntax: "y ~ a*b + (1|model)".', panel=BY_FORMULA),
+    _option(
+        metavar="FORMULA",
+        help='lme4 syntax: "y ~ a*b + (1|model)"; names with spaces in backquotes.',
+        panel=BY_FORMULA,
+    ),
 ]
-Method = Annotated[Literal["reml", "ml"], _option(help="The likelihood.", panel=BY_FORMULA)]
+Method = Annotated[
+    Literal["reml", "ml", "dl", "pm", "he", "sj", "ee"],
+    _option(help="The likelihood; the last five only with --variances.", panel=BY_FORMULA),
+]
 DegreesOfFreedom = Annotated[
-    Literal["satterthwaite", "kenward-roger"], _option(help="Of every test.", panel=BY_FORMULA)
+    Literal["satterthwaite", "kenward-roger", "asymptotic"] | None,
+    _option(
+        help="Of every test of a mixed model. Default: satterthwaite. asymptotic: z tests.",
+        show_default=False,
+        panel=BY_FORMULA,
+    ),
 ]
 Family = Annotated[
     Literal["gaussian", "binomial"],
-    _option(help="binomial: a logistic mixed model of 0/1 outcomes.", panel=BY_FORMULA),
+    _option(
+        help="binomial: a logistic mixed model of 0/1, a share with its trials as --weights, or"
+        " cbind(successes, failures).",
+        panel=BY_FORMULA,
+    ),
 ]
 Weights = Annotated[
     str | None, _option(metavar="COLUMN", help="Prior weights of the rows.", panel=BY_FORMULA)
+]
+Variances = Annotated[
+    str | None,
+    _option(
+        metavar="COLUMN",
+        help="Known sampling variances: a meta-analysis of effects, one per row.",
+        panel=BY_FORMULA,
+    ),
+]
+Categorical = Annotated[
+    str | None,
+    _option(metavar="COLUMN,...", help="Numeric columns to read as factors.", panel=BY_FORMULA),
+]
+Coding = Annotated[
+    Literal["treatment", "sum"], _option(help="Of the factors' coefficients.", panel=BY_FORMULA)
 ]
 Contrasts = Annotated[
     list[str] | None,
@@ -77,6 +108,44 @@ Contrasts = Annotated[
         panel=BY_FORMULA,
     ),
 ]
+Means = Annotated[
+    list[str] | None,
+    _option(
+        metavar="FACTOR[:FACTOR]",
+        help="Marginal means and their contrasts, a:b for the cells of two factors; may be"
+        " repeated. Default: the factors of --contrasts.",
+        panel=BY_FORMULA,
+    ),
+]
+Pairwise = Annotated[
+    bool, _option("--pairwise", help="Compare all pairs of means too.", panel=BY_FORMULA)
+]
+Adjust = Annotated[
+    Literal["none", "holm", "bonferroni", "bh", "sidak", "tukey", "dunnettx", "mvt"],
+    _option(
+        help="Of p for families of tests; mvt is exact for any family (Dunnett's when against a"
+        " baseline). tukey is for pairs, dunnettx for baselines; other families then take sidak.",
+        panel=BY_FORMULA,
+    ),
+]
+AnovaType = Annotated[Literal["I", "II", "III"], _option(help="Hypotheses.", panel=BY_FORMULA)]
+Against = Annotated[
+    str | None,
+    _option(
+        metavar="FORMULA",
+        help="Likelihood-ratio test against this nested formula.",
+        panel=BY_FORMULA,
+    ),
+]
+RandomTests = Annotated[
+    bool,
+    _option("--random-tests", help="Likelihood-ratio test of each random term.", panel=BY_FORMULA),
+]
+RandomIntervals = Annotated[
+    Literal["profile", "bootstrap"] | None,
+    _option(help="Limits of the standard deviations.", show_default=False, panel=BY_FORMULA),
+]
+Seed = Annotated[int, _option(help="Of the bootstrap.", panel=BY_FORMULA)]
 Direction = Annotated[Literal["higher", "lower"], _option(help="Which direction is better.")]
 SmallestEffect = Annotated[
     float | None, _option(help="Smaller effects do not matter; allows `equivalent`.")
@@ -98,21 +167,48 @@ def analyze(
     report: Report = None,
     formula: Formula = None,
     method: Method = "reml",
-    df: DegreesOfFreedom = "satterthwaite",
+    df: DegreesOfFreedom = None,
     family: Family = "gaussian",
     weights: Weights = None,
+    variances: Variances = None,
+    categorical: Categorical = None,
+    coding: Coding = "treatment",
     contrasts: Contrasts = None,
+    means: Means = None,
+    pairwise: Pairwise = False,
+    adjust: Adjust = "holm",
+    anova_type: AnovaType = "III",
+    against: Against = None,
+    random_tests: RandomTests = False,
+    random_intervals: RandomIntervals = None,
+    seed: Seed = 0,
     direction: Direction = "higher",
     smallest_effect: SmallestEffect = None,
     alpha: Alpha = 0.05,
     to_json: ToJson = None,
 ) -> None:
-    """Estimate effects from a table with one row per run, or fit a mixed model to its rows."""
+    """Estimate effects from a table with one row per run, or fit a mixed model to its rows.
+
+    By factors: --response accuracy --factors optimizer,batch --contexts model,dataset
+
+    By a formula: --formula "accuracy ~ optimizer * batch + (1 | model)"
+    """
     from ablatekit.errors import UsageError
 
     short = {"--response": response, "--factors": factors, "--contexts": contexts}
     only_short = {**short, "--baseline": baseline, "--report": report}
-    only_formula = {"--weights": weights, "--contrasts": contrasts}
+    only_formula = {
+        "--weights": weights,
+        "--variances": variances,
+        "--categorical": categorical,
+        "--contrasts": contrasts,
+        "--means": means,
+        "--pairwise": pairwise,
+        "--against": against,
+        "--random-tests": random_tests,
+        "--random-intervals": random_intervals,
+        "--df": df,
+    }
     problems = [
         *_mixed_up(formula, only_short, only_formula),
         *_bad_numbers(alpha, smallest_effect),
@@ -131,9 +227,25 @@ def analyze(
         analysis = _by_factors(table, roles, _pairs(baseline or []), rule)
         _deliver(analysis, to_json, report)
         return
-    chosen = {"method": method, "df": df, "family": family, "weights": weights}
-    wanted = [name for text in contrasts or [] for name in _names(text)]
-    found = _by_formula(table, formula, {**rule, **chosen, "contrasts": wanted})
+    chosen = {
+        "method": method,
+        "df": df,
+        "family": family,
+        "weights": weights,
+        "variances": variances,
+        "categorical": _names(categorical),
+        "coding": coding,
+        "contrasts": [name for text in contrasts or [] for name in _names(text)],
+        "means": [name for text in means or [] for name in _names(text)],
+        "pairwise": pairwise,
+        "adjust": adjust,
+        "anova_type": anova_type,
+        "against": against,
+        "random_tests": random_tests,
+        "random_intervals": random_intervals,
+        "seed": seed,
+    }
+    found = _by_formula(table, formula, {**rule, **chosen})
     _write_json(found, to_json)
     if to_json != "-":
         from ablatekit.cli.model_tables import print_model
@@ -239,10 +351,12 @@ def _by_formula(table: Path, formula: str, chosen: Mapping[str, Any]) -> dict[st
     """An analysis of one response, named as on the left of the formula."""
     from ablatekit.analysis.files import read_for_formula
     from ablatekit.analysis.mixed.analyse import analyse_formula
+    from ablatekit.analysis.mixed.options import FormulaOptions
     from ablatekit.analysis.schema import SCHEMA_VERSION
 
-    mentioned = f"{formula} {chosen['weights'] or ''}"
-    response = analyse_formula(read_for_formula(table, mentioned), formula, **chosen)
+    options = FormulaOptions(**chosen)
+    frame = read_for_formula(table, f"{formula} {options.mentioned}")
+    response = analyse_formula(frame, formula, options)
     return {
         "schema_version": SCHEMA_VERSION,
         "provenance": {**_provenance(table), "formula": formula},

@@ -24,6 +24,15 @@ Adjustment: TypeAlias = Literal[
 LATTICE = 20011
 
 
+def applicable(method: Adjustment, kind: str) -> Adjustment:
+    """The method, or Sidak's where the family is not the one that it was made for.
+
+    Tukey's is for all pairs of one set of means, `dunnettx` for comparisons with one baseline.
+    """
+    made_for = {"tukey": "pairwise", "dunnettx": "baseline"}
+    return "sidak" if made_for.get(method, kind) != kind else method
+
+
 def adjusted_p(
     statistic: Array,
     df: Array,

@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from ablatekit.analysis.mixed.adjust import Adjustment, adjusted_p, critical_values
@@ -22,6 +24,8 @@ from ablatekit.analysis.mixed.formula import variables_of
 from ablatekit.analysis.mixed.frame import ModelFrame
 from ablatekit.analysis.mixed.tests import LinearModel, TTest
 from ablatekit.errors import Problem, UsageError, nearest
+
+Mask: TypeAlias = NDArray[np.bool_]
 
 ESTIMABLE = 1e-8
 NOT_ESTIMABLE = "not estimable: it needs a combination of levels that was never observed"
@@ -150,9 +154,9 @@ def estimate(
     """
     basis = row_space(model.frame.columns.matrix)
     gap = rows - rows @ basis @ basis.T
-    lost = (gap**2).sum(axis=1) > ESTIMABLE * np.maximum((rows**2).sum(axis=1), 1e-300)
+    lost: Mask = (gap**2).sum(axis=1) > ESTIMABLE * np.maximum((rows**2).sum(axis=1), 1e-300)
     kept = rows[:, model.frame.kept]
-    test = _masked(model.test(kept), lost)
+    test = _scattered(model.test(kept[~lost]), lost)
     correlation = _correlation(model, kept) if adjustment == "mvt" else None
     p = adjusted_p(test.statistic, test.df, adjustment, means=means, correlation=correlation)
     critical = critical_values(test.df, adjustment, level, means=means, correlation=correlation)
@@ -167,9 +171,15 @@ def estimate(
     )
 
 
-def _masked(test: TTest, lost: Array) -> TTest:
-    parts = (test.estimate, test.se, test.df, test.statistic, test.p)
-    return TTest(*(np.where(lost, np.nan, part) for part in parts))
+def _scattered(test: TTest, lost: Mask) -> TTest:
+    """The tests of the members that are not lost, NaN for the others."""
+
+    def spread(values: Array) -> Array:
+        out = np.full(len(lost), np.nan)
+        out[~lost] = values
+        return out
+
+    return TTest(*map(spread, (test.estimate, test.se, test.df, test.statistic, test.p)))
 
 
 def _correlation(model: LinearModel, rows: Array) -> Array:
@@ -197,27 +207,35 @@ def contrast_table(
 
     baseline: the level of a single factor that the others are compared with (default: the first).
     """
-    means = marginal_means(model.frame, factors)
+    rows, labels = contrast_rows(model.frame, factors, kind, [baseline] if baseline else [])
+    size = len(marginal_means(model.frame, factors).labels) if kind == "pairwise" else None
+    return estimate(model, rows, labels, adjustment=adjustment, level=level, means=size)
+
+
+def contrast_rows(
+    frame: ModelFrame, factors: Sequence[str], kind: str, baselines: Sequence[str] = ()
+) -> tuple[Array, list[str]]:
+    """Functions (k, P) of all model columns and their names, for `contrast_table`.
+
+    baselines: one level per factor, by default the first ones.
+    """
+    means = marginal_means(frame, factors)
     names = [" ".join(label) for label in means.labels]
-    size = len(names)
     if kind == "pairwise":
-        weights, labels = pairwise(size), [f"{a} - {b}" for a, b in combinations(names, 2)]
-        return estimate(
-            model, weights @ means.rows, labels, adjustment=adjustment, level=level, means=size
-        )
-    if kind == "baseline":
-        base = _baseline_index(names, baseline)
-        weights = versus_baseline(size, base)
+        weights, labels = pairwise(len(names)), [f"{a} - {b}" for a, b in combinations(names, 2)]
+    elif kind == "baseline":
+        base = _baseline_index(names, " ".join(baselines) if baselines else None)
+        weights = versus_baseline(len(names), base)
         labels = [f"{name} - {names[base]}" for i, name in enumerate(names) if i != base]
     elif kind == "mean":
-        weights, labels = versus_mean(size), [f"{name} effect" for name in names]
+        weights, labels = versus_mean(len(names)), [f"{name} effect" for name in names]
     elif kind == "interaction":
-        weights, labels = _interaction_table(model.frame, means)
+        weights, labels = _interaction_table(frame, means, baselines)
     else:
         raise UsageError(
             Problem("unknown contrasts", kind, "Use pairwise, baseline, mean or interaction")
         )
-    return estimate(model, weights @ means.rows, labels, adjustment=adjustment, level=level)
+    return weights @ means.rows, labels
 
 
 def _baseline_index(names: list[str], baseline: str | None) -> int:
@@ -228,11 +246,17 @@ def _baseline_index(names: list[str], baseline: str | None) -> int:
     return names.index(baseline)
 
 
-def _interaction_table(frame: ModelFrame, means: MarginalMeans) -> tuple[Array, list[str]]:
+def _interaction_table(
+    frame: ModelFrame, means: MarginalMeans, baselines: Sequence[str]
+) -> tuple[Array, list[str]]:
     levels = [frame.variables[_resolve(frame, name)].levels for name in means.factors]
-    weights = interaction([len(own) for own in levels])
-    labels = [":".join(cell[::-1]) for cell in product(*(own[1:] for own in levels[::-1]))]
-    return weights, labels
+    bases = [
+        _baseline_index(list(own), baselines[axis] if baselines else None)
+        for axis, own in enumerate(levels)
+    ]
+    weights = interaction([len(own) for own in levels], bases)
+    others = [own[:base] + own[base + 1 :] for own, base in zip(levels, bases, strict=True)]
+    return weights, [":".join(cell[::-1]) for cell in product(*others[::-1])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from ablatekit.analysis.mixed.design import Array, model_columns
 from ablatekit.analysis.mixed.glmm import LogisticFit
 from ablatekit.analysis.mixed.sufficient import cell_sums
+from ablatekit.analysis.mixed.tests import t_quantile, two_sided
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +27,20 @@ class MarginalEffect:
     low: float
     high: float
     p: float
+    df: float
 
 
-def marginal_effects(fit: LogisticFit, level: float = 0.95) -> tuple[MarginalEffect, ...]:
+def marginal_effects(
+    fit: LogisticFit,
+    level: float = 0.95,
+    baselines: Mapping[str, str | None] | None = None,
+    df: Callable[[str], float] = lambda _: math.inf,
+) -> tuple[MarginalEffect, ...]:
     """Average marginal effects in probability, over the rows as they are.
 
     Each row keeps its random effects and its other variables; a factor is set to every level and to
-    its first in turn. Standard errors by the delta method in beta.
+    its baseline (by default its first level) in turn. Standard errors by the delta method in beta;
+    df gives those of a variable's tests, infinite for normal ones.
     """
     frame = fit.frame
     offset = fit.linear_predictor - (frame.x @ fit.beta)[frame.cell]
@@ -38,16 +48,18 @@ def marginal_effects(fit: LogisticFit, level: float = 0.95) -> tuple[MarginalEff
     for name in dict.fromkeys(v for term in frame.formula.terms for v in term):
         variable = frame.variables[name]
         if variable.categorical:
-            base = _average(fit, offset, name, variable.baseline)
+            asked = (baselines or {}).get(name)
+            first = variable.levels.index(asked) if asked else variable.baseline
+            base = _average(fit, offset, name, first)
             for code, label in enumerate(variable.levels):
-                if code != variable.baseline:
+                if code != first:
                     value, slope = _average(fit, offset, name, code)
-                    out.append(
-                        _effect(fit, name, label, variable.levels[variable.baseline],
-                                value - base[0], slope - base[1], level)
-                    )  # fmt: skip
+                    change = value - base[0], slope - base[1]
+                    names = name, label, variable.levels[first]
+                    out.append(_effect(fit, names, *change, level, df(name)))
         elif variable.width == 1:
-            out.append(_covariate_effect(fit, offset, name, level))
+            change = _covariate_effect(fit, offset, name)
+            out.append(_effect(fit, (name, "+1", "0"), *change, level, df(name)))
     return tuple(out)
 
 
@@ -63,7 +75,7 @@ def _average(fit: LogisticFit, offset: Array, name: str, code: int) -> tuple[flo
     return float(mu.mean()), slope
 
 
-def _covariate_effect(fit: LogisticFit, offset: Array, name: str, level: float) -> MarginalEffect:
+def _covariate_effect(fit: LogisticFit, offset: Array, name: str) -> tuple[float, Array]:
     """Mean derivative of the probability in a covariate, by central differences."""
     frame = fit.frame
     width = 1e-5 * max(float(np.std(frame.points[name])), 1e-8)
@@ -80,13 +92,19 @@ def _covariate_effect(fit: LogisticFit, offset: Array, name: str, level: float) 
         moved.append((float(mu.mean()), slope))
     value = (moved[0][0] - moved[1][0]) / (2.0 * width)
     slope = (moved[0][1] - moved[1][1]) / (2.0 * width)
-    return _effect(fit, name, "+1", "0", value, slope, level)
+    return value, slope
 
 
 def _effect(
-    fit: LogisticFit, name: str, label: str, baseline: str, value: float, slope: Array, level: float
+    fit: LogisticFit,
+    names: tuple[str, str, str],
+    value: float,
+    slope: Array,
+    level: float,
+    df: float,
 ) -> MarginalEffect:
     se = float(np.sqrt(slope @ fit.vcov @ slope))
-    half = float(stats.norm.ppf(0.5 + level / 2.0)) * se
-    p = float(2.0 * stats.norm.sf(abs(value) / se)) if se > 0.0 else float("nan")
-    return MarginalEffect(name, label, baseline, value, se, value - half, value + half, p)
+    one = np.array([df])
+    half = float(t_quantile(0.5 + level / 2.0, one)[0]) * se
+    p = float(two_sided(np.array([value / se]), one)[0]) if se > 0.0 else math.nan
+    return MarginalEffect(*names, value, se, value - half, value + half, p, df)

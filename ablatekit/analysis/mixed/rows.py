@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ablatekit.analysis.mixed.adjust import critical_values
+from ablatekit.analysis.mixed.adjust import Adjustment, applicable, critical_values
 from ablatekit.analysis.mixed.anova import AnovaTerm
-from ablatekit.analysis.mixed.effectsize import partial_size
-from ablatekit.analysis.mixed.emm import Family, contrast_table, means_table
+from ablatekit.analysis.mixed.effectsize import EffectSize, SizeName, partial_size, with_interval
+from ablatekit.analysis.mixed.emm import (
+    Family,
+    contrast_rows,
+    equivalence,
+    estimate,
+    marginal_means,
+    non_inferiority,
+)
 from ablatekit.analysis.mixed.formula import variables_of
 from ablatekit.analysis.mixed.frame import ModelFrame
-from ablatekit.analysis.mixed.tests import LinearModel, TTest
+from ablatekit.analysis.mixed.tests import FTest, LinearModel, TTest
+
+ALIASED = "aliased: the design cannot separate it from earlier terms"
+NO_DF = "no degrees of freedom are left for its test"
 
 
 def fixed_rows(test: TTest, names: Sequence[str], alpha: float) -> list[dict[str, Any]]:
@@ -28,90 +39,204 @@ def fixed_rows(test: TTest, names: Sequence[str], alpha: float) -> list[dict[str
     ]
 
 
-def anova_row(term: AnovaTerm) -> dict[str, Any]:
-    """One row of the ANOVA table of a mixed model."""
-    test = term.test
-    if test is None:
-        empty = dict.fromkeys(
-            ("num_df", "den_df", "statistic", "p", "partial_eta2", "partial_omega2", "share")
-        )
-        return {"term": term.term, **empty, "reason": "the term is aliased with earlier ones"}
-    size = (test.statistic, float(test.num_df), test.den_df)
+def test_row(test: FTest) -> dict[str, Any]:
+    """A joint F test."""
     return {
-        "term": term.term,
         "num_df": test.num_df,
         "den_df": test.den_df,
         "statistic": test.statistic,
         "p": test.p,
-        "partial_eta2": partial_size("eta2", *size),
-        "partial_omega2": partial_size("omega2", *size),
-        "share": None,
         "sum_squares": test.sum_squares,
-        "reason": None,
     }
 
 
-def effect_tables(
-    model: LinearModel, wanted: list[tuple[str, str | None]], alpha: float
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Level-vs-baseline effects (one Holm family), two-way interactions (another), and means."""
-    rows: list[dict[str, Any]] = []
-    means: list[dict[str, Any]] = []
-    for name, baseline in wanted:
-        levels = model.frame.variables[name].levels
-        base = baseline or levels[model.frame.variables[name].baseline]
-        others = [level for level in levels if level != base]
-        table = contrast_table(model, [name], "baseline", baseline=base, level=1.0 - alpha)
-        rows += _effect_rows(
-            model, table, [(name, level, base) for level in others], "average", alpha
-        )
-        own = means_table(model, [name], 1.0 - alpha)
-        means += _mean_rows(name, own)
-    holm_rows(rows)
-    _simultaneous(rows, alpha)
-    crossed = _interactions(model, {name for name, _ in wanted}, alpha)
-    return rows + crossed, means
+def anova_row(term: AnovaTerm, alpha: float) -> dict[str, Any]:
+    """One row of the ANOVA table of a mixed model, effect sizes with limits at 1 - alpha."""
+    test = term.test
+    if test is None:
+        keys = ("num_df", "den_df", "statistic", "p", "partial_eta2", "partial_omega2", "share")
+        return {"term": term.term, **dict.fromkeys(keys), "reason": ALIASED}
+    out: dict[str, Any] = {"term": term.term, **test_row(test)}
+    out["mean_square"] = test.sum_squares / test.num_df
+    names: tuple[SizeName, ...] = ("eta2", "omega2", "epsilon2")
+    for name in names:
+        value = partial_size(name, test.statistic, float(test.num_df), test.den_df)
+        size = with_interval(value, float(test.num_df), test.den_df, 1.0 - alpha)
+        out |= size_keys(f"partial_{name}", size)
+    return {**out, "share": None, "reason": None}
 
 
-def _interactions(model: LinearModel, wanted: set[str], alpha: float) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
+def size_keys(name: str, size: EffectSize) -> dict[str, float]:
+    """An effect size under three keys."""
+    return {name: size.value, f"{name}_low": size.low, f"{name}_high": size.high}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is compared: `factors` with their baselines, `means` as specs of factors, and how.
+
+    `pairs` adds all pairwise comparisons; `adjust` is the method for families of tests.
+    """
+
+    factors: dict[str, str]
+    means: tuple[tuple[str, ...], ...]
+    pairs: bool
+    adjust: Adjustment
+    alpha: float
+
+    def baselines(self, frame: ModelFrame, spec: Sequence[str]) -> list[str]:
+        """The baseline of every factor of a spec."""
+        return [
+            self.factors.get(name) or frame.variables[name].levels[frame.variables[name].baseline]
+            for name in spec
+        ]
+
+
+def effect_rows(model: LinearModel, wanted: Wanted) -> list[dict[str, Any]]:
+    """Level-vs-baseline effects as one family, then interactions, one family per order."""
+    specs: dict[str, list[tuple[str, ...]]] = {"average": [(name,) for name in wanted.factors]}
     for term in model.frame.formula.terms:
-        if len(term) != 2 or not set(term) <= wanted:
-            continue
-        table = contrast_table(model, list(term), "interaction", level=1.0 - alpha)
-        base = ":".join(model.frame.variables[name].levels[0] for name in term)
-        labels = [(":".join(term), label, base) for label in table.labels]
-        rows += _effect_rows(model, table, labels, "interaction", alpha)
-    holm_rows(rows)
-    return rows
+        if len(term) > 1 and set(term) <= set(wanted.factors):
+            specs.setdefault(_family(len(term)), []).append(term)
+    return [
+        row for family, terms in specs.items() for row in _family_rows(model, wanted, family, terms)
+    ]
 
 
-def _effect_rows(
-    model: LinearModel,
-    table: Family,
-    labels: list[tuple[str, str, str]],
-    estimand: str,
-    alpha: float,
+def _family(order: int) -> str:
+    return "interaction" if order == 2 else f"interaction of {order} factors"
+
+
+def _family_rows(
+    model: LinearModel, wanted: Wanted, family: str, specs: Sequence[tuple[str, ...]]
 ) -> list[dict[str, Any]]:
-    low, high = table.test.interval(1.0 - 2.0 * alpha)
+    kind = "baseline" if family == "average" else "interaction"
+    rows, labels, shells = [], [], []
+    for spec in specs:
+        bases = wanted.baselines(model.frame, spec)
+        own, names = contrast_rows(model.frame, spec, kind, bases)
+        rows.append(own)
+        labels += names
+        factor, base = ":".join(spec), ":".join(bases)
+        for name in names:
+            level = name.removesuffix(f" - {base}") if kind == "baseline" else name
+            shell = effect_shell(factor, level, base, family.split()[0], model.method)
+            shells.append({**shell, "family": family})
+    if not labels:
+        return []
+    method = applicable(wanted.adjust, kind if len(specs) == 1 else "several factors")
+    table = estimate(model, np.vstack(rows), labels, adjustment=method, level=1.0 - wanted.alpha)
+    return [
+        {**shell, **_effect_numbers(table, i, wanted.alpha)}
+        for i, shell in enumerate(_described(model.frame, shells))
+    ]
+
+
+def _described(frame: ModelFrame, shells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for shell in shells:
+        shell["inference"] = _inference(frame, shell["factor"])
+        shell["averaged_over"] = _averaged_over(frame, shell["factor"])
+    return shells
+
+
+def _effect_numbers(table: Family, i: int, alpha: float) -> dict[str, Any]:
+    test = table.test
+    low, high = (side[i] for side in test.interval(1.0 - alpha))
+    narrow_low, narrow_high = (side[i] for side in test.interval(1.0 - 2.0 * alpha))
+    simultaneous = "sidak" if table.adjustment in ("holm", "bh") else table.adjustment
+    limits = (table.low[i], table.high[i])
+    if simultaneous == "sidak":
+        half = critical_values(test.df, "sidak", 1.0 - alpha)[i] * test.se[i]
+        limits = (test.estimate[i] - half, test.estimate[i] + half)
+    return {
+        "estimate": test.estimate[i],
+        "se": test.se[i],
+        "df": test.df[i],
+        "statistic": test.statistic[i],
+        "low": low,
+        "high": high,
+        "low_equivalence": narrow_low,
+        "high_equivalence": narrow_high,
+        "low_simultaneous": limits[0],
+        "high_simultaneous": limits[1],
+        "p": test.p[i],
+        "p_adjusted": table.p[i],
+        "adjustment": table.adjustment,
+        "reason": table.reason[i] or _no_test(test, i),
+    }
+
+
+def _no_test(test: TTest, i: int) -> str | None:
+    return NO_DF if math.isnan(test.df[i]) else None
+
+
+def mean_rows(model: LinearModel, wanted: Wanted) -> list[dict[str, Any]]:
+    """Marginal means of the cells of every spec."""
     out = []
-    for i, (factor, level, base) in enumerate(labels):
-        row = effect_shell(factor, level, base, estimand, model.method)
-        row["inference"] = _inference(model.frame, factor)
-        row["averaged_over"] = _averaged_over(model.frame, factor)
-        values = {
-            "estimate": table.test.estimate[i],
-            "se": table.test.se[i],
-            "df": table.test.df[i],
-            "low": table.low[i],
-            "high": table.high[i],
-            "low_equivalence": low[i],
-            "high_equivalence": high[i],
-            "p": table.test.p[i],
+    for spec in wanted.means:
+        means = marginal_means(model.frame, spec)
+        labels = [":".join(label) for label in means.labels]
+        table = estimate(model, means.rows, labels, level=1.0 - wanted.alpha)
+        out += [
+            {
+                "factor": ":".join(spec),
+                "level": label,
+                **_numbers(table.test, i),
+                "low": table.low[i],
+                "high": table.high[i],
+                "reason": table.reason[i],
+            }
+            for i, label in enumerate(labels)
+        ]
+    return out
+
+
+def contrast_table_rows(model: LinearModel, wanted: Wanted) -> list[dict[str, Any]]:
+    """Contrasts of marginal means, one family per spec and kind, as emmeans makes them."""
+    kinds = ["baseline", *(["pairwise"] if wanted.pairs else []), "mean"]
+    return [
+        row
+        for spec in wanted.means
+        for kind in kinds
+        for row in _contrasts(model, wanted, spec, kind)
+    ]
+
+
+def _contrasts(
+    model: LinearModel, wanted: Wanted, spec: tuple[str, ...], kind: str
+) -> list[dict[str, Any]]:
+    rows, labels = contrast_rows(model.frame, spec, kind, wanted.baselines(model.frame, spec))
+    size = len(marginal_means(model.frame, spec).labels)
+    method = applicable(wanted.adjust, kind)
+    level = 1.0 - wanted.alpha
+    table = estimate(model, rows, labels, adjustment=method, level=level, means=size)
+    low, high = table.test.interval(level)
+    return [
+        {
+            "factor": ":".join(spec),
+            "kind": kind,
+            "contrast": label,
+            **_numbers(table.test, i),
+            "low": low[i],
+            "high": high[i],
+            "adjustment": method,
+            "p_adjusted": table.p[i],
+            "low_simultaneous": table.low[i],
+            "high_simultaneous": table.high[i],
             "reason": table.reason[i],
         }
-        out.append({**row, **values})
-    return out
+        for i, label in enumerate(labels)
+    ]
+
+
+def _numbers(test: TTest, i: int) -> dict[str, Any]:
+    return {
+        "estimate": test.estimate[i],
+        "se": test.se[i],
+        "df": test.df[i],
+        "statistic": test.statistic[i],
+        "p": test.p[i],
+    }
 
 
 def effect_shell(
@@ -130,6 +255,7 @@ def effect_shell(
         "estimate": None,
         "se": None,
         "df": None,
+        "statistic": None,
         "low": None,
         "high": None,
         "low_simultaneous": None,
@@ -145,41 +271,17 @@ def effect_shell(
     }
 
 
-def holm_rows(rows: list[dict[str, Any]]) -> None:
-    """Holm-adjusted p over the rows that could be estimated and those that could not."""
-    p = np.array([math.nan if row["p"] is None else row["p"] for row in rows], dtype=np.float64)
-    valid = np.flatnonzero(~np.isnan(p))
-    order = valid[np.argsort(p[valid], kind="stable")]
-    running = 0.0
-    for rank, i in enumerate(order.tolist()):
-        running = max(running, min((len(p) - rank) * float(p[i]), 1.0))
-        rows[i]["p_adjusted"] = running
-
-
-def _simultaneous(rows: list[dict[str, Any]], alpha: float) -> None:
-    """Sidak limits over the family: valid for any correlation of the estimates."""
-    df = np.array([math.nan if row["df"] is None else row["df"] for row in rows], dtype=np.float64)
-    if not len(df):
-        return
-    for row, critical in zip(rows, critical_values(df, "sidak", 1.0 - alpha), strict=True):
-        row["low_simultaneous"] = row["estimate"] - critical * row["se"]
-        row["high_simultaneous"] = row["estimate"] + critical * row["se"]
-
-
-def _mean_rows(name: str, table: Family) -> list[dict[str, Any]]:
-    return [
-        {
-            "factor": name,
-            "level": label,
-            "estimate": table.test.estimate[i],
-            "se": table.test.se[i],
-            "df": table.test.df[i],
-            "low": table.low[i],
-            "high": table.high[i],
-            "reason": table.reason[i],
-        }
-        for i, label in enumerate(table.labels)
-    ]
+def margin_tests(rows: list[dict[str, Any]], direction: str, margin: float) -> None:
+    """Equivalence (two one-sided tests) and non-inferiority against the smallest effect."""
+    keys = ("estimate", "se", "df", "statistic", "p")
+    values = [[math.nan if row[key] is None else row[key] for row in rows] for key in keys]
+    test = TTest(*(np.array(column, dtype=np.float64) for column in values))
+    df = [math.inf if row["df"] is None else row["df"] for row in rows]
+    test = replace(test, df=np.array(df, dtype=np.float64))
+    better = test if direction == "higher" else replace(test, estimate=-test.estimate)
+    both, one_sided = equivalence(test, margin).p, non_inferiority(better, margin)
+    for row, two, one in zip(rows, both, one_sided, strict=True):
+        row["p_equivalence"], row["p_non_inferiority"] = two, one
 
 
 def _inference(frame: ModelFrame, factor: str) -> str:
@@ -215,18 +317,3 @@ def verdict(effect: dict[str, Any], direction: str, smallest_effect: Any, alpha:
         return "inconclusive"
     better = effect["estimate"] > 0.0 if direction == "higher" else effect["estimate"] < 0.0
     return "helps" if better else "hurts"
-
-
-def plain(value: Any) -> Any:
-    """Python values only: arrays to lists, NaN and infinities to None."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return [plain(item) for item in value.tolist()]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ablatekit.analysis.mixed.analyse import analyse_formula
+from ablatekit.analysis.mixed.options import FormulaOptions
 from ablatekit.analysis.schema import AnovaRow, Effect, FixedTerm, ModelRecord, RandomTerm
 from ablatekit.errors import NotEstimableError, TableError, UsageError
 
@@ -54,7 +55,7 @@ def _required(row: Any) -> set[str]:
 
 def test_verdicts(table: pd.DataFrame) -> None:
     def verdicts(**options: Any) -> list[str]:
-        out = analyse_formula(table, "y ~ a + b + (1 | ctx)", **options)
+        out = analyse_formula(table, "y ~ a + b + (1 | ctx)", FormulaOptions(**options))
         return [effect["verdict"] for effect in out["effects"]]
 
     assert verdicts() == ["helps", "inconclusive", "hurts"]
@@ -72,31 +73,31 @@ def test_holm_family_is_all_levels(table: pd.DataFrame) -> None:
 
 
 def test_contrasts_pick_factor_and_baseline(table: pd.DataFrame) -> None:
-    out = analyse_formula(table, "y ~ a + b + (1 | ctx)", contrasts=["b:b2"])
+    out = analyse_formula(table, "y ~ a + b + (1 | ctx)", FormulaOptions(contrasts=["b:b2"]))
     assert [(e["level"], e["baseline"]) for e in out["effects"]] == [("b0", "b2"), ("b1", "b2")]
     with pytest.raises(UsageError, match="has no such level; received zz"):
-        analyse_formula(table, "y ~ a + b + (1 | ctx)", contrasts=["b:zz"])
-    with pytest.raises(UsageError, match="contrasts need a categorical variable"):
-        analyse_formula(table, "y ~ a + k + (1 | ctx)", contrasts=["k"])
+        analyse_formula(table, "y ~ a + b + (1 | ctx)", FormulaOptions(contrasts=["b:zz"]))
+    with pytest.raises(UsageError, match="contrasts and means need a categorical variable"):
+        analyse_formula(table, "y ~ a + k + (1 | ctx)", FormulaOptions(contrasts=["k"]))
 
 
 def test_numeric_factor_by_option_or_wrapper(table: pd.DataFrame) -> None:
-    one = analyse_formula(table, "y ~ k + (1 | ctx)", factors=["k"])
-    two = analyse_formula(table, "y ~ C(k) + (1 | ctx)", contrasts=["C(k)"])
+    one = analyse_formula(table, "y ~ k + (1 | ctx)", FormulaOptions(categorical=["k"]))
+    two = analyse_formula(table, "y ~ C(k) + (1 | ctx)", FormulaOptions(contrasts=["C(k)"]))
     assert [e["estimate"] for e in one["effects"]] == [e["estimate"] for e in two["effects"]]
     assert len(analyse_formula(table, "y ~ k + (1 | ctx)")["fixed"]) == 2
 
 
 def test_kenward_roger_and_ml(table: pd.DataFrame) -> None:
-    out = analyse_formula(table, "y ~ a + (1 | ctx)", df="kenward-roger")
+    out = analyse_formula(table, "y ~ a + (1 | ctx)", FormulaOptions(df="kenward-roger"))
     assert out["effects"][0]["method"] == "kenward-roger"
     assert out["fixed"][1]["df"] == pytest.approx(108 - 7, rel=1e-6)
     with pytest.raises(UsageError, match="Kenward-Roger needs a REML fit"):
-        analyse_formula(table, "y ~ a + (1 | ctx)", method="ml", df="kenward-roger")
+        analyse_formula(table, "y ~ a + (1 | ctx)", FormulaOptions(method="ml", df="kenward-roger"))
 
 
 def test_without_random_terms_it_is_least_squares(table: pd.DataFrame) -> None:
-    out = analyse_formula(table, "y ~ a * b + ctx", contrasts=["a"])
+    out = analyse_formula(table, "y ~ a * b + ctx", FormulaOptions(contrasts=["a"]))
     assert out["model"]["method"] == "ols"
     assert "random" not in out
     assert out["fixed"][0]["df"] == 108 - 11
@@ -109,7 +110,7 @@ def _total(table: pd.DataFrame) -> float:
 
 
 def test_logistic_response(table: pd.DataFrame) -> None:
-    out = analyse_formula(table, "hit ~ a + b + (1 | ctx)", family="binomial")
+    out = analyse_formula(table, "hit ~ a + b + (1 | ctx)", FormulaOptions(family="binomial"))
     json.dumps(out, allow_nan=False)
     assert out["model"]["method"] == "laplace"
     assert out["unit"] == "log odds"
@@ -159,13 +160,12 @@ def test_every_reference_case_from_its_csv(corpus: Any) -> None:
     for name in corpus.names("lmm", "ols"):
         case = corpus.case(name)
         raw = pd.read_csv(corpus.folder / case["data"])
-        out = analyse_formula(
-            raw,
-            case["formula"],
+        options = FormulaOptions(
             method="reml" if case.get("REML", True) else "ml",
             weights=case.get("weights"),
-            factors=list(case["factors"] or ()),
+            categorical=list(case["factors"] or ()),
         )
+        out = analyse_formula(raw, case["formula"], options)
         json.dumps(out, allow_nan=False)
         if case["kind"] == "lmm":
             assert out["model"]["criterion"] < case["criterion"] + 1e-6, name

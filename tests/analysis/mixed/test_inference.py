@@ -116,7 +116,6 @@ def test_likelihood_ratio_refusals() -> None:
         (fit("y ~ a + (1 | g)", "reml"), fit("y ~ a * b + (1 | g)", "reml"), "restricted likel"),
         (fit("y ~ a + (1 | g)", rows=100), large, "the same response and rows"),
         (fit("y ~ a + (1 | g)", "reml"), large, "one model is fitted by REML"),
-        (large, fit("y ~ a + (1 | g)"), "not nested"),
         (fit("y ~ a * b + (1 | g:b)"), large, "not nested"),
         (large, large, "same number of parameters"),
     ]
