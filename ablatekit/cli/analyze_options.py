@@ -1,0 +1,149 @@
+"""The options of `ablatekit analyze`, in two panels of its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+BY_FACTORS, BY_FORMULA = "By factors", "By a formula"
+
+
+def _option(*names: str, panel: str | None = None, **settings: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=panel, **settings)
+
+
+Table = Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .tsv or .parquet file.")]
+Responses = Annotated[
+    str | None, _option(metavar="COLUMN,...", help="One number per run.", panel=BY_FACTORS)
+]
+Factors = Annotated[
+    str | None, _option(metavar="COLUMN,...", help="The design choices.", panel=BY_FACTORS)
+]
+Contexts = Annotated[
+    str | None,
+    _option(
+        metavar="COLUMN,...",
+        help="What conclusions must hold across, such as model,dataset.",
+        panel=BY_FACTORS,
+    ),
+]
+Baselines = Annotated[
+    list[str] | None,
+    _option(
+        metavar="FACTOR=LEVEL",
+        help="By default the first level in the table; may be repeated.",
+        panel=BY_FACTORS,
+    ),
+]
+Order = Annotated[
+    int, _option(min=1, help="Highest order of interactions in the ANOVA.", panel=BY_FACTORS)
+]
+Diverged = Annotated[
+    Literal["score", "worst", "exclude"],
+    _option(help="How rows enter whose column `status` says diverged.", panel=BY_FACTORS),
+]
+Report = Annotated[
+    Path | None, _option(metavar="DIR", help="Write the report here.", panel=BY_FACTORS)
+]
+Formula = Annotated[
+    str | None,
+    _option(
+        metavar="FORMULA",
+        help='lme4 syntax: "y ~ a*b + (1|model)"; names with spaces in backquotes.',
+        panel=BY_FORMULA,
+    ),
+]
+Method = Annotated[
+    Literal["reml", "ml", "dl", "pm", "he", "sj", "ee"],
+    _option(help="The likelihood; the last five only with --variances.", panel=BY_FORMULA),
+]
+DegreesOfFreedom = Annotated[
+    Literal["satterthwaite", "kenward-roger", "asymptotic"] | None,
+    _option(
+        help="Of every test of a mixed model. Default: satterthwaite. asymptotic: z tests.",
+        show_default=False,
+        panel=BY_FORMULA,
+    ),
+]
+Family = Annotated[
+    Literal["gaussian", "binomial"],
+    _option(
+        help="binomial: a logistic mixed model of 0/1, a share with its trials as --weights, or"
+        " cbind(successes, failures).",
+        panel=BY_FORMULA,
+    ),
+]
+Weights = Annotated[
+    str | None, _option(metavar="COLUMN", help="Prior weights of the rows.", panel=BY_FORMULA)
+]
+Variances = Annotated[
+    str | None,
+    _option(
+        metavar="COLUMN",
+        help="Known sampling variances: a meta-analysis of effects, one per row.",
+        panel=BY_FORMULA,
+    ),
+]
+Categorical = Annotated[
+    str | None,
+    _option(metavar="COLUMN,...", help="Numeric columns to read as factors.", panel=BY_FORMULA),
+]
+Coding = Annotated[
+    Literal["treatment", "sum"], _option(help="Of the factors' coefficients.", panel=BY_FORMULA)
+]
+Contrasts = Annotated[
+    list[str] | None,
+    _option(
+        metavar="FACTOR[:BASELINE]",
+        help="By default every categorical variable; may be repeated.",
+        panel=BY_FORMULA,
+    ),
+]
+Means = Annotated[
+    list[str] | None,
+    _option(
+        metavar="FACTOR[:FACTOR]",
+        help="Marginal means and their contrasts, a:b for the cells of two factors; may be"
+        " repeated. Default: the factors of --contrasts.",
+        panel=BY_FORMULA,
+    ),
+]
+Pairwise = Annotated[
+    bool, _option("--pairwise", help="Compare all pairs of means too.", panel=BY_FORMULA)
+]
+Adjust = Annotated[
+    Literal["none", "holm", "bonferroni", "bh", "sidak", "tukey", "dunnettx", "mvt"],
+    _option(
+        help="Of p for families of tests; mvt is exact for any family (Dunnett's when against a"
+        " baseline). tukey is for pairs, dunnettx for baselines; other families then take sidak.",
+        panel=BY_FORMULA,
+    ),
+]
+AnovaType = Annotated[Literal["I", "II", "III"], _option(help="Hypotheses.", panel=BY_FORMULA)]
+Against = Annotated[
+    str | None,
+    _option(
+        metavar="FORMULA",
+        help="Likelihood-ratio test against this nested formula.",
+        panel=BY_FORMULA,
+    ),
+]
+RandomTests = Annotated[
+    bool,
+    _option("--random-tests", help="Likelihood-ratio test of each random term.", panel=BY_FORMULA),
+]
+RandomIntervals = Annotated[
+    Literal["profile", "bootstrap"] | None,
+    _option(help="Limits of the standard deviations.", show_default=False, panel=BY_FORMULA),
+]
+Seed = Annotated[int, _option(help="Of the bootstrap.", panel=BY_FORMULA)]
+Direction = Annotated[Literal["higher", "lower"], _option(help="Which direction is better.")]
+SmallestEffect = Annotated[
+    float | None, _option(help="Smaller effects do not matter; allows `equivalent`.")
+]
+Alpha = Annotated[float, _option(help="Level of tests; intervals are at 1 - alpha.")]
+ToJson = Annotated[
+    str | None, _option("--json", metavar="OUT|-", help="Write the analysis here; - prints it.")
+]
