@@ -25,6 +25,7 @@ from ablatekit.report.document import (
     Warnings,
 )
 from ablatekit.report.figures.shares import Share, TermKind, draw_shares
+from ablatekit.report.items import item_blocks
 from ablatekit.report.names import slug
 from ablatekit.report.numbers import (
     Scale,
@@ -70,7 +71,8 @@ def variance_section(analysis: Analysis) -> Section | None:
         "How much of the differences between runs each choice explains, next to contexts and"
         " seeds. A share says how much varies, not what is better."
     )
-    return Section("variance", "Where the variance goes", lead, [*blocks, *tables])
+    found = [*blocks, *tables, *item_blocks(analysis)]
+    return Section("variance", "Where the variance goes", lead, found)
 
 
 def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:

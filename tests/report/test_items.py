@@ -1,0 +1,72 @@
+"""Item level in the report: every entry is the analysis's number; what is refused says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ablatekit.analysis.table import analyse_table
+from ablatekit.report.document import Estimate, Heading, Paragraph, Quantity, Table, Warnings
+from ablatekit.report.items import item_blocks
+from ablatekit.report.sections import variance_section
+
+OUTCOMES = Path(__file__).parents[1] / "reference" / "items" / "outcomes.csv"
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    return pd.read_csv(OUTCOMES)
+
+
+def _analysis(frame):
+    return analyse_table(frame, "outcome", ["A"], ["model", "dataset"])
+
+
+def test_tables_show_the_numbers_of_the_analysis(outcomes):
+    analysis = _analysis(outcomes)
+    items = analysis["responses"]["outcome"]["items"]
+    heading, shares, effects = item_blocks(analysis)
+    assert isinstance(heading, Heading)
+    assert isinstance(shares, Table)
+    assert "576 outcomes of 48 items in 24 runs" in shares.caption
+    for row, expected in zip(shares.rows, items["shares"], strict=True):
+        assert row[0].text == expected["source"]
+        assert [entry.value for entry in row[1:]] == [expected["variance"], expected["share"]]
+    (row,), (expected,) = effects.rows, items["effects"]
+    estimate, df, p, sd = row[2:]
+    assert isinstance(estimate, Estimate)
+    assert (estimate.value, estimate.low, estimate.high) == tuple(
+        expected[key] for key in ("estimate", "low", "high")
+    )
+    assert all(isinstance(entry, Quantity) for entry in (df, p, sd))
+    assert (df.value, p.value, sd.value) == (expected["df"], expected["p"], expected["item_sd"])
+    assert shares.footer == items["footer"]
+
+
+def test_the_variance_section_holds_them(outcomes):
+    ids = [getattr(block, "id", "") for block in variance_section(_analysis(outcomes)).blocks]
+    assert {"items-outcome", "item-effects-outcome"} <= set(ids)
+
+
+def test_without_replicates_the_reason_stands_in_their_place(outcomes):
+    first = outcomes[outcomes["run"].str[1:].astype(int) % 3 == 1]
+    _, paragraph, effects = item_blocks(_analysis(first))
+    assert isinstance(paragraph, Paragraph)
+    assert "nothing estimates the seed noise" in paragraph.text
+    assert effects.rows[0][2].text == "not estimated"
+    assert "nothing estimates the seed noise" in effects.rows[0][2].note
+
+
+def test_a_variance_of_zero_is_told(outcomes):
+    even = outcomes.copy()
+    run = even["run"].str[1:].astype(int)
+    even["outcome"] = ((7 * even["item"] + 5 * run) % 24 < 12 + run % 2).astype(int)
+    blocks = item_blocks(_analysis(even))
+    told = [text for block in blocks if isinstance(block, Warnings) for text in block.texts]
+    assert any("estimated as 0" in text for text in told)
+
+
+def test_run_tables_have_no_items(outcomes):
+    assert item_blocks(_analysis(outcomes[outcomes["item"] == 1])) == []
