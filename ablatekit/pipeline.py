@@ -27,9 +27,10 @@ from ablatekit.dispatch.coordinator import (
 )
 from ablatekit.dispatch.progress import Observer
 from ablatekit.errors import DamagedFileError, PluginError, Problem, WorkspaceError
-from ablatekit.report.files import write_report
+from ablatekit.report.files import analysis_json, write_report
 from ablatekit.runlog import ResultRecord, RunState, read_result, run_state
 from ablatekit.study.load import LoadedStudy, load_study
+from ablatekit.study.themes import Theme
 from ablatekit.tracking.mirror import MirrorOutcome, sync
 from ablatekit.tracking.process import MirrorHandle, TrackingOptions, start_mirror
 from ablatekit.workspace import StudyDirectory, Workspace
@@ -200,8 +201,16 @@ def _dispatch_options(study: PreparedStudy, options: RunOptions) -> DispatchOpti
     )
 
 
-def report_study(study: PreparedStudy) -> Analysis:
+def report_study(study: PreparedStudy, theme: Theme | None = None) -> Analysis:
     """Analyse whatever results there are and write the report; labelled interim while runs lack.
+
+    Raises WorkspaceError when the study has never been run here, StudyError when it has changed.
+    """
+    return analyse_study(continued(study), theme)
+
+
+def continued(study: PreparedStudy) -> PreparedStudy:
+    """The study with the plan that was frozen here, as far as its file still agrees with it.
 
     Raises WorkspaceError when the study has never been run here, StudyError when it has changed.
     """
@@ -212,21 +221,26 @@ def report_study(study: PreparedStudy) -> Analysis:
             Problem("this study has no runs in this workspace", str(directory.path), remedy)
         )
     amendment = amend_plan(_frozen_plan(directory), study.plan, file=str(study.loaded.path))
-    return analyse_study(replace(study, plan=amendment.plan))
+    return replace(study, plan=amendment.plan)
 
 
-def analyse_study(study: PreparedStudy) -> Analysis:
+def analyse_study(study: PreparedStudy, theme: Theme | None = None) -> Analysis:
     """Write `analysis.json` and the report of the results there are."""
+    analysis = analysed(study)
+    write_atomically(study.directory.analysis, analysis_json(analysis))
+    write_report(analysis, study.directory.report, theme or study.loaded.study.report.theme)
+    return analysis
+
+
+def analysed(study: PreparedStudy) -> Analysis:
+    """The analysis of the results there are; writes nothing."""
     tables = collect(study.plan, study.workspace)
     deviations = (
         *frozen_deviations(study.directory),
         *_interim(study),
         *_version_warnings(study),
     )
-    analysis = analyse(study.plan, tables, _provenance(study), deviations)
-    write_json(study.directory.analysis, analysis)
-    write_report(analysis, study.directory.report)
-    return analysis
+    return analyse(study.plan, tables, _provenance(study), deviations)
 
 
 def _interim(study: PreparedStudy) -> list[str]:
@@ -301,7 +315,8 @@ def _version_sets(study: PreparedStudy) -> dict[str, list[str]]:
 
 
 def _version_warnings(study: PreparedStudy) -> list[str]:
-    mixed = {name: many for name, many in _version_sets(study).items() if len(many) > 1}
+    sets = _version_sets(study)
+    mixed = {name: many for name, many in sets.items() if len(many) > 1 and name != "machine"}
     return [
         f"runs used mixed versions of {name}: {', '.join(many)}" for name, many in mixed.items()
     ]

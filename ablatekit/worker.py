@@ -244,6 +244,7 @@ def base_versions(backend: str) -> dict[str, str]:
         "ablatekit": ablatekit.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_capability(),
+        "machine": _machine_size(),
     }
     distribution = _distribution(backend)
     if distribution is not None:
@@ -280,6 +281,18 @@ def _cpu_capability() -> str:
     text = information.read_text(encoding="utf-8") if information.exists() else ""
     flags = set(text.split())
     return next((name for name in ("avx512f", "avx2", "asimd") if name in flags), "default")
+
+
+@cache
+def _machine_size() -> str:
+    """Cores that this process may use and memory of the machine, as far as the system tells."""
+    known = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    except (ValueError, OSError):
+        return f"{cores} cores"
+    return f"{cores} cores, {memory:.0f} GiB"
 
 
 def _claim(backend: str, command: Mapping[str, Any]) -> Claim:

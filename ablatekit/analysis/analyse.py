@@ -164,7 +164,7 @@ def _response(
         effects=effect_rows(families, planned.name, rule),
         contexts=[row for one in average for row in _context_rows(one, fitted, analysis.alpha)],
         heterogeneity=[_heterogeneity(one, fitted, analysis.alpha) for one in average],
-        diagnostics=_diagnostics(planned, response, fitted, tables),
+        diagnostics=_diagnostics(plan, planned, response, fitted, tables),
         missing=missing_section(plan, planned, response, tables, fitted),
         footers=footers(plan, fitted, planned, table.note),
     )
@@ -284,9 +284,10 @@ def _heterogeneity(one: Evaluated, fitted: Fitted, alpha: float) -> Heterogeneit
 
 
 def _diagnostics(
-    planned: PlannedResponse, response: Response, fitted: Fitted, tables: StudyTables
+    plan: Plan, planned: PlannedResponse, response: Response, fitted: Fitted, tables: StudyTables
 ) -> Diagnostics:
     values, design = response.values, fitted.layout
+    order = {run.run_id: run.order for run in plan.runs}
     proportion = is_proportion(planned, values.y)
     near = checks.near_bounds(values, design) if proportion else []
     start = checks.step_zero(
@@ -311,7 +312,7 @@ def _diagnostics(
     if start is not None and not start["equal"]:
         messages.append("step-0 scores differ within a context although the draws are common")
     return Diagnostics(
-        residuals=checks.residual_lists(values, fitted.model, design),
+        residuals=checks.residual_lists(values, fitted.model, design, order),
         brown_forsythe_p=number(fitted.brown_forsythe),
         largest_residual=checks.largest_residual(values, fitted.model, design),
         near_bounds=near,

@@ -90,7 +90,7 @@ def _training(
     if reached:
         found["milestones"] = reached
     if ended.any():
-        found["stability"] = stability(own, unit, status[ended] == "diverged", layout, higher)
+        found["stability"] = stability(own, unit, status[ended] == "diverged", layout, planned)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,9 +57,15 @@ def _without_structural_zero(ordered: Floats) -> Floats:
 
 
 def residual_lists(
-    values: RunValues, model: CellMeans | TruncatedModel, layout: Layout
+    values: RunValues,
+    model: CellMeans | TruncatedModel,
+    layout: Layout,
+    order: Mapping[str, int],
 ) -> dict[str, list[Any]]:
-    """Parallel lists for residual plots; `quantile` is the standard normal one of the rank."""
+    """Parallel lists for residual plots; `quantile` is the standard normal one of the rank.
+
+    `order` is every run's place in the randomised order of execution.
+    """
     rank = stats.rankdata(model.residual, method="ordinal")
     return {
         "fitted": model.fitted.tolist(),
@@ -68,6 +74,7 @@ def residual_lists(
         "unit": [layout.units[i] for i in values.unit],
         "context": [layout.contexts[i] for i in values.context],
         "run": list(values.run),
+        "order": [order[run] for run in values.run],
     }
 
 

@@ -213,7 +213,8 @@ class Curve(TypedDict):
 class Diagnostics(TypedDict):
     """Checks of the model's assumptions.
 
-    `residuals` are parallel lists (fitted, residual, normal quantile, unit, context, run).
+    `residuals` are parallel lists (fitted, residual, normal quantile, unit, context, run, and the
+    run's place in the planned order).
     `brown_forsythe_p` tests equal run-to-run variance over cells; `near_bounds` lists cell means
     within 0.05 of 0 or 1 for responses that are proportions.
     """

@@ -159,7 +159,8 @@ class Milestone(TypedDict):
 class Stability(TypedDict):
     """How steady training is at a level.
 
-    `late_sd` is the mean sd of the metric within a run over the last quarter of its steps.
+    `late_sd` is the mean sd of the metric within a run over the last quarter of its steps; of those
+    that used a part of the items, where the evaluations between the first and the last do.
     `collapse_rate` is the share of runs that diverged, or whose last value lies below half of the
     way from their first to their best value although that way is longer than twice `late_sd`.
     """

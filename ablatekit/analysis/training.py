@@ -17,6 +17,7 @@ from ablatekit.analysis.responses import History
 from ablatekit.analysis.schema import EffectAtStep, Milestone, Stability
 from ablatekit.analysis.truncated import fit_truncated
 from ablatekit.analysis.values import RunValues
+from ablatekit.design.plan import PlannedResponse
 from ablatekit.study.summaries import parse_summary
 
 MOST_STEPS = 25
@@ -147,11 +148,20 @@ def steps_to(history: History, threshold: float, higher: bool) -> tuple[Floats, 
 
 
 def stability(
-    history: History, unit: Integers, diverged: Booleans, layout: Layout, higher: bool
+    history: History,
+    unit: Integers,
+    diverged: Booleans,
+    layout: Layout,
+    planned: PlannedResponse,
 ) -> list[Stability]:
     """Late sd within runs and the share of collapsed runs, by level; rows of the history are runs
-    with a result, `diverged` (N,) says how they ended."""
-    late = late_sd(history.value)
+    with a result, `diverged` (N,) says how they ended.
+
+    Where evaluations between the first and the last use a part of the items, the late sd is that of
+    these: beside them, the whole last one would count a change of items as unsteadiness.
+    """
+    higher = planned.direction == "higher"
+    late = late_sd(history.value[:, 1:-1] if planned.partial else history.value)
     collapsed = diverged | _collapsed(history.value if higher else -history.value, late)
     rows = []
     for factor, level, own in _levels(unit, layout):

@@ -289,7 +289,7 @@ def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> No
 def _write_json(analysis: Mapping[str, Any] | Analysis, to_json: str | None) -> None:
     if to_json is None:
         return
-    text = json.dumps(analysis, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(analysis, indent=2, allow_nan=False, ensure_ascii=False)
     if to_json == "-":
         typer.echo(text)
         return

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ablatekit.cli.study_files import Json, Overrides, StudyFile
+from ablatekit.study.themes import Theme
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ablatekit.analysis.schema import Analysis
-    from ablatekit.report.compare import ComparedEffect, StudyComparison
+    from ablatekit.report.compare import StudyComparison
 
-Theme: TypeAlias = Literal["auto", "light", "dark"]
 ThemeOption = Annotated[
-    Theme, typer.Option("--theme", help="Colours of the page; auto follows the reader's system.")
+    Theme | None,
+    typer.Option(
+        "--theme", help="Colours of the page; auto follows the reader's system.  [default: study's]"
+    ),
 ]
 WorkspaceOption = Annotated[
     Path | None,
@@ -38,20 +39,15 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Bundle study, plan, tables and report in one archive that needs no backend to analyse."""
-    from ablatekit.canonical import read_json
-    from ablatekit.design.amend import amend_plan
-    from ablatekit.design.plan import Plan
-    from ablatekit.pipeline import prepare, report_study
+    from ablatekit.pipeline import analysed, continued, prepare
     from ablatekit.report.bundle import write_bundle
     from ablatekit.workspace import find_workspace
 
-    study = prepare(file, overrides or (), find_workspace(workspace))
-    analysis = report_study(study)
+    study = continued(prepare(file, overrides or (), find_workspace(workspace)))
     path = output or Path(f"{study.plan.study}.zip")
-    frozen = Plan.from_json(read_json(study.directory.plan))
-    plan = amend_plan(frozen, study.plan, file=str(file)).plan
     text = study.directory.study_file.read_bytes()
-    write_bundle(path, text, plan, study.workspace, analysis)
+    theme = study.loaded.study.report.theme
+    write_bundle(path, text, study.plan, study.workspace, analysed(study), theme)
     if as_json:
         size = path.stat().st_size
         typer.echo(json.dumps({"bundle": str(path), "bytes": size}, indent=2))
@@ -59,8 +55,8 @@ def export(
         typer.echo(f"bundle: {path}; next: ablatekit study report {path}")
 
 
-def report_bundle(path: Path, theme: Theme, *, as_json: bool) -> Path:
-    """Analyse a bundle's tables again and write the report beside it; the page."""
+def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: bool) -> Path:
+    """Analyse a bundle's tables again; the page, beside the bundle or in a workspace if named."""
     from rich.console import Console
 
     from ablatekit.report import summary, write_report
@@ -69,7 +65,7 @@ def report_bundle(path: Path, theme: Theme, *, as_json: bool) -> Path:
     bundle = read_bundle(path)
     analysis = analyse_bundle(bundle)
     same = same_analysis(analysis, bundle.analysis)
-    page = write_report(analysis, path.with_suffix("") / "report", theme).html
+    page = write_report(analysis, _bundle_report(path, workspace), theme).html
     if as_json:
         result = {"report": str(page), "counts": analysis["counts"], "same_analysis": same}
         typer.echo(json.dumps(result, indent=2))
@@ -78,6 +74,21 @@ def report_bundle(path: Path, theme: Theme, *, as_json: bool) -> Path:
     typer.echo(f"the analysis {'equals' if same else 'DIFFERS from'} the bundled one")
     typer.echo(f"report: {page}")
     return page
+
+
+def _bundle_report(path: Path, workspace: Path | None) -> Path:
+    """Where the report of a bundle goes: never over that of a study that was run there."""
+    from ablatekit.errors import Problem, WorkspaceError
+    from ablatekit.workspace import find_workspace
+
+    if workspace is None:
+        return path.with_suffix("") / "report"
+    directory = find_workspace(workspace).study(path.stem)
+    if directory.plan.exists():
+        rule = "the report of a bundle would replace that of a study that was run here"
+        remedy = "Name another --workspace, or rename the bundle"
+        raise WorkspaceError(Problem(rule, str(directory.report), remedy))
+    return directory.report
 
 
 def compare(
@@ -90,14 +101,18 @@ def compare(
     from rich.console import Console
 
     from ablatekit.report.compare import compare as compared
+    from ablatekit.report.terminal import comparison_reasons, comparison_tables
 
-    found = compared(_analysis(first, workspace), _analysis(second, workspace))
+    ours = _analysis(first, workspace)
+    found = compared(ours, _analysis(second, workspace))
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2))
         return
     console = Console()
-    console.print(_table(found))
-    for note in (*found.notes, *_only(found)):
+    title = f"{found.names[1]} against {found.names[0]}"
+    console.print(f"{title} ({found.contexts} contexts); p adjusted by Holm", markup=False)
+    console.print(*comparison_tables(found, ours))
+    for note in (*comparison_reasons(found), *found.notes, *_only(found)):
         console.print(note, markup=False)
 
 
@@ -131,39 +146,6 @@ def _read(path: Path) -> Analysis:
         problem = Problem("this is not an analysis.json", f"{path}: {error}")
         raise WorkspaceError(problem) from error
     return content
-
-
-def _table(found: StudyComparison) -> Table:
-    from rich.table import Table
-
-    first, second = found.names
-    table = Table(
-        title=f"{second} against {first} ({found.contexts} contexts)", title_justify="left"
-    )
-    for name in ("response", "level", "first", "second", "difference", "p", ""):
-        table.add_column(name, overflow="fold")
-    for row in found.effects:
-        table.add_row(*_entries(row))
-    return table
-
-
-def _entries(row: ComparedEffect) -> list[str]:
-    from rich.markup import escape
-
-    from ablatekit.report.numbers import general, p_value
-
-    def signed(value: float | None) -> str:
-        text = general(value, 3)
-        return f"+{text}" if value is not None and value > 0 else text
-
-    interval = "" if row.low is None else f" [{general(row.low, 3)}, {general(row.high, 3)}]"
-    verdict = f"{row.agreement} ({row.reason})" if row.reason else row.agreement
-    entries = [
-        row.response, f"{row.factor}: {row.level} vs {row.baseline}",
-        f"{signed(row.first)} {row.first_verdict}", f"{signed(row.second)} {row.second_verdict}",
-        f"{signed(row.difference)}{interval}", p_value(row.p_adjusted), verdict,
-    ]  # fmt: skip
-    return [escape(entry) for entry in entries]
 
 
 def _only(found: StudyComparison) -> list[str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablatekit.cli.reports import Theme, ThemeOption, WorkspaceOption, report_bundle
+from ablatekit.cli.reports import ThemeOption, WorkspaceOption, report_bundle
 from ablatekit.cli.study_files import Json, Overrides, StudyFile, plan
+from ablatekit.study.themes import Theme
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,28 +74,36 @@ def report(
     overrides: Overrides = None,
     workspace: WorkspaceOption = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
-    theme: ThemeOption = "auto",
+    theme: ThemeOption = None,
     as_json: Json = False,
 ) -> None:
     """Analyse the results there are and write the report; FILE may be a bundle (study export)."""
     if file.suffix == ".zip":
-        page = report_bundle(file, theme, as_json=as_json)
+        _refuse_overrides(file, overrides)
+        page = report_bundle(file, workspace, theme or "auto", as_json=as_json)
     else:
         page = _report(_prepared(file, overrides, workspace), theme, as_json=as_json)
     if open_it:
         typer.launch(page.as_uri())
 
 
-def _report(study: PreparedStudy, theme: Theme, *, as_json: bool) -> Path:
+def _refuse_overrides(file: Path, overrides: list[str] | None) -> None:
+    """A bundle holds a frozen plan, which no option changes."""
+    from ablatekit.errors import Problem, StudyError
+
+    if overrides:
+        remedy = "Leave --set out, or report the study file itself"
+        raise StudyError(Problem("a bundle cannot be changed", f"{file}: {overrides[0]}", remedy))
+
+
+def _report(study: PreparedStudy, theme: Theme | None, *, as_json: bool) -> Path:
     from rich.console import Console
 
     from ablatekit.pipeline import report_study
-    from ablatekit.report import summary, write_report
+    from ablatekit.report import summary
 
-    analysis = report_study(study)
+    analysis = report_study(study, theme)
     page = study.directory.report / "index.html"
-    if theme != "auto":
-        write_report(analysis, study.directory.report, theme)
     if as_json:
         typer.echo(json.dumps({"report": str(page), "counts": analysis["counts"]}, indent=2))
     else:

@@ -110,6 +110,7 @@ def _analysis(plan: Plan) -> dict[str, Any]:
     for name, one in responses.items():
         one.pop("label")
         one.pop("doc")
+        one.pop("partial")
         value |= {f"responses.{name}.{key}": part for key, part in one.items()}
     return value
 

@@ -54,7 +54,10 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedResponse:
-    """A response as the analysis will compute it; `doc` says what its metric measures."""
+    """A response as the analysis will compute it; `doc` says what its metric measures.
+
+    `partial`: between the first and the last step the metric is measured on a part of the items.
+    """
 
     name: str
     metric: str
@@ -65,6 +68,7 @@ class PlannedResponse:
     label: str
     unit: str = ""
     doc: str = ""
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +112,14 @@ class Plan:
 
     @property
     def hash(self) -> str:
-        """Identity of the design and the analysis plan; where runs execute does not enter."""
+        """Identity of the design and the analysis plan; where runs execute does not enter.
+
+        What the settings of every run decide already (`partial`) does not enter either.
+        """
         value = asdict(replace(self, runs=()))
         del value["python"]
+        for response in value["analysis"]["responses"]:
+            del response["partial"]
         runs = [[run.run_id, run.order, run.unit, run.replicate] for run in self.runs]
         return content_hash({**value, "runs": runs})
 

@@ -66,6 +66,7 @@ def _planned(name: str, part: ResponsePart, spec: MetricSpec) -> PlannedResponse
         label=part.label or name,
         unit="steps" if _is_time(part.summary) else spec.unit,
         doc=spec.doc,
+        partial=spec.partial,
     )
 
 

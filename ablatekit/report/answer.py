@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from ablatekit.analysis.schema import Analysis, Effect, ResponseAnalysis, Verdict
+from ablatekit.analysis.schema import (
+    Analysis,
+    Effect,
+    Heterogeneity,
+    ResponseAnalysis,
+    Verdict,
+)
+from ablatekit.report.caveats import FEW_CONTEXTS, MARK_FOOTER, answer_warnings
 from ablatekit.report.document import (
     Badge,
     Block,
@@ -13,10 +21,12 @@ from ablatekit.report.document import (
     Entry,
     Estimate,
     Interval,
+    Judged,
     Quantity,
     Section,
     Table,
     Text,
+    VerdictLine,
     Verdicts,
     Warnings,
 )
@@ -25,20 +35,22 @@ from ablatekit.report.numbers import (
     absent,
     footers_of,
     in_unit,
-    p_value,
     scale_of,
     sentence,
 )
 from ablatekit.report.reading import (
     Comparison,
-    alpha_of,
     comparisons,
     confidence,
-    factor_labels,
     find_effect,
 )
 from ablatekit.report.verdicts import Room, remark
 
+VERDICT_ORDER: tuple[Verdict, ...] = (
+    "helps", "hurts", "widens", "narrows",
+    "equivalent", "inconclusive", "identical", "not estimated",
+)  # fmt: skip
+UNJUDGED: tuple[Verdict, ...] = ("identical", "not estimated")
 NO_EFFECT = Badge("not estimated", "the analysis holds no such effect")
 
 
@@ -63,29 +75,35 @@ def _lead(analysis: Analysis) -> str:
     return f"{text}. Intervals are {confidence(analysis)}, per comparison."
 
 
-def verdict_lines(
-    analysis: Analysis,
-) -> list[tuple[str, list[tuple[Verdict, list[str]]]]]:
+def verdict_lines(analysis: Analysis) -> list[VerdictLine]:
     """For each response and gap: the narrow verdicts, each with its levels, as in the study."""
     levels = comparisons(analysis)
-    return [
-        (question.title, _grouped(question.effects, levels)) for question in questions(analysis)
-    ]
+    return [_verdict_line(question, levels) for question in questions(analysis)]
 
 
-def _grouped(
-    effects: Sequence[Effect], levels: Sequence[Comparison]
-) -> list[tuple[Verdict, list[str]]]:
-    groups: dict[Verdict, list[str]] = {}
-    for level in levels:
-        effect = find_effect(effects, level, "narrow") or find_effect(effects, level, "broad")
+def _verdict_line(question: Question, levels: Sequence[Comparison]) -> VerdictLine:
+    broad = [find_effect(question.effects, level, "broad") for level in levels]
+    reason = _shared_reason([effect for effect in broad if effect is not None])
+    groups: dict[Verdict, list[Judged]] = {}
+    for level, beside in zip(levels, broad, strict=True):
+        effect = find_effect(question.effects, level, "narrow")
+        if effect is None:
+            effect, beside = beside, None
         if effect is not None:
-            groups.setdefault(effect["verdict"], []).append(level.name)
-    order: list[Verdict] = [
-        "helps", "hurts", "widens", "narrows",
-        "equivalent", "inconclusive", "identical", "not estimated",
-    ]  # fmt: skip
-    return [(verdict, groups[verdict]) for verdict in order if verdict in groups]
+            told = beside if beside is not None and beside["verdict"] not in UNJUDGED else None
+            judged = Judged(
+                level.name, told["verdict"] if told else None, question.mark(level) if told else ""
+            )
+            groups.setdefault(effect["verdict"], []).append(judged)
+    found = [(verdict, groups[verdict]) for verdict in VERDICT_ORDER if verdict in groups]
+    return VerdictLine(question.title, found, f"No broad verdict: {reason}." if reason else "")
+
+
+def _shared_reason(effects: Sequence[Effect]) -> str:
+    """The reason why none of the effects has an estimate, if it is one."""
+    reasons = {effect["reason"] or "" for effect in effects if effect["verdict"] == "not estimated"}
+    known = any(effect["verdict"] not in UNJUDGED for effect in effects)
+    return reasons.pop().rstrip(".") if len(reasons) == 1 and not known else ""
 
 
 def answer_table(analysis: Analysis) -> Table:
@@ -95,15 +113,50 @@ def answer_table(analysis: Analysis) -> Table:
     columns = [Column("factor"), Column("level")]
     for question in asked:
         columns += _question_columns(question)
+    rows = [_answer_row(asked, level) for level in levels]
+    repeated = _repeated_reasons(rows)
     return Table(
         id="answer-table",
         caption="Average effect of every level against its baseline",
         columns=columns,
-        rows=[_answer_row(asked, level) for level in levels],
+        rows=[_without_notes(row, repeated) for row in rows],
         keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
-        footer=_answer_footer(analysis),
+        footer="\n".join(
+            [*_footer_reasons(repeated), *_footer_mark(rows), _answer_footer(analysis)]
+        ),
         style="answer",
     )
+
+
+def _repeated_reasons(rows: Sequence[Sequence[Entry]]) -> dict[str, Verdict]:
+    """Reasons for a missing estimate that several rows share, with their verdict."""
+    found = {
+        (place, entry.note): entry.verdict
+        for place, row in enumerate(rows)
+        for entry in row
+        if isinstance(entry, Badge) and entry.verdict in UNJUDGED
+    }
+    often = Counter(note for _, note in found if note)
+    return {note: verdict for (_, note), verdict in found.items() if often[note] > 1}
+
+
+def _without_notes(row: Sequence[Entry], notes: Mapping[str, Verdict]) -> list[Entry]:
+    return [
+        replace(entry, note="") if isinstance(entry, Badge) and entry.note in notes else entry
+        for entry in row
+    ]
+
+
+def _footer_reasons(repeated: Mapping[str, Verdict]) -> list[str]:
+    """The reasons as sentences, for the footer."""
+    return [f"{verdict.capitalize()}: {note.rstrip('.')}." for note, verdict in repeated.items()]
+
+
+def _footer_mark(rows: Sequence[Sequence[Entry]]) -> list[str]:
+    """What the mark of a broad verdict means, where one is marked."""
+    marked = any(isinstance(entry, Badge) and FEW_CONTEXTS in entry.note for row in rows
+                 for entry in row)  # fmt: skip
+    return [MARK_FOOTER] if marked else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +167,13 @@ class Question:
     effects: Sequence[Effect]
     scale: Scale
     room: Room
+    spread: Sequence[Heterogeneity]
+
+    def mark(self, level: Comparison) -> str:
+        """What weakens the broad verdict on a level; empty if nothing is known to."""
+        key = (level.factor, level.level)
+        rows = [row for row in self.spread if (row["factor"], row["level"]) == key]
+        return FEW_CONTEXTS if any(row["warning"] for row in rows) else ""
 
     @property
     def broad(self) -> bool:
@@ -129,18 +189,13 @@ def questions(analysis: Analysis) -> list[Question]:
             response["effects"],
             scale_of(response),
             room(analysis, response),
+            response.get("heterogeneity", []),
         )
         for response in analysis["responses"].values()
     ]
     for name, gap in analysis.get("comparisons", {}).items():
-        parts = [
-            analysis["responses"][gap["learning"]],
-            analysis["responses"][gap["generalization"]],
-        ]
-        strict = min(parts, key=lambda part: part["smallest_effect"] or 0.0)
-        found.append(
-            Question("Gap", gap["effects"], gap_scale(analysis, name), room(analysis, strict))
-        )
+        scale, available = gap_scale(analysis, name), gap_room(analysis, name)
+        found.append(Question("Gap", gap["effects"], scale, available, []))
     return found
 
 
@@ -152,6 +207,16 @@ def room(analysis: Analysis, response: ResponseAnalysis) -> Room:
         len(design["contexts"]),
         scale_of(response).amount(smallest) if smallest else "",
     )
+
+
+def gap_room(analysis: Analysis, comparison: str) -> Room:
+    """The same for a gap, whose margin is the smaller of the two smallest effects."""
+    gap = analysis["comparisons"][comparison]
+    parts = [
+        analysis["responses"][gap["learning"]],
+        analysis["responses"][gap["generalization"]],
+    ]
+    return room(analysis, min(parts, key=lambda part: part["smallest_effect"] or 0.0))
 
 
 def gap_scale(analysis: Analysis, comparison: str) -> Scale:
@@ -184,8 +249,15 @@ def _question_entries(question: Question, level: Comparison) -> list[Entry]:
     entries: list[Entry] = [estimate_entry(narrow, question.scale), badge(narrow, question.room)]
     if question.broad:
         broad = find_effect(question.effects, level, "broad")
-        entries.append(badge(broad, question.room))
+        entries.append(_marked(badge(broad, question.room), question.mark(level)))
     return entries
+
+
+def _marked(entry: Badge, mark: str) -> Badge:
+    """A broad verdict with what weakens it, where there is a verdict."""
+    if not mark or entry.verdict in UNJUDGED:
+        return entry
+    return replace(entry, note="; ".join(filter(None, (entry.note, mark))))
 
 
 def _said_once(row: Sequence[Entry]) -> list[Entry]:
@@ -272,39 +344,3 @@ def effect_footer(effects: Sequence[Effect]) -> str:
             if said:
                 notes.append(f"{inference} {attribute.replace('_', ' ')}: {said}")
     return "; ".join(notes) + "." if notes else ""
-
-
-def answer_warnings(analysis: Analysis) -> list[str]:
-    """What must be known before the verdicts are believed."""
-    found, names = list(analysis["deviations"]), factor_labels(analysis)
-    for response in analysis["responses"].values():
-        label = sentence(response["label"])
-        found += [f"{label}: {text}" for text in _diagnostic_warnings(analysis, response)]
-        for row in response.get("heterogeneity", []):
-            if row["warning"]:
-                factor = names.get(row["factor"], row["factor"])
-                found.append(f"{label}, {factor} {row['level']}: {row['warning']}")
-    for gap in analysis.get("comparisons", {}).values():
-        found += gap.get("messages", [])
-    return list(dict.fromkeys(found))
-
-
-def _diagnostic_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:
-    diagnostics = response.get("diagnostics")
-    if not diagnostics:
-        return
-    near = len(diagnostics.get("near_bounds") or [])
-    if near:
-        yield (
-            f"{near} cell mean{'s lie' if near > 1 else ' lies'} within 0.05 of 0 or 1. Unequal"
-            " room alone makes effects differ there, on the gap too."
-        )
-    p = diagnostics.get("brown_forsythe_p")
-    if p is not None and p < alpha_of(analysis):
-        yield (
-            "run-to-run variance differs between cells (Brown-Forsythe p"
-            f" {p_value(p) if p < 0.001 else '= ' + p_value(p)}); average effects pool it."
-        )
-    start = diagnostics.get("step_zero")
-    if start is not None and start.get("equal") is False:
-        yield "step-0 scores differ within a context, although evaluation is common to its runs."

@@ -26,6 +26,7 @@ from ablatekit.design.plan import Plan
 from ablatekit.errors import Problem, WorkspaceError
 from ablatekit.report.files import analysis_json, export_contents
 from ablatekit.runlog import read_items
+from ablatekit.study.themes import Theme
 from ablatekit.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ class Bundle:
 
 
 def write_bundle(
-    path: Path, study_file: bytes, plan: Plan, workspace: Workspace, analysis: Analysis
+    path: Path,
+    study_file: bytes,
+    plan: Plan,
+    workspace: Workspace,
+    analysis: Analysis,
+    theme: Theme = "auto",
 ) -> None:
     """Bundle a study that was run in `workspace`; `analysis` is that of `plan` and its results.
 
@@ -68,7 +74,7 @@ def write_bundle(
         "plan.json": _in_order(plan),
         "analysis.json": analysis_json(analysis),
         **{f"tables/{name}.parquet": _parquet(table) for name, table in _frames(tables).items()},
-        **{f"report/{name}": content for name, content in export_contents(analysis).items()},
+        **{f"report/{name}": content for name, content in export_contents(analysis, theme).items()},
     }
     with tempfile.TemporaryDirectory() as folder:
         items = Path(folder) / "items.parquet"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from ablatekit.analysis.schema import Analysis
 from ablatekit.report.answer import answer_section
+from ablatekit.report.contextwise import contexts_section
 from ablatekit.report.diagnostics import diagnostics_section
 from ablatekit.report.document import Document, Section
 from ablatekit.report.dynamics import dynamics_section
-from ablatekit.report.effects import contexts_section, forest_section, map_section
+from ablatekit.report.effects import forest_section
+from ablatekit.report.gapsection import map_section
 from ablatekit.report.interplay import interactions_section
 from ablatekit.report.methods import methods_section
 from ablatekit.report.numbers import count

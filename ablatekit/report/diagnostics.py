@@ -18,14 +18,18 @@ from ablatekit.report.document import (
     Warnings,
 )
 from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
-from ablatekit.report.figures.residuals import draw_fitted, draw_quantiles
-from ablatekit.report.influence import influence_table
+from ablatekit.report.figures.residuals import draw_fitted, draw_order, draw_quantiles
+from ablatekit.report.influence import influence_picture, influence_table, moved_effects
 from ablatekit.report.names import slug
 from ablatekit.report.numbers import absent, general, p_value, scale_of, sentence
 from ablatekit.report.plaintable import plain_table
-from ablatekit.report.reading import words
+from ablatekit.report.reading import factor_labels, is_planned, words
 
 FEWEST_CONTEXTS = 3
+INFLUENCE = (
+    "One run left out: thin lines are the intervals of all runs, thick ones reach from the smallest"
+    " to the largest estimate without one run."
+)
 
 
 def diagnostics_section(analysis: Analysis) -> Section | None:
@@ -43,14 +47,18 @@ def diagnostics_section(analysis: Analysis) -> Section | None:
 def _diagnostic_blocks(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Block]:
     diagnostics = response["diagnostics"]
     blocks: list[Block] = [Heading(sentence(response["label"])), Facts(_model_facts(response))]
-    pictures = _residual_pictures(name, response) + _ordered_contexts(name, response)
+    moved = moved_effects(analysis, response)
+    pictures = _residual_pictures(analysis, name, response)
+    pictures += _ordered_contexts(analysis, name, response)
+    if moved:
+        pictures.append(influence_picture(name, response, moved))
     if pictures:
-        blocks.insert(1, Gallery(pictures=pictures))
+        blocks.insert(1, Gallery(pictures=pictures, caption=INFLUENCE if moved else ""))
     messages = [*response["model"]["messages"], *diagnostics.get("messages", [])]
     if messages:
         blocks.append(Warnings(list(dict.fromkeys(messages))))
-    table = influence_table(analysis, name, response)
-    if table is not None:
+    if moved:
+        table = influence_table(name, response, moved)
         blocks.append(Fold(f"{sentence(response['label'])} with one run left out", [table]))
     if diagnostics.get("near_bounds"):
         rows = diagnostics["near_bounds"]
@@ -93,7 +101,7 @@ def _rounded(record: Mapping[str, Any]) -> str:
     )
 
 
-def _residual_pictures(name: str, response: ResponseAnalysis) -> list[Picture]:
+def _residual_pictures(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Picture]:
     residuals = response["diagnostics"].get("residuals") or {}
     values, fitted = residuals.get("residual", []), residuals.get("fitted", [])
     quantiles = residuals.get("quantile", residuals.get("normal_quantile", []))
@@ -113,10 +121,16 @@ def _residual_pictures(name: str, response: ResponseAnalysis) -> list[Picture]:
         pictures.append(
             Picture(id=identifier, title="Residuals against normal quantiles", alt=alt, draw=draw)
         )
+    order = residuals.get("order", [])
+    if values and len(order) == len(values) and is_planned(analysis):
+        identifier = f"drift-{slug(name)}"
+        alt = f"{len(values)} residuals of {label} in the order in which runs were planned."
+        draw = partial(draw_order, order, values, scale)
+        pictures.append(Picture(id=identifier, title="Residuals in run order", alt=alt, draw=draw))
     return pictures
 
 
-def _ordered_contexts(name: str, response: ResponseAnalysis) -> list[Picture]:
+def _ordered_contexts(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Picture]:
     """The effect that varies most between contexts, contexts in the order of its size."""
     varying = [row for row in response.get("heterogeneity", []) if not absent(row["tau"])]
     if not varying:
@@ -132,7 +146,7 @@ def _ordered_contexts(name: str, response: ResponseAnalysis) -> list[Picture]:
         return []
     rows.sort(key=lambda row: row["estimate"] or 0.0)
     scale, label = scale_of(response), sentence(response["label"])
-    level = f"{most['factor']}: {most['level']}"
+    level = f"{factor_labels(analysis).get(key[0], key[0])}: {key[1]}"
     alt = f"Effect of {level} on {response['label']} in each context, smallest first. " + "; ".join(
         f"{row['context']}: {scale.effect(row['estimate'])}" for row in rows
     )

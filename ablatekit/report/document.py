@@ -167,11 +167,29 @@ class Warnings:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """A level under its narrow verdict, with the broad one and what weakens that (`mark`)."""
+
+    name: str
+    broad: Verdict | None
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictLine:
+    """One response: its levels grouped by narrow verdict, and a note on all of them."""
+
+    title: str
+    groups: Sequence[tuple[Verdict, Sequence[Judged]]]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdicts:
     """The answer in one line for each response: which levels got which verdict."""
 
     kind: ClassVar[str] = "verdicts"
-    lines: Sequence[tuple[str, Sequence[tuple[Verdict, Sequence[str]]]]]
+    lines: Sequence[VerdictLine]
 
 
 @dataclass(frozen=True, slots=True)

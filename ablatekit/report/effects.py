@@ -1,4 +1,4 @@
-"""Sections about effects: forest plots, the gap map, interactions, contexts, training curves."""
+"""The effects section: forest plots, and every estimand in a table."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from ablatekit.analysis.schema import (
     Analysis,
     Effect,
     Estimand,
-    Heterogeneity,
     ResponseAnalysis,
 )
 from ablatekit.report.answer import (
     badge,
     effect_entry,
-    gap_footer,
-    gap_scale,
     interval_entry,
     room,
 )
@@ -26,18 +23,13 @@ from ablatekit.report.document import (
     Entry,
     Fold,
     Gallery,
-    Heading,
-    Interval,
     Picture,
     Quantity,
     Section,
     Table,
     Text,
-    Warnings,
 )
-from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
 from ablatekit.report.figures.forest import draw_forest
-from ablatekit.report.figures.gapmap import MapPoint, draw_map
 from ablatekit.report.names import slug
 from ablatekit.report.numbers import (
     Scale,
@@ -45,7 +37,6 @@ from ablatekit.report.numbers import (
     footers_of,
     general,
     p_value,
-    percent,
     scale_of,
     sentence,
 )
@@ -53,14 +44,10 @@ from ablatekit.report.reading import (
     Comparison,
     comparisons,
     confidence,
-    factor_labels,
     find_effect,
-    most_notable,
 )
 from ablatekit.report.verdicts import Room
 
-MOST_LEVELS = 8
-"""Levels drawn context by context; the table holds all of them."""
 ESTIMAND_NAMES: dict[Estimand, str] = {
     "average": "average effect",
     "baseline": "effect at the baseline",
@@ -199,196 +186,4 @@ def _notes_of_rows(effects: Sequence[Effect]) -> list[str]:
         f"{ESTIMAND_NAMES[estimand].capitalize()}, {inference}: {' / '.join(filter(None, texts))}."
         for (estimand, inference), texts in notes.items()
         if any(texts)
-    ]
-
-
-def map_section(analysis: Analysis) -> Section | None:
-    """Learning against generalization, one map per comparison."""
-    galleries: list[Block] = []
-    for name, gap in analysis.get("comparisons", {}).items():
-        picture = _map_picture(analysis, name)
-        if picture is not None:
-            galleries.append(
-                Gallery(pictures=[picture], caption=gap_footer(analysis, name), wide=True)
-            )
-        if gap.get("messages"):
-            galleries.append(Warnings(gap["messages"]))
-    if not galleries:
-        return None
-    lead = (
-        "A level on the dashed diagonal changes learning and generalization alike. Below it the"
-        " gap widens: more is learnt than carries over. The verdict is a paired test on the gap"
-        " within each run, not a comparison of the two intervals."
-    )
-    return Section("gap", "Learning against generalization", lead, galleries)
-
-
-def _map_picture(analysis: Analysis, name: str) -> Picture | None:
-    gap = analysis["comparisons"][name]
-    learning = analysis["responses"].get(gap["learning"])
-    generalization = analysis["responses"].get(gap["generalization"])
-    if learning is None or generalization is None:
-        return None
-    points: list[MapPoint] = []
-    for level in comparisons(analysis):
-        x = find_effect(learning["effects"], level, "narrow")
-        y = find_effect(generalization["effects"], level, "narrow")
-        test = find_effect(gap["effects"], level, "narrow")
-        if x and y and test and not absent(x["estimate"]) and not absent(y["estimate"]):
-            points.append(MapPoint(level.name, x, y, test["verdict"]))
-    if not points:
-        return None
-    identifier = f"map-{slug(name)}"
-    scale = gap_scale(analysis, name)
-    alt = "Each level's effect on learning and on generalization. " + "; ".join(
-        f"{point.name}: {scale.effect(point.learning['estimate'])} and"
-        f" {scale.effect(point.generalization['estimate'])}, gap {point.verdict}"
-        for point in points
-    )
-    labels = (learning["label"], generalization["label"])
-    return Picture(
-        id=identifier,
-        title=f"{sentence(labels[0])} against {labels[1]}",
-        alt=alt,
-        draw=partial(draw_map, points, labels, scale),
-    )
-
-
-def contexts_section(analysis: Analysis) -> Section | None:
-    """Every level's effect in every context, and how much it varies between them."""
-    levels = comparisons(analysis)
-    drawn = most_notable(analysis, MOST_LEVELS)
-    pictures = [
-        picture for level in drawn if (picture := _context_picture(analysis, level)) is not None
-    ]
-    if not pictures:
-        return None
-    left = len(levels) - len(drawn)
-    more = f" {left} levels with smaller effects are in the table only." if left > 0 else ""
-    blocks: list[Block] = [
-        Gallery(
-            pictures=pictures,
-            caption="Points: the average effect inside one context with its"
-            f" {confidence(analysis)} interval. Line and shade: mean over contexts (narrow).{more}",
-        )
-    ]
-    blocks.append(Fold("Every effect in every context", [_context_table(analysis)]))
-    table = _heterogeneity_table(analysis)
-    if table is not None:
-        blocks += [Heading("How much effects vary between contexts"), table]
-    lead = "Would it hold elsewhere? An effect that flips sign between contexts is no recipe."
-    return Section("contexts", "Context by context", lead, blocks)
-
-
-def _context_table(analysis: Analysis) -> Table:
-    labels = factor_labels(analysis)
-    rows: list[list[Entry]] = []
-    keys: list[list[tuple[str, str]]] = []
-    for name, response in analysis["responses"].items():
-        scale = scale_of(response)
-        for row in response.get("contexts", []):
-            rows.append(
-                [
-                    Text(sentence(response["label"])),
-                    Text(labels.get(row["factor"], row["factor"])),
-                    Text(row["level"], strong=True),
-                    Text(row["context"], note=row["reason"] or ""),
-                    Quantity(scale.effect(row["estimate"]), row["estimate"]),
-                    Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
-                    Quantity(scale.plain(row["se"]), row["se"]),
-                ]
-            )
-            keys.append(
-                [
-                    ("response", name), ("factor", row["factor"]), ("level", row["level"]),
-                    ("context", row["context"]),
-                ]
-            )  # fmt: skip
-    return Table(
-        id="context-effects",
-        caption="Average effect inside each context",
-        columns=[
-            Column("response"), Column("factor"), Column("level"), Column("context"),
-            Column("effect", numeric=True), Column("interval", numeric=True),
-            Column("se", numeric=True),
-        ],
-        rows=rows,
-        keys=keys,
-    )  # fmt: skip
-
-
-def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
-    panels = []
-    for response in analysis["responses"].values():
-        every = response.get("contexts", [])
-        rows = [row for row in every if (row["factor"], row["level"]) == _key(level)]
-        if any(not absent(row["estimate"]) for row in rows):
-            mean = find_effect(response["effects"], level, "narrow")
-            panels.append(
-                ContextPanel(
-                    sentence(response["label"]), rows, mean, limits_of(every), scale_of(response)
-                )
-            )
-    if not panels:
-        return None
-    identifier = f"contexts-{slug(level.factor)}-{slug(level.level)}"
-    alt = f"Effect of {level.name} in each context. " + "; ".join(
-        f"{part.label}, {row['context']}: {part.scale.effect(row['estimate'])}"
-        for part in panels
-        for row in part.rows
-    )
-    title = f"{level.name} vs {level.baseline}"
-    return Picture(
-        id=identifier,
-        title=title,
-        alt=alt,
-        draw=partial(draw_contexts, panels),
-    )
-
-
-def _key(level: Comparison) -> tuple[str, str]:
-    return level.factor, level.level
-
-
-def _heterogeneity_table(analysis: Analysis) -> Table | None:
-    labels = factor_labels(analysis)
-    rows: list[list[Entry]] = []
-    keys: list[list[tuple[str, str]]] = []
-    footers: list[str] = []
-    for name, response in analysis["responses"].items():
-        scale = scale_of(response)
-        for row in response.get("heterogeneity", []):
-            factor = labels.get(row["factor"], row["factor"])
-            rows.append([Text(sentence(response["label"])), Text(factor), *_varying(row, scale)])
-            keys.append([("response", name), ("factor", row["factor"]), ("level", row["level"])])
-        footers.append(footers_of(response).get("heterogeneity", ""))
-    if not rows:
-        return None
-    units = {scale_of(response).unit for response in analysis["responses"].values()}
-    unit = f", {units.pop()}" if units != {""} and len(units) == 1 else ""
-    return Table(
-        id="heterogeneity",
-        caption="Heterogeneity of the average effects",
-        columns=[
-            Column("response"), Column("factor"), Column("level"),
-            Column(f"\N{GREEK SMALL LETTER TAU}{unit}", numeric=True),
-            Column("I\N{SUPERSCRIPT TWO}", numeric=True),
-            Column(f"in one new context{unit}", numeric=True), Column("remark"),
-        ],
-        rows=rows,
-        keys=keys,
-        footer="\n".join(dict.fromkeys(filter(None, footers)))
-        or "\N{GREEK SMALL LETTER TAU}: standard deviation of the true effects between contexts;"
-        " I\N{SUPERSCRIPT TWO}: share of their observed variance that is not sampling error.",
-    )  # fmt: skip
-
-
-def _varying(row: Heterogeneity, scale: Scale) -> list[Entry]:
-    low, high = row["prediction_low"], row["prediction_high"]
-    return [
-        Text(row["level"], strong=True),
-        Quantity(scale.plain(row["tau"]), row["tau"]),
-        Quantity(percent(row["i2"]), row["i2"]),
-        Interval(scale.interval(low, high), low, high),
-        Text(row["warning"] or row["reason"] or ""),
     ]

@@ -13,9 +13,10 @@ from ablatekit.report.contents import compose
 from ablatekit.report.document import Document, file_stem
 from ablatekit.report.effectslist import effects_csv
 from ablatekit.report.figures.render import image
-from ablatekit.report.html import Theme, render_page
+from ablatekit.report.html import render_page
 from ablatekit.report.latex import render_bibtex, render_latex
 from ablatekit.report.markdown import render_text
+from ablatekit.study.themes import Theme
 
 FIGURES = "figures"
 
@@ -88,6 +89,10 @@ def _figure_files(document: Document) -> dict[str, bytes]:
 
 
 def analysis_json(analysis: Analysis) -> bytes:
-    """The analysis as the bytes of `analysis.json`."""
-    text = json.dumps(analysis, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
+    """The analysis as the bytes of `analysis.json`.
+
+    Keys keep their order, which is that of the study: responses, factors and contexts are shown as
+    the study lists them.
+    """
+    text = json.dumps(analysis, indent=2, allow_nan=False, ensure_ascii=False)
     return text.encode() + b"\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from itertools import groupby
-from typing import Literal, TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,10 +13,10 @@ from ablatekit.analysis.schema import Analysis
 from ablatekit.report.contents import compose
 from ablatekit.report.document import Column, Document, Picture
 from ablatekit.report.figures.render import svg
+from ablatekit.report.hints import hint
 from ablatekit.report.numbers import typeset
 from ablatekit.report.verdicts import look
-
-Theme: TypeAlias = Literal["auto", "light", "dark"]
+from ablatekit.study.themes import Theme
 
 
 def render_html(analysis: Analysis, theme: Theme = "auto") -> str:
@@ -42,6 +41,7 @@ def render_page(document: Document, theme: Theme = "auto") -> str:
         typeset=typeset,
         drawn=drawn,
         has_groups=has_groups,
+        hint=hint,
     )
     template = environment.get_template("page.html.j2")
     return template.render(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ablatekit.analysis.schema import Analysis, Effect, ResponseAnalysis
-from ablatekit.report.document import Column, Entry, Quantity, Table, Text
+from ablatekit.report.document import Column, Entry, Picture, Quantity, Table, Text
+from ablatekit.report.figures.influence import MovedEffect, draw_influence
 from ablatekit.report.names import slug
 from ablatekit.report.numbers import absent, scale_of
 from ablatekit.report.reading import Comparison, comparisons, find_effect
@@ -88,23 +90,48 @@ def _signs(analysis: Analysis, level: Comparison, observed: set[Cell]) -> dict[C
     return signs if signs.keys() <= observed else {}
 
 
-def influence_table(analysis: Analysis, name: str, response: ResponseAnalysis) -> Table | None:
-    """Each average effect, and its extremes with one run left out."""
-    scale = scale_of(response)
-    unit = f", {scale.unit}" if scale.unit else ""
-    rows: list[list[Entry]] = []
+def moved_effects(
+    analysis: Analysis, response: ResponseAnalysis
+) -> list[tuple[Comparison, MovedEffect]]:
+    """Every average effect whose extremes follow from what the analysis holds."""
+    found = []
     for level in comparisons(analysis):
         effect = find_effect(response["effects"], level, "narrow")
         if effect is None or absent(effect["estimate"]):
             continue
         moved = influence(analysis, response, level, effect)
         if moved is not None:
-            ends = (effect["estimate"], moved.low, moved.high)
-            values = [Quantity(scale.effect(value), value) for value in ends]
-            names = [Text(level.label), Text(level.level, strong=True)]
-            rows.append([*names, *values, Text(moved.run)])
-    if not rows:
-        return None
+            found.append((level, MovedEffect(level.name, effect, moved.low, moved.high, moved.run)))
+    return found
+
+
+def influence_picture(
+    name: str, response: ResponseAnalysis, moved: Sequence[tuple[Comparison, MovedEffect]]
+) -> Picture:
+    """Each average effect with its extremes, drawn."""
+    scale, rows = scale_of(response), [row for _, row in moved]
+    alt = f"Effects on {response['label']} with one run left out. " + "; ".join(
+        f"{row.name}: {scale.effect(row.low)} to {scale.effect(row.high)}" for row in rows
+    )
+    return Picture(
+        id=f"moved-{slug(name)}",
+        title="Effects with one run left out",
+        alt=alt,
+        draw=partial(draw_influence, rows, response["smallest_effect"], scale),
+    )
+
+
+def influence_table(
+    name: str, response: ResponseAnalysis, moved: Sequence[tuple[Comparison, MovedEffect]]
+) -> Table:
+    """Each average effect, and its extremes with one run left out."""
+    scale = scale_of(response)
+    unit = f", {scale.unit}" if scale.unit else ""
+    rows: list[list[Entry]] = []
+    for level, row in moved:
+        ends = (row.effect["estimate"], row.low, row.high)
+        values = [Quantity(scale.effect(value), value) for value in ends]
+        rows.append([Text(level.label), Text(level.level, strong=True), *values, Text(row.run)])
     return Table(
         id=f"influence-{slug(name)}",
         caption=f"Average effects on {response['label']} with one run left out",

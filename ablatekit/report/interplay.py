@@ -37,6 +37,7 @@ from ablatekit.report.reading import (
 )
 
 MOST_PLOTS = 6
+TIMES = " \N{MULTIPLICATION SIGN} "
 READINGS: dict[Verdict, str] = {
     "helps": "better than their sum",
     "hurts": "worse than their sum",
@@ -74,7 +75,7 @@ def _response_blocks(
             " thin: single contexts."
         )
         blocks.append(Gallery(pictures=pictures, caption=caption))
-    table = _interaction_table(name, response, effects)
+    table = _interaction_table(analysis, name, response, effects)
     blocks.append(Fold(f"All interactions on {response['label']}", [table]))
     return blocks
 
@@ -153,8 +154,10 @@ def _matrix_entry(effect: Effect | None, scale: Scale, alpha: float, largest: fl
     return Quantity(text, estimate, strong=clear, heat=estimate / largest)
 
 
-def _interaction_table(name: str, response: ResponseAnalysis, effects: Sequence[Effect]) -> Table:
-    scale = scale_of(response)
+def _interaction_table(
+    analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
+) -> Table:
+    scale, levels = scale_of(response), comparisons(analysis)
     unit = f", {scale.unit}" if scale.unit else ""
     return Table(
         id=f"interaction-list-{slug(name)}",
@@ -166,8 +169,7 @@ def _interaction_table(name: str, response: ResponseAnalysis, effects: Sequence[
         ],
         rows=[
             [
-                Text(effect["factor"], note=effect.get("note") or ""),
-                Text(effect["level"], strong=True),
+                *_interaction_names(effect, levels),
                 effect_entry(effect, scale),
                 interval_entry(effect, scale),
                 Quantity(scale.plain(effect["se"]), effect["se"]),
@@ -179,6 +181,17 @@ def _interaction_table(name: str, response: ResponseAnalysis, effects: Sequence[
         ],
         keys=[effect_keys(effect) for effect in effects],
     )  # fmt: skip
+
+
+def _interaction_names(effect: Effect, levels: Sequence[Comparison]) -> list[Entry]:
+    """The two factors by their labels, and the two levels."""
+    pair = split_pair(effect, levels)
+    factors, values = effect["factor"], effect["level"]
+    if pair is not None:
+        factors, values = (TIMES.join(names) for names in (
+            (pair[0].label, pair[1].label), (pair[0].level, pair[1].level)
+        ))  # fmt: skip
+    return [Text(factors, note=effect.get("note") or ""), Text(values, strong=True)]
 
 
 def _reading(effect: Effect) -> Text:

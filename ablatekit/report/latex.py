@@ -30,7 +30,7 @@ from ablatekit.report.document import (
     plain_text,
 )
 from ablatekit.report.numbers import typeset
-from ablatekit.report.verdicts import look
+from ablatekit.report.verdicts import look, spoken
 
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[utf8]{inputenc}
@@ -154,12 +154,9 @@ def _list(items: Iterator[str]) -> list[str]:
 
 
 def _verdict_lines(block: Verdicts) -> Iterator[str]:
-    for name, groups in block.lines:
-        said = "; ".join(
-            f"{escape(look(verdict).glyph)} {verdict}: {', '.join(map(escape, levels))}"
-            for verdict, levels in groups
-        )
-        yield f"\\textbf{{{escape(name)}}}: {said}"
+    for line in block.lines:
+        title = f"\\textbf{{{escape(line.title)}}}: {escape(spoken(line))}."
+        yield " ".join(filter(None, (title, escape(line.note))))
 
 
 def _gallery(block: Gallery, figures: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ from ablatekit.report.document import (
     plain_text,
 )
 from ablatekit.report.numbers import typeset
-from ablatekit.report.verdicts import look
+from ablatekit.report.verdicts import look, spoken
 
 
 def render_markdown(analysis: Analysis) -> str:
@@ -105,12 +105,12 @@ def _gallery(block: Gallery, figures: str) -> list[str]:
 
 
 def _verdict_lines(block: Verdicts) -> Iterator[str]:
-    for name, groups in block.lines:
-        said = "; ".join(
-            f"{look(verdict).glyph} {verdict}: {', '.join(map(escape, levels))}"
-            for verdict, levels in groups
+    for line in block.lines:
+        yield " ".join(
+            filter(
+                None, (f"- **{escape(line.title)}**: {escape(spoken(line))}.", escape(line.note))
+            )
         )
-        yield f"- **{escape(name)}**: {said}"
 
 
 def _table(table: Table) -> list[str]:

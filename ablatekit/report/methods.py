@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ablatekit.analysis.schema import Analysis, Effect, ResponseAnalysis
 from ablatekit.report.document import Excerpt, Section
-from ablatekit.report.numbers import MISSING, count, general, p_value, scale_of
+from ablatekit.report.numbers import MISSING, count, general, p_value, scale_of, sentence
 from ablatekit.report.reading import (
     all_main_effects,
     alpha_of,
+    factor_labels,
     flatten,
     interactions,
     is_planned,
@@ -15,9 +18,12 @@ from ablatekit.report.reading import (
     words,
 )
 from ablatekit.report.references import is_minimalist, references
+from ablatekit.study.summaries import parse_summary
 
-MACHINE = ("cpu", "platform")
+MACHINE = ("platform", "cpu", "machine")
 """Entries of the recorded versions that are no software."""
+UNEQUAL = 0.02
+"""Levels whose mean costs differ by a larger share are named."""
 
 
 def methods_section(analysis: Analysis) -> Section:
@@ -61,14 +67,45 @@ def _design(analysis: Analysis) -> str:
 
 def _held_equal(analysis: Analysis) -> str:
     held = dict(flatten(analysis["design"].get("held_equal") or {}))
-    budget = {name: value for name, value in held.items() if name.startswith("budget.")}
-    amount, unit = budget.get("budget.amount"), budget.get("budget.unit")
+    amount, unit = held.get("budget.amount"), held.get("budget.unit")
+    text = " Every setting that is not a factor was equal in all runs"
     if amount and unit:
-        return (
-            f" Every run had the same budget of {amount} {unit.replace('_', ' ')}; every setting"
-            " that is not a factor was equal in all runs."
-        )
-    return " Every setting that is not a factor was equal in all runs."
+        text += f", among them the budget of {amount} {unit.replace('_', ' ')}"
+    return f"{text}.{_unequal_costs(analysis)}"
+
+
+def _unequal_costs(analysis: Analysis) -> str:
+    """What a run cost on average where the levels of a factor differ in it."""
+    labels = factor_labels(analysis)
+    costs: dict[str, dict[str, list[tuple[str, float]]]] = {}
+    for row in analysis["design"].get("cost", []):
+        if row["mean"] is not None:
+            by_factor = costs.setdefault(row["metric"], {})
+            by_factor.setdefault(row["factor"], []).append((row["level"], row["mean"]))
+    parts = []
+    for metric, by_factor in costs.items():
+        told = [
+            f"{labels.get(factor, factor)} {_per_level(levels)}"
+            for factor, levels in by_factor.items()
+            if _differ([mean for _, mean in levels])
+        ]
+        if told:
+            parts.append(f"{_cost_name(metric)} ({'; '.join(told)})")
+    if not parts:
+        return ""
+    return f" Levels differ in what a run costs on average: {', '.join(parts)}."
+
+
+def _differ(means: Sequence[float]) -> bool:
+    return max(means) - min(means) > UNEQUAL * abs(max(means, key=abs))
+
+
+def _per_level(levels: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{level}: {general(mean)}" for level, mean in levels)
+
+
+def _cost_name(metric: str) -> str:
+    return metric.rsplit("/", maxsplit=1)[-1].replace("_", " ")
 
 
 def _minimalist(analysis: Analysis) -> str:
@@ -81,21 +118,37 @@ def _minimalist(analysis: Analysis) -> str:
 
 
 def _responses(analysis: Analysis) -> str:
-    parts = []
-    for response in analysis["responses"].values():
-        text = f"{response['label']} ({response['metric']}, {response['summary']}"
-        text += f", {response['direction']} is better"
-        if response["smallest_effect"]:
-            text += f"; smallest effect that matters {_smallest(response)}"
-        parts.append(text + ")")
-    which = "Response" if len(parts) == 1 else "Responses"
-    text = f"{which}: {'; '.join(parts)}."
+    text = " ".join(_response(response) for response in analysis["responses"].values())
     if is_planned(analysis):
         text += (
             " All runs of a context share evaluation items and evaluation draws, so results are"
             " conditional on these."
         )
     return text
+
+
+def _response(response: ResponseAnalysis) -> str:
+    text = f"{sentence(response['label'])} is {_summary(response)} ({response['direction']} is"
+    text += " better)"
+    if response["smallest_effect"]:
+        text += f"; the smallest effect that matters was set to {_smallest(response)}"
+    return text + "."
+
+
+def _summary(response: ResponseAnalysis) -> str:
+    """What a run's value is, in words."""
+    metric = response["metric"]
+    try:
+        name, argument = parse_summary(response["summary"])
+    except ValueError:
+        return f"{metric}, {response['summary']}"
+    return {
+        "final": f"the last value of {metric}",
+        "best": f"the best value of {metric}",
+        "auc": f"the mean of {metric} over training (area under its curve)",
+        "mean_last": f"the mean of the last {argument:g} values of {metric}",
+        "time_to": f"the first step at which {metric} reaches {argument:g}",
+    }[name]
 
 
 def _smallest(response: ResponseAnalysis) -> str:
@@ -116,27 +169,35 @@ def _estimation(analysis: Analysis) -> str:
     ):
         text += " The effect at the baseline holds every other factor at its baseline level."
     for inference, meaning in (
-        ("narrow", "Narrow inference (these contexts)"),
-        ("broad", "Broad inference (contexts like these)"),
+        ("narrow", "Narrow inference speaks for these contexts"),
+        ("broad", "Broad inference speaks for contexts like these"),
     ):
         chosen = [effect for effect in averages if effect["inference"] == inference]
         estimated = [effect for effect in chosen if not effect["reason"]]
         if estimated:
-            text += f" {meaning}: {_how(estimated)}."
+            text += f" {meaning} ({_how(estimated)})."
         elif chosen:
-            text += f" {meaning} was not possible: {chosen[0]['reason']}."
+            reason = str(chosen[0]["reason"]).rstrip(".")
+            text += f" {inference.capitalize()} inference was not possible: {reason}."
     models = dict.fromkeys(
         f"{response['model']['formula']} ({response['model']['method']})"
         for response in analysis["responses"].values()
     )
-    text += f" Model: {'; '.join(models)}."
+    verb = "model was" if len(models) == 1 else "models were"
+    text += f" The fitted {verb} {' and '.join(models)}."
     if any(interactions(response) for response in analysis["responses"].values()):
         text += " Interactions are differences of differences and form families of their own."
     notes = dict.fromkeys(
         response.get("anova_note", "") for response in analysis["responses"].values()
     )
-    text += "".join(f" {note.rstrip('.')}." for note in notes if note)
+    text += "".join(f" Analysis of variance: {_lowered(note)}." for note in notes if note)
     return text + _equal_variances(analysis) + _companions(analysis)
+
+
+def _lowered(note: str) -> str:
+    """A note as the continuation of a sentence."""
+    note = note.rstrip(".")
+    return note[:1].lower() + note[1:]
 
 
 def _equal_variances(analysis: Analysis) -> str:
@@ -195,13 +256,13 @@ def _verdicts(analysis: Analysis) -> str:
     if any(response["smallest_effect"] for response in analysis["responses"].values()):
         text += (
             f" A level is called equivalent when the {100 * (1 - 2 * alpha):g}% interval lies"
-            " within the smallest effect that matters (two one-sided tests; Schuirmann, 1987);"
-            " otherwise"
+            " within the smallest effect that matters (two one-sided tests; Schuirmann, 1987)."
+            " Otherwise it"
         )
     else:
         text += " A level"
     p = "the Holm-adjusted p value (Holm, 1979)" if adjusted else "the p value"
-    text += f" helps or hurts when {p} is below {alpha:g}, and is inconclusive else."
+    text += f" helps or hurts when {p} is below {alpha:g}, and is inconclusive if not."
     if adjusted:
         text += (
             " A family holds the level-against-baseline average effects of one response under"
@@ -212,7 +273,7 @@ def _verdicts(analysis: Analysis) -> str:
             " Whether a level acts differently on learning and generalization is tested on the"
             " gap, paired within the run, in a family of its own."
         )
-    return text.replace("otherwise helps", "otherwise it helps")
+    return text
 
 
 def _runs(analysis: Analysis) -> str:
@@ -245,4 +306,8 @@ def _software(analysis: Analysis) -> str:
     for key in ("ablatekit", "ablatekit_version", "python"):
         if isinstance(provenance.get(key), str) and not versions:
             named.append(f"{key.removesuffix('_version')} {provenance[key]}")
-    return f"Software: {', '.join(named)}." if named else ""
+    if not named:
+        return ""
+    machine = [words(versions[name]) for name in MACHINE if versions.get(name)]
+    where = f" on {', '.join(machine)}" if machine else ""
+    return f"Runs were executed with {', '.join(named)}{where}."

@@ -62,15 +62,16 @@ def _detectable(row: Detectable | None, scale: Scale) -> Entry:
     return Quantity(scale.plain(value), value, note=row["reason"] or "")
 
 
-def sensitivity_blocks(name: str, response: ResponseAnalysis) -> list[Block]:
+def sensitivity_blocks(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Block]:
     """Bounds over runs without a value, and the policies for diverged runs side by side."""
     scale, missing = scale_of(response), response["missing"]
+    labels = factor_labels(analysis)
     unit = f", {scale.unit}" if scale.unit else ""
     blocks: list[Block] = []
     if missing.get("bounds"):
         rows: list[list[Entry]] = [
             [
-                Text(row["factor"]),
+                Text(labels.get(row["factor"], row["factor"])),
                 Text(row["level"], strong=True, note=row["reason"] or ""),
                 Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
             ]
@@ -85,7 +86,7 @@ def sensitivity_blocks(name: str, response: ResponseAnalysis) -> list[Block]:
     if missing.get("policies"):
         rows = [
             [
-                Text(row["factor"]),
+                Text(labels.get(row["factor"], row["factor"])),
                 Text(row["level"], strong=True),
                 *(
                     Quantity(scale.effect(value), value)

@@ -117,6 +117,11 @@ def factor_labels(analysis: Analysis) -> dict[str, str]:
     return {factor["name"]: label_of(factor) for factor in analysis["design"].get("factors", [])}
 
 
+def term_label(term: str, labels: Mapping[str, str]) -> str:
+    """A term "a:b" of a model with the labels of its factors."""
+    return " \N{MULTIPLICATION SIGN} ".join(labels.get(part, part) for part in term.split(":"))
+
+
 def words(value: Any) -> str:
     """A JSON value as a phrase: mappings as k = v, lists joined by commas."""
     if isinstance(value, Mapping):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,8 +38,20 @@ from ablatekit.report.numbers import (
 )
 from ablatekit.report.plaintable import plain_table
 from ablatekit.report.planning import detectable_blocks, sensitivity_blocks
-from ablatekit.report.reading import factor_labels, flatten, is_planned, label_of, setting, words
+from ablatekit.report.reading import (
+    factor_labels,
+    flatten,
+    is_planned,
+    label_of,
+    setting,
+    term_label,
+    words,
+)
 
+ORDERED = (
+    " Runs were executed in a randomised order, frozen with the plan (plan.json); Diagnostics shows"
+    " residuals along it."
+)
 NEGLIGIBLE = 0.001
 """Interactions with smaller variance shares are drawn as one bar."""
 EXECUTION_COSTS = ("seconds_per_level", "cost")
@@ -50,11 +62,12 @@ def variance_section(analysis: Analysis) -> Section | None:
     """Shares of the total sum of squares as bars, and the ANOVA table behind them."""
     pictures: list[Picture] = []
     tables: list[Block] = []
+    labels = factor_labels(analysis)
     for name, response in analysis["responses"].items():
         rows = response.get("anova", [])
         if rows:
             title = f"Analysis of variance of {response['label']}"
-            tables.append(Fold(title, [_anova_table(name, response, rows)]))
+            tables.append(Fold(title, [_anova_table(name, response, rows, labels)]))
         shares = _shares(analysis, rows)
         if shares:
             pictures.append(_shares_picture(name, response, shares))
@@ -64,7 +77,7 @@ def variance_section(analysis: Analysis) -> Section | None:
     if pictures:
         caption = (
             "Share of the total sum of squares. Blue: factors; orange: interactions (terms with a"
-            " colon); grey: contexts, what varies with them, and seeds."
+            " \N{MULTIPLICATION SIGN}); grey: contexts, what varies with them, and seeds."
         )
         blocks.append(Gallery(pictures=pictures, caption=caption))
     lead = (
@@ -76,13 +89,21 @@ def variance_section(analysis: Analysis) -> Section | None:
 
 
 def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
-    factors = {str(factor["name"]) for factor in analysis["design"]["factors"]}
+    labels = factor_labels(analysis)
+    known = [row for row in rows if row["share"] is not None]
     shares = [
-        Share(row["term"], row["share"], _term_kind(row["term"], factors))
-        for row in rows
-        if row["share"] is not None
+        Share(
+            term_label(row["term"], labels),
+            row["share"] or 0.0,
+            _term_kind(row["term"], labels.keys()),
+        )
+        for row in known
     ]
-    small = [share for share in shares if ":" in share.term and share.share < NEGLIGIBLE]
+    small = [
+        share
+        for row, share in zip(known, shares, strict=True)
+        if ":" in row["term"] and share.share < NEGLIGIBLE
+    ]
     if len(small) < 4:
         return shares
     shown = [share for share in shares if share not in small]
@@ -90,9 +111,9 @@ def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
     return [*shown, Share(together, sum(share.share for share in small), "other")]
 
 
-def _term_kind(term: str, factors: set[str]) -> TermKind:
+def _term_kind(term: str, factors: Collection[str]) -> TermKind:
     parts = term.split(":")
-    if not set(parts) <= factors:
+    if not set(parts) <= set(factors):
         return "other"
     return "factor" if len(parts) == 1 else "interaction"
 
@@ -111,7 +132,9 @@ def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Shar
     )
 
 
-def _anova_table(name: str, response: ResponseAnalysis, rows: Sequence[AnovaRow]) -> Table:
+def _anova_table(
+    name: str, response: ResponseAnalysis, rows: Sequence[AnovaRow], labels: Mapping[str, str]
+) -> Table:
     footers = footers_of(response)
     return Table(
         id=f"anova-{slug(name)}",
@@ -123,7 +146,7 @@ def _anova_table(name: str, response: ResponseAnalysis, rows: Sequence[AnovaRow]
             Column("partial \N{GREEK SMALL LETTER OMEGA}\N{SUPERSCRIPT TWO}", numeric=True),
             Column("interval", numeric=True), Column("share", numeric=True),
         ],
-        rows=[_anova_entries(row) for row in rows],
+        rows=[_anova_entries(row, labels) for row in rows],
         keys=[[("term", row["term"])] for row in rows],
         footer="\n".join(
             dict.fromkeys(filter(None, (response.get("anova_note", ""), footers.get("anova", ""))))
@@ -131,9 +154,9 @@ def _anova_table(name: str, response: ResponseAnalysis, rows: Sequence[AnovaRow]
     )  # fmt: skip
 
 
-def _anova_entries(row: AnovaRow) -> list[Entry]:
+def _anova_entries(row: AnovaRow, labels: Mapping[str, str]) -> list[Entry]:
     return [
-        Text(row["term"], note=row["reason"] or ""),
+        Text(term_label(row["term"], labels), note=row["reason"] or ""),
         Quantity(general(row["num_df"], 3), row["num_df"]),
         Quantity(general(row["den_df"], 3), row["den_df"]),
         Quantity(_fixed(row["statistic"], 2), row["statistic"]),
@@ -177,6 +200,7 @@ def _design_lead(analysis: Analysis) -> str:
         f"{design['kind'].capitalize()} design: {count(len(design['factors']), 'factor')},"
         f" {count(len(design['cells']), 'cell')}, {count(len(design['contexts']), 'context')},"
         f" {count(design['replicates'], 'replicate')} of every cell in every context."
+        + (ORDERED if is_planned(analysis) else "")
     )
 
 
@@ -247,13 +271,18 @@ def _cost_entry(value: float | None) -> Entry:
 
 
 def _cell_blocks(analysis: Analysis) -> list[Block]:
-    design = analysis["design"]
+    design, labels = analysis["design"], factor_labels(analysis)
+
+    def labelled(levels: Mapping[str, Any]) -> dict[str, Any]:
+        return {labels.get(name, name): level for name, level in levels.items()}
+
     folds: list[Block] = []
-    cells = [{**cell["levels"], "unit": cell["unit"]} for cell in design["cells"]]
+    cells = [{**labelled(cell["levels"]), "unit": cell["unit"]} for cell in design["cells"]]
     merged = [
-        {"cells that are one run": "; ".join(map(words, group))} for group in design["merged"]
+        {"cells that are one run": "; ".join(words(labelled(cell)) for cell in group)}
+        for group in design["merged"]
     ]
-    excluded = [dict(cell) for cell in design["excluded"]]
+    excluded = [labelled(cell) for cell in design["excluded"]]
     parts: list[tuple[str, str, Sequence[Mapping[str, Any]]]] = [
         ("cells", "Cells", cells),
         ("merged", "Merged cells (identical by construction)", merged),
@@ -276,7 +305,7 @@ def missing_section(analysis: Analysis) -> Section:
         if not missing or missing in shown:
             continue
         shown.append(missing)
-        parts = _missing_blocks(name, response)
+        parts = _missing_blocks(analysis, name, response)
         if parts and len(shown) > 1:
             parts.insert(0, Heading(sentence(response["label"])))
         blocks += parts
@@ -285,15 +314,21 @@ def missing_section(analysis: Analysis) -> Section:
     return Section("missing", "Missing, failed and diverged runs", lead, blocks)
 
 
-def _missing_blocks(name: str, response: ResponseAnalysis) -> list[Block]:
-    missing = response["missing"]
+def _missing_blocks(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Block]:
+    missing, labels = response["missing"], factor_labels(analysis)
     blocks: list[Block] = [Warnings(missing["messages"])] if missing["messages"] else []
     titles = (("runs", "Runs that did not finish"), ("by_level", "How runs ended at each level"))
     for key, title in titles:
         rows = missing[key]  # type: ignore[literal-required]
         if rows:
-            blocks.append(plain_table(f"missing-{slug(name)}-{key}", title, rows))
-    return [*blocks, *sensitivity_blocks(name, response)]
+            shown = [
+                {**row, "factor": labels.get(row["factor"], row["factor"])}
+                if "factor" in row
+                else {labels.get(column, column): value for column, value in row.items()}
+                for row in rows
+            ]
+            blocks.append(plain_table(f"missing-{slug(name)}-{key}", title, shown))
+    return [*blocks, *sensitivity_blocks(analysis, name, response)]
 
 
 def _policy_lead(analysis: Analysis) -> str:

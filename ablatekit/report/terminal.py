@@ -1,13 +1,17 @@
-"""The answer table for a terminal."""
+"""The answer table, and the comparison of two studies, for a terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from ablatekit.analysis.schema import Analysis, Effect, InferenceName
 from ablatekit.report.answer import Question, questions
-from ablatekit.report.numbers import absent
+from ablatekit.report.compare import ComparedEffect, StudyComparison
+from ablatekit.report.numbers import Scale, absent, p_value, scale_of, sentence
 from ablatekit.report.reading import Comparison, comparisons, find_effect
 from ablatekit.report.verdicts import Tone, look, remark
 
@@ -89,3 +93,44 @@ def _append_verdict(text: Text, effect: Effect, question: Question) -> Text:
     text.append(f"{shape.glyph} {effect['verdict']}", style=STYLES[shape.tone])
     note = None if effect["reason"] else remark(effect, question.room)
     return text.append(f" ({note})", style="dim") if note else text
+
+
+def comparison_tables(found: StudyComparison, first: Analysis) -> Iterator[Table]:
+    """One table per response, in the units of the first study's report; fits 80 columns."""
+    labels = {one.factor: one.label for one in comparisons(first)}
+    for name in dict.fromkeys(row.response for row in found.effects):
+        response = first["responses"][name]
+        scale = scale_of(response)
+        unit = f", {scale.unit}" if scale.unit else ""
+        table = Table(
+            title=Text(f"{sentence(response['label'])}{unit}"), title_justify="left",
+            box=box.SIMPLE_HEAD, show_lines=False,
+        )  # fmt: skip
+        table.add_column("level", overflow="fold")
+        for study in found.names:
+            table.add_column(Text(study), min_width=12, overflow="fold")
+        table.add_column("difference", no_wrap=True)
+        table.add_column("agreement", no_wrap=True)
+        for row in found.effects:
+            if row.response == name:
+                table.add_row(*_compared(row, labels, scale))
+        yield table
+
+
+def _compared(row: ComparedEffect, labels: Mapping[str, str], scale: Scale) -> list[Text]:
+    level = f"{labels.get(row.factor, row.factor)}:\n{row.level} vs {row.baseline}"
+    interval = "" if row.low is None else f"\n{scale.interval(row.low, row.high)}"
+    p = "" if row.p_adjusted is None else f"\np {p_value(row.p_adjusted)}"
+    return [
+        Text(level),
+        Text(f"{scale.effect(row.first)}\n{row.first_verdict}"),
+        Text(f"{scale.effect(row.second)}\n{row.second_verdict}"),
+        Text(f"{scale.effect(row.difference)}{interval}"),
+        Text(f"{row.agreement}{p}"),
+    ]
+
+
+def comparison_reasons(found: StudyComparison) -> list[str]:
+    """Why effects were not compared, each reason once."""
+    reasons = ((row.response, row.reason) for row in found.effects if row.reason)
+    return [f"{response}: {reason}" for response, reason in dict.fromkeys(reasons)]

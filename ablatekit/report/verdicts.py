@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ablatekit.analysis.schema import Effect, Verdict
+from ablatekit.report.document import Judged, VerdictLine
 from ablatekit.report.numbers import count
 
 Tone: TypeAlias = Literal["good", "bad", "same", "open", "none"]
@@ -69,3 +70,19 @@ def remark(effect: Effect, room: Room) -> str:
         margin = f"\N{PLUS-MINUS SIGN}{room.smallest}"
         return f"precise to {margin} already; the estimate lies too near that bound"
     return f"about {count(needed, noun)} for \N{PLUS-MINUS SIGN}{room.smallest}"
+
+
+def spoken(line: VerdictLine) -> str:
+    """The verdicts on one response in words, each with its levels."""
+    return "; ".join(
+        f"{look(verdict).glyph} {verdict}: {', '.join(map(_judged, levels))}"
+        for verdict, levels in line.groups
+    )
+
+
+def _judged(level: Judged) -> str:
+    """A level with its broad verdict: rollouts: 4 (broad helps, few contexts)."""
+    if level.broad is None:
+        return level.name
+    broad = ", ".join(filter(None, (f"broad {level.broad}", level.mark)))
+    return f"{level.name} ({broad})"

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 from ablatekit.study.summaries import FORMS, parse_summary
+from ablatekit.study.themes import Theme
 from ablatekit.workspace import DEFAULT_TRACKING
 
 SCHEMA_VERSION = 1
@@ -229,6 +230,13 @@ class TrackingPart(_Part):
     """MLflow experiment; the study's name by default."""
 
 
+class ReportPart(_Part):
+    """How the report looks; nothing here is part of the plan."""
+
+    theme: Theme = "auto"
+    """Colours of the page: auto follows the reader's system."""
+
+
 class Study(_Part):
     """One YAML file: the question, the design, the backend, the analysis."""
 
@@ -255,3 +263,4 @@ class Study(_Part):
     analysis: AnalysisPart = Field(default_factory=AnalysisPart)
     dispatch: DispatchPart = Field(default_factory=DispatchPart)
     tracking: TrackingPart = Field(default_factory=TrackingPart)
+    report: ReportPart = Field(default_factory=ReportPart)

@@ -79,7 +79,11 @@ def test_studies_bundles_and_analyses_can_be_compared(bundled, capsys):
     assert told["contexts"] == "overlapping"
     assert {row["agreement"] for row in told["effects"]} == {"not compared"}
     assert invoke(["study", "compare", str(study), str(bundle), *where]) == 0
-    assert "learning: 24 runs are in both studies" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "learning: 24 runs are in both studies" in told
+    assert "Learning, pp" in told
+    assert "helps:" in told
+    assert max(len(line) for line in told.splitlines()) <= 80
 
 
 def test_another_file_is_refused_with_a_remedy(tmp_path, capsys):
@@ -88,3 +92,47 @@ def test_another_file_is_refused_with_a_remedy(tmp_path, capsys):
     assert invoke(["study", "report", str(path)]) == 2
     assert "ablatekit study export" in capsys.readouterr().err
     assert invoke(["study", "compare", str(path.with_suffix(".json")), str(path)]) == 2
+
+
+def test_a_bundle_is_reported_in_the_workspace_that_is_named(bundled, tmp_path, capsys):
+    _, _, bundle = bundled
+    where = ["--workspace", str(tmp_path / "elsewhere")]
+    assert invoke(["study", "report", str(bundle), *where]) == 0
+    assert (tmp_path / "elsewhere" / "small" / "report" / "index.html").exists()
+    assert invoke(["study", "report", str(bundle), "--set", "replicates=3"]) == 2
+    assert "a bundle cannot be changed" in capsys.readouterr().err
+
+
+def test_a_bundle_never_replaces_the_report_of_a_study(bundled, capsys):
+    folder, _, bundle = bundled
+    page = folder / "workspace" / "small" / "report" / "index.html"
+    before = page.read_bytes()
+    assert invoke(["study", "report", str(bundle), "--workspace", str(folder / "workspace")]) == 2
+    assert "would replace that of a study" in capsys.readouterr().err
+    assert page.read_bytes() == before
+
+
+def test_a_failed_export_leaves_the_report_alone(bundled, capsys):
+    folder, study, _ = bundled
+    where = ["--workspace", str(folder / "workspace")]
+    report = folder / "workspace" / "small" / "report"
+    before = {path: path.stat().st_mtime_ns for path in report.iterdir()}
+    (folder / "taken").mkdir(exist_ok=True)
+    assert invoke(["study", "export", str(study), *where, "--output", str(folder / "taken")]) != 0
+    assert "Traceback" not in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in report.iterdir()} == before
+
+
+def test_the_study_file_names_the_theme_and_the_labels(bundled):
+    folder, study, _ = bundled
+    themed = folder / "themed.yaml"
+    themed.write_text(study.read_text() + "report: {theme: dark}\n")
+    where = ["--workspace", str(folder / "workspace")]
+    assert invoke(["study", "report", str(themed), *where]) == 0
+    page = (folder / "workspace" / "small" / "report" / "index.html").read_text()
+    assert 'data-theme="dark"' in page
+    assert "<h1>A small study</h1>" in page
+    assert "helps \N{MULTIPLICATION SIGN} context" in page
+    assert invoke(["study", "report", str(themed), *where, "--theme", "auto"]) == 0
+    page = (folder / "workspace" / "small" / "report" / "index.html").read_text()
+    assert "data-theme" not in page.split("<style>")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from importlib.resources import files
@@ -9,6 +10,7 @@ from importlib.resources import files
 import pytest
 
 from ablatekit.report import render_html
+from ablatekit.report.answer import verdict_lines
 
 SECTIONS = [
     "answer", "effects", "gap", "interactions", "contexts", "dynamics", "variance",
@@ -246,7 +248,7 @@ def test_a_300_run_page_stays_below_two_megabytes(analysis):
 
 def test_the_script_stays_small():
     script = files("ablatekit.report").joinpath("templates", "page.js").read_text()
-    assert len(script.splitlines()) < 60
+    assert len(script.splitlines()) < 80
 
 
 def test_unequal_step_zero_scores_are_a_warning(analysis, parse):
@@ -271,9 +273,33 @@ def test_a_plain_study_without_contexts_or_margins_renders_quietly(analysis, par
         for effect in response["effects"]
         if effect["inference"] == "narrow"
     ]
-    page = parse(render_html(analysis))
+    text = render_html(analysis)
+    page = parse(text)
     rows = answer_rows(page)
     assert verdicts_of(page, rows[0]) == ["not estimated"]
     assert "+0.061" in rows[0].text
-    assert "add replicates" in rows[0].text
+    assert "add replicates" not in rows[0].text
+    assert text.count("Not estimated: add replicates.") == 1
     assert "nothing is called equivalent" in page.all("section", id="answer")[0].text
+
+
+def test_the_summary_names_the_broad_verdict_and_marks_few_contexts(analysis):
+    lines = {line.title: line for line in verdict_lines(analysis)}
+    judged = {
+        (verdict, level.name): (level.broad, level.mark)
+        for verdict, levels in lines["Generalization"].groups
+        for level in levels
+    }
+    assert judged["helps", "advantage: batch_norm"] == ("inconclusive", "few contexts")
+    assert judged["helps", "rollouts per query: 4"] == ("helps", "")
+    assert judged["inconclusive", "KL penalty: k3"] == (None, "")
+    page = render_html(analysis)
+    assert page.count("Few contexts: the effect varies more by one blocking variable") == 1
+
+
+def test_marks_tell_their_numbers_to_who_points_at_them(hostile_analysis, hostile_name):
+    page = render_html(hostile_analysis)
+    tips = re.findall(r"<g><title>(.*?)</title>", page)
+    assert any(": 4, narrow: +2.4 [1.2, 3.6] pp, helps" in tip for tip in tips)
+    assert any(html.escape(hostile_name) in tip for tip in tips)
+    assert not any("<" in tip for tip in tips)

@@ -113,7 +113,7 @@ def test_an_export_has_every_figure_as_pdf_and_png(exported):
 
 @pytest.mark.skipif(
     PDFLATEX is None,
-    reason="pdflatex is not installed (Debian: apt-get install texlive-latex-extra)",
+    reason="pdflatex is not installed (Debian: apt-get install texlive-latex-recommended)",
 )
 def test_the_report_compiles_with_hostile_names(exported, tmp_path):
     _, files = exported

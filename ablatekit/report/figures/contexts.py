@@ -62,7 +62,10 @@ def _draw_panel(panel: Panel, part: ContextPanel, contexts: Sequence[str]) -> No
         if not absent(row["estimate"]):
             y = contexts.index(row["context"])
             panel.interval(row["low"], row["high"], y, "ink", 1.3)
-            panel.marks(floats([row["estimate"]]), [y], "ink", "o", 4.0)
+            numbers = part.scale.effect(row["estimate"])
+            numbers += f" {part.scale.interval(row['low'], row['high'])} {part.scale.unit}"
+            tip = f"{row['context']}: {numbers}"
+            panel.marks(floats([row["estimate"]]), [y], "ink", "o", 4.0, tip=tip)
     unit = f", {part.scale.unit}" if part.scale.unit else ""
     title = shortened(f"{part.label}{unit}", 21)
     panel.text(part.limits[0], -0.5, title, "muted", va="bottom", shift=(0, 6))

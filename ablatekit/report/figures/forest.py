@@ -48,7 +48,7 @@ def draw_forest(response: ResponseAnalysis, levels: Sequence[Comparison], scale:
     panel = Panel(figure, box, limits, (layout.height, 0.0))
     _background(panel, response, scale)
     for row in layout.rows:
-        _draw_row(panel, row)
+        _draw_row(panel, row, scale)
     for y, text in layout.headings:
         panel.label(shortened(text, 24), left=2 - LABELS, y=y, tone="muted")
     for row in layout.rows:
@@ -106,7 +106,7 @@ def _background(panel: Panel, response: ResponseAnalysis, scale: Scale) -> None:
     panel.x_label(scale.unit or "response units", "muted", 32)
 
 
-def _draw_row(panel: Panel, row: ForestRow) -> None:
+def _draw_row(panel: Panel, row: ForestRow, scale: Scale) -> None:
     if row.narrow is None or absent(row.narrow["estimate"]):
         reason = shortened(row.narrow["verdict"] if row.narrow else "not estimated", 40)
         panel.text(sum(panel.x) / 2, row.y, reason, "muted", ha="center", style="italic")
@@ -117,16 +117,25 @@ def _draw_row(panel: Panel, row: ForestRow) -> None:
         ends = spread_row["prediction_low"], spread_row["prediction_high"]
         panel.interval(*ends, row.y + 6, "grid", 6)
     if row.broad is not None and not absent(row.broad["low"]):
-        _interval(panel, row.broad, row.y + 6, "muted", "D", hollow=True)
-    _interval(panel, row.narrow, row.y - 6, shape.tone, shape.marker, hollow=shape.tone == "open")
+        tip = effect_tip(row.comparison, row.broad, scale)
+        _interval(panel, row.broad, row.y + 6, "muted", "D", tip, hollow=True)
+    tip = effect_tip(row.comparison, row.narrow, scale)
+    hollow = shape.tone == "open"
+    _interval(panel, row.narrow, row.y - 6, shape.tone, shape.marker, tip, hollow=hollow)
+
+
+def effect_tip(level: Comparison, effect: Effect, scale: Scale) -> str:
+    """A level's effect in words."""
+    numbers = f"{scale.effect(effect['estimate'])} {scale.interval(effect['low'], effect['high'])}"
+    return f"{level.name}, {effect['inference']}: {numbers} {scale.unit}, {effect['verdict']}"
 
 
 def _interval(
-    panel: Panel, effect: Effect, y: float, tone: str, marker: str, *, hollow: bool
+    panel: Panel, effect: Effect, y: float, tone: str, marker: str, tip: str, *, hollow: bool
 ) -> None:
     panel.interval(effect["low"], effect["high"], y, tone, 2.2 if marker != "D" else 1.2)
     size = 7.0 if marker != "D" else 5.5
-    panel.marks(floats([effect["estimate"]]), [y], tone, marker, size, hollow=hollow)
+    panel.marks(floats([effect["estimate"]]), [y], tone, marker, size, hollow=hollow, tip=tip)
 
 
 def _legend(panel: Panel) -> None:

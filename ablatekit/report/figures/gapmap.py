@@ -10,19 +10,26 @@ from ablatekit.analysis.schema import Effect, Verdict
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import floats, padded, shortened, spread
 from ablatekit.report.numbers import Scale
+from ablatekit.report.reading import Comparison
 from ablatekit.report.verdicts import look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SIDE, LEFT, TOP, RIGHT, FOOT, LABEL_ROW = 310.0, 52.0, 12.0, 256.0, 50.0, 17.0
+SIDE, LEFT, TOP, RIGHT, FOOT, LABEL_ROW = 286.0, 52.0, 12.0, 130.0, 50.0, 29.0
+NAME_LENGTH = 19
+"""Characters of a name beside the map: with its number, what a phone shows without scrolling."""
 
 
 @dataclass(frozen=True, slots=True)
 class MapPoint:
-    """One level's narrow effects on both responses and its verdict on the gap."""
+    """One level's narrow effects on both responses and its verdict on the gap.
 
-    name: str
+    `number` is that of its row in the table of the gap.
+    """
+
+    number: int
+    level: Comparison
     learning: Effect
     generalization: Effect
     verdict: Verdict
@@ -42,7 +49,7 @@ def draw_map(points: Sequence[MapPoint], labels: tuple[str, str], scale: Scale) 
     panel.text(limits[0], limits[1], "gap narrows", "muted", va="top", shift=(6, -6))
     panel.text(limits[1], limits[0], "gap widens", "muted", ha="right", va="bottom", shift=(-6, 6))
     for point in points:
-        _draw_point(panel, point)
+        _draw_point(panel, point, scale)
     _direct_labels(panel, points)
     unit = f", {scale.unit}" if scale.unit else ""
     panel.x_label(f"effect on {shortened(labels[0], 30)}{unit}")
@@ -58,7 +65,7 @@ def _limits(points: Sequence[MapPoint]) -> tuple[float, float]:
     return padded(values)
 
 
-def _draw_point(panel: Panel, point: MapPoint) -> None:
+def _draw_point(panel: Panel, point: MapPoint, scale: Scale) -> None:
     shape = look(point.verdict)
     x, y = (
         floats([effect["low"], effect["estimate"], effect["high"]])
@@ -66,18 +73,25 @@ def _draw_point(panel: Panel, point: MapPoint) -> None:
     )
     panel.line(x[[0, 2]], y[[1, 1]], shape.tone, 1.4, alpha=0.75)
     panel.line(x[[1, 1]], y[[0, 2]], shape.tone, 1.4, alpha=0.75)
-    panel.marks(x[1:2], y[1:2], shape.tone, shape.marker, 7.5, hollow=shape.tone == "open")
+    sides = (point.learning, point.generalization)
+    sizes = " and ".join(scale.effect(effect["estimate"]) for effect in sides)
+    tip = f"{point.number} {point.level.name}: {sizes} {scale.unit}, gap {point.verdict}"
+    hollow = shape.tone == "open"
+    panel.marks(x[1:2], y[1:2], shape.tone, shape.marker, 7.5, hollow=hollow, tip=tip)
 
 
 def _direct_labels(panel: Panel, points: Sequence[MapPoint]) -> None:
-    """Every point's name right of the panel, led to by a thin line."""
+    """Every point's number, factor and level right of the panel, led to by a thin line."""
     low, high = panel.y
     pixel, across = (high - low) / panel.box.height, (high - low) / panel.box.width
     wanted = [float(point.generalization["estimate"] or 0.0) for point in points]
-    heights = spread(wanted, LABEL_ROW * pixel, low + 8 * pixel, high - 8 * pixel)
+    heights = spread(wanted, LABEL_ROW * pixel, low + 12 * pixel, high - 12 * pixel)
     for point, y in zip(points, heights, strict=True):
-        tone = look(point.verdict).tone
+        tone: str = look(point.verdict).tone
         start = [point.learning["estimate"] or 0.0, point.generalization["estimate"] or 0.0]
-        panel.line([start[0], high + 13 * across], [start[1], y], "rule", 0.7, order=1.2)
-        name = f"{shortened(point.name, 30)} \N{EN DASH} {point.verdict}"
-        panel.text(high + 16 * across, y, name, tone if tone != "open" else "ink")
+        panel.line([start[0], high + 10 * across], [start[1], y], "rule", 0.7, order=1.2)
+        tone = tone if tone != "open" else "ink"
+        factor = shortened(f"{point.number} {point.level.label}", NAME_LENGTH + 2)
+        panel.text(high + 13 * across, y, factor, tone, shift=(0, 6))
+        level = shortened(point.level.level, NAME_LENGTH)
+        panel.text(high + 13 * across, y, level, "ink", shift=(10, -7))

@@ -18,6 +18,7 @@ from ablatekit.report.numbers import Scale
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+TIP = "tip-"
 Limits = tuple[float, float]
 PIXELS_PER_INCH = 72.0
 
@@ -40,6 +41,16 @@ def canvas(width: float, height: float) -> Figure:
     figure = Figure(figsize=size, dpi=PIXELS_PER_INCH)
     figure.patch.set_visible(False)
     return figure
+
+
+def tip_id(text: str) -> str:
+    """Words to show at an artist, as the id under which matplotlib writes it."""
+    return TIP + text.encode().hex()
+
+
+def tip_text(identifier: str) -> str:
+    """The words of a `tip_id`."""
+    return bytes.fromhex(identifier.removeprefix(TIP)).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +94,12 @@ class Panel:
 
     def marks(
         self, x: Any, y: Any, tone: str, marker: str = "o", size: float = 5.0,
-        *, hollow: bool = False, alpha: float | None = None,
+        *, hollow: bool = False, alpha: float | None = None, tip: str = "",
     ) -> None:  # fmt: skip
-        """Unconnected points."""
+        """Unconnected points; a page shows `tip` to who points at them."""
         from matplotlib.lines import Line2D
 
-        self.figure.add_artist(
+        artist = self.figure.add_artist(
             Line2D(
                 self.across(x), self.up(y), color=colour(tone), marker=marker, markersize=size,
                 markerfacecolor=colour("paper") if hollow else colour(tone), linestyle="none",
@@ -96,6 +107,8 @@ class Panel:
                 **self._placed(),
             )
         )  # fmt: skip
+        if tip:
+            artist.set_gid(tip_id(tip))
 
     def vertical(self, x: float, tone: str, width: float = 1.0) -> None:
         """A line over the whole height."""

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from ablatekit.report.document import Picture
-from ablatekit.report.figures.panel import PIXELS_PER_INCH
+from ablatekit.report.figures.panel import PIXELS_PER_INCH, TIP, tip_text
 from ablatekit.report.figures.style import LIGHT, PALETTE, house_style
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def svg(picture: Picture) -> str:
     with house_style(), mpl.rc_context({"svg.hashsalt": picture.id}):
         figure = picture.draw()
         figure.savefig(buffer, format="svg", metadata=metadata)
-    body = _shorter(_own_ids(_themed(_body(buffer.getvalue())), picture.id))
+    body = _shorter(_own_ids(_tips(_themed(_body(buffer.getvalue()))), picture.id))
     return f"{_opening(figure, picture)}<title>{html.escape(picture.title)}</title>{body}</svg>"
 
 
@@ -68,6 +68,15 @@ def _themed(body: str) -> str:
     for name, sentinel in PALETTE.items():
         body = body.replace(sentinel, f"var(--{name})")
     return re.sub(r"font: ([^;\"]*?)(\d[\d.]*px) [^;\"]*", r"font: \1\2 var(--sans)", body)
+
+
+def _tips(body: str) -> str:
+    """Words that a browser shows to who points at a mark; the alternative text has them too."""
+    return re.sub(
+        rf'<g id="({TIP}[0-9a-f]+)">',
+        lambda match: f"<g><title>{html.escape(tip_text(match[1]))}</title>",
+        body,
+    )
 
 
 def _own_ids(body: str, name: str) -> str:

@@ -47,6 +47,14 @@ def draw_quantiles(quantile: Sequence[float], residual: Sequence[float], scale: 
     return _scatter(x, y, ("normal quantile", "residual"), scales, slope)
 
 
+def draw_order(order: Sequence[int], residual: Sequence[float], scale: Scale) -> Figure:
+    """Residuals by place in the run order: a trend would be a drift of the machine or the code."""
+    kept = thinned(residual)
+    x = np.asarray(order, dtype=float)[kept]
+    y = np.asarray(residual, dtype=float)[kept]
+    return _scatter(x, y, ("place in the run order", "residual"), (Scale(1.0, "", 0), scale))
+
+
 def _scatter(
     x: Values, y: Values, labels: tuple[str, str], scales: tuple[Scale, Scale], slope: float = 0.0
 ) -> Figure:

@@ -39,6 +39,28 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+
+const fewestToFilter = 9;
+for (const table of document.querySelectorAll("table.sortable")) {
+  const rows = [...table.tBodies[0].rows];
+  if (rows.length < fewestToFilter) continue;
+  const label = document.createElement("label");
+  label.className = "filter";
+  const field = document.createElement("input");
+  field.type = "search";
+  const told = document.createElement("output");
+  label.append("Filter rows ", field, told);
+  table.closest(".scroll").before(label);
+  const texts = rows.map((row) => row.textContent.toLowerCase());
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    rows.forEach((row, place) => {
+      row.hidden = !words.every((word) => texts[place].includes(word));
+    });
+    const shown = rows.filter((row) => !row.hidden).length;
+    told.textContent = words.length ? `${shown} of ${rows.length}` : "";
+  });
+}
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).innerText);

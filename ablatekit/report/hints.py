@@ -1,0 +1,37 @@
+"""What the headings of tables mean, for who points at one."""
+
+from __future__ import annotations
+
+HINTS = {
+    "effect": "Level minus baseline, averaged over the matched cells and contexts; its interval"
+    " below",
+    "verdict": "Narrow: holds in the contexts of this study",
+    "broad": "Whether it would hold in contexts like these; needs at least five",
+    "se": "Standard error",
+    "df": "Degrees of freedom",
+    "p": "P value of no effect, not adjusted",
+    "adjusted p": "P value adjusted within its family, as the table's footer names it",
+    "error df": "Degrees of freedom of the error",
+    "share": "Part of the total sum of squares",
+    "partial \N{GREEK SMALL LETTER ETA}\N{SUPERSCRIPT TWO}": "Share of the variance that is left"
+    " beside the other terms; biased upwards",
+    "partial \N{GREEK SMALL LETTER OMEGA}\N{SUPERSCRIPT TWO}": "The same with its bias removed;"
+    " its interval beside it",
+    "\N{GREEK SMALL LETTER TAU}": "Standard deviation of the true effects between contexts",
+    "I\N{SUPERSCRIPT TWO}": "Share of the variance between contexts that is no sampling error",
+    "in one new context": "Prediction interval of the effect in one context more",
+    "IQM": "Interquartile mean: mean of the middle half of the runs",
+    "probability of improvement": "How often a run at the level beats one at the baseline",
+    "permutation p": "P value when levels are exchanged within cell and context",
+    "late sd": "Standard deviation within a run over the last quarter of its evaluations",
+    "collapse rate": "Share of runs that diverged or lost most of what they had gained",
+    "mean step": "Restricted mean: a run that never reached it counts with its last step",
+    "together": "Whether two choices together are better or worse than the sum of their effects",
+    "estimand": "What the effect averages over",
+    "inference": "Narrow: these contexts; broad: contexts like these",
+}  # fmt: skip
+
+
+def hint(title: str) -> str:
+    """What a heading means; empty where its words say it."""
+    return HINTS.get(title, "") or HINTS.get(title.split(",", maxsplit=1)[0], "")
