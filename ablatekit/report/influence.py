@@ -80,7 +80,7 @@ def _signs(analysis: Analysis, level: Comparison, observed: set[Cell]) -> dict[C
         levels = {name: str(value) for name, value in cell["levels"].items()}
         own = levels.pop(level.factor)
         sides.setdefault(tuple(sorted(levels.items())), {})[own] = cell["unit"]
-    contexts = {context for _, context in observed}
+    contexts = sorted({context for _, context in observed})
     signs: dict[Cell, int] = {}
     for units in sides.values():
         if level.level in units and level.baseline in units:
