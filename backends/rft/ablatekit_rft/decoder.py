@@ -1,4 +1,4 @@
-"""A lean forward pass for the Llama, Qwen3 and GPT-NeoX families.
+"""A lean forward pass for the Llama, Qwen2, Qwen3 and GPT-NeoX families.
 
 It computes what the transformers module computes, on the module's own memory (the arena), with
 fused projections and one call per operation. Training, scoring and sampling share its blocks; what

@@ -26,7 +26,7 @@ def is_lean(model: Any) -> bool:
     layers = set(getattr(config, "layer_types", None) or ("full_attention",))
     return (
         not hasattr(model, "peft_config")
-        and config.model_type in ("llama", "qwen3", "gpt_neox")
+        and config.model_type in ("llama", "qwen2", "qwen3", "gpt_neox")
         and rotary in STATIC_ROTARY
         and layers == {"full_attention"}
     )

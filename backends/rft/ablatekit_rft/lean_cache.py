@@ -74,32 +74,45 @@ class LeanCache:
 
 @dataclass(frozen=True, slots=True)
 class _Affine:
-    """A projection by its transposed weight (in, out)."""
+    """A projection with its transposed weight (in, out).
 
+    Autocast does not reach operations that write to a given tensor: under it, they are not used.
+    """
+
+    linear: Linear
     weight: Tensor
-    bias: Tensor | None
+    autocast: bool
 
     @classmethod
     def of(cls, linear: Linear) -> _Affine:
-        return cls(linear.weight.t(), linear.bias)
+        weight = linear.weight.t()
+        return cls(linear, weight, torch.is_autocast_enabled(weight.device.type))
 
     def into(self, x: Tensor, out: Tensor) -> None:
         """Write the projection of `x` to `out`."""
-        if self.bias is None:
+        if self.autocast:
+            out.copy_(self.linear(x))
+        elif self.linear.bias is None:
             torch.mm(x, self.weight, out=out)
         else:
-            torch.addmm(self.bias, x, self.weight, out=out)
+            torch.addmm(self.linear.bias, x, self.weight, out=out)
 
     def add_to(self, residual: Tensor, x: Tensor) -> None:
         """Add the projection of `x` to `residual`."""
+        if self.autocast:
+            residual.add_(self.linear(x))
+            return
         residual.addmm_(x, self.weight)
-        if self.bias is not None:
-            residual.add_(self.bias)
+        if self.linear.bias is not None:
+            residual.add_(self.linear.bias)
 
 
 @dataclass(frozen=True, slots=True)
 class _RmsScale:
-    """x w / sqrt(mean(x^2) + eps) as x (w sqrt(n)) / hypot(|x|, sqrt(n eps)): four operations."""
+    """x w / sqrt(mean(x^2) + eps) as x (w sqrt(n)) / hypot(|x|, sqrt(n eps)): four operations.
+
+    Computed in single precision at least, as the modules of transformers do.
+    """
 
     weight: Tensor
     floor: Tensor
@@ -107,13 +120,16 @@ class _RmsScale:
     @classmethod
     def of(cls, weight: Tensor, eps: float) -> _RmsScale:
         size = weight.shape[-1]
-        return cls(weight * size**0.5, weight.new_tensor((size * eps) ** 0.5))
+        precise = weight if weight.dtype == torch.float64 else weight.float()
+        return cls(precise * size**0.5, precise.new_tensor((size * eps) ** 0.5))
 
     def into(self, x: Tensor, out: Tensor) -> Tensor:
         """Write the norm of `x` over its last axis to `out`, which may be `x`."""
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=self.weight.dtype)
         torch.hypot(length, self.floor, out=length)
-        return torch.div(x, length, out=out).mul_(self.weight)
+        if x.dtype == self.weight.dtype:
+            return torch.div(x, length, out=out).mul_(self.weight)
+        return out.copy_(x / length * self.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +258,8 @@ class _Step:
     def _attend(self, bias: Tensor, keys: Tensor, values: Tensor) -> None:
         self._query_rows.copy_(self._queries)
         scores = torch.baddbmm(bias, self._query, keys, alpha=self._scale)
-        torch.bmm(scores.softmax(dim=-1), values, out=self._attended_heads)
+        probabilities = scores.softmax(dim=-1, dtype=values.dtype)
+        torch.bmm(probabilities, values, out=self._attended_heads)
 
     def _activated(self) -> Tensor:
         activated = self._shape.activation(self._gate)

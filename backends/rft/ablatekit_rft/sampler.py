@@ -107,7 +107,7 @@ class _Record:
         at = (slice(None) if whole else rows, slice(self._written, end))
         self.tokens[at] = tokens
         self.logp[at] = kept.gather(2, tokens.unsqueeze(2)).squeeze(2)
-        self.entropy[at] = torch.special.entr(kept.exp_()).sum(dim=-1)
+        self.entropy[at] = -(kept.exp() * kept).sum(dim=-1)
         self._kept, self._written = [], end
 
 
@@ -149,11 +149,13 @@ def invert_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     A zero probability is never chosen.
     """
     cumulative = probabilities.cumsum(dim=-1)
-    total = cumulative[:, -1:].contiguous()
-    index = torch.searchsorted(cumulative, uniforms.unsqueeze(1) * total, right=True)
+    total = cumulative[:, -1:]
     # u * total may round up to the total, beyond which only zeros lie.
-    last = torch.searchsorted(cumulative, total)
-    return torch.minimum(index, last).squeeze(1).clamp_(max=probabilities.shape[1] - 1)
+    largest = torch.nextafter(total, torch.zeros_like(total))
+    threshold = torch.minimum(uniforms.unsqueeze(1) * total, largest)
+    index = torch.searchsorted(cumulative, threshold, right=True).squeeze(1)
+    # Without a total (a broken policy) the index is outside.
+    return index.clamp_(max=probabilities.shape[1] - 1)
 
 
 def _decode(

@@ -18,7 +18,7 @@ from ablatekit.seeds import Seeds
 VOCABULARY = 16
 PAD, BOS, EOS = 0, 1, 2
 SCALE = 4.0
-FAMILIES = ("llama", "llama_gqa", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
+FAMILIES = ("llama", "llama_gqa", "qwen2", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
 LEAN_FAMILIES = FAMILIES[:-1]
 
 
@@ -41,7 +41,7 @@ def make_model(family: str, seed: int = 0, vocabulary: int = VOCABULARY, pad: in
 
 
 def _configuration(family: str, vocabulary: int, pad: int) -> Any:
-    from transformers import GPT2Config, GPTNeoXConfig, LlamaConfig, Qwen3Config
+    from transformers import GPT2Config, GPTNeoXConfig, LlamaConfig, Qwen2Config, Qwen3Config
 
     special = {"pad_token_id": pad, "bos_token_id": BOS, "eos_token_id": EOS}
     shape = {
@@ -59,6 +59,8 @@ def _configuration(family: str, vocabulary: int, pad: int) -> Any:
         )
     if family.startswith("gpt_neox"):
         return GPTNeoXConfig(**shape, use_parallel_residual=family == "gpt_neox")
+    if family == "qwen2":
+        return Qwen2Config(**shape, num_key_value_heads=1, tie_word_embeddings=False)
     if family == "qwen3":
         return Qwen3Config(**shape, num_key_value_heads=1, head_dim=24, tie_word_embeddings=True)
     key_heads = 1 if family == "llama_gqa" else 2

@@ -11,7 +11,7 @@ from ablatekit_rft.rollout import Prompts, Rollouts, first_eos
 from ablatekit_rft.scoring import tempered_log_softmax
 from ablatekit_rft.steploss import StepLoss
 
-FAMILIES = ("llama", "llama_gqa", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
+FAMILIES = ("llama", "llama_gqa", "qwen2", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
 LEAN = FAMILIES[:-1]
 
 
