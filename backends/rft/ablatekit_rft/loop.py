@@ -13,8 +13,8 @@ from ablatekit.backend import RunContext
 from ablatekit.errors import Problem, RunInterruptedError, UsageError
 from ablatekit.records import RunResult, RunSpec
 from ablatekit_rft import metrics
-from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.adapters import parameterised
+from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
 from ablatekit_rft.divergence import Collapse
 from ablatekit_rft.engines.policy import PolicyEngine
