@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
@@ -264,3 +265,95 @@ def test_learning_rate_0_stays_flat_whatever_is_reused(
     assert max(context.series(metrics.UPDATE_NORM).values()) == 0
     assert max(context.series(metrics.RATIO_MAX).values()) == pytest.approx(1, abs=1e-5)
     assert max(context.series(metrics.MISMATCH_MAX).values()) < 1e-4
+
+
+LORA = pytest.mark.skipif(
+    importlib.util.find_spec("peft") is None,
+    reason="no package peft: pip install -c constraints.txt -e '.[dev]', which brings it",
+)
+
+
+@LORA
+@pytest.mark.filterwarnings("ignore")
+def test_adapters_train_alone_and_resume(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    settings = make_settings(**BASE, lora_rank=2, kl_place="loss")
+    undisturbed, context = make_context(folder="undisturbed"), make_context()
+    _, expected = train_toy(settings, undisturbed)
+    context.stop_at = 2
+    with pytest.raises(RunInterruptedError):
+        train_toy(settings, context)
+    context.stop_at = None
+    _, model = train_toy(settings, context)
+    found, other = dict(model.named_parameters()), dict(expected.named_parameters())
+    adapters = {name for name in found if "lora_" in name}
+    assert adapters == {name for name, value in found.items() if value.requires_grad}
+    assert all(torch.equal(found[name], other[name]) for name in found)
+    assert all(bool(found[name].any()) for name in adapters)
+    assert history(context, settings) == history(undisturbed, settings)
+
+
+@LORA
+@pytest.mark.filterwarnings("ignore")
+def test_adapters_start_at_the_base_model_and_share_it_with_the_reference(
+    causal_lm: Any, make_settings: Any
+) -> None:
+    from ablatekit_rft.adapters import parameterised
+
+    prompts = Prompts.pad([[3, 4, 5]], 0, torch.device("cpu"))
+    tokens = torch.tensor([[6, 7, 8]])
+    zeros = torch.zeros(1, 3)
+    one = Rollouts(
+        prompts, torch.tensor([0]), tokens, torch.tensor([3]), torch.tensor([True]), zeros, zeros
+    )
+    plain = Policy(causal_lm("llama"), 0, lean=False).logp(one, 1.0).detach()
+    model = parameterised(causal_lm("llama"), make_settings(lora_rank=2), Seeds("run", "c"))
+    policy = Policy(model, 0)
+    torch.testing.assert_close(policy.logp(one, 1.0).detach(), plain)
+    frozen = policy.frozen_copy()
+    base = [value for value in policy.model.parameters() if not value.requires_grad]
+    theirs = {id(value) for value in frozen.model.parameters()}
+    assert base
+    assert all(id(value) in theirs for value in base)
+    assert policy.arena.weights.data_ptr() != frozen.arena.weights.data_ptr()
+
+
+def test_a_reference_reset_every_round_exerts_no_force(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    """The rule kl_to_itself: KL and its gradient are 0 with one update per round."""
+    _, plain = train_toy(make_settings(**BASE), make_context(folder="plain"))
+    for estimator in ("k2", "k3", "k3+"):
+        cell = {
+            "kl_place": "loss",
+            "kl_estimator": estimator,
+            "kl_reference": "reset",
+            "kl_reference_rounds": 1,
+            "kl_coefficient": 1.0,
+        }
+        context = make_context(folder=estimator)
+        _, model = train_toy(make_settings(**BASE, **cell), context)
+        assert max(context.series(metrics.LOSS_KL).values()) < 1e-8
+        torch.testing.assert_close(bits(model), bits(plain), atol=1e-4, rtol=0)
+
+
+def test_the_released_recipe_of_the_paper_is_a_cell(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    """The baseline cell: PPO clip 0.2, token mean, KL loss of 0.001 by low_var_kl (k3)."""
+    cell = {
+        "ratio_level": "token",
+        "clip": "ppo",
+        "clip_low": 0.2,
+        "aggregation": "token_mean",
+        "kl_place": "loss",
+        "kl_estimator": "k3",
+        "kl_coefficient": 0.001,
+    }
+    context = make_context()
+    result, _ = train_toy(make_settings(**BASE, **cell), context)
+    assert result.status == "finished"
+    assert set(context.series(metrics.RATIO_MAX).values()) == {1.0}
+    assert set(context.series(metrics.CLIP_HIGH).values()) == {0.0}
+    assert max(context.series(metrics.KL_K3).values()) > 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft.levels.registry import get_level, levels_of
-from ablatekit_rft.levels.token_views import StepView
+from ablatekit_rft.levels.token_views import EntropyView, StepView
 from ablatekit_rft.levels.types import RewardView, Stage
 from ablatekit_rft.rules import RULES
 from ablatekit_rft.settings import RftSettings
@@ -398,3 +398,40 @@ def test_normalised_kl_alone_gives_advantages_of_full_size() -> None:
     view = RewardView(1 - kl, torch.zeros(8, dtype=torch.int64), torch.ones(8, dtype=torch.int64))
     normalised = get_level("advantage", "group_norm").function(view, RftSettings())
     assert normalised.std().item() == pytest.approx(1, abs=1e-3)
+
+
+def test_one_rollout_per_query_makes_the_query_the_completion() -> None:
+    view = StepView(torch.tensor([3, 1, 7, 2]), torch.arange(4), 7)
+    left = get_level("aggregation", "query_mean").function(view)
+    assert torch.allclose(left, get_level("aggregation", "seq_mean_token_mean").function(view))
+
+
+def test_one_query_makes_its_tokens_the_updates() -> None:
+    view = StepView(torch.tensor([3, 1, 7, 2]), torch.zeros(4, dtype=torch.int64), 7)
+    left = get_level("aggregation", "query_mean").function(view)
+    assert torch.allclose(left, get_level("aggregation", "token_mean").function(view))
+
+
+def test_completions_of_one_token_have_one_ratio() -> None:
+    logp, old = torch.tensor([[-1.0], [-0.5]]), torch.tensor([[-1.3], [-0.2]])
+    mask = torch.ones(2, 1, dtype=torch.bool)
+    found = [get_level("ratio_level", name).function(logp, old, mask) for name in RATIO_NAMES]
+    assert all(torch.equal(one.log, found[0].log) for one in found)
+    assert all(torch.equal(one.share, found[0].share) for one in found)
+
+
+RATIO_NAMES = ("token", "sequence", "sequence_sum")
+
+
+def test_a_share_of_1_teaches_every_token() -> None:
+    mask = torch.tensor([[True, True], [True, False]])
+    view = EntropyView(torch.rand(2, 2), mask, 0.0)
+    settings = RftSettings(entropy="top_tokens", entropy_share=1.0)
+    term = get_level("entropy", "top_tokens").function(view, settings)
+    assert torch.equal(term.taught, mask)
+
+
+def test_k3_plus_has_the_value_of_k3() -> None:
+    logp, reference = torch.randn(2, 3), torch.randn(2, 3)
+    left = get_level("kl_estimator", "k3+").function(logp, reference)
+    assert torch.allclose(left, get_level("kl_estimator", "k3").function(logp, reference))
