@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from ablatekit_rft.models import Tokenizer
 from ablatekit_rft.rollout import first_eos
+from ablatekit_rft.settings import RftSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,19 @@ class Decoding:
     top_k: int = 0
     min_p: float = 0.0
     stop: Stop | None = None
+
+    @classmethod
+    def of_training(cls, settings: RftSettings, max_new_tokens: int, tokenizer: Tokenizer) -> Self:
+        """How the settings draw training rollouts."""
+        return cls(
+            max_new_tokens,
+            settings.temperature,
+            tokenizer.eos_ids,
+            settings.top_p,
+            settings.top_k,
+            settings.min_p,
+            Stop(settings.stop, tokenizer.decode) if settings.stop else None,
+        )
 
     @property
     def is_truncated(self) -> bool:

@@ -89,6 +89,12 @@ class Evaluator:
     scopes: Mapping[Scope, EvaluationItems]
     reference_budget: int
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest prompt and completion."""
+        encoded = self.scopes["all"].encoded
+        return max(len(prompt) for prompt in encoded) + self.decoding.max_new_tokens
+
     def evaluate(self, engine: Engine, reference: Policy, scope: Scope) -> Evaluated:
         """Draw the items of a scope and score them; KL is estimated against `reference`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from ablatekit_rft import metrics
 from ablatekit_rft.adapters import parameterised
 from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
+from ablatekit_rft.decoding import Decoding
 from ablatekit_rft.divergence import Collapse
-from ablatekit_rft.engines.policy import PolicyEngine
+from ablatekit_rft.engines.select import build_engine, draw_kind
 from ablatekit_rft.evaluate import Evaluator, Scope, build_evaluator
 from ablatekit_rft.models import Tokenizer, load_model
 from ablatekit_rft.objective import Objective
@@ -61,21 +62,9 @@ def train_model(
         vocabulary=tokenizer.size,
         autocast=settings.precision == "bf16_autocast",
     )
-    engine = PolicyEngine(policy)
     queries = task.items("train", settings.train_items)
     prompting = build_prompting(settings, task, tokenizer, queries)
-    trainer = Trainer(
-        settings=settings,
-        task=task,
-        tokenizer=tokenizer,
-        seeds=context.seeds,
-        train_set=TrainSet(queries, tuple(map(prompting.encode, queries))),
-        policy=policy,
-        engine=engine,
-        reference=policy.frozen_copy(),
-        objective=Objective(settings),
-        updater=build_updater(settings, context.seeds, policy, steps),
-    )
+    train_set = TrainSet(queries, tuple(map(prompting.encode, queries)))
     evaluator = build_evaluator(
         settings.evaluation,
         task,
@@ -84,9 +73,28 @@ def train_model(
         encode=prompting.encode,
         max_new_tokens=settings.evaluation.max_new_tokens or steps,
         reference_budget=settings.micro_batch_tokens,
-        draws=engine.draws,
+        draws=draw_kind(settings),
+    )
+    decoding = Decoding.of_training(settings, steps, tokenizer)
+    longest = max(_longest(train_set.encoded) + steps, evaluator.longest)
+    trainer = Trainer(
+        settings=settings,
+        task=task,
+        tokenizer=tokenizer,
+        seeds=context.seeds,
+        train_set=train_set,
+        policy=policy,
+        engine=build_engine(settings, policy, decoding, train_set.encoded, longest, context.seeds),
+        decoding=decoding,
+        reference=policy.frozen_copy(),
+        objective=Objective(settings),
+        updater=build_updater(settings, context.seeds, policy, steps),
     )
     return _Run(trainer, evaluator, context).execute()
+
+
+def _longest(encoded: Sequence[list[int]]) -> int:
+    return max(len(prompt) for prompt in encoded)
 
 
 def _device(name: str) -> torch.device:

@@ -74,10 +74,15 @@ LENGTH_MEAN = "length/mean"
 LENGTH_MAX = "length/max"
 TRUNCATED = "length/truncated"
 
+ENGINE_MEAN = "engine/mismatch_mean"
+ENGINE_MAX = "engine/mismatch_max"
+ENGINE_P99 = "engine/mismatch_p99"
+
 TIME_GENERATE = "time/generate"
 TIME_REWARD = "time/reward"
 TIME_SCORE = "time/score"
 TIME_TRAIN = "time/train"
+TIME_SYNC = "time/sync"
 EVALUATED = "evaluation/share"
 TIME_EVALUATE = "time/evaluate"
 
@@ -232,6 +237,18 @@ def _ratio(settings: RftSettings) -> tuple[MetricSpec, ...]:
     return tuple(found)
 
 
+def _engine(settings: RftSettings) -> tuple[MetricSpec, ...]:
+    if settings.drawing_engine == "policy":
+        return ()
+    apart = "|log p of the trainer - log p of the engine|, all tokens of the round, before updates"
+    return (
+        _watched(ENGINE_MEAN, "nats/token", f"Mean {apart}"),
+        _watched(ENGINE_MAX, "nats", f"Largest {apart}"),
+        _watched(ENGINE_P99, "nats", f"99th percentile of {apart}"),
+        _time(TIME_SYNC, "giving the engine the weights"),
+    )
+
+
 def _experience(settings: RftSettings) -> tuple[MetricSpec, ...]:
     found: list[MetricSpec] = []
     if settings.entropy == "adaptive":
@@ -248,9 +265,10 @@ def _experience(settings: RftSettings) -> tuple[MetricSpec, ...]:
 def _scoring(settings: RftSettings) -> tuple[MetricSpec, ...]:
     off_policy = settings.minibatches > 1 or settings.epochs > 1
     off_policy = off_policy or settings.staleness > 0 or settings.replay != "none"
-    if settings.kl_place == "none" and not off_policy:
+    of_engine = settings.drawing_engine != "policy"
+    if settings.kl_place == "none" and not off_policy and not of_engine:
         return ()
-    return (_time(TIME_SCORE, "reference and old log-probabilities, where they are needed"),)
+    return (_time(TIME_SCORE, "the policy's, old and reference log-probabilities as needed"),)
 
 
 def metric_specs(settings: RftSettings) -> tuple[MetricSpec, ...]:
@@ -263,6 +281,7 @@ def metric_specs(settings: RftSettings) -> tuple[MetricSpec, ...]:
         *_kl(settings),
         *_ratio(settings),
         *_mismatch(settings),
+        *_engine(settings),
         *_experience(settings),
         *_scoring(settings),
     )

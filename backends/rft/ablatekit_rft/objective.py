@@ -44,7 +44,7 @@ class Objective:
         rewards: Tensor = get_level("reward_coding", settings.reward_coding).function(outcomes)
         kl = None
         if settings.kl_place == "reward" and reference is not None:
-            kl = (self._estimator(rollouts.logp, reference) * rollouts.mask).sum(dim=1)
+            kl = (self._estimator(rollouts.own_logp, reference) * rollouts.mask).sum(dim=1)
             rewards = rewards - settings.kl_coefficient * kl
         view = RewardView(rewards, rollouts.query, rollouts.lengths)
         advantage = get_level("advantage", settings.advantage).function(view, settings)

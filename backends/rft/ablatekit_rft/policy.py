@@ -7,6 +7,7 @@ samples, the one that is scored and the one that is trained are the same functio
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -154,11 +155,54 @@ class Policy:
 
     def logp_without_gradient(self, rollouts: Rollouts, temperature: float, budget: int) -> Tensor:
         """`logp` in micro-batches of at most `budget` positions, without a graph."""
-        scored = torch.zeros_like(rollouts.logp)
+        return self.score_without_gradient(rollouts, temperature, budget).logp
+
+    def score_without_gradient(
+        self, rollouts: Rollouts, temperature: float, budget: int, *, entropy: bool = False
+    ) -> TokenScores:
+        """`score` in micro-batches of at most `budget` positions, without a graph."""
+        logp = torch.zeros_like(rollouts.logp)
+        of_softmax = torch.zeros_like(rollouts.logp) if entropy else None
         with torch.no_grad():
             for rows in micro_batches(rollouts, budget):
-                scored[rows] = self.logp(rollouts.select(rows), temperature)
-        return scored
+                scores = self.score(rollouts.select(rows), temperature, entropy=entropy)
+                logp[rows] = scores.logp
+                if of_softmax is not None and scores.entropy is not None:
+                    of_softmax[rows] = scores.entropy
+        return TokenScores(logp, of_softmax)
+
+    @property
+    def base_model(self) -> Any:
+        """The transformers model, without adapters around it."""
+        return self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
+
+    @property
+    def compute_dtype(self) -> torch.dtype:
+        """The format of matrix products."""
+        return torch.bfloat16 if self._autocast else self.arena.weights.dtype
+
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Every weight under its Hugging Face name, a tied head too, cut to the vocabulary.
+
+        Adapters are merged into a copy: the frozen weights never drift by merging and unmerging.
+        """
+        model = self.base_model
+        modules = dict(model.named_modules())
+        by_token = (model.get_input_embeddings(), model.get_output_embeddings())
+        for key, tensor in model.state_dict().items():
+            owner, _, kind = key.rpartition(".")
+            if ".lora_" in f".{owner}.":
+                continue
+            adapted = modules.get(owner.removesuffix(".base_layer"))
+            merged = tensor
+            if owner.endswith(".base_layer") and kind == "weight" and adapted is not None:
+                delta = adapted.get_delta_weight("default")
+                merged = (tensor.float() + delta.float()).to(tensor.dtype)
+            cut = modules.get(owner) in by_token
+            yield (
+                f"{owner.removesuffix('.base_layer')}.{kind}",
+                merged[: self.vocabulary] if cut else merged,
+            )
 
 
 def position_ids(mask: Tensor) -> Tensor:

@@ -14,9 +14,10 @@ from torch import Tensor
 from ablatekit.seeds import Seeds
 from ablatekit_rft import metrics
 from ablatekit_rft.buffer import ReplayBuffer, group_scores
-from ablatekit_rft.decoding import Decoding, Stop
+from ablatekit_rft.decoding import Decoding
 from ablatekit_rft.delay import DelayedWeights, MovingReference
 from ablatekit_rft.engines.base import Engine
+from ablatekit_rft.engines.mismatch import Mismatch
 from ablatekit_rft.experience import Experience
 from ablatekit_rft.levels.lr_scale import REFERENCE_BATCH
 from ablatekit_rft.levels.registry import get_level
@@ -59,13 +60,15 @@ class TrainSet:
 class Drawn:
     """A round's rollouts with what the verifier found; all (N,), see `verify.Verified`.
 
-    outcomes: in {0, 1}. format_ok, error: bool.
+    outcomes: in {0, 1}. format_ok, error: bool. mismatch: how far the engine's log-probabilities
+    were from the policy's; None if it has those.
     """
 
     rollouts: Rollouts
     outcomes: Tensor
     format_ok: Tensor
     error: Tensor
+    mismatch: Mismatch | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class Trainer:
     train_set: TrainSet
     policy: Policy
     engine: Engine
+    decoding: Decoding
     reference: Policy
     objective: Objective
     updater: Updater
@@ -128,20 +132,6 @@ class Trainer:
             "replay": self.replay,
         }
 
-    @property
-    def decoding(self) -> Decoding:
-        """How training rollouts are drawn."""
-        settings = self.settings
-        return Decoding(
-            self.updater.loss.max_new_tokens,
-            settings.temperature,
-            self.tokenizer.eos_ids,
-            settings.top_p,
-            settings.top_k,
-            settings.min_p,
-            Stop(settings.stop, self.tokenizer.decode) if settings.stop else None,
-        )
-
     def round(self, costs: Costs) -> RoundResult:
         """Run the round after `costs` and its updates.
 
@@ -155,7 +145,9 @@ class Trainer:
             drawn = self._draw(costs.rounds, version, watch)
             rollouts = drawn.rollouts
             if self.updater.loss.needs_old:
-                old = self._scored(self.policy, rollouts, watch)
+                old = rollouts.policy_logp
+                if old is None:
+                    old = self._scored(self.policy, rollouts, watch)
         if self.objective.needs_reference:
             scored = self._scored(reference, rollouts, watch)
         with watch.phase(metrics.TIME_TRAIN):
@@ -195,6 +187,7 @@ class Trainer:
     def _draw(self, round_index: int, version: int, watch: Stopwatch) -> Drawn:
         """Completions by the weights that the policy has now, those of round `version`."""
         settings = self.settings
+        self._sync(version, watch)
         with watch.phase(metrics.TIME_GENERATE):
             chosen = round_queries(
                 self.seeds, len(self.train_set.queries), settings.queries_per_round, round_index
@@ -204,13 +197,29 @@ class Trainer:
             steps = self.updater.loss.max_new_tokens
             rows = len(chosen) * settings.rollouts
             draws = round_draws(self.engine.draws, self.seeds, round_index, rows, steps)
-            self.engine.sync(version)
             rollouts = self.engine.generate(prompts, settings.rollouts, draws, self.decoding)
+        rollouts, mismatch = self._reconciled(rollouts, watch)
         with watch.phase(metrics.TIME_REWARD):
             queries = [self.train_set.queries[chosen[place]] for place in rollouts.query.tolist()]
             verified = verify(self.task, self.tokenizer, queries, rollouts, self.decoding.stop)
-        found = (verified.correct, verified.format_ok, verified.error)
-        return Drawn(rollouts, *(torch.from_numpy(part).to(self.policy.device) for part in found))
+        outcomes, format_ok, error = (
+            torch.from_numpy(part).to(self.policy.device)
+            for part in (verified.correct, verified.format_ok, verified.error)
+        )
+        return Drawn(rollouts, outcomes, format_ok, error, mismatch)
+
+    def _sync(self, version: int, watch: Stopwatch) -> None:
+        if not self.engine.exact:
+            with watch.phase(metrics.TIME_SYNC):
+                self.engine.sync(version)
+
+    def _reconciled(self, rollouts: Rollouts, watch: Stopwatch) -> tuple[Rollouts, Mismatch | None]:
+        """Rollouts with the policy's log-probabilities; the engine rests from here on."""
+        if self.engine.exact:
+            return rollouts, None
+        with watch.phase(metrics.TIME_SCORE):
+            self.engine.rest()
+            return self.engine.reconcile(rollouts, self.decoding, self.settings.micro_batch_tokens)
 
     def _scored(self, policy: Policy, rollouts: Rollouts, watch: Stopwatch) -> Tensor:
         with watch.phase(metrics.TIME_SCORE):
@@ -236,6 +245,17 @@ def _rollout_metrics(drawn: Drawn) -> dict[str, float]:
         metrics.LENGTH_MEAN: float(lengths.mean()),
         metrics.LENGTH_MAX: float(lengths.max()),
         metrics.TRUNCATED: float(rollouts.truncated.float().mean()),
+        **_mismatch_metrics(drawn.mismatch),
+    }
+
+
+def _mismatch_metrics(found: Mismatch | None) -> dict[str, float]:
+    if found is None:
+        return {}
+    return {
+        metrics.ENGINE_MEAN: found.mean,
+        metrics.ENGINE_MAX: found.max,
+        metrics.ENGINE_P99: found.p99,
     }
 
 

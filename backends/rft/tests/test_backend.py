@@ -84,6 +84,7 @@ def test_every_metric_constant_is_described(backend: Backend) -> None:
         {"kl_place": "reward"},
         {"kl_place": "loss"},
         {"ratio_level": "token", "clip": "dual_clip", "mismatch": "tis_token"},
+        {"engine": "vllm"},
         {"entropy": "adaptive", "precision": "bf16", "staleness": 1},
     )
     described = {spec.name for cell in cells for spec in backend.metrics(cell)}
@@ -224,6 +225,24 @@ def test_a_missing_training_half_names_the_remedy(
     spec = cast("RunSpec", None)
     with pytest.raises(PluginError, match=rf"{package}.*pip install 'ablatekit-rft\[train\]'"):
         backend.run(spec, cast("RunContext", None))
+
+
+def test_the_mismatch_of_an_engine_is_reported_where_there_is_one(backend: Backend) -> None:
+    def engine_metrics(**settings: Any) -> set[str]:
+        return {spec.name for spec in backend.metrics(settings) if spec.name.startswith("engine/")}
+
+    names = {metrics.ENGINE_MEAN, metrics.ENGINE_MAX, metrics.ENGINE_P99}
+    assert engine_metrics(engine="vllm") == names
+    assert engine_metrics() == engine_metrics(engine="policy") == set()
+
+
+def test_a_missing_engine_names_the_remedy(
+    backend: Backend, make_context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", cast("Any", None))
+    spec = run_spec(backend, {"engine": "vllm"})
+    with pytest.raises(PluginError, match=r"no package vllm.*scripts/test-vllm.*engine: policy"):
+        backend.run(spec, make_context())
 
 
 SMALL_RUN = {

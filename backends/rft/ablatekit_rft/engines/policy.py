@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from ablatekit_rft.decoding import Decoding
+from ablatekit_rft.engines.mismatch import Mismatch
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.queries import DrawKind
 from ablatekit_rft.rollout import Prompts, Rollouts
@@ -38,6 +39,12 @@ class PolicyEngine:
         """See `sampler.sample`; draws are uniform numbers (Q * rollouts, steps)."""
         uniforms = draws.to(self.policy.device)
         return sample(self.policy, prompts, rollouts, uniforms, decoding, greedy)
+
+    def reconcile(
+        self, rollouts: Rollouts, _decoding: Decoding, _budget: int, /
+    ) -> tuple[Rollouts, Mismatch | None]:
+        """Nothing to compare: both are the policy's."""
+        return rollouts, None
 
     def rest(self) -> None:
         """Nothing to give back."""
