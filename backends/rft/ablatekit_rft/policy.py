@@ -179,7 +179,7 @@ class Policy:
     @property
     def compute_dtype(self) -> torch.dtype:
         """The format of matrix products."""
-        return torch.bfloat16 if self._autocast else self.arena.weights.dtype
+        return torch.bfloat16 if self.autocast else self.arena.weights.dtype
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Every weight under its Hugging Face name, a tied head too, cut to the vocabulary.
