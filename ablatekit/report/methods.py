@@ -190,14 +190,17 @@ def _estimation(analysis: Analysis) -> str:
     notes = dict.fromkeys(
         response.get("anova_note", "") for response in analysis["responses"].values()
     )
-    text += "".join(f" Analysis of variance: {_lowered(note)}." for note in notes if note)
+    text += "".join(_variance_note(note) for note in notes if note)
     return text + _equal_variances(analysis) + _companions(analysis)
 
 
-def _lowered(note: str) -> str:
-    """A note as the continuation of a sentence."""
-    note = note.rstrip(".")
-    return note[:1].lower() + note[1:]
+def _variance_note(note: str) -> str:
+    """The note of an ANOVA table ("Type ...; error: ...; share = ...") as a sentence."""
+    parts = note.rstrip(".").split("; ")
+    kind = parts[0][:1].lower() + parts[0][1:]
+    errors = [part.removeprefix("error: ") for part in parts if part.startswith("error: ")]
+    against = f", tested against {errors[0]}" if errors else ""
+    return f" The analysis of variance uses {kind}{against}."
 
 
 def _equal_variances(analysis: Analysis) -> str:

@@ -77,3 +77,22 @@ def test_unused_methods_are_neither_described_nor_cited(analysis, text):
     assert references(analysis) == []
     assert "Holm" not in text()
     assert "A level is called equivalent" not in text()
+
+
+def test_levels_that_cost_more_are_named(analysis, text):
+    analysis["design"]["cost"] = [
+        {"factor": "rollouts", "level": level, "metric": "cost/samples", "mean": mean}
+        for level, mean in (("1", 1920.0), ("4", 7680.0))
+    ] + [
+        {"factor": "queries", "level": level, "metric": "cost/updates", "mean": 60.0}
+        for level in ("q32", "q64")
+    ]
+    said = text()
+    assert "samples (rollouts per query 1: 1,920, 4: 7,680)." in said
+    assert "updates" not in said
+
+
+def test_the_analysis_of_variance_is_a_sentence(analysis, text):
+    for response in analysis["responses"].values():
+        response["anova_note"] = "Type III sums of squares (sum coding); error: runs; share = x."
+    assert "uses type III sums of squares (sum coding), tested against runs." in text()
