@@ -13,6 +13,9 @@ EFFECT = ("effect", "estimate", "interval", "df", "p", "adjusted p", "verdict")
 ANOVA = ("term", "num_df", "den_df", "statistic", "p", "partial_eta2")
 FIXED = ("term", "estimate", "se", "df", "statistic", "p")
 RANDOM = ("group", "name", "variance", "sd")
+PAIR = ("factor", "contrast", "estimate", "interval", "df", "p", "p_adjusted")
+RANDOM_TEST = ("term", "statistic", "df", "p")
+LIMITS = ("group", "name", "sd", "low", "high")
 
 
 def print_model(response: Mapping[str, Any]) -> None:
@@ -33,18 +36,44 @@ def print_model(response: Mapping[str, Any]) -> None:
     _print(console, "Coefficients", FIXED, response["fixed"])
     variances = [*response.get("random", ()), *_residual(response)]
     _print(console, "Variances", RANDOM, variances)
+    pairs = [
+        _with_interval(row) for row in response.get("contrasts", ()) if row["kind"] == "pairwise"
+    ]
+    _print(console, "Pairs of means", PAIR, pairs)
+    _print(console, "Tests of random terms", RANDOM_TEST, response.get("random_tests", ()))
+    _print(console, "Standard deviations", LIMITS, response.get("random_intervals", ()))
+    for line in _lines(response):
+        console.print(line)
     for footer in dict.fromkeys(response["footers"].values()):
         console.print(footer)
 
 
 def _effect(row: Mapping[str, Any]) -> dict[str, Any]:
-    known = row["low"] is not None
     return {
-        **row,
+        **_with_interval(row),
         "effect": f"{row['factor']}: {row['level']} vs {row['baseline']}",
-        "interval": f"[{shown(row['low'])}, {shown(row['high'])}]" if known else None,
         "adjusted p": row["p_adjusted"],
     }
+
+
+def _with_interval(row: Mapping[str, Any]) -> dict[str, Any]:
+    known = row["low"] is not None
+    return {**row, "interval": f"[{shown(row['low'])}, {shown(row['high'])}]" if known else None}
+
+
+def _lines(response: Mapping[str, Any]) -> Iterable[str]:
+    """Single results: a likelihood-ratio test, the heterogeneity of a meta-analysis."""
+    ratio, meta = response.get("likelihood_ratio"), response.get("meta")
+    if ratio:
+        test = f"chi2 {shown(ratio['statistic'])}, df {ratio['df']}, p {shown(ratio['p'])}"
+        yield f"Against {ratio['against']}: {test}"
+    if meta:
+        limits = f"[{shown(meta['tau2_low'])}, {shown(meta['tau2_high'])}]"
+        new = f"[{shown(meta['prediction_low'])}, {shown(meta['prediction_high'])}]"
+        yield (
+            f"Between rows: tau2 {shown(meta['tau2'])} {limits}, I2 {shown(meta['i2'])}%,"
+            f" Q p {shown(meta['q_p'])}; a new row's true effect {new}"
+        )
 
 
 def shown(value: Any) -> str:

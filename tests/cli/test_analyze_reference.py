@@ -3,7 +3,8 @@
 Tolerances: criterion 1e-6 or lower; coefficients 1e-5 SE; SE, F, effect sizes, R2, LRT 1e-5; df and
 variances 1e-4; p 1e-6 (Tukey 1e-5, exact Dunnett 1e-4); least squares 1e-9; meta-analysis 1e-6.
 Looser ones, each for a reason in the reference:
-- limits by `dunnettx`: emmeans solves for the critical value to 5e-4;
+- limits by `dunnettx`: emmeans solves for the critical value to 5e-4; by `tukey`: R's qtukey stops
+  its secant search early, so least squares agree to 1e-6 SE;
 - limits of eta2 and its like: effectsize minimises with Nelder-Mead (about 1e-5);
 - Q-profile limits and Paule-Mandel's tau2: metafor's uniroot stops at 1.2e-4;
 - ranova of sim_p2_crossed, (1 | model): lme4 stopped 1.6 above the lower value found here;
@@ -29,7 +30,7 @@ import pytest
 from ablatekit.cli.main import invoke
 
 REFERENCE = Path(__file__).parents[1] / "reference"
-BOOKS = {"stats": "reference_public.json"}
+BOOKS = {"stats": "reference_public.json", "second": "second.json"}
 ADJUST = ("none", "holm", "bonferroni", "BH", "sidak", "tukey", "dunnettx")
 
 
@@ -168,7 +169,7 @@ def _check_family(
     close(p, column(rows, "p.value"), 1e-5 if "tukey" in name else 1e-6, 1.0)
     low, high = ("low_simultaneous", "high_simultaneous") if adjusted else ("low", "high")
     unit = np.nan_to_num(se, nan=1.0)
-    loose = 1e-3 if name.endswith("dunnettx") else 10 * tight
+    loose = 1e-3 if name.endswith("dunnettx") else max(10 * tight, 1e-6 * name.endswith("tukey"))
     close(column(own, low), column(rows, *_limit("lower")), loose, unit)
     close(column(own, high), column(rows, *_limit("upper")), loose, unit)
 
@@ -280,7 +281,12 @@ def check_random_effects(found: dict[str, Any], case: Case) -> None:
 def check_random_tests(found: dict[str, Any], case: Case) -> None:
     rows = case["ranova"][1:]
     assert len(found["random_tests"]) == len(rows)
-    for own, row in zip(found["random_tests"], rows, strict=True):
+    # lme4 expands (1 | a/b) from the inside, so rows are paired by their likelihoods
+    tests = sorted(found["random_tests"], key=lambda own: own["log_likelihood"])
+    rows = sorted(rows, key=lambda row: row["logLik"])
+    if case.name == "sim_p2_crossed":
+        tests, rows = found["random_tests"], case["ranova"][1:]
+    for own, row in zip(tests, rows, strict=True):
         assert own["parameters"] == row["npar"]
         assert own["log_likelihood"] > row["logLik"] - 1e-6
         if (case.name, row[".row"]) != ("sim_p2_crossed", "(1 | model)"):
@@ -415,6 +421,9 @@ def test_least_squares_means(case: Case) -> None:
     for factor, exact in (case.get("dunnett_exact") or {}).items():
         found = case.run("--means", factor, "--adjust", "mvt")
         own = _family(found, factor, "vs_baseline")
+        if "error" in exact:
+            assert all(row["reason"] for row in own)
+            continue
         close(column(own, "p_adjusted"), np.atleast_1d(exact["p_exact"]), 1e-4, 1.0)
 
 

@@ -307,10 +307,10 @@ def _numeric_variable(
 def _expression_variable(table: pd.DataFrame, name: str) -> tuple[Variable, Codes]:
     """A transformed covariate; the reference grid takes it at the mean of what it transforms."""
     matrix = expression_matrix(table, name)
+    values = finite(np.asarray(matrix, dtype=np.float64), name, table.index)
     words = [word for word in table.columns if word in words_of(name)]
     means = pd.DataFrame({word: [float(table[word].mean())] for word in words})
     at_mean = np.asarray(matrix.model_spec.get_model_matrix(means), dtype=np.float64)
-    values = np.asarray(matrix, dtype=np.float64)
     return _numeric_variable(name, values, table.index, (tuple(at_mean[0].tolist()),))
 
 
