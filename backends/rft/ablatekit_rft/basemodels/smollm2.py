@@ -65,7 +65,7 @@ def convert(file: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    source = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
+    source: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
     model: Any = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
     # The weights are plain numbers now; transformers would refuse to save "quantised" ones.
     del model.config.quantization_config
