@@ -33,9 +33,11 @@ import torch
 from ablatekit_rft import basemodels
 from ablatekit_rft.decoding import Decoding
 from ablatekit_rft.experience import Experience
-from ablatekit_rft.objective import Objective
+from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.levels.types import RewardView
+from ablatekit_rft.orders import round_queries
 from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import round_queries, round_uniforms
+from ablatekit_rft.queries import rollout_purpose, round_uniforms
 from ablatekit_rft.rollout import Prompts
 from ablatekit_rft.sampler import sample
 from ablatekit_rft.settings import RftSettings
@@ -137,7 +139,7 @@ class Ours:
             learning_rate=LEARNING_RATE,
         )
         self.policy, self.steps = Policy(model, self.tokenizer.pad_token_id), steps
-        self.objective = Objective(settings)
+        self.settings, self.advantage = settings, get_level("advantage", settings.advantage)
         self.encoded = [self.tokenizer(text).input_ids for text in prompts()]
         self.seeds, self.index = Seeds("benchmark", "benchmark"), 0
         self.updater = build_updater(settings, self.seeds, self.policy, steps)
@@ -146,15 +148,17 @@ class Ours:
         chosen = round_queries(self.seeds, len(self.encoded), QUERIES, self.index)
         encoded = [self.encoded[i] for i in chosen]
         batch = Prompts.pad(encoded, self.policy.pad_id, self.policy.device)
-        uniforms = round_uniforms(self.seeds, self.index, QUERIES * ROLLOUTS, self.steps)
+        uniforms = round_uniforms(
+            self.seeds, rollout_purpose(self.index), QUERIES * ROLLOUTS, self.steps
+        )
         decoding = Decoding(self.steps, 1.0, ())
         rollouts = sample(self.policy, batch, ROLLOUTS, uniforms, decoding)
         texts = self.tokenizer.batch_decode(rollouts.tokens, skip_special_tokens=True)
         rewards = torch.tensor([reward(text) for text in texts])
-        signal = self.objective.signal(rewards, rollouts, None)
+        view = RewardView(rewards, rollouts.query, rollouts.lengths)
         experience = Experience(
             rollouts=rollouts,
-            advantage=signal.advantage,
+            advantage=self.advantage.function(view, self.settings),
             counted=rollouts.mask,
             correct=rewards,
             score=rewards,

@@ -28,7 +28,7 @@ def describe_settings(backend: Backend) -> list[dict[str, Any]]:
         {
             "name": field.name,
             "default": _default(field),
-            "allowed": _allowed(field.info),
+            "allowed": _allowed(field),
             "kind": "execution" if field.execution else "results",
             "meaning": _meaning(field.info),
         }
@@ -42,7 +42,7 @@ def describe_factors(backend: Backend) -> list[dict[str, Any]]:
         {
             "name": field.name,
             "default": _default(field),
-            "allowed": _allowed(field.info),
+            "allowed": _allowed(field),
             "levels": _levels(field),
             "meaning": _meaning(field.info),
         }
@@ -115,7 +115,11 @@ def _levels(field: SettingField) -> dict[str, Any]:
     }
 
 
-def _allowed(info: FieldInfo) -> str:
+def _allowed(field: SettingField) -> str:
+    """Type and bounds; a text whose levels the backend declares is one of them, or a user's own."""
+    info, levels = field.info, _levels(field)
+    if info.annotation is str and levels:
+        return " | ".join([*levels, "module:function"])
     kind = _type_text(info.annotation)
     bounds = [
         f"{text} {getattr(limit, name)}"

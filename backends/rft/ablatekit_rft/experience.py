@@ -70,7 +70,7 @@ def join(parts: Sequence[Experience]) -> Experience:
     if len(parts) == 1:
         return parts[0]
     compact = [part.compact() for part in parts]
-    rollouts = _joined_rollouts([part.rollouts for part in compact])
+    rollouts = joined_rollouts([part.rollouts for part in compact])
     width = rollouts.tokens.shape[1]
     columns = [dict(_tensors_of(part)) for part in compact]
     wide = {
@@ -80,7 +80,8 @@ def join(parts: Sequence[Experience]) -> Experience:
     return Experience(rollouts=rollouts, **wide)
 
 
-def _joined_rollouts(parts: Sequence[Rollouts]) -> Rollouts:
+def joined_rollouts(parts: Sequence[Rollouts]) -> Rollouts:
+    """Rollouts one after the other, padded to the widest; queries of different parts differ."""
     width = max(part.tokens.shape[1] for part in parts)
     counts = torch.tensor([len(part.prompts.lengths) for part in parts])
     offsets = (counts.cumsum(0) - counts).tolist()

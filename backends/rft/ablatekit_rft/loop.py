@@ -16,15 +16,15 @@ from ablatekit_rft import metrics
 from ablatekit_rft.adapters import parameterised
 from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
+from ablatekit_rft.collecting import TrainSet
 from ablatekit_rft.decoding import Decoding
 from ablatekit_rft.divergence import Collapse
 from ablatekit_rft.engines.select import build_engine, draw_kind
 from ablatekit_rft.evaluate import Evaluator, Scope, build_evaluator
 from ablatekit_rft.models import Tokenizer, load_model
-from ablatekit_rft.objective import Objective
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.prompts import build_prompting
-from ablatekit_rft.rounds import Trainer, TrainSet
+from ablatekit_rft.rounds import Trainer
 from ablatekit_rft.schedule import Costs, EvaluationPoints
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task
@@ -87,7 +87,6 @@ def train_model(
         engine=build_engine(settings, policy, decoding, train_set.encoded, longest, context.seeds),
         decoding=decoding,
         reference=policy.frozen_copy(),
-        objective=Objective(settings),
         updater=build_updater(settings, context.seeds, policy, steps),
     )
     return _Run(trainer, evaluator, context).execute()
@@ -157,9 +156,9 @@ class _Run:
     def _begin(self) -> _Progress:
         """Step 0: the base model's own scores."""
         evaluated = self._evaluate(0, "all")
-        costs = self._charged(Costs())
-        self._context.log(0, _cost_metrics(costs))
         baseline = evaluated[metrics.TRAIN_PASS]
+        costs = self._charged(self._trainer.begin(baseline))
+        self._context.log(0, _cost_metrics(costs))
         last = {**evaluated, **_cost_metrics(costs)}
         progress = _Progress(costs, Collapse(baseline), 0, last)
         self._checkpoint(progress)

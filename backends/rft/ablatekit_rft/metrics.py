@@ -42,7 +42,20 @@ REWARD_KL = "reward/kl"
 UNIFORM_GROUPS = "reward/uniform_groups"
 ADVANTAGE_MEAN = "advantage/mean"
 ADVANTAGE_STD = "advantage/std"
+ALL_WRONG = "reward/all_wrong_groups"
+ALL_RIGHT = "reward/all_right_groups"
+FLIPPED = "reward/flipped"
 ADVANTAGE_NONZERO = "advantage/nonzero"
+ADVANTAGE_POSITIVE = "advantage/positive"
+ADVANTAGE_MIN = "advantage/min"
+ADVANTAGE_MAX = "advantage/max"
+BASELINE = "advantage/baseline"
+DRIFT = "advantage/drift"
+GENERATED = "round/generated"
+TRAINED = "round/trained"
+EFFECTIVE = "round/effective"
+KEPT_QUERIES = "round/kept_queries"
+BATCHES = "round/batches"
 ENTROPY = "policy/entropy"
 KL_INIT = "policy/kl_init"
 GRAD_NORM = "policy/grad_norm"
@@ -67,7 +80,6 @@ MISMATCH_MAX = "mismatch/max"
 MISMATCH_P99 = "mismatch/p99"
 MISMATCH_MASKED = "mismatch/masked"
 MISMATCH_ESS = "mismatch/ess"
-TRAINED = "experience/rollouts"
 AGE_MEAN = "experience/age_mean"
 AGE_MAX = "experience/age_max"
 LENGTH_MEAN = "length/mean"
@@ -167,9 +179,17 @@ def _round() -> tuple[MetricSpec, ...]:
         _watched(REWARD_MEAN, "reward", "Mean reward that enters the advantage", "higher"),
         _watched(REWARD_STD, "reward", "Standard deviation (n-1) of that reward"),
         _watched(UNIFORM_GROUPS, "fraction", "Queries whose rollouts all have one outcome"),
+        _watched(ALL_WRONG, "fraction", "Queries whose rollouts are all wrong"),
+        _watched(ALL_RIGHT, "fraction", "Queries whose rollouts are all right", "higher"),
         _watched(ADVANTAGE_MEAN, "advantage", "Mean advantage"),
         _watched(ADVANTAGE_STD, "advantage", "Standard deviation (n-1) of the advantage"),
+        _watched(ADVANTAGE_MIN, "advantage", "Smallest advantage"),
+        _watched(ADVANTAGE_MAX, "advantage", "Largest advantage", "higher"),
         _watched(ADVANTAGE_NONZERO, "fraction", "Rollouts with an advantage other than zero"),
+        _watched(ADVANTAGE_POSITIVE, "fraction", "Advantages above zero"),
+        _watched(GENERATED, "rollouts", "Rollouts drawn, with and without gradient"),
+        _watched(TRAINED, "rollouts", "Rollouts in the update", "higher"),
+        _watched(EFFECTIVE, "rollouts", "Rollouts in the update with an advantage", "higher"),
         _watched(ENTROPY, "nats/token", "Mean entropy of the full softmax at sampled positions"),
         _watched(GRAD_NORM, "", "Global L2 norm of the gradient before clipping"),
         _watched(GRAD_CLIPPED, "fraction", "Updates of the round whose gradient was clipped"),
@@ -256,7 +276,6 @@ def _experience(settings: RftSettings) -> tuple[MetricSpec, ...]:
     if settings.precision != "fp32":
         found.append(_watched(CHANGED, "fraction", "Weights whose bfloat16 copy changed"))
     if settings.staleness or settings.replay != "none":
-        found.append(_watched(TRAINED, "rollouts", "Rollouts that the round trained on"))
         found.append(_watched(AGE_MEAN, "rounds", "Mean age of the weights that generated them"))
         found.append(_watched(AGE_MAX, "rounds", "Largest age of the weights"))
     return tuple(found)
@@ -266,9 +285,36 @@ def _scoring(settings: RftSettings) -> tuple[MetricSpec, ...]:
     off_policy = settings.minibatches > 1 or settings.epochs > 1
     off_policy = off_policy or settings.staleness > 0 or settings.replay != "none"
     of_engine = settings.drawing_engine != "policy"
-    if settings.kl_place == "none" and not off_policy and not of_engine:
+    again = of_engine or settings.advantage == "tracker"
+    if settings.kl_place == "none" and not off_policy and not again:
         return ()
     return (_time(TIME_SCORE, "the policy's, old and reference log-probabilities as needed"),)
+
+
+def _choices(settings: RftSettings) -> tuple[MetricSpec, ...]:
+    """What only some levels report."""
+    rows = (
+        (
+            settings.reward_noise != "none",
+            (_watched(FLIPPED, "fraction", "Verdicts turned around by the reward noise"),),
+        ),
+        (
+            settings.group_filter != "none",
+            (
+                _watched(KEPT_QUERIES, "queries", "Queries that passed the filter", "higher"),
+                _watched(BATCHES, "batches", "Times that queries were drawn for the round"),
+            ),
+        ),
+        (
+            settings.advantage == "ema",
+            (_watched(BASELINE, "reward", "Moving-average baseline after the round"),),
+        ),
+        (
+            settings.advantage == "tracker",
+            (_watched(DRIFT, "nats/token", "Mean drift of the policy since an item's last visit"),),
+        ),
+    )
+    return tuple(spec for applies, specs in rows if applies for spec in specs)
 
 
 def metric_specs(settings: RftSettings) -> tuple[MetricSpec, ...]:
@@ -278,6 +324,7 @@ def metric_specs(settings: RftSettings) -> tuple[MetricSpec, ...]:
         *_costs(),
         *_round(),
         *_times(),
+        *_choices(settings),
         *_kl(settings),
         *_ratio(settings),
         *_mismatch(settings),

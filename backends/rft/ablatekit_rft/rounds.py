@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ablatekit.seeds import Seeds
 from ablatekit_rft import metrics
 from ablatekit_rft.buffer import ReplayBuffer, group_scores
+from ablatekit_rft.collecting import Collector, TrainSet
 from ablatekit_rft.decoding import Decoding
 from ablatekit_rft.delay import DelayedWeights, MovingReference
 from ablatekit_rft.engines.base import Engine
@@ -21,54 +21,18 @@ from ablatekit_rft.engines.mismatch import Mismatch
 from ablatekit_rft.experience import Experience
 from ablatekit_rft.levels.lr_scale import REFERENCE_BATCH
 from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.levels.types import Start
+from ablatekit_rft.memory import ADVANTAGE, LAST, Memory, last_rollouts, with_last
 from ablatekit_rft.models import Tokenizer
-from ablatekit_rft.objective import Objective, Signal
 from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import round_draws, round_queries
-from ablatekit_rft.rollout import Prompts, Rollouts
+from ablatekit_rft.rollout import Rollouts
+from ablatekit_rft.roundmetrics import round_metrics
 from ablatekit_rft.schedule import Costs, Horizon, learning_rate
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.stopwatch import Stopwatch
 from ablatekit_rft.tasks import Task
+from ablatekit_rft.teaching import Drawn, Signal, teach
 from ablatekit_rft.updates import Updater
-from ablatekit_rft.verdicts import Query
-from ablatekit_rft.verify import verify
-
-
-class Stopwatch:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to a phase."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-
-@dataclass(frozen=True, slots=True)
-class TrainSet:
-    """The train items with their token ids."""
-
-    queries: tuple[Query, ...]
-    encoded: tuple[list[int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A round's rollouts with what the verifier found; all (N,), see `verify.Verified`.
-
-    outcomes: in {0, 1}. format_ok, error: bool. mismatch: how far the engine's log-probabilities
-    were from the policy's; None if it has those.
-    """
-
-    rollouts: Rollouts
-    outcomes: Tensor
-    format_ok: Tensor
-    error: Tensor
-    mismatch: Mismatch | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +67,28 @@ class Trainer:
     engine: Engine
     decoding: Decoding
     reference: Policy
-    objective: Objective
     updater: Updater
     horizon: Horizon = field(init=False)
     delayed: DelayedWeights = field(init=False)
     kl_reference: MovingReference = field(init=False)
     replay: ReplayBuffer = field(init=False)
+    memory: Memory = field(init=False)
+    collector: Collector = field(init=False)
 
     def __post_init__(self) -> None:
-        settings = self.settings
+        settings, memory = self.settings, Memory(self.policy.device)
         parts = {
+            "memory": memory,
+            "collector": Collector(
+                settings,
+                self.task,
+                self.tokenizer,
+                self.seeds,
+                self.train_set,
+                self.engine,
+                self.decoding,
+                memory,
+            ),
             "horizon": Horizon(settings.budget),
             "delayed": DelayedWeights(self.policy, settings.staleness),
             "kl_reference": MovingReference(settings, self.policy, self.reference),
@@ -130,7 +106,20 @@ class Trainer:
             "delayed": self.delayed,
             "kl_reference": self.kl_reference,
             "replay": self.replay,
+            "memory": self.memory,
         }
+
+    def begin(self, pass_rate: float) -> Costs:
+        """Give levels their states before the first round; what that cost.
+
+        pass_rate: Pass@1 of the base model on the train probe.
+        """
+        level = get_level("advantage", self.settings.advantage)
+        if level.state is not None:
+            coding = get_level("reward_coding", self.settings.reward_coding).function
+            start = Start(len(self.train_set.queries), float(coding(torch.tensor(pass_rate))))
+            self.memory.keep(ADVANTAGE, level.state(start, self.settings))
+        return self.collector.measure_difficulty()
 
     def round(self, costs: Costs) -> RoundResult:
         """Run the round after `costs` and its updates.
@@ -142,84 +131,95 @@ class Trainer:
         reference = self.kl_reference.at_round(costs.rounds)
         scored = old = None
         with self.delayed.at_round(costs.rounds) as version:
-            drawn = self._draw(costs.rounds, version, watch)
-            rollouts = drawn.rollouts
+            drawn, mismatch = self.collector.collect(costs.rounds, version, watch)
+            drift = self._drift(drawn, watch)
             if self.updater.loss.needs_old:
-                old = rollouts.policy_logp
+                old = drawn.rollouts.policy_logp
                 if old is None:
-                    old = self._scored(self.policy, rollouts, watch)
-        if self.objective.needs_reference:
-            scored = self._scored(reference, rollouts, watch)
+                    old = self._scored(self.policy, drawn.rollouts, watch)
+        if self.settings.kl_place == "reward":
+            scored = self._scored(reference, drawn.rollouts, watch)
         with watch.phase(metrics.TIME_TRAIN):
-            signal = self.objective.signal(drawn.outcomes, rollouts, scored)
-            fresh = replace(self._experience(drawn, signal, version), old_logp=old)
-            experience = self.replay.mix(fresh, costs.rounds)
-        if self.updater.loss.needs_reference:
+            signal = self._teach(costs.rounds, drawn, scored, drift)
+            fresh = self._experience(drawn, signal, version, old)
+            experience = self.replay.mix(fresh, costs.rounds) if len(signal.rows) else fresh
+        if self.updater.loss.needs_reference and len(experience.advantage):
             scored = self._scored(reference, experience.rollouts, watch)
-        if experience is fresh or self.updater.loss.needs_reference:
             experience = replace(experience, reference_logp=scored)
+        elif experience is fresh and scored is not None:
+            experience = replace(experience, reference_logp=scored[signal.rows])
         steps = self.updater.steps_per_round(len(experience.advantage))
-        after = costs.after_round(len(drawn.outcomes), int(rollouts.lengths.sum()), steps)
+        after = costs.after_round(len(drawn.correct), int(drawn.rollouts.lengths.sum()), steps)
         rate = self._learning_rate(costs, after)
         with watch.phase(metrics.TIME_TRAIN):
-            updated = self.updater.train(experience, costs.rounds, rate)
+            updated = self.updater.train(experience, costs.rounds, rate) if steps else {}
+        self._remember(drawn, signal)
         logged = {
             metrics.LEARNING_RATE: rate,
-            **_rollout_metrics(drawn),
-            **_signal_metrics(signal, drawn, self.settings.rollouts),
+            metrics.TRAINED: len(experience.advantage),
+            **round_metrics(self.settings, drawn, signal, drift),
+            **_mismatch_metrics(mismatch),
             **_experience_metrics(experience, costs.rounds, self.settings),
             **updated,
             **watch.seconds,
         }
-        return RoundResult(after, int(drawn.outcomes.sum()), logged)
+        return RoundResult(after, int(drawn.correct[drawn.sampled].sum()), logged)
 
-    def _experience(self, drawn: Drawn, signal: Signal, version: int) -> Experience:
-        rollouts = drawn.rollouts
+    def _teach(
+        self, round_index: int, drawn: Drawn, reference: Tensor | None, drift: Tensor | None
+    ) -> Signal:
+        generator = np.random.default_rng(self.seeds.own(f"downsample/{round_index}"))
+        limit, state = self.updater.loss.max_new_tokens, self.memory.of(ADVANTAGE)
+        return teach(self.settings, drawn, limit, state, generator, reference, drift)
+
+    def _experience(
+        self, drawn: Drawn, signal: Signal, version: int, old: Tensor | None
+    ) -> Experience:
+        """The rollouts that train; those of a whole round are not copied."""
+        rollouts, rows = drawn.rollouts, signal.rows
+        if len(rows) < len(drawn.correct):
+            rollouts = rollouts.select(rows)
+            old = None if old is None else old[rows]
+        scores = (
+            group_scores(signal.advantage, signal.rewards[rows], rollouts.query)
+            if len(rows)
+            else signal.advantage
+        )
         return Experience(
             rollouts=rollouts,
             advantage=signal.advantage,
             counted=rollouts.mask,
-            correct=drawn.outcomes,
-            score=group_scores(signal.advantage, signal.rewards, rollouts.query),
+            correct=drawn.correct[rows],
+            score=scores,
             version=torch.full_like(rollouts.query, version),
+            old_logp=old,
         )
 
-    def _draw(self, round_index: int, version: int, watch: Stopwatch) -> Drawn:
-        """Completions by the weights that the policy has now, those of round `version`."""
-        settings = self.settings
-        self._sync(version, watch)
-        with watch.phase(metrics.TIME_GENERATE):
-            chosen = round_queries(
-                self.seeds, len(self.train_set.queries), settings.queries_per_round, round_index
-            ).tolist()
-            encoded = [self.train_set.encoded[index] for index in chosen]
-            prompts = Prompts.pad(encoded, self.policy.pad_id, self.policy.device)
-            steps = self.updater.loss.max_new_tokens
-            rows = len(chosen) * settings.rollouts
-            draws = round_draws(self.engine.draws, self.seeds, round_index, rows, steps)
-            rollouts = self.engine.generate(prompts, settings.rollouts, draws, self.decoding)
-        rollouts, mismatch = self._reconciled(rollouts, watch)
-        with watch.phase(metrics.TIME_REWARD):
-            queries = [self.train_set.queries[chosen[place]] for place in rollouts.query.tolist()]
-            verified = verify(self.task, self.tokenizer, queries, rollouts, self.decoding.stop)
-        outcomes, format_ok, error = (
-            torch.from_numpy(part).to(self.policy.device)
-            for part in (verified.correct, verified.format_ok, verified.error)
-        )
-        return Drawn(rollouts, outcomes, format_ok, error, mismatch)
+    def _drift(self, drawn: Drawn, watch: Stopwatch) -> Tensor | None:
+        """(N,): mean |l_then - l_now| over the last rollout of each rollout's item, 0 at first.
 
-    def _sync(self, version: int, watch: Stopwatch) -> None:
-        if not self.engine.exact:
-            with watch.phase(metrics.TIME_SYNC):
-                self.engine.sync(version)
+        None where no level asks for it.
+        """
+        if "drift" not in get_level("advantage", self.settings.advantage).needs:
+            return None
+        query = drawn.rollouts.query
+        items = torch.zeros_like(drawn.rollouts.prompts.lengths).index_copy(0, query, drawn.item)
+        drift = torch.zeros(len(items), device=query.device)
+        found = last_rollouts(self.memory.of(LAST), items, drawn.rollouts.prompts)
+        if found is not None:
+            last, visited = found
+            moved = (last.logp - self._scored(self.policy, last, watch)).abs() * last.mask
+            drift = drift.index_copy(0, visited, moved.sum(dim=1) / last.lengths)
+        return drift[query]
 
-    def _reconciled(self, rollouts: Rollouts, watch: Stopwatch) -> tuple[Rollouts, Mismatch | None]:
-        """Rollouts with the policy's log-probabilities; the engine rests from here on."""
-        if self.engine.exact:
-            return rollouts, None
-        with watch.phase(metrics.TIME_SCORE):
-            self.engine.rest()
-            return self.engine.reconcile(rollouts, self.decoding, self.settings.micro_batch_tokens)
+    def _remember(self, drawn: Drawn, signal: Signal) -> None:
+        """Take in what this round taught about the items and the advantage's baseline."""
+        self.memory.keep(ADVANTAGE, signal.state)
+        self.collector.remember(drawn)
+        if "drift" in get_level("advantage", self.settings.advantage).needs:
+            count = len(self.train_set.queries)
+            state = with_last(self.memory.of(LAST), count, drawn.item, drawn.rollouts)
+            self.memory.keep(LAST, state)
 
     def _scored(self, policy: Policy, rollouts: Rollouts, watch: Stopwatch) -> Tensor:
         with watch.phase(metrics.TIME_SCORE):
@@ -234,21 +234,6 @@ class Trainer:
         return float(scale * learning_rate(settings, fraction(before), fraction(after)))
 
 
-def _rollout_metrics(drawn: Drawn) -> dict[str, float]:
-    rollouts = drawn.rollouts
-    lengths = rollouts.lengths.float()
-    return {
-        metrics.CORRECT: float(drawn.outcomes.mean()),
-        metrics.FORMAT: float(drawn.format_ok.float().mean()),
-        metrics.VERIFIER_ERRORS: float(drawn.error.float().mean()),
-        metrics.ENTROPY: float(rollouts.entropy.sum() / lengths.sum()),
-        metrics.LENGTH_MEAN: float(lengths.mean()),
-        metrics.LENGTH_MAX: float(lengths.max()),
-        metrics.TRUNCATED: float(rollouts.truncated.float().mean()),
-        **_mismatch_metrics(drawn.mismatch),
-    }
-
-
 def _mismatch_metrics(found: Mismatch | None) -> dict[str, float]:
     if found is None:
         return {}
@@ -259,24 +244,6 @@ def _mismatch_metrics(found: Mismatch | None) -> dict[str, float]:
     }
 
 
-def _signal_metrics(signal: Signal, drawn: Drawn, rollouts: int) -> dict[str, float]:
-    """Statistics of rewards and advantages; a standard deviation of one number does not exist."""
-    by_query = drawn.outcomes.view(-1, rollouts)
-    uniform = (by_query == by_query[:, :1]).all(dim=1)
-    found = {
-        metrics.REWARD_MEAN: float(signal.rewards.mean()),
-        metrics.UNIFORM_GROUPS: float(uniform.float().mean()),
-        metrics.ADVANTAGE_MEAN: float(signal.advantage.mean()),
-        metrics.ADVANTAGE_NONZERO: float((signal.advantage != 0).float().mean()),
-    }
-    if len(signal.rewards) > 1:
-        found[metrics.REWARD_STD] = float(signal.rewards.std())
-        found[metrics.ADVANTAGE_STD] = float(signal.advantage.std())
-    if signal.kl is not None:
-        found[metrics.REWARD_KL] = float(signal.kl.mean())
-    return found
-
-
 def _experience_metrics(
     experience: Experience, round_index: int, settings: RftSettings
 ) -> dict[str, float]:
@@ -285,7 +252,6 @@ def _experience_metrics(
         return {}
     age = (round_index - experience.version).float()
     return {
-        metrics.TRAINED: len(age),
         metrics.AGE_MEAN: float(age.mean()),
         metrics.AGE_MAX: float(age.max()),
     }

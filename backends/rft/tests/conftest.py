@@ -74,6 +74,52 @@ def causal_lm() -> Any:
     return make_model
 
 
+def drawn_of(rollouts: Any, outcome: torch.Tensor, **changed: Any) -> Any:
+    """A round in which every rollout was sampled, judged and may train."""
+    from ablatekit_rft.teaching import Drawn
+
+    every = torch.ones(len(outcome), dtype=torch.bool)
+    parts = {
+        "rollouts": rollouts,
+        "item": rollouts.query,
+        "correct": outcome,
+        "outcome": outcome,
+        "error": ~every,
+        "format_ok": every,
+        "sampled": every,
+        "carries": every,
+        "kept": every,
+    }
+    return Drawn(**{**parts, **changed})
+
+
+@pytest.fixture
+def make_drawn() -> Any:
+    return drawn_of
+
+
+@pytest.fixture
+def teach_round() -> Any:
+    """What a round of these rollouts and outcomes teaches."""
+    import numpy as np
+    from ablatekit_rft.teaching import teach
+
+    def run(
+        settings: RftSettings,
+        rollouts: Any,
+        outcome: torch.Tensor,
+        reference: torch.Tensor | None = None,
+        state: Any = None,
+        drift: torch.Tensor | None = None,
+        **changed: Any,
+    ) -> Any:
+        drawn = drawn_of(rollouts, outcome, **changed)
+        limit, generator = rollouts.tokens.shape[1], np.random.default_rng(0)
+        return teach(settings, drawn, limit, state or {}, generator, reference, drift)
+
+    return run
+
+
 class DigitTokenizer:
     """Token 3 + d is the digit d; prompts start with a beginning of sequence."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
+from ablatekit_rft.levels.registry import levels_of
 from ablatekit_rft.settings import Budget, Evaluation, RftSettings, Vllm
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -26,6 +27,13 @@ REFERENCE = {
     "aggregation": "seq_mean_token_sum",
     "kl_place": "none",
     "reward_coding": "01",
+    "reward_noise": "none",
+    "format_reward": "none",
+    "length_shaping": "none",
+    "truncation": "as_is",
+    "group_filter": "none",
+    "downsample": "none",
+    "sample_policy": "epochs",
     "optimizer": "adamw",
     "weight_decay": 0.0,
     "grad_clip": 1.0,
@@ -54,6 +62,13 @@ def test_every_number_has_a_bound(name: str) -> None:
     info = FIELDS[name]
     numeric = {int, float} & {info.annotation, *get_args(info.annotation)}
     assert info.metadata or not numeric
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_setting_of_levels_names_them_or_a_users_function(name: str) -> None:
+    extra = FIELDS[name].json_schema_extra
+    if isinstance(extra, dict) and "stage" in extra:
+        assert name.split(".")[1] == extra["stage"]
 
 
 def test_every_default_fulfils_its_own_bounds() -> None:
@@ -162,7 +177,7 @@ def test_every_choice_documents_its_levels(name: str) -> None:
     assert isinstance(info.json_schema_extra, dict)
     levels = info.json_schema_extra["levels"]
     assert isinstance(levels, dict)
-    assert set(levels) == set(get_args(info.annotation))
+    assert set(levels) == set(get_args(info.annotation) or levels_of(stage_of(name)))
     for level in levels.values():
         assert isinstance(level, dict)
         assert level["doc"]
@@ -170,6 +185,12 @@ def test_every_choice_documents_its_levels(name: str) -> None:
         assert level["source"]
         assert isinstance(level["peers"], dict)
         assert set(level["peers"]) == {"TRL", "verl", "OpenRLHF"}
+
+
+def stage_of(name: str) -> Any:
+    extra = RftSettings.model_fields[name].json_schema_extra
+    assert isinstance(extra, dict)
+    return extra["stage"]
 
 
 def test_the_json_schema_of_the_settings_can_be_made() -> None:

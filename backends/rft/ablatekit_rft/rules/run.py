@@ -15,7 +15,10 @@ RULES = (
     Rule(
         name="round_exceeds_train_set",
         kind="invalid",
-        when={"queries_per_round": above_setting("train_items")},
+        when={
+            "queries_per_round": above_setting("train_items"),
+            "sample_policy": one_of("epochs", "easy_to_hard", "pools", "priority"),
+        },
         why="queries are drawn without replacement within an epoch: a round must fit into one",
         remedy="Raise train_items or lower queries_per_round",
     ),

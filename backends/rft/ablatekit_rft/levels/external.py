@@ -1,0 +1,121 @@
+"""Levels of others: of installed packages, and functions that a study names.
+
+A package offers levels under the entry-point group `ablatekit.factors`, each entry point naming a
+`Level` or a tuple of them. A study may name `module:function` or `path/file.py:function`; paths are
+relative to the working directory, as those of models are. The source of such a level is part of the
+run id.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ablatekit.canonical import content_hash, file_hash
+from ablatekit.errors import PluginError, Problem, UsageError, nearest
+from ablatekit_rft.levels.types import Level, Stage, level
+
+ENTRY_POINT_GROUP = "ablatekit.factors"
+
+
+@functools.cache
+def installed_levels() -> tuple[Level, ...]:
+    """The levels of all installed packages, by the names of their entry points.
+
+    Raises PluginError for a package whose levels cannot be imported or are not levels.
+    """
+    points = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
+    return tuple(one for point in points for one in _offered(point))
+
+
+def _offered(point: EntryPoint) -> Iterable[Level]:
+    owner = point.dist.name if point.dist is not None else point.value
+    try:
+        found = point.load()
+    except (ImportError, AttributeError) as error:
+        rule = f"the levels of {owner} cannot be imported"
+        raise PluginError(Problem(rule, str(error), f"Repair or uninstall {owner}")) from error
+    levels = found if isinstance(found, tuple) else (found,)
+    if not all(isinstance(one, Level) for one in levels):
+        rule = f"an entry point of {ENTRY_POINT_GROUP} names a Level or a tuple of them"
+        raise PluginError(Problem(rule, f"{point.value} of {owner}", "Decorate with @level(...)"))
+    return levels
+
+
+def is_reference(name: str) -> bool:
+    """Whether a name is `module:function` or `path/file.py:function`."""
+    return ":" in name
+
+
+def referenced_level(stage: Stage, name: str) -> Level:
+    """The level that `module:function` or `path/file.py:function` names.
+
+    A plain function becomes a level of `stage`. Raises UsageError when there is none.
+    """
+    place, _, attribute = name.rpartition(":")
+    module = _file_module(Path(place)) if place.endswith(".py") else _module(place)
+    found = getattr(module, attribute, None)
+    if found is None:
+        known = nearest(attribute, (one for one in vars(module) if not one.startswith("_")))
+        raise UsageError(Problem(f"no function {attribute!r} in {place}", repr(name), known))
+    if isinstance(found, Level):
+        if found.stage != stage:
+            raise UsageError(Problem(f"a level of {found.stage}, not of {stage}", repr(name)))
+        return found
+    if not inspect.isfunction(found):
+        raise UsageError(Problem("a level is a function", repr(name)))
+    return level(stage, name, formula="user-supplied", source=place)(found)
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (ImportError, SyntaxError, ValueError) as error:
+        raise UsageError(Problem(f"cannot import {name!r}", str(error))) from error
+
+
+def _file_module(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(Problem("no such file of levels", str(path)))
+    stat = path.stat()
+    return _loaded(path.resolve(), stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _loaded(path: Path, _changed: int, _size: int) -> ModuleType:
+    # Time and size are part of the key: a changed file is loaded again.
+    spec = importlib.util.spec_from_file_location(f"_levels_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError) as error:
+        raise UsageError(Problem(f"cannot import {path}", str(error))) from error
+    return module
+
+
+def source_hash(found: Level) -> str:
+    """Hash of the function's name and of its module's source, or of the package around it."""
+    file = Path(inspect.getfile(inspect.unwrap(found.function)))
+    whole_package = (file.parent / "__init__.py").is_file()
+    files = sorted(file.parent.rglob("*.py")) if whole_package else [file]
+    return content_hash(
+        {
+            "function": found.function.__qualname__,
+            "source": {str(one.relative_to(file.parent)): file_hash(one) for one in files},
+        }
+    )
+
+
+def is_external(found: Level) -> bool:
+    """Whether a level is not one of ours."""
+    module: Any = getattr(found.function, "__module__", "")
+    return str(module).partition(".")[0] != "ablatekit_rft"
