@@ -279,7 +279,7 @@ def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> No
 
         from ablatekit.report.terminal import summary
 
-        Console(highlight=False).print(summary(analysis))
+        Console(highlight=False, emoji=False).print(summary(analysis))
     effects = [row for one in analysis["responses"].values() for row in one["effects"]]
     if all(row["se"] is None for row in effects):
         reasons = dict.fromkeys(row["reason"] for row in effects if row["reason"])

@@ -20,7 +20,7 @@ LIMITS = ("group", "name", "sd", "low", "high")
 
 def print_model(response: Mapping[str, Any]) -> None:
     """Tables of one response; a row without numbers shows its reason."""
-    console, model = Console(markup=False, highlight=False), response["model"]
+    console, model = Console(markup=False, highlight=False, emoji=False), response["model"]
     state = "" if model["converged"] else ", NOT converged"
     criterion = f", criterion {shown(model['criterion'])}" if model["criterion"] is not None else ""
     console.print(f"{model['formula']}\n{model['method']}, {model['n']:,} rows{criterion}{state}")

@@ -192,6 +192,11 @@ def test_the_terminal_shows_what_was_asked_for(table: Any, capsys: Any) -> None:
         assert words in shown
 
 
+def test_an_interaction_with_b_is_no_emoji(table: Any, capsys: Any) -> None:
+    assert invoke(["analyze", str(table), "--formula", "y ~ a * b"]) == 0
+    assert "a:b: q:l" in capsys.readouterr().out
+
+
 def test_the_terminal_shows_a_meta_analysis(tmp_path: Any, capsys: Any) -> None:
     frame = pd.DataFrame({"effect": [0.1, 0.3, 0.2, 0.5], "v": [0.01, 0.02, 0.01, 0.05]})
     frame.to_csv(tmp_path / "t.csv", index=False)
