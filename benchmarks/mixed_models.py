@@ -14,7 +14,6 @@ import argparse
 import importlib.util
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 RUN_FORMULA = "y ~ a * b * c * d + (1 | model) + (1 | ds) + (1 | model:ds)"
 ITEM_FORMULA = "y ~ a * b + (1 | run) + (1 | item)"
@@ -226,6 +226,12 @@ R_WARM = {tool: f"{R_CODE[tool]}; times <- 5" for tool in ("lme4: fit", "lmerTes
 _started = (0.0, 0.0)
 
 
+def peak_mb() -> float:
+    """Peak memory of this process alone; ru_maxrss starts at what the parent held."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 def single(name: str, tool: str) -> None:
     """One measurement in this process, printed as JSON."""
     global _started
@@ -234,7 +240,6 @@ def single(name: str, tool: str) -> None:
     if tool.startswith("ours"):
         CASES["warm"] = {"formula": "y ~ a + (1 | model)"}
         run_ours("warm", warm)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     repeats = 5 if len(table) < 20_000 and tool.startswith(("ours", "mixedlm")) else 1
     elapsed, cpu = [], []
     for _ in range(repeats):
@@ -242,14 +247,12 @@ def single(name: str, tool: str) -> None:
         value = PYTHON[tool](name, table)
         elapsed.append(time.perf_counter() - _started[0])
         cpu.append(time.process_time() - _started[1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(
         json.dumps(
             {
                 "seconds": float(np.median(elapsed)),
                 "cpu": float(np.median(cpu)),
-                "peak_mb": peak / 1024,
-                "added_mb": (peak - before) / 1024,
+                "peak_mb": peak_mb(),
                 "criterion": value,
                 "rows": len(table),
             }
@@ -299,16 +302,20 @@ def measure_r(name: str, tool: str, path: Path, limit: float) -> dict[str, Any] 
     return {"seconds": seconds, "cpu": cpu, "peak_mb": peak, "criterion": value}
 
 
+def write_text_table(name: str, path: str) -> None:
+    """A Parquet file whose factors, runs and items are plain text."""
+    table = table_of(name)
+    text = dict.fromkeys(("a", "b", "run", "item"), str)
+    table.astype(text).to_parquet(path, index=False)
+
+
 def measure_command(name: str) -> dict[str, Any]:
     """The whole command on a Parquet file whose factors, runs and items are plain text."""
-    table = table_of(name)
-    for column in ("a", "b", "run", "item"):
-        table[column] = table[column].astype(str)
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / "items.parquet", Path(folder) / "out.json"
-        table.to_parquet(path, index=False)
-        rows = len(table)
-        del table
+        write = [sys.executable, __file__, "--write", name, str(path)]  # keeps this process small
+        subprocess.run(write, check=True)
+        rows = pq.ParquetFile(path).metadata.num_rows
         command = [
             str(Path(sys.executable).with_name("ablatekit")),
             "analyze",
@@ -406,7 +413,11 @@ def main() -> None:
     parser.add_argument("--no-r", action="store_true")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds per measurement")
     parser.add_argument("--single", nargs=2, metavar=("CASE", "TOOL"), help=argparse.SUPPRESS)
+    parser.add_argument("--write", nargs=2, metavar=("CASE", "PATH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.write:
+        write_text_table(*options.write)
+        return
     if options.single:
         single(*options.single)
         return
