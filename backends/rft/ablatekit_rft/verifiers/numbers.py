@@ -15,7 +15,7 @@ HASH_TAIL = 300
 _PLAIN = re.compile(r"[+-]?(\d[\d,]*)?(\.\d+)?([eE][+-]?\d+)?")
 _FRACTION = re.compile(r"([+-]?\d[\d,]*)\s*/\s*(\d[\d,]*)")
 _IN_TEXT = re.compile(r"(?<![\w.,])[+-]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
-_AFTER_HASH = re.compile(r"#### ?([+-]?\$?[0-9.,]*[0-9])")
+_AFTER_HASH = re.compile(r"#### (-?[0-9.,]*[0-9])")
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 _DIGITS = 40
 
@@ -57,7 +57,7 @@ def last_number(text: str) -> str | None:
 def hash_answer(text: str) -> str | None:
     """What stands behind the last `#### ` within the last 300 characters, if it is a number."""
     found = _AFTER_HASH.findall(text[-HASH_TAIL:])
-    return found[-1].replace("$", "") if found else None
+    return found[-1] if found else None
 
 
 def judge_number(gold: str, text: str) -> Judgement:
