@@ -10,11 +10,12 @@ from ablatekit.errors import Problem, UsageError, nearest
 from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.basemodels.catalogue import FAMILIES, model_info
 from ablatekit_rft.hub import parse_hub_name, pinned
+from ablatekit_rft.references import is_reference
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import SplitName, registry
 from ablatekit_rft.tasks.rows import Fields
 from ablatekit_rft.verifiers.registry import check_verifier
-from ablatekit_rft.verifiers.user import is_reference, source_hash
+from ablatekit_rft.verifiers.user import source_hash
 
 _SMALL_MODEL_MEMORY = 1.0
 _HUB_MODEL_MEMORY = 8.0

@@ -283,7 +283,7 @@ def test_an_unknown_verifier_is_refused(tmp_path: Path) -> None:
         RftSettings(verifier="nmber")
     with pytest.raises(UsageError, match="Did you mean 'number'"):
         check_verifier("numbr")
-    with pytest.raises(UsageError, match="no such file of a verifier"):
+    with pytest.raises(UsageError, match="no such file"):
         RftBackend().content({"verifier": f"{tmp_path / 'none.py'}:judge"})
 
 

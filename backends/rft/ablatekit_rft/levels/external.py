@@ -1,26 +1,23 @@
 """Levels of others: of installed packages, and functions that a study names.
 
 A package offers levels under the entry-point group `ablatekit.factors`, each entry point naming a
-`Level` or a tuple of them. A study may name `module:function` or `path/file.py:function`; paths are
-relative to the working directory, as those of models are. The source of such a level is part of the
-run id.
+`Level` or a tuple of them. A study may name `module:function` or `path/file.py:function`. The
+source of such a level is part of the run id.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
 import inspect
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ablatekit.canonical import content_hash, file_hash
-from ablatekit.errors import PluginError, Problem, UsageError, nearest
+from ablatekit.errors import PluginError, Problem, UsageError
 from ablatekit_rft.levels.types import Level, Stage, level
+from ablatekit_rft.references import referenced
 
 ENTRY_POINT_GROUP = "ablatekit.factors"
 
@@ -49,57 +46,19 @@ def _offered(point: EntryPoint) -> Iterable[Level]:
     return levels
 
 
-def is_reference(name: str) -> bool:
-    """Whether a name is `module:function` or `path/file.py:function`."""
-    return ":" in name
-
-
 def referenced_level(stage: Stage, name: str) -> Level:
     """The level that `module:function` or `path/file.py:function` names.
 
     A plain function becomes a level of `stage`. Raises UsageError when there is none.
     """
-    place, _, attribute = name.rpartition(":")
-    module = _file_module(Path(place)) if place.endswith(".py") else _module(place)
-    found = getattr(module, attribute, None)
-    if found is None:
-        known = nearest(attribute, (one for one in vars(module) if not one.startswith("_")))
-        raise UsageError(Problem(f"no function {attribute!r} in {place}", repr(name), known))
+    found = referenced(name)
     if isinstance(found, Level):
         if found.stage != stage:
             raise UsageError(Problem(f"a level of {found.stage}, not of {stage}", repr(name)))
         return found
     if not inspect.isfunction(found):
         raise UsageError(Problem("a level is a function", repr(name)))
-    return level(stage, name, formula="user-supplied", source=place)(found)
-
-
-def _module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except (ImportError, SyntaxError, ValueError) as error:
-        raise UsageError(Problem(f"cannot import {name!r}", str(error))) from error
-
-
-def _file_module(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UsageError(Problem("no such file of levels", str(path)))
-    stat = path.stat()
-    return _loaded(path.resolve(), stat.st_mtime_ns, stat.st_size)
-
-
-@functools.lru_cache(maxsize=64)
-def _loaded(path: Path, _changed: int, _size: int) -> ModuleType:
-    # Time and size are part of the key: a changed file is loaded again.
-    spec = importlib.util.spec_from_file_location(f"_levels_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
-        raise UsageError(Problem(f"cannot import {path}", str(error))) from error
-    return module
+    return level(stage, name, formula="user-supplied", source=name.rpartition(":")[0])(found)
 
 
 def source_hash(found: Level) -> str:

@@ -25,8 +25,9 @@ from ablatekit_rft.levels import (
     selection,
     shaping,
 )
-from ablatekit_rft.levels.external import installed_levels, is_reference, referenced_level
+from ablatekit_rft.levels.external import installed_levels, referenced_level
 from ablatekit_rft.levels.types import Level, Stage
+from ablatekit_rft.references import is_reference
 
 LEVELS: Mapping[Stage, tuple[Level, ...]] = MappingProxyType(
     {

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ablatekit.errors import Problem, UsageError, nearest
+from ablatekit_rft.references import is_reference
 from ablatekit_rft.verdicts import Judgement, Query
 from ablatekit_rft.verifiers.latex import judge_boxed, judge_exact
 from ablatekit_rft.verifiers.numbers import judge_hash, judge_number, judge_number_strict
 from ablatekit_rft.verifiers.pool import JudgePool
-from ablatekit_rft.verifiers.user import is_reference
 
 PairJudge = Callable[[str, str], Judgement]
 BatchJudge = Callable[[Sequence[Query], Sequence[str]], list[Judgement]]
