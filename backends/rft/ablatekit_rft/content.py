@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 from ablatekit.canonical import content_hash, file_hash
@@ -10,12 +11,13 @@ from ablatekit.errors import Problem, UsageError, nearest
 from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.basemodels.catalogue import FAMILIES, model_info
 from ablatekit_rft.hub import parse_hub_name, pinned
+from ablatekit_rft.levels.external import is_external, level_hash
 from ablatekit_rft.references import is_reference
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import SplitName, registry
 from ablatekit_rft.tasks.rows import Fields
 from ablatekit_rft.verifiers.registry import check_verifier
-from ablatekit_rft.verifiers.user import source_hash
+from ablatekit_rft.verifiers.user import verifier_hash
 
 _SMALL_MODEL_MEMORY = 1.0
 _HUB_MODEL_MEMORY = 8.0
@@ -45,7 +47,7 @@ def model_content(model: str) -> str:
 
 
 def named_content(chosen: RftSettings) -> dict[str, str]:
-    """Hashes of what settings name: model, data set, and the source of a user's verifier.
+    """Hashes of what settings name: model, data set, and the source of a user's functions.
 
     Model and data set depend on nothing but their names, so that all cells of a context share them.
     Raises UsageError when one is unknown, or has fewer items than the settings ask for.
@@ -61,8 +63,28 @@ def named_content(chosen: RftSettings) -> dict[str, str]:
     }
     registry.check_sizes(chosen.dataset, fields, sizes)
     if is_reference(check_verifier(chosen.verifier)):
-        found["verifier"] = source_hash(chosen.verifier)
-    return found
+        found["verifier"] = verifier_hash(chosen.verifier)
+    return found | levels_content(chosen)
+
+
+def levels_content(chosen: RftSettings) -> dict[str, str]:
+    """Hashes of the levels that are not ours, by setting: their source is part of the run id."""
+    return {
+        name: level_hash(found)
+        for name, found in chosen.chosen_levels().items()
+        if is_external(found)
+    }
+
+
+def check_levels(chosen: RftSettings, planned: Mapping[str, str]) -> None:
+    """Raise UsageError when a level's source is not what it was when the run was planned."""
+    changed = [
+        name for name, found in levels_content(chosen).items() if planned.get(name, found) != found
+    ]
+    if changed:
+        rule = "the source of a level has changed since the study was planned"
+        remedy = "Run the study again with --new, or restore the source"
+        raise UsageError(Problem(rule, ", ".join(changed), remedy))
 
 
 def training_memory(model: str) -> float:

@@ -17,6 +17,7 @@ from ablatekit_rft.adapters import parameterised
 from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
 from ablatekit_rft.collecting import TrainSet
+from ablatekit_rft.content import check_levels
 from ablatekit_rft.decoding import Decoding
 from ablatekit_rft.divergence import Collapse
 from ablatekit_rft.engines.select import build_engine, draw_kind
@@ -41,6 +42,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     a checkpoint written, once `context.should_stop()`.
     """
     settings = RftSettings.from_dotted({**run.settings, **run.execution})
+    check_levels(settings, run.content)
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
     name, content = settings.model, run.content.get("model", "")

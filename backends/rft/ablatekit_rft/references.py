@@ -8,10 +8,13 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ablatekit.canonical import content_hash, file_hash
 from ablatekit.errors import Problem, UsageError, nearest
 
 
@@ -29,6 +32,15 @@ def referenced(name: str) -> Any:
         known = nearest(attribute, (one for one in vars(module) if not one.startswith("_")))
         raise UsageError(Problem(f"no function {attribute!r} in {place}", repr(name), known))
     return found
+
+
+def source_hash(name: str, function: Callable[..., Any]) -> str:
+    """Hash of a function by name and of the source of its package, or of its file."""
+    file = Path(inspect.getfile(inspect.unwrap(function)))
+    whole_package = (file.parent / "__init__.py").is_file()
+    files = sorted(file.parent.rglob("*.py")) if whole_package else []
+    sources = {str(one.relative_to(file.parent)): file_hash(one) for one in files}
+    return content_hash({"name": name, "source": sources or file_hash(file)})
 
 
 def _module(name: str) -> ModuleType:

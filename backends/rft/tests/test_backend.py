@@ -85,6 +85,8 @@ def test_every_metric_constant_is_described(backend: Backend) -> None:
         {"kl_place": "loss"},
         {"ratio_level": "token", "clip": "dual_clip", "mismatch": "tis_token"},
         {"engine": "vllm"},
+        {"reward_noise": "flip", "group_filter": "drop", "rollouts": 2, "advantage": "ema"},
+        {"advantage": "tracker"},
         {"entropy": "adaptive", "precision": "bf16", "staleness": 1},
     )
     described = {spec.name for cell in cells for spec in backend.metrics(cell)}

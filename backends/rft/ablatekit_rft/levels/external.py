@@ -11,13 +11,11 @@ import functools
 import inspect
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any
 
-from ablatekit.canonical import content_hash, file_hash
 from ablatekit.errors import PluginError, Problem, UsageError
 from ablatekit_rft.levels.types import Level, Stage, level
-from ablatekit_rft.references import referenced
+from ablatekit_rft.references import referenced, source_hash
 
 ENTRY_POINT_GROUP = "ablatekit.factors"
 
@@ -61,17 +59,10 @@ def referenced_level(stage: Stage, name: str) -> Level:
     return level(stage, name, formula="user-supplied", source=name.rpartition(":")[0])(found)
 
 
-def source_hash(found: Level) -> str:
-    """Hash of the function's name and of its module's source, or of the package around it."""
-    file = Path(inspect.getfile(inspect.unwrap(found.function)))
-    whole_package = (file.parent / "__init__.py").is_file()
-    files = sorted(file.parent.rglob("*.py")) if whole_package else [file]
-    return content_hash(
-        {
-            "function": found.function.__qualname__,
-            "source": {str(one.relative_to(file.parent)): file_hash(one) for one in files},
-        }
-    )
+def level_hash(found: Level) -> str:
+    """Hash of a level's name, and of the source of the package (or file) that it comes from."""
+    # A reference names the place, too: a file that moved holds the same level.
+    return source_hash(found.name.rpartition(":")[2], found.function)
 
 
 def is_external(found: Level) -> bool:

@@ -10,8 +10,10 @@ One module per stage; `RftSettings` is all of them, flat.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
+from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.levels.types import Level, Stage
 from ablatekit_rft.settings.advantage import AdvantageSettings
 from ablatekit_rft.settings.data import DataSettings
 from ablatekit_rft.settings.execution import ExecutionSettings, Vllm
@@ -60,3 +62,13 @@ class RftSettings(
             else:
                 nested[part] = value
         return cls.model_validate(nested)
+
+    def chosen_levels(self) -> dict[str, Level]:
+        """The level of every setting that names one."""
+        found = {}
+        for name, field in type(self).model_fields.items():
+            extra = field.json_schema_extra
+            if isinstance(extra, dict) and "stage" in extra:
+                stage = cast("Stage", extra["stage"])
+                found[name] = get_level(stage, getattr(self, name))
+        return found

@@ -52,6 +52,15 @@ class LevelOf:
         return name
 
 
+AggregationName: TypeAlias = Annotated[str, LevelOf("aggregation")]
+ClipName: TypeAlias = Annotated[str, LevelOf("clip")]
+EntropyName: TypeAlias = Annotated[str, LevelOf("entropy")]
+KlEstimatorName: TypeAlias = Annotated[str, LevelOf("kl_estimator")]
+LrScaleName: TypeAlias = Annotated[str, LevelOf("lr_scale")]
+MismatchName: TypeAlias = Annotated[str, LevelOf("mismatch")]
+OptimizerName: TypeAlias = Annotated[str, LevelOf("optimizer")]
+RatioName: TypeAlias = Annotated[str, LevelOf("ratio_level")]
+ReplayName: TypeAlias = Annotated[str, LevelOf("replay")]
 AdvantageName: TypeAlias = Annotated[str, LevelOf("advantage")]
 NoiseName: TypeAlias = Annotated[str, LevelOf("reward_noise")]
 FormatName: TypeAlias = Annotated[str, LevelOf("format_reward")]

@@ -6,8 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from ablatekit_rft.levels.registry import stage_metadata
 from ablatekit_rft.settings.base import Part, with_levels
+from ablatekit_rft.settings.levels import (
+    AggregationName,
+    ClipName,
+    EntropyName,
+    KlEstimatorName,
+    MismatchName,
+    RatioName,
+    level_field,
+)
 
 _KL_PLACES = {
     "none": {
@@ -85,21 +93,9 @@ _KL_REFERENCES = {
 class LossSettings(Part):
     """Ratio, clipping, engine correction, aggregation, KL and entropy: stages that cross freely."""
 
-    ratio_level: Literal["none", "token", "sequence", "sequence_sum"] = Field(
-        default="none", json_schema_extra=with_levels(stage_metadata("ratio_level"))
-    )
+    ratio_level: RatioName = level_field("ratio_level", "none")
     """Importance ratio of the trained against the generating policy. Source: REINFORCE (none)."""
-    clip: Literal[
-        "none",
-        "ppo",
-        "clip_higher",
-        "dual_clip",
-        "delta",
-        "gspo",
-        "gmpo",
-        "cispo",
-        "dppo_tv",
-    ] = Field(default="none", json_schema_extra=with_levels(stage_metadata("clip")))
+    clip: ClipName = level_field("clip", "none")
     """What bounds the ratio. Source: REINFORCE (none)."""
     clip_low: float | None = Field(default=None, ge=0, le=10)
     """Half-width of the clip below 1, and above it where a level has one only; null: the level's
@@ -110,9 +106,7 @@ class LossSettings(Part):
     clip_bound: float | None = Field(default=None, gt=0, le=1000)
     """Second bound: c of dual_clip, delta, the largest change of probability of dppo_tv; null: the
     level's own. Source: the level's paper."""
-    mismatch: Literal["off", "tis_token", "mis_token", "tis_seq", "mis_seq", "bypass", "geo_rs"] = (
-        Field(default="off", json_schema_extra=with_levels(stage_metadata("mismatch")))
-    )
+    mismatch: MismatchName = level_field("mismatch", "off")
     """Correction where the engine samples from another distribution than the trainer scores.
     Source: verl, OpenRLHF (off)."""
     mismatch_low: float | None = Field(default=None, ge=0, le=1)
@@ -120,20 +114,14 @@ class LossSettings(Part):
     mismatch_high: float | None = Field(default=None, ge=1, le=1000)
     """Largest weight that is not cut or dropped; null: the level's own. Source: the level's
     paper."""
-    aggregation: Literal[
-        "seq_mean_token_sum", "token_mean", "seq_mean_token_mean", "const_len", "query_mean"
-    ] = Field(
-        default="seq_mean_token_sum", json_schema_extra=with_levels(stage_metadata("aggregation"))
-    )
+    aggregation: AggregationName = level_field("aggregation", "seq_mean_token_sum")
     """How token losses become one loss; denominators span the whole update. Source: the unbiased
     gradient of the expected reward."""
     kl_place: Literal["none", "reward", "loss", "loss_is"] = Field(
         default="none", json_schema_extra=with_levels(_KL_PLACES)
     )
     """Where KL to a reference policy enters. Source: arXiv:2601.22532 (none)."""
-    kl_estimator: Literal["k1", "k2", "k3", "k3+"] = Field(
-        default="k3", json_schema_extra=with_levels(stage_metadata("kl_estimator"))
-    )
+    kl_estimator: KlEstimatorName = level_field("kl_estimator", "k3")
     """Estimator of KL per token where it enters. Source: GRPO, arXiv:2402.03300 (k3)."""
     kl_coefficient: float = Field(default=0.05, ge=0, le=100)
     """Weight of the KL term, reward per nat. Source: the default of TRL's RLOOTrainer."""
@@ -146,9 +134,7 @@ class LossSettings(Part):
     tiny models (TRL 512 steps)."""
     kl_reference_mix: float = Field(default=0.6, gt=0, le=1)
     """Share of the policy in a mixed reference. Source: TRL."""
-    entropy: Literal["none", "bonus", "adaptive", "top_tokens"] = Field(
-        default="none", json_schema_extra=with_levels(stage_metadata("entropy"))
-    )
+    entropy: EntropyName = level_field("entropy", "none")
     """What is done about the policy's entropy. Source: TRL, verl, OpenRLHF (none)."""
     entropy_coefficient: float = Field(default=0.001, ge=0, le=100)
     """Weight of an entropy bonus. Source: verl's examples."""

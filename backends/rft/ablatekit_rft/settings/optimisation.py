@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from ablatekit_rft.levels.registry import stage_metadata
 from ablatekit_rft.settings.base import Part, with_levels
+from ablatekit_rft.settings.levels import LrScaleName, OptimizerName, ReplayName, level_field
 
 _SCHEDULES = {
     "constant": {
@@ -64,9 +64,7 @@ class OptimisationSettings(Part):
     staleness: int = Field(default=0, ge=0, le=64)
     """Rounds by which the weights that generate rollouts lag behind. Source: synchronous training
     (0)."""
-    replay: Literal["none", "fifo", "success", "groups"] = Field(
-        default="none", json_schema_extra=with_levels(stage_metadata("replay"))
-    )
+    replay: ReplayName = level_field("replay", "none")
     """Which rollouts of earlier rounds are trained on again. Source: on-policy training (none)."""
     replay_rounds: int = Field(default=4, ge=1, le=1024)
     """Rounds that the replay buffer holds. Source: a run of the shipped tiny models."""
@@ -76,9 +74,7 @@ class OptimisationSettings(Part):
     learning_rate: float = Field(default=1e-4, ge=0, le=10)
     """Step size of the optimizer; 0 trains nothing (a negative control). Source: fits the
     shipped tiny models; large models want about 1e-6 (TRL, verl, OpenRLHF)."""
-    optimizer: Literal["adamw", "adamw_b95", "sgd", "muon"] = Field(
-        default="adamw", json_schema_extra=with_levels(stage_metadata("optimizer"))
-    )
+    optimizer: OptimizerName = level_field("optimizer", "adamw")
     """Update rule. Source: the default of TRL and verl."""
     weight_decay: float = Field(default=0.0, ge=0, le=10)
     """Decoupled decay of weight matrices per unit of learning rate. Source: TRL, OpenRLHF (0; verl
@@ -92,9 +88,7 @@ class OptimisationSettings(Part):
     """Course of the learning rate over the budget. Source: verl (constant)."""
     warmup_fraction: float = Field(default=0.0, ge=0, lt=1)
     """Share of the budget over which the learning rate rises linearly from 0. Source: TRL, verl."""
-    lr_scale: Literal["const", "sqrt", "linear"] = Field(
-        default="const", json_schema_extra=with_levels(stage_metadata("lr_scale"))
-    )
+    lr_scale: LrScaleName = level_field("lr_scale", "const")
     """How the learning rate follows the rollouts per update, relative to 32. Source:
     arXiv:2601.22532 (const)."""
     precision: Literal["fp32", "bf16_autocast", "bf16"] = Field(

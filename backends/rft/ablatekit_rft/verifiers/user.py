@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from ablatekit.canonical import file_hash
 from ablatekit.errors import Problem, UsageError
-from ablatekit_rft.references import referenced
+from ablatekit_rft.references import referenced, source_hash
 from ablatekit_rft.verdicts import Judgement, Verdict
 
 UserFunction = Callable[[str, str, str], Any]
 
 
-def source_hash(reference: str) -> str:
-    """SHA-256 of the file that holds a user's function: part of the run's identity."""
-    return file_hash(Path(inspect.getfile(_function(reference))))
+def verifier_hash(reference: str) -> str:
+    """Hash of a user's function and its source: part of the run's identity."""
+    return source_hash(reference.rpartition(":")[2], _function(reference))
 
 
 def judge_of(reference: str) -> Callable[[str, str, str], Judgement]:
