@@ -24,7 +24,7 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 CONTENT = f"gguf:{SHA256}"
 """What identifies the model in a run: planning needs no package."""
 
-MEMORY = 4.0
+MEMORY = 6.5
 """GiB that training takes at most: weights, gradients, moments and the logits of a micro-batch."""
 
 CONVERTED = "converted"
