@@ -45,20 +45,51 @@ def anova(model: LinearModel, kind: AnovaType = "III") -> tuple[AnovaTerm, ...]:
     )
 
 
-def hypotheses(frame: ModelFrame, kind: AnovaType, *, marginal: bool = False) -> dict[str, Array]:
-    """Per term, rows L (k, p) in the estimable coefficients such that L beta = 0 is the test.
-
-    marginal: a covariate's interactions count as containing it and its factors, as in car's type
-    II; otherwise only terms with the same covariates do, as in lmerTest.
-    """
+def hypotheses(frame: ModelFrame, kind: AnovaType) -> dict[str, Array]:
+    """Per term, rows L (k, p) in the estimable coefficients such that L beta = 0 is the test."""
     names = [":".join(term) for term in frame.formula.terms]
     if not names:
         return {}
     if kind == "I" or len(names) == 1:
-        return _sequential(frame, names)
+        return _sequential(frame, names, frame.counts)
     if kind == "II":
-        return _type_two(frame, names, marginal)
+        return _type_two(frame, names)
     return _type_three(frame, names)
+
+
+def comparison_hypotheses(frame: ModelFrame, kind: Literal["I", "II"]) -> dict[str, Array]:
+    """The same for least squares, where a term's test compares two weighted fits.
+
+    Type II compares the model of all terms that do not contain the term, with and without it; a
+    covariate's interactions count as containing it and its factors, and columns that are aliased in
+    the whole model count where they are not aliased (car). With `hypotheses` only terms with the
+    same covariates contain a term (lmerTest), and rows have no weights.
+    """
+    names = [":".join(term) for term in frame.formula.terms]
+    mass = _mass(frame)
+    if kind == "I":
+        return _sequential(frame, names, mass)
+    return {name: _compared(frame, position, mass) for position, name in enumerate(names)}
+
+
+def _mass(frame: ModelFrame) -> Array:
+    """The sum of weights per cell (C,)."""
+    if frame.weights is None:
+        return frame.counts
+    return np.bincount(frame.cell, frame.weights, minlength=len(frame.counts)).astype(np.float64)
+
+
+def _compared(frame: ModelFrame, position: int, mass: Array) -> Array:
+    """Rows that test what term `position` adds to the terms that do not contain it."""
+    above = contained_in(frame, frame.formula.terms[position], True)
+    owners = np.array(frame.columns.term)
+    own = np.flatnonzero(owners == position)
+    others = np.flatnonzero((owners != position) & ~np.isin(owners, above))
+    matrix = frame.columns.matrix[:, np.append(others, own)]
+    kept = independent_columns(matrix, mass)
+    root = np.sqrt(mass)[:, None]
+    basis = np.linalg.qr(matrix[:, kept] * root)[0][:, kept >= len(others)]
+    return np.asarray(basis.T @ (frame.x * root))
 
 
 def contained_in(frame: ModelFrame, term: Term, any_covariates: bool = False) -> list[int]:
@@ -74,9 +105,9 @@ def contained_in(frame: ModelFrame, term: Term, any_covariates: bool = False) ->
     ]
 
 
-def _doolittle(frame: ModelFrame, order: Sequence[int]) -> Array:
-    """Rows of the unit upper factor of X'X, columns taken in `order`: (p, p)."""
-    x = frame.x[:, list(order)] * np.sqrt(frame.counts)[:, None]
+def _doolittle(frame: ModelFrame, order: Sequence[int], mass: Array) -> Array:
+    """Rows of the unit upper factor of X'WX, columns taken in `order`: (p, p)."""
+    x = frame.x[:, list(order)] * np.sqrt(mass)[:, None]
     upper = np.asarray(np.linalg.qr(x, mode="r"), dtype=np.float64)
     out = np.empty_like(upper)
     out[:, list(order)] = upper / upper.diagonal()[:, None]
@@ -87,28 +118,28 @@ def _kept_terms(frame: ModelFrame) -> list[int]:
     return [frame.columns.term[j] for j in frame.kept]
 
 
-def _sequential(frame: ModelFrame, names: list[str]) -> dict[str, Array]:
+def _sequential(frame: ModelFrame, names: list[str], mass: Array) -> dict[str, Array]:
     terms = _kept_terms(frame)
-    rows = _doolittle(frame, range(len(terms)))
+    rows = _doolittle(frame, range(len(terms)), mass)
     return {
         name: rows[[j for j, term in enumerate(terms) if term == position]]
         for position, name in enumerate(names)
     }
 
 
-def _type_two(frame: ModelFrame, names: list[str], marginal: bool) -> dict[str, Array]:
+def _type_two(frame: ModelFrame, names: list[str]) -> dict[str, Array]:
     """Each term after all terms that do not contain it; plain coefficients where none does."""
     terms = _kept_terms(frame)
     out: dict[str, Array] = {}
     for position, name in enumerate(names):
-        above = contained_in(frame, frame.formula.terms[position], marginal)
+        above = contained_in(frame, frame.formula.terms[position])
         own = [j for j, term in enumerate(terms) if term == position]
         if not above:
             out[name] = np.eye(len(terms))[own]
             continue
         moved = own + [j for j, term in enumerate(terms) if term in above]
         order = [j for j in range(len(terms)) if j not in moved] + moved
-        rows = _doolittle(frame, order)
+        rows = _doolittle(frame, order, frame.counts)
         start = len(terms) - len(moved)
         out[name] = rows[start : start + len(own)]
     return out

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ablatekit.analysis.mixed.anova import AnovaType, hypotheses
+from ablatekit.analysis.mixed.anova import AnovaType, comparison_hypotheses
 from ablatekit.analysis.mixed.design import Array, independent_columns, model_columns
 from ablatekit.analysis.mixed.effectsize import EffectSize, cohens_f, partial_size, with_interval
 from ablatekit.analysis.mixed.frame import ModelFrame
@@ -128,7 +128,7 @@ def ols_anova(
     fit: LeastSquares, kind: AnovaType = "III", level: float = 0.95
 ) -> tuple[AnovaRow, ...]:
     """ANOVA with effect sizes; type III tests the plain coefficients under sum coding."""
-    rows = _sum_coded(fit.frame) if kind == "III" else hypotheses(fit.frame, kind, marginal=True)
+    rows = _sum_coded(fit.frame) if kind == "III" else comparison_hypotheses(fit.frame, kind)
     model = fit.model
     tests = {name: model.joint(matrix) for name, matrix in rows.items() if len(matrix)}
     residual = fit.sigma**2 * fit.df
