@@ -1,4 +1,4 @@
-"""Type I and II tables of least squares as comparisons of two fits, weights and aliasing included."""
+"""Type I and II tables of least squares compare two fits, weights and aliasing included."""
 
 from __future__ import annotations
 
