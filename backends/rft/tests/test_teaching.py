@@ -462,7 +462,8 @@ def test_what_only_some_levels_report_is_declared(
 def test_every_level_trains(
     train_toy: Any, make_context: Any, make_settings: Any, given: dict[str, Any]
 ) -> None:
-    settings = make_settings(rollouts=3, budget={"amount": 3}, **given)
+    once = {"points": 1, "probe_items": 4, "test_items": 4}
+    settings = make_settings(rollouts=3, budget={"amount": 2}, evaluation=once, **given)
     context = make_context()
     result, _ = train_toy(settings, context)
     assert result.status == "finished"
