@@ -164,14 +164,11 @@ class Evaluator:
         kl = np.full(len(greedy), np.nan)
         if len(rows):
             chosen = rollouts.select(rows)
-            own = chosen.logp if engine.exact else self._score(engine.policy, chosen)
-            scored = self._score(reference, chosen)
-            estimate = get_level("kl_estimator", "k3").function(own, scored)
+            chosen, _ = engine.reconcile(chosen, self.decoding, self.reference_budget)
+            scored = reference.logp_without_gradient(chosen, TEMPERATURE, self.reference_budget)
+            estimate = get_level("kl_estimator", "k3").function(chosen.own_logp, scored)
             kl[rows.cpu().numpy()] = (estimate * chosen.mask).sum(dim=1).cpu().numpy()
         return kl
-
-    def _score(self, policy: Policy, rollouts: Rollouts) -> Tensor:
-        return policy.logp_without_gradient(rollouts, TEMPERATURE, self.reference_budget)
 
 
 def build_evaluator(

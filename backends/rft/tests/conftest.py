@@ -22,14 +22,23 @@ FAMILIES = ("llama", "llama_gqa", "qwen2", "qwen3", "gpt_neox", "gpt_neox_sequen
 LEAN_FAMILIES = FAMILIES[:-1]
 
 
-def make_model(family: str, seed: int = 0, vocabulary: int = VOCABULARY, pad: int = PAD) -> Any:
+def make_model(
+    family: str,
+    seed: int = 0,
+    vocabulary: int = VOCABULARY,
+    pad: int = PAD,
+    positions: int = 64,
+    hidden: int = 32,
+) -> Any:
     """A random causal LM; matrices are scaled up so that its distributions are not flat."""
     from transformers import AutoModelForCausalLM
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(
-            _configuration(family, vocabulary, pad), dtype=torch.float32, attn_implementation="sdpa"
+            _configuration(family, vocabulary, pad, positions, hidden),
+            dtype=torch.float32,
+            attn_implementation="sdpa",
         )
     with torch.no_grad():
         for parameter in model.parameters():
@@ -40,22 +49,27 @@ def make_model(family: str, seed: int = 0, vocabulary: int = VOCABULARY, pad: in
     return model.eval()
 
 
-def _configuration(family: str, vocabulary: int, pad: int) -> Any:
+def _configuration(family: str, vocabulary: int, pad: int, positions: int, hidden: int) -> Any:
     from transformers import GPT2Config, GPTNeoXConfig, LlamaConfig, Qwen2Config, Qwen3Config
 
     special = {"pad_token_id": pad, "bos_token_id": BOS, "eos_token_id": EOS}
     shape = {
         "vocab_size": vocabulary,
-        "hidden_size": 32,
+        "hidden_size": hidden,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
         "intermediate_size": 48,
-        "max_position_embeddings": 64,
+        "max_position_embeddings": positions,
         **special,
     }
     if family == "gpt2":
         return GPT2Config(
-            vocab_size=vocabulary, n_embd=32, n_layer=2, n_head=2, n_positions=64, **special
+            vocab_size=vocabulary,
+            n_embd=hidden,
+            n_layer=2,
+            n_head=2,
+            n_positions=positions,
+            **special,
         )
     if family.startswith("gpt_neox"):
         return GPTNeoXConfig(**shape, use_parallel_residual=family == "gpt_neox")

@@ -67,6 +67,6 @@ class Alarm:
             raise EngineError(
                 f"{when} the engine is stale: mean |difference| to the trainer {found.mean:.2g}"
                 f" nats per token (max {found.max:.2g}), at most {self.bound:.2g} is rounding."
-                " Nothing was trained on its rollouts. Repeat the command: the run resumes from its"
+                " Nothing was trained on what it drew. Repeat the command: the run resumes from its"
                 " last checkpoint with a new engine; if that fails, too, set engine: policy"
             )

@@ -104,7 +104,6 @@ class VllmProcess:
 
     spec: ProcessSpec
     llm: Any
-    directory: tempfile.TemporaryDirectory[str]
     awake: bool = field(default=True)
     loaded: bool = field(default=False)
 
@@ -131,7 +130,6 @@ class VllmProcess:
         ended, cls.running = cls.running, None
         with untouched_process():
             ended.llm.llm_engine.engine_core.shutdown()
-            ended.directory.cleanup()
             ended.llm = None
             cleanup_dist_env_and_memory()
             gc.collect()
@@ -208,10 +206,10 @@ def _start(spec: ProcessSpec) -> VllmProcess:
         os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(spec.cpu_cache_gib)
         if "torch._dynamo" in sys.modules:
             sys.modules["torch._dynamo"].config.disable = True
-    directory = tempfile.TemporaryDirectory(prefix="ablatekit-vllm-")
-    (Path(directory.name) / "config.json").write_text(spec.configuration, encoding="utf-8")
-    with untouched_process():
-        return VllmProcess(spec, _llm(spec.arguments(directory.name)), directory)
+    with tempfile.TemporaryDirectory(prefix="ablatekit-vllm-") as directory:
+        (Path(directory) / "config.json").write_text(spec.configuration, encoding="utf-8")
+        with untouched_process():
+            return VllmProcess(spec, _llm(spec.arguments(directory)))
 
 
 def _llm(arguments: dict[str, Any]) -> Any:

@@ -121,7 +121,7 @@ class VllmEngine:
             found = mismatch(own_logp, rollouts.logp, rollouts.mask)
         else:
             found = self.compare(rollouts, decoding, budget)
-        self.alarm.check(found, "in this round")
+        self.alarm.check(found, "after a sync")
         # Before temperature and truncation, the engine's are of another distribution than is drawn.
         logp = own_logp if self.process.spec.raw_logprobs else rollouts.logp
         scored = replace(rollouts, logp=logp, entropy=own.entropy, policy_logp=own_logp)
