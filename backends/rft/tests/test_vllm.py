@@ -251,6 +251,19 @@ def test_log_probabilities_are_at_the_temperature(engine: VllmEngine, temperatur
     assert gap(engine, rollouts, 1.0) > 1e-2
 
 
+def test_greedy_rows_beside_sampled_ones_raise_no_alarm_at_a_temperature(
+    engine: VllmEngine,
+) -> None:
+    decoding = replace(DECODING, temperature=0.6)
+    flags = torch.tensor([False, False, False, True] * len(PROMPTS))
+    prompts = Prompts.pad(PROMPTS, 2, engine.policy.device)
+    mixed = engine.generate(prompts, ROLLOUTS, seeds(), decoding, flags)
+    _, found = engine.reconcile(mixed, decoding, 100_000)
+    assert found is not None
+    assert found.max < 1e-3
+    assert torch.equal(mixed.tokens[flags], draw(engine, greedy=True).tokens[flags])
+
+
 def test_ends_pads_and_unknown_tokens(engine: VllmEngine) -> None:
     rollouts = draw(engine, replace(DECODING, max_new_tokens=20), first=3)
     assert int(rollouts.tokens.max()) < KNOWN

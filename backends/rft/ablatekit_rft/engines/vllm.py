@@ -95,7 +95,19 @@ class VllmEngine:
         drawn = self.process.draw(requests, decoding.max_new_tokens, decoding.eos_ids)
         found = _rollouts(prompts, query, drawn, decoding, self.policy)
         self._refuse_non_finite(found, decoding)
+        if greedy is not None and self.temperature_of(decoding) != 1.0:
+            found = self._greedy_at_temperature(found, greedy, decoding)
         return found
+
+    def _greedy_at_temperature(
+        self, rollouts: Rollouts, greedy: Tensor, decoding: Decoding
+    ) -> Rollouts:
+        """vLLM's log-probabilities of greedy rows are at temperature 1: take the policy's."""
+        rows = greedy.nonzero().squeeze(1)
+        chosen, logp = rollouts.select(rows), rollouts.logp.clone()
+        budget = chosen.tokens.shape[1] + chosen.prompts.tokens.shape[1]
+        logp[rows] = self.policy.logp_without_gradient(chosen, decoding.temperature, budget)
+        return replace(rollouts, logp=logp)
 
     def rest(self) -> None:
         """Let vLLM sleep where memory needs it; the next `sync` wakes it."""
