@@ -6,9 +6,8 @@ evaluation settings alone, so that equal policies give bitwise equal results in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -18,20 +17,21 @@ from torch import Tensor
 
 from ablatekit.seeds import Seeds
 from ablatekit_rft import metrics
-from ablatekit_rft.decoding import Decoding, Stop
-from ablatekit_rft.engines.base import Engine
 from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.models import Tokenizer
 from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import DrawKind, evaluation_draws
+from ablatekit_rft.queries import evaluation_uniforms
 from ablatekit_rft.rollout import Prompts, Rollouts
+from ablatekit_rft.sampler import Decoding, sample
 from ablatekit_rft.settings import Evaluation
-from ablatekit_rft.tasks import Task
-from ablatekit_rft.verdicts import Query
+from ablatekit_rft.tasks import Query, Task
 from ablatekit_rft.verify import verify
 
 TEMPERATURE = 1.0
 """Evaluation samples from the policy itself, whatever the training temperature."""
+
+BATCH_ITEMS = 128
+"""Items decoded together; part of what makes evaluations bitwise equal."""
 
 Scope: TypeAlias = Literal["all", "part"]
 """All items with greedy decoding besides (first and last evaluation), or the fixed part."""
@@ -45,28 +45,24 @@ SPLIT_METRICS = {
         metrics.TRAIN_GREEDY,
         metrics.TRAIN_LENGTH,
         metrics.TRAIN_TRUNCATED,
-        metrics.TRAIN_FORMAT,
-        metrics.TRAIN_ERRORS,
     ),
     "test": (
         metrics.TEST_PASS,
         metrics.TEST_GREEDY,
         metrics.TEST_LENGTH,
         metrics.TEST_TRUNCATED,
-        metrics.TEST_FORMAT,
-        metrics.TEST_ERRORS,
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationItems:
-    """Items of one scope: queries with their splits, tokenised, with their draws (I, S, ...)."""
+    """Items of one scope: queries with their splits, tokenised, with their draws (I, S, T)."""
 
     queries: tuple[Query, ...]
     splits: tuple[str, ...]
     encoded: tuple[list[int], ...]
-    draws: Tensor
+    uniforms: Tensor
     with_greedy: bool
 
 
@@ -80,7 +76,7 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """Evaluates what an engine draws; built once per run for engines of one kind of draws."""
+    """Evaluates a policy; built once per run."""
 
     dataset: str
     task: Task
@@ -89,20 +85,10 @@ class Evaluator:
     scopes: Mapping[Scope, EvaluationItems]
     reference_budget: int
 
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest prompt and completion."""
-        encoded = self.scopes["all"].encoded
-        return max(len(prompt) for prompt in encoded) + self.decoding.max_new_tokens
-
-    def evaluate(self, engine: Engine, reference: Policy, scope: Scope) -> Evaluated:
-        """Draw the items of a scope and score them; KL is estimated against `reference`.
-
-        The engine holds the policy that is evaluated.
-        """
+    def evaluate(self, policy: Policy, reference: Policy, scope: Scope) -> Evaluated:
+        """Sample the items of a scope and score them; KL is estimated against `reference`."""
         items = self.scopes[scope]
-        batches = _batches(len(items.splits), engine.batch_items)
-        parts = [self._outcomes(engine, reference, items, at) for at in batches]
+        parts = [self._outcomes(policy, reference, items, at) for at in _batches(len(items.splits))]
         table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         summary = _summary(table)
         summary[metrics.EVALUATED] = len(items.splits) / len(self.scopes["all"].splits)
@@ -110,53 +96,41 @@ class Evaluator:
         return Evaluated(summary, {name: column.tolist() for name, column in table.items()})
 
     def _outcomes(
-        self, engine: Engine, reference: Policy, items: EvaluationItems, at: slice
+        self, policy: Policy, reference: Policy, items: EvaluationItems, at: slice
     ) -> dict[str, NDArray[Any]]:
         """Rows (item x sample, the greedy one last) of one batch of items, by column."""
-        policy = engine.policy
         prompts = Prompts.pad(items.encoded[at], policy.pad_id, policy.device)
-        rollouts, greedy = self._draw(engine, prompts, items, at)
+        rollouts, greedy = self._draw(policy, prompts, items, at)
         queries, splits = items.queries[at], items.splits[at]
         query = rollouts.query.tolist()
-        sampled_per_item = items.draws.shape[1]
+        sampled_per_item = items.uniforms.shape[1]
         per_item = sampled_per_item + items.with_greedy
-        asked = [queries[index] for index in query]
-        verified = verify(self.task, self.tokenizer, asked, rollouts, self.decoding.stop)
         return {
             "split": _split_names(splits, query, greedy),
             "dataset": np.full(len(query), self.dataset, object),
             "item": np.array([queries[index].item for index in query], object),
             "sample": np.arange(len(query)) % per_item,
-            "outcome": verified.correct,
-            "format_ok": verified.format_ok,
-            "verifier_error": verified.error,
+            "outcome": verify(self.task, self.tokenizer, [queries[i] for i in query], rollouts),
             "length": rollouts.lengths.cpu().numpy(),
             "truncated": rollouts.truncated.cpu().numpy(),
-            "kl": self._kl(engine, reference, rollouts, splits, greedy),
+            "kl": self._kl(reference, rollouts, splits, greedy),
         }
 
     def _draw(
-        self, engine: Engine, prompts: Prompts, items: EvaluationItems, at: slice
+        self, policy: Policy, prompts: Prompts, items: EvaluationItems, at: slice
     ) -> tuple[Rollouts, Tensor]:
         """Completions of a batch, and which of them are greedy (N,)."""
-        draws = items.draws[at]
-        greedy = torch.zeros(draws.shape[:2], dtype=torch.bool)
+        uniforms = items.uniforms[at]
+        greedy = torch.zeros(uniforms.shape[:2], dtype=torch.bool)
         if items.with_greedy:
-            draws = torch.cat((draws, torch.zeros_like(draws[:, :1])), dim=1)
+            uniforms = torch.cat((uniforms, torch.zeros_like(uniforms[:, :1])), dim=1)
             greedy = torch.cat((greedy, torch.ones_like(greedy[:, :1])), dim=1)
-        flags = greedy.flatten().to(engine.policy.device)
-        rollouts = engine.generate(
-            prompts, draws.shape[1], draws.flatten(0, 1), self.decoding, flags
-        )
+        flat, flags = uniforms.flatten(0, 1).to(policy.device), greedy.flatten().to(policy.device)
+        rollouts = sample(policy, prompts, uniforms.shape[1], flat, self.decoding, flags)
         return rollouts, flags
 
     def _kl(
-        self,
-        engine: Engine,
-        reference: Policy,
-        rollouts: Rollouts,
-        splits: Sequence[str],
-        greedy: Tensor,
+        self, reference: Policy, rollouts: Rollouts, splits: Sequence[str], greedy: Tensor
     ) -> NDArray[np.float64]:
         """(N,) k3 summed over each sampled train completion; NaN for the others."""
         on_train = torch.tensor([split == "train" for split in splits], device=greedy.device)
@@ -164,9 +138,8 @@ class Evaluator:
         kl = np.full(len(greedy), np.nan)
         if len(rows):
             chosen = rollouts.select(rows)
-            chosen, _ = engine.reconcile(chosen, self.decoding, self.reference_budget)
             scored = reference.logp_without_gradient(chosen, TEMPERATURE, self.reference_budget)
-            estimate = get_level("kl_estimator", "k3").function(chosen.own_logp, scored)
+            estimate = get_level("kl_estimator", "k3").function(chosen.logp, scored)
             kl[rows.cpu().numpy()] = (estimate * chosen.mask).sum(dim=1).cpu().numpy()
         return kl
 
@@ -177,31 +150,23 @@ def build_evaluator(
     tokenizer: Tokenizer,
     seeds: Seeds,
     *,
-    encode: Callable[[Query], list[int]],
     max_new_tokens: int,
     reference_budget: int,
-    draws: DrawKind = "uniforms",
 ) -> Evaluator:
     """The evaluator of a run: probe (the first train items) and test items, whole and in part."""
     by_split = {
         "train": task.items("train", settings.probe_items),
         "test": task.items("test", settings.test_items),
     }
-    drawn = partial(evaluation_draws, draws, seeds, samples=settings.samples, steps=max_new_tokens)
-    whole = _items(by_split, encode, drawn, greedy=True)
+    whole = _items(by_split, tokenizer, seeds, settings.samples, max_new_tokens, greedy=True)
     share = settings.intermediate_fraction
     some = {split: queries[: _share(len(queries), share)] for split, queries in by_split.items()}
-    part = _items(some, encode, drawn, greedy=False)
+    part = _items(some, tokenizer, seeds, settings.samples, max_new_tokens, greedy=False)
     return Evaluator(
         dataset=task.name,
         task=task,
         tokenizer=tokenizer,
-        decoding=Decoding(
-            max_new_tokens,
-            TEMPERATURE,
-            tokenizer.eos_ids,
-            stop=Stop(settings.stop, tokenizer.decode) if settings.stop else None,
-        ),
+        decoding=Decoding(max_new_tokens, TEMPERATURE, tokenizer.eos_ids),
         scopes={"all": whole, "part": part},
         reference_budget=reference_budget,
     )
@@ -213,8 +178,10 @@ def _share(count: int, share: float) -> int:
 
 def _items(
     by_split: Mapping[str, Sequence[Query]],
-    encode: Callable[[Query], list[int]],
-    drawn: Callable[[list[tuple[str, str]]], Tensor],
+    tokenizer: Tokenizer,
+    seeds: Seeds,
+    samples: int,
+    steps: int,
     *,
     greedy: bool,
 ) -> EvaluationItems:
@@ -223,14 +190,14 @@ def _items(
     return EvaluationItems(
         queries=tuple(query for _, query in pairs),
         splits=tuple(split for split, _ in pairs),
-        encoded=tuple(encode(query) for _, query in pairs),
-        draws=drawn(keys),
+        encoded=tuple(tokenizer.encode(query.prompt) for _, query in pairs),
+        uniforms=evaluation_uniforms(seeds, keys, samples, steps),
         with_greedy=greedy,
     )
 
 
-def _batches(count: int, size: int) -> Iterator[slice]:
-    return (slice(start, start + size) for start in range(0, count, size))
+def _batches(count: int) -> Iterator[slice]:
+    return (slice(start, start + BATCH_ITEMS) for start in range(0, count, BATCH_ITEMS))
 
 
 def _split_names(splits: Sequence[str], query: Sequence[int], greedy: Tensor) -> NDArray[Any]:
@@ -246,11 +213,11 @@ def _split_names(splits: Sequence[str], query: Sequence[int], greedy: Tensor) ->
 def _summary(table: Mapping[str, NDArray[Any]]) -> dict[str, float]:
     """Means by split: over sampled rows, and of outcomes over greedy ones where there are any."""
     summary = {metrics.KL_INIT: float(np.nanmean(table["kl"]))}
-    columns = ("outcome", "length", "truncated", "format_ok", "verifier_error")
-    for split, (passed, greedy_passed, *others) in SPLIT_METRICS.items():
+    for split, (passed, greedy_passed, length, truncated) in SPLIT_METRICS.items():
         sampled = table["split"] == split
-        for metric, column in zip((passed, *others), columns, strict=True):
-            summary[metric] = float(table[column][sampled].mean())
+        summary[passed] = float(table["outcome"][sampled].mean())
+        summary[length] = float(table["length"][sampled].mean())
+        summary[truncated] = float(table["truncated"][sampled].mean())
         decoded = table["split"] == f"{split}{GREEDY}"
         if decoded.any():
             summary[greedy_passed] = float(table["outcome"][decoded].mean())

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ablatekit_rft.tasks.base import AnswerKind, EndlessSplitError, SplitName
+from ablatekit_rft.tasks.base import Query, SplitName, Verdict
 from ablatekit_rft.tasks.streams import Draws, prompts
-from ablatekit_rft.verdicts import Judgement, Query, Verdict
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 COUNTED = "abcdef"
@@ -18,39 +16,25 @@ SORT_SIGN, COUNT_SIGN = ">", "*"
 
 @dataclass(frozen=True, slots=True)
 class RewritingTask:
-    """A task whose prompts have exactly one correct answer, compared character by character.
-
-    `form`: what an answer looks like, right or wrong.
-    """
+    """A task whose prompts have exactly one correct answer, compared character by character."""
 
     name: str
     version: int
     max_new_tokens: int
     draw: Callable[[Draws], str]
     answer: Callable[[str], str]
-    form: re.Pattern[str]
 
-    @property
-    def answers(self) -> AnswerKind:
-        return "text"
-
-    def items(self, split: SplitName, n: int | None) -> tuple[Query, ...]:
+    def items(self, split: SplitName, n: int) -> tuple[Query, ...]:
         """The first `n` items of a split; see `Task.items`."""
-        if n is None:
-            raise EndlessSplitError(self.name)
         stream = prompts(f"{self.name}/{self.version}", split, self.draw)
         return tuple(
             Query(item=prompt, prompt=prompt, gold=self.answer(prompt))
             for prompt in itertools.islice(stream, n)
         )
 
-    def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
+    def verify(self, query: Query, completion: str) -> Verdict:
         """Correct if and only if the completion is the answer, to the character."""
-        return [self._judge(*pair) for pair in zip(queries, completions, strict=True)]
-
-    def _judge(self, query: Query, completion: str) -> Judgement:
-        verdict = Verdict.CORRECT if completion == query.gold else Verdict.WRONG
-        return Judgement(verdict, format_ok=self.form.fullmatch(completion) is not None)
+        return Verdict.CORRECT if completion == query.gold else Verdict.WRONG
 
 
 def letter_sort() -> RewritingTask:
@@ -61,7 +45,6 @@ def letter_sort() -> RewritingTask:
         max_new_tokens=11,
         draw=lambda draws: draws.text(ALPHABET, draws.between(5, 10)) + SORT_SIGN,
         answer=lambda prompt: "".join(sorted(prompt.removesuffix(SORT_SIGN))),
-        form=re.compile("[a-z]+"),
     )
 
 
@@ -73,7 +56,6 @@ def letter_count() -> RewritingTask:
         max_new_tokens=13,
         draw=lambda draws: draws.text(COUNTED, draws.between(5, 10)) + COUNT_SIGN,
         answer=_counts,
-        form=re.compile("([a-f][0-9]+)+"),
     )
 
 
