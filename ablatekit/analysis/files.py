@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,14 @@ def _read_text(
     if twice:
         raise TableError(Problem("two columns have the same name", ", ".join(twice), "", where))
     text = dict.fromkeys(set(labels) & set(names), str)
-    return pd.read_csv(
-        path, sep=separator, dtype=text, keep_default_na=False, na_values=MISSING, low_memory=False
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(
+                path, sep=separator, dtype=text, keep_default_na=False, na_values=MISSING,
+                low_memory=False, index_col=False,  # else surplus first fields become row names
+            )  # fmt: skip
+        except pd.errors.ParserWarning as warning:
+            rule = "rows have more fields than the header"
+            got, remedy = f"{len(names)} names", "Give every column a name"
+            raise TableError(Problem(rule, got, remedy, where)) from warning

@@ -15,6 +15,7 @@ from ablatekit.analysis.frame import StudyTables
 from ablatekit.analysis.item_table import RUN, collapse_items, holds_items
 from ablatekit.analysis.layout import context_label
 from ablatekit.analysis.missing import STATUSES
+from ablatekit.analysis.mixed.numeric import finite
 from ablatekit.analysis.schema import Analysis
 from ablatekit.canonical import content_hash
 from ablatekit.design.plan import (
@@ -47,10 +48,12 @@ def analyse_table(
 
     `responses` is a column name, or responses whose `metric` names a column. Rows per item have the
     columns `run` and `item`, and `dataset` where items belong to one. Raises TableError for columns
-    that are missing, not numeric, or do not vary, and for factors that change within a run.
+    that are missing, not numeric, or do not vary, for infinite values, except of diverged runs, and
+    for factors that change within a run.
     """
     planned, labels = _responses(responses), [*factors, *contexts]
     _check_columns(frame, [r.metric for r in planned], labels)
+    _check_finite(frame, [r.metric for r in planned])
     if not holds_items(frame, labels):
         plan, tables = plan_from_table(frame, planned, factors, contexts, baselines or {}, analysis)
         return analyse(plan, tables, provenance or {}, [])
@@ -156,6 +159,14 @@ def _check_columns(frame: pd.DataFrame, metrics: Sequence[str], labels: Sequence
     problems += [Problem("a column has more than one role", repr(name)) for name in sorted(twice)]
     if problems:
         raise TableError(*problems)
+
+
+def _check_finite(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
+    """A diverged run may end in an infinite value; any other one is a mistake in the table."""
+    diverged = frame[STATUS].astype(str) == "diverged" if STATUS in frame.columns else False
+    for name in metrics:
+        column = frame.loc[frame[name].notna() & ~np.asarray(diverged, dtype=np.bool_), name]
+        finite(column.to_numpy(dtype=float), name, column.index)
 
 
 def _first_text(column: pd.Series[Any]) -> str:

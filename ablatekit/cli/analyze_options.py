@@ -138,7 +138,7 @@ RandomIntervals = Annotated[
     Literal["profile", "bootstrap"] | None,
     _option(help="Limits of the standard deviations.", show_default=False, panel=BY_FORMULA),
 ]
-Seed = Annotated[int, _option(help="Of the bootstrap.", panel=BY_FORMULA)]
+Seed = Annotated[int, _option(min=0, help="Of the bootstrap.", panel=BY_FORMULA)]
 Direction = Annotated[Literal["higher", "lower"], _option(help="Which direction is better.")]
 SmallestEffect = Annotated[
     float | None, _option(help="Smaller effects do not matter; allows `equivalent`.")

@@ -116,6 +116,14 @@ def test_a_status_column_tells_which_runs_diverged(tmp_path, capsys):
     assert (counts["diverged"], counts["analysed"]) == (1, 47)
 
 
+def test_a_diverged_run_may_end_in_an_infinite_value(tmp_path, capsys):
+    frame = make_table().assign(status="finished")
+    frame.loc[0, ["score", "status"]] = np.inf, "diverged"
+    frame.to_csv(tmp_path / "runs.csv", index=False)
+    assert invoke(["analyze", str(tmp_path / "runs.csv"), *SHORT]) == 0
+    assert "47 of 48 runs analysed" in capsys.readouterr().out
+
+
 def test_a_folder_is_no_table(tmp_path, capsys):
     assert invoke(["analyze", str(tmp_path), "--response", "y", "--factors", "a"]) == 2
     assert "it is a folder, not a table" in capsys.readouterr().err
@@ -184,6 +192,12 @@ def test_mistakes_are_one_message_and_write_nothing(table, monkeypatch, capsys, 
         ("header.csv", b"score,rate\n", "the table has no rows"),
         ("twice.csv", b"score,score\n1,2\n", "two columns have the same name; received score"),
         ("ragged.csv", b"score,rate\n1,2\n1,2,3\n", "not a table"),
+        (
+            "wide.csv",
+            b"score,rate\n1,a,7\n2,b,8\n",
+            "more fields than the header; received 2 names",
+        ),
+        ("inf.csv", b"score,rate\n1,a\ninf,b\n", "received score with inf in row 2"),
         ("binary.csv", b"\xff\xfe\x00\x01\x80\n", "not UTF-8"),
         ("broken.parquet", b"PAR1 nothing", "cannot be read"),
         ("one.csv", b"score,rate\n1,a\n2,a\n", "the factor rate has one level only"),
