@@ -251,7 +251,8 @@ def _logistic_report(job: _Job) -> dict[str, Any]:
     fit = fit_logistic(frame)
     level = run_level(frame)
     model = normal_model(frame, fit.beta, fit.vcov, 1.0, level.cap if level else no_cap)
-    record = sections.model_record(frame, fit.method, fit.minus2ll, job.messages)
+    messages = [*job.messages, *sections.variance_messages(fit, 1.0)]
+    record = sections.model_record(frame, fit.method, fit.minus2ll, messages)
     record |= {"converged": fit.converged, "singular": fit.singular}
     tests = anova(model, options.anova_type)
     out = {

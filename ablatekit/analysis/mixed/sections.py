@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from ablatekit.analysis.layout import counted
 from ablatekit.analysis.mixed.design import Array
 from ablatekit.analysis.mixed.fit import MixedFit, VarianceComponent
 from ablatekit.analysis.mixed.formula import quoted
@@ -25,6 +26,7 @@ from ablatekit.analysis.mixed.variance import (
 )
 
 RESIDUAL_ROWS = 5000
+ZERO_SD = 1e-4
 LOGISTIC_VARIANCE = math.pi**2 / 3.0  # of the standard logistic distribution, the residual's
 
 
@@ -257,7 +259,9 @@ def frame_messages(frame: ModelFrame) -> list[str]:
     """Rows left out and coefficients dropped."""
     out = []
     if frame.rows_dropped:
-        out.append(f"{frame.rows_dropped} rows with a missing value were left out")
+        rows = counted(frame.rows_dropped, "row")
+        verb = "was" if frame.rows_dropped == 1 else "were"
+        out.append(f"{rows} with a missing value {verb} left out")
     if frame.aliased:
         out.append(
             "rank-deficient fixed effects: dropped "
@@ -269,12 +273,17 @@ def frame_messages(frame: ModelFrame) -> list[str]:
 
 def fit_messages(fit: MixedFit) -> list[str]:
     """How far the fit can be trusted."""
-    out = list(fit.convergence.messages)
+    return [*fit.convergence.messages, *variance_messages(fit, fit.sigma)]
+
+
+def variance_messages(fit: MixedFit | LogisticFit, scale: float) -> list[str]:
+    """Variances at zero, which is an sd below 1e-4 of `scale`, and groupings of few levels."""
+    out = []
     if fit.singular:
         zero = [
             f"{c.group} {c.name}"
             for c in fit.components
-            if c.other is None and c.sd < 1e-4 * fit.sigma
+            if c.other is None and c.sd < ZERO_SD * scale
         ]
         detail = f" ({', '.join(zero)} estimated as zero)" if zero else ""
         out.append(f"singular fit: the variance parameters lie on their boundary{detail}")

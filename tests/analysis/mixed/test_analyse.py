@@ -126,7 +126,7 @@ def test_what_is_unusual_is_said(table: pd.DataFrame) -> None:
     )
     out = analyse_formula(holes, "y ~ a * b + (1 | two)")
     text = " ".join(out["model"]["messages"])
-    assert "1 rows with a missing value were left out" in text
+    assert "1 row with a missing value was left out" in text
     assert "rank-deficient fixed effects: dropped aon:bb2" in text
     assert "fewer than 5 levels" in text or "< 5 levels" in text
     lost = [e for e in out["effects"] if e["reason"]]
@@ -137,6 +137,13 @@ def test_what_is_unusual_is_said(table: pd.DataFrame) -> None:
 def test_singular_fit_is_flagged(table: pd.DataFrame) -> None:
     table["y"] -= table.groupby("ctx")["y"].transform("mean")
     out = analyse_formula(table, "y ~ a + (1 | ctx)")
+    assert out["model"]["singular"]
+    assert any("ctx (Intercept) estimated as zero" in m for m in out["model"]["messages"])
+
+
+def test_a_singular_logistic_fit_is_flagged(table: pd.DataFrame) -> None:
+    table["hit"] = np.tile([0, 1, 1], len(table) // 3)
+    out = analyse_formula(table, "hit ~ a + (1 | ctx)", FormulaOptions(family="binomial"))
     assert out["model"]["singular"]
     assert any("ctx (Intercept) estimated as zero" in m for m in out["model"]["messages"])
 
