@@ -34,6 +34,17 @@ class Crossing:
     outcome: Floats
 
 
+@dataclass(frozen=True)
+class Crossed:
+    """Every run with every item of its set, and the run x item mean square with its df."""
+
+    model: CellMeans
+    values: RunValues
+    tables: tuple[Crossing, ...]
+    noise: float
+    noise_df: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class ItemEffect:
     """An effect on items like these; `sd` is that of the effect over items."""
@@ -44,8 +55,20 @@ class ItemEffect:
     sd: float
 
 
-def complete_crossings(outcomes: Outcomes, fitted: Fitted) -> list[Crossing] | None:
-    """Run x item tables, one per set of items; None unless every run saw all items of its set."""
+def complete_crossings(outcomes: Outcomes, fitted: Fitted) -> Crossed | None:
+    """The crossings behind cell means with an error; None where a run lacks items of its set."""
+    model, values = fitted.model, fitted.values
+    if not isinstance(model, CellMeans) or model.error.reason:
+        return None
+    tables = _tables(outcomes, fitted)
+    if tables is None:
+        return None
+    noise, df = _run_item_variance(tables, model, values)
+    return Crossed(model, values, tables, noise, df)
+
+
+def _tables(outcomes: Outcomes, fitted: Fitted) -> tuple[Crossing, ...] | None:
+    """One run x item table per set of items."""
     runs, size = len(fitted.values.y), np.bincount(outcomes.run)
     if outcomes.left_out or len(size) < runs or (size < 2).any():
         return None
@@ -63,36 +86,34 @@ def complete_crossings(outcomes: Outcomes, fitted: Fitted) -> list[Crossing] | N
         if not (table == table[0]).all():
             return None
         found.append(Crossing(members, outcomes.mean[own].reshape(table.shape)))
-    return found
+    return tuple(found)
 
 
-def item_effect(
-    crossings: Sequence[Crossing], contrast: ContextValues, model: CellMeans, values: RunValues
-) -> ItemEffect:
+def item_effect(crossed: Crossed, contrast: ContextValues) -> ItemEffect:
     """An average effect of the cell means with items as a sample."""
-    weights = _run_weights(model, contrast, values)
-    noise, noise_df = _run_item_variance(crossings, model, values)
-    parts = [(float(weights @ weights) * model.error.variance, float(model.error.df))]
+    error = crossed.model.error
+    weights = _run_weights(crossed.model, contrast, crossed.values)
+    parts = [(float(weights @ weights) * error.variance, float(error.df))]
     estimate, added, spread, sets = 0.0, 0.0, 0.0, 0
-    for crossing in crossings:
+    for crossing in crossed.tables:
         own = weights[crossing.runs]
         if not own.any():
             continue
         contribution = own @ crossing.outcome
         items, share = len(contribution), float(np.abs(own).sum()) / 2.0
-        observed, drawn = float(contribution.var(ddof=1)), float(own @ own) * noise
+        observed, drawn = float(contribution.var(ddof=1)), float(own @ own) * crossed.noise
         estimate += float(contribution.mean())
         added += (observed - drawn) / items
         spread += (observed - drawn) / share**2
         sets += 1
-        parts += [(observed / items, items - 1.0), (drawn / items, noise_df)]
+        parts += [(observed / items, items - 1.0), (drawn / items, crossed.noise_df)]
     total = parts[0][0] + max(added, 0.0)
     kept = parts if added > 0.0 else parts[:1]
     df = total**2 / sum(part**2 / df for part, df in kept)
     return ItemEffect(
         estimate=estimate,
         se=float(np.sqrt(total)),
-        df=min(df, float(model.error.df)),
+        df=min(df, float(error.df)),
         sd=float(np.sqrt(max(spread / sets, 0.0))),
     )
 

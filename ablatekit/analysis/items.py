@@ -17,9 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from ablatekit.analysis.cellmeans import CellMeans
 from ablatekit.analysis.effects import Evaluated, Fitted
-from ablatekit.analysis.item_effects import Crossing, ItemEffect, complete_crossings, item_effect
+from ablatekit.analysis.item_effects import Crossed, ItemEffect, complete_crossings, item_effect
 from ablatekit.analysis.item_model import item_frame, item_slope
 from ablatekit.analysis.layout import counted
 from ablatekit.analysis.mixed.fit import SINGULAR, MixedFit, fit_mixed
@@ -133,24 +132,18 @@ def _effects(
     outcomes: Outcomes, fitted: Fitted, average: Sequence[Evaluated], alpha: float
 ) -> list[ItemEffectRow]:
     """Average effects on items like these; by mean squares where the crossing is complete."""
-    crossings = complete_crossings(outcomes, fitted)
-    return [_effect(one, crossings, outcomes, fitted, alpha) for one in average]
+    crossed = complete_crossings(outcomes, fitted)
+    return [_effect(one, crossed, outcomes, fitted, alpha) for one in average]
 
 
 def _effect(
-    one: Evaluated,
-    crossings: Sequence[Crossing] | None,
-    outcomes: Outcomes,
-    fitted: Fitted,
-    alpha: float,
+    one: Evaluated, crossed: Crossed | None, outcomes: Outcomes, fitted: Fitted, alpha: float
 ) -> ItemEffectRow:
     reason = one.values.reason or fitted.model.error.reason
     if reason:
         return _row(one, None, reason, alpha)
-    if crossings is not None and isinstance(fitted.model, CellMeans):
-        return _row(
-            one, item_effect(crossings, one.values, fitted.model, fitted.values), None, alpha
-        )
+    if crossed is not None:
+        return _row(one, item_effect(crossed, one.values), None, alpha)
     try:
         return _row(one, item_slope(outcomes, fitted, one.values), None, alpha)
     except (NotEstimableError, TableError) as error:

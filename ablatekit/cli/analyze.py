@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ablatekit.cli.analyze_options import (
+    BY_FACTORS,
+    BY_FORMULA,
     Adjust,
     Against,
     Alpha,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 
 def analyze(
+    context: typer.Context,
     table: Table,
     response: Responses = None,
     factors: Factors = None,
@@ -87,21 +90,8 @@ def analyze(
     from ablatekit.errors import UsageError
 
     short = {"--response": response, "--factors": factors, "--contexts": contexts}
-    only_short = {**short, "--baseline": baseline, "--report": report}
-    only_formula = {
-        "--weights": weights,
-        "--variances": variances,
-        "--categorical": categorical,
-        "--contrasts": contrasts,
-        "--means": means,
-        "--pairwise": pairwise,
-        "--against": against,
-        "--random-tests": random_tests,
-        "--random-intervals": random_intervals,
-        "--df": df,
-    }
     problems = [
-        *_mixed_up(formula, only_short, only_formula),
+        *_mixed_up(context, formula, short),
         *_bad_numbers(alpha, smallest_effect),
         *_bad_places(to_json, report),
     ]
@@ -145,19 +135,30 @@ def analyze(
 
 
 def _mixed_up(
-    formula: str | None, only_short: Mapping[str, Any], only_formula: Mapping[str, Any]
+    context: typer.Context, formula: str | None, short: Mapping[str, str | None]
 ) -> list[Problem]:
     """Options of one form that were given with the other one, and what a form needs."""
     from ablatekit.errors import Problem
 
-    given = only_formula if formula is None else only_short
-    where = "without --formula" if formula is None else "with --formula"
-    found = [Problem(f"{name} has no meaning {where}") for name, value in given.items() if value]
+    panel, where = BY_FACTORS, "with --formula"
+    if formula is None:
+        panel, where = BY_FORMULA, "without --formula"
+    found = [Problem(f"{name} has no meaning {where}") for name in _given(context, panel)]
     if formula is None and not found:
         remedy = 'Give --response and --factors, or --formula "y ~ a + (1|model)"'
-        lacking = [name for name in ("--response", "--factors") if not _names(only_short[name])]
+        lacking = [name for name in ("--response", "--factors") if not _names(short[name])]
         found = [Problem(f"{name} is missing", "", remedy) for name in lacking[:1]]
     return found
+
+
+def _given(context: typer.Context, panel: str) -> list[str]:
+    """The options of a panel that stand on the command line."""
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if getattr(parameter, "rich_help_panel", None) == panel
+        and getattr(context.get_parameter_source(str(parameter.name)), "name", "") == "COMMANDLINE"
+    ]
 
 
 def _bad_numbers(alpha: float, smallest_effect: float | None) -> list[Problem]:

@@ -121,8 +121,7 @@ def test_intervals_cover_the_effect_on_the_population_of_items(study):
         fitted = fit(RunValues(y.mean(axis=1), unit, no_context, names), design, 2)
         (one,) = evaluate(fitted, "average")
         rows = Outcomes(run, item, y.ravel(), np.ones(360), 30, 0, "test")
-        crossings = complete_crossings(rows, fitted)
-        found = item_effect(crossings, one.values, fitted.model, fitted.values)
+        found = item_effect(complete_crossings(rows, fitted), one.values)
         half = stats.t.ppf(0.975, found.df) * found.se
         inside += abs(found.estimate) <= half
         plain = infer(fitted, one, "narrow", 0.05)

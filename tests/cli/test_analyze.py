@@ -169,7 +169,13 @@ def test_without_any_estimate_the_exit_code_is_3(tmp_path, capsys):
         ((*SHORT, "--json", "nowhere/out.json"), "its folder does not exist"),
         ((*SHORT, "--report", "runs.csv"), "it is a file"),
         ((*SHORT, "--weights", "score"), "--weights has no meaning without --formula"),
+        ((*SHORT, "--adjust", "bh"), "--adjust has no meaning without --formula"),
+        ((*SHORT, "--family", "gaussian"), "--family has no meaning without --formula"),
         (("--formula", "score ~ rate", "--report", "r"), "--report has no meaning with --formula"),
+        (
+            ("--formula", "score ~ rate", "--diverged", "worst"),
+            "--diverged has no meaning with --formula",
+        ),
     ],
 )
 def test_mistakes_are_one_message_and_write_nothing(table, monkeypatch, capsys, arguments, message):
