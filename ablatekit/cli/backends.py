@@ -125,7 +125,7 @@ def _show(
         column.overflow = "fold"
     for row in rows:
         table.add_row(*(_cell(row.get(column, "")) for column in columns))
-    Console(markup=False, highlight=False).print(table)
+    Console(markup=False, highlight=False, emoji=False).print(table)
 
 
 def _cell(value: Any) -> str:

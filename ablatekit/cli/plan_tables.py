@@ -15,7 +15,7 @@ CELLS_SHOWN = 64
 
 def print_plan(plan: Plan, console: Console | None = None) -> None:
     """Print the design, its cells, the runs' order, what is held equal, and warnings."""
-    console = console or Console(markup=False, highlight=False)
+    console = console or Console(markup=False, highlight=False, emoji=False)
     console.print(_headline(plan))
     console.print(_factor_table(plan))
     if plan.contexts[0]:

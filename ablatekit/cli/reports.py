@@ -70,7 +70,7 @@ def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: 
         result = {"report": str(page), "counts": analysis["counts"], "same_analysis": same}
         typer.echo(json.dumps(result, indent=2))
         return page
-    Console().print(summary(analysis))
+    Console(emoji=False).print(summary(analysis))
     typer.echo(f"the analysis {'equals' if same else 'DIFFERS from'} the bundled one")
     typer.echo(f"report: {page}")
     return page
@@ -108,7 +108,7 @@ def compare(
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2))
         return
-    console = Console()
+    console = Console(emoji=False)
     title = f"{found.names[1]} against {found.names[0]}"
     console.print(f"{title} ({found.contexts} contexts); p adjusted by Holm", markup=False)
     console.print(*comparison_tables(found, ours))

@@ -40,7 +40,7 @@ def run(
     from ablatekit.pipeline import RunOptions, run_study
 
     study = _prepared(file, overrides, workspace)
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json, emoji=False)
     options = RunOptions(workers=workers, limit=limit, new=new)
     try:
         outcome = run_study(study, options, observer_for(console))
@@ -107,7 +107,7 @@ def _report(study: PreparedStudy, theme: Theme | None, *, as_json: bool) -> Path
     if as_json:
         typer.echo(json.dumps({"report": str(page), "counts": analysis["counts"]}, indent=2))
     else:
-        Console().print(summary(analysis))
+        Console(emoji=False).print(summary(analysis))
         typer.echo(f"report: {page}")
     _require_estimates(analysis, study)
     return page

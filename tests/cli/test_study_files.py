@@ -43,6 +43,14 @@ def test_plan_shows_cells_merged_cells_and_runs(
     assert list(study.parent.iterdir()) == [study]
 
 
+def test_names_that_are_codes_of_emoji_are_shown_as_written(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.write_text(STUDY.replace("model-a", "':fire:'"), encoding="utf-8")
+    assert invoke(["study", "plan", str(study)]) == 0
+    assert ":fire:" in capsys.readouterr().out
+
+
 def test_plan_as_json_is_the_plan(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["study", "plan", str(study), "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
