@@ -25,6 +25,7 @@ from ablatekit_rft.rounds import Trainer, TrainSet
 from ablatekit_rft.schedule import Costs, EvaluationPoints
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task, get_task
+from ablatekit_rft.threads import steady_threads
 
 COLLAPSED = "collapse: no correct rollout for long in a policy that once solved its task"
 
@@ -70,7 +71,8 @@ def train_model(
         max_new_tokens=steps,
         reference_budget=settings.micro_batch_tokens,
     )
-    return _Run(trainer, evaluator, context).execute()
+    with steady_threads(policy.arena.weights):
+        return _Run(trainer, evaluator, context).execute()
 
 
 def _device(name: str) -> torch.device:

@@ -196,7 +196,7 @@ class RftSettings(_Part):
     )
     """Where a run computes; auto is the GPU where there is one."""
     threads: int = Field(default=1, ge=1, le=1024, json_schema_extra={"execution": True})
-    """Threads of torch in a run."""
+    """Threads of torch in a run; a model below 10 million weights is computed by one."""
 
     @field_validator("reward_coding", mode="before")
     @classmethod

@@ -138,20 +138,20 @@ def test_threads_and_processes_change_no_bit(
     )
     hashes = []
     try:
-        for threads in (1, 2):
+        for threads in (1, 2, 4):
             torch.set_num_threads(threads)
             context = make_context(folder=str(threads))
             hashes.append(weights_hash(train_toy(settings, context, family)[1]))
     finally:
         torch.set_num_threads(before)
-    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 1
 
 
 IN_ANOTHER_PROCESS = """
 import sys, tempfile, pathlib
 sys.path.insert(0, {tests!r})
 import torch
-torch.set_num_threads(1)
+torch.set_num_threads(3)
 import conftest, test_loop
 from ablatekit.seeds import Seeds
 from ablatekit_rft.loop import train_model
