@@ -90,7 +90,7 @@ def make_engine(causal_lm: Any, make_settings: Any) -> Any:
 
 def draw(engine: VllmEngine, decoding: Decoding = DECODING, seed: int = 0) -> Any:
     prompts = Prompts.pad(PROMPTS, 0, torch.device("cpu"))
-    draws = round_draws("seeds", Seeds(f"run {seed}", "c"), 0, 8, 6)
+    draws = round_draws("seeds", Seeds(f"run {seed}", "c"), "0", 8, 6)
     return engine.generate(prompts, 2, draws, decoding)
 
 
@@ -252,14 +252,14 @@ def test_requests_carry_one_seed_each_and_greedy_ones_none(make_engine: Any) -> 
 
 def test_seeds_of_rounds_and_of_evaluation() -> None:
     seeds = Seeds("run", "c")
-    first = round_draws("seeds", seeds, 0, 1000, 9)
+    first = round_draws("seeds", seeds, "0", 1000, 9)
     assert first.shape == (1000, 1)
     assert len(first.unique()) == 1000
     assert int(first.min()) >= 0
-    assert torch.equal(first, round_draws("seeds", seeds, 0, 1000, 5))
+    assert torch.equal(first, round_draws("seeds", seeds, "0", 1000, 5))
     for other in (
-        round_draws("seeds", seeds, 1, 1000, 9),
-        round_draws("seeds", Seeds("another", "c"), 0, 1000, 9),
+        round_draws("seeds", seeds, "1", 1000, 9),
+        round_draws("seeds", Seeds("another", "c"), "0", 1000, 9),
     ):
         assert not set(first.flatten().tolist()) & set(other.flatten().tolist())
     keys = [("train", "a"), ("test", "a"), ("test", "b")]
@@ -307,7 +307,7 @@ def test_the_policy_engine_is_the_policy(causal_lm: Any) -> None:
     policy = Policy(causal_lm("llama"), pad_id=0)
     engine = PolicyEngine(policy)
     prompts = Prompts.pad(PROMPTS, 0, policy.device)
-    draws = round_draws("uniforms", Seeds("run", "c"), 0, 8, 6)
+    draws = round_draws("uniforms", Seeds("run", "c"), "0", 8, 6)
     drawn = engine.generate(prompts, 2, draws, DECODING)
     assert engine.reconcile(drawn, DECODING, 1000) == (drawn, None)
     assert drawn.own_logp is drawn.logp
@@ -322,6 +322,7 @@ def test_pushed_names_are_those_of_hugging_face_with_a_tied_head(causal_lm: Any)
     assert weights["model.layers.0.self_attn.q_proj.weight"].shape == (32, 32)
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 def test_adapters_are_pushed_merged_and_leave_the_base_alone(
     causal_lm: Any, make_settings: Any
 ) -> None:

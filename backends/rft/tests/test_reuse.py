@@ -267,6 +267,7 @@ def test_learning_rate_0_stays_flat_whatever_is_reused(
     assert max(context.series(metrics.MISMATCH_MAX).values()) < 1e-4
 
 
+PEFT_WARNS = "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
 LORA = pytest.mark.skipif(
     importlib.util.find_spec("peft") is None,
     reason="no package peft: pip install -c constraints.txt -e '.[dev]', which brings it",
@@ -274,7 +275,7 @@ LORA = pytest.mark.skipif(
 
 
 @LORA
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings(PEFT_WARNS)
 def test_adapters_train_alone_and_resume(
     train_toy: Any, make_context: Any, make_settings: Any
 ) -> None:
@@ -295,7 +296,7 @@ def test_adapters_train_alone_and_resume(
 
 
 @LORA
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings(PEFT_WARNS)
 def test_adapters_start_at_the_base_model_and_share_it_with_the_reference(
     causal_lm: Any, make_settings: Any
 ) -> None:

@@ -463,7 +463,7 @@ def test_every_level_trains(
     train_toy: Any, make_context: Any, make_settings: Any, given: dict[str, Any]
 ) -> None:
     once = {"points": 1, "probe_items": 4, "test_items": 4}
-    settings = make_settings(rollouts=3, budget={"amount": 2}, evaluation=once, **given)
+    settings = make_settings(rollouts=3, budget={"amount": 6}, evaluation=once, **given)
     context = make_context()
     result, _ = train_toy(settings, context)
     assert result.status == "finished"
