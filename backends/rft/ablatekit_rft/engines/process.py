@@ -108,15 +108,17 @@ class VllmProcess:
     loaded: bool = field(default=False)
 
     @classmethod
-    def obtain(cls, spec: ProcessSpec) -> VllmProcess:
+    def obtain(cls, spec: ProcessSpec, classes: Iterable[type] = ()) -> VllmProcess:
         """The running engine if it fits, else a new one in its place; weights are not loaded.
 
-        Raises EngineError when vLLM cannot start.
+        classes: those of the policy's modules, which vLLM must leave as they are. Raises
+        EngineError when vLLM cannot start.
         """
         if cls.running is not None and cls.running.spec != spec:
             cls.end()
         if cls.running is None:
-            cls.running = _start(spec)
+            with untouched_classes(classes):
+                cls.running = _start(spec)
         cls.running.loaded = False
         return cls.running
 
@@ -254,3 +256,25 @@ def untouched_process() -> Iterator[None]:
             torch.set_num_threads(threads)
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(gradient)
+
+
+@contextmanager
+def untouched_classes(classes: Iterable[type]) -> Iterator[None]:
+    """Undo what vLLM changes in the classes of a model.
+
+    A model that vLLM has no implementation of its own for is run by its transformers classes, which
+    vLLM decorates for compilation: after that they can be instantiated by vLLM only. Nothing is
+    compiled here, so that the engine computes the same without the decoration.
+    """
+    before = {cls: (cls.__bases__, dict(vars(cls))) for cls in classes}
+    try:
+        yield
+    finally:
+        for cls, (bases, attributes) in before.items():
+            if cls.__bases__ != bases:
+                cls.__bases__ = bases
+            for name in set(vars(cls)) - set(attributes):
+                delattr(cls, name)
+            for name, value in attributes.items():
+                if vars(cls).get(name) is not value:
+                    setattr(cls, name, value)

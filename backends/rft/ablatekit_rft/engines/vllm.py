@@ -65,7 +65,8 @@ class VllmEngine:
         the self-test fails.
         """
         spec = process_spec(settings, policy, decoding, longest)
-        engine = cls(policy, VllmProcess.obtain(spec))
+        classes = {type(module) for module in policy.model.modules()}
+        engine = cls(policy, VllmProcess.obtain(spec, classes))
         engine.alarm = self_test(engine, decoding, prompts, generator, settings)
         engine.version = None
         return engine
