@@ -35,11 +35,11 @@ class RftBackend:
         return metric_specs(RftSettings.from_dotted(settings))
 
     def resources(self, settings: Settings) -> Resources:
-        """Threads, the GPU if `device` is cuda, and memory for weights, gradients and moments."""
+        """Threads, a share of a GPU unless `device` is cpu, and memory for weights and moments."""
         chosen = RftSettings.from_dotted(settings)
         return Resources(
             cpus=chosen.threads,
-            gpus=1.0 if chosen.device == "cuda" else 0.0,
+            gpus=0.0 if chosen.device == "cpu" else chosen.gpu_share,
             memory=content.training_memory(chosen.model),
         )
 

@@ -100,8 +100,9 @@ def test_only_times_differ_between_two_executions_of_a_run(backend: Backend) -> 
 
 def test_resources_follow_the_settings(backend: Backend) -> None:
     assert backend.resources({"threads": 2}).cpus == 2
-    assert backend.resources({}).gpus == 0
-    assert backend.resources({"device": "cuda"}).gpus == 1
+    assert backend.resources({"device": "cpu"}).gpus == 0
+    assert backend.resources({}).gpus == backend.resources({"device": "cuda"}).gpus == 1
+    assert backend.resources({"gpu_share": 0.25}).gpus == 0.25
 
 
 def test_content_depends_on_model_and_dataset_alone(backend: Backend) -> None:

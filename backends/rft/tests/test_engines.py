@@ -388,6 +388,8 @@ def test_what_vllm_is_started_with_on_a_gpu(causal_lm: Any, make_settings: Any) 
     }
     assert {name: arguments[name] for name in expected} == expected
     assert replace(spec, cuda_graphs=False).arguments("/somewhere")["enforce_eager"]
+    shared = process_spec(make_settings(gpu_share=0.5), policy, DECODING, 20)
+    assert shared.gpu_memory_utilization == 0.175
 
 
 def test_sleep_where_training_and_engine_do_not_fit() -> None:

@@ -155,7 +155,7 @@ def test_only_where_a_run_executes_stays_out_of_the_run_id() -> None:
         extras = {name: info.json_schema_extra for name, info in model.model_fields.items()}
         return {name for name, e in extras.items() if isinstance(e, dict) and e.get("execution")}
 
-    assert declared(RftSettings) == {"device", "threads", "vllm"}
+    assert declared(RftSettings) == {"device", "gpu_share", "threads", "vllm"}
     assert declared(Budget) | declared(Evaluation) == set()
 
 

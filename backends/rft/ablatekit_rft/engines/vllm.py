@@ -181,7 +181,7 @@ def process_spec(
         device=device,
         max_model_len=min(limit, -(-longest // LENGTH_STEP) * LENGTH_STEP),
         raw_logprobs=decoding.is_truncated,
-        gpu_memory_utilization=chosen.gpu_memory_utilization,
+        gpu_memory_utilization=chosen.gpu_memory_utilization * settings.gpu_share,
         cpu_cache_gib=chosen.cpu_cache_gib,
         max_num_seqs=chosen.max_num_seqs,
         cuda_graphs=chosen.cuda_graphs == "decode",
@@ -195,12 +195,13 @@ def _sleeps(settings: RftSettings, policy: Policy) -> bool:
     total = torch.cuda.get_device_properties(policy.device).total_memory
     every = sum(parameter.numel() for parameter in policy.model.parameters())
     trained = len(policy.arena.weights)
-    return needs_sleep(trained, every, settings.vllm.gpu_memory_utilization, total)
+    run_memory = int(settings.gpu_share * total)
+    return needs_sleep(trained, every, settings.vllm.gpu_memory_utilization, run_memory)
 
 
 def needs_sleep(trained: int, every: int, share: float, total: int) -> bool:
-    """Whether training so many of all parameters and an engine with this share of `total` bytes do
-    not fit together."""
+    """Whether training so many of all parameters and an engine with this share of the run's `total`
+    bytes do not fit together."""
     return TRAINED_BYTES * trained + STORED_BYTES * every > (1 - share) * total
 
 

@@ -13,8 +13,8 @@ class Vllm(Part):
     """How the engine vllm uses the machine. None of it decides what is drawn."""
 
     gpu_memory_utilization: float = Field(default=0.35, gt=0, lt=1)
-    """Share of the GPU's memory for the engine's weights and cache; the rest is for training.
-    Source: TRL (0.3)."""
+    """Share of the run's memory on the GPU for the engine's weights and cache; the rest is for
+    training. Source: TRL (0.3)."""
     cpu_cache_gib: int = Field(default=1, ge=1, le=4096)
     """GiB of key-value cache on a CPU. Source: vLLM's VLLM_CPU_KVCACHE_SPACE."""
     max_num_seqs: int = Field(default=256, ge=1, le=65_536)
@@ -38,6 +38,8 @@ class ExecutionSettings(Part):
         default="auto", json_schema_extra={"execution": True}
     )
     """Where a run computes; auto is the GPU where there is one."""
+    gpu_share: float = Field(default=1.0, gt=0, le=1, json_schema_extra={"execution": True})
+    """Share of a GPU that a run occupies where it computes on one: with 0.25 four runs share it."""
     threads: int = Field(default=1, ge=1, le=1024, json_schema_extra={"execution": True})
     """Threads of torch in a run; a model below 10 million weights is computed by one."""
     vllm: Vllm = Field(default_factory=Vllm, json_schema_extra={"execution": True})
