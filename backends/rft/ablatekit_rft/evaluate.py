@@ -88,6 +88,7 @@ class Evaluator:
     decoding: Decoding
     scopes: Mapping[Scope, EvaluationItems]
     reference_budget: int
+    pass_at: tuple[int, ...] = ()
 
     @property
     def longest(self) -> int:
@@ -104,7 +105,7 @@ class Evaluator:
         batches = _batches(len(items.splits), engine.batch_items)
         parts = [self._outcomes(engine, reference, items, at) for at in batches]
         table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        summary = _summary(table)
+        summary = _summary(table) | _pass_at(table, items.draws.shape[1], self.pass_at)
         summary[metrics.EVALUATED] = len(items.splits) / len(self.scopes["all"].splits)
         del table["kl"]
         return Evaluated(summary, {name: column.tolist() for name, column in table.items()})
@@ -204,6 +205,7 @@ def build_evaluator(
         ),
         scopes={"all": whole, "part": part},
         reference_budget=reference_budget,
+        pass_at=settings.pass_at,
     )
 
 
@@ -255,3 +257,26 @@ def _summary(table: Mapping[str, NDArray[Any]]) -> dict[str, float]:
         if decoded.any():
             summary[greedy_passed] = float(table["outcome"][decoded].mean())
     return summary
+
+
+def _pass_at(
+    table: Mapping[str, NDArray[Any]], samples: int, ks: Sequence[int]
+) -> dict[str, float]:
+    """Pass@k by split, over sampled rows: `samples` of each item in turn."""
+    summary = {}
+    for split in SPLIT_METRICS:
+        correct = table["outcome"][table["split"] == split].reshape(-1, samples).sum(axis=1)
+        for k in ks:
+            summary[metrics.pass_at(split, k)] = float(pass_at_k(correct, samples, k).mean())
+    return summary
+
+
+def pass_at_k(correct: NDArray[Any], n: int, k: int) -> NDArray[np.float64]:
+    """(I,) The chance that k of an item's n samples, drawn without replacement, hold a correct one.
+
+    Unbiased for 1 - (1 - p)^k, as 1 - (1 - c/n)^k is not: 1 - C(n - c, k) / C(n, k) for c of n
+    correct (Chen et al. 2021, arXiv:2107.03374, equation 1), as a product that cannot overflow.
+    """
+    place = np.arange(k)
+    wrong = (n - np.asarray(correct)[:, None] - place).clip(min=0) / (n - place)
+    return np.asarray(1 - wrong.prod(axis=1), np.float64)

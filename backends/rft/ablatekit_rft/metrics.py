@@ -124,10 +124,31 @@ def _evaluation(settings: RftSettings) -> tuple[MetricSpec, ...]:
             partial=partial,
             items="test",
         ),
+        *_pass_at(settings, partial=partial),
         _greedy(TRAIN_GREEDY, "train probe", "train/greedy"),
         _greedy(TEST_GREEDY, "test items", "test/greedy"),
         _watched(EVALUATED, "fraction", "Share of the items that this evaluation used", "higher"),
         *(replace(one, partial=partial) for one in _completions()),
+    )
+
+
+def pass_at(split: str, k: int) -> str:
+    """The name of Pass@k on a split, train or test."""
+    return f"{split}/pass@{k}"
+
+
+def _pass_at(settings: RftSettings, *, partial: bool) -> tuple[MetricSpec, ...]:
+    n = settings.evaluation.samples
+    return tuple(
+        MetricSpec(
+            name=pass_at(split, k),
+            direction="higher",
+            unit="fraction",
+            partial=partial,
+            doc=f"Unbiased Pass@{k} on the {items}, from {n} samples an item",
+        )
+        for k in settings.evaluation.pass_at
+        for split, items in (("train", "train probe"), ("test", "test items"))
     )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 import torch
 from ablatekit_rft import metrics
 from ablatekit_rft.engines.policy import PolicyEngine
-from ablatekit_rft.evaluate import build_evaluator
+from ablatekit_rft.evaluate import build_evaluator, pass_at_k
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.queries import evaluation_draws
 from ablatekit_rft.rollout import Prompts
@@ -182,3 +184,45 @@ def test_results_do_not_depend_on_how_many_samples_are_asked_for(causal_lm: Any)
         return [row for row in rows if row[2] == 0 and not row[0].endswith("greedy")]
 
     assert first_samples(1) == first_samples(4)
+
+
+@pytest.mark.parametrize(("n", "k"), [(4, 2), (5, 3), (6, 6), (7, 1)])
+def test_pass_at_k_is_the_share_of_all_subsets_that_hold_a_correct_sample(n: int, k: int) -> None:
+    correct = np.arange(n + 1)
+    outcomes = np.arange(n) < correct[:, None]
+    subsets = [list(chosen) for chosen in itertools.combinations(range(n), k)]
+    by_hand = np.mean([outcomes[:, chosen].any(axis=1) for chosen in subsets], axis=0)
+    np.testing.assert_allclose(pass_at_k(correct, n, k), by_hand, rtol=1e-14)
+
+
+def test_pass_at_k_is_unbiased() -> None:
+    p, n, k = 0.3, 6, 4
+    chances = [math.comb(n, c) * p**c * (1 - p) ** (n - c) for c in range(n + 1)]
+    expected = float(np.dot(chances, pass_at_k(np.arange(n + 1), n, k)))
+    assert expected == pytest.approx(1 - (1 - p) ** k, abs=1e-14)
+
+
+def test_pass_at_k_is_reported_from_the_sampled_rows(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    context = make_context()
+    settings = make_settings(evaluation={**EVALUATION, "pass_at": [2, 3]}, budget={"amount": 1})
+    train_toy(settings, context)
+    items, logged = context.items[0], context.logged[0]
+    for split in ("train", "test"):
+        rows = zip(items["split"], items["item"], items["outcome"], strict=True)
+        right: dict[str, list[float]] = {}
+        for where, item, outcome in rows:
+            if where == split:
+                right.setdefault(item, []).append(outcome)
+        any_of_3 = np.mean([max(outcomes) for outcomes in right.values()])
+        pairs = [np.mean([max(p) for p in itertools.combinations(o, 2)]) for o in right.values()]
+        assert logged[f"{split}/pass@3"] == pytest.approx(any_of_3)
+        assert logged[f"{split}/pass@2"] == pytest.approx(np.mean(pairs))
+        assert logged[f"{split}/pass@1"] < logged[f"{split}/pass@3"]
+
+
+@pytest.mark.parametrize(("k", "why"), [(1, "greater than or equal to 2"), (4, "as many samples")])
+def test_pass_at_k_needs_k_samples(make_settings: Any, k: int, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        make_settings(evaluation={**EVALUATION, "pass_at": [k]})

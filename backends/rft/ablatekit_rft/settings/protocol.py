@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ablatekit_rft.settings.base import Part, stop_texts
 
@@ -40,6 +40,8 @@ class Evaluation(Part):
     a shorter answer."""
     samples: int = Field(default=1, ge=1, le=256)
     """Completions sampled for each item."""
+    pass_at: tuple[Annotated[int, Field(ge=2, le=256)], ...] = ()
+    """The k for which Pass@k is reported, each at most `samples`."""
     intermediate_fraction: float = Field(default=0.25, gt=0, le=1)
     """Share of the items, a fixed subset, at points between step 0 and the end, which use all."""
     stop: tuple[str, ...] = ()
@@ -50,6 +52,13 @@ class Evaluation(Part):
     @classmethod
     def _stop_texts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return stop_texts(value)
+
+    @model_validator(mode="after")
+    def _enough_samples(self) -> Evaluation:
+        for k in self.pass_at:
+            if k > self.samples:
+                raise ValueError(f"pass_at {k} needs as many samples, not {self.samples}")
+        return self
 
 
 class ProtocolSettings(Part):
