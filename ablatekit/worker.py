@@ -264,8 +264,15 @@ def loaded_versions(backend: str) -> dict[str, str]:
 
 
 @cache
-def _version(distribution: str) -> str:
-    return metadata.version(distribution)
+def _version(requirement: str) -> str:
+    try:
+        return metadata.version(requirement)
+    except metadata.PackageNotFoundError:
+        # The module comes from a distribution of another name: a build of vllm for CPUs.
+        module = requirement.replace("-", "_")
+        names = metadata.packages_distributions().get(module, ())
+        found = [f"{metadata.version(name)} ({name})" for name in names]
+        return ", ".join(found) or "unknown"
 
 
 @cache

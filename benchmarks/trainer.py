@@ -1,11 +1,14 @@
-"""Rounds per second of the RFT trainer: against TRL's GRPOTrainer, and of two workers at once.
+"""Rounds per second of the RFT trainer: against TRL's trainers, and of two workers at once.
 
     pip install trl          # into the environment that has ablatekit-rft[train]
     OMP_NUM_THREADS=1 python benchmarks/trainer.py
+    OMP_NUM_THREADS=1 python benchmarks/trainer.py --parts trl --models smollm2-135m --rounds 3
 
-Same tiny model, prompts and reward, 8 prompts x 4 rollouts, exactly 16 new tokens, no KL term,
-every rollout trained on, one thread; the two alternate in one process. A ratio is TRL's time over
-ours, on the process's CPU clock and on the wall clock; on a busy machine only the former counts.
+Same model, prompts and reward, 8 prompts x 4 rollouts of equal length, no KL term, every rollout
+trained on, one thread. After every step of TRL's trainer comes one round of ours, in the same
+process, so that both meet the same machine. A ratio is TRL's time over ours, summed over a
+repeat, on the process's CPU clock and on the wall clock; on a busy machine only the former counts.
+`smollm2-135m` has the shape of SmolLM2-135M with random weights.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import logging
 import os
 import statistics
@@ -21,26 +25,31 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import torch
 from ablatekit_rft import basemodels
+from ablatekit_rft.decoding import Decoding
+from ablatekit_rft.experience import Experience
 from ablatekit_rft.levels.registry import get_level
-from ablatekit_rft.objective import Objective
-from ablatekit_rft.optimizer import FlatOptimizer, clip_gradient
+from ablatekit_rft.levels.types import RewardView
+from ablatekit_rft.orders import round_queries
 from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import round_queries, round_uniforms
+from ablatekit_rft.queries import rollout_purpose, round_uniforms
 from ablatekit_rft.rollout import Prompts
-from ablatekit_rft.sampler import Decoding, sample
+from ablatekit_rft.sampler import sample
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import get_task
+from ablatekit_rft.updates import build_updater
 
 from ablatekit.seeds import Seeds
 
-QUERIES, ROLLOUTS, STEPS, LEARNING_RATE = 8, 4, 16, 1e-4
+QUERIES, ROLLOUTS, LEARNING_RATE = 8, 4, 1e-4
 MODELS = ("tiny-llama", "tiny-qwen3", "tiny-neox")
+SMOLLM2 = "smollm2-135m"
+ADVANTAGES = {"GRPO": "group_norm", "RLOO": "rloo"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,22 @@ class Times:
 
     cpu: float
     wall: float
+
+
+class Clock:
+    """Milliseconds since it was last read, on both clocks."""
+
+    def __init__(self) -> None:
+        self.lap()
+
+    def lap(self) -> Times:
+        now = (time.process_time(), time.perf_counter())
+        last, self._last = getattr(self, "_last", now), now
+        return Times(*(1000 * (end - start) for start, end in zip(last, now, strict=True)))
+
+
+def mean(laps: Sequence[Times]) -> Times:
+    return Times(*(statistics.mean(part) for part in zip(*map(astuple, laps), strict=True)))
 
 
 def reward(text: str) -> float:
@@ -60,122 +85,167 @@ def prompts() -> list[str]:
     return [query.prompt for query in get_task("letter-sort").items("train", 256)]
 
 
-class Ours:
-    """Rounds of the trainer's own parts with the reward above."""
+def load(name: str) -> tuple[Any, Any]:
+    """A model and its tokenizer of transformers."""
+    if name != SMOLLM2:
+        model, tokenizer = basemodels.load(name)
+        return model, tokenizer.to_transformers()
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    def __init__(self, name: str) -> None:
-        model, self.tokenizer = basemodels.load(name)
-        settings = RftSettings(
-            rollouts=ROLLOUTS,
-            queries_per_round=QUERIES,
-            advantage="group_norm",
-            aggregation="token_mean",
-            learning_rate=LEARNING_RATE,
-        )
-        self.policy = Policy(model, self.tokenizer.pad_id)
-        spec = get_level("optimizer", settings.optimizer).function(settings)
-        self.optimizer = FlatOptimizer(self.policy.arena, spec)
-        self.objective = Objective(settings, STEPS)
-        self.encoded = [self.tokenizer.encode(text) for text in prompts()]
-        self.seeds, self.index = Seeds("benchmark", "benchmark"), 0
-
-    def round(self) -> None:
-        chosen = round_queries(self.seeds, len(self.encoded), QUERIES, self.index)
-        batch = Prompts.pad([self.encoded[i] for i in chosen], 0, self.policy.device)
-        uniforms = round_uniforms(self.seeds, self.index, QUERIES * ROLLOUTS, STEPS)
-        rollouts = sample(self.policy, batch, ROLLOUTS, uniforms, Decoding(STEPS, 1.0, ()))
-        texts = [self.tokenizer.decode(tokens) for tokens in rollouts.tokens.tolist()]
-        rewards = torch.tensor([reward(text) for text in texts])
-        signal = self.objective.signal(rewards, rollouts, None)
-        self.policy.arena.zero_gradient()
-        self.objective.accumulate(self.policy, rollouts, signal.advantage, None)
-        clip_gradient(self.policy.arena.gradient, 1.0)
-        self.optimizer.step(LEARNING_RATE)
-        self.index += 1
+    config = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        intermediate_size=1536,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    torch.manual_seed(0)
+    return LlamaForCausalLM(config).eval(), _wide_tokenizer(config.vocab_size)
 
 
-def time_ours(name: str, rounds: int, warm_up: int) -> Times:
-    ours = Ours(name)
-    return _timed(ours.round, rounds, warm_up)
+def _wide_tokenizer(size: int) -> Any:
+    """The characters of the tiny models, and words for all other ids."""
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
 
-
-def _timed(step: Callable[[], None], rounds: int, warm_up: int) -> Times:
-    for _ in range(warm_up):
-        step()
-    cpu, wall = time.process_time(), time.perf_counter()
-    for _ in range(rounds):
-        step()
-    return Times(
-        1000 * (time.process_time() - cpu) / rounds, 1000 * (time.perf_counter() - wall) / rounds
+    small = basemodels.load(MODELS[0])[1].to_transformers()
+    state = json.loads(small.backend_tokenizer.to_str())
+    known = state["model"]["vocab"]
+    state["model"]["vocab"] = {**known, **{f"w{i}": i for i in range(len(known), size)}}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(state)),
+        pad_token=small.pad_token,
+        bos_token=small.bos_token,
+        eos_token=small.eos_token,
+        padding_side="left",
     )
 
 
-def time_trl(name: str, rounds: int, warm_up: int) -> Times:
-    """The marginal cost of `rounds` steps after `warm_up` ones."""
+class Ours:
+    """Rounds of the trainer's own parts with the reward above."""
+
+    def __init__(self, name: str, steps: int, advantage: str = "group_norm") -> None:
+        model, self.tokenizer = load(name)
+        settings = RftSettings(
+            rollouts=ROLLOUTS,
+            queries_per_round=QUERIES,
+            advantage=advantage,
+            aggregation="token_mean",
+            learning_rate=LEARNING_RATE,
+        )
+        self.policy, self.steps = Policy(model, self.tokenizer.pad_token_id), steps
+        self.settings, self.advantage = settings, get_level("advantage", settings.advantage)
+        self.encoded = [self.tokenizer(text).input_ids for text in prompts()]
+        self.seeds, self.index = Seeds("benchmark", "benchmark"), 0
+        self.updater = build_updater(settings, self.seeds, self.policy, steps)
+
+    def round(self) -> None:
+        chosen = round_queries(self.seeds, len(self.encoded), QUERIES, self.index)
+        encoded = [self.encoded[i] for i in chosen]
+        batch = Prompts.pad(encoded, self.policy.pad_id, self.policy.device)
+        uniforms = round_uniforms(
+            self.seeds, rollout_purpose(self.index), QUERIES * ROLLOUTS, self.steps
+        )
+        decoding = Decoding(self.steps, 1.0, ())
+        rollouts = sample(self.policy, batch, ROLLOUTS, uniforms, decoding)
+        texts = self.tokenizer.batch_decode(rollouts.tokens, skip_special_tokens=True)
+        rewards = torch.tensor([reward(text) for text in texts])
+        view = RewardView(rewards, rollouts.query, rollouts.lengths)
+        experience = Experience(
+            rollouts=rollouts,
+            advantage=self.advantage.function(view, self.settings),
+            counted=rollouts.mask,
+            correct=rewards,
+            score=rewards,
+            version=torch.full_like(rollouts.query, self.index),
+        )
+        self.updater.train(experience, self.index, LEARNING_RATE)
+        self.index += 1
+
+
+def alternate(
+    trainer: str, name: str, steps: int, rounds: int, warm_up: int
+) -> tuple[list[Times], list[Times]]:
+    """Laps of TRL's trainer and of ours, one after the other, after `warm_up` of each."""
+    import trl
     from datasets import Dataset
     from transformers import TrainerCallback
-    from trl import GRPOConfig, GRPOTrainer
 
-    marks: dict[int, tuple[float, float]] = {}
+    ours, clock = Ours(name, steps, ADVANTAGES[trainer]), Clock()
+    laps: tuple[list[Times], list[Times]] = ([], [])
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, _arguments: Any, state: Any, _control: Any, **_: Any) -> None:
-            marks[state.global_step] = (time.process_time(), time.perf_counter())
+    class Alternate(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, _arguments: Any, _state: Any, _control: Any, **_: Any) -> None:
+            laps[0].append(clock.lap())
+            ours.round()
+            laps[1].append(clock.lap())
 
     def rewards(completions: Sequence[str], **_: Any) -> list[float]:
         return [reward(text) for text in completions]
 
-    model, tokenizer = basemodels.load(name)
+    model, tokenizer = load(name)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = GRPOTrainer(
+        arguments = getattr(trl, f"{trainer}Config")(
+            output_dir=folder,
+            per_device_train_batch_size=QUERIES * ROLLOUTS,
+            num_generations=ROLLOUTS,
+            max_completion_length=steps,
+            generation_kwargs={"min_new_tokens": steps},
+            beta=0.0,
+            learning_rate=LEARNING_RATE,
+            lr_scheduler_type="constant",
+            max_steps=rounds + warm_up,
+            logging_strategy="no",
+            save_strategy="no",
+            report_to="none",
+            use_cpu=True,
+            bf16=False,
+            gradient_checkpointing=False,
+            disable_tqdm=True,
+        )
+        theirs = getattr(trl, f"{trainer}Trainer")(
             model=model,
             reward_funcs=rewards,
-            args=GRPOConfig(
-                output_dir=folder,
-                per_device_train_batch_size=QUERIES * ROLLOUTS,
-                num_generations=ROLLOUTS,
-                max_completion_length=STEPS,
-                generation_kwargs={"min_new_tokens": STEPS},
-                beta=0.0,
-                learning_rate=LEARNING_RATE,
-                lr_scheduler_type="constant",
-                max_steps=rounds + warm_up,
-                logging_strategy="no",
-                save_strategy="no",
-                report_to="none",
-                use_cpu=True,
-                bf16=False,
-                gradient_checkpointing=False,
-                disable_tqdm=True,
-            ),
+            args=arguments,
             train_dataset=Dataset.from_dict({"prompt": prompts()}),
-            processing_class=tokenizer.to_transformers(),
-            callbacks=[Clock()],
+            processing_class=tokenizer,
+            callbacks=[Alternate()],
         )
         with contextlib.redirect_stdout(io.StringIO()):
-            trainer.train()
-    (cpu, wall), (cpu_end, wall_end) = marks[warm_up], marks[warm_up + rounds]
-    return Times(1000 * (cpu_end - cpu) / rounds, 1000 * (wall_end - wall) / rounds)
+            theirs.train()
+    return laps[0][warm_up:], laps[1][warm_up:]
 
 
-def against_trl(names: Sequence[str], rounds: int, repeats: int) -> None:
-    print(f"\nAgainst TRL: ms per round, {repeats} alternating repeats of {rounds} rounds")
-    print("model         CPU: TRL    ours   ratio   wall: TRL    ours   ratio")
-    for name in names:
-        ratios = []
-        for _ in range(repeats):
-            theirs, ours = time_trl(name, rounds, 5), time_ours(name, rounds, 5)
-            ratios.append(theirs.cpu / ours.cpu)
+def against_trl(arguments: argparse.Namespace) -> None:
+    rounds, repeats, steps = arguments.rounds, arguments.repeats, arguments.tokens
+    print(
+        f"\nAgainst TRL: ms per round, {repeats} repeats of {rounds} alternating rounds,"
+        f" {steps} new tokens"
+    )
+    print("model         trainer   CPU: TRL    ours   ratio   wall: TRL    ours   ratio")
+    for name in arguments.models:
+        for trainer in arguments.trainers:
+            ratios = []
+            for _ in range(repeats):
+                laps = alternate(trainer, name, steps, rounds, min(5, rounds))
+                theirs, ours = (mean(part) for part in laps)
+                ratios.append(theirs.cpu / ours.cpu)
+                print(
+                    f"{name:<14}{trainer:<8}{theirs.cpu:10.1f}{ours.cpu:8.1f}{ratios[-1]:8.2f}"
+                    f"{theirs.wall:12.1f}{ours.wall:8.1f}{theirs.wall / ours.wall:8.2f}",
+                    flush=True,
+                )
             print(
-                f"{name:<12}{theirs.cpu:10.1f}{ours.cpu:8.1f}{theirs.cpu / ours.cpu:8.2f}"
-                f"{theirs.wall:12.1f}{ours.wall:8.1f}{theirs.wall / ours.wall:8.2f}",
+                f"{name:<14}{trainer:<8}CPU ratio: lowest {min(ratios):.2f}, median"
+                f" {statistics.median(ratios):.2f}, highest {max(ratios):.2f};"
+                f" load average {os.getloadavg()[0]:.1f}",
                 flush=True,
             )
-        print(
-            f"{name:<12}CPU ratio: lowest {min(ratios):.2f}, median"
-            f" {statistics.median(ratios):.2f}, highest {max(ratios):.2f};"
-            f" load average {os.getloadavg()[0]:.1f}"
-        )
 
 
 def parallel_efficiency(name: str, rounds: int, repeats: int) -> None:
@@ -214,18 +284,23 @@ def _workers(name: str, rounds: int, count: int) -> list[Times]:
 
 
 def worker(name: str, rounds: int) -> None:
-    ours = Ours(name)
+    ours = Ours(name, 16)
     for _ in range(5):
         ours.round()
     print("ready", flush=True)
     sys.stdin.readline()
-    times = _timed(ours.round, rounds, 0)
-    print(times.cpu, times.wall, flush=True)
+    clock = Clock()
+    for _ in range(rounds):
+        ours.round()
+    total = clock.lap()
+    print(total.cpu / rounds, total.wall / rounds, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--trainers", nargs="+", choices=list(ADVANTAGES), default=list(ADVANTAGES))
+    parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--parts", nargs="+", default=["trl", "parallel"])
@@ -246,7 +321,7 @@ def main() -> None:
         import trl
 
         print(f", trl {trl.__version__}")
-        against_trl(arguments.models, arguments.rounds, arguments.repeats)
+        against_trl(arguments)
     if "parallel" in arguments.parts:
         parallel_efficiency(arguments.models[0], 5 * arguments.rounds, arguments.repeats)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
@@ -120,17 +121,23 @@ def _allowed(field: SettingField) -> str:
     info, levels = field.info, _levels(field)
     if info.annotation is str and levels:
         return " | ".join([*levels, "module:function"])
-    kind = _type_text(info.annotation)
-    bounds = [
+    return ", ".join([_type_text(info.annotation), *_bounds(info.metadata)])
+
+
+def _bounds(metadata: Sequence[Any]) -> list[str]:
+    return [
         f"{text} {getattr(limit, name)}"
-        for limit in info.metadata
+        for limit in metadata
         for name, text in _BOUNDS.items()
         if getattr(limit, name, None) is not None
     ]
-    return ", ".join([kind, *bounds])
 
 
 def _type_text(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        kind, *metadata = get_args(annotation)
+        found = [part for one in metadata for part in _bounds(getattr(one, "metadata", [one]))]
+        return " ".join([_type_text(kind), *found])
     if get_origin(annotation) is Literal:
         return " | ".join(str(value) for value in get_args(annotation))
     if annotation is type(None):
@@ -138,8 +145,10 @@ def _type_text(annotation: Any) -> str:
     if get_origin(annotation) is None and isinstance(annotation, type):
         names = {"bool": "true | false", "int": "integer", "float": "number", "str": "text"}
         return names.get(annotation.__name__, annotation.__name__)
-    parts = [_type_text(part) for part in get_args(annotation)]
+    parts = [_type_text(part) for part in get_args(annotation) if part is not Ellipsis]
     origin = get_origin(annotation)
-    if origin in (list, dict, tuple):
-        return f"{origin.__name__} of {', '.join(parts)}"
+    if origin in (list, tuple):
+        return f"list of {', '.join(parts)}"
+    if origin is dict:
+        return f"map of {', '.join(parts)}"
     return " | ".join(parts) or str(annotation)

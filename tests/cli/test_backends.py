@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -75,3 +77,9 @@ def test_unknown_names_get_the_nearest(
 ) -> None:
     assert invoke(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_command_line_of_a_named_interpreter() -> None:
+    command = [sys.executable, "-m", "ablatekit", "backend", "list"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "simulated" in done.stdout

@@ -1,5 +1,7 @@
 """All trainable parameters of a model in one buffer, all gradients in another.
 
+What does not require a gradient (the weights beneath low-rank adapters) stays where it is.
+
 One buffer makes clipping, the optimizer step, hashing and checkpoints single operations, and lets
 adjacent weight matrices be read as one fused matrix without a copy: the fused view, the module's
 parameters and the buffer are the same memory, so none of them can be stale.
@@ -39,12 +41,18 @@ class ParameterArena:
     """The parameters of `module`, moved into one flat buffer that the module then reads.
 
     Matrices come first, vectors (norms, biases) after them: `decayed` elements are subject to
-    weight decay. Parameters named together in `groups` lie side by side, so that `fused` can give
+    weight decay; `tables` names embeddings and head. Parameters named together in `groups` lie side
+    by side, so that `fused` can give
     them as one tensor.
     """
 
     def __init__(self, module: nn.Module, groups: Sequence[Sequence[str]] = ()) -> None:
-        parameters = dict(module.named_parameters())
+        parameters = {
+            name: parameter
+            for name, parameter in module.named_parameters()
+            if parameter.requires_grad
+        }
+        self.tables = _tables(module, parameters)
         followers = {name for group in groups for name in group[1:]}
         order = _order(parameters, groups, followers)
         self.slots, size = _layout(parameters, order, followers)
@@ -83,7 +91,17 @@ class ParameterArena:
 
     def weights_hash(self) -> str:
         """SHA-256 of the weights' bytes."""
-        return hashlib.sha256(self.weights.detach().cpu().numpy().tobytes()).hexdigest()
+        raw = self.weights.detach().cpu().view(torch.uint8)
+        return hashlib.sha256(raw.numpy().tobytes()).hexdigest()
+
+
+def _tables(module: nn.Module, parameters: dict[str, nn.Parameter]) -> frozenset[str]:
+    """Names of embeddings and of the head, found by identity: they may be one matrix."""
+    found = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
+    head = getattr(module, "get_output_embeddings", lambda: None)()
+    if head is not None:
+        found.add(id(head.weight))
+    return frozenset(name for name, value in parameters.items() if id(value) in found)
 
 
 def _order(

@@ -23,7 +23,7 @@ class RftBackend:
     """Reinforcement fine-tuning of a causal language model with a verifiable reward."""
 
     name: ClassVar[str] = "rft"
-    results_version: ClassVar[int] = 1
+    results_version: ClassVar[int] = 2
     settings: ClassVar[type[BaseModel]] = RftSettings
 
     def rules(self) -> Sequence[Rule]:
@@ -35,25 +35,17 @@ class RftBackend:
         return metric_specs(RftSettings.from_dotted(settings))
 
     def resources(self, settings: Settings) -> Resources:
-        """Threads, the GPU if `device` is cuda, and memory for weights, gradients and moments."""
+        """Threads, a share of a GPU unless `device` is cpu, and memory for weights and moments."""
         chosen = RftSettings.from_dotted(settings)
         return Resources(
             cpus=chosen.threads,
-            gpus=1.0 if chosen.device == "cuda" else 0.0,
+            gpus=0.0 if chosen.device == "cpu" else chosen.gpu_share,
             memory=content.training_memory(chosen.model),
         )
 
     def content(self, settings: Settings) -> Mapping[str, str]:
-        """Hashes of the model and of the dataset.
-
-        They depend on nothing but the settings `model` and `dataset`, so that all cells of a
-        context share them. Raises UsageError when either is unknown.
-        """
-        chosen = RftSettings.from_dotted(settings)
-        return {
-            "model": content.model_content(chosen.model),
-            "dataset": content.dataset_content(chosen.dataset),
-        }
+        """Hashes of what settings name; see `ablatekit_rft.content`."""
+        return content.named_content(RftSettings.from_dotted(settings))
 
     def run(self, run: RunSpec, context: RunContext) -> RunResult:
         """Train and evaluate one run. Raises PluginError where the training half is missing."""

@@ -1,7 +1,7 @@
 """Checkpoints: a directory that appears whole, and holds all that a run needs to go on.
 
-Random numbers need no state here (see `queries`): weights, the optimizer's moments and a few
-numbers are everything.
+Random numbers need no state here (see `queries`): weights, the optimizer's moments, what levels
+remember (see `memory`) and a few numbers are everything.
 """
 
 from __future__ import annotations

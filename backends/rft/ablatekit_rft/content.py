@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 from ablatekit.canonical import content_hash, file_hash
 from ablatekit.errors import Problem, UsageError, nearest
-from ablatekit_rft import tasks
+from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.basemodels.catalogue import FAMILIES, model_info
 from ablatekit_rft.hub import parse_hub_name, pinned
-
-HASHED_ITEMS = 2048
-"""Items of each split that identify a dataset; every task has at least as many."""
+from ablatekit_rft.levels.external import is_external, level_hash
+from ablatekit_rft.references import is_reference
+from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.tasks import SplitName, registry
+from ablatekit_rft.tasks.rows import Fields
+from ablatekit_rft.verifiers.registry import check_verifier
+from ablatekit_rft.verifiers.user import verifier_hash
 
 _SMALL_MODEL_MEMORY = 1.0
 _HUB_MODEL_MEMORY = 8.0
@@ -25,6 +30,8 @@ def model_content(model: str) -> str:
     """
     if model in FAMILIES:
         return model_info(model).content
+    if model == smollm2.NAME:
+        return smollm2.CONTENT
     if Path(model).is_dir():
         return _directory_content(Path(model))
     named = parse_hub_name(model)
@@ -34,20 +41,50 @@ def model_content(model: str) -> str:
         Problem(
             "no such model: not shipped, not a directory, not a hub name owner/name[@revision]",
             repr(model),
-            nearest(model, FAMILIES),
+            nearest(model, (*FAMILIES, smollm2.NAME)),
         )
     )
 
 
-@functools.cache
-def dataset_content(dataset: str) -> str:
-    """Hash of a task's name, version and first items. Raises UsageError for an unknown task."""
-    task = tasks.get_task(dataset)
-    items = {
-        split: [[query.item, query.prompt, query.gold] for query in task.items(split, HASHED_ITEMS)]
-        for split in ("train", "test")
+def named_content(chosen: RftSettings) -> dict[str, str]:
+    """Hashes of what settings name: model, data set, and the source of a user's functions.
+
+    Model and data set depend on nothing but their names, so that all cells of a context share them.
+    Raises UsageError when one is unknown, or has fewer items than the settings ask for.
+    """
+    fields = Fields(**chosen.fields.model_dump())
+    sizes: dict[SplitName, int | None] = {
+        "train": chosen.train_items,
+        "test": chosen.evaluation.test_items,
     }
-    return content_hash({"name": task.name, "version": task.version, "items": items})
+    found = {
+        "model": model_content(chosen.model),
+        "dataset": registry.dataset_content(chosen.dataset),
+    }
+    registry.check_sizes(chosen.dataset, fields, sizes)
+    if is_reference(check_verifier(chosen.verifier)):
+        found["verifier"] = verifier_hash(chosen.verifier)
+    return found | levels_content(chosen)
+
+
+def levels_content(chosen: RftSettings) -> dict[str, str]:
+    """Hashes of the levels that are not ours, by setting: their source is part of the run id."""
+    return {
+        name: level_hash(found)
+        for name, found in chosen.chosen_levels().items()
+        if is_external(found)
+    }
+
+
+def check_levels(chosen: RftSettings, planned: Mapping[str, str]) -> None:
+    """Raise UsageError when a level's source is not what it was when the run was planned."""
+    changed = [
+        name for name, found in levels_content(chosen).items() if planned.get(name, found) != found
+    ]
+    if changed:
+        rule = "the source of a level has changed since the study was planned"
+        remedy = "Run the study again with --new, or restore the source"
+        raise UsageError(Problem(rule, ", ".join(changed), remedy))
 
 
 def training_memory(model: str) -> float:
@@ -58,6 +95,8 @@ def training_memory(model: str) -> float:
     """
     if model in FAMILIES:
         return _SMALL_MODEL_MEMORY
+    if model == smollm2.NAME:
+        return smollm2.MEMORY
     if not Path(model).is_dir():
         return _HUB_MODEL_MEMORY
     weights = (*Path(model).glob("*.safetensors"), *Path(model).glob("*.bin"))

@@ -1,4 +1,4 @@
-"""A lean forward pass for the Llama, Qwen3 and GPT-NeoX families.
+"""A lean forward pass for the Llama, Qwen2, Qwen3 and GPT-NeoX families.
 
 It computes what the transformers module computes, on the module's own memory (the arena), with
 fused projections and one call per operation. Training, scoring and sampling share its blocks; what
@@ -158,14 +158,17 @@ class Decoder:
         """(M, width) -> (M, V)."""
         return self.head(self.final_norm(hidden))
 
-    def sequence_logits(
+    def sequence_hidden(
         self, tokens: Tensor, positions: Tensor, visible: Tensor | None, read: Tensor
     ) -> Tensor:
-        """Logits (K, V) at flat positions `read` (K,) of rows (R, S), visible (R, S, S) or None."""
+        """What the head reads, (K, width), at flat positions `read` (K,) of rows (R, S).
+
+        visible: (R, S, S) bool, or None where attention is causal.
+        """
         attend = SequenceAttention(tokens.shape, visible, self.embedding.weight.dtype)
         length = int(positions.max()) + 1
         hidden = self.hidden(tokens.flatten(), positions.flatten(), length, attend, read)
-        return self.logits(hidden)
+        return self.final_norm(hidden)
 
     def _after_attention(self, block: Block, x: Tensor, attended: Tensor) -> Tensor:
         out = block.out(attended)
@@ -198,11 +201,11 @@ class Decoder:
         parts = fused.view(-1, rotated + s.key_heads, s.head_dim)
         both = parts[:, :rotated]
         if block.query_norm is not None and block.key_norm is not None:
-            both = rms_norm(both, self._head_weights(block), block.query_norm.eps)
+            both = rms_norm(both, self.head_weights(block), block.query_norm.eps)
         both = self._rotate(both, cos, sin)
         return both[:, : s.heads], both[:, s.heads :], parts[:, rotated:]
 
-    def _head_weights(self, block: Block) -> Tensor:
+    def head_weights(self, block: Block) -> Tensor:
         """Norm weights of all query heads, then of all key heads: (H + K, D)."""
         assert block.query_norm is not None
         assert block.key_norm is not None

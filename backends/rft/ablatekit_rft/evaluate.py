@@ -6,8 +6,9 @@ evaluation settings alone, so that equal policies give bitwise equal results in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -17,21 +18,20 @@ from torch import Tensor
 
 from ablatekit.seeds import Seeds
 from ablatekit_rft import metrics
+from ablatekit_rft.decoding import Decoding, Stop
+from ablatekit_rft.engines.base import Engine
 from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.models import Tokenizer
 from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import evaluation_uniforms
+from ablatekit_rft.queries import DrawKind, evaluation_draws
 from ablatekit_rft.rollout import Prompts, Rollouts
-from ablatekit_rft.sampler import Decoding, sample
 from ablatekit_rft.settings import Evaluation
-from ablatekit_rft.tasks import Query, Task
+from ablatekit_rft.tasks import Task
+from ablatekit_rft.verdicts import Query
 from ablatekit_rft.verify import verify
 
 TEMPERATURE = 1.0
 """Evaluation samples from the policy itself, whatever the training temperature."""
-
-BATCH_ITEMS = 128
-"""Items decoded together; part of what makes evaluations bitwise equal."""
 
 Scope: TypeAlias = Literal["all", "part"]
 """All items with greedy decoding besides (first and last evaluation), or the fixed part."""
@@ -45,24 +45,28 @@ SPLIT_METRICS = {
         metrics.TRAIN_GREEDY,
         metrics.TRAIN_LENGTH,
         metrics.TRAIN_TRUNCATED,
+        metrics.TRAIN_FORMAT,
+        metrics.TRAIN_ERRORS,
     ),
     "test": (
         metrics.TEST_PASS,
         metrics.TEST_GREEDY,
         metrics.TEST_LENGTH,
         metrics.TEST_TRUNCATED,
+        metrics.TEST_FORMAT,
+        metrics.TEST_ERRORS,
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationItems:
-    """Items of one scope: queries with their splits, tokenised, with their draws (I, S, T)."""
+    """Items of one scope: queries with their splits, tokenised, with their draws (I, S, ...)."""
 
     queries: tuple[Query, ...]
     splits: tuple[str, ...]
     encoded: tuple[list[int], ...]
-    uniforms: Tensor
+    draws: Tensor
     with_greedy: bool
 
 
@@ -76,7 +80,7 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """Evaluates a policy; built once per run."""
+    """Evaluates what an engine draws; built once per run for engines of one kind of draws."""
 
     dataset: str
     task: Task
@@ -84,53 +88,76 @@ class Evaluator:
     decoding: Decoding
     scopes: Mapping[Scope, EvaluationItems]
     reference_budget: int
+    pass_at: tuple[int, ...] = ()
 
-    def evaluate(self, policy: Policy, reference: Policy, scope: Scope) -> Evaluated:
-        """Sample the items of a scope and score them; KL is estimated against `reference`."""
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest prompt and completion."""
+        encoded = self.scopes["all"].encoded
+        return max(len(prompt) for prompt in encoded) + self.decoding.max_new_tokens
+
+    def evaluate(self, engine: Engine, reference: Policy, scope: Scope) -> Evaluated:
+        """Draw the items of a scope and score them; KL is estimated against `reference`.
+
+        The engine holds the policy that is evaluated.
+        """
         items = self.scopes[scope]
-        parts = [self._outcomes(policy, reference, items, at) for at in _batches(len(items.splits))]
+        batches = _batches(len(items.splits), engine.batch_items)
+        parts = [self._outcomes(engine, reference, items, at) for at in batches]
         table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        summary = _summary(table)
+        summary = _summary(table) | _pass_at(table, items.draws.shape[1], self.pass_at)
         summary[metrics.EVALUATED] = len(items.splits) / len(self.scopes["all"].splits)
         del table["kl"]
         return Evaluated(summary, {name: column.tolist() for name, column in table.items()})
 
     def _outcomes(
-        self, policy: Policy, reference: Policy, items: EvaluationItems, at: slice
+        self, engine: Engine, reference: Policy, items: EvaluationItems, at: slice
     ) -> dict[str, NDArray[Any]]:
         """Rows (item x sample, the greedy one last) of one batch of items, by column."""
+        policy = engine.policy
         prompts = Prompts.pad(items.encoded[at], policy.pad_id, policy.device)
-        rollouts, greedy = self._draw(policy, prompts, items, at)
+        rollouts, greedy = self._draw(engine, prompts, items, at)
         queries, splits = items.queries[at], items.splits[at]
         query = rollouts.query.tolist()
-        sampled_per_item = items.uniforms.shape[1]
+        sampled_per_item = items.draws.shape[1]
         per_item = sampled_per_item + items.with_greedy
+        asked = [queries[index] for index in query]
+        verified = verify(self.task, self.tokenizer, asked, rollouts, self.decoding.stop)
         return {
             "split": _split_names(splits, query, greedy),
             "dataset": np.full(len(query), self.dataset, object),
             "item": np.array([queries[index].item for index in query], object),
             "sample": np.arange(len(query)) % per_item,
-            "outcome": verify(self.task, self.tokenizer, [queries[i] for i in query], rollouts),
+            "outcome": verified.correct,
+            "format_ok": verified.format_ok,
+            "verifier_error": verified.error,
             "length": rollouts.lengths.cpu().numpy(),
             "truncated": rollouts.truncated.cpu().numpy(),
-            "kl": self._kl(reference, rollouts, splits, greedy),
+            "kl": self._kl(engine, reference, rollouts, splits, greedy),
         }
 
     def _draw(
-        self, policy: Policy, prompts: Prompts, items: EvaluationItems, at: slice
+        self, engine: Engine, prompts: Prompts, items: EvaluationItems, at: slice
     ) -> tuple[Rollouts, Tensor]:
         """Completions of a batch, and which of them are greedy (N,)."""
-        uniforms = items.uniforms[at]
-        greedy = torch.zeros(uniforms.shape[:2], dtype=torch.bool)
+        draws = items.draws[at]
+        greedy = torch.zeros(draws.shape[:2], dtype=torch.bool)
         if items.with_greedy:
-            uniforms = torch.cat((uniforms, torch.zeros_like(uniforms[:, :1])), dim=1)
+            draws = torch.cat((draws, torch.zeros_like(draws[:, :1])), dim=1)
             greedy = torch.cat((greedy, torch.ones_like(greedy[:, :1])), dim=1)
-        flat, flags = uniforms.flatten(0, 1).to(policy.device), greedy.flatten().to(policy.device)
-        rollouts = sample(policy, prompts, uniforms.shape[1], flat, self.decoding, flags)
+        flags = greedy.flatten().to(engine.policy.device)
+        rollouts = engine.generate(
+            prompts, draws.shape[1], draws.flatten(0, 1), self.decoding, flags
+        )
         return rollouts, flags
 
     def _kl(
-        self, reference: Policy, rollouts: Rollouts, splits: Sequence[str], greedy: Tensor
+        self,
+        engine: Engine,
+        reference: Policy,
+        rollouts: Rollouts,
+        splits: Sequence[str],
+        greedy: Tensor,
     ) -> NDArray[np.float64]:
         """(N,) k3 summed over each sampled train completion; NaN for the others."""
         on_train = torch.tensor([split == "train" for split in splits], device=greedy.device)
@@ -138,8 +165,9 @@ class Evaluator:
         kl = np.full(len(greedy), np.nan)
         if len(rows):
             chosen = rollouts.select(rows)
+            chosen, _ = engine.reconcile(chosen, self.decoding, self.reference_budget)
             scored = reference.logp_without_gradient(chosen, TEMPERATURE, self.reference_budget)
-            estimate = get_level("kl_estimator", "k3").function(chosen.logp, scored)
+            estimate = get_level("kl_estimator", "k3").function(chosen.own_logp, scored)
             kl[rows.cpu().numpy()] = (estimate * chosen.mask).sum(dim=1).cpu().numpy()
         return kl
 
@@ -150,25 +178,34 @@ def build_evaluator(
     tokenizer: Tokenizer,
     seeds: Seeds,
     *,
+    encode: Callable[[Query], list[int]],
     max_new_tokens: int,
     reference_budget: int,
+    draws: DrawKind = "uniforms",
 ) -> Evaluator:
     """The evaluator of a run: probe (the first train items) and test items, whole and in part."""
     by_split = {
         "train": task.items("train", settings.probe_items),
         "test": task.items("test", settings.test_items),
     }
-    whole = _items(by_split, tokenizer, seeds, settings.samples, max_new_tokens, greedy=True)
+    drawn = partial(evaluation_draws, draws, seeds, samples=settings.samples, steps=max_new_tokens)
+    whole = _items(by_split, encode, drawn, greedy=True)
     share = settings.intermediate_fraction
     some = {split: queries[: _share(len(queries), share)] for split, queries in by_split.items()}
-    part = _items(some, tokenizer, seeds, settings.samples, max_new_tokens, greedy=False)
+    part = _items(some, encode, drawn, greedy=False)
     return Evaluator(
         dataset=task.name,
         task=task,
         tokenizer=tokenizer,
-        decoding=Decoding(max_new_tokens, TEMPERATURE, tokenizer.eos_ids),
+        decoding=Decoding(
+            max_new_tokens,
+            TEMPERATURE,
+            tokenizer.eos_ids,
+            stop=Stop(settings.stop, tokenizer.decode) if settings.stop else None,
+        ),
         scopes={"all": whole, "part": part},
         reference_budget=reference_budget,
+        pass_at=settings.pass_at,
     )
 
 
@@ -178,10 +215,8 @@ def _share(count: int, share: float) -> int:
 
 def _items(
     by_split: Mapping[str, Sequence[Query]],
-    tokenizer: Tokenizer,
-    seeds: Seeds,
-    samples: int,
-    steps: int,
+    encode: Callable[[Query], list[int]],
+    drawn: Callable[[list[tuple[str, str]]], Tensor],
     *,
     greedy: bool,
 ) -> EvaluationItems:
@@ -190,14 +225,14 @@ def _items(
     return EvaluationItems(
         queries=tuple(query for _, query in pairs),
         splits=tuple(split for split, _ in pairs),
-        encoded=tuple(tokenizer.encode(query.prompt) for _, query in pairs),
-        uniforms=evaluation_uniforms(seeds, keys, samples, steps),
+        encoded=tuple(encode(query) for _, query in pairs),
+        draws=drawn(keys),
         with_greedy=greedy,
     )
 
 
-def _batches(count: int) -> Iterator[slice]:
-    return (slice(start, start + BATCH_ITEMS) for start in range(0, count, BATCH_ITEMS))
+def _batches(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, count, size))
 
 
 def _split_names(splits: Sequence[str], query: Sequence[int], greedy: Tensor) -> NDArray[Any]:
@@ -213,12 +248,35 @@ def _split_names(splits: Sequence[str], query: Sequence[int], greedy: Tensor) ->
 def _summary(table: Mapping[str, NDArray[Any]]) -> dict[str, float]:
     """Means by split: over sampled rows, and of outcomes over greedy ones where there are any."""
     summary = {metrics.KL_INIT: float(np.nanmean(table["kl"]))}
-    for split, (passed, greedy_passed, length, truncated) in SPLIT_METRICS.items():
+    columns = ("outcome", "length", "truncated", "format_ok", "verifier_error")
+    for split, (passed, greedy_passed, *others) in SPLIT_METRICS.items():
         sampled = table["split"] == split
-        summary[passed] = float(table["outcome"][sampled].mean())
-        summary[length] = float(table["length"][sampled].mean())
-        summary[truncated] = float(table["truncated"][sampled].mean())
+        for metric, column in zip((passed, *others), columns, strict=True):
+            summary[metric] = float(table[column][sampled].mean())
         decoded = table["split"] == f"{split}{GREEDY}"
         if decoded.any():
             summary[greedy_passed] = float(table["outcome"][decoded].mean())
     return summary
+
+
+def _pass_at(
+    table: Mapping[str, NDArray[Any]], samples: int, ks: Sequence[int]
+) -> dict[str, float]:
+    """Pass@k by split, over sampled rows: `samples` of each item in turn."""
+    summary = {}
+    for split in SPLIT_METRICS:
+        correct = table["outcome"][table["split"] == split].reshape(-1, samples).sum(axis=1)
+        for k in ks:
+            summary[metrics.pass_at(split, k)] = float(pass_at_k(correct, samples, k).mean())
+    return summary
+
+
+def pass_at_k(correct: NDArray[Any], n: int, k: int) -> NDArray[np.float64]:
+    """(I,) The chance that k of an item's n samples, drawn without replacement, hold a correct one.
+
+    Unbiased for 1 - (1 - p)^k, as 1 - (1 - c/n)^k is not: 1 - C(n - c, k) / C(n, k) for c of n
+    correct (Chen et al. 2021, arXiv:2107.03374, equation 1), as a product that cannot overflow.
+    """
+    place = np.arange(k)
+    wrong = (n - np.asarray(correct)[:, None] - place).clip(min=0) / (n - place)
+    return np.asarray(1 - wrong.prod(axis=1), np.float64)

@@ -1,7 +1,7 @@
 """Which transformers modules the lean decoder can read, and where their weights are.
 
 A model outside these families, or with a feature that they do not have here (sliding windows,
-position-dependent rotary scaling), is run through its own transformers module instead.
+position-dependent rotary scaling, low-rank adapters), is run through its own transformers module.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def is_lean(model: Any) -> bool:
     rotary = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
     layers = set(getattr(config, "layer_types", None) or ("full_attention",))
     return (
-        config.model_type in ("llama", "qwen3", "gpt_neox")
+        not hasattr(model, "peft_config")
+        and config.model_type in ("llama", "qwen2", "qwen3", "gpt_neox")
         and rotary in STATIC_ROTARY
         and layers == {"full_attention"}
     )
@@ -152,5 +153,6 @@ def _fused_bias(arena: ParameterArena, names: Group) -> Tensor | None:
 
 
 def _activation(config: Any) -> Callable[[Tensor], Tensor]:
-    activation: Callable[[Tensor], Tensor] = ACT2FN[config.hidden_act]
+    # The bound method: calling a module costs more than the activation of a few rows.
+    activation: Callable[[Tensor], Tensor] = ACT2FN[config.hidden_act].forward
     return activation

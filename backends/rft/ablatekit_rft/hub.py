@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub: names, revisions, and the commits that the local cache knows.
+"""Models and data sets on the Hugging Face hub: names, revisions, commits in the local cache.
 
 A branch or tag can move, a commit cannot: a run is identified by the commit and trains exactly it.
 Imports nothing of the hub's own package and never asks the network, so that planning needs neither.
@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from ablatekit.errors import Problem, UsageError
 
+RepositoryKind: TypeAlias = Literal["model", "dataset"]
+
 MAIN = "main"
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.\-]*/[\w.\-]+)(@(?P<revision>[\w.\-]+(/[\w.\-]+)*))?")
+_DATASET = re.compile(
+    r"(?P<name>[A-Za-z0-9][\w.\-]*/[\w.\-]+)(/(?P<subset>[\w.\-]+))?(@(?P<revision>[\w.\-]+))?"
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -31,10 +37,35 @@ class HubModel:
         return f"hub:{self.name}@{self.revision}"
 
 
+@dataclass(frozen=True, slots=True)
+class HubDataset:
+    """`owner/name` or `owner/name/subset` at a commit, branch or tag."""
+
+    name: str
+    subset: str | None
+    revision: str
+
+    def __str__(self) -> str:
+        return self.name if self.subset is None else f"{self.name}/{self.subset}"
+
+    @property
+    def content(self) -> str:
+        """What identifies the data set in a run."""
+        return f"hub-dataset:{self}@{self.revision}"
+
+
 def parse_hub_name(text: str) -> HubModel | None:
     """`owner/name` or `owner/name@revision`; None for any other text."""
     found = _NAME.fullmatch(text.removeprefix("hub:"))
     return HubModel(found["name"], found["revision"] or MAIN) if found else None
+
+
+def parse_hub_dataset(text: str) -> HubDataset | None:
+    """`owner/name[/subset][@revision]`; None for any other text."""
+    found = _DATASET.fullmatch(text.removeprefix("hub-dataset:"))
+    if found is None:
+        return None
+    return HubDataset(found["name"], found["subset"], found["revision"] or MAIN)
 
 
 def pinned(model: HubModel) -> HubModel:
@@ -42,32 +73,43 @@ def pinned(model: HubModel) -> HubModel:
 
     Raises UsageError when the revision is a branch or tag that is not in the cache.
     """
-    if _COMMIT.fullmatch(model.revision):
-        return model
+    return replace(model, revision=_commit("model", model.name, model.name, model.revision))
+
+
+def pinned_dataset(dataset: HubDataset) -> HubDataset:
+    """The same for a data set."""
+    commit = _commit("dataset", str(dataset), dataset.name, dataset.revision)
+    return replace(dataset, revision=commit)
+
+
+def _commit(kind: RepositoryKind, written: str, name: str, revision: str) -> str:
+    if _COMMIT.fullmatch(revision):
+        return revision
     try:
-        commit = _reference(model).read_text(encoding="ascii").strip()
+        commit = _reference(kind, name, revision).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         commit = ""
     if not _COMMIT.fullmatch(commit):
-        raise UsageError(_not_pinned(model))
-    return HubModel(model.name, commit)
+        raise UsageError(_not_pinned(kind, written, name, revision))
+    return commit
 
 
-def _not_pinned(model: HubModel) -> Problem:
-    asked = "" if model.revision == MAIN else f"@{model.revision}"
-    option = "" if model.revision == MAIN else f" --revision {model.revision}"
+def _not_pinned(kind: RepositoryKind, written: str, name: str, revision: str) -> Problem:
+    asked = "" if revision == MAIN else f"@{revision}"
+    options = "" if kind == "model" else " --repo-type dataset"
+    options += "" if revision == MAIN else f" --revision {revision}"
     return Problem(
-        "a hub model is not pinned: its branch may move, and the local cache has no commit for it",
-        repr(f"{model.name}{asked}"),
-        f"Write {model.name}@COMMIT (40 hex digits), or download it first:"
-        f" hf download {model.name}{option}",
+        f"a hub {kind} is not pinned: its branch may move, and the local cache has no commit for"
+        " it",
+        repr(f"{written}{asked}"),
+        f"Write {written}@COMMIT (40 hex digits), or download it first:"
+        f" hf download {name}{options}",
     )
 
 
-def _reference(model: HubModel) -> Path:
+def _reference(kind: RepositoryKind, name: str, revision: str) -> Path:
     """The file of the hub's cache that holds the commit of a branch or tag."""
-    folder = f"models--{model.name.replace('/', '--')}"
-    return cache_directory() / folder / "refs" / model.revision
+    return cache_directory() / f"{kind}s--{name.replace('/', '--')}" / "refs" / revision
 
 
 def cache_directory() -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,19 +13,25 @@ from ablatekit.backend import RunContext
 from ablatekit.errors import Problem, RunInterruptedError, UsageError
 from ablatekit.records import RunResult, RunSpec
 from ablatekit_rft import metrics
+from ablatekit_rft.adapters import parameterised
+from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
+from ablatekit_rft.collecting import TrainSet
+from ablatekit_rft.content import check_levels
+from ablatekit_rft.decoding import Decoding
 from ablatekit_rft.divergence import Collapse
+from ablatekit_rft.engines.select import build_engine, draw_kind
 from ablatekit_rft.evaluate import Evaluator, Scope, build_evaluator
-from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.models import Tokenizer, load_model
-from ablatekit_rft.objective import Objective
-from ablatekit_rft.optimizer import FlatOptimizer
 from ablatekit_rft.policy import Policy
-from ablatekit_rft.rounds import Trainer, TrainSet
+from ablatekit_rft.prompts import build_prompting
+from ablatekit_rft.rounds import Trainer
 from ablatekit_rft.schedule import Costs, EvaluationPoints
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.tasks import Task, get_task
+from ablatekit_rft.tasks import Task
+from ablatekit_rft.tasks.judged import open_task
 from ablatekit_rft.threads import steady_threads
+from ablatekit_rft.updates import build_updater
 
 COLLAPSED = "collapse: no correct rollout for long in a policy that once solved its task"
 
@@ -37,10 +43,15 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     a checkpoint written, once `context.should_stop()`.
     """
     settings = RftSettings.from_dotted({**run.settings, **run.execution})
+    check_levels(settings, run.content)
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
-    model, tokenizer = load_model(settings.model, device, run.content.get("model", ""))
-    return train_model(settings, context, model, tokenizer, get_task(settings.dataset))
+    name, content = settings.model, run.content.get("model", "")
+    if name == smollm2.NAME:
+        name = str(smollm2.directory(context.cache_lock))
+    model, tokenizer = load_model(name, device, content)
+    task = open_task(settings, run.content.get("dataset", ""))
+    return train_model(settings, context, model, tokenizer, task)
 
 
 def train_model(
@@ -48,31 +59,45 @@ def train_model(
 ) -> RunResult:
     """`train` with the model and the task at hand; the model is changed in place."""
     steps = settings.max_new_tokens or task.max_new_tokens
-    policy = Policy(model, tokenizer.pad_id, vocabulary=tokenizer.size)
-    queries = task.items("train", settings.train_items)
-    trainer = Trainer(
-        settings=settings,
-        task=task,
-        tokenizer=tokenizer,
-        seeds=context.seeds,
-        train_set=TrainSet(queries, tuple(tokenizer.encode(query.prompt) for query in queries)),
-        policy=policy,
-        reference=policy.frozen_copy(),
-        optimizer=FlatOptimizer(
-            policy.arena, get_level("optimizer", settings.optimizer).function(settings)
-        ),
-        objective=Objective(settings, steps),
+    policy = Policy(
+        parameterised(model, settings, context.seeds),
+        tokenizer.pad_id,
+        vocabulary=tokenizer.size,
+        autocast=settings.precision == "bf16_autocast",
     )
+    queries = task.items("train", settings.train_items)
+    prompting = build_prompting(settings, task, tokenizer, queries)
+    train_set = TrainSet(queries, tuple(map(prompting.encode, queries)))
     evaluator = build_evaluator(
         settings.evaluation,
         task,
         tokenizer,
         context.seeds,
-        max_new_tokens=steps,
+        encode=prompting.encode,
+        max_new_tokens=settings.evaluation.max_new_tokens or steps,
         reference_budget=settings.micro_batch_tokens,
+        draws=draw_kind(settings),
+    )
+    decoding = Decoding.of_training(settings, steps, tokenizer)
+    longest = max(_longest(train_set.encoded) + steps, evaluator.longest)
+    trainer = Trainer(
+        settings=settings,
+        task=task,
+        tokenizer=tokenizer,
+        seeds=context.seeds,
+        train_set=train_set,
+        policy=policy,
+        engine=build_engine(settings, policy, decoding, train_set.encoded, longest, context.seeds),
+        decoding=decoding,
+        reference=policy.frozen_copy(),
+        updater=build_updater(settings, context.seeds, policy, steps),
     )
     with steady_threads(policy.arena.weights):
         return _Run(trainer, evaluator, context).execute()
+
+
+def _longest(encoded: Sequence[list[int]]) -> int:
+    return max(len(prompt) for prompt in encoded)
 
 
 def _device(name: str) -> torch.device:
@@ -135,9 +160,9 @@ class _Run:
     def _begin(self) -> _Progress:
         """Step 0: the base model's own scores."""
         evaluated = self._evaluate(0, "all")
-        costs = self._charged(Costs())
-        self._context.log(0, _cost_metrics(costs))
         baseline = evaluated[metrics.TRAIN_PASS]
+        costs = self._charged(self._trainer.begin(baseline))
+        self._context.log(0, _cost_metrics(costs))
         last = {**evaluated, **_cost_metrics(costs)}
         progress = _Progress(costs, Collapse(baseline), 0, last)
         self._checkpoint(progress)
@@ -145,25 +170,28 @@ class _Run:
 
     def _resume(self) -> _Progress | None:
         snapshot = load_checkpoint(self._context.checkpoint_dir)
-        if snapshot is None:
+        # A checkpoint of an earlier layout counts no rounds: the run starts again.
+        if snapshot is None or "rounds" not in snapshot.state["costs"]:
             return None
         progress = _Progress.from_json(snapshot.state)
         weights = snapshot.tensors["weights"]
         with torch.no_grad():
             self._trainer.policy.arena.weights.copy_(weights)
-        moments = {
-            name.removeprefix("optimizer."): value
-            for name, value in snapshot.tensors.items()
-            if name.startswith("optimizer.")
-        }
-        self._trainer.optimizer.load_state(moments)
-        self._context.resumed_at(progress.costs.updates)
+        for owner, part in self._trainer.stateful.items():
+            part.load_state(
+                {
+                    name.removeprefix(f"{owner}."): value
+                    for name, value in snapshot.tensors.items()
+                    if name.startswith(f"{owner}.")
+                }
+            )
+        self._context.resumed_at(progress.costs.rounds)
         return progress
 
     def _advance(self, before: _Progress) -> _Progress:
         """One round, what is logged about it, its evaluation and its checkpoint if due."""
         result = self._trainer.round(before.costs)
-        step = result.costs.updates
+        step = result.costs.rounds
         point = self._points.reached(before.costs, result.costs)
         evaluated: Mapping[str, float] = {}
         if point != "none":
@@ -187,11 +215,12 @@ class _Run:
         self._context.progress(horizon.spent(progress.costs), horizon.budget.amount)
         if self._context.should_stop() and not horizon.is_spent(progress.costs):
             self._checkpoint(progress)
-            raise RunInterruptedError(f"stopped after round {progress.costs.updates}")
+            raise RunInterruptedError(f"stopped after round {progress.costs.rounds}")
 
     def _evaluate(self, step: int, scope: Scope) -> Mapping[str, float]:
         start = time.perf_counter()
-        evaluated = self._evaluator.evaluate(self._trainer.policy, self._trainer.reference, scope)
+        self._trainer.engine.sync(step)
+        evaluated = self._evaluator.evaluate(self._trainer.engine, self._trainer.reference, scope)
         self._context.log_items(step, evaluated.items)
         seconds = {metrics.TIME_EVALUATE: time.perf_counter() - start}
         self._context.log(step, {**evaluated.metrics, **seconds})
@@ -199,7 +228,7 @@ class _Run:
 
     def _diverged(self, progress: _Progress, message: str) -> RunResult:
         """The result of a diverged run, evaluated in full where the policy still can be."""
-        step = progress.costs.updates
+        step = progress.costs.rounds
         last = dict(progress.last)
         try:
             if progress.evaluated_at != step:
@@ -211,12 +240,12 @@ class _Run:
     def _checkpoint(self, progress: _Progress) -> None:
         start = time.perf_counter()
         trainer = self._trainer
-        moments = trainer.optimizer.state()
         tensors = {"weights": trainer.policy.arena.weights}
-        tensors |= {f"optimizer.{name}": value for name, value in moments.items()}
+        for owner, part in trainer.stateful.items():
+            tensors |= {f"{owner}.{name}": value for name, value in part.state().items()}
         save_checkpoint(
             self._context.checkpoint_dir,
-            progress.costs.updates,
+            progress.costs.rounds,
             Snapshot(tensors, progress.to_json()),
         )
         self._clock.wrote(time.perf_counter() - start)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -15,6 +15,17 @@ from ablatekit.errors import Problem, UsageError
 from ablatekit_rft import basemodels
 from ablatekit_rft.basemodels.catalogue import FAMILIES
 from ablatekit_rft.hub import parse_hub_name
+
+Message: TypeAlias = dict[str, str]
+"""One turn of a conversation: `role` (system, user or assistant) and `content`."""
+
+TEMPLATE_DATE = "26 Jul 2024"
+"""The date in chat templates that write one: the fallback of Llama 3.2's own template."""
+
+
+def _no_chat_template(which: str) -> UsageError:
+    remedy = "Set template: none or qa, or use a model that was trained on conversations"
+    return UsageError(Problem("the model's tokenizer has no chat template", which, remedy))
 
 
 class Tokenizer(Protocol):
@@ -34,6 +45,9 @@ class Tokenizer(Protocol):
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a prompt."""
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a conversation, ready for the assistant's turn."""
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a completion without its end of sequence."""
@@ -60,6 +74,10 @@ class CharacterTokenizer:
     def encode(self, text: str) -> list[int]:
         """Token ids of a prompt."""
         return self.inner.encode(text)
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """The shipped tiny models know no conversation: raises UsageError."""
+        raise _no_chat_template(f"{len(messages)} messages")
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a completion without its end of sequence."""
@@ -89,6 +107,23 @@ class TransformersTokenizer:
         ids: list[int] = self.inner(text)["input_ids"]
         plain: list[int] = self.inner(text, add_special_tokens=False)["input_ids"]
         return without_ending(ids, plain)
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a conversation by the model's chat template, with the assistant's mark.
+
+        The template alone places special tokens: none is added in front of what it wrote. Templates
+        that write the date get a fixed one, so that prompts do not change overnight.
+        """
+        if not self.inner.chat_template:
+            raise _no_chat_template(self.inner.name_or_path)
+        ids: list[int] = self.inner.apply_chat_template(
+            list(messages),
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=False,
+            date_string=TEMPLATE_DATE,
+        )
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a completion without its end of sequence."""

@@ -33,6 +33,11 @@ class Prompts:
         columns = torch.arange(width, device=self.tokens.device)
         return columns >= (width - self.lengths).unsqueeze(1)
 
+    def lists(self) -> list[list[int]]:
+        """Token ids of each prompt, without padding."""
+        lengths = self.lengths.tolist()
+        return [row[-length:] for row, length in zip(self.tokens.tolist(), lengths, strict=True)]
+
     def select(self, index: Tensor) -> Prompts:
         """The prompts at `index` (K,)."""
         return Prompts(self.tokens[index], self.lengths[index])
@@ -46,6 +51,8 @@ class Rollouts:
     lengths (N,) int64: tokens up to and including the first EOS, or T. truncated (N,) bool: no EOS
     within T. logp (N, T): the sampler's log-probability of each token at its temperature.
     entropy (N, T): entropy of the full softmax it was drawn from, in nats. Both 0 beyond lengths.
+    policy_logp (N, T): the policy's own log-probabilities of the same tokens at its temperature,
+    where another engine drew them; None where `logp` are those.
     """
 
     prompts: Prompts
@@ -55,11 +62,17 @@ class Rollouts:
     truncated: Tensor
     logp: Tensor
     entropy: Tensor
+    policy_logp: Tensor | None = None
 
     @property
     def mask(self) -> Tensor:
         """(N, T) bool: true at generated tokens, EOS included."""
         return length_mask(self.lengths, self.tokens.shape[1])
+
+    @property
+    def own_logp(self) -> Tensor:
+        """(N, T): the policy's log-probabilities, whatever drew the tokens."""
+        return self.logp if self.policy_logp is None else self.policy_logp
 
     def select(self, rows: Tensor) -> Rollouts:
         """The completions at `rows` (K,), with all prompts."""
@@ -71,6 +84,7 @@ class Rollouts:
             self.truncated[rows],
             self.logp[rows],
             self.entropy[rows],
+            None if self.policy_logp is None else self.policy_logp[rows],
         )
 
 

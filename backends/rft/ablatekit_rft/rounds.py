@@ -1,58 +1,38 @@
-"""One round: draw, verify, compare, update once. Everything it needs is passed in."""
+"""One round: draw, verify, compare, update. Everything it needs is passed in."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ablatekit.seeds import Seeds
 from ablatekit_rft import metrics
+from ablatekit_rft.buffer import ReplayBuffer, group_scores
+from ablatekit_rft.collecting import Collector, TrainSet
+from ablatekit_rft.decoding import Decoding
+from ablatekit_rft.delay import DelayedWeights, MovingReference
+from ablatekit_rft.engines.base import Engine
+from ablatekit_rft.engines.mismatch import Mismatch
+from ablatekit_rft.experience import Experience
+from ablatekit_rft.levels.lr_scale import REFERENCE_BATCH
+from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.levels.types import Start
+from ablatekit_rft.memory import ADVANTAGE, LAST, Memory, last_rollouts, with_last
 from ablatekit_rft.models import Tokenizer
-from ablatekit_rft.objective import Losses, Objective, Signal
-from ablatekit_rft.optimizer import Clipping, FlatOptimizer, clip_gradient
 from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import round_queries, round_uniforms
-from ablatekit_rft.rollout import Prompts, Rollouts
-from ablatekit_rft.sampler import Decoding, sample
+from ablatekit_rft.rollout import Rollouts
+from ablatekit_rft.roundmetrics import round_metrics
 from ablatekit_rft.schedule import Costs, Horizon, learning_rate
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.tasks import Query, Task
-from ablatekit_rft.verify import verify
-
-
-class Stopwatch:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to a phase."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-
-@dataclass(frozen=True, slots=True)
-class TrainSet:
-    """The train items with their token ids."""
-
-    queries: tuple[Query, ...]
-    encoded: tuple[list[int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A round's rollouts with their outcomes (N,) in {0, 1}."""
-
-    rollouts: Rollouts
-    outcomes: Tensor
+from ablatekit_rft.stopwatch import Stopwatch
+from ablatekit_rft.tasks import Task
+from ablatekit_rft.teaching import Drawn, Signal, teach
+from ablatekit_rft.updates import Updater
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +44,19 @@ class RoundResult:
     metrics: Mapping[str, float]
 
 
+class Stateful(Protocol):
+    """A part of a run that a checkpoint keeps."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors by name."""
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from what `state` gave."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """The parts of a run that rounds use."""
+    """The parts of a run that rounds use. `reference` is the initial policy."""
 
     settings: RftSettings
     task: Task
@@ -74,108 +64,194 @@ class Trainer:
     seeds: Seeds
     train_set: TrainSet
     policy: Policy
+    engine: Engine
+    decoding: Decoding
     reference: Policy
-    optimizer: FlatOptimizer
-    objective: Objective
+    updater: Updater
     horizon: Horizon = field(init=False)
+    delayed: DelayedWeights = field(init=False)
+    kl_reference: MovingReference = field(init=False)
+    replay: ReplayBuffer = field(init=False)
+    memory: Memory = field(init=False)
+    collector: Collector = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "horizon", Horizon(self.settings.budget))
+        settings, memory = self.settings, Memory(self.policy.device)
+        parts = {
+            "memory": memory,
+            "collector": Collector(
+                settings,
+                self.task,
+                self.tokenizer,
+                self.seeds,
+                self.train_set,
+                self.engine,
+                self.decoding,
+                memory,
+            ),
+            "horizon": Horizon(settings.budget),
+            "delayed": DelayedWeights(self.policy, settings.staleness),
+            "kl_reference": MovingReference(settings, self.policy, self.reference),
+            "replay": ReplayBuffer(settings, self.seeds),
+        }
+        for name, part in parts.items():
+            object.__setattr__(self, name, part)
+
+    @property
+    def stateful(self) -> Mapping[str, Stateful]:
+        """What a checkpoint keeps besides the weights, by name."""
+        return {
+            "optimizer": self.updater.optimizer,
+            "updater": self.updater,
+            "delayed": self.delayed,
+            "kl_reference": self.kl_reference,
+            "replay": self.replay,
+            "memory": self.memory,
+        }
+
+    def begin(self, pass_rate: float) -> Costs:
+        """Give levels their states before the first round; what that cost.
+
+        pass_rate: Pass@1 of the base model on the train probe.
+        """
+        level = get_level("advantage", self.settings.advantage)
+        if level.state is not None:
+            coding = get_level("reward_coding", self.settings.reward_coding).function
+            start = Start(len(self.train_set.queries), float(coding(torch.tensor(pass_rate))))
+            self.memory.keep(ADVANTAGE, level.state(start, self.settings))
+        return self.collector.measure_difficulty()
 
     def round(self, costs: Costs) -> RoundResult:
-        """Run the round after `costs` and update the policy once.
+        """Run the round after `costs` and its updates.
 
-        Raises FloatingPointError, before any weight changes, when probabilities, loss or gradient
-        are not finite.
+        Raises FloatingPointError, before the weights change in the step concerned, when
+        probabilities, a loss or a gradient are not finite.
         """
         watch = Stopwatch()
-        drawn = self._draw(costs.updates, watch)
-        rollouts = drawn.rollouts
-        reference = None
-        if self.objective.needs_reference:
-            with watch.phase(metrics.TIME_SCORE):
-                reference = self._reference_logp(rollouts)
+        reference = self.kl_reference.at_round(costs.rounds)
+        scored = old = None
+        with self.delayed.at_round(costs.rounds) as version:
+            drawn, mismatch = self.collector.collect(costs.rounds, version, watch)
+            drift = self._drift(drawn, watch)
+            if self.updater.loss.needs_old:
+                old = drawn.rollouts.policy_logp
+                if old is None:
+                    old = self._scored(self.policy, drawn.rollouts, watch)
+        if self.settings.kl_place == "reward":
+            scored = self._scored(reference, drawn.rollouts, watch)
         with watch.phase(metrics.TIME_TRAIN):
-            signal = self.objective.signal(drawn.outcomes, rollouts, reference)
-            self.policy.arena.zero_gradient()
-            losses = self.objective.accumulate(self.policy, rollouts, signal.advantage, reference)
-            clipping = clip_gradient(self.policy.arena.gradient, self.settings.grad_clip)
-            after = costs.after_round(len(drawn.outcomes), int(rollouts.lengths.sum()))
-            rate = self._learning_rate(costs, after)
-            self.optimizer.step(rate)
+            signal = self._teach(costs.rounds, drawn, scored, drift)
+            fresh = self._experience(drawn, signal, version, old)
+            experience = self.replay.mix(fresh, costs.rounds) if len(signal.rows) else fresh
+        if self.updater.loss.needs_reference and len(experience.advantage):
+            scored = self._scored(reference, experience.rollouts, watch)
+            experience = replace(experience, reference_logp=scored)
+        elif experience is fresh and scored is not None:
+            experience = replace(experience, reference_logp=scored[signal.rows])
+        steps = self.updater.steps_per_round(len(experience.advantage))
+        after = costs.after_round(len(drawn.correct), int(drawn.rollouts.lengths.sum()), steps)
+        rate = self._learning_rate(costs, after)
+        with watch.phase(metrics.TIME_TRAIN):
+            updated = self.updater.train(experience, costs.rounds, rate) if steps else {}
+        self._remember(drawn, signal)
         logged = {
             metrics.LEARNING_RATE: rate,
-            **_rollout_metrics(drawn),
-            **_signal_metrics(signal, drawn, self.settings.rollouts),
-            **_update_metrics(losses, clipping),
+            metrics.TRAINED: len(experience.advantage),
+            **round_metrics(self.settings, drawn, signal, drift),
+            **_mismatch_metrics(mismatch),
+            **_experience_metrics(experience, costs.rounds, self.settings),
+            **updated,
             **watch.seconds,
         }
-        return RoundResult(after, int(drawn.outcomes.sum()), logged)
+        return RoundResult(after, int(drawn.correct[drawn.sampled].sum()), logged)
 
-    def _draw(self, round_index: int, watch: Stopwatch) -> Drawn:
-        settings = self.settings
-        with watch.phase(metrics.TIME_GENERATE):
-            chosen = round_queries(
-                self.seeds, len(self.train_set.queries), settings.queries_per_round, round_index
-            ).tolist()
-            encoded = [self.train_set.encoded[index] for index in chosen]
-            prompts = Prompts.pad(encoded, self.policy.pad_id, self.policy.device)
-            steps = self.objective.max_new_tokens
-            rows = len(chosen) * settings.rollouts
-            uniforms = round_uniforms(self.seeds, round_index, rows, steps).to(self.policy.device)
-            decoding = Decoding(steps, settings.temperature, self.tokenizer.eos_ids)
-            rollouts = sample(self.policy, prompts, settings.rollouts, uniforms, decoding)
-        with watch.phase(metrics.TIME_REWARD):
-            queries = [self.train_set.queries[chosen[place]] for place in rollouts.query.tolist()]
-            outcomes = verify(self.task, self.tokenizer, queries, rollouts)
-        return Drawn(rollouts, torch.from_numpy(outcomes).to(self.policy.device))
+    def _teach(
+        self, round_index: int, drawn: Drawn, reference: Tensor | None, drift: Tensor | None
+    ) -> Signal:
+        generator = np.random.default_rng(self.seeds.own(f"downsample/{round_index}"))
+        limit, state = self.updater.loss.max_new_tokens, self.memory.of(ADVANTAGE)
+        return teach(self.settings, drawn, limit, state, generator, reference, drift)
 
-    def _reference_logp(self, rollouts: Rollouts) -> Tensor:
-        return self.reference.logp_without_gradient(
-            rollouts, self.settings.temperature, self.settings.micro_batch_tokens
+    def _experience(
+        self, drawn: Drawn, signal: Signal, version: int, old: Tensor | None
+    ) -> Experience:
+        """The rollouts that train; those of a whole round are not copied."""
+        rollouts, rows = drawn.rollouts, signal.rows
+        if len(rows) < len(drawn.correct):
+            rollouts = rollouts.select(rows)
+            old = None if old is None else old[rows]
+        scores = (
+            group_scores(signal.advantage, signal.rewards[rows], rollouts.query)
+            if len(rows)
+            else signal.advantage
+        )
+        return Experience(
+            rollouts=rollouts,
+            advantage=signal.advantage,
+            counted=rollouts.mask,
+            correct=drawn.correct[rows],
+            score=scores,
+            version=torch.full_like(rollouts.query, version),
+            old_logp=old,
         )
 
+    def _drift(self, drawn: Drawn, watch: Stopwatch) -> Tensor | None:
+        """(N,): mean |l_then - l_now| over the last rollout of each rollout's item, 0 at first.
+
+        None where no level asks for it.
+        """
+        if "drift" not in get_level("advantage", self.settings.advantage).needs:
+            return None
+        query = drawn.rollouts.query
+        items = torch.zeros_like(drawn.rollouts.prompts.lengths).index_copy(0, query, drawn.item)
+        drift = torch.zeros(len(items), device=query.device)
+        found = last_rollouts(self.memory.of(LAST), items, drawn.rollouts.prompts)
+        if found is not None:
+            last, visited = found
+            moved = (last.logp - self._scored(self.policy, last, watch)).abs() * last.mask
+            drift = drift.index_copy(0, visited, moved.sum(dim=1) / last.lengths)
+        return drift[query]
+
+    def _remember(self, drawn: Drawn, signal: Signal) -> None:
+        """Take in what this round taught about the items and the advantage's baseline."""
+        self.memory.keep(ADVANTAGE, signal.state)
+        self.collector.remember(drawn)
+        if "drift" in get_level("advantage", self.settings.advantage).needs:
+            count = len(self.train_set.queries)
+            state = with_last(self.memory.of(LAST), count, drawn.item, drawn.rollouts)
+            self.memory.keep(LAST, state)
+
+    def _scored(self, policy: Policy, rollouts: Rollouts, watch: Stopwatch) -> Tensor:
+        with watch.phase(metrics.TIME_SCORE):
+            return policy.logp_without_gradient(
+                rollouts, self.settings.temperature, self.settings.micro_batch_tokens
+            )
+
     def _learning_rate(self, before: Costs, after: Costs) -> float:
-        fraction = self.horizon.fraction
-        return learning_rate(self.settings, fraction(before), fraction(after))
+        settings, fraction = self.settings, self.horizon.fraction
+        rollouts = settings.queries_per_round * settings.rollouts / settings.minibatches
+        scale = get_level("lr_scale", settings.lr_scale).function(rollouts / REFERENCE_BATCH)
+        return float(scale * learning_rate(settings, fraction(before), fraction(after)))
 
 
-def _rollout_metrics(drawn: Drawn) -> dict[str, float]:
-    rollouts = drawn.rollouts
-    lengths = rollouts.lengths.float()
+def _mismatch_metrics(found: Mismatch | None) -> dict[str, float]:
+    if found is None:
+        return {}
     return {
-        metrics.CORRECT: float(drawn.outcomes.mean()),
-        metrics.ENTROPY: float(rollouts.entropy.sum() / lengths.sum()),
-        metrics.LENGTH_MEAN: float(lengths.mean()),
-        metrics.LENGTH_MAX: float(lengths.max()),
-        metrics.TRUNCATED: float(rollouts.truncated.float().mean()),
+        metrics.ENGINE_MEAN: found.mean,
+        metrics.ENGINE_MAX: found.max,
+        metrics.ENGINE_P99: found.p99,
     }
 
 
-def _signal_metrics(signal: Signal, drawn: Drawn, rollouts: int) -> dict[str, float]:
-    """Statistics of rewards and advantages; a standard deviation of one number does not exist."""
-    by_query = drawn.outcomes.view(-1, rollouts)
-    uniform = (by_query == by_query[:, :1]).all(dim=1)
-    found = {
-        metrics.REWARD_MEAN: float(signal.rewards.mean()),
-        metrics.UNIFORM_GROUPS: float(uniform.float().mean()),
-        metrics.ADVANTAGE_MEAN: float(signal.advantage.mean()),
-        metrics.ADVANTAGE_NONZERO: float((signal.advantage != 0).float().mean()),
+def _experience_metrics(
+    experience: Experience, round_index: int, settings: RftSettings
+) -> dict[str, float]:
+    """How old what is trained on is, where it can be old."""
+    if settings.staleness == 0 and settings.replay == "none":
+        return {}
+    age = (round_index - experience.version).float()
+    return {
+        metrics.AGE_MEAN: float(age.mean()),
+        metrics.AGE_MAX: float(age.max()),
     }
-    if len(signal.rewards) > 1:
-        found[metrics.REWARD_STD] = float(signal.rewards.std())
-        found[metrics.ADVANTAGE_STD] = float(signal.advantage.std())
-    if signal.kl is not None:
-        found[metrics.REWARD_KL] = float(signal.kl.mean())
-    return found
-
-
-def _update_metrics(losses: Losses, clipping: Clipping) -> dict[str, float]:
-    found = {
-        metrics.LOSS_POLICY: losses.policy,
-        metrics.GRAD_NORM: clipping.norm,
-        metrics.GRAD_CLIPPED: float(clipping.clipped),
-    }
-    if losses.kl is not None:
-        found[metrics.LOSS_KL] = losses.kl
-    return found

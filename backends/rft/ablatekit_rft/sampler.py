@@ -13,25 +13,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ablatekit_rft.decoder import Decoder, SequenceAttention
+from ablatekit_rft.decoding import Decoding, Stop, ends
+from ablatekit_rft.lean_cache import LeanCache
 from ablatekit_rft.policy import Policy, position_ids
-from ablatekit_rft.rollout import Prompts, Rollouts, first_eos, is_eos, length_mask
+from ablatekit_rft.rollout import Prompts, Rollouts, is_eos, length_mask
 
 DROP_FRACTION = 0.25
 """Finished rows are dropped once they are at least this share of the batch: dropping copies the
 cache, decoding a finished row wastes its share of a step."""
 
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How completions are drawn; temperature 0 is greedy.
-
-    Without `eos_ids` every completion has exactly `max_new_tokens` tokens.
-    """
-
-    max_new_tokens: int
-    temperature: float
-    eos_ids: tuple[int, ...]
+RECORD_ELEMENTS = 2**21
+"""Probabilities of past steps that are kept at most: 8 MiB in float32."""
 
 
 class Cache(Protocol):
@@ -58,12 +50,14 @@ def sample(
     that take the most probable token instead. Raises FloatingPointError when the policy's
     probabilities are not finite.
     """
-    start = _lean_start if policy.decoder is not None else _module_start
+    # The lean cache writes products into buffers of the weights' type, which autocast changes.
+    lean = policy.decoder is not None and not policy.autocast
+    start = _lean_start if lean else _module_start
     query = torch.arange(len(prompts.lengths), device=policy.device).repeat_interleave(rollouts)
-    with torch.inference_mode():
+    with torch.inference_mode(), policy.precision():
         logits, cache = start(policy, prompts, rollouts, decoding.max_new_tokens)
         drawn = _decode(policy, logits, cache, decoding, _Running.all_of(uniforms, greedy))
-        lengths, truncated = _ends(drawn.tokens, decoding)
+        lengths, truncated = ends(drawn.tokens, decoding)
         mask = length_mask(lengths, drawn.tokens.shape[1])
         tokens = torch.where(mask, drawn.tokens, policy.pad_id)
         logp, entropy = torch.where(mask, drawn.logp, 0.0), torch.where(mask, drawn.entropy, 0.0)
@@ -81,29 +75,40 @@ def sample(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """Drawn tokens (N, T) with log-probabilities and entropies; meaningless after an EOS."""
+class _Record:
+    """Drawn tokens (N, T) with log-probabilities and entropies; meaningless after an EOS.
 
-    tokens: Tensor
-    logp: Tensor
-    entropy: Tensor
+    Distributions are kept until they fill `RECORD_ELEMENTS` or rows are dropped, so that what is
+    recorded of them is computed for many steps at once.
+    """
 
-    @classmethod
-    def empty(cls, rows: int, steps: int, example: Tensor) -> _Drawn:
-        """Zeros, to be filled step by step."""
+    def __init__(self, steps: int, logits: Tensor) -> None:
+        self.tokens = torch.zeros(len(logits), steps, dtype=torch.int64, device=logits.device)
+        precise = torch.promote_types(logits.dtype, torch.float32)
+        self.logp, self.entropy = (
+            logits.new_zeros(len(logits), steps, dtype=precise) for _ in range(2)
+        )
+        self._written = 0
+        self._kept: list[tuple[Tensor, Tensor]] = []
 
-        def zeros(dtype: torch.dtype) -> Tensor:
-            return torch.zeros(rows, steps, dtype=dtype, device=example.device)
+    def add(self, rows: Tensor, token: Tensor, log_probabilities: Tensor) -> None:
+        """Record the next step of the rows that still run."""
+        self._kept.append((token, log_probabilities))
+        if (len(self._kept) + 1) * log_probabilities.numel() > RECORD_ELEMENTS:
+            self.write(rows)
 
-        return cls(zeros(torch.int64), zeros(example.dtype), zeros(example.dtype))
-
-    def write(self, rows: Tensor, step: int, token: Tensor, log_probabilities: Tensor) -> None:
-        """Record one step of the rows that still run."""
-        at = (slice(None) if len(rows) == len(self.tokens) else rows, step)
-        self.tokens[at] = token
-        self.logp[at] = log_probabilities.gather(1, token.unsqueeze(1)).squeeze(1)
-        self.entropy[at] = torch.special.entr(log_probabilities.exp()).sum(dim=-1)
+    def write(self, rows: Tensor) -> None:
+        """Compute what is recorded of the kept steps; before the rows that run are changed."""
+        if not self._kept:
+            return
+        tokens, kept = (torch.stack(parts, dim=1) for parts in zip(*self._kept, strict=True))
+        whole = len(rows) == len(self.tokens)
+        end = self._written + len(self._kept)
+        at = (slice(None) if whole else rows, slice(self._written, end))
+        self.tokens[at] = tokens
+        self.logp[at] = kept.gather(2, tokens.unsqueeze(2)).squeeze(2)
+        self.entropy[at] = -(kept.exp() * kept).sum(dim=-1)
+        self._kept, self._written = [], end
 
 
 @dataclass(slots=True)
@@ -131,7 +136,8 @@ class _Running:
         """The next token (B,) of every row."""
         if decoding.temperature == 0:
             return log_probabilities.argmax(dim=-1)
-        drawn = invert_cdf(log_probabilities.exp(), self.uniforms[:, step])
+        drawable = decoding.drawable(log_probabilities.exp())
+        drawn = invert_cdf(drawable, self.uniforms[:, step])
         if self.greedy is None:
             return drawn
         return torch.where(self.greedy, log_probabilities.argmax(dim=-1), drawn)
@@ -144,40 +150,48 @@ def invert_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     """
     cumulative = probabilities.cumsum(dim=-1)
     total = cumulative[:, -1:]
-    index = torch.searchsorted(cumulative, uniforms.unsqueeze(1) * total, right=True)
-    return index.squeeze(1).clamp_(max=probabilities.shape[1] - 1)
+    # u * total may round up to the total, beyond which only zeros lie.
+    largest = torch.nextafter(total, torch.zeros_like(total))
+    threshold = torch.minimum(uniforms.unsqueeze(1) * total, largest)
+    index = torch.searchsorted(cumulative, threshold, right=True).squeeze(1)
+    # Without a total (a broken policy) the index is outside.
+    return index.clamp_(max=probabilities.shape[1] - 1)
 
 
 def _decode(
     policy: Policy, logits: Tensor, cache: Cache, decoding: Decoding, running: _Running
-) -> _Drawn:
+) -> _Record:
     steps = decoding.max_new_tokens
-    drawn = _Drawn.empty(len(logits), steps, logits)
+    record = _Record(steps, logits)
     for step in range(steps):
         log_probabilities = policy.log_probabilities(logits, decoding.temperature or 1.0)
         token = running.choose(log_probabilities, step, decoding)
-        drawn.write(running.rows, step, token, log_probabilities)
+        record.add(running.rows, token, log_probabilities)
         if step + 1 == steps:
             break
-        if decoding.eos_ids:
+        if decoding.eos_ids or decoding.stop:
             running.finished |= is_eos(token, decoding.eos_ids)
+            if decoding.stop:
+                record.write(running.rows)
+                running.finished |= _stopped(record.tokens[running.rows, : step + 1], decoding.stop)
             done = int(running.finished.sum())
             if done == len(token):
                 break
             if done >= DROP_FRACTION * len(token):
                 active = (~running.finished).nonzero().squeeze(1)
+                record.write(running.rows)
                 cache.keep(active)
                 running.keep(active)
                 token = token[active]
         logits = cache.step(token)
-    return drawn
+    record.write(running.rows)
+    return record
 
 
-def _ends(tokens: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor]:
-    if decoding.eos_ids:
-        return first_eos(tokens, decoding.eos_ids)
-    lengths = torch.full((len(tokens),), tokens.shape[1], device=tokens.device)
-    return lengths, torch.ones_like(lengths, dtype=torch.bool)
+def _stopped(tokens: Tensor, stop: Stop) -> Tensor:
+    """Which of the rows (B, steps so far) end with what they drew last."""
+    flags = [stop.in_tail(row) for row in tokens.tolist()]
+    return torch.tensor(flags, device=tokens.device)
 
 
 def _lean_start(
@@ -186,81 +200,6 @@ def _lean_start(
     assert policy.decoder is not None
     cache = LeanCache(policy.decoder, prompts, rollouts, steps)
     return cache.first_logits, cache
-
-
-class LeanCache:
-    """Keys and values of the lean decoder, in place: (B * K heads, columns, head dim) per layer."""
-
-    def __init__(self, decoder: Decoder, prompts: Prompts, rollouts: int, steps: int) -> None:
-        self._decoder = decoder
-        rows, width = prompts.tokens.shape
-        self._column, self._columns = width, width + steps
-        attention = SequenceAttention(
-            prompts.tokens.shape,
-            _prompt_visible(prompts),
-            decoder.embedding.weight.dtype,
-            keep=True,
-        )
-        positions = position_ids(prompts.mask).flatten()
-        last = torch.arange(1, rows + 1, device=positions.device) * width - 1
-        hidden = decoder.hidden(prompts.tokens.flatten(), positions, width, attention, last)
-        self.first_logits = decoder.logits(hidden).repeat_interleave(rollouts, dim=0)
-        self._positions = prompts.lengths.repeat_interleave(rollouts)
-        self._keys = [self._room(key, rollouts) for key, _ in attention.kept]
-        self._values = [self._room(value, rollouts) for _, value in attention.kept]
-        self._bias = self._padding_bias(prompts, rollouts)
-
-    def _room(self, part: Tensor, rollouts: int) -> Tensor:
-        """(Q, K, P, D) -> (Q * rollouts * K, columns, D), the columns of new tokens still empty."""
-        queries, heads, width, size = part.shape
-        room = part.new_empty(queries, rollouts, heads, self._columns, size)
-        room[:, :, :, :width] = part.unsqueeze(1)
-        return room.view(-1, self._columns, size)
-
-    def _padding_bias(self, prompts: Prompts, rollouts: int) -> Tensor:
-        """(B * K heads, 1, columns): -inf where a prompt is padded."""
-        heads = self._decoder.shape.key_heads
-        rows, width = prompts.tokens.shape
-        bias = self._keys[0].new_zeros(rows, rollouts, heads, self._columns)
-        bias[..., :width].masked_fill_(~prompts.mask[:, None, None, :], float("-inf"))
-        return bias.view(-1, 1, self._columns)
-
-    def step(self, tokens: Tensor) -> Tensor:
-        """Feed one token (B,) per row; the next logits (B, V)."""
-        hidden = self._decoder.hidden(tokens, self._positions, self._columns, self._attend)
-        self._column += 1
-        self._positions = self._positions + 1
-        return self._decoder.logits(hidden)
-
-    def keep(self, rows: Tensor) -> None:
-        """Continue only the rows at these places (K,)."""
-        heads = self._decoder.shape.key_heads
-        places = (rows.unsqueeze(1) * heads + torch.arange(heads, device=rows.device)).flatten()
-        self._positions = self._positions[rows]
-        self._bias = self._bias[places]
-        for layer in range(len(self._keys)):
-            self._keys[layer] = self._keys[layer][places]
-            self._values[layer] = self._values[layer][places]
-
-    def _attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Each row's one query over its cached columns, after adding its key and value."""
-        keys, values, seen = self._keys[layer], self._values[layer], self._column + 1
-        size = q.shape[-1]
-        keys[:, self._column] = k.reshape(-1, size)
-        values[:, self._column] = v.reshape(-1, size)
-        query = q.reshape(len(keys), -1, size)
-        scores = torch.baddbmm(
-            self._bias[:, :, :seen], query, keys[:, :seen].transpose(1, 2), alpha=size**-0.5
-        )
-        return torch.bmm(scores.softmax(dim=-1), values[:, :seen]).view(len(q), -1)
-
-
-def _prompt_visible(prompts: Prompts) -> Tensor:
-    """(Q, P, P): causal over real tokens; padding sees itself, so that no row is empty."""
-    width = prompts.tokens.shape[1]
-    causal = torch.ones(width, width, dtype=torch.bool, device=prompts.tokens.device).tril()
-    own = torch.eye(width, dtype=torch.bool, device=prompts.tokens.device)
-    return (causal & prompts.mask.unsqueeze(1)) | own
 
 
 def _module_start(

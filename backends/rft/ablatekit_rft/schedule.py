@@ -15,18 +15,23 @@ from ablatekit_rft.settings import Budget, RftSettings
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a run has spent so far. `generated_tokens` counts training tokens, EOS included."""
+    """What a run has spent so far: rounds, optimizer steps (`updates`), training rollouts.
 
+    `generated_tokens` counts training tokens, EOS included.
+    """
+
+    rounds: int = 0
     updates: int = 0
     samples: int = 0
     generated_tokens: int = 0
     seconds: float = 0.0
 
-    def after_round(self, samples: int, generated_tokens: int) -> Costs:
+    def after_round(self, samples: int, generated_tokens: int, updates: int) -> Costs:
         """These costs and one more round's."""
         return replace(
             self,
-            updates=self.updates + 1,
+            rounds=self.rounds + 1,
+            updates=self.updates + updates,
             samples=self.samples + samples,
             generated_tokens=self.generated_tokens + generated_tokens,
         )
@@ -41,7 +46,7 @@ class Horizon:
     def spent(self, costs: Costs) -> int:
         """Costs in the budget's unit."""
         by_unit = {
-            "rounds": costs.updates,
+            "rounds": costs.rounds,
             "samples": costs.samples,
             "generated_tokens": costs.generated_tokens,
         }
@@ -75,7 +80,7 @@ class EvaluationPoints:
 
 
 def learning_rate(settings: RftSettings, before: float, after: float) -> float:
-    """The learning rate of the update between two spent fractions of the budget.
+    """The learning rate of the updates between two spent fractions of the budget.
 
     Warm-up takes the fraction after the update and decay the one before it, so that neither the
     first nor the last update is one of size 0.

@@ -1,34 +1,64 @@
-"""Completions as text, and whether they are correct."""
+"""Completions as text, and what the task's verifier says about them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ablatekit_rft.decoding import Stop
 from ablatekit_rft.models import Tokenizer
 from ablatekit_rft.rollout import Rollouts
-from ablatekit_rft.tasks import Query, Task, Verdict
+from ablatekit_rft.tasks import Task
+from ablatekit_rft.verdicts import Judgement, Query, Verdict
+
+_CUT_OFF = Judgement(Verdict.WRONG, format_ok=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the verifier found about N completions; none of it is a shaped reward.
+
+    correct (N,) float32: 1 for a correct completion, 0 for a wrong, unjudged or truncated one.
+    format_ok (N,) bool: it has the form that the task asks for and ended by itself. error (N,)
+    bool: the verifier could not judge it (a timeout, an answer key that it cannot read).
+    """
+
+    correct: NDArray[np.float32]
+    format_ok: NDArray[np.bool_]
+    error: NDArray[np.bool_]
 
 
 def verify(
-    task: Task, tokenizer: Tokenizer, queries: Sequence[Query], rollouts: Rollouts
-) -> NDArray[np.float32]:
-    """Outcomes (N,): 1 for a correct completion, 0 for a wrong, unjudged or truncated one.
+    task: Task,
+    tokenizer: Tokenizer,
+    queries: Sequence[Query],
+    rollouts: Rollouts,
+    stop: Stop | None = None,
+) -> Verified:
+    """Judge N completions; `queries` are theirs.
 
-    queries: the N queries of the N completions. The verifier sees the text before the first EOS.
+    The verifier sees the text before the first end of sequence and before the first of the stop
+    texts, of completions that were not cut off.
     """
-    rows = zip(
-        queries,
-        rollouts.tokens.tolist(),
-        rollouts.lengths.tolist(),
-        rollouts.truncated.tolist(),
-        strict=True,
+    tokens, lengths = rollouts.tokens.tolist(), rollouts.lengths.tolist()
+    judgements = [_CUT_OFF] * len(queries)
+    ended = [row for row, truncated in enumerate(rollouts.truncated.tolist()) if not truncated]
+    texts = [_text(tokenizer, tokens[row][: lengths[row]], stop) for row in ended]
+    judged = task.judge([queries[row] for row in ended], texts)
+    for row, judgement in zip(ended, judged, strict=True):
+        judgements[row] = judgement
+    verdicts = [judgement.verdict for judgement in judgements]
+    return Verified(
+        correct=np.array([verdict is Verdict.CORRECT for verdict in verdicts], np.float32),
+        format_ok=np.array([judgement.format_ok for judgement in judgements], np.bool_),
+        error=np.array([verdict is Verdict.ERROR for verdict in verdicts], np.bool_),
     )
-    correct = [
-        not truncated
-        and task.verify(query, tokenizer.decode(tokens[: length - 1])) is Verdict.CORRECT
-        for query, tokens, length, truncated in rows
-    ]
-    return np.array(correct, np.float32)
+
+
+def _text(tokenizer: Tokenizer, tokens: list[int], stop: Stop | None) -> str:
+    ended = tokens[-1] in tokenizer.eos_ids
+    text = tokenizer.decode(tokens[:-1] if ended else tokens)
+    return text if stop is None else stop.before(text)

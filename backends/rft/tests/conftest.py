@@ -11,25 +11,34 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.tasks import Query, Verdict
+from ablatekit_rft.tasks import Judgement, Query, Verdict
 
 from ablatekit.seeds import Seeds
 
 VOCABULARY = 16
 PAD, BOS, EOS = 0, 1, 2
 SCALE = 4.0
-FAMILIES = ("llama", "llama_gqa", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
+FAMILIES = ("llama", "llama_gqa", "qwen2", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
 LEAN_FAMILIES = FAMILIES[:-1]
 
 
-def make_model(family: str, seed: int = 0, vocabulary: int = VOCABULARY, pad: int = PAD) -> Any:
+def make_model(
+    family: str,
+    seed: int = 0,
+    vocabulary: int = VOCABULARY,
+    pad: int = PAD,
+    positions: int = 64,
+    hidden: int = 32,
+) -> Any:
     """A random causal LM; matrices are scaled up so that its distributions are not flat."""
     from transformers import AutoModelForCausalLM
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(
-            _configuration(family, vocabulary, pad), dtype=torch.float32, attn_implementation="sdpa"
+            _configuration(family, vocabulary, pad, positions, hidden),
+            dtype=torch.float32,
+            attn_implementation="sdpa",
         )
     with torch.no_grad():
         for parameter in model.parameters():
@@ -40,25 +49,32 @@ def make_model(family: str, seed: int = 0, vocabulary: int = VOCABULARY, pad: in
     return model.eval()
 
 
-def _configuration(family: str, vocabulary: int, pad: int) -> Any:
-    from transformers import GPT2Config, GPTNeoXConfig, LlamaConfig, Qwen3Config
+def _configuration(family: str, vocabulary: int, pad: int, positions: int, hidden: int) -> Any:
+    from transformers import GPT2Config, GPTNeoXConfig, LlamaConfig, Qwen2Config, Qwen3Config
 
     special = {"pad_token_id": pad, "bos_token_id": BOS, "eos_token_id": EOS}
     shape = {
         "vocab_size": vocabulary,
-        "hidden_size": 32,
+        "hidden_size": hidden,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
         "intermediate_size": 48,
-        "max_position_embeddings": 64,
+        "max_position_embeddings": positions,
         **special,
     }
     if family == "gpt2":
         return GPT2Config(
-            vocab_size=vocabulary, n_embd=32, n_layer=2, n_head=2, n_positions=64, **special
+            vocab_size=vocabulary,
+            n_embd=hidden,
+            n_layer=2,
+            n_head=2,
+            n_positions=positions,
+            **special,
         )
     if family.startswith("gpt_neox"):
         return GPTNeoXConfig(**shape, use_parallel_residual=family == "gpt_neox")
+    if family == "qwen2":
+        return Qwen2Config(**shape, num_key_value_heads=1, tie_word_embeddings=False)
     if family == "qwen3":
         return Qwen3Config(**shape, num_key_value_heads=1, head_dim=24, tie_word_embeddings=True)
     key_heads = 1 if family == "llama_gqa" else 2
@@ -70,6 +86,52 @@ def _configuration(family: str, vocabulary: int, pad: int) -> Any:
 @pytest.fixture
 def causal_lm() -> Any:
     return make_model
+
+
+def drawn_of(rollouts: Any, outcome: torch.Tensor, **changed: Any) -> Any:
+    """A round in which every rollout was sampled, judged and may train."""
+    from ablatekit_rft.teaching import Drawn
+
+    every = torch.ones(len(outcome), dtype=torch.bool)
+    parts = {
+        "rollouts": rollouts,
+        "item": rollouts.query,
+        "correct": outcome,
+        "outcome": outcome,
+        "error": ~every,
+        "format_ok": every,
+        "sampled": every,
+        "carries": every,
+        "kept": every,
+    }
+    return Drawn(**{**parts, **changed})
+
+
+@pytest.fixture
+def make_drawn() -> Any:
+    return drawn_of
+
+
+@pytest.fixture
+def teach_round() -> Any:
+    """What a round of these rollouts and outcomes teaches."""
+    import numpy as np
+    from ablatekit_rft.teaching import teach
+
+    def run(
+        settings: RftSettings,
+        rollouts: Any,
+        outcome: torch.Tensor,
+        reference: torch.Tensor | None = None,
+        state: Any = None,
+        drift: torch.Tensor | None = None,
+        **changed: Any,
+    ) -> Any:
+        drawn = drawn_of(rollouts, outcome, **changed)
+        limit, generator = rollouts.tokens.shape[1], np.random.default_rng(0)
+        return teach(settings, drawn, limit, state or {}, generator, reference, drift)
+
+    return run
 
 
 class DigitTokenizer:
@@ -93,16 +155,20 @@ class ParityTask:
     name: str = "parity"
     version: int = 1
     max_new_tokens: int = 5
+    answers: str = "text"
 
     def items(self, split: str, n: int) -> tuple[Query, ...]:
         first = 1000 if split == "train" else 50_000
         texts = (str(first + 7 * index) for index in range(n))
         return tuple(Query(item=text, prompt=text, gold=str(int(text) % 2)) for text in texts)
 
-    def verify(self, query: Query, completion: str) -> Verdict:
+    def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
+        return [self._judge(*pair) for pair in zip(queries, completions, strict=True)]
+
+    def _judge(self, query: Query, completion: str) -> Judgement:
         digits = [int(character) for character in completion if character.isdigit()]
         right = bool(digits) and sum(digits) % 2 == int(query.gold)
-        return Verdict.CORRECT if right else Verdict.WRONG
+        return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok=bool(digits))
 
 
 @dataclass
@@ -171,6 +237,28 @@ SMALL = {
 def make_settings() -> Any:
     def make(**changed: Any) -> RftSettings:
         return RftSettings.model_validate({**SMALL, **changed})
+
+    return make
+
+
+@pytest.fixture
+def experience_of() -> Any:
+    """Experience of rollouts of one round with these advantages."""
+    from ablatekit_rft.experience import Experience
+
+    def make(rollouts: Any, advantage: Any, **more: Any) -> Any:
+        rows = torch.zeros(len(advantage))
+        return Experience(
+            **{
+                "rollouts": rollouts,
+                "advantage": advantage,
+                "counted": rollouts.mask,
+                "correct": rows,
+                "score": rows,
+                "version": torch.zeros_like(rollouts.query),
+                **more,
+            }
+        )
 
     return make
 

@@ -80,11 +80,16 @@ def test_every_metric_constant_is_described(backend: Backend) -> None:
     names = {
         value for name, value in vars(metrics).items() if name.isupper() and isinstance(value, str)
     }
-    described = {
-        spec.name
-        for place in ("none", "reward", "loss")
-        for spec in backend.metrics({"kl_place": place})
-    }
+    cells: tuple[dict[str, Any], ...] = (
+        {"kl_place": "reward"},
+        {"kl_place": "loss"},
+        {"ratio_level": "token", "clip": "dual_clip", "mismatch": "tis_token"},
+        {"engine": "vllm"},
+        {"reward_noise": "flip", "group_filter": "drop", "rollouts": 2, "advantage": "ema"},
+        {"advantage": "tracker"},
+        {"entropy": "adaptive", "precision": "bf16", "staleness": 1},
+    )
+    described = {spec.name for cell in cells for spec in backend.metrics(cell)}
     assert described == names
 
 
@@ -95,8 +100,9 @@ def test_only_times_differ_between_two_executions_of_a_run(backend: Backend) -> 
 
 def test_resources_follow_the_settings(backend: Backend) -> None:
     assert backend.resources({"threads": 2}).cpus == 2
-    assert backend.resources({}).gpus == 0
-    assert backend.resources({"device": "cuda"}).gpus == 1
+    assert backend.resources({"device": "cpu"}).gpus == 0
+    assert backend.resources({}).gpus == backend.resources({"device": "cuda"}).gpus == 1
+    assert backend.resources({"gpu_share": 0.25}).gpus == 0.25
 
 
 def test_content_depends_on_model_and_dataset_alone(backend: Backend) -> None:
@@ -107,7 +113,10 @@ def test_content_depends_on_model_and_dataset_alone(backend: Backend) -> None:
 
 def test_every_shipped_model_and_task_has_its_own_content(backend: Backend) -> None:
     models = {backend.content({"model": name})["model"] for name in basemodels.catalogue()}
-    datasets = {backend.content({"dataset": name})["dataset"] for name in tasks.task_names()}
+    sizes = {"train_items": 8, "evaluation.test_items": 8}
+    datasets = {
+        backend.content({"dataset": name, **sizes})["dataset"] for name in tasks.task_names()
+    }
     assert len(models) == len(basemodels.catalogue()) >= 3
     assert len(datasets) == len(tasks.task_names()) >= 2
 
@@ -219,6 +228,24 @@ def test_a_missing_training_half_names_the_remedy(
     spec = cast("RunSpec", None)
     with pytest.raises(PluginError, match=rf"{package}.*pip install 'ablatekit-rft\[train\]'"):
         backend.run(spec, cast("RunContext", None))
+
+
+def test_the_mismatch_of_an_engine_is_reported_where_there_is_one(backend: Backend) -> None:
+    def engine_metrics(**settings: Any) -> set[str]:
+        return {spec.name for spec in backend.metrics(settings) if spec.name.startswith("engine/")}
+
+    names = {metrics.ENGINE_MEAN, metrics.ENGINE_MAX, metrics.ENGINE_P99}
+    assert engine_metrics(engine="vllm") == names
+    assert engine_metrics() == engine_metrics(engine="policy") == set()
+
+
+def test_a_missing_engine_names_the_remedy(
+    backend: Backend, make_context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", cast("Any", None))
+    spec = run_spec(backend, {"engine": "vllm"})
+    with pytest.raises(PluginError, match=r"no package vllm.*scripts/test-vllm.*engine: policy"):
+        backend.run(spec, make_context())
 
 
 SMALL_RUN = {

@@ -26,6 +26,7 @@ from ablatekit_rft.basemodels.architectures import (
 )
 from ablatekit_rft.basemodels.catalogue import FAMILIES, FILES, content_of, record
 from ablatekit_rft.basemodels.pretrain import (
+    PRETRAINED_ON,
     Corpus,
     PretrainingError,
     Recipe,
@@ -37,7 +38,7 @@ from ablatekit_rft.basemodels.pretrain import (
     train_step,
 )
 from ablatekit_rft.basemodels.probe import complete, pass_at_1
-from ablatekit_rft.tasks import get_task, task_names
+from ablatekit_rft.tasks import get_task
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -137,7 +138,7 @@ def test_eager_and_sdpa_attention_agree(models: dict[str, PreTrainedModel], name
     assert gap.abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("task", task_names())
+@pytest.mark.parametrize("task", PRETRAINED_ON)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_stored_file_reaches_its_pass_at_1(
     models: dict[str, PreTrainedModel], name: str, task: str
@@ -199,7 +200,7 @@ def test_the_recipe_stops_inside_its_band() -> None:
     recipe = Recipe(pool=200, check_items=8, batch_size=4, check_every=1, band=(0.0, 1.0))
     made = pretrain("tiny-neox", recipe, build_corpora(recipe))
     assert made.steps == 1
-    assert set(made.pass_at_1) == set(task_names())
+    assert set(made.pass_at_1) == set(PRETRAINED_ON)
 
 
 def test_a_recipe_that_never_arrives_says_so() -> None:
@@ -216,7 +217,7 @@ def test_pretraining_items_belong_to_no_rft_split() -> None:
 
 
 def test_a_task_that_is_ahead_is_drawn_less() -> None:
-    corpora = [Corpus(get_task(name), (), ()) for name in task_names()]
+    corpora = [Corpus(get_task(name), (), ()) for name in PRETRAINED_ON]
     recipe = Recipe(band=(0.2, 0.4), least_weight=0.1)
     favour_the_laggards(corpora, {"letter-sort": 0.1, "letter-count": 0.9}, recipe)
     assert [corpus.weight for corpus in corpora] == [pytest.approx(0.75), 0.1]

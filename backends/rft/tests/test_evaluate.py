@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from ablatekit_rft import metrics
-from ablatekit_rft.evaluate import build_evaluator
+from ablatekit_rft.engines.policy import PolicyEngine
+from ablatekit_rft.evaluate import build_evaluator, pass_at_k
 from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import evaluation_uniforms
+from ablatekit_rft.queries import evaluation_draws
 from ablatekit_rft.rollout import Prompts
 from ablatekit_rft.settings import Evaluation
-from ablatekit_rft.tasks import Query, Verdict
+from ablatekit_rft.tasks import Judgement, Query, Verdict
 from ablatekit_rft.verify import verify
 
 from ablatekit.seeds import Seeds
@@ -104,12 +108,12 @@ def test_kl_to_the_initial_policy_is_0_at_step_0_and_grows(
 def test_draws_belong_to_item_and_sample() -> None:
     seeds = Seeds("run", "c")
     keys = [("train", "a"), ("test", "a"), ("test", "b")]
-    draws = evaluation_uniforms(seeds, keys, 2, 5)
+    draws = evaluation_draws("uniforms", seeds, keys, 2, 5)
     assert draws.shape == (3, 2, 5)
     assert len(draws.flatten().unique()) == 30
-    alone = evaluation_uniforms(Seeds("another run", "c"), [("test", "b")], 1, 3)
+    alone = evaluation_draws("uniforms", Seeds("another run", "c"), [("test", "b")], 1, 3)
     assert torch.equal(alone[0, 0], draws[2, 0, :3])
-    assert not torch.equal(evaluation_uniforms(Seeds("run", "d"), keys, 2, 5), draws)
+    assert not torch.equal(evaluation_draws("uniforms", Seeds("run", "d"), keys, 2, 5), draws)
 
 
 class Spelling:
@@ -127,26 +131,38 @@ class Spelling:
 class Echo:
     """Correct when the completion is the gold text."""
 
-    name, version, max_new_tokens = "echo", 1, 4
+    name, version, max_new_tokens, answers = "echo", 1, 4, "text"
 
     def items(self, split: str, n: int) -> tuple[Query, ...]:
         return tuple(Query(f"{split} {i}", "ab", "ab") for i in range(n))
 
-    def verify(self, query: Query, completion: str) -> Verdict:
-        return Verdict.CORRECT if completion == query.gold else Verdict.WRONG
+    def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
+        verdicts = {True: Verdict.CORRECT, False: Verdict.WRONG}
+        return [
+            Judgement(
+                Verdict.ERROR if completion == "c" else verdicts[completion == query.gold],
+                format_ok=completion != "",
+            )
+            for query, completion in zip(queries, completions, strict=True)
+        ]
 
 
 def test_the_verifier_sees_the_text_before_eos_and_no_truncated_completion() -> None:
     from ablatekit_rft.rollout import Rollouts, first_eos
 
-    tokens = torch.tensor([[3, 4, 2, 0], [3, 4, 5, 2], [2, 0, 0, 0], [3, 4, 3, 4], [3, 4, 2, 4]])
+    tokens = torch.tensor(
+        [[3, 4, 2, 0], [3, 4, 5, 2], [2, 0, 0, 0], [3, 4, 3, 4], [3, 4, 2, 4], [5, 2, 0, 0]]
+    )
     lengths, truncated = first_eos(tokens, (2,))
-    prompts = Prompts.pad([[1]] * 5, 0, torch.device("cpu"))
+    prompts = Prompts.pad([[1]] * 6, 0, torch.device("cpu"))
     zeros = torch.zeros(tokens.shape)
-    rollouts = Rollouts(prompts, torch.arange(5), tokens, lengths, truncated, zeros, zeros)
-    golds = ["ab", "ab", "ab", "abab", "ab"]
+    rollouts = Rollouts(prompts, torch.arange(6), tokens, lengths, truncated, zeros, zeros)
+    golds = ["ab", "ab", "ab", "abab", "ab", "c"]
     queries = [Query(str(i), "", gold) for i, gold in enumerate(golds)]
-    assert verify(Echo(), Spelling(), queries, rollouts).tolist() == [1.0, 0.0, 0.0, 0.0, 1.0]
+    verified = verify(Echo(), Spelling(), queries, rollouts)
+    assert verified.correct.tolist() == [1, 0, 0, 0, 1, 0]
+    assert verified.format_ok.tolist() == [True, True, False, False, True, True]
+    assert verified.error.tolist() == [False, False, False, False, False, True]
 
 
 def test_results_do_not_depend_on_how_many_samples_are_asked_for(causal_lm: Any) -> None:
@@ -155,10 +171,58 @@ def test_results_do_not_depend_on_how_many_samples_are_asked_for(causal_lm: Any)
     def first_samples(samples: int) -> Any:
         settings = Evaluation(probe_items=5, test_items=5, samples=samples)
         evaluator = build_evaluator(
-            settings, Echo(), Spelling(), Seeds("r", "c"), max_new_tokens=4, reference_budget=1000
+            settings,
+            Echo(),
+            Spelling(),
+            Seeds("r", "c"),
+            encode=lambda query: Spelling().encode(query.prompt),
+            max_new_tokens=4,
+            reference_budget=1000,
         )
-        items = evaluator.evaluate(policy, policy, "all").items
+        items = evaluator.evaluate(PolicyEngine(policy), policy, "all").items
         rows = zip(items["split"], items["item"], items["sample"], items["length"], strict=True)
         return [row for row in rows if row[2] == 0 and not row[0].endswith("greedy")]
 
     assert first_samples(1) == first_samples(4)
+
+
+@pytest.mark.parametrize(("n", "k"), [(4, 2), (5, 3), (6, 6), (7, 1)])
+def test_pass_at_k_is_the_share_of_all_subsets_that_hold_a_correct_sample(n: int, k: int) -> None:
+    correct = np.arange(n + 1)
+    outcomes = np.arange(n) < correct[:, None]
+    subsets = [list(chosen) for chosen in itertools.combinations(range(n), k)]
+    by_hand = np.mean([outcomes[:, chosen].any(axis=1) for chosen in subsets], axis=0)
+    np.testing.assert_allclose(pass_at_k(correct, n, k), by_hand, rtol=1e-14)
+
+
+def test_pass_at_k_is_unbiased() -> None:
+    p, n, k = 0.3, 6, 4
+    chances = [math.comb(n, c) * p**c * (1 - p) ** (n - c) for c in range(n + 1)]
+    expected = float(np.dot(chances, pass_at_k(np.arange(n + 1), n, k)))
+    assert expected == pytest.approx(1 - (1 - p) ** k, abs=1e-14)
+
+
+def test_pass_at_k_is_reported_from_the_sampled_rows(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    context = make_context()
+    settings = make_settings(evaluation={**EVALUATION, "pass_at": [2, 3]}, budget={"amount": 1})
+    train_toy(settings, context)
+    items, logged = context.items[0], context.logged[0]
+    for split in ("train", "test"):
+        rows = zip(items["split"], items["item"], items["outcome"], strict=True)
+        right: dict[str, list[float]] = {}
+        for where, item, outcome in rows:
+            if where == split:
+                right.setdefault(item, []).append(outcome)
+        any_of_3 = np.mean([max(outcomes) for outcomes in right.values()])
+        pairs = [np.mean([max(p) for p in itertools.combinations(o, 2)]) for o in right.values()]
+        assert logged[f"{split}/pass@3"] == pytest.approx(any_of_3)
+        assert logged[f"{split}/pass@2"] == pytest.approx(np.mean(pairs))
+        assert logged[f"{split}/pass@1"] < logged[f"{split}/pass@3"]
+
+
+@pytest.mark.parametrize(("k", "why"), [(1, "greater than or equal to 2"), (4, "as many samples")])
+def test_pass_at_k_needs_k_samples(make_settings: Any, k: int, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        make_settings(evaluation={**EVALUATION, "pass_at": [k]})

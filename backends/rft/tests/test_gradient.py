@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft.objective import Objective
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.rollout import Prompts, Rollouts, first_eos
+from ablatekit_rft.steploss import StepLoss
 
 STEPS, VOCABULARY, EOS = 3, 3, 2
 PROMPT = [0, 1]
@@ -77,17 +77,17 @@ def exact_gradient(policy: Policy, objective: torch.Tensor) -> torch.Tensor:
 
 
 def test_the_baseline_follows_the_gradient_of_the_expected_reward(
-    toy: Any, make_settings: Any
+    toy: Any, make_settings: Any, experience_of: Any, teach_round: Any
 ) -> None:
     policy, rollouts, probabilities = toy
     assert len(probabilities) == 15
     assert float(probabilities.detach().sum()) == pytest.approx(1, abs=1e-10)
     exact = exact_gradient(policy, (probabilities * rewards(rollouts.tokens)).sum())
-    objective = Objective(make_settings(), STEPS)
+    loss = StepLoss(make_settings(), STEPS)
 
     def each(one: Rollouts) -> None:
-        signal = objective.signal(rewards(one.tokens), one, None)
-        objective.accumulate(policy, one, signal.advantage.double(), None)
+        signal = teach_round(make_settings(), one, rewards(one.tokens))
+        loss.accumulate(policy, experience_of(one, signal.advantage.double()))
 
     estimated = expected_gradient(policy, rollouts, each)
     assert float(exact.norm()) > 1e-3
@@ -95,30 +95,33 @@ def test_the_baseline_follows_the_gradient_of_the_expected_reward(
 
 
 def test_k1_in_the_reward_follows_the_gradient_of_the_exact_kl(
-    toy: Any, make_settings: Any
+    toy: Any, make_settings: Any, experience_of: Any, teach_round: Any
 ) -> None:
     policy, rollouts, probabilities = toy
     reference = -0.4 * rollouts.mask * (1 + rollouts.tokens)
     kl = (probabilities * (probabilities.log() - reference.sum(1))).sum()
     exact = exact_gradient(policy, kl)
     settings = make_settings(kl_place="reward", kl_estimator="k1", kl_coefficient=1.0)
-    objective = Objective(settings, STEPS)
+    loss = StepLoss(settings, STEPS)
 
     def each(one: Rollouts) -> None:
         row = int((rollouts.tokens == one.tokens).all(1).nonzero())
-        signal = objective.signal(torch.zeros(1), one, reference[row : row + 1])
-        objective.accumulate(policy, one, signal.advantage.double(), None)
+        signal = teach_round(settings, one, torch.zeros(1), reference[row : row + 1])
+        loss.accumulate(policy, experience_of(one, signal.advantage.double()))
 
     estimated = expected_gradient(policy, rollouts, each)
     assert float((estimated - exact).norm() / exact.norm()) < 1e-6
 
 
-def test_k1_in_the_loss_is_a_placebo(toy: Any, make_settings: Any) -> None:
+def test_k1_in_the_loss_is_a_placebo(toy: Any, make_settings: Any, experience_of: Any) -> None:
     policy, rollouts, _ = toy
     settings = make_settings(kl_place="loss", kl_estimator="k1", kl_coefficient=1.0)
-    objective = Objective(settings, STEPS)
+    loss = StepLoss(settings, STEPS)
 
     def each(one: Rollouts) -> None:
-        objective.accumulate(policy, one, torch.zeros(1).double(), torch.zeros(one.logp.shape))
+        reference = torch.zeros(one.logp.shape)
+        loss.accumulate(
+            policy, experience_of(one, torch.zeros(1).double(), reference_logp=reference)
+        )
 
     assert float(expected_gradient(policy, rollouts, each).norm()) < 1e-6

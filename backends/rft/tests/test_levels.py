@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 import torch
 from ablatekit_rft.levels.registry import LEVELS, get_level, levels_of, stage_metadata
+from ablatekit_rft.levels.token_views import StepView
 from ablatekit_rft.levels.types import Level, Stage
 from ablatekit_rft.settings import RftSettings
 from torch import Tensor
@@ -36,12 +37,13 @@ def test_metadata_is_complete(level: Level) -> None:
     assert level.min_group >= (2 if "groups" in level.needs else 1)
 
 
-@pytest.mark.parametrize(
-    "stage", ["advantage", "aggregation", "kl_estimator", "reward_coding", "optimizer"]
-)
+@pytest.mark.parametrize("stage", sorted(LEVELS))
 def test_settings_offer_exactly_the_levels_of_the_table(stage: Stage) -> None:
     field = RftSettings.model_fields[stage]
-    assert get_args(field.annotation) == tuple(levels_of(stage))
+    if field.annotation is not str:
+        assert get_args(field.annotation) == tuple(levels_of(stage))
+    for name in levels_of(stage):
+        assert getattr(RftSettings.model_validate({stage: name}), stage) == name
     assert field.default in levels_of(stage)
     assert isinstance(field.json_schema_extra, dict)
     assert field.json_schema_extra["levels"] == stage_metadata(stage)
@@ -108,7 +110,7 @@ def test_k1_in_the_reward_has_the_gradient_of_kl() -> None:
     logits, reference = policy_and_reference()
     logp = logits.log_softmax(0)
     kl = get_level("kl_estimator", "k1").function(logp[:, None], reference[:, None])
-    losses = get_level("policy_loss", "none").function(logp[:, None], -kl.detach()[:, 0])
+    losses = kl.detach() * logp[:, None]
     expected = gradient((logp.exp().detach()[:, None] * losses).sum(), logits)
     assert torch.allclose(expected, kl_gradient(), atol=1e-12)
 
@@ -130,8 +132,9 @@ def test_reference_loss_has_the_gradient_of_the_expected_reward() -> None:
     logits = torch.tensor([[0.2, -0.4], [0.5, 0.1]], dtype=torch.float64, requires_grad=True)
     exact = gradient((toy_token_logp(logits).sum(1).exp() * OUTCOMES).sum(), logits)
     token_logp = toy_token_logp(logits)
-    losses = get_level("policy_loss", "none").function(token_logp, OUTCOMES)
-    weights = get_level("aggregation", "seq_mean_token_sum").function(torch.tensor([1, 2, 2]), 2)
+    losses = -OUTCOMES[:, None] * token_logp
+    view = StepView(torch.tensor([1, 2, 2]), torch.arange(3), 2)
+    weights = get_level("aggregation", "seq_mean_token_sum").function(view)
     # Of N draws each completion gets its expected share: N times its probability.
     share = 3 * token_logp.detach().sum(1).exp()
     loss = (share * weights * losses.sum(1)).sum()

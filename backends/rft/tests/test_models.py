@@ -164,3 +164,25 @@ def test_a_missing_gpu_is_the_users_mistake(
     spec = run_spec(backend, {"device": "cuda"})
     with pytest.raises(UsageError, match=r"no CUDA device.*device: cuda\. Set device: auto or cpu"):
         backend.run(spec, make_context())
+
+
+def test_nothing_but_the_ends_of_sequence_is_taken_from_a_models_generation_settings(
+    model_directory: str,
+) -> None:
+    """Checkpoints ship temperatures, penalties and truncations that `generate` would obey."""
+    plain, tokenizer = load_model(model_directory, CPU)
+    model, _ = load_model(model_directory, CPU)
+    changed = {"do_sample": True, "temperature": 0.1, "top_k": 1, "repetition_penalty": 1.5}
+    model.generation_config.update(**changed, eos_token_id=[2, 9])
+    model.save_pretrained(model_directory)
+    loaded, opinionated = load_model(model_directory, CPU)
+    assert loaded.generation_config.repetition_penalty == 1.5
+    assert (tokenizer.eos_ids, opinionated.eos_ids) == ((2,), (2, 9))
+    prompts = Prompts.pad([[1, 5], [1, 6, 7]], 0, CPU)
+    uniforms = torch.rand(40, 8, generator=torch.Generator().manual_seed(0))
+    drawn = [
+        sample(Policy(one, 0), prompts, 20, uniforms, Decoding(8, 1.0, ()))
+        for one in (plain, loaded)
+    ]
+    assert torch.equal(drawn[0].tokens, drawn[1].tokens)
+    assert torch.equal(drawn[0].logp, drawn[1].logp)

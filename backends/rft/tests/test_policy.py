@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft.levels.registry import levels_of
-from ablatekit_rft.objective import Objective
 from ablatekit_rft.packing import micro_batches, pack
-from ablatekit_rft.policy import Policy, tempered_log_softmax
+from ablatekit_rft.policy import Policy
 from ablatekit_rft.rollout import Prompts, Rollouts, first_eos
+from ablatekit_rft.scoring import tempered_log_softmax
+from ablatekit_rft.steploss import StepLoss
 
-FAMILIES = ("llama", "llama_gqa", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
+FAMILIES = ("llama", "llama_gqa", "qwen2", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
 LEAN = FAMILIES[:-1]
 
 
@@ -128,18 +129,10 @@ def test_tempered_log_softmax_is_the_formula() -> None:
     torch.testing.assert_close(tempered_log_softmax(logits, 2.0), expected)
 
 
-def gradient_of(policy: Policy, objective: Objective, rollouts: Rollouts) -> torch.Tensor:
-    policy.arena.zero_gradient()
-    advantage = torch.sin(rollouts.tokens.sum(1).float())
-    reference = -0.1 * rollouts.mask.float()
-    objective.accumulate(policy, rollouts, advantage, reference)
-    return policy.arena.gradient.clone()
-
-
 @pytest.mark.parametrize("aggregation", sorted(levels_of("aggregation")))
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_gradient_ignores_micro_batches_padding_and_row_order(
-    causal_lm: Any, make_settings: Any, aggregation: str, family: str
+    causal_lm: Any, make_settings: Any, experience_of: Any, aggregation: str, family: str
 ) -> None:
     policy = Policy(causal_lm(family), pad_id=0)
     lengths = [6, 2, 4, 1, 5, 3, 3, 6]
@@ -148,7 +141,12 @@ def test_gradient_ignores_micro_batches_padding_and_row_order(
         settings = make_settings(
             aggregation=aggregation, kl_place="loss", micro_batch_tokens=micro_batch_tokens
         )
-        return gradient_of(policy, Objective(settings, 6), rollouts)
+        policy.arena.zero_gradient()
+        advantage = torch.sin(rollouts.tokens.sum(1).float())
+        reference = -0.1 * rollouts.mask.float()
+        experience = experience_of(rollouts, advantage, reference_logp=reference)
+        StepLoss(settings, 6).accumulate(policy, experience)
+        return policy.arena.gradient.clone()
 
     rollouts = random_rollouts(lengths, per_query=2)
     expected = gradient(rollouts)
@@ -174,13 +172,12 @@ def test_gradient_ignores_micro_batches_padding_and_row_order(
 
 
 def test_leaving_out_rollouts_without_advantage_changes_nothing(
-    causal_lm: Any, make_settings: Any
+    causal_lm: Any, make_settings: Any, experience_of: Any
 ) -> None:
     policy, rollouts = Policy(causal_lm("llama"), pad_id=0), random_rollouts([6, 2, 4, 1], 2)
     advantage = torch.tensor([1.0, 0.0, 0.0, -0.5])
-    objective = Objective(make_settings(), 6)
     policy.arena.zero_gradient()
-    losses = objective.accumulate(policy, rollouts, advantage, None)
+    losses = StepLoss(make_settings(), 6).accumulate(policy, experience_of(rollouts, advantage))
     skipped = policy.arena.gradient.clone()
     policy.arena.zero_gradient()
     whole = -(policy.logp(rollouts, 1.0).sum(1) * advantage).sum() / 4

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft.levels.registry import get_level, levels_of
-from ablatekit_rft.levels.types import RewardView
-from ablatekit_rft.rules import RULES
+from ablatekit_rft.levels.token_views import EntropyView, StepView
+from ablatekit_rft.levels.types import RewardView, Stage
+from ablatekit_rft.rules import RULES, generation, loss, run, updates
 from ablatekit_rft.settings import RftSettings
-from torch import Tensor
 
 from ablatekit.backend import Rule
 from ablatekit.study.settings import flatten_model, setting_fields
 
 BY_NAME = {rule.name: rule for rule in RULES}
-SIZES = [(32, 2), (32, 4), (4, 16), (64, 1), (1, 8)]
-"""Queries and rollouts of a round."""
+HERE = (*run.RULES, *generation.RULES, *updates.RULES, *loss.RULES)
+"""Rules that this module verifies; the others have a module of their own."""
 
 
 def resolved(**settings: Any) -> dict[str, Any]:
@@ -38,34 +38,6 @@ def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def outcomes(queries: int, rollouts: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    chances = torch.rand(queries, 1, generator=generator)
-    return (torch.rand(queries, rollouts, generator=generator) < chances).long().flatten()
-
-
-def advantages(
-    name: str, coding: str, queries: int, rollouts: int, penalty: Tensor | None = None
-) -> Tensor:
-    rewards = get_level("reward_coding", coding).function(outcomes(queries, rollouts))
-    group = torch.arange(queries).repeat_interleave(rollouts)
-    view = RewardView(
-        rewards if penalty is None else rewards - penalty, group, torch.ones_like(group)
-    )
-    result = get_level("advantage", name).function(view, RftSettings())
-    assert isinstance(result, Tensor)
-    return result
-
-
-def sizes_of(name: str) -> list[tuple[int, int]]:
-    needs_groups = "groups" in get_level("advantage", name).needs
-    return [size for size in SIZES if size[1] > 1 or not needs_groups]
-
-
-def close(left: Tensor, right: Tensor) -> bool:
-    return torch.allclose(left, right, rtol=1e-5, atol=1e-6)
-
-
 def test_rules_have_unique_names_and_reasons() -> None:
     assert len(BY_NAME) == len(RULES)
     assert all(len(rule.why) > 20 for rule in RULES)
@@ -83,22 +55,29 @@ def test_rules_name_existing_settings_and_valid_values(rule: Rule) -> None:
     RftSettings.from_dotted(rule.then)
 
 
-def test_the_reference_meets_no_rule_but_that_kl_is_off() -> None:
-    met = {rule.name for rule in RULES if rule.applies(resolved())}
-    assert met == {"no_kl"}
-    assert canonical(resolved()) == resolved()
+def test_the_reference_meets_no_rule_that_changes_it_but_the_engines() -> None:
+    met = {rule.kind for rule in RULES if rule.applies(resolved())}
+    assert met == {"inert", "alias"}
+    assert canonical(resolved()) == {**resolved(), "engine": "policy"}
+
+
+@pytest.mark.parametrize(
+    ("device", "engine"), [("auto", "policy"), ("cpu", "policy"), ("cuda", "vllm")]
+)
+def test_the_engine_follows_from_the_study_file_alone(device: str, engine: str) -> None:
+    assert canonical(resolved(device=device))["engine"] == engine
+    for chosen in ("policy", "vllm"):
+        assert canonical(resolved(device=device, engine=chosen))["engine"] == chosen
+    assert RftSettings.from_dotted({"device": device}).drawing_engine == engine
 
 
 INVALID: dict[str, list[dict[str, Any]]] = {
-    "group_of_one": [
-        {"advantage": "group_norm"},
-        {"advantage": "group_mean"},
-        {"advantage": "rloo"},
-    ],
-    "batch_of_one": [
-        {"advantage": "batch_mean", "queries_per_round": 1},
-        {"advantage": "batch_norm", "queries_per_round": 1},
-    ],
+    "greedy_group": [{"top_k": 1, "rollouts": 2}],
+    "minibatch_of_none": [{"minibatches": 33}],
+    "corrected_top_p": [{"top_p": 0.9, "mismatch": "tis_token"}],
+    "corrected_top_k": [{"top_k": 9, "mismatch": "bypass"}],
+    "corrected_min_p": [{"min_p": 0.1, "mismatch": "geo_rs"}],
+    "replay_groups_of_one": [{"replay": "groups"}],
     "probe_outside_train_set": [{"train_items": 128}],
     "round_exceeds_train_set": [{"queries_per_round": 257}],
     "more_points_than_rounds": [{"budget.amount": 5}],
@@ -106,7 +85,7 @@ INVALID: dict[str, list[dict[str, Any]]] = {
 
 
 def test_every_invalid_rule_has_its_cases() -> None:
-    assert set(INVALID) == {rule.name for rule in RULES if rule.kind == "invalid"}
+    assert set(INVALID) == {rule.name for rule in HERE if rule.kind == "invalid"}
 
 
 @pytest.mark.parametrize(
@@ -132,48 +111,99 @@ def test_possible_combinations_are_not_refused(settings: dict[str, Any]) -> None
     assert applying("invalid", resolved(**settings)) == set()
 
 
-@pytest.mark.parametrize("name", levels_of("advantage"))
-@pytest.mark.parametrize("rollouts", [1, 2])
-@pytest.mark.parametrize("queries", [1, 2])
-def test_exactly_what_a_level_cannot_compute_is_refused(
-    name: str, rollouts: int, queries: int
-) -> None:
-    level = get_level("advantage", name)
-    available = rollouts if "groups" in level.needs else rollouts * queries
-    settings = resolved(advantage=name, rollouts=rollouts, queries_per_round=queries)
-    assert bool(applying("invalid", settings)) == (available < level.min_group)
+OFF = {"minibatches": 2}
+KL = {"kl_place": "loss"}
 
+
+def parameter_cases() -> tuple[dict[str, list[dict[str, Any]]], dict[str, dict[str, Any]]]:
+    """Cases and canonical settings of the generated rules on a level's own parameters."""
+    merged: dict[str, list[dict[str, Any]]] = {}
+    expected: dict[str, dict[str, Any]] = {}
+    on: dict[Stage, dict[str, Any]] = {"clip": {"ratio_level": "token", **OFF}, "mismatch": {}}
+    for stage, base in on.items():
+        for level in levels_of(stage).values():
+            for name in PARAMETERS[stage]:
+                own = level.params.get(name)
+                rule = f"unused_{name}" if own is None else f"own_{name}_{level.name}"
+                value = 1.0 if own is None else own
+                merged.setdefault(rule, []).append({**base, stage: level.name, name: value})
+                expected[rule] = {name: None}
+    return merged, expected
+
+
+PARAMETERS: dict[Stage, tuple[str, ...]] = {
+    "clip": ("clip_low", "clip_high", "clip_bound"),
+    "mismatch": ("mismatch_low", "mismatch_high"),
+}
+PARAMETER_CASES, PARAMETER_EXPECTED = parameter_cases()
 
 MERGED: dict[str, list[dict[str, Any]]] = {
+    "auto_engine": [{"device": "cpu"}],
+    "auto_engine_on_a_gpu": [{"device": "cuda"}],
+    **PARAMETER_CASES,
+    "no_replay": [{"replay_rounds": 9}, {"replay_share": 0.5}],
+    "replayed_groups_replace": [{"replay": "groups", "rollouts": 2, "replay_share": 0.5}],
+    "on_policy_ratio": [
+        {"ratio_level": "token"},
+        {"ratio_level": "sequence", "clip": "gspo", "mismatch": "tis_seq"},
+        {"ratio_level": "sequence_sum", "clip": "ppo"},
+    ],
+    "no_ratio_no_clip": [{**OFF, "clip": "ppo"}, {**OFF, "clip": "cispo"}],
+    "one_token_ratio": [{**OFF, "max_new_tokens": 1, "ratio_level": "sequence"}],
+    "reference_batch": [{"lr_scale": "sqrt"}, {"lr_scale": "linear"}],
+    "no_adapters": [{"lora_alpha": 8}],
+    "mixed_whole": [{**KL, "kl_reference": "ema", "kl_reference_mix": 1.0}],
+    "kl_to_itself": [{**KL, "kl_reference": "reset", "kl_reference_rounds": 1}],
+    "k3_plus_in_the_reward": [{"kl_place": "reward", "kl_estimator": "k3+"}],
+    "reference_without_period": [
+        {**KL, "kl_reference_rounds": 3},
+        {**KL, "kl_reference": "previous", "kl_reference_rounds": 3},
+    ],
+    "reference_without_mix": [{**KL, "kl_reference_mix": 0.1}],
+    "no_weight_no_bonus": [{"entropy": "bonus", "entropy_coefficient": 0.0}],
+    "all_tokens": [{"entropy": "top_tokens", "entropy_share": 1.0}],
+    "unused_entropy_coefficient": [{"entropy": "adaptive", "entropy_coefficient": 1.0}],
+    "unused_entropy_target": [{"entropy": "bonus", "entropy_target": 1.0}],
+    "unused_entropy_step": [{"entropy_step": 1.0}],
+    "unused_entropy_share": [{"entropy_share": 0.5}],
+    "query_of_one": [{"aggregation": "query_mean"}],
+    "one_query_aggregation": [{"aggregation": "query_mean", "queries_per_round": 1, "rollouts": 4}],
     "no_weight_no_kl": [{"kl_coefficient": 0.0, "kl_place": "loss"}],
     "no_kl": [{"kl_estimator": "k1"}, {"kl_coefficient": 0.3}],
-    "shifted_reward": [
-        {"reward_coding": "neg", "advantage": "batch_mean"},
-        {"reward_coding": "neg", "advantage": "group_mean", "rollouts": 2, "kl_place": "reward"},
-    ],
-    "rescaled_reward": [
-        {"reward_coding": "pm1", "advantage": "batch_norm"},
-        {"reward_coding": "pm1", "advantage": "group_norm", "rollouts": 4, "kl_place": "loss"},
-        {"reward_coding": "pm1", "advantage": "batch_norm", "kl_place": "reward"}
-        | {"kl_coefficient": 0.0},
-    ],
-    "one_query_mean": [{"advantage": "group_mean", "queries_per_round": 1, "rollouts": 4}],
-    "one_query_norm": [{"advantage": "group_norm", "queries_per_round": 1, "rollouts": 4}],
     "one_token": [{"max_new_tokens": 1, "aggregation": "token_mean"}],
 }
 CANONICAL: dict[str, dict[str, Any]] = {
+    "auto_engine": {},
+    "auto_engine_on_a_gpu": {"engine": "vllm"},
+    **PARAMETER_EXPECTED,
+    "no_replay": {"replay_rounds": 4, "replay_share": 1.0},
+    "replayed_groups_replace": {"replay_share": 1.0},
+    "on_policy_ratio": {"ratio_level": "none", "clip": "none"},
+    "no_ratio_no_clip": {"clip": "none"},
+    "one_token_ratio": {"ratio_level": "token"},
+    "reference_batch": {"lr_scale": "const"},
+    "no_adapters": {"lora_alpha": 32},
+    "mixed_whole": {"kl_reference": "reset", "kl_reference_mix": 0.6},
+    "kl_to_itself": {"kl_place": "none", "kl_reference": "fixed", "kl_reference_rounds": 16},
+    "k3_plus_in_the_reward": {"kl_estimator": "k3"},
+    "reference_without_period": {"kl_reference_rounds": 16},
+    "reference_without_mix": {"kl_reference_mix": 0.6},
+    "no_weight_no_bonus": {"entropy": "none", "entropy_coefficient": 0.001},
+    "all_tokens": {"entropy": "none", "entropy_share": 0.2},
+    "unused_entropy_coefficient": {"entropy_coefficient": 0.001},
+    "unused_entropy_target": {"entropy_target": 0.2},
+    "unused_entropy_step": {"entropy_step": 0.005},
+    "unused_entropy_share": {"entropy_share": 0.2},
+    "query_of_one": {"aggregation": "seq_mean_token_mean"},
+    "one_query_aggregation": {"aggregation": "token_mean"},
     "no_weight_no_kl": {},
     "no_kl": {},
-    "shifted_reward": {"reward_coding": "01"},
-    "rescaled_reward": {"reward_coding": "01"},
-    "one_query_mean": {"advantage": "batch_mean"},
-    "one_query_norm": {"advantage": "batch_norm"},
     "one_token": {"aggregation": "seq_mean_token_sum"},
 }
 
 
 def test_every_merging_rule_has_its_cases() -> None:
-    assert set(MERGED) == {rule.name for rule in RULES if rule.kind in ("inert", "alias")}
+    assert set(MERGED) == {rule.name for rule in HERE if rule.kind in ("inert", "alias")}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +212,8 @@ def test_every_merging_rule_has_its_cases() -> None:
 def test_merged_cells_become_the_cell_that_runs(name: str, settings: dict[str, Any]) -> None:
     kl_free = {"kl_place": "none", "kl_estimator": "k3", "kl_coefficient": 0.05}
     keep_kl = settings.get("kl_place", "none") != "none" and settings.get("kl_coefficient") != 0
-    expected = {**resolved(**settings), **({} if keep_kl else kl_free), **CANONICAL[name]}
+    engine = {"engine": "policy"}
+    expected = resolved(**settings) | engine | ({} if keep_kl else kl_free) | CANONICAL[name]
     assert canonical(resolved(**settings)) == expected
 
 
@@ -207,55 +238,29 @@ def test_one_pass_reaches_the_canonical_settings(
     assert canonical(once) == once
 
 
-CENTRED = ["batch_mean", "batch_norm", "group_mean", "group_norm", "rloo"]
-
-
-@pytest.mark.parametrize("name", CENTRED)
-def test_a_shifted_reward_is_the_same_advantage(name: str) -> None:
-    for queries, rollouts in sizes_of(name):
-        penalty = torch.rand(queries * rollouts, generator=torch.Generator().manual_seed(1))
-        for kl in (None, penalty):
-            left = advantages(name, "neg", queries, rollouts, kl)
-            assert close(left, advantages(name, "01", queries, rollouts, kl))
-
-
-@pytest.mark.parametrize("name", ["batch_norm", "group_norm"])
-def test_a_rescaled_reward_is_the_same_normalised_advantage(name: str) -> None:
-    for queries, rollouts in [*sizes_of(name), (1024, 2), (1, 2048)]:
-        left = advantages(name, "pm1", queries, rollouts)
-        assert close(left, advantages(name, "01", queries, rollouts))
-
-
-def test_a_rescaled_reward_with_kl_inside_is_another_advantage() -> None:
-    penalty = torch.rand(128, generator=torch.Generator().manual_seed(1))
-    left = advantages("batch_norm", "pm1", 32, 4, penalty)
-    assert not torch.allclose(left, advantages("batch_norm", "01", 32, 4, penalty), atol=0.01)
-
-
-def test_one_query_makes_the_group_the_round() -> None:
-    for kind in ("mean", "norm"):
-        group = advantages(f"group_{kind}", "01", 1, 8)
-        assert torch.equal(group, advantages(f"batch_{kind}", "01", 1, 8))
-
-
 def test_completions_of_one_token_make_aggregations_equal() -> None:
     lengths = torch.ones(12, dtype=torch.int64)
-    weights = [level.function(lengths, 1) for level in levels_of("aggregation").values()]
+    view = StepView(lengths, torch.arange(12) // 4, 1)
+    weights = [level.function(view) for level in levels_of("aggregation").values()]
     assert all(torch.equal(weights[0], other) for other in weights[1:])
 
 
 WARNED: dict[str, dict[str, Any]] = {
-    "rloo_scales_group_mean": {"advantage": "rloo", "rollouts": 4},
     "const_len_scales_sum": {"aggregation": "const_len"},
-    "pairs_normalise_to_a_constant": {"advantage": "group_norm", "rollouts": 2},
-    "doubled_reward": {"advantage": "batch_mean", "reward_coding": "pm1"},
     "kl_placebo": {"kl_place": "loss", "kl_estimator": "k1"},
+    "uncorrected_minibatches": {"minibatches": 2},
+    "uncorrected_epochs": {"epochs": 2},
+    "uncorrected_staleness": {"staleness": 1},
+    "uncorrected_replay": {"replay": "fifo"},
+    "mismatch_of_one_function": {"mismatch": "tis_token"},
+    "lost_updates": {"precision": "bf16"},
+    "adapters_want_their_own_rate": {"lora_rank": 8},
     "kl_is_normalised": {"kl_place": "reward", "advantage": "batch_norm"},
 }
 
 
 def test_every_warning_has_its_case() -> None:
-    assert set(WARNED) == {rule.name for rule in RULES if rule.kind == "warn"}
+    assert set(WARNED) == {rule.name for rule in HERE if rule.kind == "warn"}
 
 
 @pytest.mark.parametrize(("name", "settings"), WARNED.items())
@@ -263,29 +268,11 @@ def test_warnings_appear_where_they_belong(name: str, settings: dict[str, Any]) 
     assert applying("warn", canonical(resolved(**settings))) == {name}
 
 
-@pytest.mark.parametrize("rollouts", [2, 4, 16])
-def test_rloo_is_group_mean_times_a_constant(rollouts: int) -> None:
-    scaled = advantages("group_mean", "01", 32, rollouts) * rollouts / (rollouts - 1)
-    assert close(advantages("rloo", "01", 32, rollouts), scaled)
-
-
 def test_const_len_is_the_token_sum_over_the_length_limit() -> None:
-    lengths = torch.tensor([3, 1, 7, 2])
-    total = get_level("aggregation", "seq_mean_token_sum").function(lengths, 7)
-    constant = get_level("aggregation", "const_len").function(lengths, 7)
+    view = StepView(torch.tensor([3, 1, 7, 2]), torch.arange(4), 7)
+    total = get_level("aggregation", "seq_mean_token_sum").function(view)
+    constant = get_level("aggregation", "const_len").function(view)
     assert torch.allclose(constant * 7, total, rtol=1e-6, atol=0)
-
-
-def test_pairs_normalise_to_a_constant() -> None:
-    scaled = advantages("group_mean", "01", 64, 2) * 2**0.5
-    assert close(advantages("group_norm", "01", 64, 2), scaled)
-
-
-@pytest.mark.parametrize("name", ["batch_mean", "group_mean", "rloo"])
-def test_a_doubled_reward_is_a_doubled_centred_advantage(name: str) -> None:
-    for queries, rollouts in sizes_of(name):
-        doubled = 2 * advantages(name, "01", queries, rollouts)
-        assert close(advantages(name, "pm1", queries, rollouts), doubled)
 
 
 def test_normalised_kl_alone_gives_advantages_of_full_size() -> None:
@@ -293,3 +280,40 @@ def test_normalised_kl_alone_gives_advantages_of_full_size() -> None:
     view = RewardView(1 - kl, torch.zeros(8, dtype=torch.int64), torch.ones(8, dtype=torch.int64))
     normalised = get_level("advantage", "group_norm").function(view, RftSettings())
     assert normalised.std().item() == pytest.approx(1, abs=1e-3)
+
+
+def test_one_rollout_per_query_makes_the_query_the_completion() -> None:
+    view = StepView(torch.tensor([3, 1, 7, 2]), torch.arange(4), 7)
+    left = get_level("aggregation", "query_mean").function(view)
+    assert torch.allclose(left, get_level("aggregation", "seq_mean_token_mean").function(view))
+
+
+def test_one_query_makes_its_tokens_the_updates() -> None:
+    view = StepView(torch.tensor([3, 1, 7, 2]), torch.zeros(4, dtype=torch.int64), 7)
+    left = get_level("aggregation", "query_mean").function(view)
+    assert torch.allclose(left, get_level("aggregation", "token_mean").function(view))
+
+
+def test_completions_of_one_token_have_one_ratio() -> None:
+    logp, old = torch.tensor([[-1.0], [-0.5]]), torch.tensor([[-1.3], [-0.2]])
+    mask = torch.ones(2, 1, dtype=torch.bool)
+    found = [get_level("ratio_level", name).function(logp, old, mask) for name in RATIO_NAMES]
+    assert all(torch.equal(one.log, found[0].log) for one in found)
+    assert all(torch.equal(one.share, found[0].share) for one in found)
+
+
+RATIO_NAMES = ("token", "sequence", "sequence_sum")
+
+
+def test_a_share_of_1_teaches_every_token() -> None:
+    mask = torch.tensor([[True, True], [True, False]])
+    view = EntropyView(torch.rand(2, 2), mask, 0.0)
+    settings = RftSettings(entropy="top_tokens", entropy_share=1.0)
+    term = get_level("entropy", "top_tokens").function(view, settings)
+    assert torch.equal(term.taught, mask)
+
+
+def test_k3_plus_has_the_value_of_k3() -> None:
+    logp, reference = torch.randn(2, 3), torch.randn(2, 3)
+    left = get_level("kl_estimator", "k3+").function(logp, reference)
+    assert torch.allclose(left, get_level("kl_estimator", "k3").function(logp, reference))

@@ -9,7 +9,7 @@ from ablatekit_rft.policy import Policy
 from ablatekit_rft.rollout import Prompts, Rollouts
 from ablatekit_rft.sampler import Decoding, invert_cdf, sample
 
-FAMILIES = ("llama", "llama_gqa", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
+FAMILIES = ("llama", "llama_gqa", "qwen2", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
 ENCODED = [[1, 5, 9], [1, 4, 4, 8, 12], [1], [1, 15, 3, 7], [1, 6]]
 STEPS = 9
 
@@ -147,3 +147,13 @@ def test_a_broken_policy_is_noticed(causal_lm: Any, family: str) -> None:
         policy.arena.weights.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="not finite"):
         draw(policy)
+
+
+@pytest.mark.parametrize("family", FAMILIES[:-1])
+def test_autocast_reaches_the_lean_sampler(causal_lm: Any, family: str) -> None:
+    policy = Policy(causal_lm(family), pad_id=0, autocast=True)
+    rollouts = draw(policy)
+    scored = policy.logp(rollouts, 1.0).detach()
+    exact = Policy(causal_lm(family), pad_id=0).logp(rollouts, 1.0).detach()
+    assert float((rollouts.logp - scored).abs().mean()) < 0.05
+    assert float((rollouts.logp - exact).abs().mean()) > 1e-4

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
-from ablatekit_rft.settings import Budget, Evaluation, RftSettings
+from ablatekit_rft.levels.registry import levels_of
+from ablatekit_rft.settings import Budget, Evaluation, RftSettings, Vllm
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 
 def every_field() -> Iterator[tuple[str, FieldInfo]]:
-    for model in (RftSettings, Budget, Evaluation):
+    for model in (RftSettings, Budget, Evaluation, Vllm):
         for name, info in model.model_fields.items():
             yield f"{model.__name__}.{name}", info
 
@@ -26,11 +27,22 @@ REFERENCE = {
     "aggregation": "seq_mean_token_sum",
     "kl_place": "none",
     "reward_coding": "01",
+    "reward_noise": "none",
+    "format_reward": "none",
+    "length_shaping": "none",
+    "truncation": "as_is",
+    "group_filter": "none",
+    "downsample": "none",
+    "sample_policy": "epochs",
     "optimizer": "adamw",
     "weight_decay": 0.0,
     "grad_clip": 1.0,
     "lr_schedule": "constant",
     "temperature": 1.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "stop": (),
 }
 
 
@@ -50,6 +62,13 @@ def test_every_number_has_a_bound(name: str) -> None:
     info = FIELDS[name]
     numeric = {int, float} & {info.annotation, *get_args(info.annotation)}
     assert info.metadata or not numeric
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_setting_of_levels_names_them_or_a_users_function(name: str) -> None:
+    extra = FIELDS[name].json_schema_extra
+    if isinstance(extra, dict) and "stage" in extra:
+        assert name.split(".")[1] == extra["stage"]
 
 
 def test_every_default_fulfils_its_own_bounds() -> None:
@@ -91,6 +110,14 @@ def test_clipping_is_switched_off_by_null_or_by_name(written: Any) -> None:
         {"evaluation": {"intermediate_fraction": 0}},
         {"evaluation": {"temperature": 0.6}},
         {"rollout": 2},
+        {"engine": "sglang"},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+        {"min_p": 1},
+        {"stop": [""]},
+        {"evaluation": {"stop": [""]}},
+        {"vllm": {"gpu_memory_utilization": 1}},
     ],
     ids=str,
 )
@@ -123,12 +150,12 @@ def test_unknown_dotted_names_are_refused(name: str) -> None:
         RftSettings.from_dotted({name: "samples"})
 
 
-def test_only_device_and_threads_stay_out_of_the_run_id() -> None:
+def test_only_where_a_run_executes_stays_out_of_the_run_id() -> None:
     def declared(model: type[BaseModel]) -> set[str]:
         extras = {name: info.json_schema_extra for name, info in model.model_fields.items()}
         return {name for name, e in extras.items() if isinstance(e, dict) and e.get("execution")}
 
-    assert declared(RftSettings) == {"device", "threads"}
+    assert declared(RftSettings) == {"device", "gpu_share", "threads", "vllm"}
     assert declared(Budget) | declared(Evaluation) == set()
 
 
@@ -142,6 +169,7 @@ def test_only_device_and_threads_stay_out_of_the_run_id() -> None:
         "reward_coding",
         "optimizer",
         "lr_schedule",
+        "engine",
     ],
 )
 def test_every_choice_documents_its_levels(name: str) -> None:
@@ -149,7 +177,7 @@ def test_every_choice_documents_its_levels(name: str) -> None:
     assert isinstance(info.json_schema_extra, dict)
     levels = info.json_schema_extra["levels"]
     assert isinstance(levels, dict)
-    assert set(levels) == set(get_args(info.annotation))
+    assert set(levels) == set(get_args(info.annotation) or levels_of(stage_of(name)))
     for level in levels.values():
         assert isinstance(level, dict)
         assert level["doc"]
@@ -157,6 +185,12 @@ def test_every_choice_documents_its_levels(name: str) -> None:
         assert level["source"]
         assert isinstance(level["peers"], dict)
         assert set(level["peers"]) == {"TRL", "verl", "OpenRLHF"}
+
+
+def stage_of(name: str) -> Any:
+    extra = RftSettings.model_fields[name].json_schema_extra
+    assert isinstance(extra, dict)
+    return extra["stage"]
 
 
 def test_the_json_schema_of_the_settings_can_be_made() -> None:

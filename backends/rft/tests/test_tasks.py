@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 from ablatekit_rft.tasks import (
+    Judgement,
     Query,
     Task,
     UnknownTaskError,
@@ -37,17 +38,20 @@ HOSTILE = (
     "a2b2c1*",
     "{}[]()\\%s%n",
 )
-FIRST_SORT = ["pnokrwxhht>", "ildgpmpyka>", "vnhbibmj>"]
-FIRST_COUNT = ["edefceaeca*", "cadabdff*", "bbcbbcdba*"]
+FIRST = {
+    "letter-sort": ["pnokrwxhht>", "ildgpmpyka>", "vnhbibmj>"],
+    "letter-count": ["edefceaeca*", "cadabdff*", "bbcbbcdba*"],
+}
 
 
-@pytest.fixture(params=task_names())
+@pytest.fixture(params=["letter-sort", "letter-count"])
 def task(request: pytest.FixtureRequest) -> Task:
     return get_task(request.param)
 
 
-def test_two_tasks_ship() -> None:
-    assert task_names() == ("letter-sort", "letter-count")
+def test_the_shipped_tasks() -> None:
+    generated = ("arithmetic-1", "arithmetic-2", "number-stories")
+    assert task_names() == ("letter-sort", "letter-count", *generated)
 
 
 def test_an_unknown_name_gets_the_nearest_and_all_known_names() -> None:
@@ -89,9 +93,8 @@ def test_the_shares_of_the_splits_are_as_declared() -> None:
 
 def test_the_first_items_are_what_they_have_always_been() -> None:
     """A change here invalidates the stored base models and needs a new task version."""
-    first = {name: get_task(name).items("train", 3) for name in task_names()}
-    assert [query.prompt for query in first["letter-sort"]] == FIRST_SORT
-    assert [query.prompt for query in first["letter-count"]] == FIRST_COUNT
+    found = {name: get_task(name).items("train", 3) for name in FIRST}
+    assert {name: [query.prompt for query in three] for name, three in found.items()} == FIRST
 
 
 def test_rft_split_takes_the_first_of_each(task: Task) -> None:
@@ -103,7 +106,7 @@ def test_rft_split_takes_the_first_of_each(task: Task) -> None:
 def test_the_gold_answer_is_correct_and_fits(task: Task) -> None:
     for split in SPLITS:
         for query in task.items(split, 300):
-            assert task.verify(query, query.gold) is Verdict.CORRECT
+            assert task.judge([query], [query.gold]) == [Judgement(Verdict.CORRECT, True)]
             assert len(query.gold) + 1 <= task.max_new_tokens
 
 
@@ -122,20 +125,20 @@ def test_the_gold_answer_is_correct_and_fits(task: Task) -> None:
     ],
 )
 def test_verdicts(name: str, prompt: str, completion: str, verdict: Verdict) -> None:
-    assert get_task(name).verify(query_for(name, prompt), completion) is verdict
+    assert judged(get_task(name), query_for(name, prompt), completion) is verdict
 
 
 @pytest.mark.parametrize("completion", HOSTILE)
 def test_hostile_completions_are_wrong_and_never_raise(task: Task, completion: str) -> None:
     query = task.items("train", 1)[0]
-    assert task.verify(query, completion) is Verdict.WRONG
+    assert judged(task, query, completion) is Verdict.WRONG
 
 
 @given(st.text())
 def test_no_text_but_the_answer_is_correct(completion: str) -> None:
-    for name in task_names():
+    for name in FIRST:
         query = get_task(name).items("train", 1)[0]
-        verdict = get_task(name).verify(query, completion)
+        verdict = judged(get_task(name), query, completion)
         assert verdict is (Verdict.CORRECT if completion == query.gold else Verdict.WRONG)
 
 
@@ -151,6 +154,28 @@ def test_tasks_and_the_catalogue_import_no_torch() -> None:
         "sys.exit(bool({'torch', 'transformers', 'tokenizers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "completion", "format_ok"),
+    [
+        ("letter-sort", "zzz", True),
+        ("letter-sort", "ab1", False),
+        ("letter-sort", "", False),
+        ("letter-count", "a99b0", True),
+        ("letter-count", "a9b", False),
+        ("letter-count", "g1", False),
+    ],
+)
+def test_the_form_of_an_answer_is_judged_apart_from_it(
+    name: str, completion: str, format_ok: bool
+) -> None:
+    query = get_task(name).items("train", 1)[0]
+    assert get_task(name).judge([query], [completion]) == [Judgement(Verdict.WRONG, format_ok)]
+
+
+def judged(task: Task, query: Query, completion: str) -> Verdict:
+    return task.judge([query], [completion])[0].verdict
 
 
 def query_for(name: str, prompt: str) -> Query:

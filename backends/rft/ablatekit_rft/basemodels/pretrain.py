@@ -28,10 +28,12 @@ from ablatekit_rft.basemodels.architectures import as_stored, fresh, to_folder
 from ablatekit_rft.basemodels.catalogue import FAMILIES, RECORD_FILE, content_of, data_folder
 from ablatekit_rft.basemodels.probe import pass_at_1
 from ablatekit_rft.basemodels.tokenizer import CharTokenizer
-from ablatekit_rft.tasks import Query, Task, get_task, task_names
+from ablatekit_rft.tasks import Query, Task, get_task
 
 LOG = logging.getLogger("ablatekit_rft.basemodels.pretrain")
 IGNORED_LABEL = -100
+PRETRAINED_ON = ("letter-sort", "letter-count")
+"""The tasks whose worked examples the tiny models are trained on."""
 
 
 class PretrainingError(AblatekitError):
@@ -102,7 +104,7 @@ def pretrain(name: str, recipe: Recipe, corpora: Sequence[Corpus]) -> Pretrained
 def build_corpora(recipe: Recipe) -> list[Corpus]:
     """The pre-training items of every task; the first of them are kept for checks."""
     corpora = []
-    for name in task_names():
+    for name in PRETRAINED_ON:
         items = get_task(name).items("pretrain", recipe.check_items + recipe.pool)
         check, pool = items[: recipe.check_items], items[recipe.check_items :]
         corpora.append(Corpus(get_task(name), check, pool))
@@ -195,7 +197,7 @@ def make(name: str, recipe: Recipe, folder: Path) -> dict[str, Any]:
 def scores_on_test(model: PreTrainedModel, recipe: Recipe) -> dict[str, dict[str, float]]:
     """Sampled (temperature 1) and greedy Pass@1 on the first test items of every task."""
     scores = {}
-    for task in map(get_task, task_names()):
+    for task in map(get_task, PRETRAINED_ON):
         queries = task.items("test", recipe.reported_items)
         sampled = pass_at_1(model, task, queries, torch.Generator().manual_seed(0))
         greedy = pass_at_1(model, task, queries, None)

@@ -11,7 +11,8 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from ablatekit_rft.basemodels.tokenizer import CharTokenizer
-from ablatekit_rft.tasks import Query, Task, Verdict
+from ablatekit_rft.tasks import Task
+from ablatekit_rft.verdicts import Query, Verdict
 
 
 def pass_at_1(
@@ -23,11 +24,9 @@ def pass_at_1(
     within the task's token limit is wrong.
     """
     texts = complete(model, [query.prompt for query in queries], task.max_new_tokens, generator)
-    correct = [
-        text is not None and task.verify(query, text) is Verdict.CORRECT
-        for query, text in zip(queries, texts, strict=True)
-    ]
-    return sum(correct) / len(correct)
+    ended = [(query, text) for query, text in zip(queries, texts, strict=True) if text is not None]
+    judged = task.judge([query for query, _ in ended], [text for _, text in ended])
+    return sum(one.verdict is Verdict.CORRECT for one in judged) / len(queries)
 
 
 @torch.no_grad()

@@ -1,28 +1,20 @@
-"""Advantages: one number per rollout, `(view, settings) -> (N,)` float32.
+"""Advantages that need no group: `(view, settings) -> (N,)` float32, or (N, T) per token.
 
-A baseline is a mean over an index: the rollout's query (`group_*`, `rloo`) or the whole round
-(`batch_*`). Standard deviations are unbiased (n-1). Rollouts that all have the same reward get
-exactly 0, whatever rounding does to their mean.
+A baseline is a constant or a mean over the whole round. Rollouts that all have the same reward get
+exactly 0 from a centred advantage, whatever rounding does to their mean.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ablatekit.errors import Problem, UsageError
+from ablatekit_rft.levels.statistics import all_together, centred, counts, normalised
 from ablatekit_rft.levels.types import RewardView, level
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ablatekit_rft.settings import RftSettings
-
-NORM_EPS = 1e-8
-"""Added to the standard deviation, as in oat (TRL 1e-4, verl 1e-6, OpenRLHF 1e-9).
-
-The smallest non-zero standard deviation of n binary rewards is 1/sqrt(n), so that this one changes
-an advantage by less than float32 rounding and affine reward codings stay the same design choice.
-"""
 
 
 @level(
@@ -43,8 +35,36 @@ def none(view: RewardView, _settings: RftSettings) -> Tensor:
 
 @level(
     "advantage",
+    "const",
+    formula="A_i = r_i - c, c = advantage_constant",
+    source="A control: centring without adaptivity",
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
+)
+def const(view: RewardView, settings: RftSettings) -> Tensor:
+    """A fixed baseline: 0.5 turns 0/1 rewards into +-0.5."""
+    return view.rewards - settings.advantage_constant
+
+
+@level(
+    "advantage",
+    "pos_only",
+    formula="A_i = r_i where r_i > 0, else 0; or max(A, 0) of group_norm (pos_only_of)",
+    source="RAFT, arXiv:2304.06767; Reinforce-Rej, arXiv:2504.11343",
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
+)
+def pos_only(view: RewardView, settings: RftSettings) -> Tensor:
+    """Only what is better than nothing, or than its group, teaches."""
+    if settings.pos_only_of == "group_norm":
+        values = normalised(view.rewards, view.group, settings.advantage_eps)
+    else:
+        values = view.rewards
+    return values.clamp(min=0.0)
+
+
+@level(
+    "advantage",
     "batch_mean",
-    formula="A_i = r_i - mean_N(r)",
+    formula="A_i = r_i - mean_N(r), or minus the mean of the other N-1 (batch_baseline: others)",
     source="REINFORCE with a baseline; RL2 with n=1",
     min_group=2,
     peers={
@@ -53,9 +73,17 @@ def none(view: RewardView, _settings: RftSettings) -> Tensor:
         "OpenRLHF": "reinforce with no_std_norm, mean weighted by tokens",
     },
 )
-def batch_mean(view: RewardView, _settings: RftSettings) -> Tensor:
-    """Centred on the mean of the whole round, the rollout itself included."""
-    return _centred(view.rewards, view.group.new_zeros(view.group.shape))
+def batch_mean(view: RewardView, settings: RftSettings) -> Tensor:
+    """Centred on the mean of the whole round.
+
+    A mean that includes the rollout itself scales the expected gradient by (N-1)/N.
+    """
+    together = all_together(view.group)
+    values = centred(view.rewards, together)
+    if settings.batch_baseline == "all":
+        return values
+    count = counts(view.rewards, together)
+    return values * (count / (count - 1))
 
 
 @level(
@@ -64,112 +92,57 @@ def batch_mean(view: RewardView, _settings: RftSettings) -> Tensor:
     formula="A_i = (r_i - mean_N(r)) / (std_N(r) + eps)",
     source="Global advantage normalisation; SPO, arXiv:2509.13232",
     min_group=2,
-    params={"eps": NORM_EPS},
     peers={
         "TRL": "none: scale_rewards='batch' keeps the group's mean",
         "verl": "reinforce_plus_plus, weighted by tokens",
         "OpenRLHF": "reinforce, weighted by tokens",
     },
 )
-def batch_norm(view: RewardView, _settings: RftSettings) -> Tensor:
+def batch_norm(view: RewardView, settings: RftSettings) -> Tensor:
     """Centred and divided by the standard deviation of the whole round."""
-    return _normalised(view.rewards, view.group.new_zeros(view.group.shape))
+    return normalised(view.rewards, all_together(view.group), settings.advantage_eps)
 
 
 @level(
     "advantage",
-    "group_mean",
-    formula="A_i = r_i - mean_g(r)",
-    source="Dr. GRPO, arXiv:2503.20783",
-    needs=frozenset({"groups"}),
+    "reinforce_pp",
+    formula="A_it = (G_it - mean) / (std + eps), mean and std over all tokens of the round;"
+    " G_it = outcome reward minus the KL penalties of the tokens from t on",
+    source="REINFORCE++, arXiv:2501.03262",
+    needs=frozenset({"lengths"}),
     min_group=2,
     peers={
-        "TRL": "scale_rewards='none'",
-        "verl": "grpo with norm_adv_by_std_in_grpo=false",
-        "OpenRLHF": "dr_grpo",
+        "TRL": "none",
+        "verl": "reinforce_plus_plus (masked_whiten)",
+        "OpenRLHF": "reinforce (default whitening over tokens)",
     },
 )
-def group_mean(view: RewardView, _settings: RftSettings) -> Tensor:
-    """Centred on the mean of the query's rollouts, the rollout itself included."""
-    return _centred(view.rewards, view.group)
+def reinforce_pp(view: RewardView, settings: RftSettings) -> Tensor:
+    """Token returns, whitened over all tokens: long rollouts dominate mean and deviation.
 
-
-@level(
-    "advantage",
-    "group_norm",
-    formula="A_i = (r_i - mean_g(r)) / (std_g(r) + eps)",
-    source="GRPO, arXiv:2402.03300",
-    needs=frozenset({"groups"}),
-    min_group=2,
-    params={"eps": NORM_EPS},
-    peers={
-        "TRL": "scale_rewards='group' (default), eps 1e-4",
-        "verl": "grpo, eps 1e-6; with n=1 the raw reward",
-        "OpenRLHF": "group_norm, eps 1e-9; with n=1 NaN",
-    },
-)
-def group_norm(view: RewardView, _settings: RftSettings) -> Tensor:
-    """Centred and divided by the standard deviation of the query's rollouts.
-
-    On binary rewards its expected gradient is that of 2 arcsin(sqrt(p)), p the success probability
-    (arXiv:2601.10201), up to the finite size of the group.
+    (N,) without a KL term in the reward: every token of a rollout then has the same return.
     """
-    return _normalised(view.rewards, view.group)
+    if view.penalty is None:
+        returns, weights = view.rewards[:, None], view.lengths.float()[:, None]
+    else:
+        width = view.penalty.shape[1]
+        columns = view.lengths.new_ones(view.lengths.shape[0], width).cumsum(dim=1) - 1
+        weights = (columns < view.lengths[:, None]).float()
+        before = view.penalty.cumsum(dim=1) - view.penalty
+        returns = view.rewards[:, None] + before
+    whitened = _whitened(returns, weights, settings.advantage_eps)
+    return whitened[:, 0] if view.penalty is None else whitened
 
 
-@level(
-    "advantage",
-    "rloo",
-    formula="A_i = r_i - mean of the other rollouts of the query = n/(n-1) (r_i - mean_g(r))",
-    source="RLOO, arXiv:2402.14740",
-    needs=frozenset({"groups"}),
-    min_group=2,
-    peers={
-        "TRL": "RLOOTrainer, n=2 by default",
-        "verl": "rloo; with n=1 the raw reward",
-        "OpenRLHF": "rloo; with n=1 a division by zero",
-    },
-)
-def rloo(view: RewardView, _settings: RftSettings) -> Tensor:
-    """Centred on the mean of the query's other rollouts."""
-    counts = _counts(view.rewards, view.group)
-    scale = counts / (counts - 1)
-    return _centred(view.rewards, view.group) * scale[view.group]
+def _whitened(values: Tensor, weights: Tensor, eps: float) -> Tensor:
+    """Values (N, T) with weighted mean 0 and unbiased deviation 1; 0 where no weight is."""
+    total = weights.sum()
+    present = values[weights > 0]
+    if bool((present == present[0]).all()):
+        return values.new_zeros(values.shape)
+    off = values - (values * weights).sum() / total
+    variance = (off.square() * weights).sum() / (total - 1)
+    return (off / (variance.sqrt() + eps)) * (weights > 0)
 
 
-LEVELS = (none, batch_mean, batch_norm, group_mean, group_norm, rloo)
-
-
-def _sums(values: Tensor, index: Tensor) -> Tensor:
-    return values.new_zeros(int(index.max()) + 1).index_add(0, index, values)
-
-
-def _counts(values: Tensor, index: Tensor) -> Tensor:
-    counts = _sums(values.new_ones(values.shape), index)
-    if int(counts.min()) < 2:
-        raise UsageError(
-            Problem(
-                "this advantage needs at least two rollouts to compare",
-                "one rollout",
-                "Raise rollouts (or queries_per_round), or choose advantage: none",
-            )
-        )
-    return counts
-
-
-def _uniform(values: Tensor, index: Tensor) -> Tensor:
-    size = int(index.max()) + 1
-    high = values.new_full((size,), float("-inf")).scatter_reduce(0, index, values, "amax")
-    low = values.new_full((size,), float("inf")).scatter_reduce(0, index, values, "amin")
-    return (high == low)[index]
-
-
-def _centred(values: Tensor, index: Tensor) -> Tensor:
-    mean = _sums(values, index) / _counts(values, index)
-    return (values - mean[index]).masked_fill(_uniform(values, index), 0.0)
-
-
-def _normalised(values: Tensor, index: Tensor) -> Tensor:
-    centred = _centred(values, index)
-    variance = _sums(centred.square(), index) / (_counts(values, index) - 1)
-    return centred / (variance.sqrt() + NORM_EPS)[index]
+LEVELS = (none, const, pos_only, batch_mean, batch_norm, reinforce_pp)

@@ -1,13 +1,16 @@
-"""Loss aggregation: `(lengths (N,) int64, max_new_tokens) -> (N,)` float32 weights.
+"""Loss aggregation: `(StepView) -> (N,)` float32 weights.
 
-The loss of an optimizer step is sum_i w_i sum_t m_it loss_it: weights are computed once from the
-lengths of the whole step, so that micro-batches only add up.
+The loss of an optimizer step is sum_i w_i sum_t m_it loss_it: weights are computed once for the
+whole step, so that micro-batches only add up. N, Q and T_i count completions, queries and tokens
+that are in the loss: a completion that is masked as a whole leaves every denominator, as in verl
+and OpenRLHF (in TRL's 'grpo' it stays).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ablatekit_rft.levels.token_views import StepView
 from ablatekit_rft.levels.types import level
 
 if TYPE_CHECKING:
@@ -26,9 +29,9 @@ if TYPE_CHECKING:
         "OpenRLHF": "none",
     },
 )
-def seq_mean_token_sum(lengths: Tensor, _max_new_tokens: int) -> Tensor:
+def seq_mean_token_sum(view: StepView) -> Tensor:
     """The unbiased gradient of the expected reward: a completion's log-probability is a sum."""
-    return _ones(lengths) / len(lengths)
+    return _ones(view) / _completions(view)
 
 
 @level(
@@ -43,9 +46,9 @@ def seq_mean_token_sum(lengths: Tensor, _max_new_tokens: int) -> Tensor:
         "OpenRLHF": "token_level_loss=True (default)",
     },
 )
-def token_mean(lengths: Tensor, _max_new_tokens: int) -> Tensor:
+def token_mean(view: StepView) -> Tensor:
     """Every token of the step weighs the same, over the number of tokens of the step."""
-    return _ones(lengths) / lengths.sum()
+    return _ones(view) / view.lengths.sum().clamp(min=1)
 
 
 @level(
@@ -60,9 +63,9 @@ def token_mean(lengths: Tensor, _max_new_tokens: int) -> Tensor:
         "OpenRLHF": "token_level_loss=False",
     },
 )
-def seq_mean_token_mean(lengths: Tensor, _max_new_tokens: int) -> Tensor:
+def seq_mean_token_mean(view: StepView) -> Tensor:
     """Every completion weighs the same: tokens of long completions weigh less."""
-    return _ones(lengths) / (len(lengths) * lengths.clamp(min=1))
+    return _ones(view) / (_completions(view) * view.lengths.clamp(min=1))
 
 
 @level(
@@ -77,13 +80,34 @@ def seq_mean_token_mean(lengths: Tensor, _max_new_tokens: int) -> Tensor:
         "OpenRLHF": "none",
     },
 )
-def const_len(lengths: Tensor, max_new_tokens: int) -> Tensor:
+def const_len(view: StepView) -> Tensor:
     """seq_mean_token_sum over a constant: the length limit, never the padded width."""
-    return _ones(lengths) / (len(lengths) * max_new_tokens)
+    return _ones(view) / (_completions(view) * view.max_new_tokens)
 
 
-LEVELS = (seq_mean_token_sum, token_mean, seq_mean_token_mean, const_len)
+@level(
+    "aggregation",
+    "query_mean",
+    formula="w_i = 1 / (Q sum of T_j over the query's completions)",
+    source="ScaleRL, arXiv:2510.13786",
+    needs=frozenset({"lengths"}),
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
+)
+def query_mean(view: StepView) -> Tensor:
+    """Every query weighs the same, and every token within it: with one rollout per query the mean
+    over completions of their token means."""
+    tokens = view.lengths.new_zeros(int(view.query.max()) + 1)
+    tokens = tokens.index_add(0, view.query, view.lengths)
+    queries = (tokens > 0).sum().clamp(min=1)
+    return _ones(view) / (queries * tokens[view.query].clamp(min=1))
 
 
-def _ones(lengths: Tensor) -> Tensor:
-    return lengths.new_ones(lengths.shape).float()
+LEVELS = (seq_mean_token_sum, token_mean, seq_mean_token_mean, const_len, query_mean)
+
+
+def _ones(view: StepView) -> Tensor:
+    return view.lengths.new_ones(view.lengths.shape).float()
+
+
+def _completions(view: StepView) -> Tensor:
+    return (view.lengths > 0).sum().clamp(min=1)

@@ -1,7 +1,7 @@
 """KL to the reference policy from sampled tokens: `(logp (N,T), reference_logp (N,T)) -> (N,T)`.
 
 Values are in nats per token, l = logp, l_ref = reference_logp, both at the training temperature.
-With r = l - l_ref under tokens sampled from the policy, all three are estimates of KL(pi || ref)
+With r = l - l_ref under tokens sampled from the policy, all are estimates of KL(pi || ref)
 (http://joschu.net/blog/kl-approx.html); their gradients as a loss differ (arXiv:2510.01555). In the
 reward they are summed over a completion's tokens and carry no gradient.
 """
@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ablatekit_rft.levels.token_views import MAX_LOG_RATIO
 from ablatekit_rft.levels.types import level
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-MAX_LOG_RATIO = 20.0
-"""Bound of l_ref - l inside the exponential of k3, as in verl and OpenRLHF."""
 
 
 @level(
@@ -71,4 +69,20 @@ def k3(logp: Tensor, reference_logp: Tensor) -> Tensor:
     return log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).expm1() - log_ratio
 
 
-LEVELS = (k1, k2, k3)
+@level(
+    "kl_estimator",
+    "k3+",
+    formula="value of k3, gradient of k2: k2 - sg(k2) + sg(k3)",
+    source="verl, kl_penalty; gradients arXiv:2510.01555",
+    needs=frozenset({"reference"}),
+    params={"max_log_ratio": MAX_LOG_RATIO},
+    peers={"TRL": "none", "verl": "low_var_kl+", "OpenRLHF": "none"},
+)
+def k3_plus(logp: Tensor, reference_logp: Tensor) -> Tensor:
+    """Unbiased in value like k3, and as an on-policy loss with the gradient of the token's KL."""
+    gradient: Tensor = k2.function(logp, reference_logp)
+    value: Tensor = k3.function(logp, reference_logp)
+    return gradient - gradient.detach() + value.detach()
+
+
+LEVELS = (k1, k2, k3, k3_plus)

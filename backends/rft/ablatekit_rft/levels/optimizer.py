@@ -1,4 +1,8 @@
-"""Optimizers as data: `(settings) -> OptimizerSpec`. The torch half builds them."""
+"""Optimizers as data: `(settings) -> OptimizerSpec`. The torch half builds them.
+
+There is no 8-bit optimizer: bitsandbytes quantises moments in CUDA kernels, so that no test here
+without a GPU could run it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,9 @@ if TYPE_CHECKING:
 
 ADAM_EPS = 1e-8
 """The default of torch, TRL, verl and OpenRLHF."""
+
+MUON_MOMENTUM = 0.95
+"""The default of torch."""
 
 
 @level(
@@ -55,7 +62,28 @@ def sgd(settings: RftSettings) -> OptimizerSpec:
     )
 
 
-LEVELS = (adamw, adamw_b95, sgd)
+@level(
+    "optimizer",
+    "muon",
+    formula="w <- w - lr (0.2 sqrt(max(rows, columns)) O + weight_decay w), O the orthogonalised"
+    " Nesterov momentum of a matrix; embeddings, head and vectors by adamw",
+    source="Muon, Jordan 2024; the scale of its step arXiv:2502.16982",
+    params={"momentum": MUON_MOMENTUM, "beta1": 0.9, "beta2": 0.999, "eps": ADAM_EPS},
+    peers={"TRL": "optim='muon' of transformers", "verl": "none", "OpenRLHF": "muon"},
+)
+def muon(settings: RftSettings) -> OptimizerSpec:
+    """Every direction of a weight matrix moves alike; steps are as large as those of AdamW."""
+    return OptimizerSpec(
+        algorithm="muon",
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        betas=(0.9, 0.999),
+        eps=ADAM_EPS,
+        momentum=MUON_MOMENTUM,
+    )
+
+
+LEVELS = (adamw, adamw_b95, sgd, muon)
 
 
 def _adamw(settings: RftSettings, beta2: float) -> OptimizerSpec:

@@ -1,4 +1,9 @@
-"""Reward coding: `(outcome (N,) in {0, 1}) -> (N,)`. The outcome itself is stored uncoded."""
+"""From what the verifier said to a graded outcome, and from that to a reward.
+
+The order is: noise, format, coding, then length and truncation (`levels/shaping.py`). Noise and
+format act on the outcome in [0, 1], so that every coding is an affine map of it; what is reported
+as correct is the verifier's own outcome.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,8 @@ from ablatekit_rft.levels.types import level
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ablatekit_rft.settings import RftSettings
 
 _PEERS = {
     "TRL": "whatever the reward function returns",
@@ -52,4 +59,87 @@ def negative(outcome: Tensor) -> Tensor:
     return outcome.float() - 1
 
 
-LEVELS = (zero_one, plus_minus_one, negative)
+CODINGS = (zero_one, plus_minus_one, negative)
+
+
+@level(
+    "reward_noise",
+    "none",
+    formula="outcome = correct",
+    source="The minimalist reference, arXiv:2601.22532",
+    peers=_PEERS,
+)
+def no_noise(correct: Tensor, _uniforms: Tensor, _settings: RftSettings) -> Tensor:
+    """Training sees what the verifier said."""
+    return correct
+
+
+@level(
+    "reward_noise",
+    "flip",
+    formula="outcome = 1 - correct with probability q = reward_flip, else correct",
+    source="A control of robustness to a wrong verifier",
+    peers=_PEERS,
+)
+def flip(correct: Tensor, uniforms: Tensor, settings: RftSettings) -> Tensor:
+    """Some verdicts are turned around, drawn anew for every rollout of every item.
+
+    Filters see the flipped outcome, as they would a wrong verifier's.
+    """
+    return (1 - correct).where(uniforms < settings.reward_flip, correct)
+
+
+NOISES = (no_noise, flip)
+
+
+@level(
+    "format_reward",
+    "none",
+    formula="g = outcome",
+    source="The minimalist reference, arXiv:2601.22532",
+    peers=_PEERS,
+)
+def no_format(outcome: Tensor, _format_ok: Tensor, _settings: RftSettings) -> Tensor:
+    """The form of a completion counts only as far as the verifier demands it."""
+    return outcome
+
+
+@level(
+    "format_reward",
+    "additive",
+    formula="g = outcome + w format_ok, w = format_weight",
+    source="R1-style rewards, arXiv:2501.12948",
+    peers=_PEERS,
+)
+def additive_format(outcome: Tensor, format_ok: Tensor, settings: RftSettings) -> Tensor:
+    """A bonus for an answer of the right form, right or wrong."""
+    return outcome + settings.format_weight * format_ok
+
+
+@level(
+    "format_reward",
+    "gate",
+    formula="g = outcome format_ok",
+    source="R1-style rewards, arXiv:2501.12948",
+    peers=_PEERS,
+)
+def gated_format(outcome: Tensor, format_ok: Tensor, _settings: RftSettings) -> Tensor:
+    """A right answer of the wrong form counts as wrong."""
+    return outcome * format_ok
+
+
+@level(
+    "format_reward",
+    "hierarchical",
+    formula="g = 0 if not format_ok, w if format_ok and wrong, 1 if format_ok and right,"
+    " w = format_weight",
+    source="R1-style rewards, arXiv:2501.12948",
+    peers=_PEERS,
+)
+def hierarchical_format(outcome: Tensor, format_ok: Tensor, settings: RftSettings) -> Tensor:
+    """First the form, then the answer."""
+    weight = settings.format_weight
+    return (weight + (1 - weight) * outcome) * format_ok
+
+
+FORMATS = (no_format, additive_format, gated_format, hierarchical_format)

@@ -5,36 +5,134 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablatekit.seeds import Seeds
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Stage: TypeAlias = Literal[
-    "reward_coding", "advantage", "policy_loss", "aggregation", "kl_estimator", "optimizer"
+    "sample_policy",
+    "group_filter",
+    "reward_noise",
+    "format_reward",
+    "reward_coding",
+    "length_shaping",
+    "truncation",
+    "downsample",
+    "advantage",
+    "replay",
+    "ratio_level",
+    "clip",
+    "mismatch",
+    "aggregation",
+    "kl_estimator",
+    "entropy",
+    "lr_scale",
+    "optimizer",
 ]
-Need: TypeAlias = Literal["groups", "lengths", "reference", "old"]
+Need: TypeAlias = Literal[
+    "groups",
+    "lengths",
+    "reference",
+    "old",
+    "entropy",
+    "extra",
+    "greedy",
+    "drift",
+    "rates",
+    "difficulty",
+]
+State: TypeAlias = Mapping[str, "Tensor"]
+"""What a level remembers between rounds, by name; part of a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class RewardView:
-    """What an advantage sees of a round of N rollouts of Q queries.
+    """What an advantage sees of a round: N rollouts of Q queries, all of them with a verdict.
 
-    rewards: (N,) float32, coded and after a KL term in the reward.
+    rewards: (N,) float32, shaped, and after a KL term in the reward.
     group: (N,) int64, the rollout's query, 0..Q-1, every one present.
     lengths: (N,) int64, completion lengths in tokens.
+    item: (N,) int64, the rollout's train item; None where no level needs it.
+    penalty: (N, T) float32, what was subtracted from the reward at each token, or None.
+    greedy: (N,) bool, rollouts decoded greedily, or None when all were sampled.
+    drift: (N,) float32, how far the policy has moved since it last answered the item, or None.
     """
 
     rewards: Tensor
     group: Tensor
     lengths: Tensor
+    item: Tensor | None = None
+    penalty: Tensor | None = None
+    greedy: Tensor | None = None
+    drift: Tensor | None = None
+
+    def select(self, rows: Tensor) -> RewardView:
+        """The rollouts at `rows` (K,), their queries numbered anew."""
+        return RewardView(
+            self.rewards[rows],
+            _renumbered(self.group[rows]),
+            self.lengths[rows],
+            *(
+                None if part is None else part[rows]
+                for part in (self.item, self.penalty, self.greedy, self.drift)
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RewardParts:
+    """What the reward of N completions is made of. All (N,).
+
+    rewards: float32, so far. outcome: float32, 1 for what the verifier called correct.
+    lengths: int64, in tokens. truncated: bool, cut at the limit. group: int64, the query.
+    limit: the length limit in tokens.
+    """
+
+    rewards: Tensor
+    outcome: Tensor
+    lengths: Tensor
+    truncated: Tensor
+    group: Tensor
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a level's state starts from: `items` train items, and Pass@1 at step 0 as a reward."""
+
+    items: int
+    reward: float
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerView:
+    """What a sample policy sees.
+
+    items: size of the train set. position: queries drawn so far. count: queries to draw.
+    rates: (items,) float64, running pass rates, NaN for items not yet answered.
+    difficulty: (items,) float64, pass rates of the base model, empty unless a level needs them.
+    """
+
+    items: int
+    position: int
+    count: int
+    rates: NDArray[np.float64]
+    difficulty: NDArray[np.float64]
+    seeds: Seeds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimizerSpec:
     """An optimizer as data; `betas` and `eps` are None where the algorithm has none."""
 
-    algorithm: Literal["adamw", "sgd"]
+    algorithm: Literal["adamw", "sgd", "muon"]
     learning_rate: float
     weight_decay: float
     betas: tuple[float, float] | None = None
@@ -47,10 +145,14 @@ class Level:
     """One level of a design choice: its function and what documentation says about it.
 
     needs: what must be at hand besides the rollouts: `groups` (several rollouts per query),
-    `lengths`, `reference` or `old` log-probabilities.
+    `lengths`, `reference` or `old` log-probabilities, the `entropy` of every token's softmax,
+    `extra` rollouts or a `greedy` one per query that carry no gradient, the policy's `drift` since
+    an item's last visit, running pass `rates`, the base model's pass rates (`difficulty`).
     min_group: fewest rollouts over which the level's statistics exist: rollouts of one query if it
     needs groups, of the whole round otherwise.
     peers: what TRL, verl and OpenRLHF do.
+    state: the state before the first round, for a level that remembers: its function then takes
+    the state as last argument and gives back (result, new state).
     """
 
     stage: Stage
@@ -63,6 +165,7 @@ class Level:
     params: Mapping[str, float] = field(default_factory=dict)
     peers: Mapping[str, str] = field(default_factory=dict)
     doc: str
+    state: Callable[[Start, Any], State] | None = None
 
     def metadata(self) -> dict[str, Any]:
         """Everything but the function, as JSON."""
@@ -74,7 +177,18 @@ class Level:
             "min_group": self.min_group,
             "params": dict(self.params),
             "peers": dict(self.peers),
+            "stateful": self.state is not None,
         }
+
+
+def _renumbered(group: Tensor) -> Tensor:
+    """Groups as 0..K-1 in their order, every one present."""
+    present = group.new_zeros(int(group.max()) + 1).index_fill(0, group, 1)
+    return (present.cumsum(dim=0) - 1)[group]
+
+
+UNKNOWN_PEERS: Mapping[str, str] = MappingProxyType({})
+"""Of a third party's level: nobody has compared it with other trainers."""
 
 
 def level(
@@ -86,7 +200,8 @@ def level(
     needs: frozenset[Need] = frozenset(),
     min_group: int = 1,
     params: Mapping[str, float] | None = None,
-    peers: Mapping[str, str],
+    peers: Mapping[str, str] = UNKNOWN_PEERS,
+    state: Callable[[Start, Any], State] | None = None,
 ) -> Callable[[Callable[..., Any]], Level]:
     """Make a function a level; the first paragraph of its docstring becomes the level's `doc`."""
 
@@ -103,6 +218,7 @@ def level(
             params=dict(params or {}),
             peers=dict(peers),
             doc=" ".join(text.split("\n\n")[0].split()),
+            state=state,
         )
 
     return make

@@ -1,23 +1,18 @@
 """Verifiable tasks by name. Importing this package imports no torch."""
 
-from ablatekit_rft.tasks.base import (
-    Query,
-    Split,
-    SplitName,
-    Task,
-    UnknownTaskError,
-    Verdict,
-    rft_split,
-)
-from ablatekit_rft.tasks.registry import get_task, task_names
+from ablatekit_rft.tasks.base import Split, SplitName, Task, UnknownTaskError, rft_split
+from ablatekit_rft.tasks.registry import find_task, get_task, task_names
+from ablatekit_rft.verdicts import Judgement, Query, Verdict
 
 __all__ = [
+    "Judgement",
     "Query",
     "Split",
     "SplitName",
     "Task",
     "UnknownTaskError",
     "Verdict",
+    "find_task",
     "get_task",
     "rft_split",
     "task_names",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from ablatekit.errors import Problem, UsageError, nearest
+from ablatekit_rft.verdicts import Judgement, Query
 
 SplitName: TypeAlias = Literal["pretrain", "train", "test"]
 """`pretrain` items make the shipped base models; `train` and `test` items belong to RFT."""
+
+
+AnswerKind: TypeAlias = Literal["text", "number", "hash", "latex"]
+"""`text`: compared as it is; `number`; `hash`: a number behind `####` as in GSM8K; `latex`."""
 
 
 class UnknownTaskError(UsageError):
@@ -20,21 +24,12 @@ class UnknownTaskError(UsageError):
         super().__init__(Problem("no such task", repr(name), nearest(name, known)))
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One item of a task. `item` identifies it within the task; `gold` is a correct answer."""
+class EndlessSplitError(UsageError):
+    """All items were asked for of a task that generates items without end."""
 
-    item: str
-    prompt: str
-    gold: str
-
-
-class Verdict(enum.StrEnum):
-    """A verifier's judgement. `ERROR`: it could not judge (a timeout), so nobody is to blame."""
-
-    CORRECT = "correct"
-    WRONG = "wrong"
-    ERROR = "error"
+    def __init__(self, name: str) -> None:
+        remedy = "Say how many: train_items, evaluation.probe_items, evaluation.test_items"
+        super().__init__(Problem("a generated task has no end", repr(name), remedy))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +55,35 @@ class Task(Protocol):
     def max_new_tokens(self) -> int:
         """Tokens that the longest correct answer needs, end of sequence included."""
 
-    def items(self, split: SplitName, n: int) -> tuple[Query, ...]:
+    @property
+    def answers(self) -> AnswerKind:
+        """What gold answers are; the verifier and the instruction `auto` follow from it."""
+
+    def items(self, split: SplitName, n: int | None) -> tuple[Query, ...]:
         """The first `n` items of a split; always the same, and a prefix of any longer request.
 
-        Splits are disjoint. At least 2048 train and 2048 test items are available.
+        Splits are disjoint. Raises UsageError when the split has fewer, or, for None (all of them),
+        when it has no end.
         """
 
-    def verify(self, query: Query, completion: str) -> Verdict:
-        """Judge a completion (text without the end of sequence). Never raises.
+    def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
+        """Judge completions (text without the end of sequence), one per query. Never raises.
 
         A completion that was cut off before its end of sequence is the caller's business.
         """
+
+
+def first_items(queries: Sequence[Query], n: int | None, where: str) -> tuple[Query, ...]:
+    """The first `n` of all that a split has. Raises UsageError when it has fewer."""
+    if n is not None and n > len(queries):
+        raise UsageError(
+            Problem(
+                f"{where} has too few items",
+                f"{n} asked for, {len(queries)} there",
+                "Ask for fewer, or null for all of them",
+            )
+        )
+    return tuple(queries[:n])
 
 
 def rft_split(task: Task, *, train: int, test: int) -> Split:

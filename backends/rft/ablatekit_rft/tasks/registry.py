@@ -1,25 +1,119 @@
-"""The tasks that studies can name."""
+"""Data sets by name: shipped tasks, files, the hub, reasoning-gym; and what identifies them."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from ablatekit_rft.tasks.base import Task, UnknownTaskError
+from ablatekit.canonical import content_hash
+from ablatekit.errors import UsageError
+from ablatekit_rft.hub import HubDataset, parse_hub_dataset, pinned_dataset
+from ablatekit_rft.tasks import questions, reasoning
+from ablatekit_rft.tasks.arithmetic import arithmetic, stories
+from ablatekit_rft.tasks.base import SplitName, Task, UnknownTaskError
 from ablatekit_rft.tasks.rewriting import letter_count, letter_sort
+from ablatekit_rft.tasks.rows import USUAL_FIELDS, Fields
+from ablatekit_rft.verdicts import Query
 
 TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
-    {"letter-sort": letter_sort, "letter-count": letter_count}
+    {
+        "letter-sort": letter_sort,
+        "letter-count": letter_count,
+        "arithmetic-1": lambda: arithmetic(1),
+        "arithmetic-2": lambda: arithmetic(2),
+        "number-stories": stories,
+    }
 )
+
+PINNED: Mapping[str, HubDataset] = MappingProxyType(
+    {
+        "gsm8k": HubDataset("openai/gsm8k", "main", "740312add88f781978c0658806c59bc2815b9866"),
+        "math": HubDataset(
+            "DigitalLearningGmbH/MATH-lighteval", None, "0530c78699ea5e8eb5530600900e1f328b48acad"
+        ),
+    }
+)
+"""Benchmarks on the hub that have a short name, at the commit that the name stands for."""
+
+HASHED_ITEMS = 2048
+"""Items of each split that identify a generated data set."""
 
 
 def task_names() -> tuple[str, ...]:
-    """Every known name, in the order in which documentation lists them."""
+    """Every shipped task, in the order in which documentation lists them."""
     return tuple(TASKS)
 
 
 def get_task(name: str) -> Task:
-    """The task of that name; `UnknownTaskError` lists the known names and the nearest one."""
+    """The shipped task of that name; `UnknownTaskError` lists the known names and the nearest."""
     if name not in TASKS:
-        raise UnknownTaskError(name, task_names())
+        raise UnknownTaskError(name, (*task_names(), *PINNED))
     return TASKS[name]()
+
+
+def find_task(dataset: str, fields: Fields = USUAL_FIELDS, content: str = "") -> Task:
+    """The task that a data set's name stands for, with its own verifier.
+
+    `content` identifies the data set in the run: a hub data set is read at its commit. Raises
+    UsageError when there is no such data set, or it cannot be read.
+    """
+    if questions.is_local(dataset):
+        return questions.local_task(dataset, fields)
+    if dataset.startswith(reasoning.PREFIX):
+        return reasoning.reasoning_task(dataset)
+    on_hub = parse_hub_dataset(content) if content.startswith("hub-dataset:") else _on_hub(dataset)
+    return get_task(dataset) if on_hub is None else questions.hub_task(on_hub, fields)
+
+
+def dataset_content(dataset: str) -> str:
+    """What identifies a data set: bytes of its files, its commit, or its first items.
+
+    Asks no network. Raises UsageError when there is no such data set, or no commit is known here.
+    """
+    if questions.is_local(dataset):
+        return questions.local_content(dataset)
+    if dataset.startswith(reasoning.PREFIX):
+        version = reasoning.reasoning_task(dataset).version
+        package = reasoning.package_version()
+        return content_hash({"name": dataset, "package": package, "version": version})
+    on_hub = _on_hub(dataset)
+    if on_hub is not None:
+        return pinned_dataset(on_hub).content
+    return _generated_content(dataset)
+
+
+@functools.cache
+def _generated_content(dataset: str) -> str:
+    task = get_task(dataset)
+    items = {
+        split: [[query.item, query.prompt, query.gold] for query in _first(task, split)]
+        for split in ("train", "test")
+    }
+    return content_hash({"name": task.name, "version": task.version, "items": items})
+
+
+def _first(task: Task, split: SplitName) -> tuple[Query, ...]:
+    """The first items of a split, all of them where there are fewer."""
+    try:
+        return task.items(split, HASHED_ITEMS)
+    except UsageError:
+        return task.items(split, None)
+
+
+def _on_hub(dataset: str) -> HubDataset | None:
+    if dataset in PINNED:
+        return PINNED[dataset]
+    return None if dataset in TASKS else parse_hub_dataset(dataset)
+
+
+def check_sizes(dataset: str, fields: Fields, sizes: Mapping[SplitName, int | None]) -> None:
+    """Raise UsageError where a data set that is at hand has fewer items than a study asks for.
+
+    A data set on the hub is first looked at when a run loads it.
+    """
+    if _on_hub(dataset) is not None and not questions.is_local(dataset):
+        return
+    task = find_task(dataset, fields)
+    for split, size in sizes.items():
+        task.items(split, size)

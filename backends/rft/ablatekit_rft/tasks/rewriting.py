@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ablatekit_rft.tasks.base import Query, SplitName, Verdict
+from ablatekit_rft.tasks.base import AnswerKind, EndlessSplitError, SplitName
 from ablatekit_rft.tasks.streams import Draws, prompts
+from ablatekit_rft.verdicts import Judgement, Query, Verdict
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 COUNTED = "abcdef"
@@ -16,25 +18,39 @@ SORT_SIGN, COUNT_SIGN = ">", "*"
 
 @dataclass(frozen=True, slots=True)
 class RewritingTask:
-    """A task whose prompts have exactly one correct answer, compared character by character."""
+    """A task whose prompts have exactly one correct answer, compared character by character.
+
+    `form`: what an answer looks like, right or wrong.
+    """
 
     name: str
     version: int
     max_new_tokens: int
     draw: Callable[[Draws], str]
     answer: Callable[[str], str]
+    form: re.Pattern[str]
 
-    def items(self, split: SplitName, n: int) -> tuple[Query, ...]:
+    @property
+    def answers(self) -> AnswerKind:
+        return "text"
+
+    def items(self, split: SplitName, n: int | None) -> tuple[Query, ...]:
         """The first `n` items of a split; see `Task.items`."""
+        if n is None:
+            raise EndlessSplitError(self.name)
         stream = prompts(f"{self.name}/{self.version}", split, self.draw)
         return tuple(
             Query(item=prompt, prompt=prompt, gold=self.answer(prompt))
             for prompt in itertools.islice(stream, n)
         )
 
-    def verify(self, query: Query, completion: str) -> Verdict:
+    def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
         """Correct if and only if the completion is the answer, to the character."""
-        return Verdict.CORRECT if completion == query.gold else Verdict.WRONG
+        return [self._judge(*pair) for pair in zip(queries, completions, strict=True)]
+
+    def _judge(self, query: Query, completion: str) -> Judgement:
+        verdict = Verdict.CORRECT if completion == query.gold else Verdict.WRONG
+        return Judgement(verdict, format_ok=self.form.fullmatch(completion) is not None)
 
 
 def letter_sort() -> RewritingTask:
@@ -45,6 +61,7 @@ def letter_sort() -> RewritingTask:
         max_new_tokens=11,
         draw=lambda draws: draws.text(ALPHABET, draws.between(5, 10)) + SORT_SIGN,
         answer=lambda prompt: "".join(sorted(prompt.removesuffix(SORT_SIGN))),
+        form=re.compile("[a-z]+"),
     )
 
 
@@ -56,6 +73,7 @@ def letter_count() -> RewritingTask:
         max_new_tokens=13,
         draw=lambda draws: draws.text(COUNTED, draws.between(5, 10)) + COUNT_SIGN,
         answer=_counts,
+        form=re.compile("([a-f][0-9]+)+"),
     )
 
 

@@ -1,0 +1,214 @@
+"""Clipping of the ratio: `(SurrogateView, settings) -> Surrogate`, per token, before aggregation.
+
+rho is the ratio of `ratio_level`. Half-widths come from `clip_low` and `clip_high`, other bounds
+from `clip_bound`; null is the level's own value, listed in its parameters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ablatekit_rft.levels.token_views import Surrogate, SurrogateView
+from ablatekit_rft.levels.types import level
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ablatekit_rft.settings import RftSettings
+
+PPO_EPSILON = 0.2
+DAPO_HIGH = 0.28
+DUAL_BOUND = 3.0
+DELTA = 4.0
+GSPO_LOW, GSPO_HIGH = 3e-4, 4e-4
+GMPO_EPSILON = 0.4
+CISPO_LOW, CISPO_HIGH = 1.0, 4.0
+TV_BOUND = 0.2
+
+
+@level(
+    "clip",
+    "none",
+    formula="-rho A",
+    source="Importance sampling",
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none (prime-rl and oat: default)"},
+)
+def none(view: SurrogateView, _settings: RftSettings) -> Surrogate:
+    """The ratio as it is."""
+    return Surrogate(-view.ratios.log.exp() * view.advantage * view.ratios.share)
+
+
+@level(
+    "clip",
+    "ppo",
+    formula="-min(rho A, clip(rho, 1 - eps, 1 + eps) A), eps = clip_low",
+    source="PPO, arXiv:1707.06347",
+    needs=frozenset({"old"}),
+    params={"clip_low": PPO_EPSILON},
+    peers={
+        "TRL": "epsilon=0.2 (default)",
+        "verl": "clip_ratio=0.2 (default, with dual_clip)",
+        "OpenRLHF": "eps_clip=0.2 (default)",
+    },
+)
+def ppo(view: SurrogateView, settings: RftSettings) -> Surrogate:
+    """No gradient once the ratio has moved by eps in the direction of the advantage."""
+    epsilon = _or(settings.clip_low, PPO_EPSILON)
+    return _pessimistic(view, epsilon, epsilon)
+
+
+@level(
+    "clip",
+    "clip_higher",
+    formula="-min(rho A, clip(rho, 1 - clip_low, 1 + clip_high) A)",
+    source="DAPO, arXiv:2503.14476",
+    needs=frozenset({"old"}),
+    params={"clip_low": PPO_EPSILON, "clip_high": DAPO_HIGH},
+    peers={
+        "TRL": "epsilon_high",
+        "verl": "clip_ratio_high",
+        "OpenRLHF": "eps_clip_low_high",
+    },
+)
+def clip_higher(view: SurrogateView, settings: RftSettings) -> Surrogate:
+    """PPO with more room above: improbable tokens of good completions can still grow."""
+    low, high = _or(settings.clip_low, PPO_EPSILON), _or(settings.clip_high, DAPO_HIGH)
+    return _pessimistic(view, low, high)
+
+
+@level(
+    "clip",
+    "dual_clip",
+    formula="ppo, and for A < 0 at most -c A, c = clip_bound",
+    source="Dual-clip PPO, arXiv:1912.09729",
+    needs=frozenset({"old"}),
+    params={"clip_low": PPO_EPSILON, "clip_bound": DUAL_BOUND},
+    peers={"TRL": "none", "verl": "clip_ratio_c=3 (default)", "OpenRLHF": "dual_clip (off)"},
+)
+def dual_clip(view: SurrogateView, settings: RftSettings) -> Surrogate:
+    """PPO that also gives up on tokens of bad completions that became far more probable."""
+    epsilon = _or(settings.clip_low, PPO_EPSILON)
+    once = _pessimistic(view, epsilon, epsilon)
+    largest = -_or(settings.clip_bound, DUAL_BOUND) * view.advantage * view.ratios.share
+    binds = (view.advantage < 0) & (once.loss > largest)
+    return Surrogate(largest.where(binds, once.loss), once.low, once.high, binds)
+
+
+@level(
+    "clip",
+    "delta",
+    formula="-min(min(rho, delta) A, clip(rho, 1 - eps, 1 + eps) A), delta = clip_bound",
+    source="INTELLECT-2, arXiv:2505.07291",
+    needs=frozenset({"old"}),
+    params={"clip_low": PPO_EPSILON, "clip_bound": DELTA},
+    peers={"TRL": "delta (off)", "verl": "none", "OpenRLHF": "none"},
+)
+def delta(view: SurrogateView, settings: RftSettings) -> Surrogate:
+    """PPO with the ratio bounded in the unclipped branch too."""
+    epsilon = _or(settings.clip_low, PPO_EPSILON)
+    bound = _or(settings.clip_bound, DELTA)
+    ratio = view.ratios.log.exp()
+    clipped = ratio.clamp(1 - epsilon, 1 + epsilon) * view.advantage
+    loss = -(ratio.clamp(max=bound) * view.advantage).minimum(clipped) * view.ratios.share
+    once = _bounds(view, ratio, epsilon, epsilon)
+    return Surrogate(loss, *once, (view.advantage < 0) & (ratio > bound))
+
+
+@level(
+    "clip",
+    "gspo",
+    formula="-min(s A, clip(s, 1 - clip_low, 1 + clip_high) A)",
+    source="GSPO, arXiv:2507.18071",
+    needs=frozenset({"old"}),
+    params={"clip_low": GSPO_LOW, "clip_high": GSPO_HIGH},
+    peers={
+        "TRL": "importance_sampling_level='sequence', epsilon=3e-4, epsilon_high=4e-4",
+        "verl": "policy loss 'gspo' with clip_ratio_low and clip_ratio_high",
+        "OpenRLHF": "none",
+    },
+)
+def gspo(view: SurrogateView, settings: RftSettings) -> Surrogate:
+    """The narrow bounds that fit a completion's mean log-ratio (ratio_level: sequence)."""
+    low, high = _or(settings.clip_low, GSPO_LOW), _or(settings.clip_high, GSPO_HIGH)
+    return _pessimistic(view, low, high)
+
+
+@level(
+    "clip",
+    "gmpo",
+    formula="-A exp(mean_t(c_t)), c_t = min(sign(A) log rho_t, sign(A) clip(log rho_t, -eps, eps))"
+    " sign(A), eps = clip_low",
+    source="GMPO, arXiv:2507.20673",
+    needs=frozenset({"old"}),
+    params={"clip_low": GMPO_EPSILON},
+    peers={"TRL": "experimental GMPOTrainer", "verl": "policy loss 'geo_mean'", "OpenRLHF": "none"},
+)
+def gmpo(view: SurrogateView, settings: RftSettings) -> Surrogate:
+    """Token log-ratios are clipped one by one, and their geometric mean is the ratio."""
+    epsilon = _or(settings.clip_low, GMPO_EPSILON)
+    log, positive = view.ratios.log, view.advantage >= 0
+    bounded = log.clamp(max=epsilon).where(positive, log.clamp(min=-epsilon)) * view.mask
+    mean = bounded.sum(dim=1, keepdim=True) / view.mask.sum(dim=1, keepdim=True).clamp(min=1)
+    loss = -mean.exp() * view.advantage * view.ratios.share
+    low, high = ~positive & (log < -epsilon), positive & (log > epsilon)
+    return Surrogate(loss.expand_as(log), low, high)
+
+
+@level(
+    "clip",
+    "cispo",
+    formula="-sg(clip(rho, 1 - clip_low, 1 + clip_high)) A l",
+    source="MiniMax-M1, arXiv:2506.13585",
+    needs=frozenset({"old"}),
+    params={"clip_low": CISPO_LOW, "clip_high": CISPO_HIGH},
+    peers={
+        "TRL": "loss_type='cispo': only an upper bound, rho <= epsilon_high",
+        "verl": "policy loss 'cispo': 1 - clip_ratio_low and 1 + clip_ratio_high",
+        "OpenRLHF": "none",
+    },
+)
+def cispo(view: SurrogateView, settings: RftSettings) -> Surrogate:
+    """The ratio is a bounded weight without gradient: no token ever loses its gradient."""
+    low, high = _or(settings.clip_low, CISPO_LOW), _or(settings.clip_high, CISPO_HIGH)
+    ratio = view.ratios.log.detach().exp()
+    loss = -ratio.clamp(1 - low, 1 + high) * view.advantage * view.logp
+    return Surrogate(loss, ratio < 1 - low, ratio > 1 + high)
+
+
+@level(
+    "clip",
+    "dppo_tv",
+    formula="-rho A, dropped where sign(A) (p - p_old) > clip_bound, p = exp(l)",
+    source="DPPO, arXiv:2602.04879",
+    needs=frozenset({"old"}),
+    params={"clip_bound": TV_BOUND},
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none (prime-rl: default, 0.2)"},
+)
+def dppo_tv(view: SurrogateView, settings: RftSettings) -> Surrogate:
+    """Bounds how much probability a token has moved, not its ratio."""
+    bound = _or(settings.clip_bound, TV_BOUND)
+    moved = view.logp.detach().exp() - view.old_logp.exp()
+    low, high = (view.advantage < 0) & (-moved > bound), (view.advantage > 0) & (moved > bound)
+    loss = -view.ratios.log.exp() * view.advantage * view.ratios.share
+    return Surrogate(loss.masked_fill(low | high, 0.0), low, high)
+
+
+LEVELS = (none, ppo, clip_higher, dual_clip, delta, gspo, gmpo, cispo, dppo_tv)
+
+
+def _or(setting: float | None, own: float) -> float:
+    return own if setting is None else setting
+
+
+def _bounds(view: SurrogateView, ratio: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
+    return (
+        (ratio < 1 - low) & (view.advantage < 0),
+        (ratio > 1 + high) & (view.advantage > 0),
+    )
+
+
+def _pessimistic(view: SurrogateView, low: float, high: float) -> Surrogate:
+    ratio = view.ratios.log.exp()
+    clipped = ratio.clamp(1 - low, 1 + high) * view.advantage
+    loss = -(ratio * view.advantage).minimum(clipped) * view.ratios.share
+    return Surrogate(loss, *_bounds(view, ratio, low, high))

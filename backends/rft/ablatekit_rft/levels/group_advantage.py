@@ -1,0 +1,240 @@
+"""Advantages within the rollouts of one query: `(view, settings) -> (N,)` float32.
+
+A group is what the view holds of a query: extra rollouts, which carry no gradient, included.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ablatekit.errors import Problem, UsageError
+from ablatekit_rft.levels.statistics import (
+    all_together,
+    centred,
+    counts,
+    deviation,
+    extreme,
+    normalised,
+    sums,
+    uniform,
+)
+from ablatekit_rft.levels.types import Need, RewardView, level
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ablatekit_rft.settings import RftSettings
+
+_GROUPS: frozenset[Need] = frozenset({"groups"})
+
+
+@level(
+    "advantage",
+    "group_mean",
+    formula="A_i = r_i - mean_g(r)",
+    source="Dr. GRPO, arXiv:2503.20783",
+    needs=_GROUPS,
+    min_group=2,
+    peers={
+        "TRL": "scale_rewards='none'",
+        "verl": "grpo with norm_adv_by_std_in_grpo=false",
+        "OpenRLHF": "dr_grpo",
+    },
+)
+def group_mean(view: RewardView, _settings: RftSettings) -> Tensor:
+    """Centred on the mean of the query's rollouts, the rollout itself included."""
+    return centred(view.rewards, view.group)
+
+
+@level(
+    "advantage",
+    "group_norm",
+    formula="A_i = (r_i - mean_g(r)) / (std_g(r) + eps)",
+    source="GRPO, arXiv:2402.03300",
+    needs=_GROUPS,
+    min_group=2,
+    peers={
+        "TRL": "scale_rewards='group' (default), eps 1e-4",
+        "verl": "grpo, eps 1e-6; with n=1 the raw reward",
+        "OpenRLHF": "group_norm, eps 1e-9; with n=1 NaN",
+    },
+)
+def group_norm(view: RewardView, settings: RftSettings) -> Tensor:
+    """Centred and divided by the standard deviation of the query's rollouts.
+
+    On binary rewards its expected gradient is that of 2 arcsin(sqrt(p)), p the success probability
+    (arXiv:2601.10201), up to the finite size of the group.
+    """
+    return normalised(view.rewards, view.group, settings.advantage_eps)
+
+
+@level(
+    "advantage",
+    "group_mean_batch_std",
+    formula="A_i = (r_i - mean_g(r)) / (std_N(r) + eps)",
+    source="Lite PPO, arXiv:2508.08221",
+    needs=_GROUPS,
+    min_group=2,
+    peers={
+        "TRL": "scale_rewards='batch', std of the raw rewards as here",
+        "verl": "reinforce_plus_plus_baseline, std of the centred token values",
+        "OpenRLHF": "reinforce_baseline, std of the centred token values",
+    },
+)
+def group_mean_batch_std(view: RewardView, settings: RftSettings) -> Tensor:
+    """Centred on the query's mean, divided by the standard deviation of the whole round."""
+    spread = deviation(view.rewards, all_together(view.group))
+    return centred(view.rewards, view.group) / (spread + settings.advantage_eps)
+
+
+@level(
+    "advantage",
+    "rloo",
+    formula="A_i = r_i - mean of the other rollouts of the query = n/(n-1) (r_i - mean_g(r))",
+    source="RLOO, arXiv:2402.14740",
+    needs=_GROUPS,
+    min_group=2,
+    peers={
+        "TRL": "RLOOTrainer, n=2 by default",
+        "verl": "rloo; with n=1 the raw reward",
+        "OpenRLHF": "rloo; with n=1 a division by zero",
+    },
+)
+def rloo(view: RewardView, _settings: RftSettings) -> Tensor:
+    """Centred on the mean of the query's other rollouts."""
+    count = counts(view.rewards, view.group)
+    scale = count / (count - 1)
+    return centred(view.rewards, view.group) * scale[view.group]
+
+
+@level(
+    "advantage",
+    "opo",
+    formula="A_i = r_i - sum_g(T_j r_j) / sum_g(T_j)",
+    source="OPO, arXiv:2505.23585",
+    needs=frozenset({"groups", "lengths"}),
+    min_group=2,
+    peers={"TRL": "none", "verl": "opo", "OpenRLHF": "none"},
+)
+def opo(view: RewardView, _settings: RftSettings) -> Tensor:
+    """A baseline weighted by length: the one of least variance if a gradient's square is T."""
+    counts(view.rewards, view.group)
+    lengths = view.lengths.to(view.rewards.dtype)
+    baseline = sums(view.rewards * lengths, view.group) / sums(lengths, view.group)
+    same = uniform(view.rewards, view.group)
+    return (view.rewards - baseline[view.group]).masked_fill(same, 0.0)
+
+
+@level(
+    "advantage",
+    "gpg",
+    formula="A_i = N / #(r_j != 0) (r_i - mean_g(r)) / F, F = 1",
+    source="GPG, arXiv:2504.02546",
+    needs=_GROUPS,
+    min_group=2,
+    params={"F": 1.0},
+    peers={"TRL": "none", "verl": "gpg, F=1 by default", "OpenRLHF": "none"},
+)
+def gpg(view: RewardView, _settings: RftSettings) -> Tensor:
+    """Centred, and scaled up by the share of rewards that are zero.
+
+    It counts rewards, not successes, so that 0/1 and +-1 are different choices.
+    """
+    nonzero = (view.rewards != 0).sum().clamp(min=1)
+    return centred(view.rewards, view.group) * (len(view.rewards) / nonzero)
+
+
+@level(
+    "advantage",
+    "max_rl",
+    formula="A_i = (r_i - mean_g(r)) / mean_g(r), 0 where mean_g(r) <= 0",
+    source="MaxRL, arXiv:2602.02710",
+    needs=_GROUPS,
+    min_group=2,
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
+)
+def max_rl(view: RewardView, _settings: RftSettings) -> Tensor:
+    """Centred and divided by the query's mean: a query solved with chance p weighs about 1/p.
+
+    Its objective is a truncated series of log p. Rewards must not be negative.
+    """
+    mean = (sums(view.rewards, view.group) / counts(view.rewards, view.group))[view.group]
+    values = centred(view.rewards, view.group)
+    return (values / mean).where(mean > 0, 0.0)
+
+
+@level(
+    "advantage",
+    "passk_max",
+    formula="best rollout of the query: r_1st - r_2nd, over std_g(r) + eps with passk_scale: std;"
+    " all others: 0",
+    source="Pass@k training, arXiv:2503.19595",
+    needs=_GROUPS,
+    min_group=2,
+    peers={"TRL": "none", "verl": "grpo_passk, over the std by default", "OpenRLHF": "none"},
+)
+def passk_max(view: RewardView, settings: RftSettings) -> Tensor:
+    """Only the best rollout of a query teaches, by its lead over the second.
+
+    With binary rewards only a query with exactly one success teaches.
+    """
+    counts(view.rewards, view.group)
+    best = extreme(view.rewards, view.group, "amax")[view.group]
+    first = view.rewards == best
+    alone = sums(first.to(best.dtype), view.group)[view.group] == 1
+    others = view.rewards.masked_fill(first & alone, float("-inf"))
+    second = extreme(others, view.group, "amax")[view.group]
+    lead = (best - second).where(first & alone, 0.0)
+    if settings.passk_scale == "none":
+        return lead
+    return lead / (deviation(view.rewards, view.group) + settings.advantage_eps)
+
+
+@level(
+    "advantage",
+    "extra_baseline",
+    formula="A_i = (r_i - mean(r)) / (std(r) + eps) over the query's n rollouts and extra_rollouts"
+    " more that carry no gradient",
+    source="The released code of arXiv:2601.22532 (onerpo)",
+    needs=frozenset({"groups", "extra"}),
+    min_group=2,
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
+)
+def extra_baseline(view: RewardView, settings: RftSettings) -> Tensor:
+    """An advantage without more rollouts in the gradient: it separates the two.
+
+    The extra rollouts are generated samples like any other, and count as such in the budget.
+    """
+    return normalised(view.rewards, view.group, settings.advantage_eps)
+
+
+@level(
+    "advantage",
+    "remax",
+    formula="A_i = r_i - r(greedy completion of the query)",
+    source="ReMax, arXiv:2310.10505",
+    needs=frozenset({"greedy"}),
+    peers={"TRL": "none", "verl": "remax", "OpenRLHF": "none"},
+)
+def remax(view: RewardView, _settings: RftSettings) -> Tensor:
+    """Compared with what the policy answers greedily: one more decode per query, in the budget."""
+    greedy = view.greedy
+    if greedy is None or int(greedy.sum()) != int(view.group.max()) + 1:
+        rule = "remax compares with one greedy completion of every query"
+        raise UsageError(Problem(rule, "a query without one"))
+    baseline = sums(view.rewards * greedy, view.group)
+    return view.rewards - baseline[view.group]
+
+
+LEVELS = (
+    group_mean,
+    group_norm,
+    group_mean_batch_std,
+    rloo,
+    opo,
+    gpg,
+    max_rl,
+    passk_max,
+    extra_baseline,
+    remax,
+)

@@ -1,0 +1,129 @@
+"""Which train items come next: `(view, settings) -> (count,)` item indices.
+
+Every draw follows from the run's seed and the number of queries drawn so far; what the run has
+learnt about its items is in the view.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablatekit_rft.levels.types import SamplerView, level
+from ablatekit_rft.orders import epoch_items, fixed_order
+
+if TYPE_CHECKING:
+    from ablatekit_rft.settings import RftSettings
+
+Items = NDArray[np.int64]
+
+_SHUFFLED = {"TRL": "default (shuffle_dataset)", "verl": "data.shuffle (default)"}
+
+
+@level(
+    "sample_policy",
+    "epochs",
+    formula="fresh permutations of all items, laid end to end",
+    source="The minimalist reference, arXiv:2601.22532",
+    peers={**_SHUFFLED, "OpenRLHF": "default"},
+)
+def epochs(view: SamplerView, _settings: RftSettings) -> Items:
+    """Without replacement until the train set is used up, reshuffled every epoch."""
+    return epoch_items(view.seeds, np.arange(view.items), view.position, view.count)
+
+
+@level(
+    "sample_policy",
+    "iid",
+    formula="each query uniform over all items, with replacement",
+    source="The setting of stochastic approximation, Robbins and Monro 1951",
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
+)
+def iid(view: SamplerView, _settings: RftSettings) -> Items:
+    """Independent draws: some items come twice in an epoch's worth of queries, some not at all."""
+    generator = np.random.default_rng(view.seeds.own(f"queries/iid/{view.position}"))
+    return generator.integers(0, view.items, view.count)
+
+
+@level(
+    "sample_policy",
+    "easy_to_hard",
+    formula="every epoch in falling order of the base model's pass rate, ties in an order drawn"
+    " once",
+    source="Curriculum learning, Bengio et al. 2009",
+    needs=frozenset({"difficulty"}),
+    peers={"TRL": "none", "verl": "data.sampler (user-supplied)", "OpenRLHF": "none"},
+)
+def easy_to_hard(view: SamplerView, _settings: RftSettings) -> Items:
+    """Items come as often as without a curriculum, only in another order."""
+    order = _by_difficulty(view)
+    return order[(view.position + np.arange(view.count)) % view.items]
+
+
+@level(
+    "sample_policy",
+    "pools",
+    formula="easy_share and hard_share of a round from the items with running pass rate 1 and 0,"
+    " the rest from all others; a pool that is too small is filled up from the others",
+    source="prime-rl, DifficultyPoolSampler",
+    needs=frozenset({"rates"}),
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
+)
+def pools(view: SamplerView, settings: RftSettings) -> Items:
+    """Items that are always solved or never solved come less often."""
+    generator = np.random.default_rng(view.seeds.own(f"queries/pools/{view.position}"))
+    easy, hard = view.rates == 1, view.rates == 0
+    wanted = np.zeros(view.items)
+    order = generator.permutation(view.items)
+    for pool, share in ((easy, settings.easy_share), (hard, settings.hard_share)):
+        chosen = order[pool[order]][: round(share * view.count)]
+        wanted[chosen] = 2
+    wanted[~(easy | hard)] = 1
+    ranked = order[np.argsort(-wanted[order], kind="stable")]
+    return generator.permutation(ranked[: view.count])
+
+
+@level(
+    "sample_policy",
+    "priority",
+    formula="without replacement within a round, with weight sqrt(v (1 - v)) + priority_floor,"
+    " v = running pass rate, 1/2 for items not yet answered",
+    source="SPO, arXiv:2509.13232 (floor 0.05)",
+    needs=frozenset({"rates"}),
+    peers={"TRL": "none", "verl": "recipe spo", "OpenRLHF": "none"},
+)
+def priority(view: SamplerView, settings: RftSettings) -> Items:
+    """Items of medium pass rate come more often."""
+    generator = np.random.default_rng(view.seeds.own(f"queries/priority/{view.position}"))
+    rates = np.where(np.isnan(view.rates), 0.5, view.rates)
+    weights = np.sqrt(rates * (1 - rates)) + settings.priority_floor
+    keys = np.log1p(-generator.random(view.items)) / weights
+    return np.argsort(-keys, kind="stable")[: view.count]
+
+
+@level(
+    "sample_policy",
+    "subset",
+    formula="epochs over subset_items items, chosen by subset_by",
+    source="One-example training, arXiv:2504.20571 and arXiv:2601.14599",
+    needs=frozenset({"difficulty"}),
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
+)
+def subset(view: SamplerView, settings: RftSettings) -> Items:
+    """A few items only, while learning is still measured on the whole train probe."""
+    order = _by_difficulty(view)
+    middle = order[np.argsort(np.abs(view.difficulty[order] - 0.5), kind="stable")]
+    ranked = {"first": np.arange(view.items), "easiest": order, "hardest": order[::-1]}
+    chosen = ranked.get(settings.subset_by, middle)[: settings.subset_items]
+    return epoch_items(view.seeds, chosen, view.position, view.count)
+
+
+def _by_difficulty(view: SamplerView) -> Items:
+    """All items from easy to hard."""
+    order = fixed_order(view.seeds, view.items)
+    return order[np.argsort(-view.difficulty[order], kind="stable")]
+
+
+LEVELS = (epochs, iid, easy_to_hard, pools, priority, subset)

@@ -1,0 +1,71 @@
+"""What a study names by `module:function` or `path/file.py:function`.
+
+Paths are relative to the working directory, as those of models are.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ablatekit.canonical import content_hash, file_hash
+from ablatekit.errors import Problem, UsageError, nearest
+
+
+def is_reference(name: str) -> bool:
+    """Whether a name is `module:function` or `path/file.py:function`."""
+    return ":" in name
+
+
+def referenced(name: str) -> Any:
+    """What a reference names. Raises UsageError when it cannot be imported or is not there."""
+    place, _, attribute = name.rpartition(":")
+    module = _file_module(Path(place)) if place.endswith(".py") else _module(place)
+    found = getattr(module, attribute, None)
+    if found is None:
+        known = nearest(attribute, (one for one in vars(module) if not one.startswith("_")))
+        raise UsageError(Problem(f"no function {attribute!r} in {place}", repr(name), known))
+    return found
+
+
+def source_hash(name: str, function: Callable[..., Any]) -> str:
+    """Hash of a function by name and of the source of its package, or of its file."""
+    file = Path(inspect.getfile(inspect.unwrap(function)))
+    whole_package = (file.parent / "__init__.py").is_file()
+    files = sorted(file.parent.rglob("*.py")) if whole_package else []
+    sources = {str(one.relative_to(file.parent)): file_hash(one) for one in files}
+    return content_hash({"name": name, "source": sources or file_hash(file)})
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (ImportError, SyntaxError, ValueError) as error:
+        raise UsageError(Problem(f"cannot import {name!r}", str(error))) from error
+
+
+def _file_module(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(Problem("no such file", str(path)))
+    stat = path.stat()
+    return _loaded(path.resolve(), stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _loaded(path: Path, _changed: int, _size: int) -> ModuleType:
+    # Time and size are part of the key: a changed file is loaded again.
+    spec = importlib.util.spec_from_file_location(f"_named_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError) as error:
+        raise UsageError(Problem(f"cannot import {path}", str(error))) from error
+    return module

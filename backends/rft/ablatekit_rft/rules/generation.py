@@ -1,0 +1,29 @@
+"""Rules on the engine and on decoding."""
+
+from __future__ import annotations
+
+from ablatekit.backend import Rule, at_least, none_of, one_of
+
+RULES = (
+    Rule(
+        name="auto_engine_on_a_gpu",
+        kind="alias",
+        when={"engine": one_of("auto"), "device": one_of("cuda")},
+        then={"engine": "vllm"},
+        why="auto is vllm in a study that says device: cuda",
+    ),
+    Rule(
+        name="auto_engine",
+        kind="alias",
+        when={"engine": one_of("auto"), "device": none_of("cuda")},
+        then={"engine": "policy"},
+        why="auto is policy in a study that does not say device: cuda",
+    ),
+    Rule(
+        name="greedy_group",
+        kind="invalid",
+        when={"top_k": one_of(1), "rollouts": at_least(2)},
+        why="top_k of 1 is greedy decoding: all rollouts of a query would be the same",
+        remedy="Set rollouts to 1, or top_k to 0 or to 2 and more",
+    ),
+)

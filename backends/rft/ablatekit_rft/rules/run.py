@@ -1,0 +1,35 @@
+"""Rules on the train set, the budget and evaluation."""
+
+from __future__ import annotations
+
+from ablatekit.backend import Rule, above_setting, one_of
+
+RULES = (
+    Rule(
+        name="probe_outside_train_set",
+        kind="invalid",
+        when={"evaluation.probe_items": above_setting("train_items")},
+        why="learning is measured on items of the train set: the probe must lie inside it",
+        remedy="Set evaluation.probe_items to the smallest train_items of the study or less",
+    ),
+    Rule(
+        name="round_exceeds_train_set",
+        kind="invalid",
+        when={
+            "queries_per_round": above_setting("train_items"),
+            "sample_policy": one_of("epochs", "easy_to_hard", "pools", "priority"),
+        },
+        why="queries are drawn without replacement within an epoch: a round must fit into one",
+        remedy="Raise train_items or lower queries_per_round",
+    ),
+    Rule(
+        name="more_points_than_rounds",
+        kind="invalid",
+        when={
+            "budget.unit": one_of("rounds"),
+            "evaluation.points": above_setting("budget.amount"),
+        },
+        why="evaluation points lie between rounds, and there are fewer rounds than points",
+        remedy="Set evaluation.points to budget.amount or less",
+    ),
+)

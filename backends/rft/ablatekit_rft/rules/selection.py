@@ -1,0 +1,103 @@
+"""Rules on the choice of queries and rollouts."""
+
+from __future__ import annotations
+
+from ablatekit.backend import Rule, above_setting, below, none_of, one_of
+from ablatekit_rft.rules.base import NEAR, defaults
+from ablatekit_rft.rules.signal import GROUP_LEVELS
+
+_SHRINKS = ("random", "max_variance", "top_bottom")
+_FILTERS = ("drop", "refill", "band")
+
+RULES = (
+    Rule(
+        name="filter_of_one",
+        kind="invalid",
+        when={
+            "group_filter": one_of(*_FILTERS),
+            "rollouts": below(2),
+            "advantage": none_of("extra_baseline"),
+        },
+        why="the pass rate of one rollout is 0 or 1: a filter has nothing to go by",
+        remedy="Set rollouts to 2 or more, or group_filter to none",
+    ),
+    Rule(
+        name="band_reversed",
+        kind="invalid",
+        when={"group_filter": one_of("band"), "filter_low": above_setting("filter_high")},
+        why="the lowest pass rate that is kept exceeds the highest",
+        remedy="Set filter_low to filter_high or less",
+    ),
+    Rule(
+        name="downsample_exceeds_group",
+        kind="invalid",
+        when={"downsample": one_of(*_SHRINKS), "downsample_to": above_setting("rollouts")},
+        why="no more rollouts can be kept than are drawn",
+        remedy="Raise rollouts or lower downsample_to",
+    ),
+    Rule(
+        name="downsample_to_one",
+        kind="invalid",
+        when={
+            "downsample": one_of(*_SHRINKS),
+            "downsample_to": below(2),
+            "downsample_advantage": one_of("after"),
+            "advantage": one_of(*GROUP_LEVELS),
+        },
+        why="one rollout per query is kept, and a group advantage compares several",
+        remedy="Set downsample_to to 2 or more, or downsample_advantage to before",
+    ),
+    Rule(
+        name="successes_have_no_contrast",
+        kind="invalid",
+        when={
+            "downsample": one_of("success_only"),
+            "downsample_advantage": one_of("after"),
+            "advantage": one_of(*GROUP_LEVELS, "batch_mean", "batch_norm"),
+            "kl_place": none_of("reward"),
+            "length_shaping": one_of("none"),
+            "format_reward": one_of("none"),
+        },
+        why="what is kept has one reward, and a centred advantage of it is 0: nothing is learnt",
+        remedy="Set downsample_advantage to before, or advantage to none",
+    ),
+    Rule(
+        name="subset_exceeds_train_set",
+        kind="invalid",
+        when={"sample_policy": one_of("subset"), "subset_items": above_setting("train_items")},
+        why="a subset has no more items than the train set",
+        remedy="Set subset_items to train_items or less",
+    ),
+    Rule(
+        name="band_keeps_all",
+        kind="alias",
+        when={
+            "group_filter": one_of("band"),
+            "filter_low": one_of(0.0),
+            "filter_high": one_of(1.0),
+        },
+        then=defaults("group_filter", "filter_low", "filter_high"),
+        why="a band from 0 to 1 keeps every query that has a verdict",
+    ),
+    Rule(
+        name="no_comparison",
+        kind="inert",
+        when={"downsample": none_of("none"), "advantage": one_of("none", "const")},
+        then=defaults("downsample_advantage"),
+        why="an advantage of the rollout alone is the same before and after others are left out",
+    ),
+    Rule(
+        name="uniform_groups_teach_nothing",
+        kind="warn",
+        when={
+            "group_filter": one_of("drop"),
+            "advantage": one_of("group_mean", "group_norm", "rloo", "opo"),
+            "kl_place": one_of("none"),
+            "length_shaping": one_of("none"),
+            "format_reward": one_of("none"),
+            "downsample": one_of("none"),
+        },
+        why="queries without contrast have no gradient under this advantage: dropping them only"
+        f" changes the denominators, compared with group_filter none {NEAR}",
+    ),
+)

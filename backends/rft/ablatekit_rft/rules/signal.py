@@ -1,0 +1,210 @@
+"""Rules on rewards and advantages."""
+
+from __future__ import annotations
+
+from ablatekit.backend import Rule, above_setting, below, none_of, one_of
+from ablatekit_rft.levels.registry import levels_of
+from ablatekit_rft.rules.base import NEAR
+
+EPS_BELOW_ROUNDING = 2e-8
+"""Below this, `advantage_eps` changes advantages of binary rewards by less than 1e-6 of them."""
+
+GROUP_LEVELS = tuple(
+    name
+    for name, level in levels_of("advantage").items()
+    if "groups" in level.needs and "extra" not in level.needs
+)
+MEAN_LEVELS = ("batch_mean", "group_mean", "rloo", "opo", "remax")
+"""Centred, and of the reward's own scale."""
+NORM_LEVELS = (
+    "batch_norm",
+    "reinforce_pp",
+    "group_norm",
+    "group_mean_batch_std",
+    "extra_baseline",
+    "tracker",
+)
+"""Centred, and divided by a standard deviation."""
+
+OUTCOME_ONLY = {
+    "length_shaping": one_of("none"),
+    "truncation": one_of("as_is", "mask"),
+}
+"""Nothing but the outcome and its form enters the reward before KL."""
+BINARY = {**OUTCOME_ONLY, "format_reward": one_of("none", "gate")}
+"""The reward before KL has two values."""
+
+_INVALID = (
+    Rule(
+        name="group_of_one",
+        kind="invalid",
+        when={"advantage": one_of(*GROUP_LEVELS), "rollouts": below(2)},
+        why="a group advantage compares rollouts of one query, and there is only one",
+        remedy="Set rollouts to 2 or more, or exclude the combination",
+    ),
+    Rule(
+        name="positive_group_of_one",
+        kind="invalid",
+        when={
+            "advantage": one_of("pos_only"),
+            "pos_only_of": one_of("group_norm"),
+            "rollouts": below(2),
+        },
+        why="a group advantage compares rollouts of one query, and there is only one",
+        remedy="Set rollouts to 2 or more, or pos_only_of to reward",
+    ),
+    Rule(
+        name="batch_of_one",
+        kind="invalid",
+        when={
+            "advantage": one_of("batch_mean", "batch_norm", "reinforce_pp", "tracker"),
+            "rollouts": below(2),
+            "queries_per_round": below(2),
+        },
+        why="a batch advantage compares rollouts of one round, and there is only one",
+        remedy="Set queries_per_round or rollouts to 2 or more",
+    ),
+    Rule(
+        name="history_shorter_than_group",
+        kind="invalid",
+        when={"advantage": one_of("history_window"), "rollouts": above_setting("history_window")},
+        why="the window holds at least the rewards of one visit, and a visit has more",
+        remedy="Set history_window to rollouts or more",
+    ),
+    Rule(
+        name="tracker_memory_reversed",
+        kind="invalid",
+        when={
+            "advantage": one_of("tracker"),
+            "tracker_memory_min": above_setting("tracker_memory_max"),
+        },
+        why="the least share that the tracker keeps exceeds the largest",
+        remedy="Set tracker_memory_min to tracker_memory_max or less",
+    ),
+    Rule(
+        name="nothing_positive",
+        kind="invalid",
+        when={
+            "advantage": one_of("pos_only"),
+            "pos_only_of": one_of("reward"),
+            "reward_coding": one_of("neg"),
+            "format_reward": none_of("additive"),
+            "length_shaping": none_of("cosine"),
+            "truncation": one_of("as_is", "mask", "scale"),
+            "kl_place": none_of("reward"),
+        },
+        why="no reward of this coding is positive: nothing is learnt",
+        remedy="Set reward_coding to 01 or pm1",
+    ),
+    *(
+        Rule(
+            name=f"max_rl_negative_{name}",
+            kind="invalid",
+            when={"advantage": one_of("max_rl"), **when},
+            why="max_rl divides by a query's mean reward, which must not be negative",
+            remedy=remedy,
+        )
+        for name, when, remedy in (
+            ("coding", {"reward_coding": none_of("01")}, "Set reward_coding to 01"),
+            ("kl", {"kl_place": one_of("reward")}, "Set kl_place to loss or none"),
+            (
+                "length",
+                {"length_shaping": none_of("none")},
+                "Set length_shaping to none",
+            ),
+            (
+                "truncation",
+                {"truncation": one_of("fixed"), "truncation_reward": below(0)},
+                "Set truncation_reward to 0 or more",
+            ),
+        )
+    ),
+)
+
+_WARNINGS = (
+    Rule(
+        name="rloo_scales_group_mean",
+        kind="warn",
+        when={"advantage": one_of("rloo")},
+        why=f"rloo is group_mean times n/(n-1), n rollouts: compared with group_mean {NEAR}",
+    ),
+    Rule(
+        name="others_scale_batch_mean",
+        kind="warn",
+        when={"advantage": one_of("batch_mean"), "batch_baseline": one_of("others")},
+        why="the mean of the others is that of all times N/(N-1), N rollouts in the round:"
+        f" compared with batch_baseline all {NEAR}",
+    ),
+    Rule(
+        name="pairs_normalise_to_a_constant",
+        kind="warn",
+        when={
+            "advantage": one_of("group_norm"),
+            "rollouts": one_of(2),
+            "kl_place": none_of("reward"),
+            "advantage_eps": below(EPS_BELOW_ROUNDING),
+            **BINARY,
+        },
+        why="with two rollouts and a binary reward group_norm is group_mean times a constant"
+        f" (sqrt(2) for 0/1): compared with group_mean {NEAR}",
+    ),
+    Rule(
+        name="doubled_reward",
+        kind="warn",
+        when={
+            "reward_coding": one_of("pm1"),
+            "advantage": one_of(*MEAN_LEVELS),
+            "kl_place": none_of("reward"),
+            **OUTCOME_ONLY,
+        },
+        why=f"under a centred advantage pm1 is 01 times 2: compared with 01 {NEAR}",
+    ),
+    Rule(
+        name="doubled_reward_of_passk",
+        kind="warn",
+        when={
+            "reward_coding": one_of("pm1"),
+            "advantage": one_of("passk_max"),
+            "passk_scale": one_of("none"),
+            "kl_place": none_of("reward"),
+            **OUTCOME_ONLY,
+        },
+        why=f"a lead doubles with the rewards: compared with 01 {NEAR}",
+    ),
+    Rule(
+        name="doubled_reward_of_ema",
+        kind="warn",
+        when={
+            "reward_coding": one_of("pm1"),
+            "advantage": one_of("ema"),
+            "ema_start": one_of("probe"),
+            "kl_place": none_of("reward"),
+            "format_reward": one_of("none"),
+            **OUTCOME_ONLY,
+        },
+        why=f"against a moving average pm1 is 01 times 2: compared with 01 {NEAR}",
+    ),
+    Rule(
+        name="items_must_come_again",
+        kind="warn",
+        when={"advantage": one_of("tracker", "history_window")},
+        why="what is remembered of a train item helps at its next visit: the budget must hold"
+        " several visits, one every train_items / queries_per_round rounds",
+    ),
+    Rule(
+        name="masked_failures",
+        kind="warn",
+        when={
+            "truncation": one_of("mask"),
+            "advantage": one_of("none"),
+            "reward_coding": one_of("01"),
+            "length_shaping": one_of("none"),
+            "reward_noise": one_of("none"),
+            "kl_place": one_of("none"),
+        },
+        why="cut completions have reward 0 and no gradient: masking them only changes the"
+        f" denominators, compared with as_is {NEAR}",
+    ),
+)
+
+RULES = (*_INVALID, *_WARNINGS)

@@ -1,0 +1,169 @@
+"""Rules on updates: reuse of experience, importance ratios, engine correction, optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ablatekit.backend import Condition, Rule, above_setting, at_least, below, none_of, one_of
+from ablatekit_rft.levels.registry import levels_of
+from ablatekit_rft.levels.types import Stage
+from ablatekit_rft.rules.base import ON_POLICY, defaults
+
+_OFF_POLICY: dict[str, Condition] = {
+    "minibatches": at_least(2),
+    "epochs": at_least(2),
+    "staleness": at_least(1),
+    "replay": none_of("none"),
+}
+
+
+def _parameter_rules(stage: Stage, names: tuple[str, ...]) -> Iterator[Rule]:
+    """A level's parameter that it does not have is inert; its own value is the default."""
+    levels = levels_of(stage)
+    for name in names:
+        without = [one.name for one in levels.values() if name not in one.params]
+        yield Rule(
+            name=f"unused_{name}",
+            kind="inert",
+            when={stage: one_of(*without)},
+            then=defaults(name),
+            why=f"{stage} has no {name} here",
+        )
+        for level in levels.values():
+            if name in level.params:
+                yield Rule(
+                    name=f"own_{name}_{level.name}",
+                    kind="alias",
+                    when={stage: one_of(level.name), name: one_of(level.params[name])},
+                    then=defaults(name),
+                    why=f"{level.params[name]:g} is the {name} that {level.name} has anyway",
+                )
+
+
+_INVALID = (
+    Rule(
+        name="minibatch_of_none",
+        kind="invalid",
+        when={"rollouts": below(2), "minibatches": above_setting("queries_per_round")},
+        why="a minibatch holds at least one rollout, and the round has fewer rollouts",
+        remedy="Lower minibatches, or raise queries_per_round or rollouts",
+    ),
+    Rule(
+        name="replay_groups_of_one",
+        kind="invalid",
+        when={"replay": one_of("groups"), "rollouts": below(2)},
+        why="replay of groups looks at how the rewards of one query's rollouts differ, and there"
+        " is only one",
+        remedy="Set rollouts to 2 or more, or choose replay: fifo",
+    ),
+    *(
+        Rule(
+            name=f"corrected_{setting}",
+            kind="invalid",
+            when={setting: condition, "mismatch": none_of("off")},
+            why="tokens are drawn from a part of the vocabulary only: the engine's probabilities"
+            " lie on another support than the trainer's, and their ratio is no mismatch",
+            remedy=f"Set mismatch: off, or {setting} to its default",
+        )
+        for setting, condition in (
+            ("top_p", below(1.0)),
+            ("top_k", at_least(1)),
+            ("min_p", none_of(0.0)),
+        )
+    ),
+)
+
+_MERGING = (
+    Rule(
+        name="no_replay",
+        kind="inert",
+        when={"replay": one_of("none")},
+        then=defaults("replay_rounds", "replay_share"),
+        why="without replay there is no buffer",
+    ),
+    Rule(
+        name="replayed_groups_replace",
+        kind="inert",
+        when={"replay": one_of("groups")},
+        then=defaults("replay_share"),
+        why="replayed groups replace fresh ones one for one",
+    ),
+    Rule(
+        name="on_policy_ratio",
+        kind="inert",
+        when={**ON_POLICY, "mismatch": none_of("bypass")},
+        then=defaults("ratio_level", "clip"),
+        why="with one update on fresh rollouts of the current weights every ratio is 1: all ratio"
+        " levels and clips have the gradient of REINFORCE",
+    ),
+    Rule(
+        name="no_ratio_no_clip",
+        kind="inert",
+        when={"ratio_level": one_of("none")},
+        then=defaults("clip"),
+        why="without a ratio there is nothing to clip",
+    ),
+    Rule(
+        name="one_token_ratio",
+        kind="alias",
+        when={"max_new_tokens": one_of(1), "ratio_level": one_of("sequence", "sequence_sum")},
+        then={"ratio_level": "token"},
+        why="a completion of one token has one ratio",
+    ),
+    *_parameter_rules("clip", ("clip_low", "clip_high", "clip_bound")),
+    *_parameter_rules("mismatch", ("mismatch_low", "mismatch_high")),
+    Rule(
+        name="reference_batch",
+        kind="alias",
+        when={
+            "queries_per_round": one_of(32),
+            "rollouts": one_of(1),
+            "minibatches": one_of(1),
+        },
+        then=defaults("lr_scale"),
+        why="at 32 rollouts per update every scaling of the learning rate is 1",
+    ),
+    Rule(
+        name="no_adapters",
+        kind="inert",
+        when={"lora_rank": one_of(None)},
+        then=defaults("lora_alpha"),
+        why="without adapters their scale has no effect",
+    ),
+)
+
+_WARNINGS = (
+    *(
+        Rule(
+            name=f"uncorrected_{setting}",
+            kind="warn",
+            when={"ratio_level": one_of("none"), setting: condition},
+            why=f"{setting} makes updates off-policy, and ratio_level: none does not correct it",
+        )
+        for setting, condition in _OFF_POLICY.items()
+    ),
+    Rule(
+        name="mismatch_of_one_function",
+        kind="warn",
+        when={"mismatch": none_of("off"), "precision": one_of("fp32")},
+        why="in single precision a trainer that samples by itself gives its tokens the same"
+        " log-probabilities up to rounding: only another engine makes this correction differ from"
+        " off",
+    ),
+    Rule(
+        name="lost_updates",
+        kind="warn",
+        when={"precision": one_of("bf16")},
+        why="pure bfloat16 loses changes below 1/256 of a weight: retune the learning rate with it;"
+        " policy/changed shows the share of weights that moved",
+    ),
+    Rule(
+        name="adapters_want_their_own_rate",
+        kind="warn",
+        when={"lora_rank": none_of(None)},
+        why="adapters want about 10 times the learning rate of full training: compare them at a"
+        " rate that fits each",
+    ),
+)
+
+RULES = (*_INVALID, *_MERGING, *_WARNINGS)

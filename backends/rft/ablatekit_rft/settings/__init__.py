@@ -1,0 +1,74 @@
+"""Every setting of a run: meaning, unit, bounds, default and source. Imports no torch.
+
+The defaults are the minimalist reference of arXiv:2601.22532: one rollout per query, raw 0/1
+reward, no advantage, 32 queries, one on-policy update per round, no KL. What its abstract does not
+fix (aggregation, learning rate, clipping) is our completion of it, and each is a setting too.
+
+One module per stage; `RftSettings` is all of them, flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self, cast
+
+from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.levels.types import Level, Stage
+from ablatekit_rft.settings.advantage import AdvantageSettings
+from ablatekit_rft.settings.data import DataSettings
+from ablatekit_rft.settings.execution import ExecutionSettings, Vllm
+from ablatekit_rft.settings.generation import GenerationSettings
+from ablatekit_rft.settings.loss import LossSettings
+from ablatekit_rft.settings.optimisation import OptimisationSettings
+from ablatekit_rft.settings.protocol import Budget, Evaluation, ProtocolSettings
+from ablatekit_rft.settings.reward import RewardSettings
+from ablatekit_rft.settings.selection import SelectionSettings
+
+__all__ = ["Budget", "Evaluation", "RftSettings", "Vllm"]
+
+
+# Pydantic takes the fields of the last base first: the bases stand in reverse order.
+class RftSettings(
+    ExecutionSettings,
+    ProtocolSettings,
+    GenerationSettings,
+    OptimisationSettings,
+    LossSettings,
+    AdvantageSettings,
+    RewardSettings,
+    SelectionSettings,
+    DataSettings,
+):
+    """Settings of reinforcement fine-tuning with a verifiable reward."""
+
+    @property
+    def drawing_engine(self) -> Literal["policy", "vllm"]:
+        """What `engine` stands for: what the alias rules of `rules.generation` say, too."""
+        if self.engine != "auto":
+            return self.engine
+        return "vllm" if self.device == "cuda" else "policy"
+
+    @classmethod
+    def from_dotted(cls, settings: Mapping[str, Any]) -> Self:
+        """Settings from values by dotted name (`budget.unit`); what is not named has its default.
+
+        Raises pydantic.ValidationError for unknown names and values out of bounds.
+        """
+        nested: dict[str, Any] = {}
+        for name, value in settings.items():
+            part, _, rest = name.partition(".")
+            if rest:
+                nested.setdefault(part, {})[rest] = value
+            else:
+                nested[part] = value
+        return cls.model_validate(nested)
+
+    def chosen_levels(self) -> dict[str, Level]:
+        """The level of every setting that names one."""
+        found = {}
+        for name, field in type(self).model_fields.items():
+            extra = field.json_schema_extra
+            if isinstance(extra, dict) and "stage" in extra:
+                stage = cast("Stage", extra["stage"])
+                found[name] = get_level(stage, getattr(self, name))
+        return found

@@ -1,0 +1,35 @@
+"""What all settings have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+
+class Part(BaseModel):
+    """A part of the settings: closed, frozen, documented by docstrings, finite numbers only."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_setting_is_a_truth_value(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("must not be true or false")
+        # A list of JSON reaches strict validation as a list, and a setting holds a tuple.
+        return tuple(value) if isinstance(value, list) else value
+
+
+def with_levels(levels: dict[str, Any]) -> dict[str, Any]:
+    """The `json_schema_extra` of a setting whose values are documented levels."""
+    return {"levels": levels}
+
+
+def stop_texts(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Stop texts in one order, each once. Raises ValueError for an empty one."""
+    if not all(texts):
+        raise ValueError("a stop text must not be empty")
+    return tuple(sorted(set(texts)))

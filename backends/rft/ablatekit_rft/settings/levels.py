@@ -1,0 +1,78 @@
+"""Settings whose values are levels: ours, a package's, or a function that the user names.
+
+A name is accepted when it is a level of its stage, or `module:function` or `path/file.py:function`;
+anything else is refused with the nearest level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from ablatekit.errors import UsageError
+from ablatekit_rft.levels.registry import get_level, levels_of, stage_metadata
+from ablatekit_rft.levels.types import Stage
+from ablatekit_rft.references import is_reference
+
+
+@dataclass(frozen=True, slots=True)
+class LevelOf:
+    """The type of a setting that names a level of `stage`."""
+
+    stage: Stage
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            self._known, core_schema.str_schema(strict=True)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        named = {"enum": list(levels_of(self.stage))}
+        return {"type": "string", "anyOf": [named, {"pattern": ":"}]}
+
+    def _known(self, name: str) -> str:
+        try:
+            get_level(self.stage, name)
+        except UsageError as error:
+            if is_reference(name):
+                raise PydanticCustomError("level", "{why}", {"why": str(error)}) from None
+            expected = ", ".join(repr(one) for one in levels_of(self.stage))
+            # The type and context of pydantic's own error for a value that is none of a list.
+            raise PydanticCustomError(
+                "literal_error", "Input should be {expected}", {"expected": expected}
+            ) from None
+        return name
+
+
+AggregationName: TypeAlias = Annotated[str, LevelOf("aggregation")]
+ClipName: TypeAlias = Annotated[str, LevelOf("clip")]
+EntropyName: TypeAlias = Annotated[str, LevelOf("entropy")]
+KlEstimatorName: TypeAlias = Annotated[str, LevelOf("kl_estimator")]
+LrScaleName: TypeAlias = Annotated[str, LevelOf("lr_scale")]
+MismatchName: TypeAlias = Annotated[str, LevelOf("mismatch")]
+OptimizerName: TypeAlias = Annotated[str, LevelOf("optimizer")]
+RatioName: TypeAlias = Annotated[str, LevelOf("ratio_level")]
+ReplayName: TypeAlias = Annotated[str, LevelOf("replay")]
+AdvantageName: TypeAlias = Annotated[str, LevelOf("advantage")]
+NoiseName: TypeAlias = Annotated[str, LevelOf("reward_noise")]
+FormatName: TypeAlias = Annotated[str, LevelOf("format_reward")]
+RewardCodingName: TypeAlias = Annotated[str, LevelOf("reward_coding")]
+LengthName: TypeAlias = Annotated[str, LevelOf("length_shaping")]
+TruncationName: TypeAlias = Annotated[str, LevelOf("truncation")]
+SamplePolicyName: TypeAlias = Annotated[str, LevelOf("sample_policy")]
+FilterName: TypeAlias = Annotated[str, LevelOf("group_filter")]
+DownsampleName: TypeAlias = Annotated[str, LevelOf("downsample")]
+
+
+def level_field(stage: Stage, default: str) -> Any:
+    """A setting that names a level of `stage`, with what is documented about each."""
+    extra: Mapping[str, Any] = {"levels": stage_metadata(stage), "stage": stage}
+    return Field(default=default, json_schema_extra=dict(extra))

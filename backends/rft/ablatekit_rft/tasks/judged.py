@@ -1,0 +1,77 @@
+"""A task under the verifier that a study chose, and answers in tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.tasks.base import AnswerKind, SplitName, Task
+from ablatekit_rft.tasks.registry import find_task
+from ablatekit_rft.tasks.rows import Fields
+from ablatekit_rft.verdicts import Judgement, Query, Verdict
+from ablatekit_rft.verifiers.registry import BatchJudge, build_verifier
+
+TAGGED = re.compile(r".*?</think>\s*<answer>(?P<answer>.*?)</answer>\s*", re.DOTALL)
+"""A completion after `<think>`: reasoning, then the answer in its tags, then nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTask:
+    """A task whose completions another verifier judges; items are the task's own."""
+
+    task: Task
+    verifier: BatchJudge
+
+    @property
+    def name(self) -> str:
+        return self.task.name
+
+    @property
+    def version(self) -> int:
+        return self.task.version
+
+    @property
+    def max_new_tokens(self) -> int:
+        return self.task.max_new_tokens
+
+    @property
+    def answers(self) -> AnswerKind:
+        return self.task.answers
+
+    def items(self, split: SplitName, n: int | None) -> tuple[Query, ...]:
+        """The task's items; see `Task.items`."""
+        return self.task.items(split, n)
+
+    def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
+        """What the verifier says."""
+        return self.verifier(queries, completions)
+
+
+def in_tags(verifier: BatchJudge) -> BatchJudge:
+    """The verifier of what stands in the answer's tags; without them a completion is wrong.
+
+    The form is that of the tags, whatever the form of the answer in them.
+    """
+
+    def judge(queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
+        found = [TAGGED.fullmatch(text) for text in completions]
+        tagged = [place for place, match in enumerate(found) if match is not None]
+        answers = [match["answer"].strip() for match in found if match is not None]
+        judged = verifier([queries[place] for place in tagged], answers)
+        judgements = [Judgement(Verdict.WRONG, format_ok=False)] * len(completions)
+        for place, one in zip(tagged, judged, strict=True):
+            judgements[place] = Judgement(one.verdict, format_ok=True)
+        return judgements
+
+    return judge
+
+
+def open_task(settings: RftSettings, content: str = "") -> Task:
+    """The data set of a run under its verifier; `content` identifies it in the run."""
+    task = find_task(settings.dataset, Fields(**settings.fields.model_dump()), content)
+    chosen = task.judge if settings.verifier == "auto" else build_verifier(settings.verifier)
+    if settings.template == "r1":
+        return JudgedTask(task, in_tags(chosen))
+    return task if settings.verifier == "auto" else JudgedTask(task, chosen)

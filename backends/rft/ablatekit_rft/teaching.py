@@ -1,0 +1,184 @@
+"""From a round's verdicts to what its rollouts teach: reward, selection, advantage.
+
+Every stage is a level; here they are applied in their order. Rollouts without a verdict (the
+verifier failed) are outside every baseline and have advantage 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.levels.statistics import sums
+from ablatekit_rft.levels.types import Level, RewardParts, RewardView, State
+from ablatekit_rft.rollout import Rollouts
+from ablatekit_rft.settings import RftSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """All rollouts of a round, query by query. Everything but `rollouts` is (N,).
+
+    item: int64, the train item. correct: float32, the verifier's outcome in {0, 1}; outcome: what
+    training sees of it, noise included. error: bool, no verdict. format_ok: bool. sampled: bool,
+    not decoded greedily. carries: bool, may carry gradient. kept: bool, its query passed the
+    filter. batches: how often queries were drawn.
+    """
+
+    rollouts: Rollouts
+    item: Tensor
+    correct: Tensor
+    outcome: Tensor
+    error: Tensor
+    format_ok: Tensor
+    sampled: Tensor
+    carries: Tensor
+    kept: Tensor
+    batches: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What a round teaches.
+
+    rewards: (N,) of all rollouts drawn. rows: (R,) int64, the rollouts that train. advantage: (R,),
+    or (R, T) per token. kl: (N,) the KL estimate in the reward before its weight, or None. state:
+    what the advantage remembers.
+    """
+
+    rewards: Tensor
+    rows: Tensor
+    advantage: Tensor
+    kl: Tensor | None
+    state: State
+
+
+def pass_rates(drawn: Drawn) -> NDArray[np.float64]:
+    """(Q,) pass rates of the queries, as training sees them; NaN where there is no verdict."""
+    judged = (drawn.sampled & ~drawn.error).double()
+    group = drawn.rollouts.query
+    solved, count = sums(drawn.outcome * judged, group), sums(judged, group)
+    rates: NDArray[np.float64] = (solved / count).cpu().numpy()
+    return rates
+
+
+def rewards_of(drawn: Drawn, settings: RftSettings, limit: int) -> tuple[Tensor, Tensor]:
+    """Rewards (N,) of all rollouts, and whether each may train as far as truncation goes (N,)."""
+    formed = get_level("format_reward", settings.format_reward)
+    graded = formed.function(drawn.outcome, drawn.format_ok.float(), settings)
+    coded: Tensor = get_level("reward_coding", settings.reward_coding).function(graded)
+    rollouts = drawn.rollouts
+    parts = RewardParts(
+        coded, drawn.outcome, rollouts.lengths, rollouts.truncated, rollouts.query, limit
+    )
+    shaped = get_level("length_shaping", settings.length_shaping).function(parts, settings)
+    parts = RewardParts(
+        shaped, parts.outcome, parts.lengths, parts.truncated, parts.group, parts.limit
+    )
+    found: tuple[Tensor, Tensor] = get_level("truncation", settings.truncation).function(
+        parts, settings
+    )
+    return found
+
+
+def kl_in_reward(settings: RftSettings, rollouts: Rollouts, reference: Tensor) -> Tensor:
+    """(N, T): the KL estimate per token, before its weight."""
+    estimator = get_level("kl_estimator", settings.kl_estimator).function
+    estimate: Tensor = estimator(rollouts.own_logp, reference) * rollouts.mask
+    return estimate
+
+
+def teach(
+    settings: RftSettings,
+    drawn: Drawn,
+    limit: int,
+    state: State,
+    rng: np.random.Generator,
+    reference: Tensor | None = None,
+    drift: Tensor | None = None,
+) -> Signal:
+    """Rewards, the rollouts that train, and their advantages.
+
+    limit: the length limit in tokens. reference (N, T): log-probabilities under the reference
+    policy, where KL is in the reward. drift (N,): see `RewardView`.
+    """
+    rewards, uncut = rewards_of(drawn, settings, limit)
+    kl, penalty = None, None
+    if reference is not None:
+        estimate = kl_in_reward(settings, drawn.rollouts, reference)
+        kl, penalty = estimate.sum(dim=1), settings.kl_coefficient * estimate
+        rewards = rewards - settings.kl_coefficient * kl
+    chosen = drawn.kept & (_downsampled(settings, drawn, rewards, rng) | ~drawn.carries)
+    compared = chosen if settings.downsample_advantage == "after" else drawn.kept
+    view = RewardView(
+        rewards,
+        drawn.rollouts.query,
+        drawn.rollouts.lengths,
+        drawn.item,
+        penalty,
+        None if bool(drawn.sampled.all()) else ~drawn.sampled,
+        drift,
+    )
+    level = get_level("advantage", settings.advantage)
+    advantage, state = advantages(level, view, compared & ~drawn.error, settings, state)
+    rows = (chosen & drawn.carries & uncut).nonzero().squeeze(1)
+    return Signal(rewards, rows, advantage[rows], kl, state)
+
+
+def advantages(
+    level: Level, view: RewardView, compared: Tensor, settings: RftSettings, state: State
+) -> tuple[Tensor, State]:
+    """Advantages of all rollouts of a view, 0 for those that are not compared, and the new state.
+
+    compared: (N,) bool. Where fewer are left of a query or a round than the level needs, they are
+    not compared either; a round that never had enough is the level's own error.
+    """
+    rows = _comparable(level, view, compared).nonzero().squeeze(1)
+    whole = len(rows) == len(compared)
+    if not len(rows):
+        return torch.zeros_like(view.rewards), state
+    part = view if whole else view.select(rows)
+    found = level.function(part, settings, *((state,) if level.state else ()))
+    advantage, state = found if level.state else (found, state)
+    if whole:
+        return advantage, state
+    spread = advantage.new_zeros(len(compared), *advantage.shape[1:])
+    return spread.index_copy(0, rows, advantage), state
+
+
+def _comparable(level: Level, view: RewardView, compared: Tensor) -> Tensor:
+    if bool(compared.all()):
+        return compared
+    together = view.group if "groups" in level.needs else view.group.new_zeros(view.group.shape)
+    left = sums(compared.long(), together)
+    drawn = sums(torch.ones_like(compared, dtype=torch.int64), together)
+    lost = (left < level.min_group) & (drawn >= level.min_group)
+    enough = compared & ~lost[together]
+    if view.greedy is None or "greedy" not in level.needs:
+        return enough
+    # A query whose greedy completion has no verdict has nothing to compare with.
+    return enough & (sums((view.greedy & compared).long(), view.group) > 0)[view.group]
+
+
+def _downsampled(
+    settings: RftSettings, drawn: Drawn, rewards: Tensor, rng: np.random.Generator
+) -> Tensor:
+    """(N,) bool: the rollouts that down-sampling keeps; those without a verdict go first."""
+    if settings.downsample == "none":
+        return torch.ones_like(drawn.kept)
+    level = get_level("downsample", settings.downsample)
+    candidates = (drawn.kept & drawn.carries & ~drawn.error).cpu().numpy()
+    query = drawn.rollouts.query.cpu().numpy()
+    values = rewards.double().cpu().numpy()
+    outcome = drawn.outcome.double().cpu().numpy()
+    chosen = np.zeros(len(query), np.bool_)
+    for one in np.unique(query[candidates]).tolist():
+        rows = np.flatnonzero(candidates & (query == one))
+        kept = level.function(values[rows], outcome[rows], settings.downsample_to, rng)
+        chosen[rows[kept]] = True
+    return torch.from_numpy(chosen).to(drawn.kept.device)

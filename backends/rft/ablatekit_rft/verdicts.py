@@ -1,0 +1,44 @@
+"""Queries, and what a verifier says about a completion of one: verdict and form, no reward."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One item of a task. `item` identifies it within the task; `gold` is a correct answer.
+
+    `solution` is a completion that deserves the verdict correct: what a few-shot example shows.
+    """
+
+    item: str
+    prompt: str
+    gold: str
+    solution: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The worked answer, the gold answer where there is none."""
+        return self.solution or self.gold
+
+
+class Verdict(enum.StrEnum):
+    """A verifier's judgement. `ERROR`: it could not judge (a timeout), so nobody is to blame."""
+
+    CORRECT = "correct"
+    WRONG = "wrong"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a verifier says about one completion.
+
+    `format_ok`: the completion has the form that the task asks for, whatever its answer. Neither
+    the verdict nor the form is a reward: rewards are shaped from them, evaluation is not.
+    """
+
+    verdict: Verdict
+    format_ok: bool

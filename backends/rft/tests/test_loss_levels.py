@@ -1,0 +1,282 @@
+"""Ratio, clip, mismatch and entropy levels against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ablatekit_rft.levels.registry import get_level, levels_of
+from ablatekit_rft.levels.token_views import (
+    EngineView,
+    EntropyView,
+    Ratios,
+    ReplayView,
+    StepView,
+    Surrogate,
+    SurrogateView,
+)
+from ablatekit_rft.settings import RftSettings
+from torch import Tensor
+
+MASK = torch.tensor([[True, True], [True, False]])
+OLD = torch.tensor([[-1.0, -2.0], [-0.5, 0.0]], dtype=torch.float64)
+MOVED = torch.tensor([[0.5, -0.1], [1.0, 0.0]], dtype=torch.float64)
+
+
+def ratios_of(name: str) -> Ratios | None:
+    found = get_level("ratio_level", name).function(OLD + MOVED, OLD, MASK)
+    assert found is None or isinstance(found, Ratios)
+    return found
+
+
+RATIOS = {
+    "token": ([[0.5, -0.1], [1.0, 0.0]], [1.0, 1.0]),
+    "sequence": ([[0.2, 0.2], [1.0, 0.0]], [1.0, 1.0]),
+    "sequence_sum": ([[0.4, 0.4], [1.0, 0.0]], [0.5, 1.0]),
+}
+
+
+def test_every_ratio_level_has_golden_numbers() -> None:
+    assert {*RATIOS, "none"} == set(levels_of("ratio_level"))
+    assert ratios_of("none") is None
+
+
+@pytest.mark.parametrize("name", RATIOS)
+def test_ratio_level(name: str) -> None:
+    found = ratios_of(name)
+    assert found is not None
+    log, share = RATIOS[name]
+    torch.testing.assert_close(found.log, torch.tensor(log, dtype=torch.float64))
+    assert found.share.flatten().tolist() == pytest.approx(share)
+
+
+@pytest.mark.parametrize("name", RATIOS)
+def test_an_impossible_ratio_stays_finite(name: str) -> None:
+    far = get_level("ratio_level", name).function(OLD + 1000.0 * MASK, OLD, MASK)
+    assert far.log.max() == 20.0
+    assert far.log.exp().isfinite().all()
+
+
+def surrogate(name: str, ratio: float, advantage: float, **settings: Any) -> tuple[Any, float]:
+    """The level at one token of probability 1/2 before, and d loss / d log-probability."""
+    old = torch.tensor([[math.log(0.5)]], dtype=torch.float64)
+    logp = (old + math.log(ratio)).requires_grad_()
+    view = SurrogateView(
+        logp,
+        old,
+        Ratios(logp - old, torch.ones(1, 1)),
+        torch.tensor([[advantage]], dtype=torch.float64),
+        torch.ones(1, 1, dtype=torch.bool),
+    )
+    found = get_level("clip", name).function(view, RftSettings(**settings))
+    assert isinstance(found, Surrogate)
+    (gradient,) = torch.autograd.grad(found.loss.sum(), logp)
+    return found, float(gradient)
+
+
+# Level, ratio, advantage, loss, gradient, where it binds.
+CLIPS = [
+    ("none", 1.5, 2.0, -3.0, -3.0, ""),
+    ("none", 0.5, -2.0, 1.0, 1.0, ""),
+    ("ppo", 1.1, 2.0, -2.2, -2.2, ""),
+    ("ppo", 1.5, 2.0, -2.4, 0.0, "high"),
+    ("ppo", 0.5, 2.0, -1.0, -1.0, ""),
+    ("ppo", 0.5, -2.0, 1.6, 0.0, "low"),
+    ("ppo", 1.5, -2.0, 3.0, 3.0, ""),
+    ("clip_higher", 1.25, 2.0, -2.5, -2.5, ""),
+    ("clip_higher", 1.5, 2.0, -2.56, 0.0, "high"),
+    ("clip_higher", 0.5, -2.0, 1.6, 0.0, "low"),
+    ("dual_clip", 1.9, -2.0, 3.8, 3.8, ""),
+    ("dual_clip", 1.9, -2.0, 3.8, 3.8, ""),
+    ("delta", 1.5, 2.0, -2.4, 0.0, "high"),
+    ("delta", 1.9, -2.0, 3.8, 3.8, ""),
+    ("gspo", 1.0002, 2.0, -2.0004, -2.0004, ""),
+    ("gspo", 1.001, 2.0, -2.0008, 0.0, "high"),
+    ("gspo", 0.999, -2.0, 1.9994, 0.0, "low"),
+    ("gmpo", 1.2, 2.0, -2.4, -2.4, ""),
+    ("gmpo", 1.9, 2.0, -2 * math.exp(0.4), 0.0, "high"),
+    ("gmpo", 0.5, -2.0, 2 * math.exp(-0.4), 0.0, "low"),
+    ("gmpo", 1.9, -2.0, 3.8, 3.8, ""),
+    ("cispo", 1.5, 2.0, -3 * math.log(0.75), -3.0, ""),
+    ("dppo_tv", 1.2, 2.0, -2.4, -2.4, ""),
+    ("dppo_tv", 1.5, 2.0, 0.0, 0.0, "high"),
+    ("dppo_tv", 0.5, -2.0, 0.0, 0.0, "low"),
+    ("dppo_tv", 0.5, 2.0, -1.0, -1.0, ""),
+]
+
+
+def test_every_clip_has_golden_numbers() -> None:
+    assert {case[0] for case in CLIPS} == set(levels_of("clip"))
+
+
+@pytest.mark.parametrize(("name", "ratio", "advantage", "loss", "gradient", "binds"), CLIPS)
+def test_clip(
+    name: str, ratio: float, advantage: float, loss: float, gradient: float, binds: str
+) -> None:
+    found, slope = surrogate(name, ratio, advantage)
+    assert found.loss.item() == pytest.approx(loss, abs=1e-9)
+    assert slope == pytest.approx(gradient, abs=1e-9)
+    for side in ("low", "high", "dual"):
+        flag = getattr(found, side)
+        assert (flag is not None and bool(flag)) == (side == binds)
+
+
+def test_second_bounds_of_bad_completions() -> None:
+    found, slope = surrogate("dual_clip", 1.9, -2.0, clip_bound=1.5)
+    assert (found.loss.item(), slope, bool(found.dual)) == (pytest.approx(3.0), 0.0, True)
+    found, slope = surrogate("delta", 1.9, -2.0, clip_bound=1.5)
+    assert (found.loss.item(), slope, bool(found.dual)) == (pytest.approx(3.0), 0.0, True)
+
+
+def test_cispo_bounds_its_weight_and_keeps_the_gradient() -> None:
+    found, slope = surrogate("cispo", 1.5, 2.0, clip_high=0.2)
+    assert slope == pytest.approx(-2 * 1.2)
+    assert bool(found.high)
+    _, slope = surrogate("cispo", 0.5, 2.0, clip_low=0.2)
+    assert slope == pytest.approx(-2 * 0.8)
+
+
+@pytest.mark.parametrize(("name", "bound"), [("ppo", "clip_low"), ("clip_higher", "clip_high")])
+def test_bounds_are_settings(name: str, bound: str) -> None:
+    assert surrogate(name, 1.4, 1.0)[1] == 0
+    assert surrogate(name, 1.4, 1.0, **{bound: 0.5})[1] == pytest.approx(-1.4)
+
+
+@pytest.mark.parametrize("name", sorted(levels_of("clip")))
+@pytest.mark.parametrize("advantage", [1.5, -0.5])
+def test_at_a_ratio_of_one_no_clip_binds(name: str, advantage: float) -> None:
+    found, slope = surrogate(name, 1.0, advantage)
+    assert slope == pytest.approx(-advantage, abs=1e-12)
+    flags = [getattr(found, side) for side in ("low", "high", "dual")]
+    assert not any(bool(flag) for flag in flags if flag is not None)
+
+
+# cispo's weight has no gradient by definition, and has a test of its own.
+@pytest.mark.parametrize("name", sorted({*levels_of("clip")} - {"cispo"}))
+def test_clip_gradients_are_those_of_finite_differences(name: str) -> None:
+    for ratio in (0.7, 0.9, 1.1, 1.5):
+        for advantage in (1.0, -1.0):
+            step = 1e-6
+            up = surrogate(name, ratio * math.exp(step), advantage)[0].loss.item()
+            down = surrogate(name, ratio * math.exp(-step), advantage)[0].loss.item()
+            slope = surrogate(name, ratio, advantage)[1]
+            assert slope == pytest.approx((up - down) / (2 * step), abs=1e-6)
+
+
+ENGINE = torch.tensor([[-1.0, -2.0], [-0.5, 0.0]], dtype=torch.float64)
+GAP = torch.tensor([[1.0, -1.0], [2.0, 0.0]], dtype=torch.float64)
+E = math.e
+CORRECTIONS = {
+    "off": [1, 1, 1],
+    "bypass": [1, 1, 1],
+    "tis_token": [2, 1 / E, 2],
+    "mis_token": [E, 0, 0],
+    "tis_seq": [1, 1, 3],
+    "mis_seq": [1, 1, 0],
+    "geo_rs": [1, 1, 0],
+}
+
+
+def test_every_correction_has_golden_numbers() -> None:
+    assert set(CORRECTIONS) == set(levels_of("mismatch"))
+
+
+def correction(name: str, **settings: Any) -> Tensor:
+    view = EngineView(ENGINE + GAP, ENGINE, MASK)
+    weights = get_level("mismatch", name).function(view, RftSettings(**settings))
+    assert isinstance(weights, Tensor)
+    return weights[MASK]
+
+
+@pytest.mark.parametrize("name", CORRECTIONS)
+def test_correction(name: str) -> None:
+    assert correction(name).tolist() == pytest.approx(CORRECTIONS[name])
+
+
+def test_bounds_of_corrections_are_settings() -> None:
+    assert correction("tis_token", mismatch_high=1.5).tolist() == pytest.approx([1.5, 1 / E, 1.5])
+    kept = correction("mis_token", mismatch_low=0.1, mismatch_high=10).tolist()
+    assert kept == pytest.approx([E, 1 / E, E**2])
+    assert correction("mis_seq", mismatch_high=8).tolist() == pytest.approx([1, 1, E**2])
+    assert correction("geo_rs", mismatch_high=8).tolist() == [1, 1, 1]
+
+
+ENTROPY = torch.tensor([[0.1, 0.9], [0.5, 7.0]])
+
+
+def entropy_term(name: str, coefficient: float = 0.0, **settings: Any) -> Any:
+    view = EntropyView(ENTROPY, MASK, coefficient)
+    return get_level("entropy", name).function(view, RftSettings(**settings))
+
+
+def test_entropy_bonus_is_its_coefficient() -> None:
+    assert entropy_term("none").weight == 0
+    assert entropy_term("bonus", entropy_coefficient=0.3).weight == 0.3
+
+
+def test_adaptive_entropy_follows_its_target() -> None:
+    low = {"entropy_target": 0.6, "entropy_step": 0.1}
+    high = {"entropy_target": 0.4, "entropy_step": 0.1}
+    assert entropy_term("adaptive", 0.25, **low).weight == 0.25
+    assert entropy_term("adaptive", 0.25, **low).following == pytest.approx(0.35)
+    assert entropy_term("adaptive", 0.25, **high).weight == 0
+    assert entropy_term("adaptive", 0.25, **high).following == pytest.approx(0.15)
+    assert entropy_term("adaptive", 0.05, **high).following == 0
+
+
+def test_top_tokens_are_the_most_uncertain_ones_that_count() -> None:
+    taught = entropy_term("top_tokens", entropy_share=1 / 3).taught
+    assert taught.tolist() == [[False, True], [False, False]]
+    taught = entropy_term("top_tokens", entropy_share=2 / 3).taught
+    assert taught.tolist() == [[False, True], [True, False]]
+
+
+def test_learning_rates_by_batch() -> None:
+    scales = {name: level.function(4.0) for name, level in levels_of("lr_scale").items()}
+    assert scales == {"const": 1.0, "sqrt": 2.0, "linear": 4.0}
+    assert all(level.function(1.0) == 1.0 for level in levels_of("lr_scale").values())
+
+
+FRESH = ReplayView(
+    torch.tensor([0, 0, 1, 1]), torch.tensor([1.0, 0, 0, 0]), torch.tensor([1.0, 1, 0, 0])
+)
+STORED = ReplayView(
+    torch.tensor([0, 0, 1, 1, 2, 2]),
+    torch.tensor([1.0, 0, 0, 0, 1, 1]),
+    torch.tensor([2.0, 2, 0, 0, 0, 0]),
+)
+
+
+def choice(name: str, **settings: Any) -> tuple[list[int], list[int]]:
+    level = get_level("replay", name)
+    found = level.function(FRESH, STORED, RftSettings(**settings), np.random.default_rng(0))
+    return found.fresh.tolist(), found.stored.tolist()
+
+
+def test_replay_choices() -> None:
+    everything = [0, 1, 2, 3]
+    assert choice("none") == (everything, [])
+    fresh, stored = choice("fifo", replay_share=0.5)
+    assert fresh == everything
+    assert len(set(stored)) == 2
+    assert choice("fifo", replay_share=5.0) == (everything, [0, 1, 2, 3, 4, 5])
+    assert choice("success") == (everything, [0, 4, 5])
+    assert choice("groups") == ([0, 1], [0, 1])
+
+
+def test_masked_completions_leave_every_denominator() -> None:
+    lengths, query = torch.tensor([3, 0, 1, 0]), torch.tensor([0, 0, 1, 2])
+    kept = torch.tensor([0, 2])
+    for name, level in levels_of("aggregation").items():
+        whole = level.function(StepView(lengths, query, 10))
+        alone = level.function(StepView(lengths[kept], query[kept], 10))
+        torch.testing.assert_close(whole[kept], alone, msg=name)
+
+
+def test_the_length_limit_is_no_padded_width() -> None:
+    view = StepView(torch.tensor([2, 2]), torch.tensor([0, 1]), 10)
+    weights = get_level("aggregation", "const_len").function(view)
+    assert weights.tolist() == pytest.approx([1 / 20, 1 / 20])

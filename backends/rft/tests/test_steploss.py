@@ -1,0 +1,309 @@
+"""The loss of a step as a whole: which cells are one, what gradients are, what is invariant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from ablatekit_rft.experience import Experience
+from ablatekit_rft.levels.registry import levels_of
+from ablatekit_rft.policy import Policy
+from ablatekit_rft.rollout import Prompts, Rollouts
+from ablatekit_rft.steploss import StepLoss
+from ablatekit_rft.stepstats import token_metrics
+from torch import Tensor
+
+LENGTHS = [6, 2, 4, 1, 5, 3, 3, 6]
+STEPS = 6
+
+
+def rollouts_of(policy: Policy, seed: int = 0) -> Rollouts:
+    """Two random completions for each of four prompts, with the policy's own scores."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.randint(3, 16, shape, generator=generator)
+
+    prompts = Prompts.pad([drawn(2 + index).tolist() for index in range(4)], 0, policy.device)
+    lengths = torch.tensor(LENGTHS)
+    mask = torch.arange(STEPS) < lengths[:, None]
+    zeros = torch.zeros(len(LENGTHS), STEPS)
+    plain = Rollouts(
+        prompts,
+        torch.arange(8) // 2,
+        torch.where(mask, drawn(8, STEPS), 0),
+        lengths,
+        torch.zeros(8, dtype=torch.bool),
+        zeros,
+        zeros,
+    )
+    with torch.no_grad():
+        scores = policy.score(plain, 1.0, entropy=True)
+    assert scores.entropy is not None
+    return Rollouts(
+        plain.prompts,
+        plain.query,
+        plain.tokens,
+        plain.lengths,
+        plain.truncated,
+        scores.logp,
+        scores.entropy,
+    )
+
+
+@pytest.fixture
+def policy(causal_lm: Any) -> Policy:
+    return Policy(causal_lm("qwen3"), pad_id=0)
+
+
+@pytest.fixture
+def step(policy: Policy, experience_of: Any) -> Experience:
+    """An on-policy step; the reference is far away."""
+    rollouts = rollouts_of(policy)
+    advantage = torch.tensor([1.0, -0.5, 0.0, 2.0, -1.0, 0.25, -2.0, 0.5])
+    reference = rollouts.logp - 0.3 * torch.sin(rollouts.tokens.float()) * rollouts.mask
+    found = experience_of(rollouts, advantage, reference_logp=reference)
+    assert isinstance(found, Experience)
+    return found
+
+
+def off_policy(step: Experience) -> Experience:
+    """The same rollouts from weights that differed."""
+    gap = 0.5 * torch.cos(step.rollouts.tokens.float()) * step.rollouts.mask
+    return Experience(
+        rollouts=step.rollouts,
+        advantage=step.advantage,
+        counted=step.counted,
+        correct=step.correct,
+        score=step.score,
+        version=step.version,
+        old_logp=step.rollouts.logp + gap,
+        reference_logp=step.reference_logp,
+    )
+
+
+def gradient(policy: Policy, step: Experience, settings: Any) -> Tensor:
+    policy.arena.zero_gradient()
+    StepLoss(settings, 10).accumulate(policy, step, 0.1, 0)
+    return policy.arena.gradient.clone()
+
+
+def distance(left: Tensor, right: Tensor) -> float:
+    return float((left - right).norm() / right.norm())
+
+
+RATIO_LEVELS = [name for name in levels_of("ratio_level") if name != "none"]
+
+
+@pytest.mark.parametrize("ratio", RATIO_LEVELS)
+@pytest.mark.parametrize("clip", list(levels_of("clip")))
+@pytest.mark.parametrize("aggregation", ["seq_mean_token_sum", "token_mean", "query_mean"])
+def test_on_policy_every_ratio_and_clip_is_reinforce(
+    policy: Policy, step: Experience, make_settings: Any, ratio: str, clip: str, aggregation: str
+) -> None:
+    expected = gradient(policy, step, make_settings(aggregation=aggregation))
+    settings = make_settings(aggregation=aggregation, ratio_level=ratio, clip=clip)
+    assert float(expected.norm()) > 1e-3
+    assert distance(gradient(policy, step, settings), expected) < 1e-5
+
+
+@pytest.mark.parametrize("ratio", RATIO_LEVELS)
+def test_off_policy_ratios_differ(
+    policy: Policy, step: Experience, make_settings: Any, ratio: str
+) -> None:
+    expected = gradient(policy, off_policy(step), make_settings(minibatches=2))
+    settings = make_settings(minibatches=2, ratio_level=ratio)
+    assert distance(gradient(policy, off_policy(step), settings), expected) > 1e-2
+
+
+@pytest.mark.parametrize("clip", [name for name in levels_of("clip") if name != "none"])
+def test_off_policy_clips_differ_from_none(
+    policy: Policy, step: Experience, make_settings: Any, clip: str
+) -> None:
+    tight = {"clip_low": 0.01, "clip_high": 0.01, "clip_bound": 0.01}
+    cell = {"minibatches": 2, "ratio_level": "token"}
+    expected = gradient(policy, off_policy(step), make_settings(**cell))
+    found = gradient(policy, off_policy(step), make_settings(**cell, clip=clip, **tight))
+    assert distance(found, expected) > 1e-2
+
+
+@pytest.mark.parametrize("mismatch", [name for name in levels_of("mismatch") if name != "off"])
+def test_a_trainer_that_samples_by_itself_needs_no_correction(
+    policy: Policy, step: Experience, make_settings: Any, mismatch: str
+) -> None:
+    expected = gradient(policy, step, make_settings())
+    settings = make_settings(mismatch=mismatch, ratio_level="token")
+    assert distance(gradient(policy, step, settings), expected) < 1e-5
+
+
+def test_bypass_takes_the_engines_word(
+    policy: Policy, step: Experience, make_settings: Any
+) -> None:
+    cell = {"minibatches": 2, "ratio_level": "token"}
+    bypassed = gradient(policy, off_policy(step), make_settings(**cell, mismatch="bypass"))
+    on_policy = gradient(policy, step, make_settings())
+    assert distance(bypassed, on_policy) < 1e-5
+    assert not StepLoss(make_settings(**cell, mismatch="bypass"), STEPS).needs_old
+    assert StepLoss(make_settings(**cell), STEPS).needs_old
+
+
+CELLS: dict[str, dict[str, Any]] = {
+    **{name: {"aggregation": name} for name in levels_of("aggregation")},
+    "gspo": {"ratio_level": "sequence", "clip": "gspo", "minibatches": 2},
+    "gmpo": {"ratio_level": "token", "clip": "gmpo", "minibatches": 2},
+    "rloo_trainer": {"ratio_level": "sequence_sum", "clip": "ppo", "minibatches": 2},
+    "cispo": {"ratio_level": "token", "clip": "cispo", "minibatches": 2},
+    "tis": {"ratio_level": "token", "mismatch": "tis_seq", "minibatches": 2},
+    "kl": {"kl_place": "loss_is", "kl_estimator": "k3+", "minibatches": 2},
+    "bonus": {"entropy": "bonus", "entropy_coefficient": 0.5},
+    "adaptive": {"entropy": "adaptive", "entropy_target": 100.0},
+    "top_tokens": {"entropy": "top_tokens", "entropy_share": 0.4},
+}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_gradients_ignore_micro_batches_padding_and_row_order(
+    causal_lm: Any, experience_of: Any, make_settings: Any, cell: str, family: str
+) -> None:
+    policy = Policy(causal_lm(family), pad_id=0)
+    rollouts = rollouts_of(policy)
+    advantage = torch.tensor([1.0, -0.5, 0.0, 2.0, -1.0, 0.25, -2.0, 0.5])
+    reference = rollouts.logp - 0.3 * torch.sin(rollouts.tokens.float()) * rollouts.mask
+    step = off_policy(experience_of(rollouts, advantage, reference_logp=reference))
+    expected = gradient(policy, step, make_settings(**CELLS[cell]))
+    order = torch.tensor([5, 0, 7, 2, 1, 6, 4, 3])
+    for changed, tokens in (
+        (step, 1),
+        (step, 20),
+        (step.select(order), 10**6),
+        (widened(step), 20),
+    ):
+        settings = make_settings(**CELLS[cell], micro_batch_tokens=tokens)
+        assert distance(gradient(policy, changed, settings), expected) < 2e-6
+    assert float(expected.norm()) > 1e-3
+
+
+def widened(step: Experience) -> Experience:
+    """The same with three more columns of padding."""
+    tensors = {
+        name: torch.nn.functional.pad(value, (0, 3))
+        if value.dim() == 2 and not name.startswith("prompts")
+        else value
+        for name, value in step.tensors().items()
+    }
+    return Experience.from_tensors(tensors)
+
+
+@pytest.mark.parametrize("estimator", list(levels_of("kl_estimator")))
+@pytest.mark.parametrize("place", ["loss", "loss_is"])
+def test_kl_gradients_are_those_of_finite_differences(
+    policy: Policy, step: Experience, make_settings: Any, estimator: str, place: str
+) -> None:
+    """Along one direction; for k3+ its gradient is by definition that of k2."""
+    settings = make_settings(kl_place=place, kl_estimator=estimator, kl_coefficient=1.0)
+    if estimator == "k3+":
+        plain = make_settings(kl_place="loss", kl_estimator="k2", kl_coefficient=1.0)
+        if place == "loss":
+            found = gradient(policy, step, settings)
+            assert distance(found, gradient(policy, step, plain)) < 1e-6
+        else:
+            assert distance(gradient(policy, step, settings), gradient(policy, step, plain)) > 1e-3
+        return
+    still = Experience.from_tensors({**step.tensors(), "old_logp": step.rollouts.logp})
+    still = Experience.from_tensors({**still.tensors(), "advantage": torch.zeros(8)})
+    slope = gradient(policy, still, make_settings(minibatches=2, **settings_of(settings)))
+    direction = torch.randn(slope.shape, generator=torch.Generator().manual_seed(0))
+    direction[slope == 0] = 0
+
+    def loss_at(step_size: float) -> float:
+        with torch.no_grad():
+            policy.arena.weights.add_(step_size * direction)
+        policy.arena.zero_gradient()
+        cell = make_settings(minibatches=2, **settings_of(settings))
+        found = StepLoss(cell, 10).accumulate(policy, still).kl
+        with torch.no_grad():
+            policy.arena.weights.sub_(step_size * direction)
+        return found
+
+    numeric = (loss_at(1e-3) - loss_at(-1e-3)) / 2e-3
+    assert float(slope @ direction) == pytest.approx(numeric, rel=2e-2, abs=2e-3)
+
+
+def settings_of(settings: Any) -> dict[str, Any]:
+    names = ("kl_place", "kl_estimator", "kl_coefficient")
+    return {name: getattr(settings, name) for name in names}
+
+
+def test_an_entropy_bonus_has_the_gradient_of_the_entropy(
+    policy: Policy, step: Experience, make_settings: Any
+) -> None:
+    settings = make_settings(entropy="bonus", entropy_coefficient=2.0, aggregation="token_mean")
+    found = gradient(policy, step, settings) - gradient(
+        policy, step, make_settings(aggregation="token_mean")
+    )
+    policy.arena.zero_gradient()
+    entropy = policy.score(step.rollouts, 1.0, entropy=True).entropy
+    assert entropy is not None
+    (-2.0 * entropy.sum() / sum(LENGTHS)).backward()
+    assert distance(found, policy.arena.gradient) < 1e-4
+
+
+def test_masked_tokens_have_no_gradient(
+    policy: Policy, step: Experience, make_settings: Any
+) -> None:
+    masked = Experience.from_tensors(
+        {**step.tensors(), "counted": step.counted & (torch.arange(8) != 3)[:, None]}
+    )
+    rest = step.select(torch.tensor([0, 1, 2, 4, 5, 6, 7]))
+    for aggregation in levels_of("aggregation"):
+        settings = make_settings(aggregation=aggregation)
+        found = gradient(policy, masked, settings)
+        assert distance(found, gradient(policy, rest, settings)) < 1e-6
+
+
+def test_what_a_step_says_about_its_tokens(
+    policy: Policy, step: Experience, make_settings: Any
+) -> None:
+    settings = make_settings(
+        ratio_level="token", clip="ppo", minibatches=2, mismatch="mis_token", kl_place="loss"
+    )
+    old = off_policy(step)
+    policy.arena.zero_gradient()
+    found = token_metrics([StepLoss(settings, STEPS).accumulate(policy, old)])
+    mask, logp = old.counted, old.rollouts.logp
+    assert old.old_logp is not None
+    ratio = (logp - old.old_logp)[mask].exp()
+    up = (old.advantage > 0)[:, None].expand_as(mask)[mask]
+    down = (old.advantage < 0)[:, None].expand_as(mask)[mask]
+    assert found["ratio/mean"] == pytest.approx(float(ratio.mean()), rel=1e-5)
+    assert found["ratio/max"] == pytest.approx(float(ratio.max()), rel=1e-5)
+    assert found["ratio/min"] == pytest.approx(float(ratio.min()), rel=1e-5)
+    ess = float(ratio.sum() ** 2 / (len(ratio) * ratio.square().sum()))
+    assert found["ratio/ess"] == pytest.approx(ess, rel=1e-5)
+    assert found["clip/high"] == pytest.approx(float(((ratio > 1.2) & up).float().mean()))
+    assert found["clip/low"] == pytest.approx(float(((ratio < 0.8) & down).float().mean()))
+    assert found["clip/high"] > 0
+    assert found["clip/low"] > 0
+    gap = (old.old_logp - logp)[mask].abs()
+    assert found["mismatch/mean"] == pytest.approx(float(gap.mean()), rel=1e-4)
+    assert found["mismatch/max"] == pytest.approx(float(gap.max()), rel=1e-4)
+    assert found["mismatch/p99"] == pytest.approx(float(gap.sort().values[-1]), rel=1e-4)
+    assert found["mismatch/masked"] == pytest.approx(
+        float(((-ratio.log()).exp() < 0.5).float().mean())
+    )
+    assert old.reference_logp is not None
+    k1 = (logp - old.reference_logp)[mask]
+    assert found["policy/kl_k1"] == pytest.approx(float(k1.mean()), abs=1e-5)
+    assert found["policy/kl_k3"] == pytest.approx(float(((-k1).exp() - 1 + k1).mean()), abs=1e-5)
+
+
+def test_a_token_advantage_weighs_tokens_apart(
+    policy: Policy, step: Experience, make_settings: Any
+) -> None:
+    wide = step.advantage[:, None].expand(-1, STEPS).clone()
+    tokenwise = Experience.from_tensors({**step.tensors(), "advantage": wide})
+    for cell in ({}, {"ratio_level": "token", "clip": "dual_clip"}):
+        expected = gradient(policy, step, make_settings(**cell))
+        assert distance(gradient(policy, tokenwise, make_settings(**cell)), expected) < 1e-6

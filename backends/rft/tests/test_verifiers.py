@@ -1,0 +1,326 @@
+"""Verifiers: tables of valid and invalid answers, user functions, and processes that hang."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ablatekit_rft.backend import RftBackend
+from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.tasks.judged import TAGGED, in_tags, open_task
+from ablatekit_rft.verdicts import Judgement, Query, Verdict
+from ablatekit_rft.verifiers.latex import judge_boxed, judge_exact, last_boxed, normalise
+from ablatekit_rft.verifiers.numbers import (
+    judge_hash,
+    judge_number,
+    judge_number_strict,
+    last_number,
+    read_number,
+)
+from ablatekit_rft.verifiers.pool import JudgePool
+from ablatekit_rft.verifiers.registry import BY_RULE, build_verifier, check_verifier
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablatekit.errors import UsageError
+from ablatekit.testing.specs import run_spec
+
+C, W, E = Verdict.CORRECT, Verdict.WRONG, Verdict.ERROR
+HOSTILE = ("", " ", "\x00", "####", "\\boxed{", "\\boxed", "1" * 100_000, "\ud800", "{" * 9999)
+HAS_MATH = importlib.util.find_spec("math_verify") is not None
+NO_MATH = "no module math_verify: pip install 'ablatekit-rft[math]'"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("18", 18),
+        ("-3", -3),
+        ("+3", 3),
+        ("1,234", 1234),
+        ("$1,234,567.5", 1234567.5),
+        ("50%", 50),
+        (" 7. ", 7),
+        (".5", 0.5),
+        ("3/4", 0.75),
+        ("2e3", 2000),
+        ("007", 7),
+        ("", None),
+        ("12,34", None),
+        ("1 2", None),
+        ("seven", None),
+        ("3/0", None),
+        ("-", None),
+        ("1e999999999", None),
+        ("9" * 41, None),
+        ("nan", None),
+        ("inf", None),
+    ],
+)
+def test_what_is_a_number(text: str, value: float | None) -> None:
+    assert read_number(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("3 + 4 = 7", "7"),
+        ("it is 1,234.", "1,234"),
+        ("x2 and 5-3", "3"),
+        ("no", None),
+        ("-12 apples", "-12"),
+        ("he has 3, 4", "4"),
+    ],
+)
+def test_the_last_number_of_a_text(text: str, number: str | None) -> None:
+    assert last_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("gold", "text", "verdict", "format_ok"),
+    [
+        ("18", "She earns 9 * 2.\n#### 18", C, True),
+        ("18", "#### 18.00", C, True),
+        ("1,800", "#### 1800", C, True),
+        ("18", "#### $18", W, False),
+        ("18", "####18", W, False),
+        ("18", "#### 17\n#### 18", C, True),
+        ("18", "#### 18\n#### 17", W, True),
+        ("18", "The answer is 18", W, False),
+        ("18", "#### eighteen", W, False),
+        ("18", "### 18", W, False),
+        ("18", "#### 18" + " " * 300, W, False),
+        ("18", "x" * 1000 + "#### 18", C, True),
+        ("-18", "#### -18", C, True),
+        ("", "#### 18", E, True),
+        ("eighteen", "18", E, False),
+    ],
+)
+def test_strict_gsm8k(gold: str, text: str, verdict: Verdict, format_ok: bool) -> None:
+    assert judge_hash(gold, text) == Judgement(verdict, format_ok)
+
+
+@pytest.mark.parametrize(
+    ("gold", "text", "verdict", "format_ok"),
+    [
+        ("7", " 3 + 4 = 7", C, True),
+        ("7", "7", C, True),
+        ("7", "It is 7, not 8", W, True),
+        ("7", "\\boxed{7} of 9", C, True),
+        ("7", "#### 7 (from 3 and 4)", C, True),
+        ("7", "seven", W, False),
+        ("1000", "1,000 in all.", C, True),
+        ("0.5", "1/2", W, True),
+        ("?", "7", E, True),
+    ],
+)
+def test_the_lenient_number(gold: str, text: str, verdict: Verdict, format_ok: bool) -> None:
+    assert judge_number(gold, text) == Judgement(verdict, format_ok)
+
+
+@pytest.mark.parametrize(
+    ("gold", "text", "verdict", "format_ok"),
+    [
+        ("7", "7", C, True),
+        ("7", " 7.\n", C, True),
+        ("0.5", "1/2", C, True),
+        ("7", "3 + 4 = 7", W, False),
+        ("7", "8", W, True),
+        ("7", "", W, False),
+    ],
+)
+def test_the_strict_number(gold: str, text: str, verdict: Verdict, format_ok: bool) -> None:
+    assert judge_number_strict(gold, text) == Judgement(verdict, format_ok)
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("so \\boxed{12}.", "12"),
+        ("\\boxed{\\frac{1}{2}} and \\boxed{\\sqrt{3}}", "\\sqrt{3}"),
+        ("\\fbox{a}", "a"),
+        ("\\boxed 5$", "5"),
+        ("\\boxed{{}", None),
+        ("\\boxed{1} then \\boxed{2", "1"),
+        ("no box", None),
+    ],
+)
+def test_the_last_box(text: str, content: str | None) -> None:
+    assert last_boxed(text) == content
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("\\frac12", "\\frac{1}{2}"),
+        ("1/2", "\\dfrac{1}{2}"),
+        ("0.5", "\\tfrac 12"),
+        (".5", "0.5"),
+        ("\\left( 1, 2 \\right)", "(1,2)"),
+        ("10\\%", "10"),
+        ("\\$5", "5"),
+        ("90^\\circ", "90"),
+        ("x=5", "5"),
+        ("\\sqrt2", "\\sqrt{2}"),
+        ("5\\text{ cm}", "5"),
+        ("\\text{Evelyn}", "Evelyn"),
+        ("12.", "12"),
+    ],
+)
+def test_spellings_of_one_answer(left: str, right: str) -> None:
+    assert normalise(left) == normalise(right)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("1/2", "2/1"), ("x^2", "x"), ("12", "1.2"), ("(1,2)", "[1,2]"), ("-5", "5"), ("a=5", "6")],
+)
+def test_different_answers_stay_different(left: str, right: str) -> None:
+    assert normalise(left) != normalise(right)
+
+
+def test_boxed_and_exact_answers() -> None:
+    assert judge_boxed("\\frac{1}{2}", "thus \\boxed{1/2}") == Judgement(C, True)
+    assert judge_boxed("\\frac{1}{2}", "thus 1/2") == Judgement(W, False)
+    assert judge_boxed("", "\\boxed{1}") == Judgement(E, True)
+    assert judge_exact("Paris", " Paris\n") == Judgement(C, True)
+    assert judge_exact("Paris", "paris") == Judgement(W, True)
+    assert judge_exact("  ", "") == Judgement(E, False)
+
+
+@pytest.mark.parametrize("name", sorted(BY_RULE))
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_completions_are_never_correct(name: str, text: str) -> None:
+    assert BY_RULE[name]("12", text).verdict is W
+
+
+@pytest.mark.parametrize("name", sorted(BY_RULE))
+@given(gold=st.text(), text=st.text())
+def test_rules_never_raise_and_an_unreadable_key_is_nobodys_fault(
+    name: str, gold: str, text: str
+) -> None:
+    judgement = BY_RULE[name](gold, text)
+    if not gold.strip():
+        assert judgement.verdict is E
+
+
+def test_an_answer_in_tags() -> None:
+    judge = in_tags(build_verifier("number_strict"))
+    texts = [
+        " 3 + 4 </think> <answer> 7 </answer>",
+        "x</think><answer>8</answer>\n",
+        "7",
+        "<answer>7</answer>",
+        " a </think> <answer>7</answer> and more",
+    ]
+    found = judge([Query("q", "", "7")] * 5, texts)
+    assert [one.verdict for one in found] == [C, W, W, W, W]
+    assert [one.format_ok for one in found] == [True, True, False, False, False]
+    assert TAGGED.fullmatch("no tags") is None
+
+
+USER = """
+import os, time
+
+def judge(question, gold, completion):
+    if completion == "hang":
+        while True:
+            pass
+    if completion == "exit":
+        os._exit(3)
+    if completion == "raise":
+        raise ValueError(completion)
+    print("noise on standard output")
+    if completion == "unsure":
+        return None
+    if completion == "form":
+        return False, False
+    return completion == gold and question == "Q"
+"""
+
+
+@pytest.fixture
+def user_file(tmp_path: Path) -> str:
+    (tmp_path / "mine.py").write_text(USER)
+    return f"{tmp_path / 'mine.py'}:judge"
+
+
+def test_a_users_function_judges_and_its_failures_are_errors(user_file: str) -> None:
+    pool = JudgePool(user_file, processes=2, time_limit=2.0)
+    texts = ["7", "8", "hang", "exit", "raise", "unsure", "form", "7"]
+    start = time.monotonic()
+    found = pool.judge([("Q", "7", text) for text in texts])
+    assert [one.verdict for one in found] == [C, W, E, E, E, E, W, C]
+    assert [one.format_ok for one in found] == [True, True, False, False, False, True, False, True]
+    assert time.monotonic() - start < 60
+    assert pool.judge([("Q", "7", "7")])[0].verdict is C
+    pool.close()
+
+
+def test_a_function_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("")
+    with pytest.raises(RuntimeError, match="cannot start"):
+        JudgePool(f"{tmp_path / 'mine.py'}:judge").judge([("q", "1", "1")])
+
+
+def test_the_source_of_a_users_function_is_part_of_the_runs_identity(
+    user_file: str, tmp_path: Path
+) -> None:
+    backend = RftBackend()
+    before = run_spec(backend, {"verifier": user_file}).run_id
+    copy = tmp_path / "elsewhere.py"
+    copy.write_text(USER)
+    assert run_spec(backend, {"verifier": f"{copy}:judge"}).run_id == before
+    (tmp_path / "mine.py").write_text(USER + "\n# changed\n")
+    assert run_spec(backend, {"verifier": user_file}).run_id != before
+
+
+def test_an_unknown_verifier_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="exact, number"):
+        RftSettings(verifier="nmber")
+    with pytest.raises(UsageError, match="Did you mean 'number'"):
+        check_verifier("numbr")
+    with pytest.raises(UsageError, match="no such file"):
+        RftBackend().content({"verifier": f"{tmp_path / 'none.py'}:judge"})
+
+
+def test_a_chosen_verifier_replaces_the_tasks_own() -> None:
+    query = Query("q", "What is 3 + 4?", "7")
+    own = open_task(RftSettings(dataset="arithmetic-1"))
+    strict = open_task(RftSettings(dataset="arithmetic-1", verifier="number_strict"))
+    assert own.judge([query], ["3 + 4 = 7"])[0].verdict is C
+    assert strict.judge([query], ["3 + 4 = 7"])[0].verdict is W
+    assert strict.items("train", 3) == own.items("train", 3)
+    assert (strict.name, strict.answers, strict.max_new_tokens) == ("arithmetic-1", "number", 32)
+
+
+@pytest.fixture(scope="module")
+def math() -> Any:
+    if not HAS_MATH:
+        pytest.skip(NO_MATH)
+    verifier = build_verifier("math")
+    yield verifier
+    verifier.pool.close()  # type: ignore[attr-defined]
+
+
+def test_mathematics_is_compared_as_mathematics(math: Any) -> None:
+    table = [
+        ("\\frac{1}{2}", "\\boxed{0.5}", C, True),
+        ("x^2+1", "thus \\boxed{1+x^2}", C, True),
+        ("\\{1,2\\}", "\\boxed{\\{2,1\\}}", C, True),
+        ("2\\sqrt{3}", "\\boxed{\\sqrt{12}}", C, True),
+        ("5", "\\boxed{6}", W, True),
+        ("5", "no answer", W, False),
+        ("", "\\boxed{3}", E, True),
+    ]
+    found = math([Query("", "", gold) for gold, *_ in table], [text for _, text, *_ in table])
+    assert found == [Judgement(verdict, format_ok) for *_, verdict, format_ok in table]
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(UsageError, match=r"pip install 'ablatekit-rft\[math\]'"):
+        build_verifier("math")
