@@ -96,6 +96,9 @@ def expression_matrix(table: pd.DataFrame, name: str) -> Any:
 
     Raises TableError for text where it needs numbers, and for what cannot be evaluated.
     """
+    if name.startswith("offset("):
+        remedy = "Subtract it from the response: `I(y - x) ~ ...`"
+        raise TableError(Problem("offsets are not supported", name, remedy))
     text = name.replace("^", "**") if CALL.match(name) else quoted(name)
     for word in words_of(name).intersection(map(str, table.columns)):
         numbers(table[word], f"{name} needs numbers")
@@ -104,4 +107,7 @@ def expression_matrix(table: pd.DataFrame, name: str) -> Any:
             return model_matrix(f"0 + {text}", table, context=FUNCTIONS, na_action="ignore")
     except (FormulaicError, KeyError, NameError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if "NameError" in reason:
+            known = "log, log2, log10, log1p, exp, sqrt, abs, I, poly, scale, center, bs, C, factor"
+            raise TableError(Problem("an unknown function", name, f"Known: {known}")) from error
         raise TableError(Problem(f"cannot evaluate a term ({reason})", name)) from error
