@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -146,7 +147,9 @@ def _check_columns(frame: pd.DataFrame, metrics: Sequence[str], labels: Sequence
     problems += [
         Problem("a response must be numeric", f"{name} with {_first_text(frame[name])}")
         for name in metrics
-        if name in frame.columns and not pd.api.types.is_numeric_dtype(frame[name])
+        if name in frame.columns
+        and name not in labels
+        and not pd.api.types.is_numeric_dtype(frame[name])
     ]
     problems += [
         Problem("a factor or context has empty cells", repr(name), "Fill them or drop the rows")
@@ -155,8 +158,12 @@ def _check_columns(frame: pd.DataFrame, metrics: Sequence[str], labels: Sequence
     ]
     if frame.empty:
         problems.append(Problem("the table has no rows"))
-    twice = {name for name in labels if (*metrics, *labels).count(name) > 1}
-    problems += [Problem("a column has more than one role", repr(name)) for name in sorted(twice)]
+    roles = Counter((*metrics, *labels))
+    problems += [
+        Problem("a column has more than one role", repr(name), "Name every column once")
+        for name, count in roles.items()
+        if count > 1
+    ]
     if problems:
         raise TableError(*problems)
 

@@ -19,7 +19,7 @@ LIMITS = ("group", "name", "sd", "low", "high")
 
 
 def print_model(response: Mapping[str, Any]) -> None:
-    """Tables of one response; a row without numbers shows its reason."""
+    """Tables of one response; the reasons of rows without numbers follow them."""
     console, model = Console(markup=False, highlight=False, emoji=False), response["model"]
     state = "" if model["converged"] else ", NOT converged"
     criterion = f", criterion {shown(model['criterion'])}" if model["criterion"] is not None else ""
@@ -99,9 +99,19 @@ def _print(
     table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD)
     for column in table.columns:
         column.overflow = "fold"
+        column.no_wrap = column.header == "verdict"
     for row in rows:
-        cells = [shown(row.get(column)) for column in columns]
-        if row.get("reason") and row.get("p") is None:
-            cells[-1] = str(row["reason"])
-        table.add_row(*cells)
+        table.add_row(*(shown(row.get(column)) for column in columns))
     console.print(table)
+    for reason, names in _reasons(columns, rows).items():
+        console.print(f"{', '.join(names)}: {reason}")
+
+
+def _reasons(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Why rows have no numbers, with the names of those rows."""
+    label = "contrast" if "contrast" in columns else columns[0]
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.get("reason") and row.get("p") is None:
+            found.setdefault(str(row["reason"]), []).append(str(row[label]))
+    return found

@@ -48,6 +48,9 @@ def test_one_response_with_the_keys_of_an_analysis(table, capsys):
         assert row["baseline"] == "none"
         assert row["estimate"] == pytest.approx(means[level] - means["none"])
     assert effects["x"]["verdict"] == "helps"
+    for section, number in (("contexts", "estimate"), ("heterogeneity", "tau")):
+        assert [row["level"] for row in response[section]] == list(effects)
+        assert all(row[number] is None and row["reason"] for row in response[section])
 
 
 def test_lower_is_better_turns_the_verdict(table, capsys):

@@ -68,6 +68,11 @@ def _found(path: Any, capsys: Any, *arguments: str) -> dict[str, Any]:
         (("y ~",), "nothing after ~; received y ~. Write `y ~ 1` for a mean"),
         (("y ~ a ~ b",), "a formula has one ~"),
         (("y ~ `a",), "a backquote is not closed"),
+        (("y ~ log(a)",), "log(a) needs numbers; received a with 'p' in row 1"),
+        (("y ~ I(a == 'p')",), "needs numbers; received a with 'p' in row 1"),
+        (("log(text) ~ a",), "log(text) needs numbers; received text with 'high' in row 9"),
+        (("y ~ a + offset(x)",), "offsets are not supported; received offset(x). Subtract"),
+        (("y ~ a + spline(x)",), "an unknown function; received spline(x)"),
         (("y ~ a * (1|g)",), "random terms are joined by +"),
         (("y ~ a + (1|g) + (1|g)",), "neither variance can be told from the other"),
         (("y ~ a + (1|g) + (1+x|g)",), "received (1 | g) and (1 + x | g)"),
@@ -199,3 +204,38 @@ def test_powers_are_powers(path: Any, capsys: Any) -> None:
     assert plain["fixed"][1]["term"] == "I((x - 1)^2)"
     assert plain["fixed"][1]["estimate"] == pytest.approx(slope)
     assert found["fixed"][1]["term"] == "I((x - 1)^2)"
+
+
+def test_roots_of_a_covariate_have_marginal_means(path: Any, capsys: Any) -> None:
+    found = _found(path, capsys, "y ~ sqrt(w + 1) + a")
+    assert found["fixed"][1]["term"] == "sqrt(w + 1)"
+    assert all(row["estimate"] is not None for row in found["means"])
+
+
+def test_categorical_columns_outside_the_formula_are_named(path: Any, capsys: Any) -> None:
+    found = _found(path, capsys, "y ~ a + (1|g)", "--categorical", "c,g,x")
+    told = "--categorical names columns outside the formula: c, x"
+    assert told in found["model"]["messages"]
+
+
+def test_a_probability_that_needs_an_empty_cell_is_a_row_with_its_reason(
+    path: Any, capsys: Any
+) -> None:
+    """Setting every row to level r would need r with l, which no row has."""
+    frame = pd.read_csv(path)
+    frame[(frame["a"] != "r") | (frame["b"] != "l")].to_csv(path, index=False)
+    found = _found(path, capsys, "hit ~ a * b + (1|g)", "--family", "binomial")
+    rows = {row["level"]: row for row in found["effects"]}
+    assert rows["q"]["estimate"] is not None
+    for level in ("r", "l"):
+        assert rows[level]["estimate"] is None
+        assert "never observed" in rows[level]["reason"]
+        assert rows[level]["verdict"] == "not estimated"
+
+
+@pytest.mark.parametrize("columns", [("y", "a,y"), ("y,y", "a"), ("y", "a,a"), ("text", "a,text")])
+def test_a_column_has_one_role(path: Any, capsys: Any, columns: tuple[str, str]) -> None:
+    assert invoke(["analyze", str(path), "--response", columns[0], "--factors", columns[1]]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert "a column has more than one role" in lines[0]

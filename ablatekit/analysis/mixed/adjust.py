@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from scipy import optimize, special
+from numpy.polynomial import Chebyshev
+from scipy import special
+from scipy.optimize import elementwise
 
 from ablatekit.analysis.mixed.design import Array
 from ablatekit.analysis.mixed.tests import t_quantile, two_sided
@@ -22,6 +24,7 @@ Adjustment: TypeAlias = Literal[
 ]
 
 LATTICE = 20011
+WIDEST_RANGE, RANGE_DEGREE, SCALES = 17.0, 160, 192
 
 
 def applicable(method: Adjustment, kind: str) -> Adjustment:
@@ -56,14 +59,9 @@ def adjusted_p(
     if k == 1:
         return p
     if method == "dunnettx":
-        return 1.0 - np.array(
-            [_dunnettx(t, k, v) for t, v in zip(np.abs(statistic), df, strict=True)]
-        )
-    groups = float(means if means is not None else (1 + np.sqrt(1 + 8 * k)) / 2)
-    inside = [
-        tukey_cdf(np.sqrt(2.0) * t, groups, v) for t, v in zip(np.abs(statistic), df, strict=True)
-    ]
-    return 1.0 - np.array(inside)
+        return np.asarray(1.0 - _dunnettx(np.abs(statistic), k, df))
+    groups = float(means) if means is not None else _means_of(k)
+    return np.asarray(1.0 - tukey_cdf(np.sqrt(2.0) * np.abs(statistic), groups, df))
 
 
 def critical_values(
@@ -85,11 +83,15 @@ def critical_values(
         return t_quantile(1.0 - -np.expm1(np.log1p(-alpha) / k) / 2.0, df)
     if method == "mvt":
         return _mvt_critical(df, _required(correlation), level)
-    groups = float(means if means is not None else (1 + np.sqrt(1 + 8 * k)) / 2)
-    if method == "dunnettx":
-        return _per_df(df, lambda v: _root(lambda t: _dunnettx(t, k, v) - level, v, k))
-    root2 = np.sqrt(2.0)
-    return _per_df(df, lambda v: _root(lambda t: tukey_cdf(root2 * t, groups, v) - level, v, k))
+    groups = float(means) if means is not None else _means_of(k)
+
+    def chance(t: Array, v: Array) -> Array:
+        if method == "dunnettx":
+            return _dunnettx(t, k, v)
+        return tukey_cdf(np.sqrt(2.0) * t, groups, v)
+
+    pairs = groups * (groups - 1.0) / 2.0
+    return _per_df(df, lambda distinct: _roots(chance, distinct, pairs, level))
 
 
 def _required(correlation: Array | None) -> Array:
@@ -117,71 +119,105 @@ def _stepwise(p: Array, method: Adjustment) -> Array:
     return out
 
 
-@lru_cache(maxsize=8)
-def _legendre(count: int) -> tuple[Array, Array]:
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    return nodes, weights
+@lru_cache(maxsize=16)
+def _range_root(means: float) -> Chebyshev:
+    """F(r)^(1/(k-1)) for the range r of k standard normal values, 0 <= r <= `WIDEST_RANGE`.
 
-
-def tukey_cdf(q: float, means: float, df: float) -> float:
-    """P(studentized range <= q) for `means` means (real > 1) and df (may be infinite).
-
-    Double Gauss-Legendre quadrature over the position of the smallest mean and log s.
+    F = k E[(Phi(Z) - Phi(Z - r))^(k-1)] behaves like r^(k-1) at 0, so its root is smooth there also
+    for a k that is not an integer. The interpolant is within 1e-14 of it.
     """
-    if np.isnan(q) or np.isnan(df):
-        return float("nan")
-    if q <= 0.0:
-        return 0.0
-    nodes, weights = _legendre(128)
-    z, wz = 8.5 * nodes, 8.5 * weights
-    density = wz * np.exp(-(z**2) / 2.0) / np.sqrt(2.0 * np.pi)
-    if np.isinf(df):
-        inner = special.ndtr(z) - special.ndtr(z - q)
-        return float(min(means * density @ inner ** (means - 1.0), 1.0))
+    z, step = np.linspace(-8.5, 8.5, 601, retstep=True)  # the trapezoid rule converges like exp
+    density = step * np.exp(-(z**2) / 2.0) / np.sqrt(2.0 * np.pi)
+
+    def root(r: Array) -> Array:
+        inner = special.ndtr(z)[None, :] - special.ndtr(z[None, :] - r[:, None])
+        largest = np.maximum(inner.max(axis=1), 1e-300)  # taken out: powers must not underflow
+        chance = means * (inner / largest[:, None]) ** (means - 1.0) @ density
+        return np.asarray(np.minimum(largest * chance ** (1.0 / (means - 1.0)), 1.0))
+
+    return Chebyshev.interpolate(root, RANGE_DEGREE, domain=[0.0, WIDEST_RANGE])
+
+
+def tukey_cdf(q: Array, means: float, df: Array) -> Array:
+    """P(studentized range <= q) (m,) for `means` means (real > 1) and df (m,), some infinite.
+
+    The range's own distribution is interpolated once per `means`; what is left is one quadrature
+    over log s, with s^2 df a chi square (trapezoid rule between its tails of 1e-15).
+    """
+    root = _range_root(means)
+
+    def within(r: Array) -> Array:
+        inside = np.clip(root(np.clip(r, 0.0, WIDEST_RANGE)), 0.0, 1.0)
+        return np.asarray(inside ** (means - 1.0))
+
+    known = ~(np.isnan(q) | np.isnan(df))
+    finite = known & np.isfinite(df)
+    out = np.where(known, within(np.where(known, q, 0.0)), np.nan)
+    scale, weight = _scale_quadrature(df[finite])
+    out[finite] = np.minimum((weight * within(q[finite][:, None] * scale)).sum(axis=1), 1.0)
+    return out
+
+
+def _scale_quadrature(df: Array) -> tuple[Array, Array]:
+    """Nodes s and weights (m, SCALES) of an expectation over s = sqrt(chi2(df) / df)."""
+    df = df[:, None]
     low = 0.5 * np.log(special.chdtri(df, 1.0 - 1e-15) / df + 1e-300)
     high = 0.5 * np.log(special.chdtri(df, 1e-17) / df)
-    low = max(low, -40.0)
-    s_nodes, s_weights = _legendre(128)
-    log_s = (high + low) / 2.0 + (high - low) / 2.0 * s_nodes
+    low = np.maximum(low, -40.0)
+    step = (high - low) / (SCALES - 1.0)
+    log_s = low + step * np.arange(SCALES)
     s = np.exp(log_s)
     log_density = (
         np.log(2.0) + df / 2.0 * np.log(df / 2.0) - special.gammaln(df / 2.0)
         + df * log_s - df * s**2 / 2.0
     )  # fmt: skip
-    weight = (high - low) / 2.0 * s_weights * np.exp(log_density)
-    inner = special.ndtr(z)[None, :] - special.ndtr(z[None, :] - q * s[:, None])
-    ranges = means * (inner ** (means - 1.0)) @ density
-    return float(min(weight @ ranges, 1.0))
+    return s, step * np.exp(log_density)
 
 
-def _dunnettx(t: float, k: int, df: float) -> float:
+def _dunnettx(t: Array, k: int, df: Array) -> Array:
     """emmeans' approximation to Dunnett's two-sided distribution for k contrasts."""
-    if np.isnan(t) or np.isnan(df):
-        return float("nan")
-    tukey = tukey_cdf(np.sqrt(2.0) * t, (1.0 + np.sqrt(1.0 + 8.0 * k)) / 2.0, df)
-    single = 1.0 - float(two_sided(np.array([t]), np.array([df]))[0])
-    return (k - 1.0) / k * tukey + single**k / k
+    tukey = tukey_cdf(np.sqrt(2.0) * t, _means_of(k), df)
+    single = 1.0 - two_sided(t, df)
+    return np.asarray((k - 1.0) / k * tukey + single**k / k)
 
 
-def _root(excess: Callable[[float], float], df: float, family: int) -> float:
-    """The critical value: it lies between the unadjusted one and Bonferroni's."""
-    one = np.array([df])
-    tail = 0.025
-    low = 0.5 * float(t_quantile(1.0 - 8.0 * tail, one)[0])
-    high = 1.2 * float(t_quantile(1.0 - tail / (50.0 * family), one)[0])
-    while excess(low) > 0.0:
-        low *= 0.5
-    while excess(high) < 0.0:
-        high *= 2.0
-    return float(optimize.brentq(excess, low, high, xtol=1e-9))
+def _means_of(k: int) -> float:
+    """The number of means, perhaps not an integer, that have k pairs."""
+    return float((1.0 + np.sqrt(1.0 + 8.0 * k)) / 2.0)
 
 
-def _per_df(df: Array, critical: Callable[[float], float]) -> Array:
-    known: dict[float, float] = {}
-    for value in df[~np.isnan(df)].tolist():
-        if value not in known:
-            known[value] = critical(value)
-    return np.array([known.get(value, float("nan")) for value in df.tolist()])
+def _roots(
+    chance: Callable[[Array, Array], Array], df: Array, family: float, level: float
+) -> Array:
+    """t (m,) at which chance(t, df) is `level`: between the unadjusted value and Bonferroni's."""
+
+    def excess(t: Array, *own: Any) -> Array:
+        return np.asarray(chance(t, own[0]) - level)
+
+    found = elementwise.find_root(
+        excess,
+        _bracket(df, family, level),
+        args=(df,),
+        tolerances={"xatol": 1e-10, "xrtol": 1e-12},
+    )
+    return np.asarray(found.x)
+
+
+def _bracket(df: Array, family: float, level: float) -> tuple[Array, Array]:
+    """The unadjusted critical value and Bonferroni's, with some room."""
+    tail = (1.0 - level) / 2.0
+    return 0.99 * t_quantile(1.0 - tail, df), 1.05 * t_quantile(1.0 - tail / family, df)
+
+
+def _per_df(df: Array, critical: Callable[[Array], Array]) -> Array:
+    """critical(distinct df) spread over all members; df that differ by rounding are one."""
+    out = np.full(len(df), np.nan)
+    valid = ~np.isnan(df)
+    if valid.any():
+        digits = np.array([float(f"{value:.10g}") for value in df[valid]])
+        _, first, which = np.unique(digits, return_index=True, return_inverse=True)
+        out[valid] = critical(df[valid][first])[which]
+    return out
 
 
 def _inside(statistic: Array, df: Array, correlation: Array) -> Array:
@@ -249,7 +285,7 @@ def _mvt_critical(df: Array, correlation: Array, level: float) -> Array:
     valid = ~np.isnan(df)
     sub = correlation[np.ix_(valid, valid)]
 
-    def critical(value: float) -> float:
-        return _root(lambda t: max_t_cdf(t, value, sub, 4001) - level, value, len(sub))
+    def chance(t: Array, v: Array) -> Array:
+        return np.array([max_t_cdf(*pair, sub, 4001) for pair in zip(t, v, strict=True)])
 
-    return _per_df(np.where(valid, df, np.nan), critical)
+    return _per_df(df, lambda distinct: _roots(chance, distinct, len(sub), level))

@@ -34,6 +34,7 @@ from ablatekit.analysis.mixed.options import (
     DEFAULTS,
     FormulaOptions,
     refuse_options,
+    unused_categorical,
     wanted_of,
 )
 from ablatekit.analysis.mixed.rows import (
@@ -90,6 +91,7 @@ def analyse_formula(
     frame = _frame(data, parsed, options)
     job = _Job(data, frame, options, wanted_of(frame, options), messages)
     messages += sections.frame_messages(frame)
+    messages += unused_categorical(parsed, options)
     if options.variances is not None:
         report = _meta_report(job)
     elif options.family == "binomial":
@@ -299,7 +301,7 @@ def _probability_effects(fit: LogisticFit, model: LinearModel, job: _Job) -> lis
         shell = effect_shell(e.factor, e.level, e.baseline, "average", "asymptotic")
         statistic = e.estimate / e.se if e.se > 0.0 else float("nan")
         values = {"estimate": e.estimate, "se": e.se, "df": e.df, "statistic": statistic,
-                  "low": e.low, "high": e.high, "p": e.p}  # fmt: skip
+                  "low": e.low, "high": e.high, "p": e.p, "reason": e.reason}  # fmt: skip
         rows.append({**shell, **values})
     method = applicable(wanted.adjust, "probabilities")
     method = "sidak" if method == "mvt" else method
@@ -366,8 +368,7 @@ def _response(job: _Job, report: dict[str, Any]) -> dict[str, Any]:
         "direction": options.direction,
         "smallest_effect": options.smallest_effect,
         "unit": "log odds" if options.family == "binomial" else "",
-        "contexts": [],
-        "heterogeneity": [],
+        **sections.without_contexts(report["effects"]),
         "missing": sections.missing(job.frame),
     }
     out: dict[str, Any] = sections.plain({**shell, **report})

@@ -20,9 +20,11 @@ from ablatekit.analysis.mixed.formula import Term
 Array: TypeAlias = NDArray[np.float64]
 Index: TypeAlias = NDArray[np.intp]
 Codes: TypeAlias = NDArray[Any]
+Mask: TypeAlias = NDArray[np.bool_]
 Coding: TypeAlias = Literal["treatment", "sum"]
 
 RANK_TOLERANCE = 1e-7
+ESTIMABLE = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +173,10 @@ def row_space(matrix: Array) -> Array:
     rank = int((values > 1e-9 * values.max(initial=0.0)).sum())
     basis, _ = np.linalg.qr(right[:rank].T * scale[:, None])
     return np.asarray(basis, dtype=np.float64)
+
+
+def estimable(rows: Array, matrix: Array) -> Mask:
+    """Whether each linear function (k, P) lies in the row space of the model matrix (m, P)."""
+    basis = row_space(matrix)
+    gap = ((rows - rows @ basis @ basis.T) ** 2).sum(axis=1)
+    return np.asarray(gap <= ESTIMABLE * np.maximum((rows**2).sum(axis=1), 1e-300))

@@ -12,22 +12,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from ablatekit.analysis.mixed.adjust import Adjustment, adjusted_p, critical_values
-from ablatekit.analysis.mixed.design import Array, Codes, Variable, model_columns, row_space
+from ablatekit.analysis.mixed.design import Array, Codes, Mask, Variable, estimable, model_columns
 from ablatekit.analysis.mixed.formula import variables_of
 from ablatekit.analysis.mixed.frame import ModelFrame
 from ablatekit.analysis.mixed.tests import LinearModel, TTest
 from ablatekit.errors import Problem, UsageError, nearest
 
-Mask: TypeAlias = NDArray[np.bool_]
-
-ESTIMABLE = 1e-8
 NOT_ESTIMABLE = "not estimable: it needs a combination of levels that was never observed"
 
 
@@ -152,9 +147,7 @@ def estimate(
 
     Members that are not estimable are NaN with a reason and still count in the family size.
     """
-    basis = row_space(model.frame.columns.matrix)
-    gap = rows - rows @ basis @ basis.T
-    lost: Mask = (gap**2).sum(axis=1) > ESTIMABLE * np.maximum((rows**2).sum(axis=1), 1e-300)
+    lost = ~estimable(rows, model.frame.columns.matrix)
     kept = rows[:, model.frame.kept]
     test = _scattered(model.test(kept[~lost]), lost)
     correlation = _correlation(model, kept) if adjustment == "mvt" else None

@@ -32,6 +32,7 @@ from ablatekit.analysis.mixed.formula import (
 )
 from ablatekit.analysis.mixed.numeric import (
     CALL,
+    expression_at,
     expression_matrix,
     finite,
     response_and_weights,
@@ -310,8 +311,8 @@ def _expression_variable(table: pd.DataFrame, name: str) -> tuple[Variable, Code
     values = finite(np.asarray(matrix, dtype=np.float64), name, table.index)
     words = [word for word in table.columns if word in words_of(name)]
     means = pd.DataFrame({word: [float(table[word].mean())] for word in words})
-    at_mean = np.asarray(matrix.model_spec.get_model_matrix(means), dtype=np.float64)
-    return _numeric_variable(name, values, table.index, (tuple(at_mean[0].tolist()),))
+    at_mean = expression_at(matrix, means)[0]
+    return _numeric_variable(name, values, table.index, (tuple(at_mean.tolist()),))
 
 
 def _cells(n: int, variables: Variables, rows: Mapping[str, Codes]) -> tuple[Codes, Index]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from ablatekit.analysis.mixed.design import Array, model_columns
+from ablatekit.analysis.mixed.design import Array, Points, estimable, model_columns
+from ablatekit.analysis.mixed.emm import NOT_ESTIMABLE
 from ablatekit.analysis.mixed.glmm import LogisticFit
 from ablatekit.analysis.mixed.sufficient import cell_sums
 from ablatekit.analysis.mixed.tests import t_quantile, two_sided
@@ -17,7 +18,10 @@ from ablatekit.analysis.mixed.tests import t_quantile, two_sided
 
 @dataclass(frozen=True, slots=True)
 class MarginalEffect:
-    """Average change in probability from the baseline level (or per unit of a covariate)."""
+    """Average change in probability from the baseline level (or per unit of a covariate).
+
+    `reason` says why the numbers are NaN: some row would need what the design cannot estimate.
+    """
 
     factor: str
     level: str
@@ -28,6 +32,7 @@ class MarginalEffect:
     high: float
     p: float
     df: float
+    reason: str | None = None
 
 
 def marginal_effects(
@@ -65,11 +70,18 @@ def marginal_effects(
 
 def _average(fit: LogisticFit, offset: Array, name: str, code: int) -> tuple[float, Array]:
     """Mean probability with factor `name` at `code`, and its gradient in beta."""
-    frame = fit.frame
-    points = dict(frame.points)
+    points = dict(fit.frame.points)
     points[name] = np.full_like(points[name], code)
+    return _mean_probability(fit, offset, points)
+
+
+def _mean_probability(fit: LogisticFit, offset: Array, points: Points) -> tuple[float, Array]:
+    """Mean probability with the rows moved to `points`, and its gradient; NaN if not estimable."""
+    frame = fit.frame
     columns = model_columns(frame.formula.intercept, frame.formula.terms, frame.variables, points)
     x = columns.matrix[:, frame.kept]
+    if frame.aliased and not estimable(columns.matrix, frame.columns.matrix).all():
+        return math.nan, np.full(len(fit.beta), math.nan)
     mu = special.expit((x @ fit.beta)[frame.cell] + offset)
     slope = cell_sums(frame.cell, mu * (1.0 - mu), len(x)) @ x / len(mu)
     return float(mu.mean()), slope
@@ -83,13 +95,7 @@ def _covariate_effect(fit: LogisticFit, offset: Array, name: str) -> tuple[float
     for sign in (1.0, -1.0):
         points = dict(frame.points)
         points[name] = points[name] + sign * width
-        columns = model_columns(
-            frame.formula.intercept, frame.formula.terms, frame.variables, points
-        )
-        x = columns.matrix[:, frame.kept]
-        mu = special.expit((x @ fit.beta)[frame.cell] + offset)
-        slope = cell_sums(frame.cell, mu * (1.0 - mu), len(x)) @ x / len(mu)
-        moved.append((float(mu.mean()), slope))
+        moved.append(_mean_probability(fit, offset, points))
     value = (moved[0][0] - moved[1][0]) / (2.0 * width)
     slope = (moved[0][1] - moved[1][1]) / (2.0 * width)
     return value, slope
@@ -107,4 +113,5 @@ def _effect(
     one = np.array([df])
     half = float(t_quantile(0.5 + level / 2.0, one)[0]) * se
     p = float(two_sided(np.array([value / se]), one)[0]) if se > 0.0 else math.nan
-    return MarginalEffect(*names, value, se, value - half, value + half, p, df)
+    reason = NOT_ESTIMABLE if math.isnan(value) else None
+    return MarginalEffect(*names, value, se, value - half, value + half, p, df, reason)

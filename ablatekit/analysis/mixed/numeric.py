@@ -11,10 +11,11 @@ from formulaic import model_matrix
 from formulaic.errors import FormulaicError
 
 from ablatekit.analysis.mixed.design import Array
-from ablatekit.analysis.mixed.formula import quoted, unquoted
+from ablatekit.analysis.mixed.formula import quoted, unquoted, words_of
 from ablatekit.errors import Problem, TableError
 
 CALL = re.compile(r"[\w.]+\(.*\)$")
+FUNCTIONS = {"np": np, "sqrt": np.sqrt, "abs": np.abs, "log1p": np.log1p}
 _COUNTS = re.compile(r"cbind\(\s*(.+?)\s*,\s*(.+?)\s*\)$")
 
 
@@ -85,13 +86,28 @@ def positive_weights(column: pd.Series[Any], name: str) -> Array:
     return values
 
 
+def expression_at(matrix: Any, point: pd.DataFrame) -> Array:
+    """The same expression at other values of its columns, what it learnt from the table kept."""
+    return np.asarray(matrix.model_spec.get_model_matrix(point, context=FUNCTIONS), dtype=float)
+
+
 def expression_matrix(table: pd.DataFrame, name: str) -> Any:
-    """A call such as `log(x)` or `I(x^2)` as formulaic's matrix, rows that are not finite kept."""
+    """A call such as `log(x)` or `I(x^2)` as formulaic's matrix, rows that are not finite kept.
+
+    Raises TableError for text where it needs numbers, and for what cannot be evaluated.
+    """
+    if name.startswith("offset("):
+        remedy = "Subtract it from the response: `I(y - x) ~ ...`"
+        raise TableError(Problem("offsets are not supported", name, remedy))
     text = name.replace("^", "**") if CALL.match(name) else quoted(name)
-    context = {"np": np, "sqrt": np.sqrt, "abs": np.abs}
+    for word in words_of(name).intersection(map(str, table.columns)):
+        numbers(table[word], f"{name} needs numbers")
     try:
         with np.errstate(all="ignore"):  # what is not finite is reported with its row
-            return model_matrix(f"0 + {text}", table, context=context, na_action="ignore")
+            return model_matrix(f"0 + {text}", table, context=FUNCTIONS, na_action="ignore")
     except (FormulaicError, KeyError, NameError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if "NameError" in reason:
+            known = "log, log2, log10, log1p, exp, sqrt, abs, I, poly, scale, center, bs, C, factor"
+            raise TableError(Problem("an unknown function", name, f"Known: {known}")) from error
         raise TableError(Problem(f"cannot evaluate a term ({reason})", name)) from error

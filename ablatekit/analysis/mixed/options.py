@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from ablatekit.analysis.mixed.adjust import Adjustment
 from ablatekit.analysis.mixed.anova import AnovaType
 from ablatekit.analysis.mixed.design import Coding
-from ablatekit.analysis.mixed.formula import Formula, variables_of
+from ablatekit.analysis.mixed.formula import Formula, variables_of, words_of
 from ablatekit.analysis.mixed.frame import ModelFrame
 from ablatekit.analysis.mixed.rows import Wanted
 from ablatekit.analysis.mixed.units import DATASET
@@ -91,6 +91,15 @@ def refuse_options(formula: Formula, options: FormulaOptions) -> None:
     problems = [Problem(rule, got, remedy) for broken, rule, got, remedy in rules if broken]
     if problems:
         raise UsageError(*problems)
+
+
+def unused_categorical(formula: Formula, options: FormulaOptions) -> list[str]:
+    """A note about columns of --categorical that the formula does not use."""
+    specs = [*formula.terms, *(term for spec in formula.random for term in spec.terms)]
+    used = {name for spec in formula.random for name in spec.group}
+    used = used.union(*(words_of(name) for name in variables_of(specs)))
+    unused = [name for name in options.categorical if name not in used]
+    return [f"--categorical names columns outside the formula: {', '.join(unused)}"] * bool(unused)
 
 
 def wanted_of(frame: ModelFrame, options: FormulaOptions) -> Wanted:

@@ -27,6 +27,7 @@ from ablatekit.analysis.mixed.variance import (
 
 RESIDUAL_ROWS = 5000
 ZERO_SD = 1e-4
+NO_CONTEXTS = "a formula names no contexts: ask by --response, --factors and --contexts"
 LOGISTIC_VARIANCE = math.pi**2 / 3.0  # of the standard logistic distribution, the residual's
 
 
@@ -245,6 +246,21 @@ def meta_record(fit: MetaAnalysis) -> dict[str, Any]:
         "prediction_high": fit.prediction_high if simple else None,
         "blup": fit.blup,
         "blup_se": fit.blup_se,
+    }
+
+
+def without_contexts(effects: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The sections per context: a row with its reason for every average effect of a formula."""
+    rows = [
+        {"factor": row["factor"], "level": row["level"], "reason": NO_CONTEXTS}
+        for row in effects
+        if row["estimand"] == "average"
+    ]
+    numbers = dict.fromkeys(("estimate", "se", "low", "high"))
+    spread = dict.fromkeys(("tau", "i2", "prediction_low", "prediction_high", "warning"))
+    return {
+        "contexts": [{**row, "context": "all rows", **numbers} for row in rows],
+        "heterogeneity": [{**row, **spread} for row in rows],
     }
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 
 from ablatekit.analysis.mixed.adjust import (
@@ -14,18 +14,56 @@ from ablatekit.analysis.mixed.adjust import (
 from ablatekit.analysis.mixed.tests import two_sided
 
 
-@pytest.mark.parametrize("df", [2.0, 7.5, 40.0, 5000.0, np.inf])
+@pytest.mark.parametrize("df", [1.0, 2.0, 7.5, 40.0, 5000.0, np.inf])
 @pytest.mark.parametrize("means", [2.0, 3.0, 9.0])
-@pytest.mark.parametrize("q", [0.3, 2.0, 4.5, 9.0])
-def test_tukey_against_scipy(q: float, means: float, df: float) -> None:
-    ours = tukey_cdf(q, means, df)
+def test_tukey_against_scipy(means: float, df: float) -> None:
+    q = np.array([0.3, 2.0, 4.5, 9.0])
+    ours = tukey_cdf(q, means, np.full(4, df))
     assert ours == pytest.approx(stats.studentized_range.cdf(q, means, df), abs=2e-9)
 
 
-@pytest.mark.parametrize("df", [1.0, 3.0, 25.0, np.inf])
-def test_two_means_are_a_t_test(df: float) -> None:
-    p = two_sided(np.array([1.7]), np.array([df]))[0]
-    assert 1.0 - tukey_cdf(1.7 * np.sqrt(2.0), 2.0, df) == pytest.approx(p, abs=1e-9)
+def test_two_means_are_a_t_test() -> None:
+    df = np.array([1.0, 3.0, 25.0, np.inf, np.nan])
+    p = two_sided(np.full(5, 1.7), df)
+    q = np.full(5, 1.7 * np.sqrt(2.0))
+    assert 1.0 - tukey_cdf(q, 2.0, df) == pytest.approx(p, abs=1e-10, nan_ok=True)
+
+
+@pytest.mark.parametrize("means", [2.56, 4.0, 60.0, 200.0])
+def test_range_of_normal_values(means: float) -> None:
+    """The interpolated distribution against a quadrature of its own at random places."""
+    q = np.random.default_rng(0).uniform(0.0, 17.0, 50)
+    nodes, weights = np.polynomial.legendre.leggauss(1000)
+    z = 9.0 * nodes
+    inner = special.ndtr(z) - special.ndtr(z - q[:, None])
+    exact = means * inner ** (means - 1.0) @ (9.0 * weights * stats.norm.pdf(z))
+    ours = tukey_cdf(q, means, np.full(50, np.inf))
+    assert ours == pytest.approx(exact, abs=2e-11)
+
+
+@pytest.mark.parametrize(
+    ("means", "df", "quantile"),
+    [
+        (3, 15.5, 3.66083543),
+        (12, 40.0, 4.90393013),
+        (25, 200.0, 5.24736544),
+        (8, np.inf, 4.28630951),
+    ],
+)
+def test_critical_values_are_r_qtukey(means: int, df: float, quantile: float) -> None:
+    """R's qtukey stops its secant search within 2e-7 of the root."""
+    ours = critical_values(np.full(means, df), "tukey", means=means) * np.sqrt(2.0)
+    assert ours == pytest.approx(np.full(means, quantile), rel=5e-7)
+
+
+def test_critical_values_of_many_df_at_once() -> None:
+    """Each is the root of its own distribution; a missing member stays missing."""
+    df = np.concatenate([np.linspace(1.5, 400.0, 65), [np.inf, np.nan]])
+    for method in ("tukey", "dunnettx"):
+        critical = critical_values(df, method, 0.99)
+        p = adjusted_p(critical, df, method)
+        assert p[:-1] == pytest.approx(np.full(66, 0.01), abs=1e-9)
+        assert np.isnan(critical[-1])
 
 
 @pytest.mark.parametrize(
@@ -91,7 +129,7 @@ def test_critical_values_invert_p(method: str) -> None:
 def test_ordering_of_methods() -> None:
     df = np.full(3, 20.0)
     values = {
-        name: critical_values(df, name, means=3, correlation=np.eye(3))[0]  # type: ignore[arg-type]
+        name: critical_values(df, name, means=3, correlation=np.eye(3))[0]
         for name in ("none", "tukey", "mvt", "sidak", "bonferroni")
     }
     assert values["none"] < values["tukey"] < values["sidak"] < values["bonferroni"]
