@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -118,17 +118,30 @@ def _type_three(grouped: _Grouped, coded: CodedTerms) -> list[tuple[int, float]]
     return found
 
 
+def _condensed(grouped: _Grouped, matrix: Floats) -> tuple[_Grouped, Floats]:
+    """The same least squares problem for any of the columns, in as many rows as there are columns.
+
+    With [sqrt(n) X, sqrt(n) y] = Q R, every fit on columns of X is a fit on those of R.
+    """
+    both = np.column_stack([matrix, grouped.mean]) * np.sqrt(grouped.count)[:, None]
+    if len(both) <= both.shape[1]:
+        return grouped, matrix
+    r: Floats = np.asarray(np.linalg.qr(both, mode="r"))
+    return replace(grouped, mean=r[:, -1], count=np.ones(len(r))), r[:, :-1]
+
+
 def _type_two(grouped: _Grouped, coded: CodedTerms) -> list[tuple[int, float]]:
     """Each term given every term that does not contain it."""
+    grouped, matrix = _condensed(grouped, coded.matrix)
     found = []
     for term, part in zip(coded.terms, coded.slices, strict=True):
         keep = [0]
         for other, columns in zip(coded.terms, coded.slices, strict=True):
             if not set(term) <= set(other):
                 keep.extend(range(columns.start, columns.stop))
-        without, rank = _fit(grouped, coded.matrix[:, keep])
+        without, rank = _fit(grouped, matrix[:, keep])
         keep.extend(range(part.start, part.stop))
-        full, full_rank = _fit(grouped, coded.matrix[:, keep])
+        full, full_rank = _fit(grouped, matrix[:, keep])
         found.append((full_rank - rank, max(0.0, without - full)))
     return found
 

@@ -10,12 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.context_slope import UnitSums, context_slope
-from ablatekit.analysis.inference import Estimate, smallest_count, t_estimate
+from ablatekit.analysis.inference import Estimate, smallest_count, t_estimate, t_quantile
 from ablatekit.analysis.layout import Floats
-from ablatekit.analysis.mixed.fit import EVERY_START
 from ablatekit.analysis.values import ContextValues, is_zero
 from ablatekit.errors import NotEstimableError
 
@@ -66,7 +64,7 @@ def over_contexts(values: ContextValues, alpha: float) -> Estimate:
 def _by_slope(values: ContextValues, sums: UnitSums, row: Floats, alpha: float) -> Estimate:
     """Kenward-Roger with df at most contexts - 1, refused below two df."""
     try:
-        found = context_slope(sums, row, EVERY_START[:1] if values.balanced else EVERY_START)
+        found = context_slope(sums, row, balanced=values.balanced)
     except NotEstimableError as error:
         return Estimate(method=SLOPE_METHOD, reason=str(error))
     df = min(found.df, values.contexts - 1.0)
@@ -81,6 +79,6 @@ def _contexts(sd: float, alpha: float) -> Callable[[float], int | None]:
     def half_width(contexts: int) -> float:
         if contexts < FEWEST_CONTEXTS:
             return np.inf
-        return float(stats.t.ppf(1 - alpha / 2, contexts - 1) * sd / contexts**0.5)
+        return float(t_quantile(1 - alpha / 2, contexts - 1) * sd / contexts**0.5)
 
     return lambda target: smallest_count(half_width, target)

@@ -87,13 +87,11 @@ def unit_sums(values: RunValues, layout: Layout, rows: Floats | None) -> UnitSum
     return UnitSums(count, total, float(y @ y), rows, inverse, rank)
 
 
-def context_slope(
-    sums: UnitSums, row: Floats, starts: tuple[float, ...] = EVERY_START
-) -> SlopeEstimate:
+def context_slope(sums: UnitSums, row: Floats, *, balanced: bool = False) -> SlopeEstimate:
     """The contrast `row` (p,) over contexts like these.
 
-    starts: diagonals of theta to descend from. Raises NotEstimableError when the runs do not
-    determine the contrast or its error.
+    balanced: every context is equally precise, so that mean squares are a start next to the
+    optimum. Raises NotEstimableError when the runs do not determine the contrast or its error.
     """
     there = sums.count.any(axis=0)
     count, total = sums.count[:, there], sums.total[:, there]
@@ -110,7 +108,8 @@ def context_slope(
     if df < 1:
         raise NotEstimableError("no residual degree of freedom is left")
     criterion = _criterion(zmz, zmy, sums.squares - float(xy @ sums.solve(xy)), df)
-    state, _, _ = optimise(criterion, starts)
+    start = _mean_square_start(zmz, zmy, criterion) if balanced else None
+    state, _, _ = optimise(criterion, EVERY_START if start is None else (start,))
     weights = criterion.t_matrix(state, criterion.inverse(state))
     beta = sums.solve(xy - xz @ (weights @ zmy))
     sigma2 = state.r2 / df
@@ -147,6 +146,23 @@ def _criterion(zmz: Floats, zmy: Floats, ymy: float, df: int) -> Criterion:
         axx=np.array([[ymy]]),
     )
     return Criterion(blocks, True, 0.0)
+
+
+def _mean_square_start(zmz: Floats, zmy: Floats, criterion: Criterion) -> Floats | None:
+    """Standard deviations (2,) of intercepts and slopes over sigma from their mean squares.
+
+    With equal contexts and c orthogonal to them these are the REML estimates, pooling aside. None
+    when nothing is left for the residual.
+    """
+    half = len(zmy) // 2
+    between = half - 1
+    left = criterion.df - 2 * between
+    residual = float(criterion.blocks.axx[0, 0] - zmy @ np.linalg.pinv(zmz, hermitian=True) @ zmy)
+    if left < 1 or residual <= 0.0:
+        return None
+    size = np.array([np.trace(zmz[:half, :half]), np.trace(zmz[half:, half:])]) / between
+    squares = np.square(zmy.reshape(2, half)).sum(axis=1) / size / between
+    return np.asarray(np.sqrt(np.maximum(squares / (residual / left) - 1.0, 0.0) / size))
 
 
 def _kenward_roger(

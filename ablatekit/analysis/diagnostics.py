@@ -112,7 +112,7 @@ def repeated_histories(history: History, values: RunValues, by_run: Floats) -> i
     """Number of runs whose whole history repeats another run of the same unit and context.
 
     `by_run` (N,) is NaN for the rows of the history that are not analysed. Step 0 is common to a
-    context and does not count; fewer than two later values prove nothing.
+    context and does not count; fewer than three later values may agree by chance.
     """
     later = history.value[~np.isnan(by_run)][:, history.step > 0]
     seen: set[tuple[int, int, bytes]] = set()
@@ -121,7 +121,7 @@ def repeated_histories(history: History, values: RunValues, by_run: Floats) -> i
         later, values.unit.tolist(), values.context.tolist(), strict=True
     ):
         key = (unit, context, row.tobytes())
-        repeated += key in seen and int((~np.isnan(row)).sum()) > 1
+        repeated += key in seen and int((~np.isnan(row)).sum()) > 2
         seen.add(key)
     return repeated
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ablatekit.analysis.broad import FEWEST_CONTEXTS
 from ablatekit.analysis.contrasts import effect_contrasts
 from ablatekit.analysis.effects import UNEQUAL_VARIANCES, Fitted
-from ablatekit.analysis.layout import Layout, counted
+from ablatekit.analysis.layout import Layout
 from ablatekit.design.plan import Plan, PlannedAnalysis, PlannedResponse
 
 CONDITIONAL = "Conditional on these evaluation items and draws."
@@ -81,9 +81,12 @@ def _narrow(fitted: Fitted, analysis: PlannedAnalysis) -> str:
     error = fitted.model.error
     basis = f"refused: {error.reason}" if error.reason else f"{error.method} (df = {error.df})"
     assumed = f" Assumes no interaction above order {fitted.order}." if fitted.truncated else ""
+    contexts = len(fitted.layout.contexts)
+    where = f"these {contexts} contexts, which are fixed and crossed with the cells"
+    if contexts < 2:
+        where = "this one context"
     return (
-        f"Narrow: holds in these {counted(len(fitted.layout.contexts), 'context')}, which are "
-        f"fixed and crossed with the cells; {basis}; {1 - analysis.alpha:.0%} intervals."
+        f"Narrow: holds in {where}; {basis}; {1 - analysis.alpha:.0%} intervals."
         f"{assumed} {CONDITIONAL}"
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from ablatekit.analysis.values import ContextValues, ErrorTerm, Welch
 
@@ -46,7 +46,17 @@ class Estimate:
 
     def half_width(self, alpha: float) -> float:
         """Half of the interval at 1 - alpha."""
-        return float(stats.t.ppf(1 - alpha / 2, self.df) * self.se)
+        return t_quantile(1 - alpha / 2, self.df) * self.se
+
+
+def t_quantile(probability: float, df: float) -> float:
+    """Quantile of Student's t; the special function, as scipy.stats costs a hundred times more."""
+    return float(stdtrit(df, probability))
+
+
+def two_sided_p(statistic: float, df: float) -> float:
+    """Probability of a t at least as far from zero."""
+    return float(2 * stdtr(df, -abs(statistic)))
 
 
 def t_estimate(
@@ -59,8 +69,8 @@ def t_estimate(
     needed: Callable[[float], int | None] | None = None,
 ) -> Estimate:
     """Two-sided t test of zero with its intervals."""
-    outer = float(stats.t.ppf(1 - alpha / 2, df) * se)
-    inner = float(stats.t.ppf(1 - alpha, df) * se)
+    outer = t_quantile(1 - alpha / 2, df) * se
+    inner = t_quantile(1 - alpha, df) * se
     return Estimate(
         estimate=estimate,
         se=se,
@@ -69,7 +79,7 @@ def t_estimate(
         high=estimate + outer,
         low_equivalence=estimate - inner,
         high_equivalence=estimate + inner,
-        p=float(2 * stats.t.sf(abs(estimate) / se, df)),
+        p=two_sided_p(estimate / se, df),
         method=method,
         note=note,
         needed=needed,
@@ -124,7 +134,7 @@ def _welch_precision(welch: Welch, runs: float) -> Precision:
 def _replicates(precision: Precision, alpha: float) -> Callable[[float], int | None]:
     def half_width(replicates: int) -> float:
         se, df = precision(replicates)
-        return np.inf if df <= 0 else float(stats.t.ppf(1 - alpha / 2, df) * se)
+        return np.inf if df <= 0 else t_quantile(1 - alpha / 2, df) * se
 
     return lambda target: smallest_count(half_width, target)
 

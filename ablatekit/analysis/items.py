@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.effects import Evaluated, Fitted
+from ablatekit.analysis.inference import t_quantile, two_sided_p
 from ablatekit.analysis.item_effects import Crossed, ItemEffect, complete_crossings, item_effect
 from ablatekit.analysis.item_model import item_frame, item_slope
 from ablatekit.analysis.layout import counted
@@ -156,7 +156,7 @@ def _row(
     estimate, se, df, sd = (
         (np.nan,) * 4 if found is None else (found.estimate, found.se, found.df, found.sd)
     )
-    half = float(stats.t.ppf(1 - alpha / 2, df)) * se
+    half = t_quantile(1 - alpha / 2, df) * se
     return ItemEffectRow(
         factor=one.contrast.factor,
         level=one.contrast.level,
@@ -166,7 +166,7 @@ def _row(
         df=whole(df),
         low=number(estimate - half),
         high=number(estimate + half),
-        p=number(float(2 * stats.t.sf(abs(estimate) / se, df))) if found is not None else None,
+        p=number(two_sided_p(estimate / se, df)) if found is not None else None,
         item_sd=number(sd),
         reason=reason,
     )

@@ -9,14 +9,14 @@ import numpy as np
 
 from ablatekit.analysis.cellmeans import CellMeans, fit_cell_means
 from ablatekit.analysis.dynamics import level_units
-from ablatekit.analysis.effects import Evaluated, Fitted
+from ablatekit.analysis.effects import Evaluated, Fitted, Model
 from ablatekit.analysis.inference import narrow
 from ablatekit.analysis.layout import Booleans, Floats, Integers, Layout
 from ablatekit.analysis.numbers import number
 from ablatekit.analysis.responses import History
 from ablatekit.analysis.schema import EffectAtStep, Milestone, Stability
 from ablatekit.analysis.truncated import fit_truncated
-from ablatekit.analysis.values import RunValues
+from ablatekit.analysis.values import ContextValues, RunValues
 from ablatekit.design.plan import PlannedResponse
 from ablatekit.study.summaries import parse_summary
 
@@ -75,8 +75,9 @@ def _at_step(
         else fit_truncated(own, layout, fitted.order, model.error.method)
     )
     rows = []
-    for contrast in (one.contrast for one in average):
-        found = narrow(now.evaluate(contrast), now.error, alpha)
+    for one in average:
+        contrast = one.contrast
+        found = narrow(_at(now, one), now.error, alpha)
         half = found.half_width(alpha / steps) if found.reason is None else np.nan
         rows.append(
             EffectAtStep(
@@ -91,6 +92,13 @@ def _at_step(
             )
         )
     return rows
+
+
+def _at(now: Model, one: Evaluated) -> ContextValues:
+    """The contrast at a step; the row of a truncated model is that of every other step."""
+    if isinstance(now, CellMeans) or one.values.row is None:
+        return now.evaluate(one.contrast)
+    return now.linear(one.values.row, one.values.combinations)
 
 
 def milestones(

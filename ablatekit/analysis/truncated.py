@@ -53,7 +53,10 @@ class TruncatedModel:
     def combine(self, weights: Floats, cells: Integers, combinations: int) -> ContextValues:
         """The mean over combinations of weighted cells (combinations, m, F)."""
         rows = self._rows(cells.reshape(-1, cells.shape[-1]))
-        row = weights @ rows / combinations
+        return self.linear(weights @ rows / combinations, combinations)
+
+    def linear(self, row: Floats, combinations: int) -> ContextValues:
+        """The value of `row` (p,) over the coded terms, which averages over `combinations`."""
         if not (np.abs(row) > 1e-12).any():
             reason = f"0 by assumption: the model has no interaction above order {self.order}"
             return no_values(len(self.coefficients), reason)
@@ -89,11 +92,12 @@ class TruncatedModel:
 
     def _standing_in(self, codes: Integers) -> Integers:
         """Level indices (combinations, m, F); a merged cell as the first cell of its unit."""
-        own = self.layout.decode(codes)
-        for index in np.ndindex(codes.shape):
-            unit = self.layout.unit_of.get(int(codes[index]))
-            if unit is not None:
-                own[index] = self.layout.unit_cells[unit]
+        own, cells = self.layout.decode(codes), self.layout.codes
+        order = np.argsort(cells)
+        place = np.minimum(np.searchsorted(cells, codes, sorter=order), len(cells) - 1)
+        cell = order[place]
+        planned = cells[cell] == codes
+        own[planned] = self.layout.unit_cells[self.layout.cell_unit[cell[planned]]]
         return own
 
     def _same_runs(self, contrast: Contrast) -> bool:

@@ -70,9 +70,16 @@ def _lead(analysis: Analysis) -> str:
         f"Each level is compared with its factor's baseline. The verdict holds for {where}"
         " (narrow inference)"
     )
-    if any(question.broad for question in questions(analysis)):
+    if any(_judged_broadly(question.effects) for question in questions(analysis)):
         text += "; the one marked broad says whether it would hold in contexts like these"
     return f"{text}. Intervals are {confidence(analysis)}, per comparison."
+
+
+def _judged_broadly(effects: Sequence[Effect]) -> bool:
+    """Whether a level has a broad verdict."""
+    return any(
+        effect["inference"] == "broad" and effect["verdict"] not in UNJUDGED for effect in effects
+    )
 
 
 def verdict_lines(analysis: Analysis) -> list[VerdictLine]:
@@ -261,15 +268,12 @@ def _marked(entry: Badge, mark: str) -> Badge:
 
 
 def _said_once(row: Sequence[Entry]) -> list[Entry]:
-    """The row with a reason that all its verdicts share said only at the first."""
-    badges = [entry for entry in row if isinstance(entry, Badge)]
-    if len(badges) < 2 or len({(entry.verdict, entry.note) for entry in badges}) > 1:
-        return list(row)
-    first = row.index(badges[0])
-    return [
-        Badge(entry.verdict) if isinstance(entry, Badge) and place != first else entry
-        for place, entry in enumerate(row)
-    ]
+    """The row with a reason for a missing estimate said only at its first verdict."""
+    told: list[Entry] = []
+    for entry in row:
+        repeated = isinstance(entry, Badge) and entry.verdict in UNJUDGED and entry in told
+        told.append(Badge(entry.verdict) if isinstance(entry, Badge) and repeated else entry)
+    return told
 
 
 def estimate_entry(effect: Effect | None, scale: Scale) -> Entry:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ablatekit.analysis.schema import Analysis, ResponseAnalysis
-from ablatekit.report.numbers import p_value, sentence
+from ablatekit.analysis.schema import Analysis, PolicyComparison, ResponseAnalysis
+from ablatekit.report.numbers import p_value, scale_of, sentence
 from ablatekit.report.reading import alpha_of, factor_labels
 
 FEW_CONTEXTS = "few contexts"
@@ -23,6 +23,7 @@ def answer_warnings(analysis: Analysis) -> list[str]:
         label = sentence(response["label"])
         found += [f"{label}: {text}" for text in _diagnostic_warnings(analysis, response)]
         found += context_warnings(analysis, response)
+        found += _divergence_warnings(analysis, response)
     for gap in analysis.get("comparisons", {}).values():
         found += gap.get("messages", [])
     return list(dict.fromkeys(found))
@@ -39,6 +40,30 @@ def context_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator
     for warning, concerned in levels.items():
         label = sentence(response["label"])
         yield f"{label}, {', '.join(concerned)}: {warning.rstrip('.')}."
+
+
+def _divergence_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:
+    """What an effect would be under every policy, where a level lost many runs to divergence."""
+    missing = response.get("missing")
+    names, scale = factor_labels(analysis), scale_of(response)
+    for row in missing.get("policies", []) if missing else []:
+        ended = next(
+            (own for own in missing["by_level"] if (own["factor"], own["level"]) == _place(row)),
+            None,
+        )
+        lost = f"{ended['diverged']} of {ended['planned']}" if ended else "20% or more of the"
+        sizes = [scale.effect(row[policy]) for policy in ("score", "worst", "exclude")]
+        unit = f" {scale.unit}" if scale.unit else ""
+        yield (
+            f"{sentence(response['label'])}, {names.get(row['factor'], row['factor'])}"
+            f" {row['level']}: {lost} runs diverged. The effect is {sizes[0]}{unit} with their last"
+            f" valid scores, {sizes[1]}{unit} with the worst score and {sizes[2]}{unit} without"
+            " them."
+        )
+
+
+def _place(row: PolicyComparison) -> tuple[str, str]:
+    return row["factor"], row["level"]
 
 
 def _diagnostic_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:

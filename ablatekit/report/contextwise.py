@@ -37,7 +37,12 @@ MOST_LEVELS = 8
 
 
 def contexts_section(analysis: Analysis) -> Section | None:
-    """Every level's effect in every context, and how much it varies between them."""
+    """Every level's effect in every context, and how much it varies between them.
+
+    A study in one context has nothing to compare.
+    """
+    if len(analysis["design"]["contexts"]) < 2:
+        return None
     levels = comparisons(analysis)
     drawn = most_notable(analysis, MOST_LEVELS)
     pictures = [

@@ -21,9 +21,9 @@ from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limit
 from ablatekit.report.figures.residuals import draw_fitted, draw_order, draw_quantiles
 from ablatekit.report.influence import influence_picture, influence_table, moved_effects
 from ablatekit.report.names import slug
-from ablatekit.report.numbers import absent, general, p_value, scale_of, sentence
+from ablatekit.report.numbers import Scale, absent, general, p_value, scale_of, sentence
 from ablatekit.report.plaintable import plain_table
-from ablatekit.report.reading import factor_labels, is_planned, words
+from ablatekit.report.reading import factor_labels, is_planned
 
 FEWEST_CONTEXTS = 3
 INFLUENCE = (
@@ -84,7 +84,7 @@ def _model_facts(response: ResponseAnalysis) -> list[tuple[str, str]]:
     ]
     largest = diagnostics.get("largest_residual")
     if largest:
-        facts.append(("largest residual", _rounded(largest)))
+        facts.append(("largest residual", _largest(largest, scale_of(response))))
     start = diagnostics.get("step_zero")
     if start:
         agreed = "equal within every context" if start.get("equal") else "differ within a context"
@@ -92,13 +92,12 @@ def _model_facts(response: ResponseAnalysis) -> list[tuple[str, str]]:
     return facts
 
 
-def _rounded(record: Mapping[str, Any]) -> str:
-    """A record as a phrase whose floats have four digits."""
-    return "; ".join(
-        f"{name.replace('_', ' ')}: {general(value) if isinstance(value, float) else words(value)}"
-        for name, value in record.items()
-        if name != "unit"
-    )
+def _largest(record: Mapping[str, Any], scale: Scale) -> str:
+    """The residual in the unit of the response and in residual sds, and whose it is."""
+    size = f"{scale.effect(record['residual'])} {scale.unit}".strip()
+    sds = f" ({general(record['in_sd'], 3)} residual sd)" if "in_sd" in record else ""
+    where = [str(record[name]) for name in ("cell", "context") if name in record]
+    return "; ".join([f"{size}{sds}", f"run {record['run']}", *where])
 
 
 def _residual_pictures(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Picture]:

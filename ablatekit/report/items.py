@@ -87,7 +87,7 @@ def _effects(analysis: Analysis, name: str, response: ResponseAnalysis, items: I
 
 
 def _row(level: Comparison, items: ItemLevel, scale: Scale) -> list[Entry]:
-    names: list[Entry] = [Text(level.label), Text(level.level)]
+    names: list[Entry] = [Text(level.label), Text(level.level, strong=True)]
     key = (level.factor, level.level)
     row = next((r for r in items["effects"] if (r["factor"], r["level"]) == key), None)
     if row is None or row["se"] is None:

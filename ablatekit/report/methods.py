@@ -50,11 +50,12 @@ def _design(analysis: Analysis) -> str:
     )
     contexts = design.get("contexts", [])
     variables = " \N{MULTIPLICATION SIGN} ".join(contexts[0]) if contexts else ""
+    where = " in each context" if len(contexts) > 1 else ""
     across = f" in {count(len(contexts), 'context')} ({variables})" if variables else ""
     text = (
         f"We used a {design['kind']} design over {count(len(design['factors']), 'factor')}:"
         f" {factors}. Its {count(len(design['cells']), 'cell')} were run{across} with"
-        f" {count(design['replicates'], 'independent replicate')} of each cell in each context"
+        f" {count(design['replicates'], 'independent replicate')} of each cell{where}"
     )
     text += ", in randomised order." if is_planned(analysis) else "."
     if design["excluded"]:
@@ -157,10 +158,11 @@ def _smallest(response: ResponseAnalysis) -> str:
 
 def _estimation(analysis: Analysis) -> str:
     averages = list(all_main_effects(analysis))
+    alone = len(analysis["design"].get("contexts", [])) < 2
     text = (
         "The run is the experimental unit. The average effect of a level is the difference of"
         " cell means to the baseline level, averaged with equal weight over the matched"
-        " combinations of the other factors and over contexts."
+        f" combinations of the other factors{'' if alone else ' and over contexts'}."
     )
     if any(
         effect["estimand"] == "baseline"
@@ -169,7 +171,7 @@ def _estimation(analysis: Analysis) -> str:
     ):
         text += " The effect at the baseline holds every other factor at its baseline level."
     for inference, meaning in (
-        ("narrow", "Narrow inference speaks for these contexts"),
+        ("narrow", f"Narrow inference speaks for {'this context' if alone else 'these contexts'}"),
         ("broad", "Broad inference speaks for contexts like these"),
     ):
         chosen = [effect for effect in averages if effect["inference"] == inference]
@@ -177,8 +179,8 @@ def _estimation(analysis: Analysis) -> str:
         if estimated:
             text += f" {meaning} ({_how(estimated)})."
         elif chosen:
-            reason = str(chosen[0]["reason"]).rstrip(".")
-            text += f" {inference.capitalize()} inference was not possible: {reason}."
+            reason = str(chosen[0]["reason"]).rstrip(".").split("; add ")[0]
+            text += f" {inference.capitalize()} inference was not possible ({reason})."
     models = dict.fromkeys(
         f"{response['model']['formula']} ({response['model']['method']})"
         for response in analysis["responses"].values()
@@ -240,7 +242,24 @@ def _companions(analysis: Analysis) -> str:
             " et al., 2021) have bootstrap intervals over runs; permutation tests exchange runs"
             " within contexts."
         )
-    return text
+    return text + _items(analysis)
+
+
+def _items(analysis: Analysis) -> str:
+    """The item level, where item outcomes were decomposed."""
+    told = []
+    for response in analysis["responses"].values():
+        items = response.get("items")
+        if items and "model" in items:
+            sizes = f"{items['outcomes']:,} outcomes of {count(items['items'], 'item')}"
+            told.append(f"{response['label']}, {sizes}: {items['model']['formula']}")
+    if not told:
+        return ""
+    return (
+        " Item outcomes were decomposed by a mixed model with crossed random items and runs"
+        f" ({'; '.join(told)}); effects on items like these (Satterthwaite df) accompany"
+        " the verdicts and decide none."
+    )
 
 
 def _how(effects: list[Effect]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ablatekit.analysis.schema import Analysis, Detectable, ResponseAnalysis
 from ablatekit.report.document import Block, Column, Entry, Fold, Interval, Quantity, Table, Text
 from ablatekit.report.names import slug
-from ablatekit.report.numbers import Scale, scale_of, sentence
+from ablatekit.report.numbers import Scale, scale_of
 from ablatekit.report.reading import factor_labels
 
 MOST_REPLICATES = 6
@@ -98,8 +98,8 @@ def sensitivity_blocks(analysis: Analysis, name: str, response: ResponseAnalysis
         blocks.append(_levels_table(
             f"policies-{slug(name)}", f"Effects under each policy for diverged runs{unit}",
             ["last valid score", "worst score", "excluded"], rows,
-            f"Levels at which 20% or more of the runs diverged. {sentence(missing['policy'])} is"
-            " the policy of this study.",
+            "Levels at which 20% or more of the runs diverged. Policy of this study:"
+            f" {missing['policy']}.",
         ))  # fmt: skip
     return blocks
 

@@ -304,8 +304,9 @@ def missing_section(analysis: Analysis) -> Section:
         missing = response.get("missing")
         if not missing or missing in shown:
             continue
+        parts = [*_missing_blocks(analysis, name, missing, shown)]
+        parts += sensitivity_blocks(analysis, name, response)
         shown.append(missing)
-        parts = _missing_blocks(analysis, name, response)
         if parts and len(shown) > 1:
             parts.insert(0, Heading(sentence(response["label"])))
         blocks += parts
@@ -314,21 +315,26 @@ def missing_section(analysis: Analysis) -> Section:
     return Section("missing", "Missing, failed and diverged runs", lead, blocks)
 
 
-def _missing_blocks(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Block]:
-    missing, labels = response["missing"], factor_labels(analysis)
-    blocks: list[Block] = [Warnings(missing["messages"])] if missing["messages"] else []
+def _missing_blocks(
+    analysis: Analysis, name: str, missing: Missing, shown: Sequence[Missing]
+) -> list[Block]:
+    """What no response in `shown` has said already."""
+    labels = factor_labels(analysis)
+    told = {text for other in shown for text in other["messages"]}
+    messages = [text for text in missing["messages"] if text not in told]
+    blocks: list[Block] = [Warnings(messages)] if messages else []
     titles = (("runs", "Runs that did not finish"), ("by_level", "How runs ended at each level"))
     for key, title in titles:
         rows = missing[key]  # type: ignore[literal-required]
-        if rows:
-            shown = [
+        if rows and not any(rows == other[key] for other in shown):  # type: ignore[literal-required]
+            named = [
                 {**row, "factor": labels.get(row["factor"], row["factor"])}
                 if "factor" in row
                 else {labels.get(column, column): value for column, value in row.items()}
                 for row in rows
             ]
-            blocks.append(plain_table(f"missing-{slug(name)}-{key}", title, shown))
-    return [*blocks, *sensitivity_blocks(analysis, name, response)]
+            blocks.append(plain_table(f"missing-{slug(name)}-{key}", title, named))
+    return blocks
 
 
 def _policy_lead(analysis: Analysis) -> str:
@@ -341,6 +347,11 @@ def _policy_lead(analysis: Analysis) -> str:
     return f"No run disappears. Policy: {named}."
 
 
+def _known(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Entries that say something."""
+    return [(name, value) for name, value in flatten(record) if value]
+
+
 def provenance_section(analysis: Analysis) -> Section:
     """Versions, hashes, and deviations from the frozen plan."""
     record = dict(analysis["provenance"])
@@ -351,6 +362,6 @@ def provenance_section(analysis: Analysis) -> Section:
         blocks.append(Warnings(analysis["deviations"]))
     elif is_planned(analysis):
         blocks.append(Paragraph("No deviation from the plan that was frozen before the first run."))
-    blocks.append(Facts([("schema version", str(analysis["schema_version"])), *flatten(record)]))
+    blocks.append(Facts([("schema version", str(analysis["schema_version"])), *_known(record)]))
     lead = "Report, analysis.json, fit, runs, run directory, spec: each number leads back."
     return Section("provenance", "Provenance", lead, blocks)

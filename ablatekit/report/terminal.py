@@ -33,7 +33,8 @@ def summary(analysis: Analysis) -> Table:
     table.add_column("level", overflow="fold")
     asked = questions(analysis)
     for question in asked:
-        table.add_column(Text(question.title), overflow="fold")
+        unit = f", {question.scale.unit}" if question.scale.unit else ""
+        table.add_column(Text(f"{question.title}{unit}"), overflow="fold")
     for level in comparisons(analysis):
         table.add_row(
             Text(f"{level.label}\n{level.level} vs {level.baseline}"),
@@ -53,7 +54,9 @@ def _reasons(analysis: Analysis) -> Text | None:
         for inference in INFERENCES
     )
     found = {
-        f"{effect['inference']} {effect['verdict']}: {effect['reason']}"
+        str(effect["reason"])
+        if effect["verdict"] == "identical"
+        else f"{effect['inference']} {effect['verdict']}: {effect['reason']}"
         for effect in effects
         if effect is not None and effect["reason"]
     }
@@ -81,10 +84,9 @@ def _effect_text(effect: Effect | None, question: Question) -> Text:
         return Text("\N{EM DASH}", style="dim")
     text, scale = Text(), question.scale
     if not absent(effect["estimate"]):
-        unit = f" {scale.unit}" if scale.unit else ""
         known = not absent(effect["low"]) and not absent(effect["high"])
         interval = f" {scale.interval(effect['low'], effect['high'])}" if known else ""
-        text.append(f"{scale.effect(effect['estimate'])}{interval}{unit}\n")
+        text.append(f"{scale.effect(effect['estimate'])}{interval}\n")
     return _append_verdict(text, effect, question)
 
 

@@ -94,6 +94,21 @@ def test_the_projected_model_is_the_general_one(factorial, study, sizes):
         assert found.df == pytest.approx(expected.df[0], rel=1e-5)
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.3])
+def test_equal_contexts_reach_the_same_optimum_from_their_mean_squares(factorial, study, slope):
+    frame = factorial((2, 3), seed=6, sd=0.3, mean=lambda a, b, m, d: slope * a * (m - d) + b + m)
+    plan, tables = study(frame, "AB", CONTEXTS)
+    design = layout(plan)
+    values = respond(plan.analysis.responses[0], tables, design, "score").values  # noqa: PD011
+    fitted = fit(values, design, 2)
+    for one in (*evaluate(fitted, "average"), *evaluate(fitted, "interaction")):
+        row = one.values.row  # noqa: PD011
+        near, far = (context_slope(fitted.sums, row, balanced=flag) for flag in (True, False))
+        for key in ("estimate", "se", "df"):
+            assert getattr(near, key) == pytest.approx(getattr(far, key), rel=1e-6)
+        assert near.tau == pytest.approx(far.tau, abs=1e-5)
+
+
 def test_a_truncated_model_projects_its_own_columns(factorial, study):
     frame = factorial((2, 2, 2), replicates=1, seed=9, mean=lambda a, b, _, m, d: a * m + b + d)
     frame = frame.drop(index=[3, 17, 40])

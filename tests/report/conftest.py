@@ -301,7 +301,10 @@ def response_record(name: str) -> dict[str, Any]:
                 {"run": "a1b2c3", "status": "diverged", "message": "loss is NaN at step 31"},
                 {"run": "d4e5f6", "status": "failed", "message": "killed: out of memory"},
             ],
-            "by_level": [{"factor": "kl", "level": "k3", "diverged": 1, "failed": 1, "of": 60}],
+            "by_level": [
+                {"factor": "kl", "level": "k3", "planned": 60, "finished": 58, "diverged": 1,
+                 "failed": 1}
+            ],
             "messages": [],
         },
         "footers": {},

@@ -73,6 +73,11 @@ def test_special_characters_are_text():
     assert escape(r"a_b & 5% {x}\y") == r"a\_\allowbreak{}b \& 5\% \{x\}\textbackslash{}y"
     assert escape("\N{SNOWMAN}") == r"\texttt{[U+2603]}"
     assert escape("caf\u00e9") == "caf\u00e9"
+    letters = (
+        "\N{GREEK SMALL LETTER LAMDA}\N{GREEK SMALL LETTER SIGMA}\N{GREEK CAPITAL LETTER OMEGA}"
+    )
+    assert escape(letters) == r"$\lambda$$\sigma$$\Omega$"
+    assert escape("\N{GREEK SMALL LETTER OMEGA}\N{MICRO SIGN}") == r"$\omega$$\mu$"
     assert escape("x" * 30).count(r"\allowbreak{}") == 3
 
 

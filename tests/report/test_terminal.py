@@ -21,7 +21,8 @@ def test_one_line_per_level_with_effects_and_verdicts(analysis):
     for part in (
         "191 of 192 runs analysed",
         "batch_norm vs none",
-        "+6.1 [4.9, 7.4] pp",
+        "Learning, pp",
+        "+6.1 [4.9, 7.4]",
         "▲ helps",
         "▼ hurts",
         "= equivalent",

@@ -104,10 +104,14 @@ class Criterion:
         """The number of variance parameters."""
         return sum(len(rows) for rows, _ in self.columns)
 
-    def start(self, value: float) -> Array:
-        """theta with `value` on every diagonal and zeros elsewhere."""
+    def start(self, value: float | Array) -> Array:
+        """theta with `value`, or each term's own (terms,), on the diagonals and zeros elsewhere."""
+        values = np.broadcast_to(value, len(self.columns))
         return np.concatenate(
-            [np.where(rows == cols, value, 0.0) for rows, cols in self.columns]
+            [
+                np.where(rows == cols, own, 0.0)
+                for own, (rows, cols) in zip(values, self.columns, strict=True)
+            ]
         ).astype(np.float64)
 
     def factors(self, theta: Array) -> Factors:

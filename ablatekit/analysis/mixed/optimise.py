@@ -7,6 +7,7 @@ semidefinite G needs N >= 0 on the null space of G (N v v' is the slope towards 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +28,9 @@ ESCAPES = (1e-3, 1e-2, 1e-1, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One descent: where it began (the diagonal of theta), how, and what it reached."""
+    """One descent: where it began, how, and what it reached."""
 
-    diagonal: float
+    theta: Array
     evaluations: int
     value: float
     method: str
@@ -68,15 +69,20 @@ class _Search:
         return False
 
 
-def optimise(criterion: Criterion, starts: tuple[float, ...]) -> tuple[State, Slope, Convergence]:
-    """The best of several descents, each tested at the boundary; starts are diagonals of theta."""
+def optimise(
+    criterion: Criterion, starts: Sequence[float | Array]
+) -> tuple[State, Slope, Convergence]:
+    """The best of several descents, each tested at the boundary.
+
+    starts: diagonals of theta, one number for all terms or one for each (terms,).
+    """
     search = _Search(criterion)
     records: list[Start] = []
     for diagonal in starts:
-        before = criterion.evaluations
-        state, method = _descend(search, criterion.evaluate(criterion.start(diagonal)))
+        before, theta = criterion.evaluations, criterion.start(diagonal)
+        state, method = _descend(search, criterion.evaluate(theta))
         search.offer(state)
-        records.append(Start(diagonal, criterion.evaluations - before, state.value, method))
+        records.append(Start(theta, criterion.evaluations - before, state.value, method))
     assert search.best is not None
     state, slope = _escape_boundaries(search, search.best)
     state, slope = _snap(criterion, state, slope)

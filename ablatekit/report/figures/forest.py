@@ -54,7 +54,7 @@ def draw_forest(response: ResponseAnalysis, levels: Sequence[Comparison], scale:
     for row in layout.rows:
         level = shortened(row.comparison.level, 20)
         panel.label(level, left=2 - LABELS, y=row.y, tone="ink", size=NORMAL)
-    _legend(panel)
+    _legend(panel, layout.rows)
     return figure
 
 
@@ -138,15 +138,20 @@ def _interval(
     panel.marks(floats([effect["estimate"]]), [y], tone, marker, size, hollow=hollow, tip=tip)
 
 
-def _legend(panel: Panel) -> None:
-    """Three keys above the panel, at fixed pixels."""
+def _legend(panel: Panel, rows: Sequence[ForestRow]) -> None:
+    """Keys to what the panel shows above it, at fixed pixels."""
     pixel = (panel.x[1] - panel.x[0]) / panel.box.width
     y = -LEGEND / 2
-    for left, words, tone, width, marker in (
-        (0, "narrow", "muted", 2.2, "o"),
-        (88, "broad", "muted", 1.2, "D"),
-        (164, "one new context", "grid", 6.0, ""),
+    broad = any(row.broad is not None and not absent(row.broad["low"]) for row in rows)
+    spreads = [row.heterogeneity for row in rows if row.heterogeneity is not None]
+    predicted = any(not absent(one["prediction_low"]) for one in spreads)
+    for shown, left, words, tone, width, marker in (
+        (True, 0, "narrow", "muted", 2.2, "o"),
+        (broad, 88, "broad", "muted", 1.2, "D"),
+        (predicted, 164, "one new context", "grid", 6.0, ""),
     ):
+        if not shown:
+            continue
         start = panel.x[0] + left * pixel
         panel.line([start, start + 24 * pixel], [y, y], tone, width)
         if marker:

@@ -1,0 +1,135 @@
+"""What a reader must know first, and what a small study must not claim."""
+
+from __future__ import annotations
+
+import pytest
+
+from ablatekit.report.answer import answer_table
+from ablatekit.report.contents import compose
+from ablatekit.report.document import Badge, Table, Warnings
+from ablatekit.report.figures.style import shortened
+from ablatekit.report.methods import methods_section
+
+REFUSED = "1 of at least 5 contexts: too few to generalise from; add contexts, or read narrow"
+
+
+@pytest.fixture
+def diverged(analysis):
+    """A level that lost a third of its runs, with different sizes on the two responses."""
+    for name, shift in (("learning", 0.0), ("generalization", 0.01)):
+        analysis["responses"][name]["missing"]["by_level"] = [
+            {"factor": "kl", "level": "k3", "planned": 60, "finished": 40, "diverged": 20}
+        ]
+        analysis["responses"][name]["missing"]["policies"] = [
+            {"factor": "kl", "level": "k3", "score": -0.0388 + shift, "worst": -0.0913 + shift,
+             "exclude": 0.0117 + shift}
+        ]  # fmt: skip
+    return analysis
+
+
+@pytest.fixture
+def alone(analysis):
+    """The study in a single context: broad inference is refused everywhere."""
+    analysis["design"]["contexts"] = analysis["design"]["contexts"][:1]
+    parts = [*analysis["responses"].values(), *analysis["comparisons"].values()]
+    for part in parts:
+        for effect in part["effects"]:
+            if effect["inference"] == "broad" and effect["verdict"] != "identical":
+                effect.update(verdict="not estimated", reason=REFUSED)
+                effect.update(dict.fromkeys(("low", "high", "se", "df", "p", "p_adjusted")))
+    for response in analysis["responses"].values():
+        for row in response["heterogeneity"]:
+            row.update(dict.fromkeys(("tau", "i2", "prediction_low", "prediction_high", "warning")))
+    return analysis
+
+
+def section(analysis, name):
+    return next((one for one in compose(analysis).sections if one.id == name), None)
+
+
+def methods(analysis):
+    return " ".join(methods_section(analysis).blocks[0].paragraphs)
+
+
+def test_a_level_that_lost_many_runs_is_named_beside_the_verdicts(diverged):
+    blocks = section(diverged, "answer").blocks
+    told = next(block for block in blocks if isinstance(block, Warnings)).texts
+    assert (
+        "Learning, KL penalty k3: 20 of 60 runs diverged. The effect is \N{MINUS SIGN}3.9 pp with"
+        " their last valid scores, \N{MINUS SIGN}9.1 pp with the worst score and +1.2 pp without"
+        " them." in told
+    )
+    assert any(text.startswith("Generalization, KL penalty k3: 20 of 60") for text in told)
+
+
+def test_runs_that_did_not_finish_are_listed_once_for_all_responses(diverged):
+    tables = [block for block in section(diverged, "missing").blocks if isinstance(block, Table)]
+    assert [table.id for table in tables] == [
+        "missing-learning-runs", "missing-learning-by_level", "policies-learning",
+        "policies-generalization",
+    ]  # fmt: skip
+
+
+def test_a_study_in_one_context_is_not_described_as_many(alone):
+    said = methods(alone)
+    assert "each cell in each context" not in said
+    assert "over contexts" not in said
+    assert "Narrow inference speaks for this context" in said
+    assert (
+        "Broad inference was not possible (1 of at least 5 contexts: too few to generalise from)."
+        in said
+    )
+    assert section(alone, "contexts") is None
+    assert "broad" not in section(alone, "answer").lead
+
+
+def test_a_reason_is_said_once_in_a_row_of_the_answer(alone):
+    alone["design"]["factors"] = alone["design"]["factors"][2:3]
+    for part in [*alone["responses"].values(), *alone["comparisons"].values()]:
+        part["effects"] = [row for row in part["effects"] if row["factor"] == "queries"]
+    table = answer_table(alone)
+    badges = [entry for entry in table.rows[0] if isinstance(entry, Badge)]
+    assert len(table.rows) == 1
+    assert [badge.note for badge in badges if badge.verdict == "not estimated"] == [REFUSED, ""]
+
+
+def test_the_forest_explains_only_what_it_shows(alone):
+    figure = next(one for one in compose(alone).pictures() if one.id == "forest-learning").draw()
+    words = {text.get_text() for text in figure.texts}
+    assert "narrow" in words
+    assert not words & {"broad", "one new context"}
+
+
+def test_the_item_model_is_in_the_methods_paragraph(analysis):
+    assert "Item outcomes" not in methods(analysis)
+    analysis["responses"]["learning"]["items"] = {
+        "runs": 192, "items": 200, "outcomes": 38400, "effects": [], "shares": [], "random": [],
+        "messages": [], "footer": "", "reason": None, "split": "train",
+        "model": {"formula": "outcome ~ cell:context + (1 | run)", "messages": []},
+    }  # fmt: skip
+    assert (
+        "Item outcomes were decomposed by a mixed model with crossed random items and runs"
+        " (Learning, 38,400 outcomes of 200 items: outcome ~ cell:context + (1 | run))"
+        in methods(analysis)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("batch_norm", "batch_norm"),
+        ("letters of a long name", "letters of\N{HORIZONTAL ELLIPSIS}"),
+        ("<<<<<<<<<<", "<<<<<<\N{HORIZONTAL ELLIPSIS}"),
+        ("\u5b66\u7fd2\u7387\u5b66\u7fd2\u7387", "\u5b66\u7fd2\u7387\u5b66\N{HORIZONTAL ELLIPSIS}"),
+        ("", ""),
+    ],
+)
+def test_labels_are_cut_by_their_width(text, expected):
+    assert shortened(text, 10) == expected
+
+
+def test_entries_of_provenance_without_a_value_are_left_out(analysis):
+    analysis["provenance"]["overrides"] = []
+    facts = section(analysis, "provenance").blocks[-1].pairs
+    assert "plan_hash" in dict(facts)
+    assert "overrides" not in dict(facts)
