@@ -19,6 +19,7 @@ from ablatekit.analysis.footers import footers
 from ablatekit.analysis.frame import StudyTables
 from ablatekit.analysis.gap import gap_comparisons
 from ablatekit.analysis.heterogeneity import spread
+from ablatekit.analysis.influence import influence_rows
 from ablatekit.analysis.layout import Layout, counted, layout
 from ablatekit.analysis.missing import count_runs
 from ablatekit.analysis.numbers import number, whole
@@ -164,7 +165,7 @@ def _response(
         effects=effect_rows(families, planned.name, rule),
         contexts=[row for one in average for row in _context_rows(one, fitted, analysis.alpha)],
         heterogeneity=[_heterogeneity(one, fitted, analysis.alpha) for one in average],
-        diagnostics=_diagnostics(plan, planned, response, fitted, tables),
+        diagnostics=_diagnostics(plan, planned, response, fitted, tables, average),
         missing=missing_section(plan, planned, response, tables, fitted),
         footers=footers(plan, fitted, planned, table.note),
     )
@@ -284,7 +285,12 @@ def _heterogeneity(one: Evaluated, fitted: Fitted, alpha: float) -> Heterogeneit
 
 
 def _diagnostics(
-    plan: Plan, planned: PlannedResponse, response: Response, fitted: Fitted, tables: StudyTables
+    plan: Plan,
+    planned: PlannedResponse,
+    response: Response,
+    fitted: Fitted,
+    tables: StudyTables,
+    average: Sequence[Evaluated],
 ) -> Diagnostics:
     values, design = response.values, fitted.layout
     order = {run.run_id: run.order for run in plan.runs}
@@ -317,5 +323,6 @@ def _diagnostics(
         largest_residual=checks.largest_residual(values, fitted.model, design),
         near_bounds=near,
         step_zero=start,
+        influence=influence_rows(average, fitted),
         messages=messages,
     )

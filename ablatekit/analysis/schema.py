@@ -210,6 +210,19 @@ class Curve(TypedDict):
     high: list[Number]
 
 
+class InfluenceRow(TypedDict):
+    """The smallest and largest average effect over all analyses with one run left out.
+
+    `run` is the one that moves it most.
+    """
+
+    factor: str
+    level: str
+    low: float
+    high: float
+    run: str
+
+
 class Diagnostics(TypedDict):
     """Checks of the model's assumptions.
 
@@ -224,6 +237,7 @@ class Diagnostics(TypedDict):
     largest_residual: dict[str, Any] | None
     near_bounds: list[dict[str, Any]]
     step_zero: dict[str, Any] | None
+    influence: list[InfluenceRow]
     messages: list[str]
 
 
