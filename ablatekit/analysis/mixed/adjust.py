@@ -245,18 +245,28 @@ def max_t_cdf(t: float, df: float, correlation: Array, points: int = LATTICE) ->
         scale = t * np.sqrt(special.chdtri(df, 1.0 - lattice[:, 0]) / df)
     y = np.zeros((points, k))
     probability = np.ones(points)
-    for j in range(k):
-        mean = y[:, :j] @ factor[j, :j]
-        diagonal = factor[j, j]
-        if diagonal < 1e-9:
-            probability *= np.abs(mean) <= scale * (1.0 + 1e-12)
-            continue
-        low = special.ndtr((-scale - mean) / diagonal)
-        width = special.ndtr((scale - mean) / diagonal) - low
+    for pivot, members in _bounded_by(factor).items():
+        low, high = np.full(points, -np.inf), np.full(points, np.inf)
+        for j in members:
+            slope, mean = factor[j, pivot], y[:, :pivot] @ factor[j, :pivot]
+            half = scale / abs(slope)
+            low = np.maximum(low, -mean / slope - half)
+            high = np.minimum(high, half - mean / slope)
+        below = special.ndtr(low)
+        width = np.maximum(special.ndtr(high) - below, 0.0)
         probability *= width
-        inside = np.clip(low + lattice[:, j + 1] * width, 1e-16, 1.0 - 1e-16)
-        y[:, j] = special.ndtri(inside)
+        inside = np.clip(below + lattice[:, pivot + 1] * width, 1e-16, 1.0 - 1e-16)
+        y[:, pivot] = special.ndtri(inside)
     return float(probability.mean())
+
+
+def _bounded_by(factor: Array) -> dict[int, list[int]]:
+    """The members that each pivot's variable is the last to decide; dependent ones join in."""
+    pivots = np.flatnonzero(factor.diagonal() > 1e-9)
+    out: dict[int, list[int]] = {int(pivot): [] for pivot in pivots}
+    for j, row in enumerate(factor):
+        out[int(pivots[np.abs(row[pivots]) > 1e-9].max())].append(j)
+    return out
 
 
 @lru_cache(maxsize=4)
@@ -282,10 +292,16 @@ def _cholesky(correlation: Array) -> Array:
 
 
 def _mvt_critical(df: Array, correlation: Array, level: float) -> Array:
+    """Roots on a coarse lattice, each moved by one Newton step on the fine one."""
     valid = ~np.isnan(df)
     sub = correlation[np.ix_(valid, valid)]
 
-    def chance(t: Array, v: Array) -> Array:
-        return np.array([max_t_cdf(*pair, sub, 4001) for pair in zip(t, v, strict=True)])
+    def chance(t: Array, v: Array, points: int = LATTICE // 5) -> Array:
+        return np.array([max_t_cdf(*pair, sub, points) for pair in zip(t, v, strict=True)])
 
-    return _per_df(df, lambda distinct: _roots(chance, distinct, len(sub), level))
+    def refined(distinct: Array) -> Array:
+        t = _roots(chance, distinct, len(sub), level)
+        slope = (chance(t + 0.01, distinct) - chance(t - 0.01, distinct)) / 0.02
+        return np.asarray(t - (chance(t, distinct, LATTICE) - level) / slope)
+
+    return _per_df(df, refined)

@@ -103,7 +103,8 @@ def meta_analysis(
     """Combine k effects y (k,) with known sampling variances v (k,).
 
     moderators: (k, m) columns besides the intercept. Raises NotEstimableError for no more studies
-    than coefficients and UsageError for variances that are not positive.
+    than coefficients or, under Knapp-Hartung, effects without any spread; UsageError for variances
+    that are not positive.
     """
     y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
     if not (np.isfinite(v).all() and (v > 0.0).all()):
@@ -117,6 +118,11 @@ def meta_analysis(
             f"{len(y)} studies cannot estimate {columns.shape[1]} coefficients and their spread"
         )
     tau2 = estimate_tau2(studies, method)
+    if test == "knha" and studies.q(tau2) < 1e-20 * float((y**2 / v).sum()):
+        raise NotEstimableError(
+            "the effects do not vary at all around their fit, so Knapp and Hartung's standard error"
+            " is 0: use --df asymptotic"
+        )
     return _report(studies, method, test, tau2, level)
 
 
@@ -288,7 +294,7 @@ def _log_likelihood(studies: _Studies, method: TauMethod, tau2: float) -> float:
 
 
 def _r2(studies: _Studies, method: TauMethod, tau2: float) -> float:
-    """Percent of the heterogeneity without moderators that they account for."""
+    """Percent of the heterogeneity without moderators that they account for; 0 if there is none."""
     if studies.x.shape[1] == 1:
         return float("nan")
     plain = _Studies(studies.y, studies.v, np.ones((len(studies.y), 1)))
@@ -296,7 +302,7 @@ def _r2(studies: _Studies, method: TauMethod, tau2: float) -> float:
         before, after = plain.q(0.0) / plain.df, studies.q(0.0) / studies.df
         return max(100.0 * (before - after) / before, 0.0)
     before = estimate_tau2(plain, method)
-    return max(100.0 * (before - tau2) / before, 0.0) if before > 0.0 else float("nan")
+    return max(100.0 * (before - tau2) / before, 0.0) if before > 0.0 else 0.0
 
 
 def q_profile(studies: _Studies, level: float, typical: float) -> Heterogeneity:

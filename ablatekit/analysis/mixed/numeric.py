@@ -29,9 +29,16 @@ def response_and_weights(
         return _response(table, name), own
     if weights is not None:
         raise TableError(Problem("cbind(successes, failures) brings its own weights", weights))
-    pair = [_response(table, unquoted(text)) for text in counts.groups()]
+    pair = [_response(table, _evaluable(table, text)) for text in counts.groups()]
     trials = positive_weights(pd.Series(pair[0] + pair[1], table.index), name)
     return pair[0] / trials, trials
+
+
+def _evaluable(table: pd.DataFrame, text: str) -> str:
+    """A column, a call, or arithmetic such as `size - incidence` as a call."""
+    name = unquoted(text)
+    plain = name in table.columns or CALL.match(name) or re.fullmatch(r"[\w.]+|`.*`", text)
+    return name if plain else f"I({name})"
 
 
 def _response(table: pd.DataFrame, name: str) -> Array:

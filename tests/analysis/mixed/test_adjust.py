@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -33,10 +35,9 @@ def test_two_means_are_a_t_test() -> None:
 def test_range_of_normal_values(means: float) -> None:
     """The interpolated distribution against a quadrature of its own at random places."""
     q = np.random.default_rng(0).uniform(0.0, 17.0, 50)
-    nodes, weights = np.polynomial.legendre.leggauss(1000)
-    z = 9.0 * nodes
+    z, step = np.linspace(-9.0, 9.0, 2001, retstep=True)
     inner = special.ndtr(z) - special.ndtr(z - q[:, None])
-    exact = means * inner ** (means - 1.0) @ (9.0 * weights * stats.norm.pdf(z))
+    exact = means * inner ** (means - 1.0) @ (step * stats.norm.pdf(z))
     ours = tukey_cdf(q, means, np.full(50, np.inf))
     assert ours == pytest.approx(exact, abs=2e-11)
 
@@ -112,7 +113,23 @@ def test_max_t_with_equal_correlation(df: float) -> None:
 def test_max_t_of_dependent_contrasts() -> None:
     """The third contrast repeats the first: the maximum over three is the maximum over two."""
     full = np.array([[1.0, 0.3, 1.0], [0.3, 1.0, 0.3], [1.0, 0.3, 1.0]])
-    assert max_t_cdf(2.0, 12.0, full) == pytest.approx(max_t_cdf(2.0, 12.0, full[:2, :2]), abs=5e-4)
+    assert max_t_cdf(2.0, 12.0, full) == pytest.approx(max_t_cdf(2.0, 12.0, full[:2, :2]), abs=5e-5)
+
+
+@pytest.mark.parametrize("df", [8.0, np.inf])
+@pytest.mark.parametrize("means", [3, 5])
+def test_max_t_of_all_pairs_is_tukey(means: int, df: float) -> None:
+    """Pairs of equally precise means: a singular correlation, whose answer is known."""
+    pairs = np.array(
+        [np.eye(means)[i] - np.eye(means)[j] for i, j in combinations(range(means), 2)]
+    )
+    size, own = len(pairs), np.full(len(pairs), df)
+    correlation = pairs @ pairs.T / 2.0
+    t = np.linspace(1.0, 4.0, size)
+    mvt = adjusted_p(t, own, "mvt", correlation=correlation)
+    assert mvt == pytest.approx(adjusted_p(t, own, "tukey", means=means), abs=1e-4)
+    critical = critical_values(own, "mvt", correlation=correlation)
+    assert critical == pytest.approx(critical_values(own, "tukey", means=means), abs=1e-3)
 
 
 @pytest.mark.parametrize("method", ["bonferroni", "sidak", "tukey", "dunnettx", "mvt"])

@@ -75,6 +75,18 @@ def test_proportions_equal_their_rows() -> None:
     assert grouped.se == pytest.approx(rows.se, rel=1e-4)
 
 
+def test_failures_may_be_written_as_a_difference() -> None:
+    """`cbind(incidence, size - incidence)`, as lme4's manual writes it."""
+    data = outcomes()
+    counts = data.groupby(["a", "run"], as_index=False).agg(hits=("y", "sum"), n=("y", "size"))
+    counts["misses"] = counts["n"] - counts["hits"]
+    plain, difference = (
+        fit_logistic(build_frame(counts, parse_formula(f"cbind(hits, {text}) ~ a + (1|run)")))
+        for text in ("misses", "n - hits")
+    )
+    assert difference.minus2ll == plain.minus2ll
+
+
 def test_items_all_right_or_all_wrong_are_fine() -> None:
     data = outcomes()
     data.loc[data["item"] == "i0", "y"] = 1
