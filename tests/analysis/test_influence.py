@@ -12,7 +12,8 @@ CONTEXTS = ("model", "dataset")
 
 def _effects(study, frame, factors):
     result = analyse(*study(frame, factors, CONTEXTS), {}, [])["responses"]["y"]
-    rows = [row for row in result["effects"]["average"] if row["inference"] == "narrow"]
+    kind = ("average", "narrow")
+    rows = [row for row in result["effects"] if (row["estimand"], row["inference"]) == kind]
     moved = {row["factor"] + row["level"]: row for row in result["diagnostics"]["influence"]}
     return {row["factor"] + row["level"]: row["estimate"] for row in rows}, moved
 
@@ -23,11 +24,11 @@ def _without_each_run(study, frame, factors):
 
 @pytest.mark.parametrize("lost", [(), (3, 17)])
 def test_extremes_are_those_of_analyses_without_each_run(study, factorial, lost):
-    frame = factorial((2, 3), models=2, datasets=1, replicates=3, seed=1)
+    frame = factorial((2, 2), models=2, datasets=1, replicates=3, seed=1)
     frame = frame.drop(index=list(lost)).reset_index(drop=True)
     everything, moved = _effects(study, frame, ("A", "B"))
     again = _without_each_run(study, frame, ("A", "B"))
-    assert moved.keys() == everything.keys() == {"Al1", "Bl1", "Bl2"}
+    assert moved.keys() == everything.keys() == {"Al1", "Bl1"}
     names = analyse(*study(frame, ("A", "B"), CONTEXTS), {}, [])["responses"]["y"]["diagnostics"]
     runs = names["residuals"]["run"]
     for name, row in moved.items():
