@@ -29,6 +29,8 @@ from ablatekit.errors import NotEstimableError
 
 SINGULAR = 1e-10
 OUTSIDE = 1e-8
+LARGEST_RATIO = 1e8
+"""Of mean squares between contexts over the residual one; beyond it theta is not computable."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def _mean_square_start(zmz: Floats, zmy: Floats, criterion: Criterion) -> Floats
     """Standard deviations (2,) of intercepts and slopes over sigma from their mean squares.
 
     With equal contexts and c orthogonal to them these are the REML estimates, pooling aside. None
-    when nothing is left for the residual.
+    when nothing is left for the residual, or so little that the ratio is rounding error.
     """
     half = len(zmy) // 2
     between = half - 1
@@ -162,7 +164,10 @@ def _mean_square_start(zmz: Floats, zmy: Floats, criterion: Criterion) -> Floats
         return None
     size = np.array([np.trace(zmz[:half, :half]), np.trace(zmz[half:, half:])]) / between
     squares = np.square(zmy.reshape(2, half)).sum(axis=1) / size / between
-    return np.asarray(np.sqrt(np.maximum(squares / (residual / left) - 1.0, 0.0) / size))
+    ratio = squares / (residual / left)
+    if (ratio > LARGEST_RATIO).any():
+        return None
+    return np.asarray(np.sqrt(np.maximum(ratio - 1.0, 0.0) / size))
 
 
 def _kenward_roger(

@@ -38,15 +38,20 @@ def _facts(analysis: Analysis) -> list[tuple[str, str]]:
     design, counts = analysis["design"], analysis["counts"]
     facts = [
         ("runs analysed", f"{counts['analysed']:,} of {counts['planned']:,}"),
-        ("factors", str(len(design["factors"]))),
-        ("levels compared", str(len(comparisons(analysis)))),
-        ("contexts", str(len(design["contexts"]))),
-        ("replicates", str(design["replicates"])),
+        _number_of(len(design["factors"]), "factor"),
+        _number_of(len(comparisons(analysis)), "level compared", "levels compared"),
+        _number_of(len(design["contexts"]), "context"),
+        _number_of(design["replicates"], "replicate"),
     ]
     if counts["failed"] or counts["diverged"]:
         lost = f"{count(counts['diverged'], 'run')} diverged, {counts['failed']:,} failed"
         facts.append(("not as planned", lost))
     return facts
+
+
+def _number_of(value: int, noun: str, plural: str | None = None) -> tuple[str, str]:
+    number, name = count(value, noun, plural).split(" ", 1)
+    return name, number
 
 
 def _sections(analysis: Analysis) -> list[Section | None]:

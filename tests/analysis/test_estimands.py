@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ablatekit.analysis.analyse import analyse
@@ -238,6 +238,7 @@ numbers = st.integers(min_value=-50, max_value=50).map(lambda i: i / 10)
 
 @settings(max_examples=25, deadline=None)
 @given(effects=st.tuples(numbers, numbers, numbers), seed=st.integers(0, 1000))
+@example(effects=(0.0, 0.0, 0.0), seed=6)
 def test_an_additive_truth_makes_all_estimands_agree(factorial, study, pick, effects, seed):
     noise = np.random.default_rng(seed).normal(size=(3, 2))
 

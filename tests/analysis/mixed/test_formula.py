@@ -146,7 +146,7 @@ def test_bad_formulas(text: str, message: str) -> None:
         ("y ~ a", {"weights": "nope"}, "no such column"),
         ("y ~ C(a, helmert)", {}, "an unknown coding"),
         ("y ~ C(a, Treatment('z'))", {}, "no such level of"),
-        ("y ~ nope(x)", {}, "cannot evaluate a term"),
+        ("y ~ nope(x)", {}, "an unknown function"),
         ("y ~ a + (1|one)", {}, "a grouping factor needs at least two levels"),
         ("y ~ void", {}, "no row is complete"),
     ],
