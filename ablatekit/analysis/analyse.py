@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis import diagnostics as checks
 from ablatekit.analysis.anova import AnovaTable, anova
@@ -37,6 +36,7 @@ from ablatekit.analysis.schema import (
     ModelRecord,
     ResponseAnalysis,
 )
+from ablatekit.analysis.student import t_quantile, two_sided
 from ablatekit.analysis.verdict import Rule
 from ablatekit.design.plan import Plan, PlannedResponse
 
@@ -202,7 +202,7 @@ def _model(planned: PlannedResponse, fitted: Fitted, runs: int) -> ModelRecord:
 def _fixed(fitted: Fitted, alpha: float) -> list[FixedTerm]:
     """The mean of every unit in every context, with its interval."""
     rows, error, design = [], fitted.model.error, fitted.layout
-    scale = float(stats.t.ppf(1 - alpha / 2, error.df)) if error.reason is None else np.nan
+    scale = float(t_quantile(1 - alpha / 2, error.df)) if error.reason is None else np.nan
     for unit in range(len(design.units)):
         value, factor = fitted.model.cell(unit)
         se = np.sqrt(error.variance * factor)
@@ -220,7 +220,7 @@ def _mean_row(term: str, value: float, se: float, df: int, scale: float) -> Fixe
         se=number(se),
         df=df if df > 0 else None,
         statistic=number(statistic),
-        p=number(float(2 * stats.t.sf(abs(statistic), max(df, 1)))),
+        p=number(float(two_sided(statistic, max(df, 1)))),
         low=number(value - scale * se),
         high=number(value + scale * se),
     )
@@ -249,7 +249,7 @@ def _anova_rows(table: AnovaTable) -> list[AnovaRow]:
 
 def _context_rows(one: Evaluated, fitted: Fitted, alpha: float) -> list[ContextEffect]:
     values, error = one.values, fitted.model.error
-    scale = float(stats.t.ppf(1 - alpha / 2, error.df)) if error.reason is None else np.nan
+    scale = float(t_quantile(1 - alpha / 2, error.df)) if error.reason is None else np.nan
     se = np.sqrt(error.variance * values.factor)
     missing = "this context has no matched pair of cells with runs"
     rows = []

@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from ablatekit.analysis.context_slope import UnitSums, context_slope
-from ablatekit.analysis.inference import Estimate, smallest_count, t_estimate, t_quantile
+from ablatekit.analysis.inference import Estimate, smallest_count, t_estimate
 from ablatekit.analysis.layout import Floats
+from ablatekit.analysis.student import t_quantile
 from ablatekit.analysis.values import ContextValues, is_zero
 from ablatekit.errors import NotEstimableError
 

@@ -13,9 +13,10 @@ import numpy as np
 from scipy import optimize, special
 
 from ablatekit.analysis.effects import Evaluated, Family, Fitted
-from ablatekit.analysis.inference import Estimate, t_quantile
+from ablatekit.analysis.inference import Estimate
 from ablatekit.analysis.numbers import number
 from ablatekit.analysis.schema import Detectable, Estimand, InferenceName
+from ablatekit.analysis.student import t_quantile
 from ablatekit.analysis.values import ContextValues, ErrorTerm
 
 POWER = 0.8
@@ -29,7 +30,7 @@ def detectable_in_se(df: float, alpha: float, power: float = POWER) -> float:
 
     The noncentrality at which P(|T| > t(1 - alpha / 2, df)) = power (Cohen 1988, 2.5).
     """
-    critical = t_quantile(1 - alpha / 2, df)
+    critical = float(t_quantile(1 - alpha / 2, df))
 
     def gap(shift: float) -> float:
         below, above = (special.nctdtr(df, shift, limit) for limit in (-critical, critical))
@@ -95,7 +96,7 @@ def _row(
     se, df = precision
     half, smallest = np.nan, np.nan
     if reason is None:
-        half = t_quantile(1 - alpha / 2, df) * se
+        half = float(t_quantile(1 - alpha / 2, df)) * se
         smallest = detectable_in_se(float(df), alpha) * se
     return Detectable(
         factor=one.contrast.factor,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.layout import Floats, Integers, Layout
 from ablatekit.analysis.numbers import number
 from ablatekit.analysis.responses import History
 from ablatekit.analysis.schema import Curve
+from ablatekit.analysis.student import t_quantile
 
 
 def level_units(layout: Layout, factor: int, level: int) -> Integers:
@@ -31,7 +31,7 @@ def curves(
     df = (count - (count > 0)).sum(axis=(0, 1))
     with np.errstate(invalid="ignore"):
         variance = squares.sum(axis=(0, 1)) / df
-    band = stats.t.ppf(1 - alpha / 2, np.maximum(df, 1)) * np.sqrt(variance)
+    band = t_quantile(1 - alpha / 2, np.maximum(df, 1)) * np.sqrt(variance)
     found = []
     for f, factor in enumerate(layout.factors):
         for level, name in enumerate(factor.levels):

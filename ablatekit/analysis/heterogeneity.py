@@ -9,8 +9,8 @@ import numpy as np
 from scipy import stats
 
 from ablatekit.analysis.broad import FEWEST_CONTEXTS
-from ablatekit.analysis.inference import t_quantile
 from ablatekit.analysis.layout import Floats
+from ablatekit.analysis.student import t_quantile
 from ablatekit.analysis.values import ContextValues, ErrorTerm
 
 WARNING_P = 0.05
@@ -46,7 +46,7 @@ def spread(
     own = values.value[values.used]
     observed, noise = float(np.var(own, ddof=1)), _noise(values, error)
     tau2 = max(0.0, observed - noise)
-    half = t_quantile(1 - alpha / 2, count - 1) * np.sqrt(tau2 + observed / count)
+    half = float(t_quantile(1 - alpha / 2, count - 1)) * np.sqrt(tau2 + observed / count)
     return Spread(
         tau=tau2**0.5,
         i2=tau2 / (tau2 + noise),

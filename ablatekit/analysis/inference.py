@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
+from ablatekit.analysis.student import t_quantile, two_sided
 from ablatekit.analysis.values import ContextValues, ErrorTerm, Welch
 
 MOST_NEEDED = 10**9
@@ -46,17 +46,7 @@ class Estimate:
 
     def half_width(self, alpha: float) -> float:
         """Half of the interval at 1 - alpha."""
-        return t_quantile(1 - alpha / 2, self.df) * self.se
-
-
-def t_quantile(probability: float, df: float) -> float:
-    """Quantile of Student's t; the special function, as scipy.stats costs a hundred times more."""
-    return float(stdtrit(df, probability))
-
-
-def two_sided_p(statistic: float, df: float) -> float:
-    """Probability of a t at least as far from zero."""
-    return float(2 * stdtr(df, -abs(statistic)))
+        return float(t_quantile(1 - alpha / 2, self.df)) * self.se
 
 
 def t_estimate(
@@ -69,8 +59,8 @@ def t_estimate(
     needed: Callable[[float], int | None] | None = None,
 ) -> Estimate:
     """Two-sided t test of zero with its intervals."""
-    outer = t_quantile(1 - alpha / 2, df) * se
-    inner = t_quantile(1 - alpha, df) * se
+    outer = float(t_quantile(1 - alpha / 2, df)) * se
+    inner = float(t_quantile(1 - alpha, df)) * se
     return Estimate(
         estimate=estimate,
         se=se,
@@ -79,7 +69,7 @@ def t_estimate(
         high=estimate + outer,
         low_equivalence=estimate - inner,
         high_equivalence=estimate + inner,
-        p=two_sided_p(estimate / se, df),
+        p=float(two_sided(estimate / se, df)),
         method=method,
         note=note,
         needed=needed,
@@ -134,7 +124,7 @@ def _welch_precision(welch: Welch, runs: float) -> Precision:
 def _replicates(precision: Precision, alpha: float) -> Callable[[float], int | None]:
     def half_width(replicates: int) -> float:
         se, df = precision(replicates)
-        return np.inf if df <= 0 else t_quantile(1 - alpha / 2, df) * se
+        return np.inf if df <= 0 else float(t_quantile(1 - alpha / 2, df)) * se
 
     return lambda target: smallest_count(half_width, target)
 

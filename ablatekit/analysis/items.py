@@ -17,7 +17,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from ablatekit.analysis.effects import Evaluated, Fitted
-from ablatekit.analysis.inference import t_quantile, two_sided_p
 from ablatekit.analysis.item_effects import Crossed, ItemEffect, complete_crossings, item_effect
 from ablatekit.analysis.item_model import item_frame, item_slope
 from ablatekit.analysis.layout import counted
@@ -31,6 +30,7 @@ from ablatekit.analysis.schema import (
     RandomTerm,
     VarianceShare,
 )
+from ablatekit.analysis.student import t_quantile, two_sided
 from ablatekit.errors import NotEstimableError, TableError
 
 FORMULA = "outcome ~ cell:context + (1 | run) + (1 | dataset:item)"
@@ -156,7 +156,7 @@ def _row(
     estimate, se, df, sd = (
         (np.nan,) * 4 if found is None else (found.estimate, found.se, found.df, found.sd)
     )
-    half = t_quantile(1 - alpha / 2, df) * se
+    half = float(t_quantile(1 - alpha / 2, df)) * se
     return ItemEffectRow(
         factor=one.contrast.factor,
         level=one.contrast.level,
@@ -166,7 +166,7 @@ def _row(
         df=whole(df),
         low=number(estimate - half),
         high=number(estimate + half),
-        p=number(two_sided_p(estimate / se, df)) if found is not None else None,
+        p=number(float(two_sided(estimate / se, df))) if found is not None else None,
         item_sd=number(sd),
         reason=reason,
     )

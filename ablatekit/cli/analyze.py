@@ -276,11 +276,10 @@ def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> No
         page = write_report(analysis, report).html
         typer.echo(f"wrote {page}", err=to_json == "-")
     if to_json != "-":
-        from rich.console import Console
-
+        from ablatekit.cli.console import plain_console
         from ablatekit.report.terminal import summary
 
-        Console(highlight=False, emoji=False).print(summary(analysis))
+        plain_console().print(summary(analysis))
     effects = [row for one in analysis["responses"].values() for row in one["effects"]]
     if all(row["se"] is None for row in effects):
         reasons = dict.fromkeys(row["reason"] for row in effects if row["reason"])

@@ -117,15 +117,16 @@ def _show(
     if as_json:
         typer.echo(json.dumps(list(rows), indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from ablatekit.cli.console import plain_console
 
     table = Table(*columns, title=title, title_justify="left")
     for column in table.columns:
         column.overflow = "fold"
     for row in rows:
         table.add_row(*(_cell(row.get(column, "")) for column in columns))
-    Console(markup=False, highlight=False, emoji=False).print(table)
+    plain_console().print(table)
 
 
 def _cell(value: Any) -> str:

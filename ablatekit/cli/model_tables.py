@@ -9,6 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from ablatekit.cli.console import plain_console
+
 EFFECT = ("effect", "estimate", "interval", "df", "p", "adjusted p", "verdict")
 ANOVA = ("term", "num_df", "den_df", "statistic", "p", "partial_eta2")
 FIXED = ("term", "estimate", "se", "df", "statistic", "p")
@@ -20,7 +22,7 @@ LIMITS = ("group", "name", "sd", "low", "high")
 
 def print_model(response: Mapping[str, Any]) -> None:
     """Tables of one response; the reasons of rows without numbers follow them."""
-    console, model = Console(markup=False, highlight=False, emoji=False), response["model"]
+    console, model = plain_console(), response["model"]
     state = "" if model["converged"] else ", NOT converged"
     criterion = f", criterion {shown(model['criterion'])}" if model["criterion"] is not None else ""
     console.print(f"{model['formula']}\n{model['method']}, {model['n']:,} rows{criterion}{state}")

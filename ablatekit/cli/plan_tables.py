@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from ablatekit.cli.console import plain_console
 from ablatekit.design.plan import Plan
 
 ORDER_HEAD = 6
@@ -15,7 +16,7 @@ CELLS_SHOWN = 64
 
 def print_plan(plan: Plan, console: Console | None = None) -> None:
     """Print the design, its cells, the runs' order, what is held equal, and warnings."""
-    console = console or Console(markup=False, highlight=False, emoji=False)
+    console = console or plain_console()
     console.print(_headline(plan))
     console.print(_factor_table(plan))
     if plan.contexts[0]:

@@ -57,8 +57,7 @@ def export(
 
 def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: bool) -> Path:
     """Analyse a bundle's tables again; the page, beside the bundle or in a workspace if named."""
-    from rich.console import Console
-
+    from ablatekit.cli.console import plain_console
     from ablatekit.report import summary, write_report
     from ablatekit.report.bundle import analyse_bundle, read_bundle, same_analysis
 
@@ -70,7 +69,7 @@ def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: 
         result = {"report": str(page), "counts": analysis["counts"], "same_analysis": same}
         typer.echo(json.dumps(result, indent=2))
         return page
-    Console(emoji=False).print(summary(analysis))
+    plain_console().print(summary(analysis))
     typer.echo(f"the analysis {'equals' if same else 'DIFFERS from'} the bundled one")
     typer.echo(f"report: {page}")
     return page
@@ -98,8 +97,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Hold the effects of two studies against each other: agree, differ or undecided."""
-    from rich.console import Console
-
+    from ablatekit.cli.console import plain_console
     from ablatekit.report.compare import compare as compared
     from ablatekit.report.terminal import comparison_reasons, comparison_tables
 
@@ -108,12 +106,12 @@ def compare(
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2))
         return
-    console = Console(emoji=False)
+    console = plain_console()
     title = f"{found.names[1]} against {found.names[0]}"
-    console.print(f"{title} ({found.contexts} contexts); p adjusted by Holm", markup=False)
+    console.print(f"{title} ({found.contexts} contexts); p adjusted by Holm")
     console.print(*comparison_tables(found, ours))
     for note in (*comparison_reasons(found), *found.notes, *_only(found)):
-        console.print(note, markup=False)
+        console.print(note)
 
 
 def _analysis(path: Path, workspace: Path | None) -> Analysis:

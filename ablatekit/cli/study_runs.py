@@ -33,14 +33,13 @@ def run(
     if dry_run:
         plan(file, overrides, as_json)
         return
-    from rich.console import Console
-
+    from ablatekit.cli.console import plain_console
     from ablatekit.dispatch.progress import observer_for
     from ablatekit.errors import InterruptedStudyError
     from ablatekit.pipeline import RunOptions, run_study
 
     study = _prepared(file, overrides, workspace)
-    console = Console(stderr=as_json, emoji=False)
+    console = plain_console(stderr=as_json)
     options = RunOptions(workers=workers, limit=limit, new=new)
     try:
         outcome = run_study(study, options, observer_for(console))
@@ -97,8 +96,7 @@ def _refuse_overrides(file: Path, overrides: list[str] | None) -> None:
 
 
 def _report(study: PreparedStudy, theme: Theme | None, *, as_json: bool) -> Path:
-    from rich.console import Console
-
+    from ablatekit.cli.console import plain_console
     from ablatekit.pipeline import report_study
     from ablatekit.report import summary
 
@@ -107,7 +105,7 @@ def _report(study: PreparedStudy, theme: Theme | None, *, as_json: bool) -> Path
     if as_json:
         typer.echo(json.dumps({"report": str(page), "counts": analysis["counts"]}, indent=2))
     else:
-        Console(emoji=False).print(summary(analysis))
+        plain_console().print(summary(analysis))
         typer.echo(f"report: {page}")
     _require_estimates(analysis, study)
     return page
@@ -164,14 +162,14 @@ def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None
     from ablatekit.report import summary
 
     if outcome.mirror is not None and outcome.mirror.warning:
-        console.print(f"warning: {outcome.mirror.warning}", markup=False)
+        console.print(f"warning: {outcome.mirror.warning}")
     if outcome.analysis is not None:
         if not outcome.fresh and not outcome.dispatch.failed:
             console.print(
                 "nothing to do: every run has a result and the report is of these results"
             )
         console.print(summary(outcome.analysis))
-        console.print(f"report: {outcome.report}", markup=False, soft_wrap=True)
+        console.print(f"report: {outcome.report}", soft_wrap=True)
     counts = outcome.dispatch.counts
     if outcome.dispatch.interrupted:
         raise InterruptedStudyError(

@@ -17,7 +17,7 @@ from scipy import special
 from scipy.optimize import elementwise
 
 from ablatekit.analysis.mixed.design import Array
-from ablatekit.analysis.mixed.tests import t_quantile, two_sided
+from ablatekit.analysis.student import t_quantile, two_sided
 
 Adjustment: TypeAlias = Literal[
     "none", "holm", "bh", "bonferroni", "sidak", "tukey", "dunnettx", "mvt"

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.mixed.adjust import Adjustment, adjusted_p, critical_values
 from ablatekit.analysis.mixed.design import Array, Codes, Mask, Variable, estimable, model_columns
 from ablatekit.analysis.mixed.formula import variables_of
 from ablatekit.analysis.mixed.frame import ModelFrame
 from ablatekit.analysis.mixed.tests import LinearModel, TTest
+from ablatekit.analysis.student import upper_tail
 from ablatekit.errors import Problem, UsageError, nearest
 
 NOT_ESTIMABLE = "not estimable: it needs a combination of levels that was never observed"
@@ -270,8 +270,8 @@ def equivalence(test: TTest, margin: float, alpha: float = 0.05) -> Equivalence:
     if not margin > 0.0:
         raise UsageError(Problem("an equivalence margin must be positive", f"{margin}"))
     p = np.maximum(
-        _upper_tail((test.estimate + margin) / test.se, test.df),
-        _upper_tail((margin - test.estimate) / test.se, test.df),
+        upper_tail((test.estimate + margin) / test.se, test.df),
+        upper_tail((margin - test.estimate) / test.se, test.df),
     )
     low, high = test.interval(1.0 - 2.0 * alpha)
     return Equivalence(p, low, high, tuple(bool(value < alpha) for value in p))
@@ -281,10 +281,4 @@ def non_inferiority(test: TTest, margin: float) -> Array:
     """One-sided p values (k,) that the effect is above -margin."""
     if not margin > 0.0:
         raise UsageError(Problem("a non-inferiority margin must be positive", f"{margin}"))
-    return _upper_tail((test.estimate + margin) / test.se, test.df)
-
-
-def _upper_tail(statistic: Array, df: Array) -> Array:
-    finite = np.isfinite(df)
-    t = stats.t.sf(statistic, np.where(finite, df, 1.0))
-    return np.where(np.isnan(df), np.nan, np.where(finite, t, stats.norm.sf(statistic)))
+    return upper_tail((test.estimate + margin) / test.se, test.df)

@@ -13,7 +13,7 @@ from ablatekit.analysis.mixed.design import Array, Points, estimable, model_colu
 from ablatekit.analysis.mixed.emm import NOT_ESTIMABLE
 from ablatekit.analysis.mixed.glmm import LogisticFit
 from ablatekit.analysis.mixed.sufficient import cell_sums
-from ablatekit.analysis.mixed.tests import t_quantile, two_sided
+from ablatekit.analysis.student import t_quantile, two_sided
 
 
 @dataclass(frozen=True, slots=True)

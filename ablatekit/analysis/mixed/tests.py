@@ -23,6 +23,7 @@ from ablatekit.analysis.mixed.information import (
     KenwardRoger,
     Satterthwaite,
 )
+from ablatekit.analysis.student import t_quantile, two_sided
 from ablatekit.errors import Problem, UsageError
 
 DfMethod: TypeAlias = Literal["satterthwaite", "kenward-roger", "residual", "asymptotic"]
@@ -145,21 +146,6 @@ def residual_model(
         frame, beta, vcov, sigma, "residual", lambda _: df,
         lambda rows: _wald(beta, vcov, sigma, rows, df),
     )  # fmt: skip
-
-
-def two_sided(statistic: Array, df: Array) -> Array:
-    """Two-sided p values of t statistics; normal where df is infinite."""
-    finite = np.isfinite(df)
-    t = 2.0 * stats.t.sf(np.abs(statistic), np.where(finite, df, 1.0))
-    z = 2.0 * stats.norm.sf(np.abs(statistic))
-    return np.where(np.isnan(df), np.nan, np.where(finite, t, z))
-
-
-def t_quantile(probability: float | Array, df: Array) -> Array:
-    """Quantiles of t, normal where df is infinite."""
-    finite = np.isfinite(df)
-    t = stats.t.ppf(probability, np.where(finite, df, 1.0))
-    return np.where(np.isnan(df), np.nan, np.where(finite, t, stats.norm.ppf(probability)))
 
 
 def _satterthwaite_model(fit: MixedFit, pieces: Satterthwaite, cap: DfCap) -> LinearModel:

@@ -1,10 +1,8 @@
 """How many threads compute a run.
 
-The matrix products of MKL are split between threads in ways that change their last bits: with 2
-threads products of 5 to 11 rows differ from those of one thread, with 4 others too (MKL 2024.2 on
-an AMD EPYC; its reproducible modes, `MKL_CBWR=AVX2,STRICT` too, differ there as well). A small
-model gains nothing from a second thread, so one computes it and its runs repeat bit for bit
-whatever `threads` says.
+MKL splits matrix products between threads in ways that change their last bits, in its reproducible
+modes (`MKL_CBWR`) too. One thread computes a small model whatever `threads` says, so that its runs
+repeat bit for bit; several of them use the cores of a machine side by side.
 """
 
 from __future__ import annotations
