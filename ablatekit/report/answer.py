@@ -304,24 +304,29 @@ def badge(effect: Effect | None, available: Room) -> Badge:
 
 
 def _answer_footer(analysis: Analysis) -> str:
-    parts: list[str] = []
+    """What holds for each response, said once for all that share it; then for the gaps."""
+    sharing: dict[str, list[str]] = {}
     for response in analysis["responses"].values():
-        footers = footers_of(response)
-        known = [footers.get(name) for name in ("average", "narrow", "broad", "matched")]
-        note = " ".join(filter(None, known)) or effect_footer(response["effects"])
-        smallest = response["smallest_effect"]
-        size = (
-            f"Smallest effect that matters: {scale_of(response).amount(smallest)}."
-            if smallest
-            else "No smallest effect was declared, so nothing is called equivalent."
-        )
-        parts.append(f"{note} {size}")
-    lines = {
-        f"{response['label']}: {part}" if len(set(parts)) > 1 else part: None
-        for response, part in zip(analysis["responses"].values(), parts, strict=True)
-    }
+        sharing.setdefault(_response_footer(response), []).append(response["label"])
+    lines = [
+        text if len(sharing) == 1 else f"{sentence(', '.join(labels))}: {text}"
+        for text, labels in sharing.items()
+    ]
     gaps = [gap_footer(analysis, name) for name in analysis.get("comparisons", {})]
     return "\n".join([*lines, *filter(None, gaps)])
+
+
+def _response_footer(response: ResponseAnalysis) -> str:
+    footers = footers_of(response)
+    known = [footers.get(name) for name in ("average", "narrow", "broad", "matched")]
+    note = " ".join(filter(None, known)) or effect_footer(response["effects"])
+    smallest = response["smallest_effect"]
+    size = (
+        f"Smallest effect that matters: {scale_of(response).amount(smallest)}."
+        if smallest
+        else "No smallest effect was declared, so nothing is called equivalent."
+    )
+    return f"{note} {size}"
 
 
 def gap_footer(analysis: Analysis, comparison: str) -> str:

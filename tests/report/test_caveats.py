@@ -9,6 +9,7 @@ from ablatekit.report.contents import compose
 from ablatekit.report.document import Badge, Table, Warnings
 from ablatekit.report.figures.style import shortened
 from ablatekit.report.methods import methods_section
+from ablatekit.report.numbers import sentence
 
 REFUSED = "1 of at least 5 contexts: too few to generalise from; add contexts, or read narrow"
 
@@ -133,3 +134,16 @@ def test_entries_of_provenance_without_a_value_are_left_out(analysis):
     facts = section(analysis, "provenance").blocks[-1].pairs
     assert "plan_hash" in dict(facts)
     assert "overrides" not in dict(facts)
+
+
+def test_what_holds_for_several_responses_is_said_once(analysis):
+    learning = analysis["responses"]["learning"]
+    for name in ("second", "third"):
+        analysis["responses"][name] = {**learning, "label": name}
+    analysis["responses"]["third"]["smallest_effect"] = None
+    lines = answer_table(analysis).footer.splitlines()
+    own = [line for line in lines if line.startswith(sentence(learning["label"]))]
+    assert len(own) == 1
+    assert ", second: " in own[0]
+    assert sum(line.startswith("Third: ") for line in lines) == 1
+    assert not any(line.startswith("Second: ") for line in lines)

@@ -222,7 +222,7 @@ def test_pass_at_k_is_reported_from_the_sampled_rows(
         assert logged[f"{split}/pass@1"] < logged[f"{split}/pass@3"]
 
 
-@pytest.mark.parametrize(("k", "why"), [(1, "greater than or equal to 2"), (4, "as many samples")])
+@pytest.mark.parametrize(("k", "why"), [(1, "greater than or equal to 2"), (4, "needs 4 samples")])
 def test_pass_at_k_needs_k_samples(make_settings: Any, k: int, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         make_settings(evaluation={**EVALUATION, "pass_at": [k]})

@@ -57,7 +57,7 @@ class Evaluation(Part):
     def _enough_samples(self) -> Evaluation:
         for k in self.pass_at:
             if k > self.samples:
-                raise ValueError(f"pass_at {k} needs as many samples, not {self.samples}")
+                raise ValueError(f"pass_at {k} needs {k} samples or more, not {self.samples}")
         return self
 
 
