@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -27,10 +26,12 @@ from typing import Any
 import torch
 from ablatekit_rft.decoding import Decoding
 from ablatekit_rft.experience import Experience
+from ablatekit_rft.peakmemory import peak_gib
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.rollout import Prompts
 from ablatekit_rft.sampler import sample
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.stopwatch import Stopwatch
 from ablatekit_rft.updates import build_updater
 
 from ablatekit.seeds import Seeds
@@ -159,7 +160,7 @@ class Run:
             score=correct,
             version=torch.full_like(rollouts.query, self.index),
         )
-        self.updater.train(experience, self.index, 1e-6)
+        self.updater.train(experience, self.index, 1e-6, Stopwatch(self.device))
         self.index += 1
         marks.append(self._now())
         spans = itertools.pairwise(marks)
@@ -189,13 +190,6 @@ def forward_flops(model: Any, load: Load) -> float:
     return body + 2 * embedding * predicted + attention
 
 
-def peak_memory(device: torch.device) -> float:
-    """GiB: of the device's allocator, or of the process on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
 def report(name: str, arguments: argparse.Namespace, limits: tuple[float, float]) -> None:
     load, device, dtype = _load(arguments), torch.device(arguments.device), _dtype(arguments)
     run = Run(name, load, device, dtype)
@@ -212,7 +206,7 @@ def report(name: str, arguments: argparse.Namespace, limits: tuple[float, float]
         f" {asdict(load)}: median of {arguments.rounds} rounds"
     )
     print(f"{1 / total:.3f} rounds/s, {tokens / total:.0f} generated tokens/s,", end=" ")
-    print(f"peak memory {peak_memory(device):.2f} GiB")
+    print(f"peak memory {peak_gib(device):.2f} GiB")
     for phase in PHASES:
         print(
             f"  {phase:<9}{seconds[phase]:9.3f} s{tokens / seconds[phase]:10.0f} tokens/s", end=""

@@ -41,6 +41,7 @@ from ablatekit_rft.queries import rollout_purpose, round_uniforms
 from ablatekit_rft.rollout import Prompts
 from ablatekit_rft.sampler import sample
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.stopwatch import Stopwatch
 from ablatekit_rft.tasks import get_task
 from ablatekit_rft.updates import build_updater
 
@@ -164,7 +165,7 @@ class Ours:
             score=rewards,
             version=torch.full_like(rollouts.query, self.index),
         )
-        self.updater.train(experience, self.index, LEARNING_RATE)
+        self.updater.train(experience, self.index, LEARNING_RATE, Stopwatch(self.policy.device))
         self.index += 1
 
 

@@ -12,7 +12,7 @@ from ablatekit.backend import Rule, RunContext, Settings
 from ablatekit.errors import PluginError, Problem
 from ablatekit.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit_rft import content
-from ablatekit_rft.metrics import metric_specs
+from ablatekit_rft.metric_specs import metric_specs
 from ablatekit_rft.rules import RULES
 from ablatekit_rft.settings import RftSettings
 

@@ -83,7 +83,7 @@ class Collector:
         samples, batch = self.settings.difficulty_samples, self.settings.queries_per_round
         every = np.arange(len(self.train_set.queries))
         plan, found, tokens = DrawPlan(samples, 0, greedy=False), [], 0
-        self._sync(0, Stopwatch())
+        self._sync(0, Stopwatch(self.engine.policy.device))
         for start in range(0, len(every), batch):
             items = every[start : start + batch]
             rollouts = self._sample(items, plan, f"difficulty/{start}")

@@ -23,6 +23,7 @@ from ablatekit_rft.divergence import Collapse
 from ablatekit_rft.engines.select import build_engine, draw_kind
 from ablatekit_rft.evaluate import Evaluator, Scope, build_evaluator
 from ablatekit_rft.models import Tokenizer, load_model
+from ablatekit_rft.peakmemory import forget_peak, peak_gib
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.prompts import build_prompting
 from ablatekit_rft.rounds import Trainer
@@ -46,6 +47,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     check_levels(settings, run.content)
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
+    forget_peak(device)
     name, content = settings.model, run.content.get("model", "")
     if name == smollm2.NAME:
         name = str(smollm2.directory(context.cache_lock))
@@ -162,8 +164,9 @@ class _Run:
         evaluated = self._evaluate(0, "all")
         baseline = evaluated[metrics.TRAIN_PASS]
         costs = self._charged(self._trainer.begin(baseline))
-        self._context.log(0, _cost_metrics(costs))
-        last = {**evaluated, **_cost_metrics(costs)}
+        spent = self._spent(costs)
+        self._context.log(0, spent)
+        last = {**evaluated, **spent}
         progress = _Progress(costs, Collapse(baseline), 0, last)
         self._checkpoint(progress)
         return progress
@@ -197,7 +200,7 @@ class _Run:
         if point != "none":
             evaluated = self._evaluate(step, "all" if point == "end" else "part")
         costs = self._charged(result.costs)
-        logged = {**result.metrics, **_cost_metrics(costs)}
+        logged = {**result.metrics, **self._spent(costs)}
         self._context.log(step, logged)
         after = _Progress(
             costs,
@@ -256,11 +259,11 @@ class _Run:
         elapsed, self._mark = now - self._mark, now
         return replace(costs, seconds=costs.seconds + elapsed)
 
-
-def _cost_metrics(costs: Costs) -> dict[str, float]:
-    return {
-        metrics.UPDATES: costs.updates,
-        metrics.SAMPLES: costs.samples,
-        metrics.GENERATED_TOKENS: costs.generated_tokens,
-        metrics.SECONDS: costs.seconds,
-    }
+    def _spent(self, costs: Costs) -> dict[str, float]:
+        return {
+            metrics.UPDATES: costs.updates,
+            metrics.SAMPLES: costs.samples,
+            metrics.GENERATED_TOKENS: costs.generated_tokens,
+            metrics.SECONDS: costs.seconds,
+            metrics.PEAK_MEMORY: peak_gib(self._trainer.policy.device),
+        }

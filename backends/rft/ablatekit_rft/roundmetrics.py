@@ -8,7 +8,9 @@ from torch import Tensor
 from ablatekit_rft import metrics
 from ablatekit_rft.drawing import first_rows
 from ablatekit_rft.levels.statistics import extreme
+from ablatekit_rft.rollout import Rollouts
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.summaries import distinct_bigrams, duplicate_share, quantile
 from ablatekit_rft.teaching import Drawn, Signal
 
 
@@ -18,6 +20,7 @@ def round_metrics(
     """All statistics of a round before its update; one that does not exist is left out."""
     return {
         **_rollouts(drawn),
+        **_completions(drawn),
         **_groups(drawn),
         **_rewards(drawn, signal),
         **_advantages(signal),
@@ -29,17 +32,52 @@ def _rollouts(drawn: Drawn) -> dict[str, float]:
     """Over the sampled rollouts: a greedy one tells nothing about the policy's spread."""
     rollouts = drawn.rollouts
     rows = drawn.sampled
-    lengths = rollouts.lengths[rows].float()
     return {
         metrics.CORRECT: float(drawn.correct[rows].mean()),
         metrics.FORMAT: float(drawn.format_ok[rows].float().mean()),
         metrics.VERIFIER_ERRORS: float(drawn.error[rows].float().mean()),
-        metrics.ENTROPY: float(rollouts.entropy[rows].sum() / lengths.sum()),
-        metrics.LENGTH_MEAN: float(lengths.mean()),
-        metrics.LENGTH_MAX: float(lengths.max()),
+        metrics.ENTROPY: float(rollouts.entropy[rows].sum() / rollouts.lengths[rows].sum()),
         metrics.TRUNCATED: float(rollouts.truncated[rows].float().mean()),
         metrics.GENERATED: float(len(drawn.correct)),
+        metrics.PROMPT_TOKENS: float(rollouts.prompts.lengths.sum()),
     }
+
+
+def _completions(drawn: Drawn) -> dict[str, float]:
+    """Lengths, likelihoods and repetitions of the sampled rollouts."""
+    rollouts = (
+        drawn.rollouts
+        if bool(drawn.sampled.all())
+        else drawn.rollouts.select(drawn.sampled.nonzero().squeeze(1))
+    )
+    lengths = rollouts.lengths.float()
+    found = {
+        metrics.LENGTH_MEAN: float(lengths.mean()),
+        metrics.LENGTH_MEDIAN: quantile(lengths, 0.5),
+        metrics.LENGTH_P95: quantile(lengths, 0.95),
+        metrics.LENGTH_MAX: float(lengths.max()),
+        metrics.DUPLICATES: duplicate_share(rollouts),
+    }
+    distinct = distinct_bigrams(rollouts)
+    if distinct is not None:
+        found[metrics.DISTINCT_BIGRAMS] = distinct
+    return found | _by_verdict(rollouts, drawn.correct[drawn.sampled] > 0)
+
+
+def _by_verdict(rollouts: Rollouts, right: Tensor) -> dict[str, float]:
+    """Mean length and log-probability of right and of wrong completions, where there are any."""
+    names = (
+        (right, metrics.LENGTH_RIGHT, metrics.LOGP_RIGHT),
+        (~right, metrics.LENGTH_WRONG, metrics.LOGP_WRONG),
+    )
+    total = rollouts.own_logp.masked_fill(~rollouts.mask, 0.0).sum(dim=1)
+    found = {}
+    for rows, length, logp in names:
+        if bool(rows.any()):
+            tokens = float(rollouts.lengths[rows].sum())
+            found[length] = tokens / int(rows.sum())
+            found[logp] = float(total[rows].sum()) / tokens
+    return found
 
 
 def _groups(drawn: Drawn) -> dict[str, float]:

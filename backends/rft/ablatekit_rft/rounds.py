@@ -127,7 +127,7 @@ class Trainer:
         Raises FloatingPointError, before the weights change in the step concerned, when
         probabilities, a loss or a gradient are not finite.
         """
-        watch = Stopwatch()
+        watch = Stopwatch(self.policy.device)
         reference = self.kl_reference.at_round(costs.rounds)
         scored = old = None
         with self.delayed.at_round(costs.rounds) as version:
@@ -151,12 +151,12 @@ class Trainer:
         steps = self.updater.steps_per_round(len(experience.advantage))
         after = costs.after_round(len(drawn.correct), int(drawn.rollouts.lengths.sum()), steps)
         rate = self._learning_rate(costs, after)
-        with watch.phase(metrics.TIME_TRAIN):
-            updated = self.updater.train(experience, costs.rounds, rate) if steps else {}
+        updated = self.updater.train(experience, costs.rounds, rate, watch) if steps else {}
         self._remember(drawn, signal)
         logged = {
             metrics.LEARNING_RATE: rate,
             metrics.TRAINED: len(experience.advantage),
+            metrics.TRAINED_TOKENS: int(experience.counted.sum()),
             **round_metrics(self.settings, drawn, signal, drift),
             **_mismatch_metrics(mismatch),
             **_experience_metrics(experience, costs.rounds, self.settings),

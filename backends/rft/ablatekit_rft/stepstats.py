@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ablatekit_rft import metrics
 from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.summaries import effective_share, quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,6 @@ def token_metrics(steps: Sequence[StepStats]) -> dict[str, float]:
         **_correction_metrics(_gathered(records, "correction")),
         **_reference_metrics(records),
     }
-
-
-def quantile(values: Tensor, level: float) -> float:
-    """The smallest value that at least this share of `values` (M,) does not exceed."""
-    place = min(len(values), max(1, -int(-level * len(values) // 1)))
-    return float(values.kthvalue(place).values)
-
-
-def effective_share(weights: Tensor) -> float:
-    """Effective sample size over sample size, (sum w)^2 / (M sum w^2); 0 when all are 0."""
-    square = float(weights.square().sum())
-    return float(weights.sum()) ** 2 / (len(weights) * square) if square else 0.0
 
 
 def _gap_metrics(gap: Tensor) -> dict[str, float]:

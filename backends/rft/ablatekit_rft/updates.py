@@ -19,6 +19,7 @@ from ablatekit_rft.policy import Policy
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.steploss import StepLoss
 from ablatekit_rft.stepstats import StepStats, token_metrics
+from ablatekit_rft.stopwatch import Stopwatch
 
 
 @dataclass(slots=True)
@@ -35,7 +36,9 @@ class Updater:
     loss: StepLoss
     entropy_coefficient: float = 0.0
 
-    def train(self, experience: Experience, round_index: int, rate: float) -> dict[str, float]:
+    def train(
+        self, experience: Experience, round_index: int, rate: float, watch: Stopwatch
+    ) -> dict[str, float]:
         """All updates of a round at one learning rate; their metrics.
 
         Raises FloatingPointError, before the weights change in the step concerned, when a loss or
@@ -46,10 +49,12 @@ class Updater:
         found: list[tuple[StepStats, Clipping]] = []
         for rows in self._splits(len(experience.advantage), round_index):
             step = experience if rows is None else experience.select(rows)
-            self.policy.arena.zero_gradient()
-            stats = self.loss.accumulate(self.policy, step, self.entropy_coefficient, version)
-            clipping = clip_gradient(self.policy.arena.gradient, self.settings.grad_clip)
-            self.optimizer.step(rate)
+            with watch.phase(metrics.TIME_TRAIN):
+                self.policy.arena.zero_gradient()
+                stats = self.loss.accumulate(self.policy, step, self.entropy_coefficient, version)
+            with watch.phase(metrics.TIME_OPTIMIZER):
+                clipping = clip_gradient(self.policy.arena.gradient, self.settings.grad_clip)
+                self.optimizer.step(rate)
             self.entropy_coefficient, version = stats.entropy_coefficient, None
             found.append((stats, clipping))
         return {**self._metrics(found), **self._change(before)}

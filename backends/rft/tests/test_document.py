@@ -1,14 +1,22 @@
-"""The committed page of design choices is what the metadata says."""
+"""The committed page of design choices is what the metadata says; the page of traps names tests."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pytest
 from ablatekit_rft.document import factors_page
 from ablatekit_rft.levels.registry import LEVELS
 from ablatekit_rft.rules import RULES
 
-PAGE = Path(__file__).parents[3] / "docs" / "rft-factors.md"
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE, TRAPS = DOCS / "rft-factors.md", DOCS / "rft-traps.md"
+TRAP_ROWS = [
+    line.strip("| ").split(" | ")
+    for line in TRAPS.read_text(encoding="utf-8").splitlines()
+    if line.startswith("| ") and not line.startswith("| trap |")
+]
 
 
 def test_the_committed_page_is_the_generated_one() -> None:
@@ -23,3 +31,14 @@ def test_every_level_and_rule_is_on_the_page() -> None:
             assert f"| `{level.name}` |" in page
             assert " ".join(level.formula.split()).replace("|", "\\|") in page
     assert all(f"| {rule.name} | {rule.kind} |" in page for rule in RULES)
+
+
+@pytest.mark.parametrize("row", TRAP_ROWS, ids=lambda row: row[0])
+def test_every_trap_names_tests_that_exist_or_says_why_it_cannot_be(row: list[str]) -> None:
+    *_, caught = row
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", caught)
+    assert len(row) == 4
+    assert named or caught.startswith("cannot be")
+    for file, test in named:
+        source = (Path(__file__).parent / file).read_text(encoding="utf-8")
+        assert f"\ndef {test}(" in source, f"{file} has no {test}"

@@ -13,7 +13,7 @@ from ablatekit_rft import loop, metrics, rounds, updates
 from ablatekit_rft.arena import ParameterArena
 from ablatekit_rft.divergence import Collapse
 from ablatekit_rft.levels.types import OptimizerSpec
-from ablatekit_rft.metrics import metric_specs
+from ablatekit_rft.metric_specs import metric_specs
 from ablatekit_rft.optimizer import FlatOptimizer, clip_gradient, flat_norm
 from ablatekit_rft.orders import round_queries
 from ablatekit_rft.schedule import Costs, EvaluationPoints, Horizon, learning_rate

@@ -123,6 +123,16 @@ def test_the_reference_uses_the_temperature(causal_lm: Any) -> None:
     torch.testing.assert_close(scored, plain_logp(policy.model, rollouts, 0.6), atol=1e-5, rtol=0)
 
 
+def test_no_dropout_is_ever_active(causal_lm: Any) -> None:
+    model = causal_lm("gpt2").train()
+    assert model.config.resid_pdrop > 0
+    policy, rollouts = Policy(model, pad_id=0), random_rollouts([5, 2, 3], 1)
+    assert torch.equal(policy.logp(rollouts, 1.0), policy.logp(rollouts, 1.0))
+    torch.testing.assert_close(
+        policy.logp(rollouts, 1.0), plain_logp(model.eval(), rollouts, 1.0), atol=1e-5, rtol=0
+    )
+
+
 def test_tempered_log_softmax_is_the_formula() -> None:
     logits = torch.tensor([[1.0, 2.0, 4.0]])
     expected = logits / 2 - (logits / 2).exp().sum().log()

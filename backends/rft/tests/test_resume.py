@@ -14,7 +14,7 @@ from ablatekit_rft.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from ablatekit_rft.metrics import metric_specs
+from ablatekit_rft.metric_specs import metric_specs
 
 from ablatekit.errors import RunInterruptedError
 

@@ -12,10 +12,11 @@ from ablatekit_rft import metrics
 from ablatekit_rft.buffer import ReplayBuffer, group_scores
 from ablatekit_rft.delay import DelayedWeights, MovingReference
 from ablatekit_rft.experience import Experience, join
-from ablatekit_rft.metrics import metric_specs
+from ablatekit_rft.metric_specs import metric_specs
 from ablatekit_rft.optimizer import FlatOptimizer
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.rollout import Prompts, Rollouts
+from ablatekit_rft.stopwatch import Stopwatch
 from ablatekit_rft.updates import build_updater
 from torch import Tensor
 
@@ -98,6 +99,49 @@ def test_minibatches_count_rollouts_and_hold_each_once_per_epoch(
     assert updater.steps_per_round(2) == 4
     whole = build_updater(make_settings(), Seeds("run", "c"), policy, 5)
     assert list(whole._splits(8, 0)) == [None]
+
+
+@pytest.mark.parametrize("aggregation", ["token_mean", "seq_mean_token_mean", "query_mean"])
+def test_every_step_has_its_own_denominators(
+    causal_lm: Any, make_settings: Any, experience_of: Any, aggregation: str
+) -> None:
+    """Two minibatches are two steps of plain gradient descent, each on its own half's mean."""
+    settings = make_settings(
+        aggregation=aggregation, minibatches=2, optimizer="sgd", grad_clip=None, rollouts=2
+    )
+    policy = policy_of(causal_lm)
+    seeds, start = Seeds("run", "c"), policy.arena.weights.detach().clone()
+    whole = experience(experience_of, 8, 6)
+    rate, updater = 1e-4, build_updater(settings, seeds, policy, 6)
+    halves = list(updater._splits(8, 0))
+    updater.train(whole, 0, rate, Stopwatch(policy.device))
+    trained = policy.arena.weights.detach().clone()
+
+    policy.arena.weights.data.copy_(start)
+    for rows in halves:
+        assert rows is not None
+        half = whole.select(rows)
+        logp, mask = policy.logp(half.rollouts, 1.0), half.rollouts.mask.float()
+        loss = -(half.advantage[:, None] * logp * mask * _weights(half, aggregation)).sum()
+        policy.arena.zero_gradient()
+        loss.backward()
+        policy.arena.weights.data.sub_(rate * policy.arena.gradient)
+    expected = policy.arena.weights.detach()
+    assert float((expected - start).norm()) > 1e-3
+    assert float((trained - expected).norm() / (expected - start).norm()) < 1e-4
+
+
+def _weights(half: Experience, aggregation: str) -> Tensor:
+    """(N, 1): the weight of each of a rollout's tokens, written out."""
+    lengths, query = half.rollouts.lengths.float(), half.rollouts.query
+    if aggregation == "token_mean":
+        each = torch.full_like(lengths, 1 / float(lengths.sum()))
+    elif aggregation == "seq_mean_token_mean":
+        each = 1 / (lengths * len(lengths))
+    else:
+        queries = query.unique()
+        each = torch.stack([1 / (lengths[query == own].sum() * len(queries)) for own in query])
+    return each[:, None]
 
 
 @pytest.mark.parametrize("delay", [0, 1, 3])

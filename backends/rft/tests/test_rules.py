@@ -275,6 +275,29 @@ def test_const_len_is_the_token_sum_over_the_length_limit() -> None:
     assert torch.allclose(constant * 7, total, rtol=1e-6, atol=0)
 
 
+def test_pure_bfloat16_loses_what_single_precision_keeps(
+    train_toy: Any, make_context: Any, make_settings: Any, causal_lm: Any
+) -> None:
+    """At the learning rate of large models; beyond 256 times it most weights do move."""
+
+    def moved(precision: str, rate: float) -> float:
+        # Rewards of -1 for a failure: every round has a gradient.
+        settings = make_settings(
+            precision=precision, learning_rate=rate, reward_coding="pm1", budget={"amount": 2}
+        )
+        _, model = train_toy(settings, make_context(folder=f"{precision}{rate}"))
+        before = dict(causal_lm("llama").named_parameters())
+        changed = [
+            (after != before[name].to(after.dtype)).flatten()
+            for name, after in model.named_parameters()
+        ]
+        return float(torch.cat(changed).float().mean())
+
+    assert moved("bf16", 1e-6) < 0.01
+    assert moved("bf16_autocast", 1e-6) > 0.5
+    assert moved("bf16", 1e-2) > 0.5
+
+
 def test_normalised_kl_alone_gives_advantages_of_full_size() -> None:
     kl = 1e-3 * torch.rand(8, generator=torch.Generator().manual_seed(1))
     view = RewardView(1 - kl, torch.zeros(8, dtype=torch.int64), torch.ones(8, dtype=torch.int64))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ablatekit_rft.engines.errors import EngineError
+from ablatekit_rft.summaries import quantile
 
 LEAST: Mapping[torch.dtype, float] = MappingProxyType(
     {torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.02}
@@ -33,7 +34,7 @@ class Mismatch:
 def mismatch(trainer: Tensor, engine: Tensor, mask: Tensor) -> Mismatch:
     """Compare log-probabilities (N, T) where `mask` (N, T) is true; there is at least one token."""
     apart = (trainer - engine)[mask].double().abs()
-    return Mismatch(float(apart.mean()), float(apart.max()), float(apart.quantile(0.99)))
+    return Mismatch(float(apart.mean()), float(apart.max()), quantile(apart, 0.99))
 
 
 @dataclass(frozen=True, slots=True)
