@@ -34,7 +34,8 @@ class Condition:
     not_in: tuple[Any, ...] | None = None
     below: float | None = None
     at_least: float | None = None
-    above_setting: str | None = None
+    above_product: tuple[str, ...] | None = None
+    within_product: tuple[str, ...] | None = None
 
     def holds(self, value: Any, settings: Settings) -> bool:
         """Whether `value` passes the test."""
@@ -46,8 +47,14 @@ class Condition:
             return _as_bound(value) < self.below
         if self.at_least is not None:
             return _as_bound(value) >= self.at_least
-        other = None if self.above_setting is None else settings[self.above_setting]
-        return self.above_setting is not None and _as_bound(value) > _as_bound(other)
+        product = math.prod(_as_bound(settings[name]) for name in self.compared)
+        above = _as_bound(value) > product
+        return above if self.above_product is not None else not above
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The other settings that the value is compared with."""
+        return self.above_product or self.within_product or ()
 
 
 def _as_bound(value: Any) -> float:
@@ -77,7 +84,17 @@ def at_least(bound: float) -> Condition:
 
 def above_setting(name: str) -> Condition:
     """The setting exceeds the value of another setting."""
-    return Condition(above_setting=name)
+    return above_product(name)
+
+
+def above_product(*names: str) -> Condition:
+    """The setting exceeds the product of other settings."""
+    return Condition(above_product=names)
+
+
+def within_product(*names: str) -> Condition:
+    """The setting is at most the product of other settings."""
+    return Condition(within_product=names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +113,12 @@ class Rule:
     why: str
     then: Mapping[str, Any] = field(default_factory=dict)
     remedy: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every setting that the conditions look at, once."""
+        compared = (name for test in self.when.values() for name in test.compared)
+        return tuple(dict.fromkeys((*self.when, *compared)))
 
     def applies(self, settings: Settings) -> bool:
         """Whether every condition holds."""

@@ -72,7 +72,10 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a backend returns: how the run ended, its last valid metrics, and why if it diverged."""
+    """What a backend returns: how the run ended, its last valid metrics, and why if it diverged.
+
+    A finished run may have a message, too: what to know about its result.
+    """
 
     status: RunStatus
     metrics: Mapping[str, float]

@@ -229,9 +229,10 @@ def _refuse_invalid(
 ) -> None:
     problems = []
     for rule in (one for one in rules if one.kind == "invalid"):
-        refused = {one.cell for one in conditions if rule.applies(one.settings)}
+        met = [one for one in conditions if rule.applies(one.settings)]
+        refused = {one.cell for one in met}
         parts = {as_yaml(part): part for part in _exclusions(loaded, cells, refused, rule)}
-        problems += [_invalid_problem(loaded, rule, part) for part in parts.values()]
+        problems += [_invalid_problem(loaded, rule, part, met[0]) for part in parts.values()]
     if problems:
         raise StudyError(*problems)
 
@@ -249,15 +250,14 @@ def _exclusions(
 
 
 def _involves(rule: Rule, factor: Factor) -> bool:
-    names = set(rule.when)
-    names |= {test.above_setting for test in rule.when.values() if test.above_setting}
-    return any(not names.isdisjoint(level.settings) for level in factor.levels)
+    return any(not level.settings.keys().isdisjoint(rule.names) for level in factor.levels)
 
 
-def _invalid_problem(loaded: LoadedStudy, rule: Rule, part: Levels) -> Problem:
+def _invalid_problem(
+    loaded: LoadedStudy, rule: Rule, part: Levels, example: CellInContext
+) -> Problem:
     if not part:
-        where = loaded.where("backend", "settings")
-        return Problem(f"these settings cannot be run: {rule.why}", rule.name, rule.remedy, where)
+        return _invalid_settings(loaded, rule, example)
     factors = {factor.name: factor for factor in loaded.factors}
     last = list(part)[-1]
     where = loaded.source.where_value(factors[last].level(part[last]).loc)
@@ -265,6 +265,15 @@ def _invalid_problem(loaded: LoadedStudy, rule: Rule, part: Levels) -> Problem:
     remedy = f"{rule.remedy}; or leave the combination out: {paste}" if rule.remedy else paste
     rule_line = f"a combination of levels cannot be run: {rule.why}"
     return Problem(rule_line, as_yaml(part), remedy, where)
+
+
+def _invalid_settings(loaded: LoadedStudy, rule: Rule, example: CellInContext) -> Problem:
+    """A combination of settings that all cells share, at the first of them that the study gives."""
+    shared = flatten(loaded.study.backend.settings, ("backend", "settings"))
+    values = ", ".join(f"{name}: {show(example.settings[name])}" for name in rule.names)
+    given = next((shared[name].loc for name in rule.names if name in shared), None)
+    where = loaded.source.where_value(given) if given else loaded.where("backend", "settings")
+    return Problem(f"these settings cannot be run: {rule.why}", values, rule.remedy, where)
 
 
 def _rule_warnings(conditions: Sequence[CellInContext], rules: Sequence[Rule]) -> Iterator[str]:

@@ -94,7 +94,8 @@ def _condition(test: Condition) -> str:
         return f"< {test.below}"
     if test.at_least is not None:
         return f">= {test.at_least}"
-    return f"> {test.above_setting}"
+    product = " x ".join(test.compared)
+    return f"> {product}" if test.above_product is not None else f"<= {product}"
 
 
 def _default(field: SettingField) -> Any:

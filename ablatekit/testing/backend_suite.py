@@ -150,7 +150,7 @@ class BackendSuite:
         assert len(names) == len(set(names)), "two rules have the same name"
         for rule in self.backend.rules():
             referred = set(rule.when) | set(rule.then)
-            referred |= {test.above_setting for test in rule.when.values() if test.above_setting}
+            referred |= set(rule.names)
             assert referred <= set(known), f"{rule.name}: {referred - set(known)}"
             assert rule.why, f"{rule.name} does not say why"
             assert bool(rule.then) == (rule.kind in ("inert", "alias")), rule.name

@@ -142,6 +142,8 @@ def test_an_invalid_shared_setting_is_no_matter_of_cells(
     (problem,) = raised.value.problems
     assert "these settings cannot be run" in problem.rule
     assert "exclude" not in problem.remedy
+    assert problem.received == "minibatch: 65, queries_per_round: 32"
+    assert problem.where is not None
 
 
 def test_warnings_count_their_cells(make_plan: MakePlan, study_text: str) -> None:

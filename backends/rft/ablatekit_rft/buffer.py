@@ -6,7 +6,6 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ablatekit.seeds import Seeds
@@ -63,18 +62,20 @@ def _view(experience: Experience) -> ReplayView:
     return ReplayView(experience.rollouts.query, experience.correct, experience.score)
 
 
-def group_scores(advantage: Tensor, rewards: Tensor, group: Tensor) -> Tensor:
+def group_scores(advantage: Tensor, rewards: Tensor, group: Tensor, judged: Tensor) -> Tensor:
     """(N,): sum of |A| times the standard deviation (n-1) of the rewards, over each one's group.
 
-    A group of one has no deviation and score 0.
+    judged: (N,) bool; a rollout without a verdict has no reward. One verdict alone has no deviation
+    and score 0.
     """
     size = int(group.max()) + 1
 
     def summed(values: Tensor) -> Tensor:
         return values.new_zeros(size).index_add(0, group, values)[group]
 
-    count = summed(torch.ones_like(rewards))
-    centred = rewards - summed(rewards) / count
+    counted = judged.to(rewards.dtype)
+    count = summed(counted)
+    centred = (rewards - summed(rewards * counted) / count.clamp(min=1)) * counted
     variance = summed(centred.square()) / (count - 1).clamp(min=1)
     weight = advantage if advantage.dim() == 1 else advantage.mean(dim=1)
     return summed(weight.abs().to(rewards.dtype)) * variance.sqrt()

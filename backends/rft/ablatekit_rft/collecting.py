@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ablatekit.errors import Problem, UsageError
 from ablatekit.seeds import Seeds
 from ablatekit_rft import metrics
 from ablatekit_rft.decoding import Decoding
@@ -26,6 +28,7 @@ from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.levels.types import SamplerView
 from ablatekit_rft.memory import Memory, updated_rates
 from ablatekit_rft.models import Tokenizer
+from ablatekit_rft.orders import WITHOUT_REPLACEMENT
 from ablatekit_rft.queries import rollout_purpose, round_draws
 from ablatekit_rft.rollout import Prompts, Rollouts
 from ablatekit_rft.schedule import Costs
@@ -42,6 +45,26 @@ class TrainSet:
 
     queries: tuple[Query, ...]
     encoded: tuple[list[int], ...]
+
+    @classmethod
+    def of(
+        cls,
+        settings: RftSettings,
+        queries: Sequence[Query],
+        encode: Callable[[Query], list[int]],
+    ) -> TrainSet:
+        """Raises UsageError when a round without replacement does not fit into the train set.
+
+        The rules see that when planning, unless the study takes all the items there are.
+        """
+        if (
+            settings.queries_per_round > len(queries)
+            and settings.sample_policy in WITHOUT_REPLACEMENT
+        ):
+            rule = "queries are drawn without replacement: a round must fit into the train set"
+            value = f"queries_per_round: {settings.queries_per_round} of {len(queries)} items"
+            raise UsageError(Problem(rule, value, "Lower queries_per_round, or give more items"))
+        return cls(tuple(queries), tuple(map(encode, queries)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +113,13 @@ class Collector:
             found.append(self._verify(items, rollouts).correct.reshape(-1, samples).mean(axis=1))
             tokens += int(rollouts.lengths.sum())
         self.memory.keep_sampler(0, difficulty=np.concatenate(found).astype(np.float64))
-        return Costs(samples=len(every) * samples, generated_tokens=tokens)
+        drawn = len(every) * samples
+        return Costs(
+            samples=drawn,
+            generated_tokens=tokens,
+            measured_samples=drawn,
+            measured_tokens=tokens,
+        )
 
     def remember(self, drawn: Drawn) -> None:
         """Take in how the items of a round were answered, where a sample policy goes by it."""

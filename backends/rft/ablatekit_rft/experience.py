@@ -72,12 +72,27 @@ def join(parts: Sequence[Experience]) -> Experience:
     compact = [part.compact() for part in parts]
     rollouts = joined_rollouts([part.rollouts for part in compact])
     width = rollouts.tokens.shape[1]
-    columns = [dict(_tensors_of(part)) for part in compact]
+    columns = [dict(_tensors_of(part)) for part in _alike(compact)]
     wide = {
         name: torch.cat([_widened(column[name], width) for column in columns])
         for name in columns[0]
     }
     return Experience(rollouts=rollouts, **wide)
+
+
+def _alike(parts: Sequence[Experience]) -> list[Experience]:
+    """The same with advantages per token everywhere, if some part has them.
+
+    A round in which nothing could be compared has one advantage of 0 per rollout.
+    """
+    if all(part.advantage.dim() == 1 for part in parts):
+        return list(parts)
+    return [
+        part
+        if part.advantage.dim() == 2
+        else replace(part, advantage=part.advantage[:, None].expand(part.counted.shape))
+        for part in parts
+    ]
 
 
 def joined_rollouts(parts: Sequence[Rollouts]) -> Rollouts:

@@ -34,6 +34,7 @@ from ablatekit_rft.tasks.judged import open_task
 from ablatekit_rft.threads import steady_threads
 from ablatekit_rft.updates import build_updater
 
+UNTRAINED = "no round had anything to train on: its filters left no rollout"
 COLLAPSED = "collapse: no correct rollout for long in a policy that once solved its task"
 
 
@@ -69,7 +70,7 @@ def train_model(
     )
     queries = task.items("train", settings.train_items)
     prompting = build_prompting(settings, task, tokenizer, queries)
-    train_set = TrainSet(queries, tuple(map(prompting.encode, queries)))
+    train_set = TrainSet.of(settings, queries, prompting.encode)
     evaluator = build_evaluator(
         settings.evaluation,
         task,
@@ -157,7 +158,8 @@ class _Run:
             if progress.collapse.has_happened:
                 return self._diverged(progress, COLLAPSED)
         self._report(progress)
-        return RunResult(status="finished", metrics=dict(progress.last))
+        message = "" if progress.costs.updates else UNTRAINED
+        return RunResult(status="finished", metrics=dict(progress.last), message=message)
 
     def _begin(self) -> _Progress:
         """Step 0: the base model's own scores."""

@@ -190,13 +190,13 @@ def _kl(settings: RftSettings) -> tuple[MetricSpec, ...]:
         own = _watched(metrics.REWARD_KL, "nats/completion", "Mean KL estimate in the reward")
     return (
         own,
-        _watched(metrics.KL_K1, "nats/token", "KL(policy || reference) of trained tokens, k1"),
-        _watched(metrics.KL_K3, "nats/token", "KL(policy || reference) of trained tokens, k3"),
+        _watched(metrics.KL_K1, "nats/token", "KL(policy || reference) of the update's tokens, k1"),
+        _watched(metrics.KL_K3, "nats/token", "KL(policy || reference) of the update's tokens, k3"),
     )
 
 
 def _mismatch(settings: RftSettings) -> tuple[MetricSpec, ...]:
-    gap = "|l_old - l_roll| of trained tokens, trainer against engine at the same weights"
+    gap = "|l_old - l_roll| of tokens with a gradient, trainer against engine at the same weights"
     always = (
         _watched(metrics.MISMATCH_MEAN, "nats/token", f"Mean {gap}"),
         _watched(metrics.MISMATCH_MAX, "nats", f"Largest {gap}"),
@@ -206,7 +206,9 @@ def _mismatch(settings: RftSettings) -> tuple[MetricSpec, ...]:
         return always
     return (
         *always,
-        _watched(metrics.MISMATCH_MASKED, "fraction", "Trained tokens that the correction drops"),
+        _watched(
+            metrics.MISMATCH_MASKED, "fraction", "Tokens with a gradient that the correction drops"
+        ),
         _watched(
             metrics.MISMATCH_ESS, "fraction", "Effective over actual sample size of its weights"
         ),
@@ -217,16 +219,28 @@ def _ratio(settings: RftSettings) -> tuple[MetricSpec, ...]:
     if settings.ratio_level == "none":
         return ()
     found = [
-        _watched(metrics.RATIO_MEAN, "", "Mean importance ratio of trained tokens"),
-        _watched(metrics.RATIO_MAX, "", "Largest importance ratio of trained tokens"),
-        _watched(metrics.RATIO_MIN, "", "Smallest importance ratio of trained tokens"),
+        _watched(metrics.RATIO_MEAN, "", "Mean importance ratio of tokens with a gradient"),
+        _watched(metrics.RATIO_MAX, "", "Largest importance ratio of tokens with a gradient"),
+        _watched(metrics.RATIO_MIN, "", "Smallest importance ratio of tokens with a gradient"),
         _watched(metrics.RATIO_ESS, "fraction", "Effective over actual sample size of the ratios"),
     ]
     if settings.clip != "none":
-        found.append(_watched(metrics.CLIP_LOW, "fraction", "Tokens that the lower bound stops"))
-        found.append(_watched(metrics.CLIP_HIGH, "fraction", "Tokens that the upper bound stops"))
+        found.append(
+            _watched(
+                metrics.CLIP_LOW, "fraction", "Tokens of the update that the lower bound stops"
+            )
+        )
+        found.append(
+            _watched(
+                metrics.CLIP_HIGH, "fraction", "Tokens of the update that the upper bound stops"
+            )
+        )
     if settings.clip in ("dual_clip", "delta"):
-        found.append(_watched(metrics.CLIP_DUAL, "fraction", "Tokens that the second bound stops"))
+        found.append(
+            _watched(
+                metrics.CLIP_DUAL, "fraction", "Tokens of the update that the second bound stops"
+            )
+        )
     return tuple(found)
 
 

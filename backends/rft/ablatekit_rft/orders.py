@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from ablatekit.seeds import Seeds
 
+WITHOUT_REPLACEMENT = ("epochs", "easy_to_hard", "pools", "priority")
+"""Sample policies under which no item comes twice in a round."""
+
 
 def round_queries(
     seeds: Seeds, items: int, queries_per_round: int, round_index: int

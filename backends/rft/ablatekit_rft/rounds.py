@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ablatekit.errors import Problem, UsageError
 from ablatekit.seeds import Seeds
 from ablatekit_rft import metrics
 from ablatekit_rft.buffer import ReplayBuffer, group_scores
@@ -112,14 +113,21 @@ class Trainer:
     def begin(self, pass_rate: float) -> Costs:
         """Give levels their states before the first round; what that cost.
 
-        pass_rate: Pass@1 of the base model on the train probe.
+        pass_rate: Pass@1 of the base model on the train probe. Raises UsageError when nothing of
+        the budget is left for rounds.
         """
         level = get_level("advantage", self.settings.advantage)
         if level.state is not None:
             coding = get_level("reward_coding", self.settings.reward_coding).function
             start = Start(len(self.train_set.queries), float(coding(torch.tensor(pass_rate))))
             self.memory.keep(ADVANTAGE, level.state(start, self.settings))
-        return self.collector.measure_difficulty()
+        costs = self.collector.measure_difficulty()
+        if self.horizon.is_spent(costs):
+            rule = "measuring how difficult the train items are spends the whole budget"
+            spent = f"{self.horizon.spent(costs)} of {self.horizon.budget.amount}"
+            remedy = "Raise budget.amount, or lower difficulty_samples or train_items"
+            raise UsageError(Problem(rule, spent, remedy))
+        return costs
 
     def round(self, costs: Costs) -> RoundResult:
         """Run the round after `costs` and its updates.
@@ -132,6 +140,8 @@ class Trainer:
         scored = old = None
         with self.delayed.at_round(costs.rounds) as version:
             drawn, mismatch = self.collector.collect(costs.rounds, version, watch)
+            if self.settings.kl_place == "reward":
+                drawn = self._with_policy_logp(drawn, watch)
             drift = self._drift(drawn, watch)
             if self.updater.loss.needs_old:
                 old = drawn.rollouts.policy_logp
@@ -150,7 +160,7 @@ class Trainer:
             experience = replace(experience, reference_logp=scored[signal.rows])
         steps = self.updater.steps_per_round(len(experience.advantage))
         after = costs.after_round(len(drawn.correct), int(drawn.rollouts.lengths.sum()), steps)
-        rate = self._learning_rate(costs, after)
+        rate = self._learning_rate(costs, after, len(experience.advantage))
         updated = self.updater.train(experience, costs.rounds, rate, watch) if steps else {}
         self._remember(drawn, signal)
         logged = {
@@ -164,6 +174,17 @@ class Trainer:
             **watch.seconds,
         }
         return RoundResult(after, int(drawn.correct[drawn.sampled].sum()), logged)
+
+    def _with_policy_logp(self, drawn: Drawn, watch: Stopwatch) -> Drawn:
+        """The round with log-probabilities from the pass that scores the reference, too.
+
+        The sampler's differ from those in their last bits, so that KL to a reference that is the
+        policy would not be exactly 0, and a normalised advantage would blow that up.
+        """
+        if drawn.rollouts.policy_logp is not None:
+            return drawn
+        logp = self._scored(self.policy, drawn.rollouts, watch)
+        return replace(drawn, rollouts=replace(drawn.rollouts, policy_logp=logp))
 
     def _teach(
         self, round_index: int, drawn: Drawn, reference: Tensor | None, drift: Tensor | None
@@ -181,7 +202,7 @@ class Trainer:
             rollouts = rollouts.select(rows)
             old = None if old is None else old[rows]
         scores = (
-            group_scores(signal.advantage, signal.rewards[rows], rollouts.query)
+            group_scores(signal.advantage, signal.rewards[rows], rollouts.query, ~drawn.error[rows])
             if len(rows)
             else signal.advantage
         )
@@ -227,10 +248,11 @@ class Trainer:
                 rollouts, self.settings.temperature, self.settings.micro_batch_tokens
             )
 
-    def _learning_rate(self, before: Costs, after: Costs) -> float:
-        settings, fraction = self.settings, self.horizon.fraction
-        rollouts = settings.queries_per_round * settings.rollouts / settings.minibatches
-        scale = get_level("lr_scale", settings.lr_scale).function(rollouts / REFERENCE_BATCH)
+    def _learning_rate(self, before: Costs, after: Costs, rollouts: int) -> float:
+        """The rate of the round's updates on so many rollouts."""
+        settings, fraction = self.settings, self.horizon.trained_fraction
+        batch = rollouts / max(1, min(settings.minibatches, rollouts)) / REFERENCE_BATCH
+        scale = get_level("lr_scale", settings.lr_scale).function(batch)
         return float(scale * learning_rate(settings, fraction(before), fraction(after)))
 
 

@@ -17,7 +17,8 @@ from ablatekit_rft.settings import Budget, RftSettings
 class Costs:
     """What a run has spent so far: rounds, optimizer steps (`updates`), training rollouts.
 
-    `generated_tokens` counts training tokens, EOS included.
+    `generated_tokens` counts training tokens, EOS included. `measured_samples` and
+    `measured_tokens` are those of them that measured the items' difficulty before the first round.
     """
 
     rounds: int = 0
@@ -25,6 +26,8 @@ class Costs:
     samples: int = 0
     generated_tokens: int = 0
     seconds: float = 0.0
+    measured_samples: int = 0
+    measured_tokens: int = 0
 
     def after_round(self, samples: int, generated_tokens: int, updates: int) -> Costs:
         """These costs and one more round's."""
@@ -52,9 +55,15 @@ class Horizon:
         }
         return by_unit[self.budget.unit]
 
-    def fraction(self, costs: Costs) -> float:
-        """The spent share of the budget, at most 1."""
-        return min(1.0, self.spent(costs) / self.budget.amount)
+    def trained_fraction(self, costs: Costs) -> float:
+        """The spent share of what the budget holds for rounds, from 0 to 1."""
+        by_unit = {
+            "rounds": 0,
+            "samples": costs.measured_samples,
+            "generated_tokens": costs.measured_tokens,
+        }
+        measured = by_unit[self.budget.unit]
+        return min(1.0, (self.spent(costs) - measured) / (self.budget.amount - measured))
 
     def is_spent(self, costs: Costs) -> bool:
         """Whether the run is over. A round is never cut, so the amount may be exceeded."""

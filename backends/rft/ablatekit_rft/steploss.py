@@ -93,7 +93,7 @@ class StepLoss:
         weights = self._weights(step)
         term = self._entropy_term(step, entropy_coefficient)
         rows = self._contributing(step, term)
-        stats = StepStats(entropy_coefficient=term.following)
+        stats = StepStats(term.following, counted=int(step.counted.sum()))
         for part in micro_batches(step.rollouts.select(rows), self.settings.micro_batch_tokens):
             at = rows[part]
             batch = step.select(at)

@@ -32,9 +32,14 @@ class TokenRecord:
 
 @dataclass(slots=True)
 class StepStats:
-    """What one optimizer step found: its losses (KL before its coefficient) and its tokens."""
+    """What one optimizer step found: its losses (KL before its coefficient) and its tokens.
+
+    counted: tokens in the step, those of rollouts without any gradient included, which have no
+    record.
+    """
 
     entropy_coefficient: float
+    counted: int = 0
     policy: float = 0.0
     kl: float = 0.0
     tokens: list[TokenRecord] = field(default_factory=list)
@@ -48,7 +53,7 @@ def token_metrics(steps: Sequence[StepStats]) -> dict[str, float]:
     return {
         **_gap_metrics(torch.cat([record.engine_gap for record in records]).abs()),
         **_ratio_metrics(_gathered(records, "ratio")),
-        **_shares(records),
+        **_shares(records, sum(step.counted for step in steps)),
         **_correction_metrics(_gathered(records, "correction")),
         **_reference_metrics(records),
     }
@@ -80,11 +85,12 @@ def _ratio_metrics(ratio: Tensor | None) -> dict[str, float]:
     }
 
 
-def _shares(records: Sequence[TokenRecord]) -> dict[str, float]:
+def _shares(records: Sequence[TokenRecord], counted: int) -> dict[str, float]:
+    """Clipping over all tokens: where there is no advantage there is nothing to clip."""
     named = {"low": metrics.CLIP_LOW, "high": metrics.CLIP_HIGH, "dual": metrics.CLIP_DUAL}
     flags = {metric: _gathered(records, name) for name, metric in named.items()}
     return {
-        metric: float(bound.float().mean()) for metric, bound in flags.items() if bound is not None
+        metric: float(bound.sum()) / counted for metric, bound in flags.items() if bound is not None
     }
 
 

@@ -6,7 +6,7 @@ verifier failed) are outside every baseline and have advantage 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -74,14 +74,17 @@ def rewards_of(drawn: Drawn, settings: RftSettings, limit: int) -> tuple[Tensor,
     coded: Tensor = get_level("reward_coding", settings.reward_coding).function(graded)
     rollouts = drawn.rollouts
     parts = RewardParts(
-        coded, drawn.outcome, rollouts.lengths, rollouts.truncated, rollouts.query, limit
+        rewards=coded,
+        outcome=drawn.outcome,
+        lengths=rollouts.lengths,
+        truncated=rollouts.truncated,
+        group=rollouts.query,
+        judged=drawn.sampled & ~drawn.error,
+        limit=limit,
     )
     shaped = get_level("length_shaping", settings.length_shaping).function(parts, settings)
-    parts = RewardParts(
-        shaped, parts.outcome, parts.lengths, parts.truncated, parts.group, parts.limit
-    )
     found: tuple[Tensor, Tensor] = get_level("truncation", settings.truncation).function(
-        parts, settings
+        replace(parts, rewards=shaped), settings
     )
     return found
 
@@ -138,7 +141,7 @@ def advantages(
     compared: (N,) bool. Where fewer are left of a query or a round than the level needs, they are
     not compared either; a round that never had enough is the level's own error.
     """
-    rows = _comparable(level, view, compared).nonzero().squeeze(1)
+    rows = _comparable(_comparing(level, settings), view, compared).nonzero().squeeze(1)
     whole = len(rows) == len(compared)
     if not len(rows):
         return torch.zeros_like(view.rewards), state
@@ -149,6 +152,13 @@ def advantages(
         return advantage, state
     spread = advantage.new_zeros(len(compared), *advantage.shape[1:])
     return spread.index_copy(0, rows, advantage), state
+
+
+def _comparing(level: Level, settings: RftSettings) -> Level:
+    """The level that says how many rollouts are compared: the positive part of another is its."""
+    if level.name == "pos_only" and settings.pos_only_of != "reward":
+        return get_level("advantage", settings.pos_only_of)
+    return level
 
 
 def _comparable(level: Level, view: RewardView, compared: Tensor) -> Tensor:

@@ -265,12 +265,17 @@ def experience_of() -> Any:
 
 @pytest.fixture
 def train_toy() -> Any:
-    """Train a random model on the parity task; gives the result and the trained model."""
+    """Train a random model on the parity task, or on what `around` makes of that task.
+
+    Gives the result and the trained model.
+    """
     from ablatekit_rft.loop import train_model
 
-    def run(settings: RftSettings, context: Any, family: str = "llama") -> Any:
-        model = make_model(family)
-        result = train_model(settings, context, model, DigitTokenizer(), ParityTask())
+    def run(
+        settings: RftSettings, context: Any, family: str = "llama", around: Any = lambda task: task
+    ) -> Any:
+        model, task = make_model(family), around(ParityTask())
+        result = train_model(settings, context, model, DigitTokenizer(), task)
         return result, model
 
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -43,11 +44,26 @@ def test_a_moving_average_is_scored_before_it_moves() -> None:
     views = [view_of([1.0, 0.0], [0, 1]), view_of([1.0, 1.0], [2, 3])]
     first, second = rounds("ema", views, ema_decay=0.8)
     assert first == pytest.approx([0.75, -0.25], abs=1e-6)
-    baseline = 0.8 * 0.25 + 0.2 * 0.5
+    baseline = 0.64 * 0.25 + 0.36 * 0.5
     assert second == pytest.approx([1 - baseline] * 2, abs=1e-6)
     cold, after = rounds("ema", views, ema_decay=0.8, ema_start="zero")
     assert cold == [1.0, 0.0]
-    assert after == pytest.approx([0.9] * 2, abs=1e-6)
+    assert after == pytest.approx([0.82] * 2, abs=1e-6)
+
+
+def test_a_moving_average_moves_as_single_steps_in_random_order_do_on_average() -> None:
+    rewards, decay, start = [1.0, 0.0, 0.5, 0.25], 0.7, 0.25
+
+    def stepwise(order: tuple[float, ...]) -> float:
+        baseline = start
+        for reward in order:
+            baseline = decay * baseline + (1 - decay) * reward
+        return baseline
+
+    expected = np.mean([stepwise(order) for order in itertools.permutations(rewards)])
+    views = [view_of(rewards, [0, 1, 2, 3]), view_of([0.0, 0.0], [0, 1])]
+    _, after = rounds("ema", views, ema_decay=decay)
+    assert after == pytest.approx([-expected] * 2, abs=1e-6)
 
 
 def test_a_tracker_keeps_a_value_per_item_and_forgets_with_the_drift() -> None:

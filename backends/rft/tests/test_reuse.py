@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,8 +67,30 @@ def test_joined_experience_keeps_every_row(experience_of: Any) -> None:
 
 def test_group_scores_are_those_of_the_formula() -> None:
     advantage = torch.tensor([1.0, -1.0, 2.0, 2.0])
-    scores = group_scores(advantage, torch.tensor([1.0, 0.0, 1.0, 1.0]), torch.tensor([0, 0, 1, 1]))
+    rewards, group = torch.tensor([1.0, 0.0, 1.0, 1.0]), torch.tensor([0, 0, 1, 1])
+    scores = group_scores(advantage, rewards, group, torch.ones(4, dtype=torch.bool))
     assert scores.tolist() == pytest.approx([2 * 0.5**0.5, 2 * 0.5**0.5, 0, 0])
+
+
+def test_a_rollout_without_a_verdict_gives_its_group_no_score() -> None:
+    rewards, group = torch.tensor([1.0, 1.0, 0.0]), torch.zeros(3, dtype=torch.int64)
+    judged = torch.tensor([True, True, False])
+    assert not group_scores(torch.tensor([0.5, 0.5, 0.0]), rewards, group, judged).any()
+    assert not group_scores(torch.zeros(3), rewards, group, torch.zeros(3, dtype=torch.bool)).any()
+
+
+def test_replay_joins_rounds_with_and_without_advantages_per_token(
+    experience_of: Any, make_settings: Any
+) -> None:
+    settings = make_settings(replay="fifo", replay_rounds=2, replay_share=1.0)
+    buffer = ReplayBuffer(settings, Seeds("run", "c"))
+    nothing, fresh = experience(experience_of, 4, 3), experience(experience_of, 4, 5, 1)
+    tokens = replace(fresh, advantage=torch.rand(4, 5))
+    buffer.mix(nothing, 0)
+    mixed = buffer.mix(tokens, 1)
+    assert mixed.advantage.shape == (8, 5)
+    assert torch.equal(mixed.advantage[:4], tokens.advantage)
+    assert torch.equal(mixed.advantage[4:, 0].sort().values, nothing.advantage)
 
 
 def test_the_buffer_holds_its_rounds_and_no_other(experience_of: Any, make_settings: Any) -> None:

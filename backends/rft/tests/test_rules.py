@@ -48,8 +48,7 @@ def test_rules_have_unique_names_and_reasons() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_rules_name_existing_settings_and_valid_values(rule: Rule) -> None:
     fields = setting_fields(RftSettings)
-    compared = {test.above_setting for test in rule.when.values()} - {None}
-    assert {*rule.when, *rule.then, *compared} <= set(fields)
+    assert {*rule.names, *rule.then} <= set(fields)
     values = {value for test in rule.when.values() for value in (*(test.is_in or ()),)}
     assert values or any(test.is_in is None for test in rule.when.values())
     RftSettings.from_dotted(rule.then)
@@ -73,7 +72,15 @@ def test_the_engine_follows_from_the_study_file_alone(device: str, engine: str) 
 
 INVALID: dict[str, list[dict[str, Any]]] = {
     "greedy_group": [{"top_k": 1, "rollouts": 2}],
-    "minibatch_of_none": [{"minibatches": 33}],
+    "minibatch_of_none": [{"minibatches": 33}, {"minibatches": 65, "rollouts": 2}],
+    "second_bound_below_one": [
+        {"clip": clip, "clip_bound": 0.5, "ratio_level": "token", "minibatches": 2}
+        for clip in ("dual_clip", "delta")
+    ],
+    "budget_spent_on_difficulty": [
+        {"sample_policy": "easy_to_hard", "budget.unit": "samples", "budget.amount": 1024},
+        {"sample_policy": "subset", "budget.unit": "samples", "budget.amount": 1000},
+    ],
     "corrected_top_p": [{"top_p": 0.9, "mismatch": "tis_token"}],
     "corrected_top_k": [{"top_k": 9, "mismatch": "bypass"}],
     "corrected_min_p": [{"min_p": 0.1, "mismatch": "geo_rs"}],
@@ -104,6 +111,15 @@ def test_impossible_combinations_are_refused(name: str, settings: dict[str, Any]
         {"train_items": 64, "evaluation.probe_items": 64, "queries_per_round": 64},
         {"budget.amount": 6},
         {"budget.amount": 5, "budget.unit": "samples"},
+        {"minibatches": 64, "rollouts": 2},
+        {"clip": "dual_clip", "clip_bound": 1.0, "ratio_level": "token", "minibatches": 2},
+        {"sample_policy": "easy_to_hard", "budget.unit": "samples", "budget.amount": 1025},
+        {
+            "sample_policy": "subset",
+            "subset_by": "first",
+            "budget.unit": "samples",
+            "budget.amount": 9,
+        },
     ],
     ids=str,
 )
@@ -239,10 +255,46 @@ def test_one_pass_reaches_the_canonical_settings(
 
 
 def test_completions_of_one_token_make_aggregations_equal() -> None:
-    lengths = torch.ones(12, dtype=torch.int64)
-    view = StepView(lengths, torch.arange(12) // 4, 1)
-    weights = [level.function(view) for level in levels_of("aggregation").values()]
-    assert all(torch.equal(weights[0], other) for other in weights[1:])
+    """But for the mean of queries, which may have different numbers of completions."""
+    lengths, queries = torch.ones(4, dtype=torch.int64), torch.tensor([0, 0, 0, 1])
+    weights = {
+        name: level.function(StepView(lengths, queries, 1))
+        for name, level in levels_of("aggregation").items()
+    }
+    by_query = weights.pop("query_mean")
+    assert all(torch.equal(weights["token_mean"], other) for other in weights.values())
+    assert not torch.allclose(by_query, weights["token_mean"])
+
+
+TRAINS_ALIKE = [
+    (name, case)
+    for name, cases in MERGED.items()
+    for case in cases
+    if not name.startswith("auto_engine")
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), TRAINS_ALIKE)
+def test_merged_cells_train_alike(
+    train_toy: Any, make_context: Any, causal_lm: Any, name: str, settings: dict[str, Any]
+) -> None:
+    """Two rounds of plain gradient descent, as given and as merged, end at the same weights."""
+    small = {"reward_coding": "pm1", "learning_rate": 0.01, "budget.amount": 2}
+    small |= {"evaluation.points": 1, "evaluation.test_items": 4, "evaluation.probe_items": 4}
+    small |= {"queries_per_round": 4} if name != "reference_batch" else {"train_items": 32}
+    optimizer = {} if "optimizer" in settings else {"optimizer": "sgd", "grad_clip": None}
+    given = resolved(**{"train_items": 16, **small, **optimizer, **settings})
+
+    def weights(model: Any) -> torch.Tensor:
+        return torch.cat([one.detach().flatten() for one in model.parameters()])
+
+    def trained(cell: dict[str, Any], folder: str) -> torch.Tensor:
+        return weights(train_toy(RftSettings.from_dotted(cell), make_context(folder=folder))[1])
+
+    as_given, merged = trained(given, "given"), trained(canonical(given), "merged")
+    moved = float((merged - weights(causal_lm("llama"))).norm())
+    assert moved > 1e-3
+    assert float((as_given - merged).norm()) < 1e-5 * moved
 
 
 WARNED: dict[str, dict[str, Any]] = {

@@ -86,6 +86,7 @@ def same(left: Mapping[str, Any], right: Mapping[str, Any], tolerance: float = 2
     return True
 
 
+POSITIVE_PART = {"advantage": "pos_only", "pos_only_of": "group_norm"}
 INVALID: dict[str, list[dict[str, Any]]] = {
     "group_of_one": [{"advantage": name} for name in signal.GROUP_LEVELS],
     "positive_group_of_one": [{"advantage": "pos_only", "pos_only_of": "group_norm"}],
@@ -111,6 +112,16 @@ INVALID: dict[str, list[dict[str, Any]]] = {
     "downsample_exceeds_group": [{"downsample": "random", "rollouts": 2, "downsample_to": 3}],
     "downsample_to_one": [
         {"downsample": "random", "rollouts": 2, "downsample_to": 1, "advantage": "rloo"}
+    ],
+    "positive_downsample_to_one": [
+        {"downsample": "random", "rollouts": 2, "downsample_to": 1, **POSITIVE_PART}
+    ],
+    "positive_successes_have_no_contrast": [
+        {"downsample": "success_only", "rollouts": 4, **POSITIVE_PART}
+    ],
+    "batch_successes_have_no_contrast": [
+        {"downsample": "success_only", "rollouts": 4, "advantage": name}
+        for name in ("batch_mean", "batch_norm")
     ],
     "successes_have_no_contrast": [
         {"downsample": "success_only", "rollouts": 4, "advantage": "group_norm"}
@@ -216,7 +227,6 @@ ALIASES: dict[str, list[dict[str, Any]]] = {
         {"advantage": "reinforce_pp", "max_new_tokens": 1, "kl_place": place, **G}
         for place in ("none", "reward")
     ],
-    "band_keeps_all": [{"group_filter": "band", "filter_low": 0.0, "filter_high": 1.0, **G}],
 }
 
 
@@ -478,13 +488,29 @@ def test_only_denominators_change(name: str, case: tuple[dict[str, Any], dict[st
     assert torch.equal(all_rows.advantage[~left_out], fewer.advantage)
 
 
-def test_what_is_remembered_needs_another_visit() -> None:
-    for name in ("tracker", "history_window"):
-        assert "items_must_come_again" in applying("warn", resolved(advantage=name))
+@pytest.mark.parametrize("name", ["tracker", "history_window"])
+@pytest.mark.parametrize(("unit", "few", "enough"), [("rounds", 7, 8), ("samples", 1024, 1025)])
+def test_what_is_remembered_needs_another_visit(
+    name: str, unit: str, few: int, enough: int
+) -> None:
+    """256 items, 32 queries a round, 4 rollouts each."""
+
+    def warns(amount: int) -> bool:
+        given = {"rollouts": 4, "budget.unit": unit, "budget.amount": amount}
+        return f"items_must_come_again_{unit}" in applying(
+            "warn", resolved(advantage=name, **given)
+        )
+
+    assert warns(few)
+    assert not warns(enough)
+
+
+def test_a_first_visit_is_compared_with_nothing() -> None:
     first = signal_of(resolved(advantage="history_window"))
     assert torch.equal(first.advantage, first.rewards)
 
 
 def test_every_warning_is_verified() -> None:
-    verified = {*SCALES, *DENOMINATORS, "items_must_come_again"}
+    again = {f"items_must_come_again_{unit}" for unit in ("rounds", "samples")}
+    verified = {*SCALES, *DENOMINATORS, *again}
     assert verified == {rule.name for rule in HERE if rule.kind == "warn"}

@@ -79,11 +79,27 @@ def test_length_shaping(name: str) -> None:
         torch.tensor([5, 8, 9, 10]),
         torch.zeros(4, dtype=torch.bool),
         torch.tensor([0, 0, 1, 1]),
+        torch.ones(4, dtype=torch.bool),
         10,
     )
     settings = RftSettings(length_weight=0.5, overlong_buffer=0.4)
     shaped = get_level("length_shaping", name).function(parts, settings)
     assert shaped.tolist() == pytest.approx(SHAPED[name], abs=1e-6)
+
+
+def test_pass_rates_of_a_length_penalty_leave_out_greedy_and_unjudged_rollouts() -> None:
+    outcome = torch.tensor([1.0, 0.0, 0.0])
+    parts = RewardParts(
+        outcome,
+        outcome,
+        torch.tensor([10, 10, 10]),
+        torch.zeros(3, dtype=torch.bool),
+        torch.zeros(3, dtype=torch.int64),
+        torch.tensor([True, False, False]),
+        10,
+    )
+    shaped = get_level("length_shaping", "pass_rate").function(parts, RftSettings(length_weight=1))
+    assert shaped.tolist() == [0.0, -1.0, -1.0]
 
 
 TRUNCATED = {
@@ -101,7 +117,9 @@ def test_every_truncation_has_golden_numbers() -> None:
 @pytest.mark.parametrize("name", sorted(TRUNCATED))
 def test_truncation(name: str) -> None:
     rewards, cut = torch.tensor([1.0, -1.0]), torch.tensor([False, True])
-    parts = RewardParts(rewards, rewards, torch.tensor([10, 10]), cut, torch.tensor([0, 1]), 10)
+    parts = RewardParts(
+        rewards, rewards, torch.tensor([10, 10]), cut, torch.tensor([0, 1]), ~(cut & False), 10
+    )
     settings = RftSettings(truncation_reward=0.25, truncation_scale=0.5)
     found, trains = get_level("truncation", name).function(parts, settings)
     assert (found.tolist(), trains.tolist()) == TRUNCATED[name]

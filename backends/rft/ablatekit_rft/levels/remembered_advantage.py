@@ -26,17 +26,18 @@ def _ema_start(start: Start, settings: RftSettings) -> State:
 @level(
     "advantage",
     "ema",
-    formula="A_i = r_i - b; after the round b <- d b + (1 - d) mean_N(r), d = ema_decay",
-    source="SPIRAL, arXiv:2506.24119 (d = 0.95)",
+    formula="A_i = r_i - b; after the round b <- d^N b + (1 - d^N) mean_N(r), d = ema_decay",
+    source="SPIRAL, arXiv:2506.24119 (d = 0.95 a rollout)",
     state=_ema_start,
-    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none (prime-rl: rae, one step a rollout)"},
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none (prime-rl: rae, rollout by rollout)"},
 )
 def ema(view: RewardView, settings: RftSettings, state: State) -> tuple[Tensor, State]:
-    """A moving average of the rounds' mean rewards, the round itself not yet in it.
+    """A moving average of the rewards, the round itself not yet in it.
 
-    It starts at the coded Pass@1 of the base model on the train probe, or at 0 (ema_start).
+    N rollouts move it as N single steps in random order do on average. It starts at the coded
+    Pass@1 of the base model on the train probe, or at 0 (ema_start).
     """
-    baseline, decay = state["baseline"], settings.ema_decay
+    baseline, decay = state["baseline"], settings.ema_decay ** len(view.rewards)
     after = decay * baseline + (1 - decay) * view.rewards.mean()
     return view.rewards - baseline, {"baseline": after}
 

@@ -113,11 +113,18 @@ def priority(view: SamplerView, settings: RftSettings) -> Items:
 )
 def subset(view: SamplerView, settings: RftSettings) -> Items:
     """A few items only, while learning is still measured on the whole train probe."""
-    order = _by_difficulty(view)
-    middle = order[np.argsort(np.abs(view.difficulty[order] - 0.5), kind="stable")]
-    ranked = {"first": np.arange(view.items), "easiest": order, "hardest": order[::-1]}
-    chosen = ranked.get(settings.subset_by, middle)[: settings.subset_items]
+    chosen = _ranked(view, settings.subset_by)[: settings.subset_items]
     return epoch_items(view.seeds, chosen, view.position, view.count)
+
+
+def _ranked(view: SamplerView, by: str) -> Items:
+    """All items, those that `subset_by` wants first; `first` knows no difficulty."""
+    if by == "first":
+        return np.arange(view.items)
+    order = _by_difficulty(view)
+    if by == "middle":
+        return order[np.argsort(np.abs(view.difficulty[order] - 0.5), kind="stable")]
+    return order[::-1] if by == "hardest" else order
 
 
 def _by_difficulty(view: SamplerView) -> Items:

@@ -51,15 +51,16 @@ def soft_overlong(parts: RewardParts, settings: RftSettings) -> Tensor:
 @level(
     "length_shaping",
     "pass_rate",
-    formula="r - f max(p_g, 1/n) T / L, p_g = pass rate of the query's n rollouts,"
-    " f = length_weight",
+    formula="r - f max(p_g, 1/n) T / L, p_g = pass rate of the query's n sampled rollouts with a"
+    " verdict, f = length_weight",
     source="Adaptive length penalty, arXiv:2506.05256",
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
 def pass_rate_length(parts: RewardParts, settings: RftSettings) -> Tensor:
     """Every token costs, and the more the easier the query is."""
-    count = sums(parts.outcome.new_ones(parts.outcome.shape), parts.group)
-    solved = (sums(parts.outcome, parts.group) / count).maximum(1 / count)
+    judged = parts.judged.to(parts.outcome.dtype)
+    count = sums(judged, parts.group).clamp(min=1)
+    solved = (sums(parts.outcome * judged, parts.group) / count).maximum(1 / count)
     cost = solved[parts.group] * parts.lengths / parts.limit
     return parts.rewards - settings.length_weight * cost
 

@@ -92,7 +92,7 @@ class RewardParts:
 
     rewards: float32, so far. outcome: float32, 1 for what the verifier called correct.
     lengths: int64, in tokens. truncated: bool, cut at the limit. group: int64, the query.
-    limit: the length limit in tokens.
+    judged: bool, sampled and with a verdict. limit: the length limit in tokens.
     """
 
     rewards: Tensor
@@ -100,6 +100,7 @@ class RewardParts:
     lengths: Tensor
     truncated: Tensor
     group: Tensor
+    judged: Tensor
     limit: int
 
 

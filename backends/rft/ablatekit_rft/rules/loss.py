@@ -118,9 +118,12 @@ RULES = (
     Rule(
         name="one_token",
         kind="inert",
-        when={"max_new_tokens": one_of(1)},
+        when={
+            "max_new_tokens": one_of(1),
+            "aggregation": one_of("token_mean", "seq_mean_token_mean", "const_len"),
+        },
         then=defaults("aggregation"),
-        why="with completions of one token all aggregations are the mean over completions",
+        why="with completions of one token the means over tokens and over completions are one",
     ),
     Rule(
         name="const_len_scales_sum",

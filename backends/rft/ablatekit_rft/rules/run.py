@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ablatekit.backend import Rule, above_setting, one_of
+from ablatekit.backend import Rule, above_setting, none_of, one_of, within_product
+from ablatekit_rft.orders import WITHOUT_REPLACEMENT
 
 RULES = (
     Rule(
@@ -17,10 +18,22 @@ RULES = (
         kind="invalid",
         when={
             "queries_per_round": above_setting("train_items"),
-            "sample_policy": one_of("epochs", "easy_to_hard", "pools", "priority"),
+            "sample_policy": one_of(*WITHOUT_REPLACEMENT),
         },
         why="queries are drawn without replacement within an epoch: a round must fit into one",
         remedy="Raise train_items or lower queries_per_round",
+    ),
+    Rule(
+        name="budget_spent_on_difficulty",
+        kind="invalid",
+        when={
+            "sample_policy": one_of("easy_to_hard", "subset"),
+            "subset_by": none_of("first"),
+            "budget.unit": one_of("samples"),
+            "budget.amount": within_product("train_items", "difficulty_samples"),
+        },
+        why="measuring how difficult the train items are spends the whole budget",
+        remedy="Raise budget.amount, or lower difficulty_samples or train_items",
     ),
     Rule(
         name="more_points_than_rounds",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from ablatekit.backend import Rule, above_setting, below, none_of, one_of
+from ablatekit.backend import Condition, Rule, above_setting, below, none_of, one_of
 from ablatekit_rft.rules.base import NEAR, defaults
 from ablatekit_rft.rules.signal import GROUP_LEVELS
 
 _SHRINKS = ("random", "max_variance", "top_bottom")
 _FILTERS = ("drop", "refill", "band")
+_GROUP_COMPARISONS: tuple[tuple[str, dict[str, Condition]], ...] = (
+    ("", {"advantage": one_of(*GROUP_LEVELS)}),
+    ("positive_", {"advantage": one_of("pos_only"), "pos_only_of": one_of("group_norm")}),
+)
+"""Advantages that compare rollouts of one query, with a prefix for names of rules."""
 
 RULES = (
     Rule(
@@ -35,31 +40,41 @@ RULES = (
         why="no more rollouts can be kept than are drawn",
         remedy="Raise rollouts or lower downsample_to",
     ),
-    Rule(
-        name="downsample_to_one",
-        kind="invalid",
-        when={
-            "downsample": one_of(*_SHRINKS),
-            "downsample_to": below(2),
-            "downsample_advantage": one_of("after"),
-            "advantage": one_of(*GROUP_LEVELS),
-        },
-        why="one rollout per query is kept, and a group advantage compares several",
-        remedy="Set downsample_to to 2 or more, or downsample_advantage to before",
+    *(
+        Rule(
+            name=f"{prefix}downsample_to_one",
+            kind="invalid",
+            when={
+                "downsample": one_of(*_SHRINKS),
+                "downsample_to": below(2),
+                "downsample_advantage": one_of("after"),
+                **compares,
+            },
+            why="one rollout per query is kept, and a group advantage compares several",
+            remedy="Set downsample_to to 2 or more, or downsample_advantage to before",
+        )
+        for prefix, compares in _GROUP_COMPARISONS
     ),
-    Rule(
-        name="successes_have_no_contrast",
-        kind="invalid",
-        when={
-            "downsample": one_of("success_only"),
-            "downsample_advantage": one_of("after"),
-            "advantage": one_of(*GROUP_LEVELS, "batch_mean", "batch_norm"),
-            "kl_place": none_of("reward"),
-            "length_shaping": one_of("none"),
-            "format_reward": one_of("none"),
-        },
-        why="what is kept has one reward, and a centred advantage of it is 0: nothing is learnt",
-        remedy="Set downsample_advantage to before, or advantage to none",
+    *(
+        Rule(
+            name=f"{prefix}successes_have_no_contrast",
+            kind="invalid",
+            when={
+                "downsample": one_of("success_only"),
+                "downsample_advantage": one_of("after"),
+                "kl_place": none_of("reward"),
+                "length_shaping": one_of("none"),
+                "format_reward": one_of("none"),
+                **compares,
+            },
+            why="what is kept has one reward, and a centred advantage of it is 0: nothing is"
+            " learnt",
+            remedy="Set downsample_advantage to before, or advantage to none",
+        )
+        for prefix, compares in (
+            *_GROUP_COMPARISONS,
+            ("batch_", {"advantage": one_of("batch_mean", "batch_norm")}),
+        )
     ),
     Rule(
         name="subset_exceeds_train_set",
@@ -67,17 +82,6 @@ RULES = (
         when={"sample_policy": one_of("subset"), "subset_items": above_setting("train_items")},
         why="a subset has no more items than the train set",
         remedy="Set subset_items to train_items or less",
-    ),
-    Rule(
-        name="band_keeps_all",
-        kind="alias",
-        when={
-            "group_filter": one_of("band"),
-            "filter_low": one_of(0.0),
-            "filter_high": one_of(1.0),
-        },
-        then=defaults("group_filter", "filter_low", "filter_high"),
-        why="a band from 0 to 1 keeps every query that has a verdict",
     ),
     Rule(
         name="no_comparison",
@@ -96,6 +100,7 @@ RULES = (
             "length_shaping": one_of("none"),
             "format_reward": one_of("none"),
             "downsample": one_of("none"),
+            "entropy": one_of("none"),
         },
         why="queries without contrast have no gradient under this advantage: dropping them only"
         f" changes the denominators, compared with group_filter none {NEAR}",

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ablatekit.backend import Rule, above_setting, below, none_of, one_of
+from ablatekit.backend import (
+    Rule,
+    above_product,
+    above_setting,
+    below,
+    none_of,
+    one_of,
+    within_product,
+)
 from ablatekit_rft.levels.registry import levels_of
 from ablatekit_rft.rules.base import NEAR
 
@@ -184,12 +192,22 @@ _WARNINGS = (
         },
         why=f"against a moving average pm1 is 01 times 2: compared with 01 {NEAR}",
     ),
-    Rule(
-        name="items_must_come_again",
-        kind="warn",
-        when={"advantage": one_of("tracker", "history_window")},
-        why="what is remembered of a train item helps at its next visit: the budget must hold"
-        " several visits, one every train_items / queries_per_round rounds",
+    *(
+        Rule(
+            name=f"items_must_come_again_{unit}",
+            kind="warn",
+            when={
+                "advantage": one_of("tracker", "history_window"),
+                "budget.unit": one_of(unit),
+                **few,
+            },
+            why="what is remembered of a train item helps at its next visit, and the budget ends"
+            " before every item had one",
+        )
+        for unit, few in (
+            ("rounds", {"train_items": above_product("budget.amount", "queries_per_round")}),
+            ("samples", {"budget.amount": within_product("train_items", "rollouts")}),
+        )
     ),
     Rule(
         name="masked_failures",
@@ -201,6 +219,7 @@ _WARNINGS = (
             "length_shaping": one_of("none"),
             "reward_noise": one_of("none"),
             "kl_place": one_of("none"),
+            "entropy": one_of("none"),
         },
         why="cut completions have reward 0 and no gradient: masking them only changes the"
         f" denominators, compared with as_is {NEAR}",

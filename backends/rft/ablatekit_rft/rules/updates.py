@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ablatekit.backend import Condition, Rule, above_setting, at_least, below, none_of, one_of
+from ablatekit.backend import Condition, Rule, above_product, at_least, below, none_of, one_of
 from ablatekit_rft.levels.registry import levels_of
 from ablatekit_rft.levels.types import Stage
 from ablatekit_rft.rules.base import ON_POLICY, defaults
@@ -44,7 +44,7 @@ _INVALID = (
     Rule(
         name="minibatch_of_none",
         kind="invalid",
-        when={"rollouts": below(2), "minibatches": above_setting("queries_per_round")},
+        when={"minibatches": above_product("queries_per_round", "rollouts")},
         why="a minibatch holds at least one rollout, and the round has fewer rollouts",
         remedy="Lower minibatches, or raise queries_per_round or rollouts",
     ),
@@ -55,6 +55,14 @@ _INVALID = (
         why="replay of groups looks at how the rewards of one query's rollouts differ, and there"
         " is only one",
         remedy="Set rollouts to 2 or more, or choose replay: fifo",
+    ),
+    Rule(
+        name="second_bound_below_one",
+        kind="invalid",
+        when={"clip": one_of("dual_clip", "delta"), "clip_bound": below(1)},
+        why="the second bound of these clips is a ratio that the policy has left behind: below 1"
+        " it would cut the on-policy gradient",
+        remedy="Set clip_bound to more than 1",
     ),
     *(
         Rule(
@@ -119,6 +127,10 @@ _MERGING = (
             "queries_per_round": one_of(32),
             "rollouts": one_of(1),
             "minibatches": one_of(1),
+            "replay": one_of("none"),
+            "truncation": none_of("mask"),
+            "group_filter": one_of("none"),
+            "downsample": one_of("none"),
         },
         then=defaults("lr_scale"),
         why="at 32 rollouts per update every scaling of the learning rate is 1",

@@ -35,7 +35,7 @@ class AdvantageSettings(Part):
     """Rewards of a train item that `history_window` looks back on. Source: the released code of
     arXiv:2601.22532 (8)."""
     ema_decay: float = Field(default=0.95, ge=0, lt=1)
-    """Share of the baseline of `ema` that a round keeps. Source: arXiv:2506.24119 (0.95)."""
+    """Share of the baseline of `ema` that each rollout keeps. Source: arXiv:2506.24119 (0.95)."""
     ema_start: Literal["probe", "zero"] = "probe"
     """First baseline of `ema`: the base model's coded Pass@1 on the train probe, or 0. Source: no
     warm-up bias (probe; prime-rl zero)."""

@@ -30,8 +30,9 @@ class SelectionSettings(Part):
     """Which items `subset` takes, by the base model's pass rate; `first` measures none. Source:
     arXiv:2601.14599 (single items picked by difficulty)."""
     difficulty_samples: int = Field(default=4, ge=1, le=1024)
-    """Completions per train item, sampled before the first round and charged to the budget, from
-    which difficulty is known. Source: as many as evaluations commonly use."""
+    """Completions per train item, sampled before the first round, from which difficulty is known.
+    A budget of samples or tokens pays for them; schedules begin after them. Source: as many as
+    evaluations commonly use."""
     rate_memory: float = Field(default=0.5, ge=0, lt=1)
     """Share of its past in an item's running pass rate at each visit; 0: the last visit alone.
     Source: prime-rl (0)."""
