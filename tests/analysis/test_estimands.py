@@ -236,7 +236,7 @@ def test_a_level_whose_runs_all_failed_is_refused(factorial, study, pick):
 numbers = st.integers(min_value=-50, max_value=50).map(lambda i: i / 10)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(effects=st.tuples(numbers, numbers, numbers), seed=st.integers(0, 1000))
 @example(effects=(0.0, 0.0, 0.0), seed=6)
 def test_an_additive_truth_makes_all_estimands_agree(factorial, study, pick, effects, seed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
 
 
+@functools.cache
 def _plan(path: Path) -> Plan:
     loaded = load_study(path)
     return build_plan(loaded, study_backend(loaded))
@@ -90,7 +92,7 @@ def test_the_replicas_on_large_models_are_pinned_and_plan_without_a_network(
     monkeypatch.setattr(socket.socket, "connect", refused)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     for name in REPLICAS[:2]:
-        plan = _plan(ROOT / "studies" / f"{name}.yaml")
+        plan = _plan.__wrapped__(ROOT / "studies" / f"{name}.yaml")
         contents = {value for run in plan.runs for value in run.spec.content.values()}
         assert len(contents) == 5
         assert all(re.fullmatch(r"hub(-dataset)?:[\w./-]+@[0-9a-f]{40}", one) for one in contents)
