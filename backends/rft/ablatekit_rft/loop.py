@@ -224,6 +224,8 @@ class _Run:
         start = time.perf_counter()
         self._trainer.engine.sync(step)
         evaluated = self._evaluator.evaluate(self._trainer.engine, self._trainer.reference, scope)
+        if step == 0:
+            evaluated.refuse_failing_verifier(self._trainer.settings.verifier)
         self._context.log_items(step, evaluated.items)
         seconds = {metrics.TIME_EVALUATE: time.perf_counter() - start}
         self._context.log(step, {**evaluated.metrics, **seconds})
