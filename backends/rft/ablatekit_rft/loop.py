@@ -22,7 +22,7 @@ from ablatekit_rft.decoding import Decoding
 from ablatekit_rft.divergence import Collapse
 from ablatekit_rft.engines.select import build_engine, draw_kind
 from ablatekit_rft.evaluate import Evaluator, Scope, build_evaluator
-from ablatekit_rft.models import Tokenizer, load_model
+from ablatekit_rft.models import Tokenizer, check_cache, check_length, load_model
 from ablatekit_rft.peakmemory import forget_peak, peak_gib
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.prompts import build_prompting
@@ -61,6 +61,8 @@ def train_model(
 ) -> RunResult:
     """`train` with the model and the task at hand; the model is changed in place."""
     steps = settings.max_new_tokens or task.max_new_tokens
+    if settings.drawing_engine == "policy":
+        check_cache(model, settings.model)
     policy = Policy(
         parameterised(model, settings, context.seeds),
         tokenizer.pad_id,
@@ -82,6 +84,7 @@ def train_model(
     )
     decoding = Decoding.of_training(settings, steps, tokenizer)
     longest = max(_longest(train_set.encoded) + steps, evaluator.longest)
+    check_length(policy.base_model.config, longest)
     trainer = Trainer(
         settings=settings,
         task=task,
