@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablatekit.backend import Rule, above_setting, one_of
+from ablatekit.backend import Rule, above_setting, at_least, one_of
 
 RULES = (
     Rule(
@@ -21,6 +21,13 @@ RULES = (
         },
         why="queries are drawn without replacement within an epoch: a round must fit into one",
         remedy="Raise train_items or lower queries_per_round",
+    ),
+    Rule(
+        name="examples_from_the_train_set",
+        kind="invalid",
+        when={"few_shot": at_least(1), "train_items": one_of(None)},
+        why="solved examples lie outside the train set, and train_items: null leaves none there",
+        remedy="Set few_shot: 0, or train_items to a number that leaves few_shot items over",
     ),
     Rule(
         name="more_points_than_rounds",
