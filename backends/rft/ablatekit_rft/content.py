@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from ablatekit_rft.tasks import SplitName, registry
 from ablatekit_rft.tasks.rows import Fields
 from ablatekit_rft.verifiers.registry import check_verifier
 from ablatekit_rft.verifiers.user import verifier_hash
+
+STATEFUL = ("falcon_mamba", "mamba", "mamba2", "recurrent_gemma", "rwkv", "xlstm")
+"""Model types without a cache of keys and values; a run asks the model's class, too."""
 
 _SMALL_MODEL_MEMORY = 1.0
 _HUB_MODEL_MEMORY = 8.0
@@ -112,9 +116,27 @@ def _directory_content(directory: Path) -> str:
                 "Save the model with save_pretrained",
             )
         )
+    _check_type(directory / "config.json")
     paths = sorted(path for path in directory.iterdir() if _is_content(path))
     stamps = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
     return _files_content(directory.resolve(), stamps)
+
+
+def stateful_model(model_type: str, name: str) -> UsageError:
+    """The refusal of a model without a cache of keys and values."""
+    rule = "rollouts need a model that keeps keys and values: a transformer"
+    remedy = "Use a transformer, such as those of the Llama, Qwen, Gemma or GPT-NeoX families"
+    return UsageError(Problem(rule, f"{name!r} of type {model_type}", remedy))
+
+
+def _check_type(configuration: Path) -> None:
+    """Refuse a model that cannot run, where its configuration can be read."""
+    try:
+        model_type = str(json.loads(configuration.read_bytes()).get("model_type"))
+    except (ValueError, AttributeError):
+        return
+    if model_type in STATEFUL:
+        raise stateful_model(model_type, str(configuration.parent))
 
 
 def _is_content(path: Path) -> bool:

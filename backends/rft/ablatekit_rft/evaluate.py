@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ablatekit.errors import Problem, UsageError
 from ablatekit.seeds import Seeds
 from ablatekit_rft import metrics
 from ablatekit_rft.decoding import Decoding, Stop
@@ -72,10 +73,23 @@ class EvaluationItems:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """One evaluation: metrics by name, and item outcomes by column."""
+    """One evaluation: metrics by name, and item outcomes by column.
+
+    failures: by row, what kept the verifier from a verdict, empty where nothing did.
+    """
 
     metrics: Mapping[str, float]
     items: Mapping[str, Sequence[Any]]
+    failures: tuple[str, ...] = ()
+
+    def refuse_failing_verifier(self, name: str) -> None:
+        """Raise UsageError where the verifier has judged none of the completions that ended."""
+        asked = len(self.items["truncated"]) - sum(self.items["truncated"])
+        if not asked or sum(self.items["verifier_error"]) < asked:
+            return
+        rule = f"the verifier {name!r} judged none of the {asked} completions of step 0"
+        last = next((why for why in reversed(self.failures) if why), "no reason given")
+        raise UsageError(Problem(rule, last, "Try it on an item of the data set, or set another"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +122,9 @@ class Evaluator:
         summary = _summary(table) | _pass_at(table, items.draws.shape[1], self.pass_at)
         summary[metrics.EVALUATED] = len(items.splits) / len(self.scopes["all"].splits)
         del table["kl"]
-        return Evaluated(summary, {name: column.tolist() for name, column in table.items()})
+        failures = tuple(table.pop("why").tolist())
+        columns = {name: column.tolist() for name, column in table.items()}
+        return Evaluated(summary, columns, failures)
 
     def _outcomes(
         self, engine: Engine, reference: Policy, items: EvaluationItems, at: slice
@@ -131,6 +147,7 @@ class Evaluator:
             "outcome": verified.correct,
             "format_ok": verified.format_ok,
             "verifier_error": verified.error,
+            "why": np.array(verified.why, object),
             "length": rollouts.lengths.cpu().numpy(),
             "truncated": rollouts.truncated.cpu().numpy(),
             "kl": self._kl(engine, reference, rollouts, splits, greedy),

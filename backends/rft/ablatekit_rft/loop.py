@@ -22,7 +22,7 @@ from ablatekit_rft.decoding import Decoding
 from ablatekit_rft.divergence import Collapse
 from ablatekit_rft.engines.select import build_engine, draw_kind
 from ablatekit_rft.evaluate import Evaluator, Scope, build_evaluator
-from ablatekit_rft.models import Tokenizer, load_model
+from ablatekit_rft.models import Tokenizer, check_cache, check_length, load_model
 from ablatekit_rft.peakmemory import forget_peak, peak_gib
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.prompts import build_prompting
@@ -62,6 +62,8 @@ def train_model(
 ) -> RunResult:
     """`train` with the model and the task at hand; the model is changed in place."""
     steps = settings.max_new_tokens or task.max_new_tokens
+    if settings.drawing_engine == "policy":
+        check_cache(model, settings.model)
     policy = Policy(
         parameterised(model, settings, context.seeds),
         tokenizer.pad_id,
@@ -83,6 +85,7 @@ def train_model(
     )
     decoding = Decoding.of_training(settings, steps, tokenizer)
     longest = max(_longest(train_set.encoded) + steps, evaluator.longest)
+    check_length(policy.base_model.config, longest)
     trainer = Trainer(
         settings=settings,
         task=task,
@@ -226,6 +229,8 @@ class _Run:
         start = time.perf_counter()
         self._trainer.engine.sync(step)
         evaluated = self._evaluator.evaluate(self._trainer.engine, self._trainer.reference, scope)
+        if step == 0:
+            evaluated.refuse_failing_verifier(self._trainer.settings.verifier)
         self._context.log_items(step, evaluated.items)
         seconds = {metrics.TIME_EVALUATE: time.perf_counter() - start}
         self._context.log(step, {**evaluated.metrics, **seconds})

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ablatekit.errors import Problem, UsageError
 from ablatekit_rft import basemodels
 from ablatekit_rft.basemodels.catalogue import FAMILIES
+from ablatekit_rft.content import stateful_model
 from ablatekit_rft.hub import parse_hub_name
 
 Message: TypeAlias = dict[str, str]
@@ -140,6 +141,33 @@ def without_ending(ids: list[int], plain: list[int]) -> list[int]:
     return ids
 
 
+def positions_of(config: Any) -> int | None:
+    """Tokens that a model has positions for; None where nothing bounds them (ALiBi)."""
+    found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    return int(found) if found else None
+
+
+def check_length(config: Any, longest: int) -> None:
+    """Raise UsageError when a sequence of `longest` tokens exceeds the model's positions."""
+    limit = positions_of(config)
+    if limit is not None and longest > limit:
+        rule = f"the model has positions for {limit} tokens, prompt and completion together"
+        remedy = (
+            "Lower max_new_tokens, evaluation.max_new_tokens or few_shot, or leave out the longest"
+            " questions"
+        )
+        raise UsageError(Problem(rule, f"a longest sequence of {longest} tokens", remedy))
+
+
+def check_cache(model: Any, name: str) -> None:
+    """Raise UsageError for a model that keeps a state instead of keys and values.
+
+    Rollouts of the policy engine repeat and drop rows of the cache, which a state does not offer.
+    """
+    if getattr(model, "_is_stateful", False):
+        raise stateful_model(model.config.model_type, name)
+
+
 def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any, Tokenizer]:
     """A causal LM in float32 on `device`, and its tokenizer.
 
@@ -151,9 +179,8 @@ def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any,
         return _moved(shipped, device), CharacterTokenizer(tokenizer)
     source = _source(name, content)
     try:
-        loaded = AutoModelForCausalLM.from_pretrained(
-            **source, dtype=torch.float32, attn_implementation="sdpa"
-        )
+        # Without a choice transformers takes sdpa for the classes that have it, else eager.
+        loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
         inner = AutoTokenizer.from_pretrained(**source)
     except (OSError, ValueError) as error:
         raise UsageError(

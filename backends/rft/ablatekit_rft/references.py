@@ -9,13 +9,20 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import sysconfig
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ablatekit.canonical import content_hash, file_hash
-from ablatekit.errors import Problem, UsageError, nearest
+from ablatekit.errors import Location, Problem, UsageError, nearest
+
+_LIBRARIES = (
+    *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+    "<frozen",
+)
 
 
 def is_reference(name: str) -> bool:
@@ -46,8 +53,9 @@ def source_hash(name: str, function: Callable[..., Any]) -> str:
 def _module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except (ImportError, SyntaxError, ValueError) as error:
-        raise UsageError(Problem(f"cannot import {name!r}", str(error))) from error
+    # The module is the user's: it may raise anything, or ask to exit while a study is planned.
+    except (Exception, SystemExit) as error:
+        raise _not_importable(name, error) from error
 
 
 def _file_module(path: Path) -> ModuleType:
@@ -66,6 +74,22 @@ def _loaded(path: Path, _changed: int, _size: int) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
-        raise UsageError(Problem(f"cannot import {path}", str(error))) from error
+    # As in `_module`: the file is the user's.
+    except (Exception, SystemExit) as error:
+        raise _not_importable(str(path), error) from error
     return module
+
+
+def _not_importable(name: str, error: BaseException) -> UsageError:
+    said = f"{type(error).__name__}: {error}"
+    remedy = "Make it importable: an import defines functions, and neither runs nor exits"
+    return UsageError(Problem(f"cannot import {name!r}", said, remedy, _place(error)))
+
+
+def _place(error: BaseException) -> Location | None:
+    """The line of the user's code that an import failed at, rather than one of a library."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return Location(error.filename, error.lineno)
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    return Location(own[-1].filename, own[-1].lineno) if own else None

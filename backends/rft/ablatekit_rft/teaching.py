@@ -16,6 +16,7 @@ from torch import Tensor
 from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.levels.statistics import sums
 from ablatekit_rft.levels.types import Level, RewardParts, RewardView, State
+from ablatekit_rft.returned import checked, checked_pair
 from ablatekit_rft.rollout import Rollouts
 from ablatekit_rft.settings import RftSettings
 
@@ -69,10 +70,11 @@ def pass_rates(drawn: Drawn) -> NDArray[np.float64]:
 
 def rewards_of(drawn: Drawn, settings: RftSettings, limit: int) -> tuple[Tensor, Tensor]:
     """Rewards (N,) of all rollouts, and whether each may train as far as truncation goes (N,)."""
-    formed = get_level("format_reward", settings.format_reward)
-    graded = formed.function(drawn.outcome, drawn.format_ok.float(), settings)
-    coded: Tensor = get_level("reward_coding", settings.reward_coding).function(graded)
-    rollouts = drawn.rollouts
+    rollouts, each = drawn.rollouts, tuple(drawn.outcome.shape)
+    level = get_level("format_reward", settings.format_reward)
+    graded = checked(level, level.function(drawn.outcome, drawn.format_ok.float(), settings), each)
+    level = get_level("reward_coding", settings.reward_coding)
+    coded = checked(level, level.function(graded), each)
     parts = RewardParts(
         rewards=coded,
         outcome=drawn.outcome,
@@ -82,11 +84,13 @@ def rewards_of(drawn: Drawn, settings: RftSettings, limit: int) -> tuple[Tensor,
         judged=drawn.sampled & ~drawn.error,
         limit=limit,
     )
-    shaped = get_level("length_shaping", settings.length_shaping).function(parts, settings)
-    found: tuple[Tensor, Tensor] = get_level("truncation", settings.truncation).function(
-        replace(parts, rewards=shaped), settings
+    level = get_level("length_shaping", settings.length_shaping)
+    shaped = checked(level, level.function(parts, settings), each)
+    level = get_level("truncation", settings.truncation)
+    rewards, uncut = checked_pair(
+        level, level.function(replace(parts, rewards=shaped), settings), "rewards, which train"
     )
-    return found
+    return checked(level, rewards, each), checked(level, uncut, each)
 
 
 def kl_in_reward(settings: RftSettings, rollouts: Rollouts, reference: Tensor) -> Tensor:
@@ -128,18 +132,25 @@ def teach(
         drift,
     )
     level = get_level("advantage", settings.advantage)
-    advantage, state = advantages(level, view, compared & ~drawn.error, settings, state)
+    width = drawn.rollouts.tokens.shape[1]
+    advantage, state = advantages(level, view, compared & ~drawn.error, settings, state, width)
     rows = (chosen & drawn.carries & uncut).nonzero().squeeze(1)
     return Signal(rewards, rows, advantage[rows], kl, state)
 
 
 def advantages(
-    level: Level, view: RewardView, compared: Tensor, settings: RftSettings, state: State
+    level: Level,
+    view: RewardView,
+    compared: Tensor,
+    settings: RftSettings,
+    state: State,
+    width: int,
 ) -> tuple[Tensor, State]:
     """Advantages of all rollouts of a view, 0 for those that are not compared, and the new state.
 
-    compared: (N,) bool. Where fewer are left of a query or a round than the level needs, they are
-    not compared either; a round that never had enough is the level's own error.
+    compared: (N,) bool. width: tokens of the longest completion. Where fewer are left of a query or
+    a round than the level needs, they are not compared either; a round that never had enough is the
+    level's own error.
     """
     rows = _comparable(_comparing(level, settings), view, compared).nonzero().squeeze(1)
     whole = len(rows) == len(compared)
@@ -147,7 +158,8 @@ def advantages(
         return torch.zeros_like(view.rewards), state
     part = view if whole else view.select(rows)
     found = level.function(part, settings, *((state,) if level.state else ()))
-    advantage, state = found if level.state else (found, state)
+    found, state = checked_pair(level, found, "advantage, state") if level.state else (found, state)
+    advantage = checked(level, found, (len(rows),), (len(rows), width))
     if whole:
         return advantage, state
     spread = advantage.new_zeros(len(compared), *advantage.shape[1:])

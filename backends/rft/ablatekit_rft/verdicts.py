@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,15 @@ class Judgement:
     """What a verifier says about one completion.
 
     `format_ok`: the completion has the form that the task asks for, whatever its answer. Neither
-    the verdict nor the form is a reward: rewards are shaped from them, evaluation is not.
+    the verdict nor the form is a reward: rewards are shaped from them, evaluation is not. `why`:
+    what kept the verifier from a verdict, for people to read.
     """
 
     verdict: Verdict
     format_ok: bool
+    why: str = field(default="", compare=False)
+
+
+def unreadable_key(gold: str, *, format_ok: bool) -> Judgement:
+    """No verdict, because the verifier cannot read the answer key."""
+    return Judgement(Verdict.ERROR, format_ok, f"it cannot read the answer key {gold[:80]!r}")

@@ -23,12 +23,14 @@ class Verified:
 
     correct (N,) float32: 1 for a correct completion, 0 for a wrong, unjudged or truncated one.
     format_ok (N,) bool: it has the form that the task asks for and ended by itself. error (N,)
-    bool: the verifier could not judge it (a timeout, an answer key that it cannot read).
+    bool: the verifier could not judge it (a timeout, an answer key that it cannot read). why (N,):
+    what kept the verifier from a verdict, empty where nothing did.
     """
 
     correct: NDArray[np.float32]
     format_ok: NDArray[np.bool_]
     error: NDArray[np.bool_]
+    why: tuple[str, ...] = ()
 
 
 def verify(
@@ -55,6 +57,7 @@ def verify(
         correct=np.array([verdict is Verdict.CORRECT for verdict in verdicts], np.float32),
         format_ok=np.array([judgement.format_ok for judgement in judgements], np.bool_),
         error=np.array([verdict is Verdict.ERROR for verdict in verdicts], np.bool_),
+        why=tuple(judgement.why for judgement in judgements),
     )
 
 

@@ -3,14 +3,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from ablatekit_rft import metrics
+from ablatekit_rft.backend import RftBackend
 from ablatekit_rft.engines.policy import PolicyEngine
-from ablatekit_rft.evaluate import build_evaluator, pass_at_k
+from ablatekit_rft.evaluate import Evaluated, build_evaluator, pass_at_k
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.queries import evaluation_draws
 from ablatekit_rft.rollout import Prompts
@@ -18,7 +20,10 @@ from ablatekit_rft.settings import Evaluation
 from ablatekit_rft.tasks import Judgement, Query, Verdict
 from ablatekit_rft.verify import verify
 
+from ablatekit.errors import UsageError
 from ablatekit.seeds import Seeds
+from ablatekit.study.settings import flatten_model
+from ablatekit.testing.specs import run_spec
 
 CELLS = (
     {"advantage": "none", "rollouts": 1, "learning_rate": 1e-4},
@@ -193,6 +198,32 @@ def test_pass_at_k_is_the_share_of_all_subsets_that_hold_a_correct_sample(n: int
     subsets = [list(chosen) for chosen in itertools.combinations(range(n), k)]
     by_hand = np.mean([outcomes[:, chosen].any(axis=1) for chosen in subsets], axis=0)
     np.testing.assert_allclose(pass_at_k(correct, n, k), by_hand, rtol=1e-14)
+
+
+def broken(verdicts: Sequence[bool], truncated: Sequence[bool]) -> Evaluated:
+    items = {"verifier_error": list(verdicts), "truncated": list(truncated)}
+    return Evaluated({}, items, tuple("no module sympy" if one else "" for one in verdicts))
+
+
+def test_a_verifier_that_judges_nothing_is_told_from_one_that_errs_at_times() -> None:
+    with pytest.raises(UsageError, match=r"'mine' judged none of the 2 .*no module sympy\. Try"):
+        broken([True, True, False], [False, False, True]).refuse_failing_verifier("mine")
+    broken([True, False, False], [False, False, True]).refuse_failing_verifier("mine")
+    broken([False, False], [True, True]).refuse_failing_verifier("mine")
+    broken([False, False], [False, False]).refuse_failing_verifier("mine")
+
+
+def test_a_run_whose_verifier_fails_on_everything_is_refused_at_step_0(
+    make_context: Any, make_settings: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text("def judge(question, gold, completion):\n    return 0.3\n")
+    verifier = f"{tmp_path / 'mine.py'}:judge"
+    settings = make_settings(dataset="letter-sort", verifier=verifier)
+    changed = flatten_model(settings)
+    context = make_context()
+    with pytest.raises(UsageError, match=r"mine\.py:judge' judged none of .*received 0\.3"):
+        RftBackend().run(run_spec(RftBackend(), changed), context)
+    assert not context.logged
 
 
 def test_pass_at_k_is_unbiased() -> None:

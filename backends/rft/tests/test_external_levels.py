@@ -185,6 +185,10 @@ def test_a_source_that_changed_after_planning_stops_the_run(tmp_path: Path) -> N
         ("quartered = 3", "own.py:quartered", "a level is a function"),
         ("import no_such_module", "own.py:quartered", "no_such_module"),
         ("def quartered(:", "own.py:quartered", "cannot import"),
+        ("\nquartered = undefined", "own.py:quartered", r"own\.py:2: cannot import.*NameError"),
+        ("import sys\nsys.exit(0)", "own.py:quartered", r"own\.py:2: cannot import.*SystemExit"),
+        ("x = 1\ndef quartered(:", "own.py:quartered", r"own\.py:2: cannot import.*SyntaxError"),
+        ("import json\njson.loads('{')", "own.py:quartered", r"own\.py:2: .*JSONDecodeError"),
         (OWN, "other.py:quartered", "no such file"),
         (OWN, "no_such_package:quartered", "cannot import"),
     ],
@@ -198,12 +202,49 @@ def test_what_is_no_level_is_refused(
         RftSettings(advantage=name)
 
 
+def test_a_module_that_exits_while_a_study_is_planned_ends_nothing_in_silence(
+    workplace: Path,
+) -> None:
+    (workplace / "own.py").write_text("import sys\n\nsys.exit(0)\n")
+    said = ablatekit(workplace, "study", "plan", "study.yaml", status=2)
+    assert "own.py:3: cannot import" in said
+    assert "Traceback" not in said
+
+
 def test_a_level_of_another_stage_is_refused(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(PACKAGE)
     reference = f"{tmp_path / 'own.py'}:halved"
     assert RftSettings(advantage=reference).advantage == reference
     with pytest.raises(ValidationError, match="a level of advantage, not of reward_coding"):
         RftSettings(reward_coding=reference)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("view.rewards.numpy()", r"numpy\.ndarray of shape \(8,\)"),
+        ("view.rewards.mean()", r"torch\.Tensor of shape \(\)"),
+        ("view.rewards[1:]", r"torch\.Tensor of shape \(7,\)"),
+        ("view.rewards[:, None].repeat(1, 99)", r"torch\.Tensor of shape \(8, 99\)"),
+        ("view.rewards / 0", r"torch\.Tensor of shape \(8,\), not finite"),
+        ("None", "NoneType None"),
+    ],
+)
+def test_what_a_level_must_not_give_is_refused(
+    train_toy: Any, make_context: Any, make_settings: Any, tmp_path: Path, given: str, said: str
+) -> None:
+    named = own_level(tmp_path, f"def quartered(view, settings):\n    return {given}\n")
+    wanted = rf"quartered' must give a finite torch tensor of shape \(8,\) or \(8, \d\).*{said}"
+    with pytest.raises(UsageError, match=wanted):
+        train_toy(make_settings(advantage=named), make_context())
+
+
+def test_rewards_of_another_shape_are_refused(
+    train_toy: Any, make_context: Any, make_settings: Any, tmp_path: Path
+) -> None:
+    named = own_level(tmp_path, "def quartered(outcome):\n    return outcome[0]\n")
+    with pytest.raises(UsageError, match=r"reward_coding level .*quartered' must give.*\(\)"):
+        train_toy(make_settings(reward_coding=named), make_context())
 
 
 def test_a_users_function_trains(

@@ -110,6 +110,87 @@ def test_a_directory_is_loaded_with_its_own_tokenizer(model_directory: str) -> N
     assert tokenizer.decode([4, 5, 2]).replace(" ", "") == "ab"
 
 
+SHAPE = {"vocab_size": 64, "hidden_size": 8, "num_hidden_layers": 2}
+
+
+def random_directory(folder: Path, configuration: Any) -> str:
+    """A model of a configuration with random weights, as `save_pretrained` leaves it."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_config(configuration, dtype=torch.float32)
+    model.generation_config.eos_token_id = 2
+    model.save_pretrained(folder)
+    fast_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+def without_sdpa(name: str) -> Any:
+    from transformers import BloomConfig, Gemma2Config
+
+    if name == "bloom":
+        return BloomConfig(vocab_size=64, hidden_size=8, n_layer=2, n_head=2)
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4}
+    return Gemma2Config(**SHAPE, **heads, intermediate_size=8, max_position_embeddings=64)
+
+
+@pytest.mark.parametrize("name", ["gemma2", "bloom"])
+def test_a_class_without_sdpa_is_drawn_from_and_scored(tmp_path: Path, name: str) -> None:
+    model, tokenizer = load_model(random_directory(tmp_path, without_sdpa(name)), CPU)
+    assert model.config._attn_implementation == "eager"
+    policy = Policy(model, 0, vocabulary=tokenizer.size)
+    uniforms = torch.rand(8, 4, generator=torch.Generator().manual_seed(0))
+    prompts = Prompts.pad([[1, 5], [1, 6, 7]], 0, CPU)
+    drawn = sample(policy, prompts, 4, uniforms, Decoding(4, 1.0, ()))
+    torch.testing.assert_close(drawn.logp, policy.logp(drawn, 1.0).detach(), atol=1e-5, rtol=0)
+
+
+def test_classes_with_sdpa_use_it(model_directory: str) -> None:
+    assert load_model(model_directory, CPU)[0].config._attn_implementation == "sdpa"
+
+
+def test_a_model_without_keys_and_values_is_refused_when_planning_and_when_loading(
+    tmp_path: Path,
+) -> None:
+    from transformers import MambaConfig
+
+    named = random_directory(tmp_path, MambaConfig(**SHAPE, state_size=4))
+    why = r"keeps keys and values.*of type mamba\. Use a transformer"
+    with pytest.raises(UsageError, match=why):
+        RftBackend().content({"model": named})
+    model, _ = load_model(named, CPU)
+    with pytest.raises(UsageError, match=why):
+        models.check_cache(model, named)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.parametrize(("training", "evaluation"), [(60, 5), (5, 59)])
+def test_sequences_beyond_the_positions_are_refused_before_training(
+    train_toy: Any,
+    make_context: Any,
+    make_settings: Any,
+    family: str,
+    training: int,
+    evaluation: int,
+) -> None:
+    """Prompts have 5 tokens in training and 6 in evaluation, the models 64 positions."""
+    few = make_settings().evaluation.model_dump()
+    settings = make_settings(
+        max_new_tokens=training, evaluation={**few, "max_new_tokens": evaluation}
+    )
+    context = make_context()
+    with pytest.raises(UsageError, match=r"positions for 64 tokens.*65 tokens.*Lower"):
+        train_toy(settings, context, family)
+    assert not context.logged
+
+
+def test_as_many_tokens_as_positions_are_allowed(causal_lm: Any) -> None:
+    for family in ("llama", "gpt2"):
+        config = causal_lm(family).config
+        assert models.positions_of(config) == 64
+        models.check_length(config, 64)
+    models.check_length(without_sdpa("bloom"), 10**6)
+
+
 def test_a_model_directory_trains(model_directory: str, make_context: Any) -> None:
     backend, context = RftBackend(), make_context()
     changed = {

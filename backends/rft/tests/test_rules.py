@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from ablatekit_rft.basemodels.catalogue import FAMILIES as BASE_MODELS
 from ablatekit_rft.levels.registry import get_level, levels_of
 from ablatekit_rft.levels.token_views import EntropyView, StepView
 from ablatekit_rft.levels.types import RewardView, Stage
@@ -88,6 +89,8 @@ INVALID: dict[str, list[dict[str, Any]]] = {
     "probe_outside_train_set": [{"train_items": 128}],
     "round_exceeds_train_set": [{"queries_per_round": 257}],
     "more_points_than_rounds": [{"budget.amount": 5}],
+    "examples_from_the_train_set": [{"few_shot": 1, "train_items": None}],
+    "tiny_model_in_a_chat": [{"template": "chat", "model": name} for name in BASE_MODELS],
 }
 
 
@@ -109,6 +112,10 @@ def test_impossible_combinations_are_refused(name: str, settings: dict[str, Any]
         {"advantage": "batch_norm", "queries_per_round": 1, "rollouts": 2},
         {"advantage": "batch_norm", "queries_per_round": 2},
         {"train_items": 64, "evaluation.probe_items": 64, "queries_per_round": 64},
+        {"few_shot": 1, "train_items": 256},
+        {"few_shot": 0, "train_items": None},
+        {"template": "chat", "model": "smollm2-135m-instruct"},
+        {"template": "qa"},
         {"budget.amount": 6},
         {"budget.amount": 5, "budget.unit": "samples"},
         {"minibatches": 64, "rollouts": 2},

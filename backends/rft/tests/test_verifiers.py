@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from ablatekit_rft.backend import RftBackend
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.tasks import registry
 from ablatekit_rft.tasks.judged import TAGGED, in_tags, open_task
+from ablatekit_rft.tasks.questions import QuestionTask
 from ablatekit_rft.verdicts import Judgement, Query, Verdict
 from ablatekit_rft.verifiers.latex import judge_boxed, judge_exact, last_boxed, normalise
 from ablatekit_rft.verifiers.numbers import (
@@ -22,7 +24,8 @@ from ablatekit_rft.verifiers.numbers import (
 )
 from ablatekit_rft.verifiers.pool import JudgePool
 from ablatekit_rft.verifiers.registry import BY_RULE, build_verifier, check_verifier
-from hypothesis import given
+from ablatekit_rft.verifiers.user import judge_of
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ablatekit.errors import UsageError
@@ -30,6 +33,28 @@ from ablatekit.testing.specs import run_spec
 
 C, W, E = Verdict.CORRECT, Verdict.WRONG, Verdict.ERROR
 HOSTILE = ("", " ", "\x00", "####", "\\boxed{", "\\boxed", "1" * 100_000, "\ud800", "{" * 9999)
+PIECES = (
+    *("\\boxed", "\\boxed ", "\\fbox", "\\frac", "\\sqrt", "\\text", "\\left", "\\$", "^", "_"),
+    *("{", "}", "$", "####", "#### ", " ", "\n", ",", ".", "-", "\u2212", "/", "e", "=", "%", "x"),
+    *(
+        "0",
+        "1",
+        "12",
+        "1,234",
+        "1,2",
+        "3/0",
+        "1e999",
+        "\u00bd",
+        "\u00b2",
+        "\u0663",
+        "\u4e09",
+        "\x00",
+    ),
+    *("</think>", "<answer>", "</answer>", "=>", "What is 1 + 2?"),
+)
+MIXED = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
+"""Texts that look like answers, whole and broken."""
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HAS_MATH = importlib.util.find_spec("math_verify") is not None
 NO_MATH = "no module math_verify: pip install 'ablatekit-rft[math]'"
 
@@ -58,6 +83,8 @@ NO_MATH = "no module math_verify: pip install 'ablatekit-rft[math]'"
         ("9" * 41, None),
         ("nan", None),
         ("inf", None),
+        ("\u22123", -3),
+        ("1,2,3", None),
     ],
 )
 def test_what_is_a_number(text: str, value: float | None) -> None:
@@ -73,6 +100,11 @@ def test_what_is_a_number(text: str, value: float | None) -> None:
         ("no", None),
         ("-12 apples", "-12"),
         ("he has 3, 4", "4"),
+        ("1,2,3", "3"),
+        ("1,234,56", "56"),
+        ("12,34", "34"),
+        ("1,234,567.5 in all", "1,234,567.5"),
+        ("about \u22127", "-7"),
     ],
 )
 def test_the_last_number_of_a_text(text: str, number: str | None) -> None:
@@ -115,6 +147,24 @@ def test_strict_gsm8k(gold: str, text: str, verdict: Verdict, format_ok: bool) -
         ("1000", "1,000 in all.", C, True),
         ("0.5", "1/2", W, True),
         ("?", "7", E, True),
+        ("18", "\\boxed{18 dollars}", C, True),
+        ("18", "\\boxed{18\\text{ dollars}} for 3", C, True),
+        ("18", "\\boxed{\\$18} for 3", C, True),
+        ("3", "\\boxed{x = 3} from 4", C, True),
+        ("17", "\\boxed{18 dollars}", W, True),
+        ("18", "18 apples, \\boxed{eighteen}", C, True),
+        ("1", "\\boxed{x+1}", W, True),
+        ("2", "\\boxed{2x}", W, True),
+        ("2", "\\boxed{\\frac{1}{2}}", W, True),
+        ("3", "\\boxed{1,2,3}", W, True),
+        ("3", "1,2,3", C, True),
+        ("123", "1,2,3", W, True),
+        ("3", "#### 1,2,3", C, True),
+        ("-3", "so it is \u22123", C, True),
+        ("3", "so it is \u22123", W, True),
+        ("-3", "#### \u22123 of 8", C, True),
+        ("-3", "\\boxed{\u22123} of 8", C, True),
+        ("\u22123", "-3", C, True),
     ],
 )
 def test_the_lenient_number(gold: str, text: str, verdict: Verdict, format_ok: bool) -> None:
@@ -146,6 +196,9 @@ def test_the_strict_number(gold: str, text: str, verdict: Verdict, format_ok: bo
         ("\\boxed{{}", None),
         ("\\boxed{1} then \\boxed{2", "1"),
         ("no box", None),
+        (r"so \boxed $42$", None),
+        (r"\boxed $ ", None),
+        (r"\boxed{3}, \boxed $", "3"),
     ],
 )
 def test_the_last_box(text: str, content: str | None) -> None:
@@ -198,13 +251,27 @@ def test_hostile_completions_are_never_correct(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(BY_RULE))
-@given(gold=st.text(), text=st.text())
+@UNHURRIED
+@given(gold=st.text() | MIXED, text=st.text() | MIXED)
 def test_rules_never_raise_and_an_unreadable_key_is_nobodys_fault(
     name: str, gold: str, text: str
 ) -> None:
     judgement = BY_RULE[name](gold, text)
     if not gold.strip():
         assert judgement.verdict is E
+
+
+SHIPPED = [registry.get_task(name) for name in registry.task_names()]
+QUESTIONS = [QuestionTask("q", kind, (), ()) for kind in ("text", "number", "hash", "latex")]
+
+
+@pytest.mark.parametrize("task", [*SHIPPED, *QUESTIONS], ids=lambda task: task.name)
+@UNHURRIED
+@given(text=st.text() | MIXED)
+def test_no_task_raises_over_a_completion(task: Any, text: str) -> None:
+    query = task.items("train", 1)[0] if task in SHIPPED else Query("q", "?", "7")
+    for judge in (task.judge, in_tags(task.judge)):
+        assert judge([query], [text])[0].verdict is not E
 
 
 def test_an_answer_in_tags() -> None:
@@ -258,6 +325,26 @@ def test_a_users_function_judges_and_its_failures_are_errors(user_file: str) -> 
     assert time.monotonic() - start < 60
     assert pool.judge([("Q", "7", "7")])[0].verdict is C
     pool.close()
+
+
+def test_a_verdict_is_true_false_or_none_and_nothing_that_counts_as_true(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\ndef judge(question, gold, completion):\n    return eval(completion)\n"
+    )
+    judge = judge_of(f"{tmp_path / 'mine.py'}:judge")
+    right = ("True", "1", "np.bool_(True)", "np.int64(1)", "(True, True)", "(1, 1)")
+    wrong = ("False", "0", "np.bool_(False)", "(False, True)")
+    for said in right + wrong:
+        assert judge("", "", said) == Judgement(C if said in right else W, True)
+    assert judge("", "", "(True, False)") == Judgement(C, False)
+    assert judge("", "", "None") == judge("", "", "(None, True)") == Judgement(E, True)
+    no_verdict = ("float('nan')", "'wrong'", "[False]", "0.3", "1.0", "2", "(True, 0.5)", "()")
+    for said in (*no_verdict, "(True, None)", "(True, True, True)", "np.array([1])"):
+        with pytest.raises(UsageError, match=r"returns True, False or None"):
+            judge("", "", said)
+    found = JudgePool(f"{tmp_path / 'mine.py'}:judge", processes=1).judge([("", "", "0.3")])
+    assert found == [Judgement(E, False)]
+    assert "received 0.3" in found[0].why
 
 
 def test_a_function_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:
@@ -315,6 +402,9 @@ def test_mathematics_is_compared_as_mathematics(math: Any) -> None:
         ("5", "\\boxed{6}", W, True),
         ("5", "no answer", W, False),
         ("", "\\boxed{3}", E, True),
+        ("??", "\\boxed{3}", E, True),
+        ("??", "\\boxed{??}", E, True),
+        ("\\text{Evelyn}", "\\boxed{\\text{Evelyn}}", C, True),
     ]
     found = math([Query("", "", gold) for gold, *_ in table], [text for _, text, *_ in table])
     assert found == [Judgement(verdict, format_ok) for *_, verdict, format_ok in table]

@@ -19,6 +19,7 @@ from ablatekit_rft.engines.process import (
     VllmProcess,
     configuration_of,
 )
+from ablatekit_rft.models import positions_of
 from ablatekit_rft.policy import Policy
 from ablatekit_rft.queries import DrawKind
 from ablatekit_rft.rollout import Prompts, Rollouts, length_mask
@@ -169,12 +170,7 @@ def process_spec(
     """What vLLM is started with for these settings and sequences of at most `longest` tokens."""
     config, chosen = policy.model.config, settings.vllm
     device: Device = "cuda" if policy.device.type == "cuda" else "cpu"
-    limit = getattr(config, "max_position_embeddings", None) or longest
-    if longest > limit:
-        raise EngineError(
-            f"the longest prompt and completion have {longest} tokens, the model has {limit}"
-            " positions. Lower max_new_tokens"
-        )
+    limit = positions_of(config) or longest
     return ProcessSpec(
         configuration=configuration_of(config, type(policy.base_model).__name__, policy.vocabulary),
         dtype=policy.compute_dtype,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ablatekit.backend import Rule, at_least, none_of, one_of
+from ablatekit_rft.basemodels.catalogue import FAMILIES
 
 RULES = (
     Rule(
@@ -25,5 +26,12 @@ RULES = (
         when={"top_k": one_of(1), "rollouts": at_least(2)},
         why="top_k of 1 is greedy decoding: all rollouts of a query would be the same",
         remedy="Set rollouts to 1, or top_k to 0 or to 2 and more",
+    ),
+    Rule(
+        name="tiny_model_in_a_chat",
+        kind="invalid",
+        when={"template": one_of("chat"), "model": one_of(*FAMILIES)},
+        why="the shipped tiny models have a tokenizer of characters, without a chat template",
+        remedy="Set template: none or qa, or use a model that was trained on conversations",
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablatekit.backend import Rule, above_setting, none_of, one_of, within_product
+from ablatekit.backend import Rule, above_setting, at_least, none_of, one_of, within_product
 from ablatekit_rft.orders import WITHOUT_REPLACEMENT
 
 RULES = (
@@ -34,6 +34,13 @@ RULES = (
         },
         why="measuring how difficult the train items are spends the whole budget",
         remedy="Raise budget.amount, or lower difficulty_samples or train_items",
+    ),
+    Rule(
+        name="examples_from_the_train_set",
+        kind="invalid",
+        when={"few_shot": at_least(1), "train_items": one_of(None)},
+        why="solved examples lie outside the train set, and train_items: null leaves none there",
+        remedy="Set few_shot: 0, or train_items to a number that leaves few_shot items over",
     ),
     Rule(
         name="more_points_than_rounds",

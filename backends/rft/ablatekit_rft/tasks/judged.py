@@ -62,7 +62,7 @@ def in_tags(verifier: BatchJudge) -> BatchJudge:
         judged = verifier([queries[place] for place in tagged], answers)
         judgements = [Judgement(Verdict.WRONG, format_ok=False)] * len(completions)
         for place, one in zip(tagged, judged, strict=True):
-            judgements[place] = Judgement(one.verdict, format_ok=True)
+            judgements[place] = Judgement(one.verdict, format_ok=True, why=one.why)
         return judgements
 
     return judge

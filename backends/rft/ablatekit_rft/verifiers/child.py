@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from ablatekit_rft.verdicts import Judgement, Verdict
+from ablatekit_rft.verdicts import Judgement, Verdict, unreadable_key
 from ablatekit_rft.verifiers.latex import last_boxed
 
 Judge = Callable[..., Judgement]
@@ -22,8 +22,9 @@ def math_judge(gold: str, text: str) -> Judgement:
 
     format_ok = last_boxed(text) is not None
     key = parse(f"${gold}$", parsing_timeout=None)
-    if not key:
-        return Judgement(Verdict.ERROR, format_ok)
+    # What cannot be parsed comes back as its own text.
+    if all(isinstance(part, str) for part in key):
+        return unreadable_key(gold, format_ok=format_ok)
     answer = parse(text, parsing_timeout=None)
     right = bool(answer) and verify(key, answer, timeout_seconds=None)
     return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok)
@@ -55,9 +56,17 @@ def main() -> None:
             judgement = judge(*json.loads(line))
         except Exception as error:  # noqa: BLE001  (a user's function and sympy raise anything)
             sys.stderr.write(f"the verifier {sys.argv[1]} failed: {error!r}\n")
-            judgement = Judgement(Verdict.ERROR, format_ok=False)
-        said = {"verdict": judgement.verdict.value, "format_ok": judgement.format_ok}
+            judgement = Judgement(Verdict.ERROR, format_ok=False, why=_in_short(error))
+        said = {
+            "verdict": judgement.verdict.value,
+            "format_ok": judgement.format_ok,
+            "why": judgement.why,
+        }
         print(json.dumps(said), file=answers, flush=True)
+
+
+def _in_short(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ablatekit_rft.verdicts import Judgement, Verdict
+from ablatekit_rft.verdicts import Judgement, Verdict, unreadable_key
 
 _BOX = re.compile(r"\\f?box(?:ed)?\s*(?=\{)|\\boxed (?=[^\s{])")
 _DROPPED = (
@@ -27,12 +27,18 @@ _LEADING_POINT = re.compile(r"(?<![\d.])\.(?=\d)")
 def last_boxed(text: str) -> str | None:
     """The content of the last `\\boxed{...}` with balanced braces; None if there is none."""
     for found in reversed(list(_BOX.finditer(text))):
-        if text[found.end()] != "{":
-            return text[found.end() :].split("$")[0].split()[0]
-        content = _braced(text, found.end())
+        content = _content(text, found.end())
         if content is not None:
             return content
     return None
+
+
+def _content(text: str, start: int) -> str | None:
+    """What a box holds: the braces at `start`, or the word there as in `\\boxed 5`."""
+    if text[start] == "{":
+        return _braced(text, start)
+    words = text[start:].split("$")[0].split()
+    return words[0] if words else None
 
 
 def _braced(text: str, start: int) -> str | None:
@@ -76,7 +82,7 @@ def judge_boxed(gold: str, text: str) -> Judgement:
     """
     found = last_boxed(text)
     if not gold.strip():
-        return Judgement(Verdict.ERROR, format_ok=found is not None)
+        return unreadable_key(gold, format_ok=found is not None)
     right = found is not None and normalise(found) == normalise(gold)
     return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok=found is not None)
 
@@ -84,6 +90,6 @@ def judge_boxed(gold: str, text: str) -> Judgement:
 def judge_exact(gold: str, text: str) -> Judgement:
     """The completion is the answer, to the character, but for white space around both."""
     if not gold.strip():
-        return Judgement(Verdict.ERROR, format_ok=bool(text.strip()))
+        return unreadable_key(gold, format_ok=bool(text.strip()))
     right = text.strip() == gold.strip()
     return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok=bool(text.strip()))

@@ -28,7 +28,9 @@ START_LIMIT = 120.0
 """Seconds for a process to start: sympy is slow to import on a busy machine."""
 MOST_PROCESSES = 8
 
-FAILED = Judgement(Verdict.ERROR, format_ok=False)
+FAILED = Judgement(
+    Verdict.ERROR, format_ok=False, why="its process ended, or the time limit of a judgement passed"
+)
 
 
 def default_processes() -> int:
@@ -141,7 +143,7 @@ class JudgePool:
 
 def _judgement(line: bytes) -> Judgement:
     said: dict[str, Any] = json.loads(line)
-    return Judgement(Verdict(said["verdict"]), format_ok=bool(said["format_ok"]))
+    return Judgement(Verdict(said["verdict"]), bool(said["format_ok"]), said["why"])
 
 
 def _stream(pipe: Any) -> Any:
