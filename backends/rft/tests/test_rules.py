@@ -75,8 +75,9 @@ INVALID: dict[str, list[dict[str, Any]]] = {
     "greedy_group": [{"top_k": 1, "rollouts": 2}],
     "minibatch_of_none": [{"minibatches": 33}, {"minibatches": 65, "rollouts": 2}],
     "second_bound_below_one": [
-        {"clip": clip, "clip_bound": 0.5, "ratio_level": "token", "minibatches": 2}
+        {"clip": clip, "clip_bound": 0.5, "ratio_level": "token", **updates}
         for clip in ("dual_clip", "delta")
+        for updates in ({}, {"minibatches": 2})
     ],
     "budget_spent_on_difficulty": [
         {"sample_policy": "easy_to_hard", "budget.unit": "samples", "budget.amount": 1024},
@@ -171,6 +172,10 @@ MERGED: dict[str, list[dict[str, Any]]] = {
         {"ratio_level": "sequence", "clip": "gspo", "mismatch": "tis_seq"},
         {"ratio_level": "sequence_sum", "clip": "ppo"},
     ],
+    "on_policy_second_bound": [
+        {"ratio_level": "token", "clip": "dual_clip"},
+        {"ratio_level": "token", "clip": "delta"},
+    ],
     "no_ratio_no_clip": [{**OFF, "clip": "ppo"}, {**OFF, "clip": "cispo"}],
     "one_token_ratio": [{**OFF, "max_new_tokens": 1, "ratio_level": "sequence"}],
     "reference_batch": [{"lr_scale": "sqrt"}, {"lr_scale": "linear"}],
@@ -202,6 +207,7 @@ CANONICAL: dict[str, dict[str, Any]] = {
     "no_replay": {"replay_rounds": 4, "replay_share": 1.0},
     "replayed_groups_replace": {"replay_share": 1.0},
     "on_policy_ratio": {"ratio_level": "none", "clip": "none"},
+    "on_policy_second_bound": {"ratio_level": "none", "clip": "none"},
     "no_ratio_no_clip": {"clip": "none"},
     "one_token_ratio": {"ratio_level": "token"},
     "reference_batch": {"lr_scale": "const"},

@@ -17,6 +17,10 @@ _OFF_POLICY: dict[str, Condition] = {
 }
 
 
+_SECOND_BOUND = ("dual_clip", "delta")
+"""Clips whose second bound is a ratio."""
+
+
 def _parameter_rules(stage: Stage, names: tuple[str, ...]) -> Iterator[Rule]:
     """A level's parameter that it does not have is inert; its own value is the default."""
     levels = levels_of(stage)
@@ -59,7 +63,7 @@ _INVALID = (
     Rule(
         name="second_bound_below_one",
         kind="invalid",
-        when={"clip": one_of("dual_clip", "delta"), "clip_bound": below(1)},
+        when={"clip": one_of(*_SECOND_BOUND), "clip_bound": below(1)},
         why="the second bound of these clips is a ratio that the policy has left behind: below 1"
         " it would cut the on-policy gradient",
         remedy="Set clip_bound to more than 1",
@@ -96,13 +100,22 @@ _MERGING = (
         then=defaults("replay_share"),
         why="replayed groups replace fresh ones one for one",
     ),
-    Rule(
-        name="on_policy_ratio",
-        kind="inert",
-        when={**ON_POLICY, "mismatch": none_of("bypass")},
-        then=defaults("ratio_level", "clip"),
-        why="with one update on fresh rollouts of the current weights every ratio is 1: all ratio"
-        " levels and clips have the gradient of REINFORCE",
+    *(
+        Rule(
+            name=name,
+            kind="inert",
+            when={**ON_POLICY, "mismatch": none_of("bypass"), **clips},
+            then=defaults("ratio_level", "clip"),
+            why="with one update on fresh rollouts of the current weights every ratio is 1: all"
+            " ratio levels and clips have the gradient of REINFORCE",
+        )
+        for name, clips in (
+            ("on_policy_ratio", {"clip": none_of(*_SECOND_BOUND)}),
+            (
+                "on_policy_second_bound",
+                {"clip": one_of(*_SECOND_BOUND), "clip_bound": at_least(1)},
+            ),
+        )
     ),
     Rule(
         name="no_ratio_no_clip",
