@@ -11,6 +11,7 @@ import pytest
 from ablatekit_rft.backend import RftBackend
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import registry
+from ablatekit_rft.tasks.base import AnswerKind
 from ablatekit_rft.tasks.judged import TAGGED, in_tags, open_task
 from ablatekit_rft.tasks.questions import QuestionTask
 from ablatekit_rft.verdicts import Judgement, Query, Verdict
@@ -261,15 +262,16 @@ def test_rules_never_raise_and_an_unreadable_key_is_nobodys_fault(
         assert judgement.verdict is E
 
 
-SHIPPED = [registry.get_task(name) for name in registry.task_names()]
-QUESTIONS = [QuestionTask("q", kind, (), ()) for kind in ("text", "number", "hash", "latex")]
+SEVEN = Query("q", "?", "7")
+TASKS = [(one, *one.items("train", 1)) for one in map(registry.get_task, registry.task_names())]
+KINDS: tuple[AnswerKind, ...] = ("text", "number", "hash", "latex")
+TASKS += [(QuestionTask(kind, kind, (), ()), SEVEN) for kind in KINDS]
 
 
-@pytest.mark.parametrize("task", [*SHIPPED, *QUESTIONS], ids=lambda task: task.name)
+@pytest.mark.parametrize(("task", "query"), TASKS, ids=[task.name for task, _ in TASKS])
 @UNHURRIED
 @given(text=st.text() | MIXED)
-def test_no_task_raises_over_a_completion(task: Any, text: str) -> None:
-    query = task.items("train", 1)[0] if task in SHIPPED else Query("q", "?", "7")
+def test_no_task_raises_over_a_completion(task: Any, query: Query, text: str) -> None:
     for judge in (task.judge, in_tags(task.judge)):
         assert judge([query], [text])[0].verdict is not E
 
