@@ -25,7 +25,7 @@ UPDATES = "cost/updates"
 SAMPLES = "cost/samples"
 GENERATED_TOKENS = "cost/generated_tokens"
 SECONDS = "cost/seconds"
-PEAK_MEMORY = "cost/peak_memory"
+PEAK_MEMORY = "memory/peak"
 
 CORRECT = "reward/correct"
 FORMAT = "reward/format_ok"
