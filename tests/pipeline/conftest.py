@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,24 @@ class StudyRunner:
     def runs(self) -> set[str]:
         """The ids of all runs in the workspace."""
         return {path.name for path in (self.workspace / "runs").iterdir()}
+
+
+@pytest.fixture(scope="session")
+def finished_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study with its runs, its analysis and its report; tests get copies."""
+    folder = tmp_path_factory.mktemp("finished")
+    study = StudyRunner(folder)
+    study.write({"contexts": {"model": ["m1"]}})
+    assert study.call("run") == 0
+    return folder
+
+
+@pytest.fixture
+def finished(finished_folder: Path, tmp_path: Path, capsys: Any) -> StudyRunner:
+    """That study, in a place of its own."""
+    shutil.copytree(finished_folder, tmp_path, dirs_exist_ok=True)
+    capsys.readouterr()
+    return StudyRunner(tmp_path)
 
 
 @pytest.fixture

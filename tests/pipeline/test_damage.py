@@ -20,17 +20,15 @@ def _first_result(study):
 
 @pytest.mark.parametrize("content", ['{"bro', "{}", "[]", "\xff"])
 @pytest.mark.parametrize("command", ["run", "report", "status"])
-def test_a_damaged_result_is_named(runner, capsys, content, command):
-    study = runner({"contexts": {"model": ["m1"]}})
-    assert study.call("run") == 0
+def test_a_damaged_result_is_named(finished, capsys, content, command):
+    study = finished
     _first_result(study).write_text(content, encoding="latin-1")
     assert study.call(command) == 2
     assert "result.json is damaged" in _message(capsys)
 
 
-def test_a_damaged_result_that_is_moved_away_is_made_again(runner):
-    study = runner({"contexts": {"model": ["m1"]}})
-    study.call("run")
+def test_a_damaged_result_that_is_moved_away_is_made_again(finished):
+    study = finished
     before = study.analysis()
     damaged = _first_result(study)
     damaged.write_text("{")
@@ -40,9 +38,8 @@ def test_a_damaged_result_that_is_moved_away_is_made_again(runner):
 
 
 @pytest.mark.parametrize("content", ['{"bro', '{"plan_version": 1}', "[]"])
-def test_a_damaged_plan_is_named(runner, capsys, content):
-    study = runner({"contexts": {"model": ["m1"]}})
-    study.call("run")
+def test_a_damaged_plan_is_named(finished, capsys, content):
+    study = finished
     (study.folder / "plan.json").write_text(content)
     for command in ("run", "report"):
         assert study.call(command) == 2
@@ -50,18 +47,16 @@ def test_a_damaged_plan_is_named(runner, capsys, content):
 
 
 @pytest.mark.parametrize("content", ["x", "{}", "[]"])
-def test_a_damaged_analysis_is_made_again(runner, content):
-    study = runner({"contexts": {"model": ["m1"]}})
-    study.call("run")
+def test_a_damaged_analysis_is_made_again(finished, content):
+    study = finished
     before = study.analysis()
     (study.folder / "analysis.json").write_text(content)
     assert study.call("run") == 0
     assert study.analysis()["responses"] == before["responses"]
 
 
-def test_a_damaged_claim_costs_nothing_but_its_attempt(runner):
-    study = runner({"contexts": {"model": ["m1"]}})
-    study.call("run")
+def test_a_damaged_claim_costs_nothing_but_its_attempt(finished):
+    study = finished
     before = study.analysis()
     result = _first_result(study)
     result.unlink()
