@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkabl
 
 from pydantic import BaseModel
 
-from ablatekit.records import MetricSpec, Resources, RunResult, RunSpec
-from ablatekit.seeds import Seeds
+from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
+from ablatekit.runs.seeds import Seeds
 
 API_VERSION = 1
 ENTRY_POINT_GROUP = "ablatekit.backends"

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import ablatekit
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.frame import collect
-from ablatekit.analysis.schema import Analysis
+from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.study import analyse
+from ablatekit.analysis.tables.study_tables import collect
 from ablatekit.canonical import content_hash, file_hash, read_json, write_atomically, write_json
 from ablatekit.design.amend import Amendment, amend_plan
 from ablatekit.design.build import build_plan, study_backend
@@ -27,13 +27,13 @@ from ablatekit.dispatch.coordinator import (
 )
 from ablatekit.dispatch.progress import Observer
 from ablatekit.errors import DamagedFileError, PluginError, Problem, WorkspaceError
-from ablatekit.report.files import analysis_json, write_report
-from ablatekit.runlog import ResultRecord, RunState, read_result, run_state
+from ablatekit.report.write import analysis_json, write_report
+from ablatekit.runs.runlog import ResultRecord, RunState, read_result, run_state
+from ablatekit.runs.workspace import StudyDirectory, Workspace
 from ablatekit.study.load import LoadedStudy, load_study
-from ablatekit.study.themes import Theme
+from ablatekit.themes import Theme
 from ablatekit.tracking.mirror import MirrorOutcome, sync
 from ablatekit.tracking.process import MirrorHandle, TrackingOptions, start_mirror
-from ablatekit.workspace import StudyDirectory, Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,11 +37,11 @@ import ablatekit
 from ablatekit.backend import ENTRY_POINT_GROUP, Backend
 from ablatekit.canonical import read_json
 from ablatekit.errors import Problem, RunInterruptedError, UsageError, WorkspaceError
-from ablatekit.eventlog import EventWriter
-from ablatekit.locks import file_lock
 from ablatekit.plugins import load_backend
-from ablatekit.records import MetricEvent, RunResult, RunSpec
-from ablatekit.runlog import (
+from ablatekit.runs.eventlog import EventWriter
+from ablatekit.runs.locks import file_lock
+from ablatekit.runs.records import MetricEvent, RunResult, RunSpec
+from ablatekit.runs.runlog import (
     AttemptEnd,
     Claim,
     EndKind,
@@ -51,8 +51,8 @@ from ablatekit.runlog import (
     write_end,
     write_result,
 )
-from ablatekit.seeds import Seeds
-from ablatekit.workspace import AttemptDirectory, RunDirectory
+from ablatekit.runs.seeds import Seeds
+from ablatekit.runs.workspace import AttemptDirectory, RunDirectory
 
 Outcome: TypeAlias = Literal["finished", "diverged", "busy", "done"] | EndKind
 """How a run command ended: a result, an end without one, another's run, or an older result."""

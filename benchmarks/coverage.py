@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import ablatekit
-from ablatekit.analysis.contrasts import Contrast, effect_contrasts, interaction_contrasts
-from ablatekit.analysis.effects import UNEQUAL_VARIANCES, Evaluated, fit, infer
-from ablatekit.analysis.layout import Layout, layout
-from ablatekit.analysis.schema import Estimand
+from ablatekit.analysis.cells.contrasts import Contrast, effect_contrasts, interaction_contrasts
+from ablatekit.analysis.cells.effects import UNEQUAL_VARIANCES, Evaluated, fit, infer
+from ablatekit.analysis.core.layout import Layout, layout
+from ablatekit.analysis.core.schema.vocabulary import Estimand
+from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.table import plan_from_table
-from ablatekit.analysis.values import RunValues
 
 Array = NDArray[np.float64]
 ESTIMANDS: tuple[Estimand, ...] = ("average", "baseline", "removal", "shapley", "interaction")

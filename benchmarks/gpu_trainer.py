@@ -24,17 +24,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from ablatekit_rft.decoding import Decoding
-from ablatekit_rft.experience import Experience
-from ablatekit_rft.peakmemory import peak_gib
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.rollout import Prompts
-from ablatekit_rft.sampler import sample
+from ablatekit_rft.engines.decoding import Decoding
+from ablatekit_rft.engines.sampler import sample
+from ablatekit_rft.learning.updates import build_updater
+from ablatekit_rft.metrics.peak_memory import peak_gib
+from ablatekit_rft.metrics.stopwatch import Stopwatch
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts
+from ablatekit_rft.rollouts.experience import Experience
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.stopwatch import Stopwatch
-from ablatekit_rft.updates import build_updater
 
-from ablatekit.seeds import Seeds
+from ablatekit.runs.seeds import Seeds
 
 PHASES = ("generate", "train")
 

@@ -77,9 +77,9 @@ def permuted(table: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 def restarted(formula: str, table: pd.DataFrame, seed: int, count: int = 10) -> float:
     """The lowest REML criterion of `count` descents from random diagonals of theta."""
-    from ablatekit.analysis.mixed.fit import fit_mixed
-    from ablatekit.analysis.mixed.formula import parse_formula
-    from ablatekit.analysis.mixed.frame import build_frame
+    from ablatekit.analysis.engine.fit import fit_mixed
+    from ablatekit.analysis.engine.formula import parse_formula
+    from ablatekit.analysis.engine.frame import build_frame
 
     rng = np.random.default_rng(seed)
     frame = build_frame(table, parse_formula(formula))
@@ -111,7 +111,7 @@ def by_lme4(designs: list[tuple[str, pd.DataFrame]]) -> list[dict[str, float]]:
 
 
 def main() -> None:
-    from ablatekit.analysis.mixed.fit import fit_formula
+    from ablatekit.analysis.engine.fit import fit_formula
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--designs", type=int, default=200)

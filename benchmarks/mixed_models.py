@@ -91,10 +91,10 @@ def table_of(name: str) -> pd.DataFrame:
 
 
 def run_ours(name: str, table: pd.DataFrame) -> float:
-    from ablatekit.analysis.mixed.anova import anova
-    from ablatekit.analysis.mixed.fit import fit_formula
-    from ablatekit.analysis.mixed.information import Information
-    from ablatekit.analysis.mixed.tests import linear_model
+    from ablatekit.analysis.engine.fit import fit_formula
+    from ablatekit.analysis.engine.information import Information
+    from ablatekit.analysis.posthoc.anova import anova
+    from ablatekit.analysis.posthoc.coefficient_tests import linear_model
 
     fit = fit_formula(table, CASES[name]["formula"])
     information = Information(fit)
@@ -107,8 +107,8 @@ def run_ours(name: str, table: pd.DataFrame) -> float:
 
 
 def run_ours_fit(name: str, table: pd.DataFrame) -> float:
-    from ablatekit.analysis.mixed.fit import fit_formula
-    from ablatekit.analysis.mixed.tests import linear_model
+    from ablatekit.analysis.engine.fit import fit_formula
+    from ablatekit.analysis.posthoc.coefficient_tests import linear_model
 
     fit = fit_formula(table, CASES[name]["formula"])
     assert len(linear_model(fit).coefficients.df)
@@ -117,9 +117,9 @@ def run_ours_fit(name: str, table: pd.DataFrame) -> float:
 
 def run_ours_kr(name: str, table: pd.DataFrame) -> float:
     """Only the Kenward-Roger ANOVA; the fit is made before the clock starts."""
-    from ablatekit.analysis.mixed.anova import anova
-    from ablatekit.analysis.mixed.fit import fit_formula
-    from ablatekit.analysis.mixed.tests import linear_model
+    from ablatekit.analysis.engine.fit import fit_formula
+    from ablatekit.analysis.posthoc.anova import anova
+    from ablatekit.analysis.posthoc.coefficient_tests import linear_model
 
     fit = fit_formula(table, CASES[name]["formula"])
     global _started
@@ -129,9 +129,9 @@ def run_ours_kr(name: str, table: pd.DataFrame) -> float:
 
 
 def run_logistic(name: str, table: pd.DataFrame) -> float:
-    from ablatekit.analysis.mixed.formula import parse_formula
-    from ablatekit.analysis.mixed.frame import build_frame
-    from ablatekit.analysis.mixed.glmm import fit_logistic
+    from ablatekit.analysis.engine.formula import parse_formula
+    from ablatekit.analysis.engine.frame import build_frame
+    from ablatekit.analysis.engine.glmm import fit_logistic
 
     return fit_logistic(build_frame(table, parse_formula(CASES[name]["formula"]))).minus2ll
 

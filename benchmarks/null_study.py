@@ -21,15 +21,15 @@ import pandas as pd
 import scipy
 
 import ablatekit
-from ablatekit.analysis.analyse import inferences
-from ablatekit.analysis.effects import effect_rows, fit, infer_all
-from ablatekit.analysis.frame import StudyTables
-from ablatekit.analysis.gap import gap_comparisons
-from ablatekit.analysis.layout import Layout, layout
-from ablatekit.analysis.responses import respond
-from ablatekit.analysis.schema import Effect
+from ablatekit.analysis.cells.effects import effect_rows, fit, infer_all
+from ablatekit.analysis.cells.gap import gap_comparisons
+from ablatekit.analysis.core.layout import Layout, layout
+from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.stats.verdict import VerdictRule
+from ablatekit.analysis.study import inferences
 from ablatekit.analysis.table import plan_from_table
-from ablatekit.analysis.verdict import Rule
+from ablatekit.analysis.tables.responses import respond
+from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan, PlannedResponse
 
 FACTORS = ("first", "second", "third", "fourth")
@@ -66,7 +66,7 @@ def noise(runs: pd.DataFrame, seed: int) -> pd.DataFrame:
 def families(plan: Plan, design: Layout, tables: StudyTables) -> dict[str, list[Effect]]:
     """The effects on every response and on the gap."""
     part, both = plan.analysis, inferences(plan)
-    rule = Rule(alpha=part.alpha, adjust=part.adjust, smallest_effect=None)
+    rule = VerdictRule(alpha=part.alpha, adjust=part.adjust, smallest_effect=None)
     responses = {r.name: respond(r, tables, design, part.diverged) for r in part.responses}
     found = {
         name: effect_rows(

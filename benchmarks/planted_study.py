@@ -24,7 +24,8 @@ import scipy
 from scipy import stats
 
 import ablatekit
-from ablatekit.analysis.schema import Analysis, Effect
+from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.table import analyse_table
 from ablatekit.design.plan import PlannedResponse
 from ablatekit.testing.simulated import planted_means

@@ -27,14 +27,14 @@ import numpy as np
 import pandas as pd
 
 import ablatekit
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.frame import StudyTables
-from ablatekit.analysis.schema import Analysis
+from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.study import analyse
 from ablatekit.analysis.table import plan_from_table
+from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan, PlannedResponse
 from ablatekit.pipeline import RunOptions, analyse_study, freeze, prepare, run_study
 from ablatekit.report import write_report
-from ablatekit.workspace import find_workspace
+from ablatekit.runs.workspace import find_workspace
 
 RESPONSES = ("learning", "generalization")
 LOAD_LIMIT, BYTES_LIMIT, REPORT_LIMIT = 2.0, 3_000_000, 10.0

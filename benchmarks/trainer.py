@@ -31,21 +31,21 @@ from typing import Any
 
 import torch
 from ablatekit_rft import basemodels
-from ablatekit_rft.decoding import Decoding
-from ablatekit_rft.experience import Experience
+from ablatekit_rft.engines.decoding import Decoding
+from ablatekit_rft.engines.draws import rollout_purpose, round_uniforms
+from ablatekit_rft.engines.sampler import sample
+from ablatekit_rft.learning.updates import build_updater
 from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.levels.sampling import round_queries
 from ablatekit_rft.levels.types import RewardView
-from ablatekit_rft.orders import round_queries
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import rollout_purpose, round_uniforms
-from ablatekit_rft.rollout import Prompts
-from ablatekit_rft.sampler import sample
+from ablatekit_rft.metrics.stopwatch import Stopwatch
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts
+from ablatekit_rft.rollouts.experience import Experience
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.stopwatch import Stopwatch
 from ablatekit_rft.tasks import get_task
-from ablatekit_rft.updates import build_updater
 
-from ablatekit.seeds import Seeds
+from ablatekit.runs.seeds import Seeds
 
 QUERIES, ROLLOUTS, LEARNING_RATE = 8, 4, 1e-4
 MODELS = ("tiny-llama", "tiny-qwen3", "tiny-neox")

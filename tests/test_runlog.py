@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablatekit import runlog
 from ablatekit.errors import WorkspaceError
-from ablatekit.eventlog import EventWriter, read_events
-from ablatekit.records import MetricEvent, RunResult
-from ablatekit.runlog import (
+from ablatekit.runs import runlog
+from ablatekit.runs.eventlog import EventWriter, read_events
+from ablatekit.runs.records import MetricEvent, RunResult
+from ablatekit.runs.runlog import (
     AttemptEnd,
     Claim,
     ItemsWriter,
@@ -32,7 +32,7 @@ from ablatekit.runlog import (
     write_end,
     write_result,
 )
-from ablatekit.workspace import AttemptDirectory, RunDirectory
+from ablatekit.runs.workspace import AttemptDirectory, RunDirectory
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ablatekit.analysis.broad import FEWEST_CONTEXTS
-from ablatekit.analysis.contrasts import effect_contrasts
-from ablatekit.analysis.effects import UNEQUAL_VARIANCES, Fitted
-from ablatekit.analysis.layout import Layout
+from ablatekit.analysis.cells.broad import FEWEST_CONTEXTS
+from ablatekit.analysis.cells.contrasts import effect_contrasts
+from ablatekit.analysis.cells.effects import UNEQUAL_VARIANCES, Fitted
+from ablatekit.analysis.core.layout import Layout
 from ablatekit.design.plan import Plan, PlannedAnalysis, PlannedResponse
 
 CONDITIONAL = "Conditional on these evaluation items and draws."

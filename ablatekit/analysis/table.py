@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.frame import StudyTables
-from ablatekit.analysis.item_table import RUN, collapse_items, holds_items
-from ablatekit.analysis.layout import context_label
-from ablatekit.analysis.missing import STATUSES
-from ablatekit.analysis.mixed.numeric import finite
-from ablatekit.analysis.schema import Analysis
+from ablatekit.analysis.core.layout import context_label
+from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.engine.numeric import finite
+from ablatekit.analysis.study import analyse
+from ablatekit.analysis.tables.item_table import RUN, collapse_items, holds_items
+from ablatekit.analysis.tables.missing import STATUSES
+from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.canonical import content_hash
 from ablatekit.design.plan import (
     Cell,
@@ -28,7 +28,7 @@ from ablatekit.design.plan import (
     PlannedRun,
 )
 from ablatekit.errors import Problem, TableError, nearest
-from ablatekit.records import RunSpec
+from ablatekit.runs.records import RunSpec
 
 STATUS = "status"
 DEFAULTS = PlannedAnalysis(

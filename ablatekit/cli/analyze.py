@@ -45,7 +45,7 @@ from ablatekit.cli.analyze_options import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ablatekit.analysis.schema import Analysis
+    from ablatekit.analysis.core.schema.analysis import Analysis
     from ablatekit.errors import Problem
 
 
@@ -211,8 +211,8 @@ def _by_factors(
     """`roles` names the columns of --response, --factors and --contexts."""
     from dataclasses import replace
 
-    from ablatekit.analysis.files import read_table
     from ablatekit.analysis.table import DEFAULTS, analyse_table
+    from ablatekit.analysis.tables.read import read_table
     from ablatekit.design.plan import PlannedResponse
     from ablatekit.errors import Problem, UsageError, nearest
 
@@ -241,10 +241,10 @@ def _by_factors(
 
 def _by_formula(table: Path, formula: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """An analysis of one response, named as on the left of the formula."""
-    from ablatekit.analysis.files import read_for_formula
-    from ablatekit.analysis.mixed.analyse import analyse_formula
-    from ablatekit.analysis.mixed.options import FormulaOptions
-    from ablatekit.analysis.schema import SCHEMA_VERSION
+    from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION
+    from ablatekit.analysis.formula.analyse import analyse_formula
+    from ablatekit.analysis.formula.options import FormulaOptions
+    from ablatekit.analysis.tables.read import read_for_formula
 
     options = FormulaOptions(**chosen)
     frame = read_for_formula(table, f"{formula} {options.mentioned}")
@@ -271,13 +271,13 @@ def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> No
 
     _write_json(analysis, to_json)
     if report is not None:
-        from ablatekit.report.files import write_report
+        from ablatekit.report.write import write_report
 
         page = write_report(analysis, report).html
         typer.echo(f"wrote {page}", err=to_json == "-")
     if to_json != "-":
         from ablatekit.cli.console import plain_console
-        from ablatekit.report.terminal import summary
+        from ablatekit.report.formats.terminal import summary
 
         plain_console().print(summary(analysis))
     effects = [row for one in analysis["responses"].values() for row in one["effects"]]

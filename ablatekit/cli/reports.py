@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ablatekit.cli.study_files import Json, Overrides, StudyFile
-from ablatekit.study.themes import Theme
+from ablatekit.themes import Theme
 
 if TYPE_CHECKING:
-    from ablatekit.analysis.schema import Analysis
+    from ablatekit.analysis.core.schema.analysis import Analysis
     from ablatekit.report.compare import StudyComparison
 
 ThemeOption = Annotated[
@@ -41,7 +41,7 @@ def export(
     """Bundle study, plan, tables and report in one archive that needs no backend to analyse."""
     from ablatekit.pipeline import analysed, continued, prepare
     from ablatekit.report.bundle import write_bundle
-    from ablatekit.workspace import find_workspace
+    from ablatekit.runs.workspace import find_workspace
 
     study = continued(prepare(file, overrides or (), find_workspace(workspace)))
     path = output or Path(f"{study.plan.study}.zip")
@@ -78,7 +78,7 @@ def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: 
 def _bundle_report(path: Path, workspace: Path | None) -> Path:
     """Where the report of a bundle goes: never over that of a study that was run there."""
     from ablatekit.errors import Problem, WorkspaceError
-    from ablatekit.workspace import find_workspace
+    from ablatekit.runs.workspace import find_workspace
 
     if workspace is None:
         return path.with_suffix("") / "report"
@@ -99,7 +99,7 @@ def compare(
     """Hold the effects of two studies against each other: agree, differ or undecided."""
     from ablatekit.cli.console import plain_console
     from ablatekit.report.compare import compare as compared
-    from ablatekit.report.terminal import comparison_reasons, comparison_tables
+    from ablatekit.report.formats.terminal import comparison_reasons, comparison_tables
 
     ours = _analysis(first, workspace)
     found = compared(ours, _analysis(second, workspace))
@@ -118,8 +118,8 @@ def _analysis(path: Path, workspace: Path | None) -> Analysis:
     """The analysis of a file: itself, that of a bundle, or that of a study in the workspace."""
     from ablatekit.errors import Problem, WorkspaceError
     from ablatekit.report.bundle import read_bundle
+    from ablatekit.runs.workspace import find_workspace
     from ablatekit.study.load import load_study
-    from ablatekit.workspace import find_workspace
 
     if path.suffix == ".zip":
         return read_bundle(path).analysis

@@ -10,12 +10,12 @@ import typer
 
 from ablatekit.cli.reports import ThemeOption, WorkspaceOption, report_bundle
 from ablatekit.cli.study_files import Json, Overrides, StudyFile, plan
-from ablatekit.study.themes import Theme
+from ablatekit.themes import Theme
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ablatekit.analysis.schema import Analysis
+    from ablatekit.analysis.core.schema.analysis import Analysis
     from ablatekit.pipeline import PreparedStudy, StudyOutcome
 
 
@@ -140,7 +140,7 @@ def sync(
 
 def _prepared(file: Path, overrides: list[str] | None, workspace: Path | None) -> PreparedStudy:
     from ablatekit.pipeline import prepare
-    from ablatekit.workspace import find_workspace
+    from ablatekit.runs.workspace import find_workspace
 
     return prepare(file, overrides or (), find_workspace(workspace))
 

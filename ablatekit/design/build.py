@@ -9,8 +9,7 @@ from typing import Any
 
 from ablatekit.backend import Backend
 from ablatekit.canonical import canonical_json, content_hash
-from ablatekit.design.canonical import CellInContext, canonical_conditions
-from ablatekit.design.cells import Crossing, Levels, as_yaml, cross
+from ablatekit.design.cells import CellLevels, Crossing, as_yaml, cross
 from ablatekit.design.order import order_seed, run_order
 from ablatekit.design.plan import (
     Cell,
@@ -20,9 +19,10 @@ from ablatekit.design.plan import (
     PlannedRun,
 )
 from ablatekit.design.responses import planned_responses
+from ablatekit.design.rules import CellInContext, canonical_conditions
 from ablatekit.errors import Location, PluginError, Problem, StudyError, UsageError
 from ablatekit.plugins import load_backend
-from ablatekit.records import MetricSpec, RunSpec
+from ablatekit.runs.records import MetricSpec, RunSpec
 from ablatekit.study.load import LoadedStudy
 
 UNIT_DIGITS = 10
@@ -92,13 +92,13 @@ def _planned_factors(loaded: LoadedStudy) -> tuple[PlannedFactor, ...]:
     )
 
 
-def _contexts(loaded: LoadedStudy) -> tuple[Levels, ...]:
+def _contexts(loaded: LoadedStudy) -> tuple[CellLevels, ...]:
     names = [variable.name for variable in loaded.contexts]
     values = ([level.name for level in variable.levels] for variable in loaded.contexts)
     return tuple(dict(zip(names, combination, strict=True)) for combination in product(*values))
 
 
-def _units(conditions: Sequence[CellInContext], contexts: Sequence[Levels]) -> list[str]:
+def _units(conditions: Sequence[CellInContext], contexts: Sequence[CellLevels]) -> list[str]:
     """The unit of each cell: a hash of its canonical settings, the context's own left out.
 
     Where rules look at the context, a cell's settings differ between contexts and all of them
@@ -120,7 +120,7 @@ def _refuse_partial_merges(
     conditions: Sequence[CellInContext],
     units: Sequence[str],
     crossing: Crossing,
-    contexts: Sequence[Levels],
+    contexts: Sequence[CellLevels],
 ) -> None:
     """A run may not stand for two cells in one context and for one cell in another."""
     first: dict[str, CellInContext] = {}
@@ -148,7 +148,7 @@ def _runs(
     loaded: LoadedStudy,
     backend: Backend,
     distinct: Mapping[tuple[str, int], CellInContext],
-    contexts: Sequence[Levels],
+    contexts: Sequence[CellLevels],
 ) -> tuple[PlannedRun, ...]:
     units = sorted({unit for unit, _ in distinct})
     content = {key: _content(loaded, backend, one) for key, one in distinct.items()}

@@ -15,7 +15,7 @@ from ablatekit.study.names import named_levels
 from ablatekit.study.scalars import PLAIN_WORD, scalar_text
 from ablatekit.study.schema import CustomDesign
 
-Levels: TypeAlias = Mapping[str, str]
+CellLevels: TypeAlias = Mapping[str, str]
 """Level names by factor."""
 
 MAX_RUNS = 100_000
@@ -25,8 +25,8 @@ MAX_RUNS = 100_000
 class Crossing:
     """Cells in the order of the study file, with what was left out and what is worth a warning."""
 
-    cells: tuple[Levels, ...]
-    excluded: tuple[Levels, ...]
+    cells: tuple[CellLevels, ...]
+    excluded: tuple[CellLevels, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -45,24 +45,24 @@ def cross(loaded: LoadedStudy) -> Crossing:
     return Crossing(kept, excluded, tuple(_warnings(loaded, candidates, kept, exclusions)))
 
 
-def full_factorial(factors: Sequence[Factor]) -> Iterator[Levels]:
+def full_factorial(factors: Sequence[Factor]) -> Iterator[CellLevels]:
     """Every combination of levels; the last factor varies fastest."""
     names = [factor.name for factor in factors]
     for levels in product(*(factor.level_names for factor in factors)):
         yield dict(zip(names, levels, strict=True))
 
 
-def matches(cell: Levels, part: Levels) -> bool:
+def matches(cell: CellLevels, part: CellLevels) -> bool:
     """Whether `cell` has every level that `part` names."""
     return all(cell[factor] == level for factor, level in part.items())
 
 
-def baseline_cell(factors: Sequence[Factor]) -> Levels:
+def baseline_cell(factors: Sequence[Factor]) -> CellLevels:
     """The cell with every factor at its baseline."""
     return {factor.name: factor.baseline for factor in factors}
 
 
-def as_yaml(levels: Levels) -> str:
+def as_yaml(levels: CellLevels) -> str:
     """Levels as a YAML flow mapping that can be pasted into a study file."""
     return "{" + ", ".join(f"{name}: {_level_text(level)}" for name, level in levels.items()) + "}"
 
@@ -72,11 +72,11 @@ def _level_text(level: str) -> str:
     return level if PLAIN_WORD.fullmatch(level) else scalar_text(level)
 
 
-def _matches_any(cell: Levels, parts: Sequence[Levels]) -> bool:
+def _matches_any(cell: CellLevels, parts: Sequence[CellLevels]) -> bool:
     return any(matches(cell, part) for part in parts)
 
 
-def _candidates(loaded: LoadedStudy) -> Iterator[Levels]:
+def _candidates(loaded: LoadedStudy) -> Iterator[CellLevels]:
     design = loaded.study.design
     if not isinstance(design, CustomDesign):
         yield from full_factorial(loaded.factors)
@@ -107,7 +107,7 @@ def _check_size(loaded: LoadedStudy) -> None:
         raise StudyError(Problem("the design is too large", f"{runs} runs", remedy, where))
 
 
-def _check_levels_left(loaded: LoadedStudy, cells: Sequence[Levels]) -> None:
+def _check_levels_left(loaded: LoadedStudy, cells: Sequence[CellLevels]) -> None:
     if not cells:
         remedy = "Remove or narrow an exclusion"
         where = loaded.where_key("exclude")
@@ -125,9 +125,9 @@ def _check_levels_left(loaded: LoadedStudy, cells: Sequence[Levels]) -> None:
 
 def _warnings(
     loaded: LoadedStudy,
-    candidates: Sequence[Levels],
-    kept: Sequence[Levels],
-    exclusions: Sequence[Levels],
+    candidates: Sequence[CellLevels],
+    kept: Sequence[CellLevels],
+    exclusions: Sequence[CellLevels],
 ) -> Iterator[str]:
     if baseline_cell(loaded.factors) not in kept:
         yield "the design has no baseline cell: effects at the baseline cannot be estimated"

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from ablatekit.canonical import content_hash
 from ablatekit.errors import Problem, WorkspaceError
-from ablatekit.records import RunSpec
+from ablatekit.runs.records import RunSpec
 
 PLAN_VERSION = 1
 

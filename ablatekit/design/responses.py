@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ablatekit.design.plan import PlannedResponse
 from ablatekit.errors import Problem, StudyError, nearest
-from ablatekit.records import Direction, MetricSpec
+from ablatekit.runs.records import Direction, MetricSpec
 from ablatekit.study.load import LoadedStudy
 from ablatekit.study.schema import ResponsePart
 from ablatekit.study.summaries import parse_summary

@@ -19,7 +19,14 @@ from typing import Literal
 
 from ablatekit.canonical import read_json, write_json
 from ablatekit.design.plan import Plan, PlannedRun, cells_by_unit, run_label
-from ablatekit.dispatch.executor import Ended, Event, LocalExecutor, Progressed, Started, Task
+from ablatekit.dispatch.executors.local import (
+    Ended,
+    Event,
+    LocalExecutor,
+    Progressed,
+    Started,
+    Task,
+)
 from ablatekit.dispatch.progress import Observer
 from ablatekit.dispatch.slots import (
     Slot,
@@ -29,10 +36,10 @@ from ablatekit.dispatch.slots import (
     plan_slots,
 )
 from ablatekit.errors import Problem, WorkspaceError
-from ablatekit.locks import LockHeldError, file_lock
 from ablatekit.plugins import load_backend
-from ablatekit.runlog import kill_orphans, live_attempt, log_tail, read_result
-from ablatekit.workspace import Workspace
+from ablatekit.runs.locks import LockHeldError, file_lock
+from ablatekit.runs.runlog import kill_orphans, live_attempt, log_tail, read_result
+from ablatekit.runs.workspace import Workspace
 
 _POLL_SECONDS = 0.5
 _RECHECK_SECONDS = 1.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ablatekit.records import Resources
+from ablatekit.runs.records import Resources
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

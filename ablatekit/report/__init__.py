@@ -3,10 +3,10 @@
 The report computes no statistic: it shows what the analysis holds.
 """
 
-from ablatekit.report.files import ReportFiles, export_contents, write_report
-from ablatekit.report.html import render_html
-from ablatekit.report.markdown import render_markdown
-from ablatekit.report.terminal import summary
+from ablatekit.report.formats.html import render_html
+from ablatekit.report.formats.markdown import render_markdown
+from ablatekit.report.formats.terminal import summary
+from ablatekit.report.write import ReportFiles, export_contents, write_report
 
 __all__ = [
     "ReportFiles",

@@ -19,15 +19,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablatekit.analysis.frame import StudyTables, collect
-from ablatekit.analysis.schema import Analysis
+from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.tables.study_tables import StudyTables, collect
 from ablatekit.canonical import write_atomically
 from ablatekit.design.plan import Plan
 from ablatekit.errors import Problem, WorkspaceError
-from ablatekit.report.files import analysis_json, export_contents
-from ablatekit.runlog import read_items
-from ablatekit.study.themes import Theme
-from ablatekit.workspace import Workspace
+from ablatekit.report.write import analysis_json, export_contents
+from ablatekit.runs.runlog import read_items
+from ablatekit.runs.workspace import Workspace
+from ablatekit.themes import Theme
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,7 @@ def read_bundle(path: Path) -> Bundle:
 
 def analyse_bundle(bundle: Bundle) -> Analysis:
     """The analysis of the bundled tables; equal to the bundled one unless ablatekit changed."""
-    from ablatekit.analysis.analyse import analyse
+    from ablatekit.analysis.study import analyse
 
     known = bundle.analysis
     provenance = {

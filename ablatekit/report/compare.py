@@ -13,11 +13,14 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ablatekit.analysis.inference import Estimate, t_estimate
-from ablatekit.analysis.schema import Analysis, Effect, Number, ResponseAnalysis, Verdict
-from ablatekit.analysis.verdict import Judgement, Rule, judge
-from ablatekit.report.numbers import scale_of
-from ablatekit.report.reading import Comparison, alpha_of, comparisons, find_effect, flatten
+from ablatekit.analysis.core.lookup import Comparison, alpha_of, comparisons, find_effect
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.vocabulary import Number, Verdict
+from ablatekit.analysis.stats.inference import Estimate, t_estimate
+from ablatekit.analysis.stats.verdict import Judgement, VerdictRule, judge
+from ablatekit.report.language.numbers import scale_of
+from ablatekit.report.language.reading import flatten
 
 Agreement: TypeAlias = Literal["agree", "differ", "undecided", "not compared"]
 INDEPENDENT = "Welch t of independent estimates, no context in both studies"
@@ -145,7 +148,9 @@ def _rows(
         differences = [_paired(pair, level, shared, alpha) for level, _, _ in found]
     else:
         differences = [_independent(first, second, alpha) for _, first, second in found]
-    judgements = judge(differences, Rule(alpha=alpha, adjust="holm", smallest_effect=pair.smallest))
+    judgements = judge(
+        differences, VerdictRule(alpha=alpha, adjust="holm", smallest_effect=pair.smallest)
+    )
     for (level, *effects), difference, judgement in zip(
         found, differences, judgements, strict=True
     ):

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from ablatekit.analysis.schema import Number, Verdict
+from ablatekit.analysis.core.schema.vocabulary import Number, Verdict
 from ablatekit.canonical import content_hash
-from ablatekit.report.references import Reference
+from ablatekit.report.language.references import Reference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+from ablatekit.report.language.verdicts import VerdictLine
 
 LONGEST_STEM = 60
 
@@ -61,7 +62,7 @@ class Badge:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class EstimateEntry:
     """A table entry of an estimate over its interval."""
 
     kind: ClassVar[str] = "estimate"
@@ -72,7 +73,7 @@ class Estimate:
     high: Number
 
 
-Entry: TypeAlias = Text | Quantity | Interval | Estimate | Badge
+Entry: TypeAlias = Text | Quantity | Interval | EstimateEntry | Badge
 
 
 def plain_text(entry: Entry) -> str:
@@ -80,7 +81,7 @@ def plain_text(entry: Entry) -> str:
     match entry:
         case Badge():
             return f"{entry.verdict} ({entry.note})" if entry.note else entry.verdict
-        case Estimate():
+        case EstimateEntry():
             return f"{entry.text} {entry.interval}" if entry.interval else entry.text
         case Interval():
             return entry.text
@@ -167,24 +168,6 @@ class Warnings:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A level under its narrow verdict, with the broad one and what weakens that (`mark`)."""
-
-    name: str
-    broad: Verdict | None
-    mark: str
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictLine:
-    """One response: its levels grouped by narrow verdict, and a note on all of them."""
-
-    title: str
-    groups: Sequence[tuple[Verdict, Sequence[Judged]]]
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Verdicts:
     """The answer in one line for each response: which levels got which verdict."""
 
@@ -255,3 +238,10 @@ def _pictures(blocks: Sequence[Block]) -> Iterator[Picture]:
             yield from block.pictures
         elif isinstance(block, Fold):
             yield from _pictures(block.blocks)
+
+
+def slug(name: str) -> str:
+    """A name as part of an HTML id; distinct names stay distinct."""
+    return "".join(
+        letter if letter.isascii() and letter.isalnum() else f"_{ord(letter):x}" for letter in name
+    )

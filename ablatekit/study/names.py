@@ -7,13 +7,13 @@ from itertools import combinations
 from pathlib import Path
 
 from ablatekit.errors import Problem, nearest
+from ablatekit.runs.workspace import Workspace, tracking_files
 from ablatekit.study.factors import ContextVariable, Factor, find_level
 from ablatekit.study.messages import show
 from ablatekit.study.scalars import ScalarValue
 from ablatekit.study.schema import CustomDesign, Study
 from ablatekit.study.settings import Given, flatten, overlap
 from ablatekit.study.yaml_source import Loc, Node
-from ablatekit.workspace import Workspace, tracking_files
 
 RESERVED = frozenset(
     {"run", "run_id", "replicate", "status", "unit", "order", "item", "sample", "outcome", "split"}

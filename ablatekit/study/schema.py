@@ -20,9 +20,9 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
+from ablatekit.runs.workspace import DEFAULT_TRACKING
 from ablatekit.study.summaries import FORMS, parse_summary
-from ablatekit.study.themes import Theme
-from ablatekit.workspace import DEFAULT_TRACKING
+from ablatekit.themes import Theme
 
 SCHEMA_VERSION = 1
 MAX_LEVELS = 1000
@@ -118,7 +118,7 @@ Levels: TypeAlias = Annotated[
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=NAME_FORM, max_length=80)]
 Inference: TypeAlias = Literal["narrow", "broad", "both"]
 DivergedPolicy: TypeAlias = Literal["score", "worst", "exclude"]
-Adjustment: TypeAlias = Literal["holm", "none"]
+StudyAdjustment: TypeAlias = Literal["holm", "none"]
 
 
 class _Part(BaseModel):
@@ -192,7 +192,7 @@ class AnalysisPart(_Part):
     """narrow: these contexts; broad: contexts like these."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """Level of tests and intervals."""
-    adjust: Adjustment = "holm"
+    adjust: StudyAdjustment = "holm"
     """Adjustment of p values within a family."""
     diverged: DivergedPolicy = "score"
     """How a diverged run enters: its last valid score, the worst possible one, or not at all."""

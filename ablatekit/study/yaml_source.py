@@ -32,7 +32,7 @@ class Node:
     """A YAML value with its position; `size` counts the values it contains, aliases expanded."""
 
     where: Location
-    content: ScalarValue | tuple[Node, ...] | Mapping[str, Entry]
+    content: ScalarValue | tuple[Node, ...] | Mapping[str, MappingEntry]
     size: int = 1
 
     def plain(self) -> Any:
@@ -43,13 +43,13 @@ class Node:
             return [node.plain() for node in self.content]
         return self.content
 
-    def entry(self, step: str | int) -> Entry | None:
+    def entry(self, step: str | int) -> MappingEntry | None:
         """What lies one step below, if anything."""
         if isinstance(self.content, Mapping):
             return self.content.get(str(step))
         if isinstance(self.content, tuple) and isinstance(step, int):
             in_range = 0 <= step < len(self.content)
-            return Entry(self.content[step].where, self.content[step]) if in_range else None
+            return MappingEntry(self.content[step].where, self.content[step]) if in_range else None
         return None
 
     def path(self, loc: Loc) -> Loc:
@@ -84,7 +84,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MappingEntry:
     """What a mapping holds under one key, with the position of the key."""
 
     where: Location
@@ -158,7 +158,7 @@ def _relocate(node: Node, where: Location) -> Node:
     content = node.content
     if isinstance(content, Mapping):
         content = {
-            key: Entry(where, _relocate(entry.node, where)) for key, entry in content.items()
+            key: MappingEntry(where, _relocate(entry.node, where)) for key, entry in content.items()
         }
     elif isinstance(content, tuple):
         content = tuple(_relocate(part, where) for part in content)
@@ -178,9 +178,9 @@ def override(root: Node, key: str, value: Node) -> Node:
             raise StudyError(Problem(rule, repr(root.content), where=value.where))
         return override(Node(value.where, {}), key, value)
     head, rest = _first_key(root.content, key)
-    below = root.content.get(head) or Entry(value.where, Node(value.where, None))
+    below = root.content.get(head) or MappingEntry(value.where, Node(value.where, None))
     new = override(below.node, rest, value) if rest else value
-    return Node(root.where, {**root.content, head: Entry(below.where, new)}, root.size)
+    return Node(root.where, {**root.content, head: MappingEntry(below.where, new)}, root.size)
 
 
 def _override_item(root: Node, items: tuple[Node, ...], key: str, value: Node) -> Node:
@@ -193,7 +193,7 @@ def _override_item(root: Node, items: tuple[Node, ...], key: str, value: Node) -
     return Node(root.where, (*items[:index], new, *items[index + 1 :]), root.size)
 
 
-def _first_key(content: Mapping[str, Entry], key: str) -> tuple[str, str]:
+def _first_key(content: Mapping[str, MappingEntry], key: str) -> tuple[str, str]:
     """Split off the longest existing key (keys may contain dots), else the first component."""
     parts = key.split(".")
     for count in range(len(parts), 1, -1):
@@ -309,10 +309,10 @@ class _Composer:
         return Node(self._where(start), tuple(items), 1 + sum(item.size for item in items))
 
     def _mapping(self, start: yaml.Event) -> Node:
-        entries: dict[str, Entry] = {}
+        entries: dict[str, MappingEntry] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key, where = self._key(event), self._where(event)
-            entry = Entry(where, self._node(next(self.events)))
+            entry = MappingEntry(where, self._node(next(self.events)))
             if key in entries:
                 remedy = f"It was first given in line {entries[key].where.line}; keep one"
                 self.problems.append(Problem("duplicate key", repr(key), remedy, where))

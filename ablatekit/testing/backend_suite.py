@@ -23,8 +23,8 @@ from ablatekit.backend import Backend
 from ablatekit.canonical import canonical_json
 from ablatekit.errors import RunInterruptedError
 from ablatekit.plugins import load_backend
-from ablatekit.records import RunResult, RunSpec
-from ablatekit.seeds import Seeds
+from ablatekit.runs.records import RunResult, RunSpec
+from ablatekit.runs.seeds import Seeds
 from ablatekit.testing.specs import run_spec
 
 _Entry = tuple[int, dict[str, Any]]

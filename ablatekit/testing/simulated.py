@@ -23,8 +23,8 @@ from pydantic.config import JsonDict
 from ablatekit.backend import Rule, RunContext, Settings, at_least, below, one_of
 from ablatekit.canonical import content_hash
 from ablatekit.errors import RunInterruptedError
-from ablatekit.records import MetricSpec, Resources, RunResult, RunSpec
-from ablatekit.seeds import Seeds
+from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
+from ablatekit.runs.seeds import Seeds
 
 _EXECUTION: JsonDict = {"execution": True}
 _LOWEST, _HIGHEST = 0.001, 0.999

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ablatekit.backend import Backend
-from ablatekit.records import RunSpec
+from ablatekit.runs.records import RunSpec
 
 
 def run_spec(

@@ -16,8 +16,8 @@ from typing import Literal, Self, TypeAlias
 
 from ablatekit.canonical import content_hash
 from ablatekit.design.plan import Cell, Plan, PlannedRun, run_label
-from ablatekit.records import MetricEvent
-from ablatekit.runlog import Claim, ResultRecord, RunState
+from ablatekit.runs.records import MetricEvent
+from ablatekit.runs.runlog import Claim, ResultRecord, RunState
 
 Status: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 """The statuses of MLflow."""

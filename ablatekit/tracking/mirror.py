@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from ablatekit.design.plan import Plan, PlannedRun, cells_by_unit
 from ablatekit.errors import Problem, WorkspaceError
-from ablatekit.locks import LockHeldError, file_lock
-from ablatekit.runlog import read_items, read_result
+from ablatekit.runs.locks import LockHeldError, file_lock
+from ablatekit.runs.runlog import read_items, read_result
+from ablatekit.runs.workspace import RunDirectory, Workspace
 from ablatekit.tracking.conventions import (
     CURSOR_TAG,
     RUN_TAG,
@@ -38,7 +39,6 @@ from ablatekit.tracking.conventions import (
     result_tags,
 )
 from ablatekit.tracking.view import RunView, result_time, view_run
-from ablatekit.workspace import RunDirectory, Workspace
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

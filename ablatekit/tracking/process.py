@@ -21,8 +21,8 @@ from typing import IO, Any
 from ablatekit.canonical import read_json
 from ablatekit.design.plan import Plan
 from ablatekit.errors import WorkspaceError
+from ablatekit.runs.workspace import Workspace
 from ablatekit.tracking.mirror import ENVIRONMENT, Mirror, MirrorOutcome, sole_mirror
-from ablatekit.workspace import Workspace
 
 _PASS_SECONDS = 2.0
 _NICENESS = 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ablatekit.records import MetricEvent
-from ablatekit.runlog import (
+from ablatekit.runs.records import MetricEvent
+from ablatekit.runs.runlog import (
     ResultRecord,
     read_claim,
     read_end,
@@ -15,6 +15,7 @@ from ablatekit.runlog import (
     run_state,
     used_attempts,
 )
+from ablatekit.runs.workspace import RunDirectory
 from ablatekit.tracking.conventions import (
     Point,
     Status,
@@ -23,7 +24,6 @@ from ablatekit.tracking.conventions import (
     points_of,
     status_of,
 )
-from ablatekit.workspace import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)

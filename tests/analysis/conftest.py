@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.frame import StudyTables
 from ablatekit.analysis.table import DEFAULTS, plan_from_table
+from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan, PlannedResponse
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "stats"

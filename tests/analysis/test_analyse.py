@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.frame import StudyTables, collect
+from ablatekit.analysis.study import analyse
 from ablatekit.analysis.table import analyse_table
+from ablatekit.analysis.tables.study_tables import StudyTables, collect
 from ablatekit.errors import TableError
-from ablatekit.eventlog import EventWriter
-from ablatekit.records import MetricEvent, RunResult
-from ablatekit.runlog import (
+from ablatekit.runs.eventlog import EventWriter
+from ablatekit.runs.records import MetricEvent, RunResult
+from ablatekit.runs.runlog import (
     AttemptEnd,
     Claim,
     claim_attempt,
@@ -24,7 +24,7 @@ from ablatekit.runlog import (
     write_end,
     write_result,
 )
-from ablatekit.workspace import Workspace
+from ablatekit.runs.workspace import Workspace
 
 CONTEXTS = ("model", "dataset")
 

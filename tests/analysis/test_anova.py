@@ -8,8 +8,8 @@ import statsmodels.formula.api as smf
 from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.mixed.effectsize import with_interval
+from ablatekit.analysis.stats.effectsize import with_interval
+from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
 

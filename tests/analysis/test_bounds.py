@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.cellmeans import fit_cell_means
-from ablatekit.analysis.contrasts import effect_contrasts
-from ablatekit.analysis.layout import layout
-from ablatekit.analysis.responses import positions
-from ablatekit.analysis.values import RunValues
+from ablatekit.analysis.cells.cell_means import fit_cell_means
+from ablatekit.analysis.cells.contrasts import effect_contrasts
+from ablatekit.analysis.core.layout import layout
+from ablatekit.analysis.core.values import RunValues
+from ablatekit.analysis.study import analyse
+from ablatekit.analysis.tables.responses import positions
 
 CONTEXTS = ("model", "dataset")
 

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.broad import FEWEST_DF, SLOPE_METHOD, T_METHOD
-from ablatekit.analysis.context_slope import context_slope, unit_sums
-from ablatekit.analysis.effects import evaluate, fit
-from ablatekit.analysis.layout import layout
-from ablatekit.analysis.mixed.fit import fit_formula
-from ablatekit.analysis.mixed.tests import linear_model
-from ablatekit.analysis.responses import respond
+from ablatekit.analysis.cells.broad import FEWEST_DF, SLOPE_METHOD, T_METHOD
+from ablatekit.analysis.cells.context_slope import context_slope, unit_sums
+from ablatekit.analysis.cells.effects import evaluate, fit
+from ablatekit.analysis.core.layout import layout
+from ablatekit.analysis.engine.fit import fit_formula
+from ablatekit.analysis.posthoc.coefficient_tests import linear_model
+from ablatekit.analysis.study import analyse
+from ablatekit.analysis.tables.responses import respond
 
 CONTEXTS = ("model", "dataset")
 FOLDER = Path(__file__).parents[1] / "reference" / "broad"

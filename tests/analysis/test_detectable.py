@@ -7,8 +7,8 @@ import pytest
 from scipy import integrate, stats
 from statsmodels.stats.power import TTestPower
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.detectable import detectable_in_se
+from ablatekit.analysis.companions.detectable import detectable_in_se
+from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
 

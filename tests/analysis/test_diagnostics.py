@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.diagnostics import brown_forsythe
-from ablatekit.analysis.values import RunValues
+from ablatekit.analysis.core.values import RunValues
+from ablatekit.analysis.stats.homogeneity import brown_forsythe
+from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ablatekit.analysis.analyse import analyse
+from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ablatekit.analysis import files
-from ablatekit.analysis.files import read_for_formula, read_table
-from ablatekit.analysis.mixed.analyse import analyse_formula
+from ablatekit.analysis.formula.analyse import analyse_formula
+from ablatekit.analysis.tables import read as files
+from ablatekit.analysis.tables.read import read_for_formula, read_table
 from ablatekit.errors import TableError
 
 FORMULA = "outcome ~ a * b + (1 | run) + (1 | dataset:item)"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablatekit.analysis.analyse import analyse
+from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
 

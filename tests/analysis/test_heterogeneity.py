@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablatekit.analysis.heterogeneity import spread
-from ablatekit.analysis.values import ContextValues, ErrorTerm
+from ablatekit.analysis.cells.heterogeneity import spread
+from ablatekit.analysis.core.values import ContextValues, ErrorTerm
 
 ERROR = ErrorTerm(variance=1.0, df=90, cells=90, parameters=90, method="t")
 

@@ -7,14 +7,14 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.broad import over_contexts
-from ablatekit.analysis.cellmeans import fit_cell_means
-from ablatekit.analysis.contrasts import effect_contrasts
-from ablatekit.analysis.inference import narrow, smallest_count
-from ablatekit.analysis.layout import layout
-from ablatekit.analysis.values import ContextValues, RunValues
-from ablatekit.analysis.verdict import Rule, judge
+from ablatekit.analysis.cells.broad import over_contexts
+from ablatekit.analysis.cells.cell_means import fit_cell_means
+from ablatekit.analysis.cells.contrasts import effect_contrasts
+from ablatekit.analysis.core.layout import layout
+from ablatekit.analysis.core.values import ContextValues, RunValues
+from ablatekit.analysis.stats.inference import narrow, smallest_count
+from ablatekit.analysis.stats.verdict import VerdictRule, judge
+from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
 
@@ -278,7 +278,7 @@ def test_family_wise_error_of_a_null_study_is_below_alpha(simulate):
     """Three factors without effect: any helps or hurts in the family, at Holm's 5%."""
     estimate, on, _ = simulate
     rng = np.random.default_rng(13)
-    rule = Rule(alpha=0.05, adjust="holm", smallest_effect=None)
+    rule = VerdictRule(alpha=0.05, adjust="holm", smallest_effect=None)
     wrong = []
     for _ in range(1000):
         error, values = estimate(rng.normal(size=len(on)))

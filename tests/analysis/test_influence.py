@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.effects import evaluate, fit
-from ablatekit.analysis.influence import influence_rows
-from ablatekit.analysis.layout import layout
-from ablatekit.analysis.responses import respond
+from ablatekit.analysis.cells.effects import evaluate, fit
+from ablatekit.analysis.companions.influence import influence_rows
+from ablatekit.analysis.core.layout import layout
+from ablatekit.analysis.study import analyse
+from ablatekit.analysis.tables.responses import respond
 
 CONTEXTS = ("model", "dataset")
 

@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ablatekit.analysis.effects import evaluate, fit, infer
-from ablatekit.analysis.item_effects import complete_crossings, item_effect
-from ablatekit.analysis.layout import layout
-from ablatekit.analysis.outcomes import Outcomes
+from ablatekit.analysis.cells.effects import evaluate, fit, infer
+from ablatekit.analysis.companions.items import complete_crossings, item_effect
+from ablatekit.analysis.core.layout import layout
+from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.table import analyse_table
-from ablatekit.analysis.values import RunValues
+from ablatekit.analysis.tables.outcomes import Outcomes
 from ablatekit.errors import TableError
 
 FOLDER = Path(__file__).parents[1] / "reference" / "items"

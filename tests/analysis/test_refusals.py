@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ablatekit.analysis.analyse import analyse
+from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
 

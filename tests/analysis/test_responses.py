@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.frame import StudyTables
-from ablatekit.analysis.responses import metric_history, summarise
+from ablatekit.analysis.study import analyse
+from ablatekit.analysis.tables.responses import metric_history, summarise
+from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.study.summaries import parse_summary
 
 HISTORY = {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.permutation import DRAWS, permutation_test
-from ablatekit.analysis.resampling import improvement, interquartile_mean, profile, resample
-from ablatekit.analysis.values import RunValues
+from ablatekit.analysis.core.values import RunValues
+from ablatekit.analysis.stats.permutation import DRAWS, permutation_test
+from ablatekit.analysis.stats.resampling import improvement, interquartile_mean, profile, resample
+from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
 

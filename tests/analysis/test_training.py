@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.analyse import analyse
-from ablatekit.analysis.responses import History
-from ablatekit.analysis.training import carried_forward, late_sd, steps_to
+from ablatekit.analysis.companions.training import carried_forward, late_sd, steps_to
+from ablatekit.analysis.study import analyse
+from ablatekit.analysis.tables.responses import History
 
 CONTEXTS = ("model", "dataset")
 NAN = np.nan

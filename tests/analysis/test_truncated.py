@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import statsmodels.formula.api as smf
 
-from ablatekit.analysis.analyse import analyse
+from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
 

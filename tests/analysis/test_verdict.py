@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from ablatekit.analysis.inference import Estimate, t_estimate
-from ablatekit.analysis.verdict import Rule, adjusted, judge
+from ablatekit.analysis.stats.inference import Estimate, t_estimate
+from ablatekit.analysis.stats.verdict import VerdictRule, adjusted, judge
 
-RULE = Rule(alpha=0.05, adjust="holm", smallest_effect=0.02)
+RULE = VerdictRule(alpha=0.05, adjust="holm", smallest_effect=0.02)
 
 
 @settings(max_examples=20, deadline=None)
@@ -37,17 +37,26 @@ def test_rows_without_a_p_are_no_part_of_the_family():
         (0.001, 0.005, RULE, "equivalent"),
         (0.010, 0.002, RULE, "equivalent"),
         (0.019, 0.002, RULE, "helps"),
-        (0.001, 0.005, Rule(alpha=0.05, adjust="holm", smallest_effect=None), "inconclusive"),
+        (
+            0.001,
+            0.005,
+            VerdictRule(alpha=0.05, adjust="holm", smallest_effect=None),
+            "inconclusive",
+        ),
         (
             0.05,
             0.01,
-            Rule(alpha=0.05, adjust="holm", smallest_effect=0.02, rise="hurts", fall="helps"),
+            VerdictRule(
+                alpha=0.05, adjust="holm", smallest_effect=0.02, rise="hurts", fall="helps"
+            ),
             "hurts",
         ),
         (
             -0.05,
             0.01,
-            Rule(alpha=0.05, adjust="holm", smallest_effect=0.02, rise="widens", fall="narrows"),
+            VerdictRule(
+                alpha=0.05, adjust="holm", smallest_effect=0.02, rise="widens", fall="narrows"
+            ),
             "narrows",
         ),
     ],
@@ -64,7 +73,7 @@ def test_equivalence_uses_the_interval_at_one_minus_two_alpha():
     assert row.high > 0.02 > row.high_equivalence
     assert judge([row], RULE)[0].verdict == "equivalent"
     stricter = t_estimate(0.0, 0.0115, 40, 0.025, "t")
-    rule = Rule(alpha=0.025, adjust="holm", smallest_effect=0.02)
+    rule = VerdictRule(alpha=0.025, adjust="holm", smallest_effect=0.02)
     assert judge([stricter], rule)[0].verdict == "inconclusive"
 
 

@@ -24,7 +24,7 @@ from ablatekit.canonical import content_hash
 from ablatekit.design.build import build_plan
 from ablatekit.design.plan import Plan
 from ablatekit.errors import Problem, UsageError
-from ablatekit.records import MetricSpec, Resources, RunResult, RunSpec
+from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit.study.load import load_study
 
 # A busy machine is no failure: examples have no time limit.

@@ -12,7 +12,7 @@ from ablatekit.backend import Backend, Rule, one_of
 from ablatekit.design.build import build_plan, study_backend
 from ablatekit.design.plan import Plan
 from ablatekit.errors import PluginError, StudyError, WorkspaceError
-from ablatekit.records import MetricSpec
+from ablatekit.runs.records import MetricSpec
 from ablatekit.study.load import load_study
 
 MakePlan = Callable[..., Plan]

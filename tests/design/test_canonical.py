@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from ablatekit.backend import Backend, Rule, at_least, one_of
-from ablatekit.design.canonical import canonical_settings
 from ablatekit.design.plan import Plan
+from ablatekit.design.rules import canonical_settings
 from ablatekit.errors import PluginError, StudyError
 
 MakePlan = Callable[..., Plan]

@@ -16,9 +16,9 @@ import pytest
 from ablatekit.canonical import content_hash, write_json
 from ablatekit.design.plan import Cell, Plan, PlannedAnalysis, PlannedFactor, PlannedRun
 from ablatekit.plugins import load_backend
-from ablatekit.runlog import read_history, read_items, read_result
+from ablatekit.runs.runlog import read_history, read_items, read_result
+from ablatekit.runs.workspace import Workspace
 from ablatekit.testing.specs import run_spec
-from ablatekit.workspace import Workspace
 
 
 @pytest.fixture(scope="session")

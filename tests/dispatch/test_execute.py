@@ -13,8 +13,8 @@ from ablatekit.dispatch import coordinator as coordinator_module
 from ablatekit.dispatch.coordinator import DispatchOptions, coordinating, execute
 from ablatekit.dispatch.progress import SilentObserver
 from ablatekit.errors import PluginError, WorkspaceError
-from ablatekit.records import RunResult
-from ablatekit.runlog import (
+from ablatekit.runs.records import RunResult
+from ablatekit.runs.runlog import (
     Claim,
     claim_attempt,
     read_claim,
@@ -25,7 +25,7 @@ from ablatekit.runlog import (
     write_claim,
     write_result,
 )
-from ablatekit.workspace import Workspace
+from ablatekit.runs.workspace import Workspace
 
 
 class Notes(SilentObserver):

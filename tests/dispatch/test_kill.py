@@ -12,8 +12,8 @@ import pytest
 from ablatekit.dispatch.coordinator import DispatchOptions, coordinating, execute
 from ablatekit.dispatch.progress import SilentObserver
 from ablatekit.errors import WorkspaceError
-from ablatekit.runlog import live_attempt, read_claim, run_state
-from ablatekit.workspace import Workspace
+from ablatekit.runs.runlog import live_attempt, read_claim, run_state
+from ablatekit.runs.workspace import Workspace
 
 SETTINGS = {"rounds": 12, "evaluate_every": 1, "items": 4}
 PATIENCE = 60.0

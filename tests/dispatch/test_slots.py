@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ablatekit.dispatch.slots import available_devices, largest, plan_slots
-from ablatekit.records import Resources
+from ablatekit.runs.records import Resources
 
 
 def visible(slots):

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ablatekit.runlog import read_history, read_items, read_result
+from ablatekit.runs.runlog import read_history, read_items, read_result
+from ablatekit.runs.workspace import Workspace
 from ablatekit.tracking.mirror import quiet_mlflow
-from ablatekit.workspace import Workspace
 
 COMMAND = "from ablatekit.cli.main import main; main()"
 DEADLINE_SECONDS = 240

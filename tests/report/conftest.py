@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ablatekit.analysis.schema import Analysis
+from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.report import render_html
 
 FACTORS: dict[str, tuple[str, list[str], str | None]] = {

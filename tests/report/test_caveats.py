@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ablatekit.report.answer import answer_table
-from ablatekit.report.contents import compose
+from ablatekit.report.compose import compose
 from ablatekit.report.document import Badge, Table, Warnings
 from ablatekit.report.figures.style import shortened
-from ablatekit.report.methods import methods_section
-from ablatekit.report.numbers import sentence
+from ablatekit.report.language.numbers import sentence
+from ablatekit.report.sections.answer import answer_table
+from ablatekit.report.sections.methods import methods_section
 
 REFUSED = "1 of at least 5 contexts: too few to generalise from; add contexts, or read narrow"
 

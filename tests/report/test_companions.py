@@ -7,10 +7,11 @@ import io
 
 import pytest
 
+from ablatekit.analysis.core.lookup import comparisons
 from ablatekit.report import render_html
-from ablatekit.report.effectslist import effects_csv
-from ablatekit.report.numbers import Scale, in_unit
-from ablatekit.report.reading import comparisons, most_notable
+from ablatekit.report.formats.csv import effects_csv
+from ablatekit.report.language.numbers import Scale, in_unit
+from ablatekit.report.language.reading import most_notable
 
 
 def companions():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ablatekit.report import render_html
 from ablatekit.report.figures.residuals import thinned
 from ablatekit.report.figures.style import PALETTE, padded, shortened, spread, tick_text
-from ablatekit.report.interplay import cell_means, fitted_means
+from ablatekit.report.sections.interactions import cell_means, fitted_means
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=12))

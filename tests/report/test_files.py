@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from ablatekit.report import files, render_markdown, write_report
+from ablatekit.report import render_markdown, write_report
+from ablatekit.report import write as files
 
 
 @pytest.fixture

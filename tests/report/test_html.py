@@ -10,7 +10,7 @@ from importlib.resources import files
 import pytest
 
 from ablatekit.report import render_html
-from ablatekit.report.answer import verdict_lines
+from ablatekit.report.sections.answer import verdict_lines
 
 SECTIONS = [
     "answer", "effects", "gap", "interactions", "contexts", "dynamics", "variance",
@@ -247,7 +247,7 @@ def test_a_300_run_page_stays_below_two_megabytes(analysis):
 
 
 def test_the_script_stays_small():
-    script = files("ablatekit.report").joinpath("templates", "page.js").read_text()
+    script = files("ablatekit.report.formats").joinpath("templates", "page.js").read_text()
     assert len(script.splitlines()) < 80
 
 

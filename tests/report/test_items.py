@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from ablatekit.analysis.table import analyse_table
-from ablatekit.report.document import Estimate, Heading, Paragraph, Quantity, Table, Warnings
-from ablatekit.report.items import item_blocks
-from ablatekit.report.sections import variance_section
+from ablatekit.report.document import EstimateEntry, Heading, Paragraph, Quantity, Table, Warnings
+from ablatekit.report.sections.items import item_blocks
+from ablatekit.report.sections.variance import variance_section
 
 OUTCOMES = Path(__file__).parents[1] / "reference" / "items" / "outcomes.csv"
 
@@ -36,7 +36,7 @@ def test_tables_show_the_numbers_of_the_analysis(outcomes):
         assert [entry.value for entry in row[1:]] == [expected["variance"], expected["share"]]
     (row,), (expected,) = effects.rows, items["effects"]
     estimate, df, p, sd = row[2:]
-    assert isinstance(estimate, Estimate)
+    assert isinstance(estimate, EstimateEntry)
     assert (estimate.value, estimate.low, estimate.high) == tuple(
         expected[key] for key in ("estimate", "low", "high")
     )

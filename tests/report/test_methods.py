@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ablatekit.report.methods import methods_section
-from ablatekit.report.references import references
+from ablatekit.report.language.references import references
+from ablatekit.report.sections.methods import methods_section
 
 
 @pytest.fixture

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ablatekit.report.numbers import Scale, decimals_for, general, p_value, percent, scale_of
+from ablatekit.report.language.numbers import (
+    Scale,
+    decimals_for,
+    general,
+    p_value,
+    percent,
+    scale_of,
+)
 
 POINTS = Scale(100.0, "pp", 1)
 

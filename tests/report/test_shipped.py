@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ablatekit.report.files import report_contents
+from ablatekit.report.write import report_contents
 
 REPORTS = Path(__file__).parents[2] / "reports"
 SHIPPED = sorted(path.parent for path in REPORTS.glob("*/analysis.json"))

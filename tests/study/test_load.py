@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ablatekit.errors import StudyError
+from ablatekit.runs.workspace import Workspace
 from ablatekit.study.load import load_study
 from ablatekit.study.schema import Study
-from ablatekit.workspace import Workspace
 
 Write = Callable[[str], Path]
 

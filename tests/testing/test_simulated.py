@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ablatekit.seeds import Seeds
+from ablatekit.runs.seeds import Seeds
 from ablatekit.testing.backend_suite import MemoryContext
 from ablatekit.testing.simulated import SimulatedBackend, item_chances, planted_means
 from ablatekit.testing.specs import run_spec

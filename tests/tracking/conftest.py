@@ -11,9 +11,9 @@ import pytest
 
 from ablatekit.canonical import write_json
 from ablatekit.design.plan import Cell, Plan, PlannedAnalysis, PlannedFactor, PlannedRun
-from ablatekit.eventlog import EventWriter
-from ablatekit.records import MetricEvent, RunResult, RunSpec, RunStatus
-from ablatekit.runlog import (
+from ablatekit.runs.eventlog import EventWriter
+from ablatekit.runs.records import MetricEvent, RunResult, RunSpec, RunStatus
+from ablatekit.runs.runlog import (
     AttemptEnd,
     Claim,
     ItemsWriter,
@@ -22,8 +22,8 @@ from ablatekit.runlog import (
     write_end,
     write_result,
 )
+from ablatekit.runs.workspace import Workspace
 from ablatekit.tracking.mirror import quiet_mlflow, sync
-from ablatekit.workspace import Workspace
 
 URI = "sqlite:///mlflow.db"
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablatekit.records import MetricEvent
-from ablatekit.runlog import ResultRecord
+from ablatekit.runs.records import MetricEvent
+from ablatekit.runs.runlog import ResultRecord
 from ablatekit.tracking.conventions import (
     MAX_ENTITIES,
     MAX_PARAMS,

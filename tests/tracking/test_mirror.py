@@ -7,8 +7,8 @@ import pytest
 
 from ablatekit.design.plan import Cell
 from ablatekit.errors import WorkspaceError
-from ablatekit.locks import file_lock
-from ablatekit.runlog import AttemptEnd
+from ablatekit.runs.locks import file_lock
+from ablatekit.runs.runlog import AttemptEnd
 from ablatekit.tracking import mirror as mirror_module
 from ablatekit.tracking.mirror import Mirror, sync
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ablatekit.analysis.schema import ContextEffect, Effect, Number
+from ablatekit.analysis.core.schema.effects import ContextEffect, Effect
+from ablatekit.analysis.core.schema.vocabulary import Number
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import floats, padded, shortened
-from ablatekit.report.numbers import Scale, absent
+from ablatekit.report.language.numbers import Scale, absent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ablatekit.analysis.schema import Curve, EffectAtStep, Number, Profile
+from ablatekit.analysis.core.schema.companions import Curve, EffectAtStep, Profile
+from ablatekit.analysis.core.schema.vocabulary import Number
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import (
-    Values,
+    PlotValues,
     floats,
     last,
     padded,
@@ -16,7 +17,7 @@ from ablatekit.report.figures.style import (
     shortened,
     spread,
 )
-from ablatekit.report.numbers import Scale
+from ablatekit.report.language.numbers import Scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +93,7 @@ def draw_profiles(profiles: Sequence[Profile], label: str, scale: Scale, shares:
     return figure
 
 
-def _column(rows: Sequence[EffectAtStep], key: str) -> Values:
+def _column(rows: Sequence[EffectAtStep], key: str) -> PlotValues:
     return floats([row[key] for row in rows])  # type: ignore[literal-required]
 
 

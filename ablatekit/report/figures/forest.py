@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ablatekit.analysis.schema import Effect, Heterogeneity, ResponseAnalysis
+from ablatekit.analysis.core.lookup import Comparison, find_effect, find_heterogeneity
+from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
+from ablatekit.analysis.core.schema.effects import Effect, HeterogeneityRow
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import NORMAL, floats, padded, shortened
-from ablatekit.report.numbers import Scale, absent
-from ablatekit.report.reading import Comparison, find_effect, find_heterogeneity
-from ablatekit.report.verdicts import look
+from ablatekit.report.language.numbers import Scale, absent
+from ablatekit.report.language.verdicts import look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,12 +27,12 @@ class ForestRow:
     comparison: Comparison
     narrow: Effect | None
     broad: Effect | None
-    heterogeneity: Heterogeneity | None
+    heterogeneity: HeterogeneityRow | None
     y: float
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ForestLayout:
     """Rows and factor headings with their vertical places in pixels, and the height they need."""
 
     rows: Sequence[ForestRow]
@@ -58,7 +59,7 @@ def draw_forest(response: ResponseAnalysis, levels: Sequence[Comparison], scale:
     return figure
 
 
-def _layout(response: ResponseAnalysis, levels: Sequence[Comparison]) -> Layout:
+def _layout(response: ResponseAnalysis, levels: Sequence[Comparison]) -> ForestLayout:
     rows: list[ForestRow] = []
     headings: list[tuple[float, str]] = []
     top, factor = 0.0, None
@@ -77,7 +78,7 @@ def _layout(response: ResponseAnalysis, levels: Sequence[Comparison]) -> Layout:
             )
         )
         top += ROW
-    return Layout(rows, headings, top + 6)
+    return ForestLayout(rows, headings, top + 6)
 
 
 def _limits(rows: Sequence[ForestRow], smallest: float | None) -> tuple[float, float]:

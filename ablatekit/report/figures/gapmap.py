@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ablatekit.analysis.schema import Effect, Verdict
+from ablatekit.analysis.core.lookup import Comparison
+from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.vocabulary import Verdict
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import floats, padded, shortened, spread
-from ablatekit.report.numbers import Scale
-from ablatekit.report.reading import Comparison
-from ablatekit.report.verdicts import look
+from ablatekit.report.language.numbers import Scale
+from ablatekit.report.language.verdicts import look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ablatekit.analysis.schema import Effect
+from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import floats, padded, shortened
-from ablatekit.report.numbers import Scale
+from ablatekit.report.language.numbers import Scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

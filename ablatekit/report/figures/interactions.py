@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ablatekit.report.figures.panel import Box, Panel, canvas
-from ablatekit.report.figures.style import Values, last, padded, series_style, shortened, spread
-from ablatekit.report.numbers import Scale, level_unit
+from ablatekit.report.figures.style import PlotValues, last, padded, series_style, shortened, spread
+from ablatekit.report.language.numbers import Scale, level_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ LEFT, PLOT_WIDTH, RIGHT, TOP, PLOT_HEIGHT, FOOT = 40.0, 220.0, 122.0, 20.0, 190.
 
 
 @dataclass(frozen=True, slots=True)
-class CellMeans:
+class MeansPicture:
     """Fitted means of two factors' level combinations.
 
     `means` has shape (levels of the line factor, levels of the axis factor); `per_context` has a
@@ -30,11 +30,11 @@ class CellMeans:
     axis_levels: Sequence[str]
     line_label: str
     line_levels: Sequence[str]
-    means: Values
-    per_context: Values
+    means: PlotValues
+    per_context: PlotValues
 
 
-def draw_interaction(cells: CellMeans, scale: Scale) -> Figure:
+def draw_interaction(cells: MeansPicture, scale: Scale) -> Figure:
     """Bold lines are means over contexts, thin ones single contexts; lines carry their labels."""
     figure = canvas(LEFT + PLOT_WIDTH + RIGHT, TOP + PLOT_HEIGHT + FOOT)
     x = np.arange(len(cells.axis_levels), dtype=np.float64)
@@ -58,7 +58,7 @@ def draw_interaction(cells: CellMeans, scale: Scale) -> Figure:
     return figure
 
 
-def _draw_line(panel: Panel, x: Values, cells: CellMeans, position: int) -> None:
+def _draw_line(panel: Panel, x: PlotValues, cells: MeansPicture, position: int) -> None:
     tone, dash = series_style(position)
     for context in cells.per_context[:, position]:
         panel.line(x, context, tone, 0.8, dash, alpha=0.35)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ablatekit.report.figures.style import SMALL, Values, colour, floats, tick_text
-from ablatekit.report.numbers import Scale
+from ablatekit.report.figures.style import SMALL, PlotValues, colour, floats, tick_text
+from ablatekit.report.language.numbers import Scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,13 +62,13 @@ class Panel:
     x: Limits
     y: Limits
 
-    def across(self, values: Any) -> Values:
+    def across(self, values: Any) -> PlotValues:
         """Data x as inches from the left of the canvas."""
         low, high = self.x
         share = (np.asarray(values, dtype=float) - low) / (high - low)
         return np.asarray((self.box.left + share * self.box.width) / PIXELS_PER_INCH)
 
-    def up(self, values: Any) -> Values:
+    def up(self, values: Any) -> PlotValues:
         """Data y as inches from the bottom of the canvas."""
         low, high = self.y
         share = (np.asarray(values, dtype=float) - low) / (high - low)

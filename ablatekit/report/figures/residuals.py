@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablatekit.report.figures.panel import Box, Panel, canvas
-from ablatekit.report.figures.style import Values, padded
-from ablatekit.report.numbers import Scale, level_unit
+from ablatekit.report.figures.style import PlotValues, padded
+from ablatekit.report.language.numbers import Scale, level_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +56,11 @@ def draw_order(order: Sequence[int], residual: Sequence[float], scale: Scale) ->
 
 
 def _scatter(
-    x: Values, y: Values, labels: tuple[str, str], scales: tuple[Scale, Scale], slope: float = 0.0
+    x: PlotValues,
+    y: PlotValues,
+    labels: tuple[str, str],
+    scales: tuple[Scale, Scale],
+    slope: float = 0.0,
 ) -> Figure:
     figure = canvas(LEFT + SIDE_WIDTH + EDGE, TOP + SIDE_HEIGHT + FOOT)
     x_limits = padded([float(value) for value in x])

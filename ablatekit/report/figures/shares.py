@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import shortened
-from ablatekit.report.numbers import percent
+from ablatekit.report.language.numbers import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ablatekit.analysis.schema import Number
-from ablatekit.report.verdicts import Tone
+from ablatekit.analysis.core.schema.vocabulary import Number
+from ablatekit.report.language.verdicts import Tone
 
 PALETTE = {
     "ink": "#010101",
@@ -70,7 +70,7 @@ _STYLE: Any = {
 }
 _palette: ContextVar[Mapping[str, str]] = ContextVar("palette", default=PALETTE)
 
-Values: TypeAlias = NDArray[np.float64]
+PlotValues: TypeAlias = NDArray[np.float64]
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def tick_text(value: float) -> str:
     return ("0" if text == "-0" else text).replace("-", "\N{MINUS SIGN}")
 
 
-def floats(values: Sequence[Number]) -> Values:
+def floats(values: Sequence[Number]) -> PlotValues:
     """Numbers as an array with NaN for what is missing."""
     return np.array([np.nan if value is None else value for value in values], dtype=float)
 
@@ -122,7 +122,7 @@ def padded(values: Sequence[Number], margin: float = 0.06) -> tuple[float, float
     return low - room, high + room
 
 
-def last(values: Values, default: float) -> float:
+def last(values: PlotValues, default: float) -> float:
     """The last finite value."""
     finite = values[np.isfinite(values)]
     return float(finite[-1]) if finite.size else default

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from ablatekit.backend import Rule, RunContext, Settings
 from ablatekit.errors import PluginError, Problem
-from ablatekit.records import MetricSpec, Resources, RunResult, RunSpec
+from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit_rft import content
-from ablatekit_rft.metric_specs import metric_specs
+from ablatekit_rft.metrics.specs import metric_specs
 from ablatekit_rft.rules import RULES
 from ablatekit_rft.settings import RftSettings
 
@@ -50,7 +50,7 @@ class RftBackend:
     def run(self, run: RunSpec, context: RunContext) -> RunResult:
         """Train and evaluate one run. Raises PluginError where the training half is missing."""
         _require_training_packages()
-        from ablatekit_rft.loop import train
+        from ablatekit_rft.run.loop import train
 
         return train(run, context)
 

@@ -1,53 +1,20 @@
-"""What a model or dataset name stands for, as a hash of its content. Imports no torch."""
+"""What a study's settings name, as hashes of content. Imports no torch."""
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Mapping
-from pathlib import Path
 
-from ablatekit.canonical import content_hash, file_hash
-from ablatekit.errors import Problem, UsageError, nearest
-from ablatekit_rft.basemodels import smollm2
-from ablatekit_rft.basemodels.catalogue import FAMILIES, model_info
-from ablatekit_rft.hub import parse_hub_name, pinned
+from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.levels.external import is_external, level_hash
-from ablatekit_rft.references import is_reference
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.sources.hashes import (
+    model_content,
+)
+from ablatekit_rft.sources.references import is_reference
 from ablatekit_rft.tasks import SplitName, registry
 from ablatekit_rft.tasks.rows import Fields
-from ablatekit_rft.verifiers.registry import check_verifier
-from ablatekit_rft.verifiers.user import verifier_hash
-
-STATEFUL = ("falcon_mamba", "mamba", "mamba2", "recurrent_gemma", "rwkv", "xlstm")
-"""Model types without a cache of keys and values; a run asks the model's class, too."""
-
-_SMALL_MODEL_MEMORY = 1.0
-_HUB_MODEL_MEMORY = 8.0
-
-
-def model_content(model: str) -> str:
-    """Content hash of a shipped model or of a directory's files; a hub model's name and commit.
-
-    Raises UsageError when `model` is none of them, or a hub model whose commit is not known here.
-    """
-    if model in FAMILIES:
-        return model_info(model).content
-    if model == smollm2.NAME:
-        return smollm2.CONTENT
-    if Path(model).is_dir():
-        return _directory_content(Path(model))
-    named = parse_hub_name(model)
-    if named is not None:
-        return pinned(named).content
-    raise UsageError(
-        Problem(
-            "no such model: not shipped, not a directory, not a hub name owner/name[@revision]",
-            repr(model),
-            nearest(model, (*FAMILIES, smollm2.NAME)),
-        )
-    )
+from ablatekit_rft.tasks.verifiers.registry import check_verifier
+from ablatekit_rft.tasks.verifiers.user import verifier_hash
 
 
 def named_content(chosen: RftSettings) -> dict[str, str]:
@@ -89,61 +56,3 @@ def check_levels(chosen: RftSettings, planned: Mapping[str, str]) -> None:
         rule = "the source of a level has changed since the study was planned"
         remedy = "Run the study again with --new, or restore the source"
         raise UsageError(Problem(rule, ", ".join(changed), remedy))
-
-
-def training_memory(model: str) -> float:
-    """GiB that training a model takes at most: float32 weights, gradients and Adam's moments.
-
-    16 bytes per parameter beside a constant; a directory's parameters are counted as 2 bytes each
-    of its weight files, and a hub model, unknown before it is downloaded, as a small one.
-    """
-    if model in FAMILIES:
-        return _SMALL_MODEL_MEMORY
-    if model == smollm2.NAME:
-        return smollm2.MEMORY
-    if not Path(model).is_dir():
-        return _HUB_MODEL_MEMORY
-    weights = (*Path(model).glob("*.safetensors"), *Path(model).glob("*.bin"))
-    return _SMALL_MODEL_MEMORY + 8 * sum(path.stat().st_size for path in weights) / 2**30
-
-
-def _directory_content(directory: Path) -> str:
-    if not (directory / "config.json").is_file():
-        raise UsageError(
-            Problem(
-                "a model directory holds config.json, weights and a tokenizer",
-                str(directory),
-                "Save the model with save_pretrained",
-            )
-        )
-    _check_type(directory / "config.json")
-    paths = sorted(path for path in directory.iterdir() if _is_content(path))
-    stamps = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
-    return _files_content(directory.resolve(), stamps)
-
-
-def stateful_model(model_type: str, name: str) -> UsageError:
-    """The refusal of a model without a cache of keys and values."""
-    rule = "rollouts need a model that keeps keys and values: a transformer"
-    remedy = "Use a transformer, such as those of the Llama, Qwen, Gemma or GPT-NeoX families"
-    return UsageError(Problem(rule, f"{name!r} of type {model_type}", remedy))
-
-
-def _check_type(configuration: Path) -> None:
-    """Refuse a model that cannot run, where its configuration can be read."""
-    try:
-        model_type = str(json.loads(configuration.read_bytes()).get("model_type"))
-    except (ValueError, AttributeError):
-        return
-    if model_type in STATEFUL:
-        raise stateful_model(model_type, str(configuration.parent))
-
-
-def _is_content(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and path.suffix != ".md"
-
-
-@functools.lru_cache(maxsize=64)
-def _files_content(directory: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
-    # Sizes and times are part of the key: a changed file is hashed again.
-    return content_hash({name: file_hash(directory / name) for name, _, _ in stamps})

@@ -13,7 +13,7 @@ import torch
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Judgement, Query, Verdict
 
-from ablatekit.seeds import Seeds
+from ablatekit.runs.seeds import Seeds
 
 VOCABULARY = 16
 PAD, BOS, EOS = 0, 1, 2
@@ -90,7 +90,7 @@ def causal_lm() -> Any:
 
 def drawn_of(rollouts: Any, outcome: torch.Tensor, **changed: Any) -> Any:
     """A round in which every rollout was sampled, judged and may train."""
-    from ablatekit_rft.teaching import Drawn
+    from ablatekit_rft.rollouts.drawn import Drawn
 
     every = torch.ones(len(outcome), dtype=torch.bool)
     parts = {
@@ -116,7 +116,7 @@ def make_drawn() -> Any:
 def teach_round() -> Any:
     """What a round of these rollouts and outcomes teaches."""
     import numpy as np
-    from ablatekit_rft.teaching import teach
+    from ablatekit_rft.learning.advantages import teach
 
     def run(
         settings: RftSettings,
@@ -244,7 +244,7 @@ def make_settings() -> Any:
 @pytest.fixture
 def experience_of() -> Any:
     """Experience of rollouts of one round with these advantages."""
-    from ablatekit_rft.experience import Experience
+    from ablatekit_rft.rollouts.experience import Experience
 
     def make(rollouts: Any, advantage: Any, **more: Any) -> Any:
         rows = torch.zeros(len(advantage))
@@ -269,7 +269,7 @@ def train_toy() -> Any:
 
     Gives the result and the trained model.
     """
-    from ablatekit_rft.loop import train_model
+    from ablatekit_rft.run.loop import train_model
 
     def run(
         settings: RftSettings, context: Any, family: str = "llama", around: Any = lambda task: task

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft import basemodels
-from ablatekit_rft.experience import Experience
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.rollout import Prompts, Rollouts
-from ablatekit_rft.steploss import StepLoss
+from ablatekit_rft.learning.loss import StepLoss
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts, Rollouts
+from ablatekit_rft.rollouts.experience import Experience
 from torch import Tensor
 
 pytestmark = [

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from ablatekit_rft import basemodels, metrics, tasks
+from ablatekit_rft import basemodels, tasks
 from ablatekit_rft.backend import RftBackend
-from ablatekit_rft.hub import cache_directory
+from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.sources.hub import cache_directory
 
 from ablatekit.backend import Backend, RunContext
 from ablatekit.errors import PluginError, UsageError
 from ablatekit.plugins import load_backend
-from ablatekit.records import RunSpec
+from ablatekit.runs.records import RunSpec
 from ablatekit.testing.specs import run_spec
 
 CONFIGURE = """

@@ -25,19 +25,20 @@ from ablatekit_rft.basemodels.architectures import (
     to_folder,
 )
 from ablatekit_rft.basemodels.catalogue import FAMILIES, FILES, content_of, record
-from ablatekit_rft.basemodels.pretrain import (
+from ablatekit_rft.pretrain import (
     PRETRAINED_ON,
     Corpus,
     PretrainingError,
     Recipe,
     build_corpora,
+    complete,
     draw_batch,
     encode,
     favour_the_laggards,
+    pass_at_1,
     pretrain,
     train_step,
 )
-from ablatekit_rft.basemodels.probe import complete, pass_at_1
 from ablatekit_rft.tasks import get_task
 from hypothesis import given
 from hypothesis import strategies as st

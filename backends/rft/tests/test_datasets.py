@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from ablatekit_rft.backend import RftBackend
-from ablatekit_rft.hub import parse_hub_dataset
+from ablatekit_rft.sources.hub import parse_hub_dataset
 from ablatekit_rft.tasks import find_task, questions
+from ablatekit_rft.tasks.query import Query, Verdict
 from ablatekit_rft.tasks.registry import PINNED, dataset_content
 from ablatekit_rft.tasks.rows import Fields, question_id
-from ablatekit_rft.verdicts import Query, Verdict
 
 from ablatekit.errors import UsageError
 from ablatekit.testing.specs import run_spec

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft.decoding import Decoding, Stop, ends
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.rollout import Prompts
-from ablatekit_rft.sampler import sample
+from ablatekit_rft.engines.decoding import Decoding, Stop, ends
+from ablatekit_rft.engines.sampler import sample
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts
+from ablatekit_rft.rollouts.verify import verify
 from ablatekit_rft.tasks import Judgement, Query, Verdict
-from ablatekit_rft.verify import verify
 
 PROBABILITIES = torch.tensor([[0.05, 0.4, 0.0, 0.25, 0.2, 0.1]])
 

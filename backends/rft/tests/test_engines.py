@@ -8,27 +8,27 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft import metrics
-from ablatekit_rft.decoding import Decoding
-from ablatekit_rft.engines import process as process_module
+from ablatekit_rft.engines import vllm_process as process_module
+from ablatekit_rft.engines.decoding import Decoding
+from ablatekit_rft.engines.draws import evaluation_draws, round_draws
 from ablatekit_rft.engines.errors import EngineError
 from ablatekit_rft.engines.mismatch import Alarm, Mismatch, mismatch
 from ablatekit_rft.engines.policy import PolicyEngine
-from ablatekit_rft.engines.process import (
+from ablatekit_rft.engines.sampler import sample
+from ablatekit_rft.engines.vllm import VllmEngine, needs_sleep, process_spec, self_test
+from ablatekit_rft.engines.vllm_process import (
     ProcessSpec,
     Request,
     VllmProcess,
     untouched_classes,
     untouched_process,
 )
-from ablatekit_rft.engines.vllm import VllmEngine, needs_sleep, process_spec, self_test
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import evaluation_draws, round_draws
-from ablatekit_rft.rollout import Prompts
-from ablatekit_rft.sampler import sample
+from ablatekit_rft.metrics import names as metrics
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts
 from torch import Tensor
 
-from ablatekit.seeds import Seeds
+from ablatekit.runs.seeds import Seeds
 
 PROMPTS = [[1, 5, 9], [1, 4, 4, 8, 12], [1, 15, 3, 7], [1, 6]]
 DECODING = Decoding(6, 1.0, (2,))
@@ -333,7 +333,7 @@ def test_adapters_are_pushed_merged_and_leave_the_base_alone(
     causal_lm: Any, make_settings: Any
 ) -> None:
     pytest.importorskip("peft", reason="LoRA: pip install 'ablatekit-rft[peft]'")
-    from ablatekit_rft.adapters import parameterised
+    from ablatekit_rft.policy.models import parameterised
 
     settings = make_settings(lora_rank=2)
     policy = Policy(parameterised(causal_lm("llama"), settings, Seeds("r", "c")), pad_id=0)

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ablatekit_rft import metrics
 from ablatekit_rft.backend import RftBackend
+from ablatekit_rft.engines.draws import evaluation_draws
 from ablatekit_rft.engines.policy import PolicyEngine
-from ablatekit_rft.evaluate import Evaluated, build_evaluator, pass_at_k
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import evaluation_draws
-from ablatekit_rft.rollout import Prompts
+from ablatekit_rft.evaluation.evaluate import Evaluated, build_evaluator, pass_at_k
+from ablatekit_rft.metrics import names as metrics
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts
+from ablatekit_rft.rollouts.verify import verify
 from ablatekit_rft.settings import Evaluation
 from ablatekit_rft.tasks import Judgement, Query, Verdict
-from ablatekit_rft.verify import verify
 
 from ablatekit.errors import UsageError
-from ablatekit.seeds import Seeds
+from ablatekit.runs.seeds import Seeds
 from ablatekit.study.settings import flatten_model
 from ablatekit.testing.specs import run_spec
 
@@ -153,7 +153,7 @@ class Echo:
 
 
 def test_the_verifier_sees_the_text_before_eos_and_no_truncated_completion() -> None:
-    from ablatekit_rft.rollout import Rollouts, first_eos
+    from ablatekit_rft.policy.rollout import Rollouts, first_eos
 
     tokens = torch.tensor(
         [[3, 4, 2, 0], [3, 4, 5, 2], [2, 0, 0, 0], [3, 4, 3, 4], [3, 4, 2, 4], [5, 2, 0, 0]]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.rollout import Prompts, Rollouts, first_eos
-from ablatekit_rft.steploss import StepLoss
+from ablatekit_rft.learning.loss import StepLoss
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts, Rollouts, first_eos
 
 STEPS, VOCABULARY, EOS = 3, 3, 2
 PROMPT = [0, 1]

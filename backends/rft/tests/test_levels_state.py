@@ -11,7 +11,7 @@ import pytest
 import torch
 from ablatekit_rft.levels.registry import get_level, levels_of
 from ablatekit_rft.levels.types import RewardView, Start
-from ablatekit_rft.memory import Memory, updated_rates
+from ablatekit_rft.rollouts.item_memory import Memory, updated_rates
 from ablatekit_rft.settings import RftSettings
 
 from ablatekit.errors import RunInterruptedError

@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ablatekit_rft import loop, metrics, rounds, updates
-from ablatekit_rft.arena import ParameterArena
-from ablatekit_rft.divergence import Collapse
+from ablatekit_rft.learning import updates
+from ablatekit_rft.levels.sampling import round_queries
 from ablatekit_rft.levels.types import OptimizerSpec
-from ablatekit_rft.metric_specs import metric_specs
-from ablatekit_rft.optimizer import FlatOptimizer, clip_gradient, flat_norm
-from ablatekit_rft.orders import round_queries
-from ablatekit_rft.schedule import Costs, EvaluationPoints, Horizon, learning_rate
+from ablatekit_rft.metrics import names as metrics
+from ablatekit_rft.metrics.budget import Costs, EvaluationPoints, Horizon, learning_rate
+from ablatekit_rft.metrics.specs import metric_specs
+from ablatekit_rft.policy.flat_parameters import ParameterArena
+from ablatekit_rft.policy.optimizer import FlatOptimizer, clip_gradient, flat_norm
+from ablatekit_rft.run import loop, rounds
+from ablatekit_rft.run.divergence import Collapse
 from ablatekit_rft.settings import Budget
 
-from ablatekit.records import RunSpec
-from ablatekit.seeds import Seeds
+from ablatekit.runs.records import RunSpec
+from ablatekit.runs.seeds import Seeds
 
 
 def weights_hash(model: Any) -> str:

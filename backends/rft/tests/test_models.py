@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft import loop, models
 from ablatekit_rft.backend import RftBackend
 from ablatekit_rft.basemodels.catalogue import FAMILIES
-from ablatekit_rft.models import CharacterTokenizer, TransformersTokenizer, load_model
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.rollout import Prompts
-from ablatekit_rft.sampler import Decoding, sample
+from ablatekit_rft.engines.decoding import Decoding
+from ablatekit_rft.engines.sampler import sample
+from ablatekit_rft.policy import models
+from ablatekit_rft.policy.models import CharacterTokenizer, TransformersTokenizer, load_model
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts
+from ablatekit_rft.run import loop
 
 from ablatekit.errors import UsageError
 from ablatekit.testing.specs import run_spec

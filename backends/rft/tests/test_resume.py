@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft import metrics
-from ablatekit_rft.checkpoint import (
+from ablatekit_rft.metrics import names as metrics
+from ablatekit_rft.metrics.specs import metric_specs
+from ablatekit_rft.run.checkpoint import (
     STATE,
     TENSORS,
     CheckpointClock,
@@ -14,7 +15,6 @@ from ablatekit_rft.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from ablatekit_rft.metric_specs import metric_specs
 
 from ablatekit.errors import RunInterruptedError
 

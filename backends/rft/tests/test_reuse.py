@@ -9,20 +9,21 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft import metrics
-from ablatekit_rft.buffer import ReplayBuffer, group_scores
-from ablatekit_rft.delay import DelayedWeights, MovingReference
-from ablatekit_rft.experience import Experience, join
-from ablatekit_rft.metric_specs import metric_specs
-from ablatekit_rft.optimizer import FlatOptimizer
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.rollout import Prompts, Rollouts
-from ablatekit_rft.stopwatch import Stopwatch
-from ablatekit_rft.updates import build_updater
+from ablatekit_rft.learning.kl_reference import MovingReference
+from ablatekit_rft.learning.replay import ReplayBuffer, group_scores
+from ablatekit_rft.learning.stale_weights import DelayedWeights
+from ablatekit_rft.learning.updates import build_updater
+from ablatekit_rft.metrics import names as metrics
+from ablatekit_rft.metrics.specs import metric_specs
+from ablatekit_rft.metrics.stopwatch import Stopwatch
+from ablatekit_rft.policy.optimizer import FlatOptimizer
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts, Rollouts
+from ablatekit_rft.rollouts.experience import Experience, join
 from torch import Tensor
 
 from ablatekit.errors import RunInterruptedError
-from ablatekit.seeds import Seeds
+from ablatekit.runs.seeds import Seeds
 
 
 def policy_of(causal_lm: Any) -> Policy:
@@ -367,7 +368,7 @@ def test_adapters_train_alone_and_resume(
 def test_adapters_start_at_the_base_model_and_share_it_with_the_reference(
     causal_lm: Any, make_settings: Any
 ) -> None:
-    from ablatekit_rft.adapters import parameterised
+    from ablatekit_rft.policy.models import parameterised
 
     prompts = Prompts.pad([[3, 4, 5]], 0, torch.device("cpu"))
     tokens = torch.tensor([[6, 7, 8]])

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from ablatekit_rft import metrics
-from ablatekit_rft.collecting import TrainSet
 from ablatekit_rft.levels.registry import levels_of
+from ablatekit_rft.metrics import names as metrics
+from ablatekit_rft.rollouts.collect import TrainSet
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Judgement, Query, Verdict
 

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ablatekit_rft.drawing import draw_plan
+from ablatekit_rft.learning.advantages import teach
 from ablatekit_rft.levels.registry import get_level, levels_of
 from ablatekit_rft.levels.token_views import StepView
 from ablatekit_rft.levels.types import Start
-from ablatekit_rft.rollout import Prompts, Rollouts
+from ablatekit_rft.policy.rollout import Prompts, Rollouts
+from ablatekit_rft.rollouts.drawn import Drawn, draw_plan, pass_rates
 from ablatekit_rft.rules import RULES
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.teaching import Drawn, pass_rates, teach
 from torch import Tensor
 
 from ablatekit.study.settings import flatten_model

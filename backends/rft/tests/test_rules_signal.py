@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ablatekit_rft.drawing import draw_plan, filtered
+from ablatekit_rft.learning.advantages import Signal, teach
 from ablatekit_rft.levels.registry import get_level, levels_of
 from ablatekit_rft.levels.types import SamplerView, Start
-from ablatekit_rft.rollout import Prompts, Rollouts
+from ablatekit_rft.policy.rollout import Prompts, Rollouts
+from ablatekit_rft.rollouts.drawn import draw_plan, filtered
+from ablatekit_rft.rollouts.verify import Verified
 from ablatekit_rft.rules import RULES, parameters, recoding, selection, signal
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.teaching import Signal, teach
-from ablatekit_rft.verify import Verified
 
-from ablatekit.seeds import Seeds
+from ablatekit.runs.seeds import Seeds
 from ablatekit.study.settings import flatten_model
 
 HERE = (*signal.RULES, *recoding.RULES, *selection.RULES, *parameters.RULES)

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.rollout import Prompts, Rollouts
-from ablatekit_rft.sampler import Decoding, invert_cdf, sample
+from ablatekit_rft.engines.decoding import Decoding
+from ablatekit_rft.engines.sampler import invert_cdf, sample
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts, Rollouts
 
 FAMILIES = ("llama", "llama_gqa", "qwen2", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
 ENCODED = [[1, 5, 9], [1, 4, 4, 8, 12], [1], [1, 15, 3, 7], [1, 6]]

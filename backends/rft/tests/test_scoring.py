@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft import scoring
-from ablatekit_rft.scoring import Head, token_scores
+from ablatekit_rft.policy import scoring
+from ablatekit_rft.policy.scoring import Head, token_scores
 from torch import Tensor
 
 ROWS, WIDTH, VOCABULARY = 13, 6, 11

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft.experience import Experience
+from ablatekit_rft.learning.loss import StepLoss
+from ablatekit_rft.learning.statistics import token_metrics
 from ablatekit_rft.levels.registry import levels_of
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.rollout import Prompts, Rollouts
-from ablatekit_rft.steploss import StepLoss
-from ablatekit_rft.stepstats import token_metrics
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts, Rollouts
+from ablatekit_rft.rollouts.experience import Experience
 from torch import Tensor
 
 LENGTHS = [6, 2, 4, 1, 5, 3, 3, 6]

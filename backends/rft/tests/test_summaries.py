@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ablatekit_rft import metrics
-from ablatekit_rft.rollout import Prompts, Rollouts
-from ablatekit_rft.roundmetrics import round_metrics
-from ablatekit_rft.summaries import distinct_bigrams, duplicate_share, effective_share, quantile
+from ablatekit_rft.learning.statistics import distinct_bigrams, duplicate_share, round_metrics
+from ablatekit_rft.metrics import names as metrics
+from ablatekit_rft.metrics.summaries import effective_share, quantile
+from ablatekit_rft.policy.rollout import Prompts, Rollouts
 
 
 def rollouts_of(rows: list[list[int]], query: list[int], padding: int = 9) -> Rollouts:
@@ -84,7 +84,7 @@ def test_greedy_rollouts_are_not_summarised(make_drawn: Any, make_settings: Any)
 
 
 def _signal(drawn: Any) -> Any:
-    from ablatekit_rft.teaching import Signal
+    from ablatekit_rft.learning.advantages import Signal
 
     rows = torch.arange(len(drawn.correct))
     return Signal(drawn.correct, rows, drawn.correct, None, {})

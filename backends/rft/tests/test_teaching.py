@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ablatekit_rft import metrics
-from ablatekit_rft.drawing import DrawPlan, draw_plan, filtered, joined_draws
 from ablatekit_rft.levels.registry import get_level, levels_of
 from ablatekit_rft.levels.types import RewardParts, SamplerView
-from ablatekit_rft.metric_specs import metric_specs
-from ablatekit_rft.rollout import Prompts, Rollouts
+from ablatekit_rft.metrics import names as metrics
+from ablatekit_rft.metrics.specs import metric_specs
+from ablatekit_rft.policy.rollout import Prompts, Rollouts
+from ablatekit_rft.rollouts.drawn import DrawPlan, draw_plan, filtered, joined_draws, pass_rates
+from ablatekit_rft.rollouts.verify import Verified
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.teaching import pass_rates
-from ablatekit_rft.verify import Verified
 
-from ablatekit.seeds import Seeds
+from ablatekit.runs.seeds import Seeds
 
 ONES = torch.ones(4)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from ablatekit_rft.threads import SMALL_MODEL, steady_threads
+from ablatekit_rft.policy.threads import SMALL_MODEL, steady_threads
 
 
 @pytest.fixture(autouse=True)

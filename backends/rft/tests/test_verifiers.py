@@ -13,19 +13,19 @@ from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import registry
 from ablatekit_rft.tasks.base import AnswerKind
 from ablatekit_rft.tasks.judged import TAGGED, in_tags, open_task
+from ablatekit_rft.tasks.query import Judgement, Query, Verdict
 from ablatekit_rft.tasks.questions import QuestionTask
-from ablatekit_rft.verdicts import Judgement, Query, Verdict
-from ablatekit_rft.verifiers.latex import judge_boxed, judge_exact, last_boxed, normalise
-from ablatekit_rft.verifiers.numbers import (
+from ablatekit_rft.tasks.verifiers.latex import judge_boxed, judge_exact, last_boxed, normalise
+from ablatekit_rft.tasks.verifiers.numbers import (
     judge_hash,
     judge_number,
     judge_number_strict,
     last_number,
     read_number,
 )
-from ablatekit_rft.verifiers.pool import JudgePool
-from ablatekit_rft.verifiers.registry import BY_RULE, build_verifier, check_verifier
-from ablatekit_rft.verifiers.user import judge_of
+from ablatekit_rft.tasks.verifiers.pool import JudgePool
+from ablatekit_rft.tasks.verifiers.registry import BY_RULE, build_verifier, check_verifier
+from ablatekit_rft.tasks.verifiers.user import judge_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

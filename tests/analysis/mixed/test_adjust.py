@@ -7,13 +7,8 @@ import pytest
 from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 
-from ablatekit.analysis.mixed.adjust import (
-    adjusted_p,
-    critical_values,
-    max_t_cdf,
-    tukey_cdf,
-)
-from ablatekit.analysis.mixed.tests import two_sided
+from ablatekit.analysis.core.student import two_sided
+from ablatekit.analysis.stats.adjust import adjusted_p, critical_values, max_t_cdf, tukey_cdf
 
 
 @pytest.mark.parametrize("df", [1.0, 2.0, 7.5, 40.0, 5000.0, np.inf])

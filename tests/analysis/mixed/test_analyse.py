@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.mixed.analyse import analyse_formula
-from ablatekit.analysis.mixed.options import FormulaOptions
-from ablatekit.analysis.schema import AnovaRow, Effect, FixedTerm, ModelRecord, RandomTerm
+from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.model import AnovaRow, FixedRow, ModelRecord, RandomRow
+from ablatekit.analysis.formula.analyse import analyse_formula
+from ablatekit.analysis.formula.options import FormulaOptions
 from ablatekit.errors import NotEstimableError, TableError, UsageError
 
 
@@ -30,8 +31,8 @@ def test_one_response_with_the_keys_of_the_schema(table: pd.DataFrame) -> None:
     json.dumps(out, allow_nan=False)
     assert set(ModelRecord.__annotations__) <= set(out["model"])
     for key, row in (
-        ("random", RandomTerm),
-        ("fixed", FixedTerm),
+        ("random", RandomRow),
+        ("fixed", FixedRow),
         ("anova", AnovaRow),
         ("effects", Effect),
     ):

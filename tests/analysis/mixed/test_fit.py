@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from ablatekit.analysis.mixed import sufficient
-from ablatekit.analysis.mixed.criterion import Criterion
-from ablatekit.analysis.mixed.fit import Engine, MixedFit, fit_formula, fit_mixed
-from ablatekit.analysis.mixed.formula import parse_formula
-from ablatekit.analysis.mixed.frame import build_frame
-from ablatekit.analysis.mixed.sufficient import cross_products, working_layout
-from ablatekit.analysis.mixed.tests import linear_model
+from ablatekit.analysis.engine import sufficient
+from ablatekit.analysis.engine.criterion import Criterion
+from ablatekit.analysis.engine.fit import Engine, MixedFit, fit_formula, fit_mixed
+from ablatekit.analysis.engine.formula import parse_formula
+from ablatekit.analysis.engine.frame import build_frame
+from ablatekit.analysis.engine.sufficient import cross_products, working_layout
+from ablatekit.analysis.posthoc.coefficient_tests import linear_model
 from ablatekit.errors import NotEstimableError, TableError
 
 FORMULA = "y ~ a * b + (1 | run) + (1 | item)"
@@ -113,7 +113,7 @@ def test_every_elimination_agrees(
     seen = set()
     for limits in ({}, {"CLASS_LIMIT": 0, "PAIR_LIMIT": 0.0}, {"CLASS_LIMIT": 0, "PAIR_FILL": 1.1}):
         for name, value in limits.items():
-            monkeypatch.setattr(f"ablatekit.analysis.mixed.schur.{name}", value)
+            monkeypatch.setattr(f"ablatekit.analysis.engine.schur.{name}", value)
         other = fit_formula(table, formula)
         elimination = other.engine.criterion.elimination
         assert elimination is not None
@@ -181,9 +181,9 @@ def test_nearly_complete_crossing(weighted: bool, monkeypatch: pytest.MonkeyPatc
     if weighted:
         table = pd.concat([table, table.head(50).assign(y=lambda t: t["y"] + 0.1)])
     theta = {"run": 0.5, "item": 0.9}
-    monkeypatch.setattr("ablatekit.analysis.mixed.schur.CLASS_LIMIT", 0)
+    monkeypatch.setattr("ablatekit.analysis.engine.schur.CLASS_LIMIT", 0)
     sparse = at_theta(table, formula, theta, nest=True)
-    monkeypatch.setattr("ablatekit.analysis.mixed.schur.PAIR_LIMIT", 0.0)
+    monkeypatch.setattr("ablatekit.analysis.engine.schur.PAIR_LIMIT", 0.0)
     dense = at_theta(table, formula, theta, nest=True)
     modes = [fit.engine.criterion.elimination for fit in (sparse, dense)]
     assert [one.mode for one in modes if one is not None] == ["complement", "dense"]
@@ -197,7 +197,7 @@ def test_many_pairs_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fit_formula(table, formula)
     assert whole.engine.criterion.elimination is not None
     assert whole.engine.criterion.elimination.mode == "pairs"
-    monkeypatch.setattr("ablatekit.analysis.mixed.schur.PAIR_CHUNK", 7)
+    monkeypatch.setattr("ablatekit.analysis.engine.schur.PAIR_CHUNK", 7)
     assert fit_formula(table, formula).criterion == whole.criterion
 
 

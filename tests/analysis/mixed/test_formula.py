@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.mixed.formula import parse_formula, without_term
-from ablatekit.analysis.mixed.frame import build_frame
+from ablatekit.analysis.engine.formula import parse_formula, without_term
+from ablatekit.analysis.engine.frame import build_frame
 from ablatekit.errors import TableError
 
 

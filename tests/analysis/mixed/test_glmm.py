@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from scipy import integrate, special, stats
 
-from ablatekit.analysis.mixed import sufficient
-from ablatekit.analysis.mixed.formula import parse_formula
-from ablatekit.analysis.mixed.frame import build_frame
-from ablatekit.analysis.mixed.glmm import fit_logistic
-from ablatekit.analysis.mixed.laplace import Laplace
-from ablatekit.analysis.mixed.marginal import marginal_effects
+from ablatekit.analysis.engine import sufficient
+from ablatekit.analysis.engine.formula import parse_formula
+from ablatekit.analysis.engine.frame import build_frame
+from ablatekit.analysis.engine.glmm import fit_logistic
+from ablatekit.analysis.engine.laplace import Laplace
+from ablatekit.analysis.posthoc.marginal import marginal_effects
 from ablatekit.errors import NotEstimableError, TableError
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.mixed.anova import anova
-from ablatekit.analysis.mixed.effectsize import partial_size, with_interval
-from ablatekit.analysis.mixed.emm import (
+from ablatekit.analysis.engine.fit import fit_formula
+from ablatekit.analysis.engine.information import Information
+from ablatekit.analysis.posthoc.anova import anova
+from ablatekit.analysis.posthoc.coefficient_tests import linear_model, pooled_df
+from ablatekit.analysis.posthoc.emm import (
     contrast_table,
     equivalence,
     interaction,
@@ -19,17 +21,15 @@ from ablatekit.analysis.mixed.emm import (
     pairwise,
     versus_baseline,
 )
-from ablatekit.analysis.mixed.fit import fit_formula
-from ablatekit.analysis.mixed.information import Information
-from ablatekit.analysis.mixed.likelihood import likelihood_ratio
-from ablatekit.analysis.mixed.meta import meta_analysis
-from ablatekit.analysis.mixed.tests import linear_model, pooled_df
-from ablatekit.analysis.mixed.variance import (
+from ablatekit.analysis.posthoc.likelihood import likelihood_ratio
+from ablatekit.analysis.posthoc.variance import (
     bootstrap_intervals,
     profile_intervals,
     simulate,
     variance_explained,
 )
+from ablatekit.analysis.stats.effectsize import partial_size, with_interval
+from ablatekit.analysis.stats.meta import meta_analysis
 from ablatekit.errors import NotEstimableError, UsageError
 
 
@@ -280,7 +280,7 @@ def test_weighted_kenward_roger_against_dense_matrices(
     formula: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No R reference exists: pbkrtest ignores weights."""
-    monkeypatch.setattr("ablatekit.analysis.mixed.sufficient.DIRECT_LIMIT", limit)
+    monkeypatch.setattr("ablatekit.analysis.engine.sufficient.DIRECT_LIMIT", limit)
     rng = np.random.default_rng(11)
     data = table(groups=8).iloc[::2].reset_index(drop=True)
     data["x"], data["w"] = rng.normal(size=len(data)), rng.uniform(0.5, 2.0, len(data))

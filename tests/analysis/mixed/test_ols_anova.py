@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.mixed.anova import AnovaType
-from ablatekit.analysis.mixed.formula import parse_formula
-from ablatekit.analysis.mixed.frame import build_frame
-from ablatekit.analysis.mixed.ols import fit_ols, ols_anova
+from ablatekit.analysis.engine.formula import parse_formula
+from ablatekit.analysis.engine.frame import build_frame
+from ablatekit.analysis.posthoc.anova import AnovaType
+from ablatekit.analysis.posthoc.ols import fit_ols, ols_anova
 
 
 @pytest.fixture

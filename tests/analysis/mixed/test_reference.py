@@ -21,18 +21,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ablatekit.analysis.mixed.anova import anova
-from ablatekit.analysis.mixed.effectsize import partial_size
-from ablatekit.analysis.mixed.emm import contrast_table, means_table
-from ablatekit.analysis.mixed.fit import MixedFit, fit_formula
-from ablatekit.analysis.mixed.formula import parse_formula
-from ablatekit.analysis.mixed.frame import build_frame
-from ablatekit.analysis.mixed.glmm import fit_logistic
-from ablatekit.analysis.mixed.likelihood import likelihood_ratio, random_term_tests
-from ablatekit.analysis.mixed.meta import meta_analysis
-from ablatekit.analysis.mixed.ols import fit_ols, ols_anova, robust_vcov
-from ablatekit.analysis.mixed.tests import LinearModel, linear_model
-from ablatekit.analysis.mixed.variance import variance_explained
+from ablatekit.analysis.engine.fit import MixedFit, fit_formula
+from ablatekit.analysis.engine.formula import parse_formula
+from ablatekit.analysis.engine.frame import build_frame
+from ablatekit.analysis.engine.glmm import fit_logistic
+from ablatekit.analysis.posthoc.anova import anova
+from ablatekit.analysis.posthoc.coefficient_tests import LinearModel, linear_model
+from ablatekit.analysis.posthoc.emm import contrast_table, means_table
+from ablatekit.analysis.posthoc.likelihood import likelihood_ratio, random_term_tests
+from ablatekit.analysis.posthoc.ols import fit_ols, ols_anova, robust_vcov
+from ablatekit.analysis.posthoc.variance import variance_explained
+from ablatekit.analysis.stats.effectsize import partial_size
+from ablatekit.analysis.stats.meta import meta_analysis
 
 _FITS: dict[str, MixedFit] = {}
 

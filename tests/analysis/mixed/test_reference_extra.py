@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.mixed.anova import anova
-from ablatekit.analysis.mixed.emm import means_table
-from ablatekit.analysis.mixed.fit import MixedFit, fit_formula
-from ablatekit.analysis.mixed.formula import parse_formula
-from ablatekit.analysis.mixed.frame import build_frame
-from ablatekit.analysis.mixed.glmm import fit_logistic
-from ablatekit.analysis.mixed.ols import fit_ols, ols_anova
-from ablatekit.analysis.mixed.tests import linear_model
-from ablatekit.analysis.mixed.variance import profile_intervals
+from ablatekit.analysis.engine.fit import MixedFit, fit_formula
+from ablatekit.analysis.engine.formula import parse_formula
+from ablatekit.analysis.engine.frame import build_frame
+from ablatekit.analysis.engine.glmm import fit_logistic
+from ablatekit.analysis.posthoc.anova import anova
+from ablatekit.analysis.posthoc.coefficient_tests import linear_model
+from ablatekit.analysis.posthoc.emm import means_table
+from ablatekit.analysis.posthoc.ols import fit_ols, ols_anova
+from ablatekit.analysis.posthoc.variance import profile_intervals
 
 FOLDER = Path(__file__).parents[2] / "reference" / "mixed"
 CASES: dict[str, Any] = json.loads((FOLDER / "reference.json").read_text(encoding="utf-8"))["cases"]

@@ -6,11 +6,11 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor
 
-from ablatekit_rft.decoding import Decoding
+from ablatekit_rft.engines.decoding import Decoding
+from ablatekit_rft.engines.draws import DrawKind
 from ablatekit_rft.engines.mismatch import Mismatch
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import DrawKind
-from ablatekit_rft.rollout import Prompts, Rollouts
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts, Rollouts
 
 
 class Engine(Protocol):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ablatekit_rft.engines.errors import EngineError
-from ablatekit_rft.summaries import quantile
+from ablatekit_rft.metrics.summaries import quantile
 
 LEAST: Mapping[torch.dtype, float] = MappingProxyType(
     {torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.02}

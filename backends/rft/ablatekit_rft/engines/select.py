@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import torch
 
 from ablatekit.errors import PluginError, Problem
-from ablatekit.seeds import Seeds
-from ablatekit_rft.decoding import Decoding
+from ablatekit.runs.seeds import Seeds
 from ablatekit_rft.engines.base import Engine
+from ablatekit_rft.engines.decoding import Decoding
+from ablatekit_rft.engines.draws import DrawKind
 from ablatekit_rft.engines.policy import PolicyEngine
-from ablatekit_rft.engines.process import VllmProcess
 from ablatekit_rft.engines.vllm import VllmEngine
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import DrawKind
+from ablatekit_rft.engines.vllm_process import VllmProcess
+from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.settings import RftSettings
 
 

@@ -9,20 +9,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ablatekit_rft.decoding import Decoding, ends
+from ablatekit_rft.engines.decoding import Decoding, ends
+from ablatekit_rft.engines.draws import DrawKind
 from ablatekit_rft.engines.errors import EngineError
 from ablatekit_rft.engines.mismatch import Alarm, Mismatch, mismatch
-from ablatekit_rft.engines.process import (
+from ablatekit_rft.engines.vllm_process import (
     Device,
     ProcessSpec,
     Request,
     VllmProcess,
     configuration_of,
 )
-from ablatekit_rft.models import positions_of
-from ablatekit_rft.policy import Policy
-from ablatekit_rft.queries import DrawKind
-from ablatekit_rft.rollout import Prompts, Rollouts, length_mask
+from ablatekit_rft.policy.models import positions_of
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.rollout import Prompts, Rollouts, length_mask
 from ablatekit_rft.settings import RftSettings
 
 LENGTH_STEP = 64

@@ -15,7 +15,7 @@ from typing import Any
 
 from ablatekit.errors import PluginError, Problem, UsageError
 from ablatekit_rft.levels.types import Level, Stage, level
-from ablatekit_rft.references import referenced, source_hash
+from ablatekit_rft.sources.references import referenced, source_hash
 
 ENTRY_POINT_GROUP = "ablatekit.factors"
 

@@ -8,26 +8,26 @@ from typing import Any
 
 from ablatekit.errors import PluginError, Problem, UsageError, nearest
 from ablatekit_rft.levels import (
-    advantage,
     aggregation,
     clip,
     entropy,
-    group_advantage,
     kl,
     lr_scale,
     mismatch,
     optimizer,
     ratio,
-    remembered_advantage,
     replay,
     reward,
     sampling,
     selection,
     shaping,
 )
+from ablatekit_rft.levels.advantage import group as group_advantage
+from ablatekit_rft.levels.advantage import remembered as remembered_advantage
+from ablatekit_rft.levels.advantage import round as advantage
 from ablatekit_rft.levels.external import installed_levels, referenced_level
 from ablatekit_rft.levels.types import Level, Stage
-from ablatekit_rft.references import is_reference
+from ablatekit_rft.sources.references import is_reference
 
 LEVELS: Mapping[Stage, tuple[Level, ...]] = MappingProxyType(
     {

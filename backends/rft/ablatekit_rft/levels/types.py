@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ablatekit.seeds import Seeds
+from ablatekit.runs.seeds import Seeds
 
 if TYPE_CHECKING:
     from torch import Tensor

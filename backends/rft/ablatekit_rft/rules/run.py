@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ablatekit.backend import Rule, above_setting, at_least, none_of, one_of, within_product
-from ablatekit_rft.orders import WITHOUT_REPLACEMENT
+from ablatekit_rft.levels.sampling import WITHOUT_REPLACEMENT
 
 RULES = (
     Rule(

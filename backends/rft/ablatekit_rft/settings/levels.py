@@ -16,7 +16,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from ablatekit.errors import UsageError
 from ablatekit_rft.levels.registry import get_level, levels_of, stage_metadata
 from ablatekit_rft.levels.types import Stage
-from ablatekit_rft.references import is_reference
+from ablatekit_rft.sources.references import is_reference
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Verifiable tasks by name. Importing this package imports no torch."""
 
 from ablatekit_rft.tasks.base import Split, SplitName, Task, UnknownTaskError, rft_split
+from ablatekit_rft.tasks.query import Judgement, Query, Verdict
 from ablatekit_rft.tasks.registry import find_task, get_task, task_names
-from ablatekit_rft.verdicts import Judgement, Query, Verdict
 
 __all__ = [
     "Judgement",

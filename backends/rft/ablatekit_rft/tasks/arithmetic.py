@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ablatekit_rft.tasks.base import AnswerKind, SplitName, first_items
+from ablatekit_rft.tasks.query import Judgement, Query
 from ablatekit_rft.tasks.streams import Draws
-from ablatekit_rft.verdicts import Judgement, Query
-from ablatekit_rft.verifiers.numbers import judge_hash, judge_number
+from ablatekit_rft.tasks.verifiers.numbers import judge_hash, judge_number
 
 _OPERATIONS = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
 _NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gina", "Hugo")

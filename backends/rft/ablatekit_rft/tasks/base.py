@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from ablatekit.errors import Problem, UsageError, nearest
-from ablatekit_rft.verdicts import Judgement, Query
+from ablatekit_rft.tasks.query import Judgement, Query
 
 SplitName: TypeAlias = Literal["pretrain", "train", "test"]
 """`pretrain` items make the shipped base models; `train` and `test` items belong to RFT."""

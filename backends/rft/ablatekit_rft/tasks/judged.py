@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks.base import AnswerKind, SplitName, Task
+from ablatekit_rft.tasks.query import Judgement, Query, Verdict
 from ablatekit_rft.tasks.registry import find_task
 from ablatekit_rft.tasks.rows import Fields
-from ablatekit_rft.verdicts import Judgement, Query, Verdict
-from ablatekit_rft.verifiers.registry import BatchJudge, build_verifier
+from ablatekit_rft.tasks.verifiers.registry import BatchJudge, build_verifier
 
 TAGGED = re.compile(r".*?</think>\s*<answer>(?P<answer>.*?)</answer>\s*", re.DOTALL)
 """A completion after `<think>`: reasoning, then the answer in its tags, then nothing."""

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ablatekit.canonical import content_hash, file_hash
 from ablatekit.errors import Problem, UsageError
-from ablatekit_rft.hub import HubDataset
+from ablatekit_rft.sources.hub import HubDataset
 from ablatekit_rft.tasks import rows
 from ablatekit_rft.tasks.base import AnswerKind, SplitName, first_items
+from ablatekit_rft.tasks.query import Judgement, Query
 from ablatekit_rft.tasks.rows import Fields, Row
-from ablatekit_rft.verdicts import Judgement, Query
-from ablatekit_rft.verifiers.registry import build_verifier, require_package
+from ablatekit_rft.tasks.verifiers.registry import build_verifier, require_package
 
 VERSION = 1
 MAX_NEW_TOKENS = 1024

@@ -11,10 +11,10 @@ from typing import Any
 
 from ablatekit.errors import Problem, UsageError, nearest
 from ablatekit_rft.tasks.base import AnswerKind, EndlessSplitError, SplitName
+from ablatekit_rft.tasks.query import Judgement, Query, Verdict
 from ablatekit_rft.tasks.streams import split_of
-from ablatekit_rft.verdicts import Judgement, Query, Verdict
-from ablatekit_rft.verifiers.pool import JudgePool
-from ablatekit_rft.verifiers.registry import require_package
+from ablatekit_rft.tasks.verifiers.pool import JudgePool
+from ablatekit_rft.tasks.verifiers.registry import require_package
 
 PREFIX = "reasoning-gym/"
 SEED = 0

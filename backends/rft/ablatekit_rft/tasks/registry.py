@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 from ablatekit.canonical import content_hash
 from ablatekit.errors import UsageError
-from ablatekit_rft.hub import HubDataset, parse_hub_dataset, pinned_dataset
+from ablatekit_rft.sources.hub import HubDataset, parse_hub_dataset, pinned_dataset
 from ablatekit_rft.tasks import questions, reasoning
 from ablatekit_rft.tasks.arithmetic import arithmetic, stories
 from ablatekit_rft.tasks.base import SplitName, Task, UnknownTaskError
+from ablatekit_rft.tasks.query import Query
 from ablatekit_rft.tasks.rewriting import letter_count, letter_sort
 from ablatekit_rft.tasks.rows import USUAL_FIELDS, Fields
-from ablatekit_rft.verdicts import Query
 
 TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
     {

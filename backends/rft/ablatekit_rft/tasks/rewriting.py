@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ablatekit_rft.tasks.base import AnswerKind, EndlessSplitError, SplitName
+from ablatekit_rft.tasks.query import Judgement, Query, Verdict
 from ablatekit_rft.tasks.streams import Draws, prompts
-from ablatekit_rft.verdicts import Judgement, Query, Verdict
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 COUNTED = "abcdef"

@@ -12,9 +12,9 @@ from typing import Any
 
 from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.tasks.base import AnswerKind
-from ablatekit_rft.verdicts import Query
-from ablatekit_rft.verifiers.latex import last_boxed
-from ablatekit_rft.verifiers.numbers import read_number
+from ablatekit_rft.tasks.query import Query
+from ablatekit_rft.tasks.verifiers.latex import last_boxed
+from ablatekit_rft.tasks.verifiers.numbers import read_number
 
 SUFFIXES = (".jsonl", ".parquet")
 QUESTION_FIELDS = ("question", "problem", "prompt", "instruction", "input")

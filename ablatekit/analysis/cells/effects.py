@@ -1,0 +1,245 @@
+"""Rows of the effect table: every estimand under both inferences, judged family by family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+
+from ablatekit.analysis.cells.broad import broad
+from ablatekit.analysis.cells.cell_means import CellMeans, fit_cell_means
+from ablatekit.analysis.cells.context_slope import UnitSums, unit_sums
+from ablatekit.analysis.cells.contrasts import Contrast, effect_contrasts, interaction_contrasts
+from ablatekit.analysis.cells.truncated import TruncatedModel, fit_truncated
+from ablatekit.analysis.core.arrays import Integers
+from ablatekit.analysis.core.layout import Layout, counted
+from ablatekit.analysis.core.numbers import number, whole
+from ablatekit.analysis.core.schema.effects import Alternative, Effect
+from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName
+from ablatekit.analysis.core.values import ContextValues, RunValues, Welch, no_values
+from ablatekit.analysis.stats.homogeneity import brown_forsythe
+from ablatekit.analysis.stats.inference import Estimate, narrow
+from ablatekit.analysis.stats.verdict import Judgement, VerdictRule, judge
+
+Model: TypeAlias = CellMeans | TruncatedModel
+
+ESTIMANDS: tuple[Estimand, ...] = ("average", "baseline", "removal", "shapley", "interaction")
+UNEQUAL_VARIANCES = 0.05
+LARGEST_GRID = 2**14
+NO_VALUES = "no run has a value of this response"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The model that estimates, and whether variances differ between cells.
+
+    `refused` is why no contrast has a value at all.
+    """
+
+    layout: Layout
+    values: RunValues
+    model: Model
+    order: int
+    brown_forsythe: float
+    refused: str | None = None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether interactions above the order are assumed away."""
+        return isinstance(self.model, TruncatedModel)
+
+    @cached_property
+    def sums(self) -> UnitSums:
+        """What broad inference takes of the runs."""
+        return unit_sums(self.values, self.layout, self.model.unit_rows)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A contrast with its value in every context."""
+
+    contrast: Contrast
+    values: ContextValues
+
+
+@dataclass(frozen=True)
+class EffectFamily:
+    """The contrasts of one estimand under one inference, with their estimates."""
+
+    estimand: Estimand
+    inference: InferenceName
+    members: tuple[tuple[Evaluated, Estimate], ...]
+
+
+def fit(values: RunValues, layout: Layout, order: int) -> Fitted:
+    """Saturated cell means where cells carry every level's effect and replicates; else truncated.
+
+    A truncated model without residual df gives way to the cell means, whose narrow inference is
+    then refused for want of replicates.
+    """
+    cells = fit_cell_means(values, layout)
+    variances = brown_forsythe(values)
+    if not len(values.y):
+        return Fitted(layout, values, cells, order, variances, refused=NO_VALUES)
+    matched = all(
+        contrast.reason is None for contrast in effect_contrasts(layout, layout.codes, "average")
+    )
+    if matched and layout.replicates > 1:
+        return Fitted(layout, values, cells, order, variances)
+    truncated = fit_truncated(values, layout, order, _truncated_method(layout, order))
+    if matched and truncated.error.df <= 0:
+        return Fitted(layout, values, cells, order, variances)
+    return Fitted(layout, values, truncated, order, variances)
+
+
+def evaluate(fitted: Fitted, estimand: Estimand) -> list[Evaluated]:
+    """Every contrast of an estimand in every context."""
+    layout = fitted.layout
+    found = _contrasts(layout, layout.codes, estimand)
+    if fitted.truncated and layout.grid_size <= LARGEST_GRID:
+        grid = _contrasts(layout, np.arange(layout.grid_size), estimand)
+        found = [
+            own if own.reason is None else replace(whole_grid, grid=True)
+            for own, whole_grid in zip(found, grid, strict=True)
+        ]
+    if estimand == "shapley" and fitted.truncated and fitted.order <= 2:
+        reason = "equals the average effect when no interaction above order 2 is in the model"
+        found = [replace(contrast, reason=contrast.reason or reason) for contrast in found]
+    return [Evaluated(contrast, _values(fitted, contrast)) for contrast in found]
+
+
+def _values(fitted: Fitted, contrast: Contrast) -> ContextValues:
+    """The contrast in every context; where nothing is estimated, the reason that explains it."""
+    values = fitted.model.evaluate(contrast)
+    if fitted.refused is None or contrast.reason is not None or values.identical:
+        return values
+    return no_values(len(values.value), fitted.refused)
+
+
+def infer_all(
+    fitted: Fitted, inferences: Sequence[InferenceName], alpha: float
+) -> list[EffectFamily]:
+    """Every estimand under the given inferences."""
+    families = []
+    for estimand in ESTIMANDS:
+        evaluated = evaluate(fitted, estimand)
+        for inference in inferences:
+            members = tuple((one, infer(fitted, one, inference, alpha)) for one in evaluated)
+            families.append(EffectFamily(estimand, inference, members))
+    return families
+
+
+def effect_rows(families: Sequence[EffectFamily], response: str, rule: VerdictRule) -> list[Effect]:
+    """The rows of the effect table, judged family by family."""
+    rows: list[Effect] = []
+    for family in families:
+        judgements = judge([estimate for _, estimate in family.members], rule)
+        name = f"{response}: {family.estimand} effects, {family.inference}"
+        rows += [
+            _row(one, estimate, judgement, family.inference, name, rule)
+            for (one, estimate), judgement in zip(family.members, judgements, strict=True)
+        ]
+    return rows
+
+
+def _contrasts(layout: Layout, codes: Integers, estimand: Estimand) -> list[Contrast]:
+    if estimand == "interaction":
+        return interaction_contrasts(layout, codes)
+    return effect_contrasts(layout, codes, estimand)
+
+
+def _truncated_method(layout: Layout, order: int) -> str:
+    if layout.complete and layout.replicates == 1:
+        return f"t, interactions above order {order} as error (hidden replication)"
+    return f"t, residual df of the model without interactions above order {order}"
+
+
+def infer(fitted: Fitted, one: Evaluated, inference: InferenceName, alpha: float) -> Estimate:
+    """One contrast under one inference."""
+    if inference == "broad":
+        return broad(one.values, fitted.sums, alpha)
+    return narrow(one.values, fitted.model.error, alpha, _welch(fitted, one))
+
+
+def _welch(fitted: Fitted, one: Evaluated) -> Welch | None:
+    """Own cells' variance for baseline and removal effects when variances differ between cells."""
+    unequal = fitted.brown_forsythe < UNEQUAL_VARIANCES
+    if one.contrast.estimand not in ("baseline", "removal") or not unequal:
+        return None
+    if isinstance(fitted.model, TruncatedModel) or fitted.model.error.reason:
+        return None
+    return fitted.model.welch(one.values)
+
+
+def _row(
+    one: Evaluated,
+    estimate: Estimate,
+    judgement: Judgement,
+    inference: InferenceName,
+    family: str,
+    rule: VerdictRule,
+) -> Effect:
+    needed = None
+    if estimate.needed is not None and rule.smallest_effect is not None:
+        needed = estimate.needed(rule.smallest_effect)
+    contrast = one.contrast
+    row = Effect(
+        factor=contrast.factor,
+        level=contrast.level,
+        baseline=contrast.baseline,
+        estimand=contrast.estimand,
+        inference=inference,
+        method=estimate.method,
+        family=family,
+        averaged_over=_averaged_over(one),
+        estimate=number(estimate.estimate),
+        se=number(estimate.se),
+        df=whole(estimate.df),
+        low=number(estimate.low),
+        high=number(estimate.high),
+        low_simultaneous=number(judgement.low_simultaneous),
+        high_simultaneous=number(judgement.high_simultaneous),
+        low_equivalence=number(estimate.low_equivalence),
+        high_equivalence=number(estimate.high_equivalence),
+        p=number(estimate.p),
+        p_adjusted=number(judgement.p_adjusted),
+        verdict=judgement.verdict,
+        replicates_needed=needed if inference == "narrow" else None,
+        contexts_needed=needed if inference == "broad" else None,
+        reason=estimate.reason,
+        note=estimate.note,
+    )
+    if estimate.alternative is not None:
+        row["alternative"] = _alternative(estimate.alternative)
+    return row
+
+
+def _alternative(other: Estimate) -> Alternative:
+    return Alternative(
+        method=other.method,
+        estimate=number(other.estimate),
+        se=number(other.se),
+        df=number(other.df),
+        low=number(other.low),
+        high=number(other.high),
+        p=number(other.p),
+        reason=other.reason,
+    )
+
+
+def _averaged_over(one: Evaluated) -> str:
+    """What the row averages with equal weight."""
+    contexts = counted(one.values.contexts, "context")
+    combinations = counted(one.values.combinations, "combination") + " of the other factors"
+    if one.contrast.grid:
+        combinations = f"all {combinations} (model-based)"
+    return {
+        "average": f"{combinations}, {contexts}",
+        "interaction": f"{combinations}, {contexts}",
+        "baseline": f"every other factor at its baseline, {contexts}",
+        "removal": f"every other factor at a non-baseline level, {contexts}",
+        "shapley": f"all orders of adding the choices, {contexts}",
+    }[one.contrast.estimand]

@@ -1,0 +1,119 @@
+"""Learning against generalization: effects on the gap, paired within the run (DESIGN 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ablatekit.analysis.cells.effects import effect_rows, fit, infer_all
+from ablatekit.analysis.core.layout import Layout, counted
+from ablatekit.analysis.core.schema.effects import GapComparison
+from ablatekit.analysis.core.schema.vocabulary import InferenceName
+from ablatekit.analysis.core.values import RunValues
+from ablatekit.analysis.stats.verdict import VerdictRule
+from ablatekit.analysis.tables.responses import Response
+from ablatekit.design.plan import PlannedAnalysis, PlannedResponse
+
+LEARNING, GENERALIZATION = "learning", "generalization"
+NO_PAIRS = "no run has a value of both responses"
+
+
+def smallest_gap_effect(*responses: PlannedResponse) -> float | None:
+    """The smaller of the two responses' smallest effects: equivalence must satisfy both."""
+    known = [r.smallest_effect for r in responses if r.smallest_effect is not None]
+    return min(known) if len(known) == len(responses) else None
+
+
+def why_not_comparable(learning: PlannedResponse, generalization: PlannedResponse) -> str | None:
+    """Why the difference of two responses means nothing: None where it means something."""
+    parts = ("direction", "unit", "summary")
+    differing = [
+        f"{part} ({_shown(learning, part)} and {_shown(generalization, part)})"
+        for part in parts
+        if getattr(learning, part) != getattr(generalization, part)
+    ]
+    if not differing:
+        return None
+    return f"the two responses differ in {' and in '.join(differing)}, so they have no gap"
+
+
+def _shown(response: PlannedResponse, part: str) -> str:
+    return str(getattr(response, part)) or "none"
+
+
+def gap_comparisons(
+    responses: Mapping[str, Response],
+    layout: Layout,
+    analysis: PlannedAnalysis,
+    inferences: Sequence[InferenceName],
+) -> dict[str, GapComparison]:
+    """The comparison `gap`, if the study has the responses `learning` and `generalization`.
+
+    The gap is how far generalization lies behind learning in the direction that is better, so that
+    a positive effect widens it. Responses that cannot be subtracted give rows with the reason.
+    """
+    planned = {response.name: response for response in analysis.responses}
+    if not {LEARNING, GENERALIZATION} <= responses.keys():
+        return {}
+    margin = smallest_gap_effect(planned[LEARNING], planned[GENERALIZATION])
+    refused = why_not_comparable(planned[LEARNING], planned[GENERALIZATION])
+    paired = _paired(responses, lower=planned[LEARNING].direction == "lower")
+    rule = VerdictRule(
+        alpha=analysis.alpha,
+        adjust=analysis.adjust,
+        smallest_effect=margin,
+        rise="widens",
+        fall="narrows",
+    )
+    fitted = fit(_none_of(paired) if refused else paired, layout, analysis.interactions)
+    fitted = replace(fitted, refused=refused or (fitted.refused and NO_PAIRS))
+    footer = _footer(fitted.model.error.method, margin, analysis, planned[LEARNING].direction)
+    return {
+        "gap": GapComparison(
+            learning=LEARNING,
+            generalization=GENERALIZATION,
+            effects=effect_rows(infer_all(fitted, inferences, analysis.alpha), "gap", rule),
+            footer=footer if refused is None else f"No gap: {refused}.",
+            messages=[refused] if refused else _messages(responses[LEARNING].values, paired),
+        )
+    }
+
+
+def _paired(responses: Mapping[str, Response], *, lower: bool) -> RunValues:
+    """How far generalization lies behind learning in every run that has both."""
+    values = (responses[LEARNING].values, responses[GENERALIZATION].values)
+    ahead, behind = reversed(values) if lower else values
+    return ahead.minus(behind)
+
+
+def _none_of(values: RunValues) -> RunValues:
+    return replace(values, y=values.y[:0], unit=values.unit[:0], context=values.context[:0], run=())
+
+
+def _messages(learning: RunValues, paired: RunValues) -> list[str]:
+    unpaired = len(learning.run) - len(paired.run)
+    messages = [f"{counted(unpaired, 'run')} without both responses left out"] if unpaired else []
+    constant = len(paired.y) > 0 and np.ptp(paired.y) == 0
+    return [*messages, "the gap is the same in every run"] if constant else messages
+
+
+def _footer(method: str, margin: float | None, analysis: PlannedAnalysis, direction: str) -> str:
+    adjusted = "Not adjusted" if analysis.adjust == "none" else "p adjusted by Holm"
+    equivalence = (
+        "no smallest effect is declared for both responses, so no row is called equivalent"
+        if margin is None
+        else f"equivalent: the {1 - 2 * analysis.alpha:.0%} interval lies within +-{margin:g}, "
+        "the smaller of the two responses' smallest effects"
+    )
+    difference = "learning minus generalization"
+    if direction == "lower":
+        difference = "generalization minus learning (lower is better)"
+    return (
+        f"Gap = {difference}, paired within each run; it widens when generalization falls "
+        f"further behind learning. Narrow: {method}. Broad: t over per-context values, "
+        f"Kenward-Roger where contexts are unequally precise. {adjusted} "
+        "within a family of its own (average effects of one inference); intervals are per "
+        f"comparison; {equivalence}."
+    )

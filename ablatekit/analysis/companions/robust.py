@@ -1,0 +1,217 @@
+"""Robust companions of the effect table: rows from the bootstrap and the permutation test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablatekit.analysis.cells.effects import Evaluated
+from ablatekit.analysis.core.arrays import Floats, Integers
+from ablatekit.analysis.core.layout import Layout, level_units
+from ablatekit.analysis.core.numbers import number
+from ablatekit.analysis.core.schema.companions import (
+    Improvement,
+    InterquartileMean,
+    Permutation,
+    Profile,
+    RobustCompanions,
+)
+from ablatekit.analysis.core.values import RunValues
+from ablatekit.analysis.stats.permutation import permutation_test
+from ablatekit.analysis.stats.resampling import (
+    Resamples,
+    improvement,
+    interquartile_mean,
+    percentile_interval,
+    profile,
+    resample,
+)
+
+THRESHOLDS = 41
+ALONE = "one run per cell and context: nothing to resample"
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Run positions of a level and of its baseline, per combination and context that has both."""
+
+    pairs: list[tuple[Integers, Integers]]
+    reason: str | None
+
+
+def robust(
+    values: RunValues,
+    layout: Layout,
+    average: Sequence[Evaluated],
+    alpha: float,
+    seed: int,
+    higher: bool,
+) -> RobustCompanions | None:
+    """IQM, probability of improvement, profiles and permutation tests; None without runs.
+
+    `average` are the average effects, whose matched combinations are compared; `seed` makes the
+    draws a function of the plan.
+    """
+    if not len(values.y):
+        return None
+    generator = np.random.default_rng(seed)
+    drawn = resample(values, len(layout.contexts), generator)
+    members = _members(values, layout)
+    sides = [_sides(one, members, layout) for one in average]
+    sign = 1.0 if higher else -1.0
+    return RobustCompanions(
+        method=(
+            f"stratified bootstrap over runs within cell and context, {len(drawn.weights)} draws, "
+            f"percentile intervals at {1 - alpha:.0%}; the run is the unit, never the item"
+        ),
+        iqm=_iqm_rows(values, layout, drawn, alpha),
+        improvement=[
+            _improvement_row(one, side, drawn, alpha, sign)
+            for one, side in zip(average, sides, strict=True)
+        ],
+        profiles=_profile_rows(values, layout, drawn, alpha),
+        permutation=[
+            _permutation_row(one, side, values.y, generator)
+            for one, side in zip(average, sides, strict=True)
+        ],
+    )
+
+
+def _members(values: RunValues, layout: Layout) -> dict[tuple[int, int], Integers]:
+    """Positions of the runs of every unit and context."""
+    key = values.unit * len(layout.contexts) + values.context
+    order = np.argsort(key, kind="stable")
+    found, first = np.unique(key[order], return_index=True)
+    groups = np.split(order, first[1:])
+    contexts = len(layout.contexts)
+    return {divmod(int(k), contexts): own for k, own in zip(found, groups, strict=True)}
+
+
+def _sides(one: Evaluated, members: dict[tuple[int, int], Integers], layout: Layout) -> _Sides:
+    """Every matched pair of cells with runs on both sides in a context."""
+    contrast = one.contrast
+    if one.values.identical or contrast.reason or contrast.grid:
+        reason = one.values.reason or contrast.reason
+        return _Sides([], reason or "no combination of the design has both levels")
+    pairs = []
+    for left, right in contrast.codes.tolist():
+        units = layout.unit_of[left], layout.unit_of[right]
+        for c in range(len(layout.contexts)):
+            own, other = members.get((units[0], c)), members.get((units[1], c))
+            if own is not None and other is not None:
+                pairs.append((own, other))
+    missing = None if pairs else "no matched pair of cells has runs in the same contexts"
+    return _Sides(pairs, missing)
+
+
+def _level_runs(values: RunValues, layout: Layout) -> list[tuple[str, str, Integers]]:
+    """Factor, level and the positions of the runs at it."""
+    return [
+        (factor.name, level, np.flatnonzero(np.isin(values.unit, level_units(layout, f, i))))
+        for f, factor in enumerate(layout.factors)
+        for i, level in enumerate(factor.levels)
+    ]
+
+
+def _iqm_rows(
+    values: RunValues, layout: Layout, drawn: Resamples, alpha: float
+) -> list[InterquartileMean]:
+    rows = []
+    for factor, level, own in _level_runs(values, layout):
+        low, high, centre = np.nan, np.nan, np.nan
+        reason = None if len(own) else "no run has a value"
+        if len(own):
+            centre = float(interquartile_mean(drawn.y[own], np.ones((1, len(own))))[0])
+            reason = None if drawn.varies[own].any() else ALONE
+        if reason is None:
+            draws = interquartile_mean(drawn.y[own], drawn.weights[:, own])
+            low, high = (float(limit) for limit in percentile_interval(draws, alpha))
+        rows.append(
+            InterquartileMean(
+                factor=factor,
+                level=level,
+                iqm=number(centre),
+                low=number(low),
+                high=number(high),
+                n=len(own),
+                reason=reason,
+            )
+        )
+    return rows
+
+
+def _improvement_row(
+    one: Evaluated, sides: _Sides, drawn: Resamples, alpha: float, sign: float
+) -> Improvement:
+    reason, centre, low, high = sides.reason, np.nan, np.nan, np.nan
+    if sides.pairs:
+        flat = np.ones((1, len(drawn.y)))
+        centre = float(improvement(drawn.y, sides.pairs, flat, sign)[0])
+        runs = np.concatenate([run for pair in sides.pairs for run in pair])
+        reason = None if drawn.varies[runs].any() else ALONE
+    if sides.pairs and reason is None:
+        draws = improvement(drawn.y, sides.pairs, drawn.weights, sign)
+        low, high = (float(limit) for limit in percentile_interval(draws, alpha))
+    return Improvement(
+        factor=one.contrast.factor,
+        level=one.contrast.level,
+        baseline=one.contrast.baseline,
+        probability=number(centre),
+        low=number(low),
+        high=number(high),
+        reason=reason,
+    )
+
+
+def _profile_rows(
+    values: RunValues, layout: Layout, drawn: Resamples, alpha: float
+) -> list[Profile]:
+    if np.ptp(values.y) == 0:
+        return []
+    threshold = np.linspace(float(values.y.min()), float(values.y.max()), THRESHOLDS)
+    rows = []
+    for factor, level, own in _level_runs(values, layout):
+        if not len(own):
+            continue
+        parts = (drawn.y[own], drawn.size[own], threshold)
+        share = profile(*parts, np.ones((1, len(own))))[0]
+        low = high = np.full(THRESHOLDS, np.nan)
+        if drawn.varies[own].any():
+            low, high = percentile_interval(profile(*parts, drawn.weights[:, own]), alpha)
+        rows.append(
+            Profile(
+                factor=factor,
+                level=level,
+                threshold=threshold.tolist(),
+                share=_numbers(share),
+                low=_numbers(low),
+                high=_numbers(high),
+            )
+        )
+    return rows
+
+
+def _permutation_row(
+    one: Evaluated, sides: _Sides, y: Floats, generator: np.random.Generator
+) -> Permutation:
+    pairs, reason = sides.pairs, sides.reason
+    runs = np.concatenate([run for pair in pairs for run in pair]) if pairs else np.empty(0)
+    if len(np.unique(runs)) < len(runs):
+        pairs, reason = [], "some runs stand for several combinations, so labels are not free"
+    sides_y = [y[left] for left, _ in pairs], [y[right] for _, right in pairs]
+    found = permutation_test(*sides_y, generator)
+    return Permutation(
+        factor=one.contrast.factor,
+        level=one.contrast.level,
+        p=number(found.p),
+        statistic=number(found.statistic),
+        n_permutations=found.permutations,
+        exact=found.exact,
+        reason=reason or found.reason,
+    )
+
+
+def _numbers(values: Floats) -> list[float | None]:
+    return [number(value) for value in values.tolist()]

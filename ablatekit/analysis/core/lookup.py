@@ -1,0 +1,104 @@
+"""Looking things up in an analysis: its levels, their effects, and what the study asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.effects import Effect, HeterogeneityRow
+from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One line of every table: a non-baseline level against its factor's baseline."""
+
+    factor: str
+    level: str
+    baseline: str
+    label: str
+
+    @property
+    def name(self) -> str:
+        """Factor and level in one phrase."""
+        return f"{self.label}: {self.level}"
+
+
+def comparisons(analysis: Analysis) -> tuple[Comparison, ...]:
+    """Every non-baseline level in the order of the study; levels of effects alone come last."""
+    found: dict[tuple[str, str], Comparison] = {}
+    for factor in analysis["design"].get("factors", []):
+        for level in map(str, factor["levels"]):
+            if level != str(factor["baseline"]):
+                found[factor["name"], level] = Comparison(
+                    factor["name"], level, str(factor["baseline"]), label_of(factor)
+                )
+    for effect in all_main_effects(analysis):
+        key = (effect["factor"], effect["level"])
+        found.setdefault(key, Comparison(*key, effect["baseline"], effect["factor"]))
+    return tuple(found.values())
+
+
+def label_of(factor: Mapping[str, Any]) -> str:
+    """The factor's label, or its name."""
+    return str(factor.get("label") or factor["name"])
+
+
+def all_main_effects(analysis: Analysis) -> Iterator[Effect]:
+    """The average effects of every response."""
+    for response in analysis["responses"].values():
+        yield from (effect for effect in response["effects"] if effect["estimand"] == "average")
+
+
+def find_effect(
+    effects: Sequence[Effect],
+    comparison: Comparison,
+    inference: InferenceName,
+    estimand: Estimand = "average",
+) -> Effect | None:
+    """The effect of one level under one inference, if the analysis has it."""
+    key = (comparison.factor, comparison.level, inference, estimand)
+    for effect in effects:
+        if (effect["factor"], effect["level"], effect["inference"], effect["estimand"]) == key:
+            return effect
+    return None
+
+
+def find_heterogeneity(
+    response: ResponseAnalysis, comparison: Comparison
+) -> HeterogeneityRow | None:
+    """How one level's effect varies between contexts, if the analysis has it."""
+    for row in response.get("heterogeneity", []):
+        if (row["factor"], row["level"]) == (comparison.factor, comparison.level):
+            return row
+    return None
+
+
+def interactions(response: ResponseAnalysis, inference: InferenceName = "narrow") -> list[Effect]:
+    """The interaction contrasts under one inference."""
+    return [
+        effect
+        for effect in response["effects"]
+        if effect["estimand"] == "interaction" and effect["inference"] == inference
+    ]
+
+
+def setting(analysis: Analysis, name: str, default: Any) -> Any:
+    """A key of the analysis plan (`alpha`, `interactions`, `diverged`, ...)."""
+    study = analysis["study"]
+    plan = study.get("analysis")
+    if isinstance(plan, Mapping) and name in plan:
+        return plan[name]
+    return study.get(name, default)
+
+
+def is_planned(analysis: Analysis) -> bool:
+    """Whether the runs were executed from a frozen plan; a table that was brought along was not."""
+    return analysis["study"].get("backend") not in (None, "", "table")
+
+
+def alpha_of(analysis: Analysis) -> float:
+    """The level of tests and intervals."""
+    return float(setting(analysis, "alpha", 0.05))

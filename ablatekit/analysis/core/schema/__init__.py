@@ -1,0 +1,1 @@
+"""The shape of `analysis.json`: stable, versioned; the report shows nothing else."""

@@ -1,0 +1,107 @@
+"""The shape of `analysis.json` (DESIGN 3.5): stable, versioned; the report shows nothing else.
+
+Everything except `provenance` is a pure function of the plan and of what the runs reported, so two
+executions of one study give the same bytes. A part that cannot be estimated is a row whose numbers
+are null and whose `reason` says why.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+from ablatekit.analysis.core.schema.companions import (
+    Curve,
+    Detectable,
+    Diagnostics,
+    EffectAtStep,
+    ItemLevel,
+    Milestone,
+    Missing,
+    RobustCompanions,
+    Stability,
+)
+from ablatekit.analysis.core.schema.effects import (
+    ContextEffect,
+    Effect,
+    GapComparison,
+    HeterogeneityRow,
+    LevelCost,
+)
+from ablatekit.analysis.core.schema.model import (
+    AnovaRow,
+    FixedRow,
+    ModelRecord,
+    RandomRow,
+)
+from ablatekit.analysis.core.schema.vocabulary import Number
+
+SCHEMA_VERSION = 1
+
+
+class ResponseAnalysis(TypedDict):
+    """Everything about one response. An absent key is an absent section of the report."""
+
+    label: str
+    metric: str
+    summary: str
+    direction: Literal["higher", "lower"]
+    smallest_effect: Number
+    unit: str
+    model: ModelRecord
+    residual_sd: Number
+    random: NotRequired[list[RandomRow]]
+    fixed: list[FixedRow]
+    anova: list[AnovaRow]
+    anova_note: str
+    effects: list[Effect]
+    contexts: list[ContextEffect]
+    heterogeneity: list[HeterogeneityRow]
+    dynamics: NotRequired[list[Curve]]
+    effects_over_training: NotRequired[list[EffectAtStep]]
+    milestones: NotRequired[list[Milestone]]
+    stability: NotRequired[list[Stability]]
+    items: NotRequired[ItemLevel]
+    robust: NotRequired[RobustCompanions]
+    detectable: NotRequired[list[Detectable]]
+    diagnostics: Diagnostics
+    missing: Missing
+    footers: dict[str, str]
+
+
+class Counts(TypedDict):
+    """No run ever disappears: planned >= started >= finished + diverged + failed."""
+
+    planned: int
+    started: int
+    finished: int
+    diverged: int
+    failed: int
+    analysed: int
+
+
+class DesignRecord(TypedDict):
+    """The design as it was planned."""
+
+    kind: str
+    factors: list[dict[str, Any]]
+    contexts: list[dict[str, str]]
+    replicates: int
+    cells: list[dict[str, Any]]
+    merged: list[list[dict[str, str]]]
+    excluded: list[dict[str, str]]
+    held_equal: dict[str, Any]
+    warnings: list[str]
+    cost: list[LevelCost]
+
+
+class Analysis(TypedDict):
+    """The whole of `analysis.json`."""
+
+    schema_version: int
+    study: dict[str, Any]
+    design: DesignRecord
+    counts: Counts
+    deviations: list[str]
+    provenance: dict[str, Any]
+    responses: dict[str, ResponseAnalysis]
+    comparisons: dict[str, GapComparison]

@@ -1,0 +1,120 @@
+"""Rows of `analysis.json` that hold effects."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName, Number, Verdict
+
+
+class Alternative(TypedDict):
+    """Another method's answer to the same question; per-comparison interval at 1 - alpha."""
+
+    method: str
+    estimate: Number
+    se: Number
+    df: Number
+    low: Number
+    high: Number
+    p: Number
+    reason: str | None
+
+
+class Effect(TypedDict):
+    """A contrast of cell means with its interval and verdict.
+
+    An interaction has `factor` "a:b", `level` "x:y". `low`/`high` are per comparison at 1 - alpha,
+    `low_equivalence`/`high_equivalence` at 1 - 2 alpha. `method` names the df method. A `note`
+    qualifies the numbers (combinations or contexts left out, an assumption); a `reason` says why
+    there are none (an estimate without an interval is possible). `alternative` is the broad method
+    that was not chosen.
+    """
+
+    factor: str
+    level: str
+    baseline: str
+    estimand: Estimand
+    inference: InferenceName
+    method: str
+    family: str
+    averaged_over: str
+    estimate: Number
+    se: Number
+    df: Number
+    low: Number
+    high: Number
+    low_simultaneous: Number
+    high_simultaneous: Number
+    low_equivalence: Number
+    high_equivalence: Number
+    p: Number
+    p_adjusted: Number
+    verdict: Verdict
+    replicates_needed: int | None
+    contexts_needed: int | None
+    reason: str | None
+    note: NotRequired[str | None]
+    alternative: NotRequired[Alternative]
+
+
+class ContextEffect(TypedDict):
+    """The average effect inside one context."""
+
+    factor: str
+    level: str
+    context: str
+    estimate: Number
+    se: Number
+    low: Number
+    high: Number
+    reason: str | None
+
+
+class HeterogeneityRow(TypedDict):
+    """How an average effect varies between contexts.
+
+    `tau` is the sd of true context effects, `i2` the share of their observed variance that is real,
+    the prediction interval is for the effect in one new context. `warning` is set when effects vary
+    more by one blocking variable than by context.
+    """
+
+    factor: str
+    level: str
+    tau: Number
+    i2: Number
+    prediction_low: Number
+    prediction_high: Number
+    warning: str | None
+    reason: str | None
+
+
+class InfluenceRow(TypedDict):
+    """The smallest and largest average effect over all analyses with one run left out.
+
+    `run` is the one that moves it most.
+    """
+
+    factor: str
+    level: str
+    low: float
+    high: float
+    run: str
+
+
+class GapComparison(TypedDict):
+    """Learning against generalization: effects on the gap, paired within the run."""
+
+    learning: str
+    generalization: str
+    effects: list[Effect]
+    footer: str
+    messages: list[str]
+
+
+class LevelCost(TypedDict):
+    """Mean repeatable cost per run at one level (matched like the average effect)."""
+
+    factor: str
+    level: str
+    metric: str
+    mean: Number

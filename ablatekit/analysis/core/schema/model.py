@@ -1,0 +1,70 @@
+"""Rows of `analysis.json` that describe a fitted model."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from ablatekit.analysis.core.schema.vocabulary import Number
+
+
+class ModelRecord(TypedDict):
+    """The fitted model and its convergence record."""
+
+    formula: str
+    method: str
+    n: int
+    criterion: Number
+    converged: bool
+    singular: bool
+    messages: list[str]
+
+
+class RandomRow(TypedDict):
+    """One variance component."""
+
+    group: str
+    name: str
+    variance: Number
+    sd: Number
+
+
+class FixedRow(TypedDict):
+    """One coefficient; in a cell-means model, one cell mean in one context."""
+
+    term: str
+    estimate: Number
+    se: Number
+    df: Number
+    statistic: Number
+    p: Number
+    low: Number
+    high: Number
+
+
+class AnovaRow(TypedDict):
+    """One term of the ANOVA table. `share` is its share of the total sum of squares.
+
+    The intervals of partial eta2 and partial omega2 are at 1 - alpha, from the noncentral F.
+    """
+
+    term: str
+    num_df: Number
+    den_df: Number
+    statistic: Number
+    p: Number
+    partial_eta2: Number
+    partial_omega2: Number
+    partial_eta2_low: NotRequired[Number]
+    partial_eta2_high: NotRequired[Number]
+    partial_omega2_low: NotRequired[Number]
+    partial_omega2_high: NotRequired[Number]
+    share: Number
+    reason: str | None
+
+
+class VarianceShare(TypedDict):
+    """One source of the variance of item outcomes and its share of the whole."""
+
+    source: str
+    variance: Number
+    share: Number

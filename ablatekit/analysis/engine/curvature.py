@@ -1,0 +1,122 @@
+"""Products with Z'V^-1Z and Z'PZ, the average information, and the Jacobian of G = L L'."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import lapack
+
+from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.engine.criterion import Criterion, Factors, Slope, State
+
+
+def apply_v(criterion: Criterion, state: State, v1: Floats, v2: Floats) -> tuple[Floats, Floats]:
+    """Z'V^-1Z v for v1 (q1, p1, c), v2 (R, c), without forming the matrix.
+
+    s = A21 E'v1 + B v2; o2 = s - B T s; o1 = E A11 v1 + E A12 (v2 - T s).
+    """
+    if criterion.first:
+        e = state.e[criterion.of_level]
+        own = np.einsum("lab,lbc->lac", e @ criterion.a11[criterion.of_level], v1)
+        if not criterion.rows:
+            return own, v2
+        assert criterion.elimination is not None
+        s = criterion.elimination.cross(np.einsum("lba,lbc->lac", e, v1)) + state.b @ v2
+    else:
+        s = state.b @ v2
+    solved, _ = lapack.dpotrs(state.c, criterion.lam_t(state.factors, s), lower=1)
+    ts = criterion.lam(state.factors, solved)
+    o2 = s - state.b @ ts
+    if not criterion.first:
+        return v1, o2
+    assert criterion.elimination is not None
+    return own + np.einsum("lab,lbc->lac", e, criterion.elimination.back(v2 - ts)), o2
+
+
+def apply_p(
+    criterion: Criterion, state: State, slope: Slope, v1: Floats, v2: Floats
+) -> tuple[Floats, Floats]:
+    """Z'PZ v with P = V^-1 - V^-1 X Phi X'V^-1."""
+    o1, o2 = apply_v(criterion, state, v1, v2)
+    p = criterion.blocks.p
+    if not p:
+        return o1, o2
+    x1, x2 = slope.wx1[:, :, :p], slope.wx2[:, :p]
+    inner = x2.T @ v2
+    if criterion.first:
+        inner = inner + np.einsum("lap,lac->pc", x1, v1)
+    inner = state.phi @ inner
+    if criterion.first:
+        o1 = o1 - np.einsum("lap,pc->lac", x1, inner)
+    return o1, o2 - x2 @ inner
+
+
+def parameter_vectors(criterion: Criterion, r1: Floats, r2: Floats) -> tuple[Floats, Floats]:
+    """E_i r for every entry i of every G_k: (q1, p1, c) and (R, c), c = number of entries.
+
+    r1 (q1, p1), r2 (R,) hold one vector per (level, column); E_i has ones at (a, b) and (b, a).
+    """
+    size = criterion.size
+    v1 = np.zeros((*r1.shape, size)) if criterion.first else np.empty((0, 0, size))
+    v2 = np.zeros((len(r2), size))
+    for position, direction in enumerate(criterion.directions):
+        v1[:, :, position] = r1 @ direction
+    position = len(criterion.directions)
+    columns = criterion.columns[criterion.first :]
+    for (rows, cols), slices in zip(columns, criterion.slices, strict=True):
+        for a, b in zip(rows.tolist(), cols.tolist(), strict=True):
+            v2[slices[a], position] = r2[slices[b]]
+            v2[slices[b], position] = r2[slices[a]]
+            position += 1
+    return v1, v2
+
+
+def inner(left: tuple[Floats, Floats], right: tuple[Floats, Floats]) -> Floats:
+    """left' right over both parts: (c, d)."""
+    total = left[1].T @ right[1]
+    if left[0].size:
+        total = total + np.einsum("lac,lad->cd", left[0], right[0])
+    return np.asarray(total)
+
+
+def average_information(criterion: Criterion, state: State, slope: Slope) -> Floats:
+    """y'P V_i P V_j P y / sigma^2 with sigma profiled out, in the entries of G (c, c).
+
+    With sigma^2 = r2/df and q_i = y'P V_i P y: H_ij = y'PV_iPV_jPy/sigma^2 - q_i q_j/(df sigma^4).
+    """
+    vectors = parameter_vectors(criterion, slope.residual1, slope.residual2)
+    products = apply_p(criterion, state, slope, *vectors)
+    sigma2 = state.r2 / criterion.df
+    q = inner(vectors, (slope.residual1[..., None], slope.residual2[:, None]))[:, 0]
+    return inner(vectors, products) / sigma2 - np.outer(q, q) / (criterion.df * sigma2**2)
+
+
+def jacobian(criterion: Criterion, factors: Factors) -> Floats:
+    """d vech(G) / d theta, block diagonal over terms (c, c)."""
+    out = np.zeros((criterion.size, criterion.size))
+    position = 0
+    for factor, (rows, cols) in zip(factors, criterion.columns, strict=True):
+        size = len(rows)
+        if size == 1:
+            out[position, position] = 2.0 * factor[0, 0]
+        else:
+            for j, (c, d) in enumerate(zip(rows, cols, strict=True)):
+                change = np.zeros_like(factor)
+                change[c] += factor[:, d]
+                change[:, c] += factor[:, d]
+                out[position : position + size, position + j] = change[rows, cols]
+        position += size
+    return out
+
+
+def bend(criterion: Criterion, normal: Factors) -> Floats:
+    """sum_i (dF/dG_i) d2G_i/dtheta2 (c, c): 2 N[c, c'] between entries of one column of L."""
+    out = np.zeros((criterion.size, criterion.size))
+    position = 0
+    for matrix, (rows, cols) in zip(normal, criterion.columns, strict=True):
+        size = len(rows)
+        same = cols[:, None] == cols[None, :]
+        out[position : position + size, position : position + size] = np.where(
+            same, 2.0 * matrix[np.ix_(rows, rows)], 0.0
+        )
+        position += size
+    return out

@@ -1,0 +1,138 @@
+"""What a user may ask of a formula: the options, what they exclude, and what is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ablatekit.analysis.engine.design import Coding
+from ablatekit.analysis.engine.formula import Formula, variables_of, words_of
+from ablatekit.analysis.engine.frame import ModelFrame
+from ablatekit.analysis.formula.rows import Wanted
+from ablatekit.analysis.posthoc.anova import AnovaType
+from ablatekit.analysis.posthoc.units import DATASET
+from ablatekit.analysis.stats.adjust import Adjustment
+from ablatekit.errors import Problem, UsageError, nearest
+
+FamilyName: TypeAlias = Literal["gaussian", "binomial"]
+Estimator: TypeAlias = Literal["reml", "ml", "dl", "pm", "he", "sj", "ee"]
+RandomIntervals: TypeAlias = Literal["profile", "bootstrap"]
+FormulaDf: TypeAlias = Literal["satterthwaite", "kenward-roger", "asymptotic"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormulaOptions:
+    """How a formula is fitted and what is reported.
+
+    df: None is Satterthwaite for mixed models and Knapp-Hartung for a meta-analysis; least squares
+    always take residual df, logistic models normal ones. variances: the column of known sampling
+    variances, which makes it a meta-analysis; only then `method` may be another estimator of tau2.
+    categorical: numeric columns to read as factors. contrasts: `FACTOR` or `FACTOR:BASELINE`, by
+    default every categorical variable against its first level. means: `A` or `A:B`, by default the
+    factors of the contrasts. against: a formula for a likelihood-ratio test.
+    """
+
+    method: Estimator = "reml"
+    df: FormulaDf | None = None
+    family: FamilyName = "gaussian"
+    weights: str | None = None
+    variances: str | None = None
+    categorical: Collection[str] = ()
+    coding: Coding = "treatment"
+    contrasts: Sequence[str] = ()
+    means: Sequence[str] = ()
+    pairwise: bool = False
+    adjust: Adjustment = "holm"
+    anova_type: AnovaType = "III"
+    against: str | None = None
+    random_tests: bool = False
+    random_intervals: RandomIntervals | None = None
+    seed: int = 0
+    direction: Literal["higher", "lower"] = "higher"
+    smallest_effect: float | None = None
+    alpha: float = 0.05
+
+    @property
+    def mentioned(self) -> str:
+        """Text that names, in backquotes, columns needed besides the formula's own."""
+        named = (self.weights, self.variances, *self.categorical, DATASET)
+        return " ".join([*(f"`{name}`" for name in named if name), self.against or ""])
+
+
+DEFAULTS = FormulaOptions()
+
+
+def refuse_options(formula: Formula, options: FormulaOptions) -> None:
+    """Options that do not belong to the kind of model, each with what to do instead."""
+    meta, binomial = options.variances is not None, options.family == "binomial"
+    plain = not formula.random
+    rules: list[tuple[bool, str, str, str]] = [
+        (options.method not in ("reml", "ml") and not meta,
+         "this estimator is for a meta-analysis", options.method,
+         "Give --variances, or --method reml or ml"),
+        (meta and not plain, "a meta-analysis has no random terms in its formula", formula.text,
+         "Its one random effect per row is implied"),
+        (meta and (binomial or options.weights is not None),
+         "--variances stands without --weights and --family binomial", "", ""),
+        (meta and options.df in ("satterthwaite", "kenward-roger"),
+         "a meta-analysis tests by Knapp and Hartung or by z", f"{options.df}",
+         "Leave --df out, or use --df asymptotic"),
+        (meta and options.against is not None, "--against is not for a meta-analysis", "",
+         "Compare the Q statistics in `meta`"),
+        (formula.response.startswith("cbind(") and not binomial,
+         "cbind(successes, failures) is a binomial response", formula.response,
+         "Add --family binomial"),
+        (options.random_tests and (plain or binomial or meta),
+         "--random-tests needs a linear model with random terms", formula.text, ""),
+        (options.random_intervals is not None and (plain or binomial or meta),
+         "--random-intervals needs a linear model with random terms", formula.text, ""),
+    ]  # fmt: skip
+    problems = [Problem(rule, got, remedy) for broken, rule, got, remedy in rules if broken]
+    if problems:
+        raise UsageError(*problems)
+
+
+def unused_categorical(formula: Formula, options: FormulaOptions) -> list[str]:
+    """A note about columns of --categorical that the formula does not use."""
+    specs = [*formula.terms, *(term for spec in formula.random for term in spec.terms)]
+    used = {name for spec in formula.random for name in spec.group}
+    used = used.union(*(words_of(name) for name in variables_of(specs)))
+    unused = [name for name in options.categorical if name not in used]
+    return [f"--categorical names columns outside the formula: {', '.join(unused)}"] * bool(unused)
+
+
+def wanted_of(frame: ModelFrame, options: FormulaOptions) -> Wanted:
+    """The comparisons asked for, by the variables of the formula; raises UsageError for others."""
+    known = [
+        name for name in variables_of(frame.formula.terms) if frame.variables[name].categorical
+    ]
+    factors: dict[str, str] = {}
+    for text in options.contrasts or known:
+        name, baseline = _named(text, known) if options.contrasts else (text, "")
+        variable = frame.variables[name]
+        if baseline and baseline not in variable.levels:
+            rule = f"{name} has no such level"
+            raise UsageError(Problem(rule, baseline, nearest(baseline, variable.levels)))
+        factors[name] = baseline or variable.levels[variable.baseline]
+    specs = [tuple(_known(part, known) for part in text.split(":")) for text in options.means]
+    means = tuple(specs or [(name,) for name in factors])
+    return Wanted(factors, means, options.pairwise, options.adjust, options.alpha)
+
+
+def _named(text: str, known: Sequence[str]) -> tuple[str, str]:
+    """`FACTOR[:BASELINE]`, the factor as the formula names it."""
+    if text in known:
+        return text, ""
+    name, _, baseline = text.partition(":")
+    return _known(name, known), baseline
+
+
+def _known(name: str, known: Sequence[str]) -> str:
+    starts = (f"C({name})", f"C({name},", f"factor({name})")
+    for candidate in known:
+        if candidate == name or candidate.startswith(starts):
+            return candidate
+    remedy = f"{nearest(name, known)}. Numeric columns become factors by --categorical"
+    rule = "contrasts and means need a categorical variable of the formula's fixed part"
+    raise UsageError(Problem(rule, name, remedy))

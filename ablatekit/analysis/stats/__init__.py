@@ -1,0 +1,1 @@
+"""Inference on numbers alone: verdicts, adjustments, effect sizes, resampling, meta-analysis."""

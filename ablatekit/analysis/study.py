@@ -1,0 +1,428 @@
+"""From the tables of a study to the content of `analysis.json` (DESIGN 3.5): a pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+
+from ablatekit.analysis.cells.cell_anova import AnovaTable, anova
+from ablatekit.analysis.cells.cell_means import CellMeans
+from ablatekit.analysis.cells.effects import (
+    EffectFamily,
+    Evaluated,
+    Fitted,
+    effect_rows,
+    fit,
+    infer_all,
+)
+from ablatekit.analysis.cells.gap import gap_comparisons
+from ablatekit.analysis.cells.heterogeneity import spread
+from ablatekit.analysis.companions import diagnostics as checks
+from ablatekit.analysis.companions.bounds import bounds, policies, unsteady_cells
+from ablatekit.analysis.companions.detectable import detectable_rows
+from ablatekit.analysis.companions.dynamics import curves
+from ablatekit.analysis.companions.influence import influence_rows
+from ablatekit.analysis.companions.items import item_level
+from ablatekit.analysis.companions.robust import robust
+from ablatekit.analysis.companions.training import effects_over_training, milestones, stability
+from ablatekit.analysis.core.layout import Layout, counted, layout
+from ablatekit.analysis.core.numbers import number, whole
+from ablatekit.analysis.core.schema.analysis import (
+    SCHEMA_VERSION,
+    Analysis,
+    DesignRecord,
+    ResponseAnalysis,
+)
+from ablatekit.analysis.core.schema.companions import (
+    Detectable,
+    Diagnostics,
+    EffectAtStep,
+    ItemLevel,
+    Milestone,
+    Missing,
+    RobustCompanions,
+    Stability,
+)
+from ablatekit.analysis.core.schema.effects import ContextEffect, HeterogeneityRow
+from ablatekit.analysis.core.schema.model import AnovaRow, FixedRow, ModelRecord
+from ablatekit.analysis.core.schema.vocabulary import InferenceName
+from ablatekit.analysis.core.student import t_quantile, two_sided
+from ablatekit.analysis.footers import footers
+from ablatekit.analysis.stats.verdict import VerdictRule
+from ablatekit.analysis.tables.costs import level_costs
+from ablatekit.analysis.tables.missing import count_runs, missing_runs
+from ablatekit.analysis.tables.outcomes import outcomes_of
+from ablatekit.analysis.tables.responses import History, Response, is_proportion, positions, respond
+from ablatekit.analysis.tables.study_tables import StudyTables
+from ablatekit.canonical import content_hash
+from ablatekit.design.plan import Plan, PlannedResponse
+
+
+class Companions(TypedDict, total=False):
+    """The optional sections of a response; an absent key is an absent section."""
+
+    items: ItemLevel
+    robust: RobustCompanions
+    detectable: list[Detectable]
+    effects_over_training: list[EffectAtStep]
+    milestones: list[Milestone]
+    stability: list[Stability]
+
+
+def companions(
+    plan: Plan,
+    planned: PlannedResponse,
+    response: Response,
+    tables: StudyTables,
+    fitted: Fitted,
+    families: Sequence[EffectFamily],
+) -> Companions:
+    """All sections that the runs allow; draws are seeded by the plan and the response's name."""
+    alpha, higher = plan.analysis.alpha, planned.direction == "higher"
+    seed = int(content_hash([plan.hash, planned.name]), 16)
+    average = [one for one, _ in families[0].members]
+    found = Companions()
+    outcomes = outcomes_of(planned, tables.outcomes, fitted.values)
+    if outcomes is not None:
+        found["items"] = item_level(outcomes, fitted, average, alpha)
+    beside = robust(response.values, fitted.layout, average, alpha, seed, higher)
+    if beside is not None:
+        found["robust"] = beside
+    detectable = detectable_rows(fitted, families, alpha)
+    if detectable:
+        found["detectable"] = detectable
+    return {**found, **_training(planned, response, tables, fitted, average, alpha)}
+
+
+def _training(
+    planned: PlannedResponse,
+    response: Response,
+    tables: StudyTables,
+    fitted: Fitted,
+    average: Sequence[Evaluated],
+    alpha: float,
+) -> Companions:
+    history, layout = response.history, fitted.layout
+    if len(history.step) < 2:
+        return Companions()
+    found, higher = Companions(), planned.direction == "higher"
+    analysed = History(history.step, history.value[~np.isnan(response.by_run)])
+    over = effects_over_training(fitted, average, response.values, analysed, alpha)
+    if over:
+        found["effects_over_training"] = over
+    status = tables.runs["status"].to_numpy(dtype=str)
+    ended = np.isin(status, ("finished", "diverged"))
+    unit = positions(tables.runs["unit"], layout.units)[ended]
+    own = History(history.step, history.value[ended])
+    reached = milestones(own, unit, layout, planned.summary, higher)
+    if reached:
+        found["milestones"] = reached
+    if ended.any():
+        found["stability"] = stability(own, unit, status[ended] == "diverged", layout, planned)
+    return found
+
+
+def missing_section(
+    plan: Plan, planned: PlannedResponse, response: Response, tables: StudyTables, fitted: Fitted
+) -> Missing:
+    """Missing runs with their bounds and, where many diverged, the policies side by side."""
+    layout, analysis = fitted.layout, plan.analysis
+    kept = analysis.diverged != "exclude"
+    messages = [*response.messages, *(unsteady_cells(tables, layout) if kept else [])]
+    found = missing_runs(tables.runs, layout, analysis.diverged, messages)
+    limits = bounds(planned, response, tables, layout)
+    if limits:
+        found["bounds"] = limits
+    compared = policies(planned, tables, layout, analysis)
+    if compared:
+        found["policies"] = compared
+    return found
+
+
+def analyse(
+    plan: Plan, tables: StudyTables, provenance: Mapping[str, Any], deviations: Sequence[str]
+) -> Analysis:
+    """Everything that the report shows, from the frozen plan and what the runs reported.
+
+    Pure: the same tables give the same content, whatever the order of their rows. Costs that differ
+    between executions (seconds) enter `provenance`, which is exempt from that promise.
+    """
+    design = layout(plan)
+    tables = _sorted(tables)
+    policy = plan.analysis.diverged
+    responses = {r.name: respond(r, tables, design, policy) for r in plan.analysis.responses}
+    analysed = {run for response in responses.values() for run in response.values.run}
+    unrepeatable = level_costs(tables, design, _costs(plan, repeatable=False))
+    return Analysis(
+        schema_version=SCHEMA_VERSION,
+        study=_study(plan),
+        design=_design(plan, tables, design),
+        counts=count_runs(tables.runs, analysed),
+        deviations=list(deviations),
+        provenance={**provenance, **({"cost": unrepeatable} if unrepeatable else {})},
+        responses={
+            planned.name: _response(plan, planned, responses[planned.name], tables, design)
+            for planned in plan.analysis.responses
+        },
+        comparisons=gap_comparisons(responses, design, plan.analysis, inferences(plan)),
+    )
+
+
+def inferences(plan: Plan) -> tuple[InferenceName, ...]:
+    """The inferences that the plan asks for, narrow first."""
+    chosen = plan.analysis.inference
+    wanted: tuple[InferenceName, ...] = ("narrow", "broad")
+    return tuple(name for name in wanted if chosen in (name, "both"))
+
+
+def _costs(plan: Plan, *, repeatable: bool) -> list[str]:
+    """Cost metrics that two executions of one run agree on, or those that differ (seconds)."""
+    unrepeatable = set(plan.unrepeatable_metrics)
+    return [metric for metric in plan.cost_metrics if (metric not in unrepeatable) == repeatable]
+
+
+def _sorted(tables: StudyTables) -> StudyTables:
+    """Rows in an order that does not depend on execution, so that sums are bit-identical."""
+    return StudyTables(
+        runs=tables.runs.sort_values("run", kind="stable", ignore_index=True),
+        history=tables.history.sort_values(["run", "metric", "step"], kind="stable"),
+        results=tables.results.sort_values(["run", "metric"], kind="stable"),
+        outcomes=tables.outcomes.sort_values(["run", "split", "dataset", "item"], kind="stable"),
+    )
+
+
+def _study(plan: Plan) -> dict[str, Any]:
+    analysis = plan.analysis
+    return {
+        "name": plan.study,
+        "title": plan.title,
+        "question": plan.question,
+        "backend": plan.backend,
+        "results_version": plan.results_version,
+        "plan_hash": plan.hash,
+        "interactions": analysis.interactions,
+        "inference": analysis.inference,
+        "alpha": analysis.alpha,
+        "adjust": analysis.adjust,
+        "diverged": analysis.diverged,
+    }
+
+
+def _design(plan: Plan, tables: StudyTables, design: Layout) -> DesignRecord:
+    return DesignRecord(
+        kind=plan.design,
+        factors=[
+            {
+                "name": factor.name,
+                "label": factor.label,
+                "levels": list(factor.levels),
+                "baseline": factor.baseline,
+            }
+            for factor in plan.factors
+        ],
+        contexts=[dict(context) for context in plan.contexts],
+        replicates=plan.replicates,
+        cells=[{"levels": dict(cell.levels), "unit": cell.unit} for cell in plan.cells],
+        merged=[[dict(cell.levels) for cell in group] for group in plan.merged],
+        excluded=[dict(excluded) for excluded in plan.excluded],
+        held_equal=dict(plan.held_equal),
+        warnings=list(plan.warnings),
+        cost=level_costs(tables, design, _costs(plan, repeatable=True)),
+    )
+
+
+def _response(
+    plan: Plan, planned: PlannedResponse, response: Response, tables: StudyTables, design: Layout
+) -> ResponseAnalysis:
+    analysis = plan.analysis
+    fitted = fit(response.values, design, analysis.interactions)
+    rule = VerdictRule(
+        alpha=analysis.alpha,
+        adjust=analysis.adjust,
+        smallest_effect=planned.smallest_effect,
+        rise="helps" if planned.direction == "higher" else "hurts",
+        fall="hurts" if planned.direction == "higher" else "helps",
+    )
+    families = infer_all(fitted, inferences(plan), analysis.alpha)
+    average = [one for one, _ in families[0].members]
+    table = anova(
+        response.values, design, analysis.interactions, not fitted.truncated, analysis.alpha
+    )
+    result = ResponseAnalysis(
+        label=planned.label,
+        metric=planned.metric,
+        summary=planned.summary,
+        direction="higher" if planned.direction == "higher" else "lower",
+        smallest_effect=planned.smallest_effect,
+        unit=planned.unit,
+        model=_model(planned, fitted, len(response.values.y)),
+        residual_sd=number(float(np.sqrt(fitted.model.error.variance))),
+        fixed=_fixed(fitted, analysis.alpha),
+        anova=_anova_rows(table),
+        anova_note=table.note,
+        effects=effect_rows(families, planned.name, rule),
+        contexts=[row for one in average for row in _context_rows(one, fitted, analysis.alpha)],
+        heterogeneity=[_heterogeneity(one, fitted, analysis.alpha) for one in average],
+        diagnostics=_diagnostics(plan, planned, response, fitted, tables, average),
+        missing=missing_section(plan, planned, response, tables, fitted),
+        footers=footers(plan, fitted, planned, table.note),
+    )
+    unit = positions(tables.runs["unit"], design.units)
+    context = positions(tables.runs["context"], design.contexts)
+    found = curves(design, response.history, unit, context, planned.metric, analysis.alpha)
+    if found:
+        result["dynamics"] = found
+    return {
+        **result,
+        **companions(plan, planned, response, tables, fitted, families),
+    }
+
+
+def _model(planned: PlannedResponse, fitted: Fitted, runs: int) -> ModelRecord:
+    error = fitted.model.error
+    formula = f"{planned.name} ~ 0 + cell:context"
+    method = "saturated cell means"
+    if fitted.truncated:
+        factors = " + ".join(factor.name for factor in fitted.layout.factors)
+        formula = f"{planned.name} ~ 0 + context + context:({factors})^{fitted.order}"
+        method = f"least squares without interactions above order {fitted.order}"
+    return ModelRecord(
+        formula=formula,
+        method=method,
+        n=runs,
+        criterion=None,
+        converged=True,
+        singular=False,
+        messages=[error.reason] if error.reason else [],
+    )
+
+
+def _fixed(fitted: Fitted, alpha: float) -> list[FixedRow]:
+    """The mean of every unit in every context, with its interval."""
+    rows, error, design = [], fitted.model.error, fitted.layout
+    scale = float(t_quantile(1 - alpha / 2, error.df)) if error.reason is None else np.nan
+    for unit in range(len(design.units)):
+        value, factor = fitted.model.cell(unit)
+        se = np.sqrt(error.variance * factor)
+        for c, context in enumerate(design.contexts):
+            term = f"{design.unit_label(unit)} | {context}"
+            rows.append(_mean_row(term, float(value[c]), float(se[c]), error.df, scale))
+    return rows
+
+
+def _mean_row(term: str, value: float, se: float, df: int, scale: float) -> FixedRow:
+    statistic = value / se if se > 0 else np.nan
+    return FixedRow(
+        term=term,
+        estimate=number(value),
+        se=number(se),
+        df=df if df > 0 else None,
+        statistic=number(statistic),
+        p=number(float(two_sided(statistic, max(df, 1)))),
+        low=number(value - scale * se),
+        high=number(value + scale * se),
+    )
+
+
+def _anova_rows(table: AnovaTable) -> list[AnovaRow]:
+    return [
+        AnovaRow(
+            term=line.term,
+            num_df=whole(line.df),
+            den_df=whole(line.den_df),
+            statistic=number(line.statistic),
+            p=number(line.p),
+            partial_eta2=number(line.partial_eta2.value),
+            partial_omega2=number(line.partial_omega2.value),
+            partial_eta2_low=number(line.partial_eta2.low),
+            partial_eta2_high=number(line.partial_eta2.high),
+            partial_omega2_low=number(line.partial_omega2.low),
+            partial_omega2_high=number(line.partial_omega2.high),
+            share=number(line.share),
+            reason=line.reason,
+        )
+        for line in table.lines
+    ]
+
+
+def _context_rows(one: Evaluated, fitted: Fitted, alpha: float) -> list[ContextEffect]:
+    values, error = one.values, fitted.model.error
+    scale = float(t_quantile(1 - alpha / 2, error.df)) if error.reason is None else np.nan
+    se = np.sqrt(error.variance * values.factor)
+    missing = "this context has no matched pair of cells with runs"
+    rows = []
+    for c, context in enumerate(fitted.layout.contexts):
+        reason = values.reason or (error.reason if values.used[c] else missing)
+        rows.append(
+            ContextEffect(
+                factor=one.contrast.factor,
+                level=one.contrast.level,
+                context=context,
+                estimate=number(float(values.value[c])),
+                se=number(float(se[c])),
+                low=number(float(values.value[c] - scale * se[c])),
+                high=number(float(values.value[c] + scale * se[c])),
+                reason=reason,
+            )
+        )
+    return rows
+
+
+def _heterogeneity(one: Evaluated, fitted: Fitted, alpha: float) -> HeterogeneityRow:
+    found = spread(one.values, fitted.model.error, fitted.layout.blocks, alpha)
+    return HeterogeneityRow(
+        factor=one.contrast.factor,
+        level=one.contrast.level,
+        tau=number(found.tau),
+        i2=number(found.i2),
+        prediction_low=number(found.prediction_low),
+        prediction_high=number(found.prediction_high),
+        warning=found.warning,
+        reason=found.reason,
+    )
+
+
+def _diagnostics(
+    plan: Plan,
+    planned: PlannedResponse,
+    response: Response,
+    fitted: Fitted,
+    tables: StudyTables,
+    average: Sequence[Evaluated],
+) -> Diagnostics:
+    values, design = response.values, fitted.layout
+    order = {run.run_id: run.order for run in plan.runs}
+    proportion = is_proportion(planned, values.y)
+    near = checks.near_bounds(values, design) if proportion else []
+    start = checks.step_zero(
+        response.history, positions(tables.runs["context"], design.contexts), design.contexts
+    )
+    messages = []
+    if fitted.brown_forsythe < 0.05:
+        where = (
+            "" if isinstance(fitted.model, CellMeans) else "; the pooled error averages over that"
+        )
+        messages.append(
+            f"run-to-run variance differs between cells (p = {fitted.brown_forsythe:.3g}){where}"
+        )
+    if near:
+        count = counted(len(near), "cell mean")
+        messages.append(f"{count} within 0.05 of 0 or 1: unequal room alone makes effects differ")
+    repeated = checks.repeated_histories(response.history, values, response.by_run)
+    if repeated:
+        messages.append(
+            f"replicates repeat each other exactly in {counted(repeated, 'run')}: the same seed?"
+        )
+    if start is not None and not start["equal"]:
+        messages.append("step-0 scores differ within a context although the draws are common")
+    return Diagnostics(
+        residuals=checks.residual_lists(values, fitted.model, design, order),
+        brown_forsythe_p=number(fitted.brown_forsythe),
+        largest_residual=checks.largest_residual(values, fitted.model, design),
+        near_bounds=near,
+        step_zero=start,
+        influence=influence_rows(average, fitted),
+        messages=messages,
+    )

@@ -1,0 +1,1 @@
+"""From files and run directories to the tables that analysis reads."""

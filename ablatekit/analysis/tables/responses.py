@@ -1,0 +1,200 @@
+"""Responses: one number per run from a metric's history (DESIGN 3.1, `summary`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ablatekit.analysis.core.arrays import Floats, Integers
+from ablatekit.analysis.core.layout import Layout, counted
+from ablatekit.analysis.core.values import RunValues
+from ablatekit.analysis.tables.study_tables import StudyTables
+from ablatekit.design.plan import PlannedResponse
+from ablatekit.study.summaries import parse_summary
+
+PROPORTIONS = ("fraction", "proportion", "probability", "accuracy")
+
+
+@dataclass(frozen=True)
+class History:
+    """A metric of every run: `value` (N, T) with NaN where a run has no valid value at `step`."""
+
+    step: Integers
+    value: Floats
+
+
+@dataclass(frozen=True)
+class Response:
+    """Analysed values, the same with runs in the order of the tables, and what to tell."""
+
+    values: RunValues
+    by_run: Floats
+    history: History
+    messages: tuple[str, ...]
+
+
+def metric_history(tables: StudyTables, metric: str) -> History:
+    """The metric over steps, one row per run of the tables; infinities are no valid values."""
+    runs = {run: i for i, run in enumerate(tables.runs["run"])}
+    own = tables.history[tables.history["metric"] == metric]
+    steps, column = np.unique(own["step"].to_numpy(dtype=np.int64), return_inverse=True)
+    value = np.full((len(runs), len(steps)), np.nan)
+    if len(own):
+        rows = own["run"].map(runs).to_numpy(dtype=np.int64)
+        value[rows, column] = own["value"].to_numpy(dtype=float)
+    value[~np.isfinite(value)] = np.nan
+    return History(steps, value)
+
+
+def last_values(tables: StudyTables, metric: str, history: History) -> Floats:
+    """The last valid value of every run: its result's, else its history's, (N,)."""
+    value = _last(history)
+    own = tables.results[tables.results["metric"] == metric]
+    if len(own):
+        reported = own.set_index("run")["value"].reindex(tables.runs["run"]).to_numpy(dtype=float)
+        value = np.where(np.isfinite(reported), reported, value)
+    return value
+
+
+def respond(
+    response: PlannedResponse, tables: StudyTables, layout: Layout, policy: str
+) -> Response:
+    """Summarise the metric of every finished or diverged run; diverged ones enter by `policy`."""
+    history = metric_history(tables, response.metric)
+    status = tables.runs["status"].to_numpy(dtype=str)
+    by_run, messages = summarise(response, tables, history)
+    by_run = np.where(np.isin(status, ("finished", "diverged")), by_run, np.nan)
+    diverged = status == "diverged"
+    if diverged.any():
+        by_run, message = _apply_policy(by_run, diverged, response, policy)
+        messages = [*messages, message]
+    without = int((np.isnan(by_run) & (status == "finished")).sum())
+    if without:
+        messages.append(f"{counted(without, 'finished run')} {_lacks(response)}")
+    return Response(_run_values(by_run, tables.runs, layout), by_run, history, tuple(messages))
+
+
+def _lacks(response: PlannedResponse) -> str:
+    if response.summary == "auc":
+        return f"reported {response.metric} at fewer than two steps, and an area needs two"
+    return f"never reported {response.metric}"
+
+
+def summarise(
+    response: PlannedResponse, tables: StudyTables, history: History
+) -> tuple[Floats, list[str]]:
+    """The summary of every run, (N,), NaN where the history does not allow it."""
+    name, argument = parse_summary(response.summary)
+    if name == "final":
+        return last_values(tables, response.metric, history), []
+    if name == "best":
+        return _best(history, response.direction), []
+    if name == "mean_last":
+        return _mean_last(history, int(argument)), []
+    if name == "auc":
+        return _area(history), []
+    reached, censored = _time_to(history, argument)
+    never = f"{counted(censored, 'run')} never reached {argument:g} and enter at their last step"
+    return reached, [never] if censored else []
+
+
+def is_proportion(response: PlannedResponse, values: Floats) -> bool:
+    """Whether the response is bounded by 0 and 1: by its unit, else by what was observed."""
+    if response.unit:
+        return response.unit in PROPORTIONS and not response.summary.startswith("time_to")
+    return len(values) > 0 and bool((values >= 0).all() and (values <= 1).all())
+
+
+def _last(history: History) -> Floats:
+    return _mean_last(history, 1)
+
+
+def _mean_last(history: History, count: int) -> Floats:
+    """Mean of the last `count` valid values; of all of them where a run has fewer."""
+    valid = ~np.isnan(history.value)
+    later = valid[:, ::-1].cumsum(axis=1)[:, ::-1]
+    return _row_mean(history.value, valid & (later <= count))
+
+
+def _row_mean(value: Floats, keep: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Floats:
+    number = keep.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.where(keep, value, 0.0).sum(axis=1) / number
+    return mean
+
+
+def _best(history: History, direction: str) -> Floats:
+    sign = 1.0 if direction == "higher" else -1.0
+    filled = np.where(np.isnan(history.value), -np.inf, sign * history.value)
+    best = filled.max(axis=1, initial=-np.inf)
+    return np.where(np.isfinite(best), sign * best, np.nan)
+
+
+def _area(history: History) -> Floats:
+    """Area under the curve over the run's range of steps (trapezoids): a mean over training."""
+    area = np.full(len(history.value), np.nan)
+    for i, row in enumerate(history.value):
+        valid = ~np.isnan(row)
+        step, value = history.step[valid], row[valid]
+        if len(step) > 1:
+            area[i] = np.trapezoid(value, step) / (step[-1] - step[0])
+    return area
+
+
+def _time_to(history: History, threshold: float) -> tuple[Floats, int]:
+    """First step at or beyond the threshold, seen from the first value; else the last step."""
+    found, censored = np.full(len(history.value), np.nan), 0
+    for i, row in enumerate(history.value):
+        valid = ~np.isnan(row)
+        if not valid.any():
+            continue
+        step, value = history.step[valid], row[valid]
+        there = value >= threshold if value[0] <= threshold else value <= threshold
+        found[i] = step[np.argmax(there)] if there.any() else step[-1]
+        censored += not there.any()
+    return found, censored
+
+
+def _apply_policy(
+    by_run: Floats,
+    diverged: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    response: PlannedResponse,
+    policy: str,
+) -> tuple[Floats, str]:
+    number = counted(int(diverged.sum()), "diverged run")
+    if policy == "exclude":
+        return np.where(diverged, np.nan, by_run), f"{number} left out"
+    if policy == "score":
+        return by_run, f"{number} entered with the last valid score"
+    worst = _worst(by_run, response)
+    return np.where(diverged, worst, by_run), f"{number} entered with the worst value, {worst:g}"
+
+
+def _worst(by_run: Floats, response: PlannedResponse) -> float:
+    """The bound of a proportion, else the worst value that any run of the study reported."""
+    known = by_run[~np.isnan(by_run)]
+    lower = response.direction == "higher"
+    if is_proportion(response, known):
+        return 0.0 if lower else 1.0
+    if not len(known):
+        return np.nan
+    return float(known.min() if lower else known.max())
+
+
+def _run_values(by_run: Floats, runs: pd.DataFrame, layout: Layout) -> RunValues:
+    keep = ~np.isnan(by_run)
+    return RunValues(
+        y=by_run[keep],
+        unit=positions(runs["unit"][keep], layout.units),
+        context=positions(runs["context"][keep], layout.contexts),
+        run=tuple(runs["run"][keep]),
+    )
+
+
+def positions(labels: Sequence[str] | pd.Series[str], known: Sequence[str]) -> Integers:
+    """Index of every label among the known ones."""
+    index = {label: i for i, label in enumerate(known)}
+    return np.array([index[label] for label in labels], dtype=np.int64)

@@ -1,0 +1,289 @@
+"""Canonical settings of every cell in every context: resolved, checked, without inert differences.
+
+Two cells that would train the same way get the same canonical settings, whatever the study file
+calls them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, to_json
+
+from ablatekit.backend import Backend, Rule
+from ablatekit.canonical import content_hash
+from ablatekit.design.cells import CellLevels, as_yaml, matches
+from ablatekit.errors import PluginError, Problem, StudyError, nearest
+from ablatekit.study.factors import ContextVariable, Factor
+from ablatekit.study.load import LoadedStudy
+from ablatekit.study.messages import dotted, literal_hint, rule_text, show
+from ablatekit.study.settings import (
+    Given,
+    SettingField,
+    flatten,
+    flatten_model,
+    is_known,
+    nest,
+    setting_fields,
+)
+
+MAX_RULE_ROUNDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CellInContext:
+    """One cell in one context as it would be run.
+
+    `settings` decide results; `execution` only decides where and how fast; both by dotted name.
+    """
+
+    cell: int
+    context: int
+    settings: Mapping[str, Any]
+    execution: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Equal for conditions that are the same run."""
+        return content_hash(dict(self.settings))
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalCells:
+    """All conditions, cell by cell, each cell's contexts in order; and what rules warn about."""
+
+    conditions: tuple[CellInContext, ...]
+    warnings: tuple[str, ...]
+
+
+def canonical_conditions(
+    loaded: LoadedStudy,
+    backend: Backend,
+    cells: Sequence[CellLevels],
+    contexts: Sequence[CellLevels],
+) -> CanonicalCells:
+    """Resolve every cell in every context through the backend's settings model and rules.
+
+    Raises StudyError for unknown or invalid settings (each once, at its place in the file) and for
+    combinations that the backend refuses (with an exclusion to paste).
+    """
+    fields = setting_fields(backend.settings)
+    _check_setting_names(loaded, backend.name, fields)
+    resolver = _Resolver(loaded, backend, fields)
+    resolved = [resolver.resolve(cell, context) for cell in cells for context in contexts]
+    resolver.raise_problems()
+    count = len(contexts)
+    conditions = tuple(
+        CellInContext(place // count, place % count, *_split(settings, fields))
+        for place, settings in enumerate(resolved)
+    )
+    rules = backend.rules()
+    _refuse_invalid(loaded, cells, conditions, rules)
+    return CanonicalCells(conditions, tuple(_rule_warnings(conditions, rules)))
+
+
+def _split(
+    settings: Mapping[str, Any], fields: Mapping[str, SettingField]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    only_execution = {name for name in settings if name in fields and fields[name].execution}
+    decisive = {name: value for name, value in settings.items() if name not in only_execution}
+    return decisive, {name: settings[name] for name in sorted(only_execution)}
+
+
+def canonical_settings(
+    model: type[BaseModel], rules: Iterable[Rule], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Backend defaults with `given` (dotted names), after inert and alias rules to a fixpoint.
+
+    Values are the JSON form of the validated ones, so that 1 and 1.0 of a float setting agree.
+    Raises pydantic's ValidationError, and PluginError when the rules never settle.
+    """
+    settings = _validated(model, given)
+    merging = [rule for rule in rules if rule.kind in ("inert", "alias")]
+    for _ in range(MAX_RULE_ROUNDS):
+        changed = dict(settings)
+        for rule in merging:
+            if rule.applies(changed):
+                changed |= rule.then
+        if changed == settings:
+            return settings
+        settings = _validated(model, changed)
+    names = ", ".join(rule.name for rule in merging)
+    raise PluginError(Problem("the backend's inert and alias rules never settle", names))
+
+
+def _validated(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Validated in JSON's strict mode: no string becomes a number, no number a boolean."""
+    return flatten_model(model.model_validate_json(to_json(nest(settings)), strict=True))
+
+
+class _Resolver:
+    """Resolves cell after cell; collects each mistake once, at its place in the file."""
+
+    def __init__(
+        self, loaded: LoadedStudy, backend: Backend, fields: Mapping[str, SettingField]
+    ) -> None:
+        self.loaded = loaded
+        self.backend = backend
+        self.fields = fields
+        self.rules = tuple(backend.rules())
+        self.shared = flatten(loaded.study.backend.settings, ("backend", "settings"))
+        self.problems: dict[tuple[str, str], Problem] = {}
+
+    def resolve(self, cell: CellLevels, context: CellLevels) -> dict[str, Any]:
+        given = {**self.shared, **_given(self.loaded.contexts, context)}
+        given |= _given(self.loaded.factors, cell)
+        values = {name: one.value for name, one in given.items()}
+        try:
+            return canonical_settings(self.backend.settings, self.rules, values)
+        except ValidationError as error:
+            for details in error.errors(include_url=False):
+                problem = self._problem(details, given, cell)
+                self.problems.setdefault((str(problem.where), problem.rule), problem)
+            return {}
+
+    def raise_problems(self) -> None:
+        if self.problems:
+            raise StudyError(*self.problems.values())
+
+    def _problem(
+        self, details: ErrorDetails, given: Mapping[str, Given], cell: CellLevels
+    ) -> Problem:
+        name = _setting_of(details, self.fields)
+        rule = f"setting {name!r} {rule_text(details)}" if name else rule_text(details)
+        above = [one for one in given if one == name or name.startswith(f"{one}.")]
+        below = [one for one in given if name and one.startswith(f"{name}.")]
+        remedy = literal_hint(details) or f"`ablatekit backend show {self.backend.name}` lists it"
+        if above or below:
+            where = self.loaded.source.where_value(given[(above or below)[0]].loc)
+            return Problem(rule, show(details["input"]), remedy, where)
+        where = self.loaded.where_key("backend")
+        return Problem(f"{rule} (cell {as_yaml(cell)})", "", remedy, where)
+
+
+def _given(variables: Sequence[Factor | ContextVariable], levels: CellLevels) -> dict[str, Given]:
+    found: dict[str, Given] = {}
+    for variable in variables:
+        chosen = next(one for one in variable.levels if one.name == levels[variable.name])
+        found |= chosen.settings
+    return found
+
+
+def _setting_of(details: ErrorDetails, fields: Mapping[str, SettingField]) -> str:
+    """The dotted name of the setting that an error is about; union tags are left out."""
+    name = ""
+    for step in details["loc"]:
+        longer = f"{name}.{step}" if name else str(step)
+        if is_known(longer, fields):
+            name = longer
+    return name or dotted(details["loc"])
+
+
+def _check_setting_names(
+    loaded: LoadedStudy, backend: str, fields: Mapping[str, SettingField]
+) -> None:
+    shared = flatten(loaded.study.backend.settings, ("backend", "settings"))
+    problems = list(_unknown_settings(loaded, shared, backend, fields))
+    variables: list[Factor | ContextVariable] = [*loaded.contexts, *loaded.factors]
+    for variable in variables:
+        found: dict[str, Given] = {}
+        for level in variable.levels:
+            found = {**level.settings, **found}
+        problems += _unknown_settings(loaded, found, backend, fields)
+        problems += _execution_only(loaded, found, variable.name, fields)
+    if problems:
+        raise StudyError(*problems)
+
+
+def _unknown_settings(
+    loaded: LoadedStudy,
+    given: Mapping[str, Given],
+    backend: str,
+    fields: Mapping[str, SettingField],
+) -> Iterator[Problem]:
+    for name, one in given.items():
+        if is_known(name, fields):
+            continue
+        where = loaded.source.where_key(one.named_at)
+        yield Problem(
+            f"unknown setting of backend {backend!r}", repr(name), nearest(name, fields), where
+        )
+
+
+def _execution_only(
+    loaded: LoadedStudy,
+    given: Mapping[str, Given],
+    variable: str,
+    fields: Mapping[str, SettingField],
+) -> Iterator[Problem]:
+    for name, one in given.items():
+        if name in fields and fields[name].execution:
+            rule = f"{variable!r} varies a setting that only decides where a run executes"
+            remedy = "Give it under backend.settings: it cannot change a result"
+            yield Problem(rule, name, remedy, loaded.source.where_key(one.named_at))
+
+
+def _refuse_invalid(
+    loaded: LoadedStudy,
+    cells: Sequence[CellLevels],
+    conditions: Sequence[CellInContext],
+    rules: Sequence[Rule],
+) -> None:
+    problems = []
+    for rule in (one for one in rules if one.kind == "invalid"):
+        met = [one for one in conditions if rule.applies(one.settings)]
+        refused = {one.cell for one in met}
+        parts = {as_yaml(part): part for part in _exclusions(loaded, cells, refused, rule)}
+        problems += [_invalid_problem(loaded, rule, part, met[0]) for part in parts.values()]
+    if problems:
+        raise StudyError(*problems)
+
+
+def _exclusions(
+    loaded: LoadedStudy, cells: Sequence[CellLevels], refused: set[int], rule: Rule
+) -> Iterator[CellLevels]:
+    """For each refused cell the shortest exclusion that hits refused cells only."""
+    involved = {factor.name for factor in loaded.factors if _involves(rule, factor)}
+    for index in sorted(refused):
+        cell = cells[index]
+        part = {name: level for name, level in cell.items() if name in involved}
+        hit = (other for other in range(len(cells)) if matches(cells[other], part))
+        yield part if all(other in refused for other in hit) else cell
+
+
+def _involves(rule: Rule, factor: Factor) -> bool:
+    return any(not level.settings.keys().isdisjoint(rule.names) for level in factor.levels)
+
+
+def _invalid_problem(
+    loaded: LoadedStudy, rule: Rule, part: CellLevels, example: CellInContext
+) -> Problem:
+    if not part:
+        return _invalid_settings(loaded, rule, example)
+    factors = {factor.name: factor for factor in loaded.factors}
+    last = list(part)[-1]
+    where = loaded.source.where_value(factors[last].level(part[last]).loc)
+    paste = f"exclude: [{as_yaml(part)}]"
+    remedy = f"{rule.remedy}; or leave the combination out: {paste}" if rule.remedy else paste
+    rule_line = f"a combination of levels cannot be run: {rule.why}"
+    return Problem(rule_line, as_yaml(part), remedy, where)
+
+
+def _invalid_settings(loaded: LoadedStudy, rule: Rule, example: CellInContext) -> Problem:
+    """A combination of settings that all cells share, at the first of them that the study gives."""
+    shared = flatten(loaded.study.backend.settings, ("backend", "settings"))
+    values = ", ".join(f"{name}: {show(example.settings[name])}" for name in rule.names)
+    given = next((shared[name].loc for name in rule.names if name in shared), None)
+    where = loaded.source.where_value(given) if given else loaded.where("backend", "settings")
+    return Problem(f"these settings cannot be run: {rule.why}", values, rule.remedy, where)
+
+
+def _rule_warnings(conditions: Sequence[CellInContext], rules: Sequence[Rule]) -> Iterator[str]:
+    total = len({one.cell for one in conditions})
+    for rule in (one for one in rules if one.kind == "warn"):
+        warned = {one.cell for one in conditions if rule.applies(one.settings)}
+        if warned:
+            yield f"{rule.name}: {rule.why} ({len(warned)} of {total} cells)"

@@ -1,0 +1,1 @@
+"""From a document to a file: HTML, Markdown, LaTeX, CSV, and the terminal."""

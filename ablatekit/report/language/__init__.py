@@ -1,0 +1,1 @@
+"""Every English sentence and every written number of a report."""

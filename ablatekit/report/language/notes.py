@@ -1,0 +1,89 @@
+"""What must be known before the verdicts are believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ablatekit.analysis.core.lookup import alpha_of
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.companions import PolicyComparison
+from ablatekit.report.language.numbers import p_value, scale_of, sentence
+from ablatekit.report.language.reading import factor_labels
+
+FEW_CONTEXTS = "few contexts"
+"""The mark of a broad verdict whose effect varies by one blocking variable."""
+MARK_FOOTER = (
+    f"{FEW_CONTEXTS.capitalize()}: the effect varies more by one blocking variable than by context,"
+    " so that the contexts count for fewer and the broad interval is too short."
+)
+
+
+def answer_warnings(analysis: Analysis) -> list[str]:
+    """Deviations, failed assumptions, and broad intervals that are too short."""
+    found = list(analysis["deviations"])
+    for response in analysis["responses"].values():
+        label = sentence(response["label"])
+        found += [f"{label}: {text}" for text in _diagnostic_warnings(analysis, response)]
+        found += context_warnings(analysis, response)
+        found += _divergence_warnings(analysis, response)
+    for gap in analysis.get("comparisons", {}).values():
+        found += gap.get("messages", [])
+    return list(dict.fromkeys(found))
+
+
+def context_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:
+    """Every warning on how effects vary, once, with all the levels it concerns."""
+    names = factor_labels(analysis)
+    levels: dict[str, list[str]] = {}
+    for row in response.get("heterogeneity", []):
+        if row["warning"]:
+            level = f"{names.get(row['factor'], row['factor'])} {row['level']}"
+            levels.setdefault(row["warning"], []).append(level)
+    for warning, concerned in levels.items():
+        label = sentence(response["label"])
+        yield f"{label}, {', '.join(concerned)}: {warning.rstrip('.')}."
+
+
+def _divergence_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:
+    """What an effect would be under every policy, where a level lost many runs to divergence."""
+    missing = response.get("missing")
+    names, scale = factor_labels(analysis), scale_of(response)
+    for row in missing.get("policies", []) if missing else []:
+        ended = next(
+            (own for own in missing["by_level"] if (own["factor"], own["level"]) == _place(row)),
+            None,
+        )
+        lost = f"{ended['diverged']} of {ended['planned']}" if ended else "20% or more of the"
+        sizes = [scale.effect(row[policy]) for policy in ("score", "worst", "exclude")]
+        unit = f" {scale.unit}" if scale.unit else ""
+        yield (
+            f"{sentence(response['label'])}, {names.get(row['factor'], row['factor'])}"
+            f" {row['level']}: {lost} runs diverged. The effect is {sizes[0]}{unit} with their last"
+            f" valid scores, {sizes[1]}{unit} with the worst score and {sizes[2]}{unit} without"
+            " them."
+        )
+
+
+def _place(row: PolicyComparison) -> tuple[str, str]:
+    return row["factor"], row["level"]
+
+
+def _diagnostic_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:
+    diagnostics = response.get("diagnostics")
+    if not diagnostics:
+        return
+    near = len(diagnostics.get("near_bounds") or [])
+    if near:
+        yield (
+            f"{near} cell mean{'s lie' if near > 1 else ' lies'} within 0.05 of 0 or 1. Unequal"
+            " room alone makes effects differ there, on the gap too."
+        )
+    p = diagnostics.get("brown_forsythe_p")
+    if p is not None and p < alpha_of(analysis):
+        yield (
+            "run-to-run variance differs between cells (Brown-Forsythe p"
+            f" {p_value(p) if p < 0.001 else '= ' + p_value(p)}); average effects pool it."
+        )
+    start = diagnostics.get("step_zero")
+    if start is not None and start.get("equal") is False:
+        yield "step-0 scores differ within a context, although evaluation is common to its runs."

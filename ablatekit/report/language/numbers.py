@@ -1,0 +1,161 @@
+"""How numbers are written: one true minus, few digits, intervals as [low, high].
+
+The digits of a response follow its standard errors: the last digit shown is never coarser than a
+third of the typical standard error, so rounding hides nothing that the data can tell.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
+from ablatekit.analysis.core.schema.vocabulary import Number
+
+MINUS = "\N{MINUS SIGN}"
+MISSING = "\N{EM DASH}"
+RATE_METRIC = re.compile(r"pass@\d+|accuracy", re.IGNORECASE)
+PROPORTION_UNITS = frozenset(
+    {"proportion", "fraction", "probability", "accuracy", "rate", "pass@1", "share"}
+)
+
+
+SIGNS = (
+    (r"\+-", "\N{PLUS-MINUS SIGN}"),
+    (r"\btau\b(?=\^2|:)", "\N{GREEK SMALL LETTER TAU}"),
+    (r"\bsqrt\(", "\N{SQUARE ROOT}("),
+    (r"(?<=[\w\N{GREEK SMALL LETTER TAU}])\^2\b", "\N{SUPERSCRIPT TWO}"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How values of one response are shown: multiplied by `factor`, in `unit`, with `decimals`."""
+
+    factor: float
+    unit: str
+    decimals: int
+
+    def effect(self, value: Number) -> str:
+        """A signed difference, such as +1.2 or \N{MINUS SIGN}0.3."""
+        text = self.plain(value)
+        return f"+{text}" if re.search("[1-9]", text) and not text.startswith(MINUS) else text
+
+    def plain(self, value: Number) -> str:
+        """An unsigned-if-positive value."""
+        return MISSING if absent(value) else fixed(value * self.factor, self.decimals)  # type: ignore[operator]
+
+    def interval(self, low: Number, high: Number) -> str:
+        """[low, high], or a dash when either end is missing."""
+        if absent(low) or absent(high):
+            return MISSING
+        return f"[{self.plain(low)}, {self.plain(high)}]"
+
+    def amount(self, value: float) -> str:
+        """A magnitude with its unit, in as few digits as it has: 2 pp, 0.02 nats."""
+        return f"{general(value * self.factor)} {self.unit}".strip()
+
+
+def absent(value: Number) -> bool:
+    """Whether there is no number to show."""
+    return value is None or math.isnan(value)
+
+
+def scale_of(response: ResponseAnalysis) -> Scale:
+    """Percentage points for proportions, the response's own unit otherwise."""
+    errors = [effect["se"] for effect in response["effects"]]
+    if _is_proportion(response):
+        return Scale(100.0, "pp", max(1, decimals_for(errors, 100.0)))
+    return Scale(1.0, response["unit"], decimals_for(errors, 1.0))
+
+
+def footers_of(response: ResponseAnalysis) -> dict[str, str]:
+    """The response's footers, with its smallest effect in the unit in which effects are shown."""
+    smallest, scale = response["smallest_effect"], scale_of(response)
+    return {
+        name: in_unit(text, smallest, scale) for name, text in response.get("footers", {}).items()
+    }
+
+
+def in_unit(text: str, margin: Number, scale: Scale) -> str:
+    """Text whose "+-margin" is written in the shown unit, as in the tables beside it."""
+    if margin is None:
+        return text
+    return re.sub(rf"\+-{re.escape(f'{margin:g}')}(?![\d.]*\d)", f"+-{scale.amount(margin)}", text)
+
+
+def _is_proportion(response: ResponseAnalysis) -> bool:
+    """By its unit; a pass rate or an accuracy needs none."""
+    if response["summary"].startswith("time_to"):
+        return False
+    unit = response["unit"].lower()
+    return unit in PROPORTION_UNITS or (not unit and bool(RATE_METRIC.search(response["metric"])))
+
+
+def decimals_for(errors: Iterable[Number], factor: float) -> int:
+    """Decimals at which the last digit is at most a third of the median standard error."""
+    known = [error * factor for error in errors if error is not None and error > 0]
+    if not known:
+        return 3
+    return min(6, max(0, -math.floor(math.log10(statistics.median(known) / 3))))
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Fixed decimals with a true minus, thousands separators, and no negative zero."""
+    text = f"{value:,.{decimals}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.removeprefix("-")
+    return text.replace("-", MINUS)
+
+
+def general(value: Number, digits: int = 4) -> str:
+    """A number of unknown size: `digits` significant digits, thousands separated."""
+    if absent(value):
+        return MISSING
+    assert value is not None
+    if value == 0 or 1e-4 <= abs(value) < 1e15:
+        magnitude = math.floor(math.log10(abs(value))) if value else 0
+        text = fixed(value, max(0, digits - 1 - magnitude))
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{value:.{digits - 1}e}".replace("-", MINUS)
+
+
+def level_unit(scale: Scale) -> str:
+    """The unit of a value that is no difference: percent where differences are in pp."""
+    return "%" if scale.unit == "pp" else scale.unit
+
+
+def sentence(text: str) -> str:
+    """The text with a capital first letter, as a heading has it."""
+    return text[:1].upper() + text[1:]
+
+
+def typeset(text: str) -> str:
+    """The signs for the +-, tau, sqrt and ^2 of plain text."""
+    for plain, signs in SIGNS:
+        text = re.sub(plain, signs, text)
+    return text
+
+
+def p_value(value: Number) -> str:
+    """Three decimals; below that, <0.001."""
+    if absent(value):
+        return MISSING
+    assert value is not None
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def percent(value: Number) -> str:
+    """A share of one as a percentage with one decimal."""
+    if absent(value):
+        return MISSING
+    assert value is not None
+    return f"{fixed(100 * value, 1)}%"
+
+
+def count(value: int, noun: str, plural: str | None = None) -> str:
+    """1 run, 2 runs."""
+    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"

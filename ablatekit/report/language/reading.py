@@ -1,0 +1,74 @@
+"""Names, settings and levels of an analysis as phrases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ablatekit.analysis.core.lookup import (
+    Comparison,
+    alpha_of,
+    comparisons,
+    find_effect,
+    find_heterogeneity,
+    label_of,
+)
+from ablatekit.analysis.core.schema.analysis import Analysis
+
+
+def confidence(analysis: Analysis) -> str:
+    """The confidence level of the intervals, such as 95%."""
+    return f"{100 * (1 - alpha_of(analysis)):g}%"
+
+
+def factor_labels(analysis: Analysis) -> dict[str, str]:
+    """Label by factor name."""
+    return {factor["name"]: label_of(factor) for factor in analysis["design"].get("factors", [])}
+
+
+def term_label(term: str, labels: Mapping[str, str]) -> str:
+    """A term "a:b" of a model with the labels of its factors."""
+    return " \N{MULTIPLICATION SIGN} ".join(labels.get(part, part) for part in term.split(":"))
+
+
+def words(value: Any) -> str:
+    """A JSON value as a phrase: mappings as k = v, lists joined by commas."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} = {words(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(words(item) for item in value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "none" if value is None else str(value)
+
+
+def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings as (dotted name, phrase) pairs."""
+    for key, item in value.items():
+        if isinstance(item, Mapping) and item:
+            yield from flatten(item, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", words(item)
+
+
+def most_notable(analysis: Analysis, most: int) -> tuple[Comparison, ...]:
+    """At most `most` levels, in the order of the study: those whose effects stand out of the noise.
+
+    Levels that vary by a blocking variable come first, then the largest |estimate| / se.
+    """
+    levels = comparisons(analysis)
+    if len(levels) <= most:
+        return levels
+    ranked = sorted(levels, key=lambda level: _standing(analysis, level), reverse=True)
+    return tuple(level for level in levels if level in ranked[:most])
+
+
+def _standing(analysis: Analysis, level: Comparison) -> tuple[bool, float]:
+    warned, largest = False, 0.0
+    for response in analysis["responses"].values():
+        spread = find_heterogeneity(response, level)
+        warned |= spread is not None and spread["warning"] is not None
+        effect = find_effect(response["effects"], level, "narrow")
+        if effect is not None and effect["estimate"] is not None:
+            largest = max(largest, abs(effect["estimate"]) / (effect["se"] or 1.0))
+    return warned, largest

@@ -1,0 +1,165 @@
+"""The works that a methods paragraph may rely on, as text and as BibTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ablatekit.analysis.core.lookup import all_main_effects, setting
+from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.report.language.reading import flatten
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One work: its BibTeX key and kind, the entry's fields, and the line that a page shows."""
+
+    key: str
+    kind: str
+    text: str
+    fields: Sequence[tuple[str, str]]
+
+    def bibtex(self) -> str:
+        """The BibTeX entry."""
+        lines = "".join(f",\n  {name} = {{{value}}}" for name, value in self.fields)
+        return f"@{self.kind}{{{self.key}{lines}\n}}\n"
+
+
+HOLM = Reference(
+    "holm1979",
+    "article",
+    "Holm, S. (1979). A simple sequentially rejective multiple test procedure."
+    " Scandinavian Journal of Statistics 6, 65-70.",
+    [
+        ("author", "Holm, Sture"),
+        ("title", "A simple sequentially rejective multiple test procedure"),
+        ("journal", "Scandinavian Journal of Statistics"),
+        ("year", "1979"),
+        ("volume", "6"),
+        ("pages", "65--70"),
+    ],
+)
+SCHUIRMANN = Reference(
+    "schuirmann1987",
+    "article",
+    "Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and the power"
+    " approach for assessing the equivalence of average bioavailability."
+    " Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680.",
+    [
+        ("author", "Schuirmann, Donald J."),
+        (
+            "title",
+            (
+                "A comparison of the two one-sided tests procedure and the power approach for"
+                " assessing the equivalence of average bioavailability"
+            ),
+        ),
+        ("journal", "Journal of Pharmacokinetics and Biopharmaceutics"),
+        ("year", "1987"),
+        ("volume", "15"),
+        ("pages", "657--680"),
+    ],
+)
+KENWARD_ROGER = Reference(
+    "kenward1997",
+    "article",
+    "Kenward, M. G. and Roger, J. H. (1997). Small sample inference for fixed effects from"
+    " restricted maximum likelihood. Biometrics 53, 983-997.",
+    [
+        ("author", "Kenward, Michael G. and Roger, James H."),
+        (
+            "title",
+            "Small sample inference for fixed effects from restricted maximum likelihood",
+        ),
+        ("journal", "Biometrics"),
+        ("year", "1997"),
+        ("volume", "53"),
+        ("pages", "983--997"),
+    ],
+)
+BROWN_FORSYTHE = Reference(
+    "brown1974",
+    "article",
+    "Brown, M. B. and Forsythe, A. B. (1974). Robust tests for the equality of variances."
+    " Journal of the American Statistical Association 69, 364-367.",
+    [
+        ("author", "Brown, Morton B. and Forsythe, Alan B."),
+        ("title", "Robust tests for the equality of variances"),
+        ("journal", "Journal of the American Statistical Association"),
+        ("year", "1974"),
+        ("volume", "69"),
+        ("pages", "364--367"),
+    ],
+)
+AGARWAL = Reference(
+    "agarwal2021",
+    "inproceedings",
+    "Agarwal, R., Schwarzer, M., Castro, P. S., Courville, A. and Bellemare, M. G. (2021). Deep"
+    " reinforcement learning at the edge of the statistical precipice. Advances in Neural"
+    " Information Processing Systems 34.",
+    [
+        (
+            "author",
+            (
+                "Agarwal, Rishabh and Schwarzer, Max and Castro, Pablo Samuel and Courville, Aaron"
+                " and Bellemare, Marc G."
+            ),
+        ),
+        ("title", "Deep reinforcement learning at the edge of the statistical precipice"),
+        ("booktitle", "Advances in Neural Information Processing Systems"),
+        ("year", "2021"),
+        ("volume", "34"),
+    ],
+)
+XIE = Reference(
+    "xie2026",
+    "misc",
+    "Xie et al. (2026). Demystifying Design Choices of Reinforcement Fine-tuning: A Batched"
+    " Contextual Bandit Learning Perspective. arXiv:2601.22532.",
+    [
+        ("author", "Xie and others"),
+        (
+            "title",
+            (
+                "Demystifying Design Choices of Reinforcement Fine-tuning: A Batched Contextual"
+                " Bandit Learning Perspective"
+            ),
+        ),
+        ("year", "2026"),
+        ("note", "arXiv:2601.22532"),
+    ],
+)
+
+
+def references(analysis: Analysis) -> list[Reference]:
+    """Only the works that the report relies on, by author."""
+    return list(_references(analysis))
+
+
+def _references(analysis: Analysis) -> Iterator[Reference]:
+    responses = analysis["responses"].values()
+    if any(response.get("robust") for response in responses):
+        yield AGARWAL
+    if any(r.get("diagnostics", {}).get("brown_forsythe_p") is not None for r in responses):
+        yield BROWN_FORSYTHE
+    if setting(analysis, "adjust", "holm") == "holm":
+        yield HOLM
+    if any("Kenward" in effect["method"] for effect in all_main_effects(analysis)):
+        yield KENWARD_ROGER
+    if any(response["smallest_effect"] for response in responses):
+        yield SCHUIRMANN
+    if is_minimalist(analysis):
+        yield XIE
+
+
+def is_minimalist(analysis: Analysis) -> bool:
+    """Whether the baseline is known to be one rollout per query and no advantage, in RFT."""
+    study = analysis["study"]
+    backend = study.get("backend")
+    name = backend.get("name") if isinstance(backend, dict) else backend
+    held = dict(flatten(analysis["design"].get("held_equal") or {}))
+    values = {
+        **held,
+        **{str(f["name"]): str(f["baseline"]) for f in analysis["design"]["factors"]},
+    }
+    return name == "rft" and (values.get("advantage"), values.get("rollouts")) == ("none", "1")

@@ -1,0 +1,177 @@
+"""The section on contexts: every effect inside every context, and how much effects vary."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
+from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.effects import HeterogeneityRow
+from ablatekit.report.document import (
+    Block,
+    Column,
+    Entry,
+    Fold,
+    Gallery,
+    Heading,
+    Interval,
+    Picture,
+    Quantity,
+    Section,
+    Table,
+    Text,
+    slug,
+)
+from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
+from ablatekit.report.language.notes import FEW_CONTEXTS, context_warnings
+from ablatekit.report.language.numbers import Scale, absent, footers_of, percent, scale_of, sentence
+from ablatekit.report.language.reading import confidence, factor_labels, most_notable
+
+MOST_LEVELS = 8
+"""Levels drawn context by context; the table holds all of them."""
+
+
+def contexts_section(analysis: Analysis) -> Section | None:
+    """Every level's effect in every context, and how much it varies between them.
+
+    A study in one context has nothing to compare.
+    """
+    if len(analysis["design"]["contexts"]) < 2:
+        return None
+    levels = comparisons(analysis)
+    drawn = most_notable(analysis, MOST_LEVELS)
+    pictures = [
+        picture for level in drawn if (picture := _context_picture(analysis, level)) is not None
+    ]
+    if not pictures:
+        return None
+    left = len(levels) - len(drawn)
+    more = f" {left} levels with smaller effects are in the table only." if left > 0 else ""
+    blocks: list[Block] = [
+        Gallery(
+            pictures=pictures,
+            caption="Points: the average effect inside one context with its"
+            f" {confidence(analysis)} interval. Line and shade: mean over contexts (narrow).{more}",
+        )
+    ]
+    blocks.append(Fold("Every effect in every context", [_context_table(analysis)]))
+    table = _heterogeneity_table(analysis)
+    if table is not None:
+        blocks += [Heading("How much effects vary between contexts"), table]
+    lead = "Would it hold elsewhere? An effect that flips sign between contexts is no recipe."
+    return Section("contexts", "Context by context", lead, blocks)
+
+
+def _context_table(analysis: Analysis) -> Table:
+    labels = factor_labels(analysis)
+    rows: list[list[Entry]] = []
+    keys: list[list[tuple[str, str]]] = []
+    for name, response in analysis["responses"].items():
+        scale = scale_of(response)
+        for row in response.get("contexts", []):
+            rows.append(
+                [
+                    Text(sentence(response["label"])),
+                    Text(labels.get(row["factor"], row["factor"])),
+                    Text(row["level"], strong=True),
+                    Text(row["context"], note=row["reason"] or ""),
+                    Quantity(scale.effect(row["estimate"]), row["estimate"]),
+                    Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+                    Quantity(scale.plain(row["se"]), row["se"]),
+                ]
+            )
+            keys.append(
+                [
+                    ("response", name), ("factor", row["factor"]), ("level", row["level"]),
+                    ("context", row["context"]),
+                ]
+            )  # fmt: skip
+    return Table(
+        id="context-effects",
+        caption="Average effect inside each context",
+        columns=[
+            Column("response"), Column("factor"), Column("level"), Column("context"),
+            Column("effect", numeric=True), Column("interval", numeric=True),
+            Column("se", numeric=True),
+        ],
+        rows=rows,
+        keys=keys,
+    )  # fmt: skip
+
+
+def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
+    panels = []
+    for response in analysis["responses"].values():
+        every = response.get("contexts", [])
+        rows = [row for row in every if (row["factor"], row["level"]) == _key(level)]
+        if any(not absent(row["estimate"]) for row in rows):
+            mean = find_effect(response["effects"], level, "narrow")
+            panels.append(
+                ContextPanel(
+                    sentence(response["label"]), rows, mean, limits_of(every), scale_of(response)
+                )
+            )
+    if not panels:
+        return None
+    identifier = f"contexts-{slug(level.factor)}-{slug(level.level)}"
+    alt = f"Effect of {level.name} in each context. " + "; ".join(
+        f"{part.label}, {row['context']}: {part.scale.effect(row['estimate'])}"
+        for part in panels
+        for row in part.rows
+    )
+    title = f"{level.name} vs {level.baseline}"
+    return Picture(
+        id=identifier,
+        title=title,
+        alt=alt,
+        draw=partial(draw_contexts, panels),
+    )
+
+
+def _key(level: Comparison) -> tuple[str, str]:
+    return level.factor, level.level
+
+
+def _heterogeneity_table(analysis: Analysis) -> Table | None:
+    labels = factor_labels(analysis)
+    rows: list[list[Entry]] = []
+    keys: list[list[tuple[str, str]]] = []
+    footers: list[str] = []
+    for name, response in analysis["responses"].items():
+        scale = scale_of(response)
+        for row in response.get("heterogeneity", []):
+            factor = labels.get(row["factor"], row["factor"])
+            rows.append([Text(sentence(response["label"])), Text(factor), *_varying(row, scale)])
+            keys.append([("response", name), ("factor", row["factor"]), ("level", row["level"])])
+        footers.append(footers_of(response).get("heterogeneity", ""))
+        footers += context_warnings(analysis, response)
+    if not rows:
+        return None
+    units = {scale_of(response).unit for response in analysis["responses"].values()}
+    unit = f", {units.pop()}" if units != {""} and len(units) == 1 else ""
+    return Table(
+        id="heterogeneity",
+        caption="Heterogeneity of the average effects",
+        columns=[
+            Column("response"), Column("factor"), Column("level"),
+            Column(f"\N{GREEK SMALL LETTER TAU}{unit}", numeric=True),
+            Column("I\N{SUPERSCRIPT TWO}", numeric=True),
+            Column(f"in one new context{unit}", numeric=True), Column("remark"),
+        ],
+        rows=rows,
+        keys=keys,
+        footer="\n".join(dict.fromkeys(filter(None, footers)))
+        or "\N{GREEK SMALL LETTER TAU}: standard deviation of the true effects between contexts;"
+        " I\N{SUPERSCRIPT TWO}: share of their observed variance that is not sampling error.",
+    )  # fmt: skip
+
+
+def _varying(row: HeterogeneityRow, scale: Scale) -> list[Entry]:
+    low, high = row["prediction_low"], row["prediction_high"]
+    return [
+        Text(row["level"], strong=True),
+        Quantity(scale.plain(row["tau"]), row["tau"]),
+        Quantity(percent(row["i2"]), row["i2"]),
+        Interval(scale.interval(low, high), low, high),
+        Text(FEW_CONTEXTS if row["warning"] else row["reason"] or ""),
+    ]

@@ -1,0 +1,154 @@
+"""The section on the design: factors, contexts, cells and what levels cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ablatekit.analysis.core.lookup import is_planned, label_of
+from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.report.document import (
+    Block,
+    Column,
+    Entry,
+    Facts,
+    Fold,
+    Heading,
+    Quantity,
+    Section,
+    Table,
+    Text,
+    Warnings,
+)
+from ablatekit.report.language.numbers import (
+    count,
+    general,
+)
+from ablatekit.report.language.reading import factor_labels, flatten, words
+from ablatekit.report.sections.planning import detectable_blocks
+from ablatekit.report.sections.records import plain_table
+
+ORDERED = (
+    " Runs were executed in a randomised order, frozen with the plan (plan.json); Diagnostics shows"
+    " residuals along it."
+)
+EXECUTION_COSTS = ("seconds_per_level", "cost")
+"""Keys of `provenance` that hold costs per level which differ between executions."""
+
+
+def design_section(analysis: Analysis) -> Section:
+    """What was run: factors, cells, what was merged or excluded, costs, what was held equal."""
+    design = analysis["design"]
+    blocks: list[Block] = [_factor_table(analysis)]
+    cost = _cost_table(analysis)
+    if cost is not None:
+        blocks += [Heading("Cost per level"), cost]
+    blocks += detectable_blocks(analysis)
+    if design.get("warnings"):
+        blocks.append(Warnings(design["warnings"]))
+    if design.get("held_equal"):
+        pairs = list(flatten(design["held_equal"]))
+        blocks.append(Fold(f"Held equal in every run ({len(pairs)})", [Facts(pairs)]))
+    blocks += _cell_blocks(analysis)
+    return Section("design", "The design", _design_lead(analysis), blocks)
+
+
+def _design_lead(analysis: Analysis) -> str:
+    design = analysis["design"]
+    return (
+        f"{design['kind'].capitalize()} design: {count(len(design['factors']), 'factor')},"
+        f" {count(len(design['cells']), 'cell')}, {count(len(design['contexts']), 'context')},"
+        f" {count(design['replicates'], 'replicate')} of every cell in every context."
+        + (ORDERED if is_planned(analysis) else "")
+    )
+
+
+def _factor_table(analysis: Analysis) -> Table:
+    rows: list[list[Entry]] = []
+    for factor in analysis["design"]["factors"]:
+        others = [str(level) for level in factor["levels"] if level != factor["baseline"]]
+        rows.append(
+            [
+                Text(label_of(factor), strong=True),
+                Text(str(factor["baseline"])),
+                Text(", ".join(others)),
+            ]
+        )
+    for variable, values in context_values(analysis).items():
+        rows.append([Text(variable), Text(""), Text(", ".join(values), note="context")])
+    return Table(
+        id="factors",
+        caption="Factors, levels and contexts",
+        columns=[Column("factor"), Column("baseline"), Column("other levels")],
+        rows=rows,
+        sortable=False,
+    )
+
+
+def context_values(analysis: Analysis) -> dict[str, list[str]]:
+    """Values of each blocking variable, in order."""
+    values: dict[str, dict[str, None]] = {}
+    for context in analysis["design"].get("contexts", []):
+        for variable, value in context.items():
+            values.setdefault(variable, {})[str(value)] = None
+    return {variable: list(found) for variable, found in values.items()}
+
+
+def level_costs(analysis: Analysis) -> list[Mapping[str, Any]]:
+    """Repeatable costs of the design, and seconds, which only provenance may hold."""
+    provenance = analysis["provenance"]
+    seconds = [row for name in EXECUTION_COSTS for row in provenance.get(name) or []]
+    return [*analysis["design"].get("cost", []), *seconds]
+
+
+def _cost_table(analysis: Analysis) -> Table | None:
+    costs = level_costs(analysis)
+    if not costs:
+        return None
+    labels = factor_labels(analysis)
+    metrics = list(dict.fromkeys(str(cost["metric"]) for cost in costs))
+    values = {(str(c["factor"]), str(c["level"]), str(c["metric"])): c["mean"] for c in costs}
+    places = list(dict.fromkeys((factor, level) for factor, level, _ in values))
+    return Table(
+        id="cost",
+        caption="Mean cost of a run at each level",
+        columns=[Column("factor"), Column("level")]
+        + [Column(metric, numeric=True) for metric in metrics],
+        rows=[
+            [Text(labels.get(factor, factor)), Text(level, strong=True)]
+            + [_cost_entry(values.get((factor, level, metric))) for metric in metrics]
+            for factor, level in places
+        ],
+        keys=[[("factor", factor), ("level", level)] for factor, level in places],
+        footer="Means per run over matched cells, as for the average effects. Seconds, where"
+        " shown, are of this execution and differ between machines.",
+    )
+
+
+def _cost_entry(value: float | None) -> Entry:
+    return Quantity(general(value), value)
+
+
+def _cell_blocks(analysis: Analysis) -> list[Block]:
+    design, labels = analysis["design"], factor_labels(analysis)
+
+    def labelled(levels: Mapping[str, Any]) -> dict[str, Any]:
+        return {labels.get(name, name): level for name, level in levels.items()}
+
+    folds: list[Block] = []
+    cells = [{**labelled(cell["levels"]), "unit": cell["unit"]} for cell in design["cells"]]
+    merged = [
+        {"cells that are one run": "; ".join(words(labelled(cell)) for cell in group)}
+        for group in design["merged"]
+    ]
+    excluded = [labelled(cell) for cell in design["excluded"]]
+    parts: list[tuple[str, str, Sequence[Mapping[str, Any]]]] = [
+        ("cells", "Cells", cells),
+        ("merged", "Merged cells (identical by construction)", merged),
+        ("excluded", "Excluded combinations", excluded),
+    ]
+    for identifier, title, rows in parts:
+        if rows:
+            table = plain_table(f"design-{identifier}", title, rows)
+            folds.append(Fold(f"{title} ({len(rows)})", [table]))
+    return folds

@@ -1,0 +1,177 @@
+"""The effects section: forest plots, and every estimand in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.vocabulary import Estimand
+from ablatekit.report.document import (
+    Block,
+    Column,
+    Entry,
+    Fold,
+    Gallery,
+    Picture,
+    Quantity,
+    Section,
+    Table,
+    Text,
+    slug,
+)
+from ablatekit.report.figures.forest import draw_forest
+from ablatekit.report.language.numbers import (
+    Scale,
+    absent,
+    footers_of,
+    general,
+    p_value,
+    scale_of,
+    sentence,
+)
+from ablatekit.report.language.reading import confidence
+from ablatekit.report.language.verdicts import Room
+from ablatekit.report.sections.answer import badge, effect_entry, interval_entry, room
+
+ESTIMAND_NAMES: dict[Estimand, str] = {
+    "average": "average effect",
+    "baseline": "effect at the baseline",
+    "removal": "effect of removal",
+    "shapley": "Shapley value",
+    "interaction": "interaction",
+}
+
+
+def forest_section(analysis: Analysis) -> Section:
+    """A forest plot per response, and every estimand in a table that opens on request."""
+    levels = comparisons(analysis)
+    pictures = [
+        _forest_picture(name, response, levels) for name, response in analysis["responses"].items()
+    ]
+    caption = (
+        f"Marks: narrow estimates with {confidence(analysis)} intervals, shaped and coloured by"
+        " verdict (triangle up helps, triangle down hurts, square equivalent, hollow circle"
+        " inconclusive). Hollow diamonds: broad. Grey bars: prediction interval for one new"
+        " context. Shaded: within the smallest effect that matters."
+    )
+    blocks: list[Block] = [Gallery(pictures=pictures, caption=caption)]
+    blocks += [
+        Fold(
+            f"Every estimand of {response['label']}, with standard errors and p values",
+            [_estimand_table(name, response, levels, room(analysis, response))],
+        )
+        for name, response in analysis["responses"].items()
+    ]
+    lead = "How large each effect is, here and in contexts like these."
+    return Section("effects", "Effects", lead, blocks)
+
+
+def _forest_picture(name: str, response: ResponseAnalysis, levels: Sequence[Comparison]) -> Picture:
+    identifier = f"forest-{slug(name)}"
+    scale = scale_of(response)
+    alt = f"Forest plot of effects on {response['label']}. " + "; ".join(
+        _spoken(level, find_effect(response["effects"], level, "narrow"), scale) for level in levels
+    )
+    return Picture(
+        id=identifier,
+        title=sentence(response["label"]),
+        alt=alt,
+        draw=partial(draw_forest, response, levels, scale),
+    )
+
+
+def _spoken(level: Comparison, effect: Effect | None, scale: Scale) -> str:
+    if effect is None or absent(effect["estimate"]):
+        return f"{level.name}: {effect['verdict'] if effect else 'not estimated'}"
+    interval = scale.interval(effect["low"], effect["high"])
+    return f"{level.name}: {scale.effect(effect['estimate'])} {interval}, {effect['verdict']}"
+
+
+def _estimand_table(
+    name: str, response: ResponseAnalysis, levels: Sequence[Comparison], available: Room
+) -> Table:
+    labels = {(level.factor, level.level): level.label for level in levels}
+    chosen = [effect for effect in response["effects"] if effect["estimand"] != "interaction"]
+    return Table(
+        id=f"estimands-{slug(name)}",
+        caption=f"Every estimand of {response['label']}",
+        columns=_estimand_columns(scale_of(response)),
+        rows=[
+            [
+                Text(labels.get((effect["factor"], effect["level"]), effect["factor"])),
+                Text(effect["level"], note=f"vs {effect['baseline']}", strong=True),
+                *_estimand_entries(effect, scale_of(response), available),
+            ]
+            for effect in chosen
+        ],
+        keys=[effect_keys(effect) for effect in chosen],
+        footer="\n".join(estimand_notes(response, chosen)),
+    )
+
+
+def effect_keys(effect: Effect) -> list[tuple[str, str]]:
+    """What identifies an effect, as data- attributes of its row."""
+    return [
+        ("factor", effect["factor"]),
+        ("level", effect["level"]),
+        ("estimand", effect["estimand"]),
+        ("inference", effect["inference"]),
+    ]
+
+
+def _estimand_columns(scale: Scale) -> list[Column]:
+    unit = f", {scale.unit}" if scale.unit else ""
+    return [
+        Column("factor"),
+        Column("level"),
+        Column("estimand"),
+        Column("inference"),
+        Column(f"estimate{unit}", numeric=True),
+        Column("interval", numeric=True),
+        Column("se", numeric=True),
+        Column("df", numeric=True),
+        Column("p", numeric=True),
+        Column("adjusted p", numeric=True),
+        Column("verdict"),
+    ]
+
+
+def _estimand_entries(effect: Effect, scale: Scale, available: Room) -> list[Entry]:
+    return [
+        Text(ESTIMAND_NAMES[effect["estimand"]], note=effect.get("note") or ""),
+        Text(effect["inference"]),
+        effect_entry(effect, scale),
+        interval_entry(effect, scale),
+        Quantity(scale.plain(effect["se"]), effect["se"]),
+        Quantity(general(effect["df"], 3), effect["df"]),
+        Quantity(p_value(effect["p"]), effect["p"]),
+        Quantity(p_value(effect["p_adjusted"]), effect["p_adjusted"]),
+        badge(effect, available),
+    ]
+
+
+def estimand_notes(response: ResponseAnalysis, effects: Sequence[Effect]) -> list[str]:
+    """The footers of the estimands and inferences shown, else what the effects themselves name."""
+    footers = footers_of(response)
+    estimands = dict.fromkeys(effect["estimand"] for effect in effects)
+    inferences = dict.fromkeys(effect["inference"] for effect in effects)
+    if all(footers.get(estimand) for estimand in estimands):
+        named = [f"{ESTIMAND_NAMES[name].capitalize()}: {footers[name]}" for name in estimands]
+        return named + [footers[name] for name in inferences if footers.get(name)]
+    return _notes_of_rows(effects)
+
+
+def _notes_of_rows(effects: Sequence[Effect]) -> list[str]:
+    notes: dict[tuple[Estimand, str], dict[str, None]] = {}
+    for effect in effects:
+        parts = (effect["method"], effect["family"], effect["averaged_over"])
+        text = "; ".join(part for part in parts if part)
+        notes.setdefault((effect["estimand"], effect["inference"]), {})[text] = None
+    return [
+        f"{ESTIMAND_NAMES[estimand].capitalize()}, {inference}: {' / '.join(filter(None, texts))}."
+        for (estimand, inference), texts in notes.items()
+        if any(texts)
+    ]

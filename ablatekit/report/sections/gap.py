@@ -1,0 +1,145 @@
+"""Learning against generalization: the map, and the tests of the gap."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+from ablatekit.analysis.core.lookup import comparisons, find_effect
+from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.report.document import (
+    Badge,
+    Block,
+    Column,
+    Entry,
+    Gallery,
+    Picture,
+    Quantity,
+    Section,
+    Table,
+    Text,
+    Warnings,
+    slug,
+)
+from ablatekit.report.figures.gapmap import MapPoint, draw_map
+from ablatekit.report.language.numbers import Scale, absent, general, p_value, sentence
+from ablatekit.report.language.verdicts import Room
+from ablatekit.report.sections.answer import (
+    badge,
+    effect_entry,
+    estimate_entry,
+    gap_footer,
+    gap_room,
+    gap_scale,
+)
+
+MAP_CAPTION = (
+    "Marks: narrow estimates with both intervals, shaped by the verdict on the gap (diamond widens,"
+    " cross narrows, square equivalent, hollow circle inconclusive). Numbers are those of the table"
+    " below."
+)
+EFFECT_ON = "effect on"
+TESTED: tuple[Literal["se", "df", "p", "p_adjusted"], ...] = ("se", "df", "p", "p_adjusted")
+
+
+def map_section(analysis: Analysis) -> Section | None:
+    """Learning against generalization, one map per comparison."""
+    galleries: list[Block] = []
+    for name, gap in analysis.get("comparisons", {}).items():
+        picture = _map_picture(analysis, name)
+        if picture is not None:
+            galleries.append(Gallery(pictures=[picture], wide=True, caption=MAP_CAPTION))
+            galleries.append(_gap_table(analysis, name))
+        if gap.get("messages"):
+            galleries.append(Warnings(gap["messages"]))
+    if not galleries:
+        return None
+    lead = (
+        "A level on the dashed diagonal changes learning and generalization alike. Below it the"
+        " gap widens: more is learnt than carries over. The verdict is a paired test on the gap"
+        " within each run, not a comparison of the two intervals."
+    )
+    return Section("gap", "Learning against generalization", lead, galleries)
+
+
+def _map_picture(analysis: Analysis, name: str) -> Picture | None:
+    gap = analysis["comparisons"][name]
+    learning = analysis["responses"].get(gap["learning"])
+    generalization = analysis["responses"].get(gap["generalization"])
+    if learning is None or generalization is None:
+        return None
+    points: list[MapPoint] = []
+    for number, level in enumerate(comparisons(analysis), 1):
+        x = find_effect(learning["effects"], level, "narrow")
+        y = find_effect(generalization["effects"], level, "narrow")
+        test = find_effect(gap["effects"], level, "narrow")
+        if x and y and test and not absent(x["estimate"]) and not absent(y["estimate"]):
+            points.append(MapPoint(number, level, x, y, test["verdict"]))
+    if not points:
+        return None
+    identifier = f"map-{slug(name)}"
+    scale = gap_scale(analysis, name)
+    alt = "Each level's effect on learning and on generalization. " + "; ".join(
+        f"{point.number} {point.level.name}: {scale.effect(point.learning['estimate'])} and"
+        f" {scale.effect(point.generalization['estimate'])}, gap {point.verdict}"
+        for point in points
+    )
+    labels = (learning["label"], generalization["label"])
+    return Picture(
+        id=identifier,
+        title=f"{sentence(labels[0])} against {labels[1]}",
+        alt=alt,
+        draw=partial(draw_map, points, labels, scale),
+    )
+
+
+def _gap_table(analysis: Analysis, name: str) -> Table:
+    """The effects on the gap with their tests; rows are numbered as in the map."""
+    gap, scale = analysis["comparisons"][name], gap_scale(analysis, name)
+    unit = f", {scale.unit}" if scale.unit else ""
+    parts = (analysis["responses"][gap["learning"]], analysis["responses"][gap["generalization"]])
+    effects = [(part["effects"], part["label"]) for part in parts]
+    broad = any(effect["inference"] == "broad" for effect in gap["effects"])
+    columns = [
+        Column("no.", numeric=True), Column("factor"), Column("level"),
+        *(Column(f"{label}{unit}", EFFECT_ON, numeric=True) for _, label in effects),
+        Column(f"gap{unit}", EFFECT_ON, numeric=True), Column("se", numeric=True),
+        Column("df", numeric=True), Column("p", numeric=True), Column("adjusted p", numeric=True),
+        Column("verdict"), *([Column("broad")] if broad else []),
+    ]  # fmt: skip
+    rows: list[list[Entry]] = []
+    available = gap_room(analysis, name)
+    levels = comparisons(analysis)
+    for number, level in enumerate(levels, 1):
+        sides = [effect_entry(find_effect(own, level, "narrow"), scale) for own, _ in effects]
+        row: list[Entry] = [
+            Quantity(str(number), float(number)), Text(level.label),
+            Text(level.level, note=f"vs {level.baseline}", strong=True), *sides,
+            *_gap_entries(find_effect(gap["effects"], level, "narrow"), scale, available),
+        ]  # fmt: skip
+        if broad:
+            wide = badge(find_effect(gap["effects"], level, "broad"), available)
+            row.append(Badge(wide.verdict))
+        rows.append(row)
+    return Table(
+        id=f"gap-{slug(name)}",
+        caption="Effect of every level on the gap",
+        columns=columns,
+        rows=rows,
+        keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
+        footer=gap_footer(analysis, name),
+    )
+
+
+def _gap_entries(effect: Effect | None, scale: Scale, available: Room) -> list[Entry]:
+    """Estimate over its interval, standard error, df, both p values and the verdict."""
+    se, df, p, adjusted = (effect[key] if effect else None for key in TESTED)
+    return [
+        estimate_entry(effect, scale),
+        Quantity(scale.plain(se), se),
+        Quantity(general(df, 3), df),
+        Quantity(p_value(p), p),
+        Quantity(p_value(adjusted), adjusted),
+        badge(effect, available),
+    ]

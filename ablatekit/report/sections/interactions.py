@@ -1,0 +1,290 @@
+"""The interactions section: a matrix of differences of differences, and cell means behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+
+from ablatekit.analysis.core.lookup import Comparison, alpha_of, comparisons, interactions
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.vocabulary import Verdict
+from ablatekit.report.document import (
+    Block,
+    Column,
+    Entry,
+    Fold,
+    Gallery,
+    Heading,
+    Picture,
+    Quantity,
+    Section,
+    Table,
+    Text,
+    slug,
+)
+from ablatekit.report.figures.interactions import MeansPicture, draw_interaction
+from ablatekit.report.language.numbers import (
+    MISSING,
+    Scale,
+    absent,
+    general,
+    p_value,
+    scale_of,
+    sentence,
+)
+from ablatekit.report.language.reading import factor_labels
+from ablatekit.report.sections.answer import effect_entry, interval_entry
+from ablatekit.report.sections.effects import effect_keys, estimand_notes
+
+MOST_PLOTS = 6
+TIMES = " \N{MULTIPLICATION SIGN} "
+READINGS: dict[Verdict, str] = {
+    "helps": "better than their sum",
+    "hurts": "worse than their sum",
+    "equivalent": "as their sum",
+}
+
+
+def interactions_section(analysis: Analysis) -> Section | None:
+    """Matrix, plots of those that matter, and the full table, per response."""
+    blocks: list[Block] = []
+    for name, response in analysis["responses"].items():
+        effects = interactions(response)
+        if effects:
+            blocks += _response_blocks(analysis, name, response, effects)
+    if not blocks:
+        return None
+    lead = (
+        "An interaction is a difference of differences: by how much one choice changes the effect"
+        " of another. Near zero, choices can be made one at a time."
+    )
+    return Section("interactions", "Interactions", lead, blocks)
+
+
+def _response_blocks(
+    analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
+) -> list[Block]:
+    blocks: list[Block] = [
+        Heading(sentence(response["label"])),
+        *_matrix(analysis, name, response, effects),
+    ]
+    pictures = _pictures(analysis, name, response, effects)
+    if pictures:
+        caption = (
+            "Bold: mean of the cell means over the other factors and contexts, equal weights;"
+            " thin: single contexts."
+        )
+        blocks.append(Gallery(pictures=pictures, caption=caption))
+    table = _interaction_table(analysis, name, response, effects)
+    blocks.append(Fold(f"All interactions on {response['label']}", [table]))
+    return blocks
+
+
+def split_pair(
+    effect: Effect, levels: Sequence[Comparison]
+) -> tuple[Comparison, Comparison] | None:
+    """The two comparisons whose effects an interaction "a:b", "x:y" compares."""
+    for first, second in combinations(levels, 2):
+        for a, b in ((first, second), (second, first)):
+            names = f"{a.factor}:{b.factor}", f"{a.level}:{b.level}"
+            if names == (effect["factor"], effect["level"]):
+                return a, b
+    return None
+
+
+def _matrix(
+    analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
+) -> list[Table]:
+    """The matrix, or nothing where no interaction belongs to two known levels."""
+    levels = comparisons(analysis)
+    scale, alpha = scale_of(response), alpha_of(analysis)
+    largest = _full_colour(response)
+    found: dict[frozenset[Comparison], Effect] = {}
+    for effect in effects:
+        pair = split_pair(effect, levels)
+        if pair is not None:
+            found[frozenset(pair)] = effect
+    involved = {level for pair in found for level in pair}
+    shown = [level for level in levels if level in involved]
+    if not shown:
+        return []
+    across = [level for level in shown if level.factor != shown[-1].factor]
+    down = [level for level in shown if level.factor != shown[0].factor]
+    rows: list[list[Entry]] = []
+    for level in down:
+        before = shown[: shown.index(level)]
+        pairs = [found.get(frozenset((level, other))) if other in before else None
+                 for other in across]  # fmt: skip
+        entries = [_matrix_entry(pair, scale, alpha, largest) for pair in pairs]
+        rows.append([Text(level.level, note=level.label, strong=True), *entries])
+    unit = f", {scale.unit}" if scale.unit else ""
+    matrix = Table(
+        id=f"interactions-{slug(name)}",
+        caption=f"Interactions on {response['label']}{unit}",
+        columns=[Column("")]
+        + [Column(level.level, group=level.label, numeric=True) for level in across],
+        rows=rows,
+        footer="\n".join(estimand_notes(response, effects))
+        + f"\nBold with an asterisk: adjusted p < {alpha:g}.",
+        sortable=False,
+        style="matrix",
+    )
+    return [matrix]
+
+
+def _full_colour(response: ResponseAnalysis) -> float:
+    """The size drawn in full colour: no interaction looks large beside the effects it modifies."""
+    sizes = [
+        abs(effect["estimate"] or 0.0)
+        for effect in response["effects"]
+        if effect["estimand"] in ("average", "interaction") and effect["inference"] == "narrow"
+    ]
+    return max([response["smallest_effect"] or 0.0, *sizes]) or 1.0
+
+
+def _matrix_entry(effect: Effect | None, scale: Scale, alpha: float, largest: float) -> Entry:
+    if effect is None:
+        return Text("")
+    if absent(effect["estimate"]):
+        return Text(effect["verdict"], note=effect["reason"] or "")
+    estimate = effect["estimate"] or 0.0
+    p = effect["p_adjusted"]
+    clear = p is not None and p < alpha
+    text = scale.effect(estimate) + ("*" if clear else "")
+    return Quantity(text, estimate, strong=clear, heat=estimate / largest)
+
+
+def _interaction_table(
+    analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
+) -> Table:
+    scale, levels = scale_of(response), comparisons(analysis)
+    unit = f", {scale.unit}" if scale.unit else ""
+    return Table(
+        id=f"interaction-list-{slug(name)}",
+        caption=f"Every interaction on {response['label']}",
+        columns=[
+            Column("factors"), Column("levels"), Column(f"estimate{unit}", numeric=True),
+            Column("interval", numeric=True), Column("se", numeric=True),
+            Column("df", numeric=True), Column("adjusted p", numeric=True), Column("together"),
+        ],
+        rows=[
+            [
+                *_interaction_names(effect, levels),
+                effect_entry(effect, scale),
+                interval_entry(effect, scale),
+                Quantity(scale.plain(effect["se"]), effect["se"]),
+                Quantity(general(effect["df"], 3), effect["df"]),
+                Quantity(p_value(effect["p_adjusted"]), effect["p_adjusted"]),
+                _reading(effect),
+            ]
+            for effect in effects
+        ],
+        keys=[effect_keys(effect) for effect in effects],
+    )  # fmt: skip
+
+
+def _interaction_names(effect: Effect, levels: Sequence[Comparison]) -> list[Entry]:
+    """The two factors by their labels, and the two levels."""
+    pair = split_pair(effect, levels)
+    factors, values = effect["factor"], effect["level"]
+    if pair is not None:
+        factors, values = (TIMES.join(names) for names in (
+            (pair[0].label, pair[1].label), (pair[0].level, pair[1].level)
+        ))  # fmt: skip
+    return [Text(factors, note=effect.get("note") or ""), Text(values, strong=True)]
+
+
+def _reading(effect: Effect) -> Text:
+    words = READINGS.get(effect["verdict"], effect["verdict"])
+    return Text(words, note=effect["reason"] or "")
+
+
+def _pictures(
+    analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
+) -> list[Picture]:
+    pairs: dict[tuple[str, str], Effect] = {}
+    for effect in _worth_showing(effects, alpha_of(analysis)):
+        pair = split_pair(effect, comparisons(analysis))
+        if pair is not None:
+            pairs.setdefault((pair[0].factor, pair[1].factor), effect)
+    fitted = fitted_means(response)
+    pictures = []
+    for (first, second), effect in list(pairs.items())[:MOST_PLOTS]:
+        cells = cell_means(analysis, fitted, first, second)
+        if cells is not None:
+            pictures.append(_picture(name, response, cells, effect, f"{first}-{second}"))
+    return pictures
+
+
+def _worth_showing(effects: Sequence[Effect], alpha: float) -> list[Effect]:
+    known = [effect for effect in effects if not absent(effect["estimate"])]
+    known.sort(key=lambda effect: -abs(effect["estimate"] or 0.0))
+    clear = [effect for effect in known if (effect["p_adjusted"] or 1.0) < alpha]
+    return clear or known[:1]
+
+
+def _picture(
+    name: str, response: ResponseAnalysis, cells: MeansPicture, effect: Effect, pair: str
+) -> Picture:
+    identifier = f"interplay-{slug(name)}-{slug(pair)}"
+    scale = scale_of(response)
+    size = scale.effect(effect["estimate"])
+    interval = scale.interval(effect["low"], effect["high"])
+    title = f"{cells.axis_label} \N{MULTIPLICATION SIGN} {cells.line_label}: {size}"
+    title += f" {interval}" if interval != MISSING else ""
+    title += f" {scale.unit}" if scale.unit else ""
+    alt = f"Cell means of {response['label']}. Interaction of {title}. " + "; ".join(
+        f"{line} with {level}: {scale.plain(_number(cells.means[row, column]))}"
+        for row, line in enumerate(cells.line_levels)
+        for column, level in enumerate(cells.axis_levels)
+    )
+    return Picture(
+        id=identifier,
+        title=title,
+        alt=alt,
+        draw=partial(draw_interaction, cells, scale),
+    )
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def fitted_means(response: ResponseAnalysis) -> dict[tuple[str, str], float]:
+    """Fitted cell mean by (unit, context), as the diagnostics hold them."""
+    residuals: Mapping[str, Sequence[Any]] = response.get("diagnostics", {}).get("residuals", {})
+    columns = [residuals.get(key, ()) for key in ("unit", "context", "fitted")]
+    return {
+        (str(unit), str(context)): float(fitted)
+        for unit, context, fitted in zip(*columns, strict=False)
+        if fitted is not None
+    }
+
+
+def cell_means(
+    analysis: Analysis, fitted: Mapping[tuple[str, str], float], first: str, second: str
+) -> MeansPicture | None:
+    """Equal-weight means of the fitted cell means at every pair of two factors' levels."""
+    factors = {factor["name"]: factor for factor in analysis["design"]["factors"]}
+    labels = factor_labels(analysis)
+    contexts = sorted({context for _, context in fitted})
+    if not contexts:
+        return None
+    axis, lines = (list(map(str, factors[name]["levels"])) for name in (first, second))
+    means = np.full((len(contexts), len(lines), len(axis)), np.nan)
+    places = product(enumerate(contexts), enumerate(lines), enumerate(axis))
+    for (k, context), (row, line), (column, level) in places:
+        values = [
+            fitted[cell["unit"], context]
+            for cell in analysis["design"]["cells"]
+            if (str(cell["levels"][first]), str(cell["levels"][second])) == (level, line)
+            and (cell["unit"], context) in fitted
+        ]
+        if values:
+            means[k, row, column] = np.mean(values)
+    return MeansPicture(labels[first], axis, labels[second], lines, means.mean(axis=0), means)

@@ -1,0 +1,106 @@
+"""The item level: where outcomes vary, and whether effects would hold on items like these."""
+
+from __future__ import annotations
+
+from ablatekit.analysis.core.lookup import Comparison, comparisons
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.companions import ItemLevel
+from ablatekit.report.document import (
+    Block,
+    Column,
+    Entry,
+    EstimateEntry,
+    Heading,
+    Paragraph,
+    Quantity,
+    Table,
+    Text,
+    Warnings,
+    slug,
+)
+from ablatekit.report.language.numbers import Scale, count, general, p_value, percent, scale_of
+
+
+def item_blocks(analysis: Analysis) -> list[Block]:
+    """Variance shares of item outcomes and effects on items like these, per response."""
+    blocks: list[Block] = []
+    for name, response in analysis["responses"].items():
+        items = response.get("items")
+        if items:
+            blocks += _blocks(analysis, name, response, items)
+    return blocks
+
+
+def _blocks(
+    analysis: Analysis, name: str, response: ResponseAnalysis, items: ItemLevel
+) -> list[Block]:
+    blocks: list[Block] = [Heading(f"Items behind {response['label']}")]
+    told = list(items["messages"])
+    if "model" in items:
+        told += items["model"]["messages"]
+        blocks.append(_shares(name, response, items))
+    elif items["reason"]:
+        blocks.append(Paragraph(f"Not decomposed: {items['reason']}."))
+    blocks.append(_effects(analysis, name, response, items))
+    return [*blocks, Warnings(told)] if told else blocks
+
+
+def _shares(name: str, response: ResponseAnalysis, items: ItemLevel) -> Table:
+    sizes = (
+        f"{count(items['outcomes'], 'outcome')} of {count(items['items'], 'item')} in "
+        f"{count(items['runs'], 'run')}"
+    )
+    return Table(
+        id=f"items-{slug(name)}",
+        caption=f"Where item outcomes behind {response['label']} vary ({sizes})",
+        columns=[
+            Column("source"), Column("variance", numeric=True), Column("share", numeric=True),
+        ],
+        rows=[
+            [
+                Text(row["source"]),
+                Quantity(general(row["variance"]), row["variance"]),
+                Quantity(percent(row["share"]), row["share"]),
+            ]
+            for row in items["shares"]
+        ],
+        keys=[[("source", row["source"])] for row in items["shares"]],
+        footer=items["footer"],
+    )  # fmt: skip
+
+
+def _effects(analysis: Analysis, name: str, response: ResponseAnalysis, items: ItemLevel) -> Table:
+    scale = scale_of(response)
+    shown = f", {scale.unit}" if scale.unit else ""
+    levels = comparisons(analysis)
+    return Table(
+        id=f"item-effects-{slug(name)}",
+        caption=f"Average effects on {response['label']}, on items like these",
+        columns=[
+            Column("factor"), Column("level"), Column(f"effect{shown}", numeric=True),
+            Column("df", numeric=True), Column("p", numeric=True),
+            Column(f"sd over items{shown}", numeric=True),
+        ],
+        rows=[_row(level, items, scale) for level in levels],
+        keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
+        footer="" if "model" in items else items["footer"],
+    )  # fmt: skip
+
+
+def _row(level: Comparison, items: ItemLevel, scale: Scale) -> list[Entry]:
+    names: list[Entry] = [Text(level.label), Text(level.level, strong=True)]
+    key = (level.factor, level.level)
+    row = next((r for r in items["effects"] if (r["factor"], r["level"]) == key), None)
+    if row is None or row["se"] is None:
+        reason = "" if row is None else row["reason"] or ""
+        return [*names, Text("not estimated", note=reason), Text(""), Text(""), Text("")]
+    interval = scale.interval(row["low"], row["high"])
+    return [
+        *names,
+        EstimateEntry(
+            scale.effect(row["estimate"]), interval, row["estimate"], row["low"], row["high"]
+        ),
+        Quantity(general(row["df"]), row["df"]),
+        Quantity(p_value(row["p"]), row["p"]),
+        Quantity(scale.plain(row["item_sd"]), row["item_sd"]),
+    ]

@@ -1,0 +1,81 @@
+"""The section on runs that did not finish, and how they enter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ablatekit.analysis.core.lookup import setting
+from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.companions import Missing
+from ablatekit.report.document import (
+    Block,
+    Facts,
+    Heading,
+    Section,
+    Warnings,
+    slug,
+)
+from ablatekit.report.language.numbers import (
+    sentence,
+)
+from ablatekit.report.language.reading import factor_labels, flatten
+from ablatekit.report.sections.planning import sensitivity_blocks
+from ablatekit.report.sections.records import plain_table
+
+
+def missing_section(analysis: Analysis) -> Section:
+    """Every run accounted for, and how diverged ones enter."""
+    counts = analysis["counts"]
+    blocks: list[Block] = [Facts([(name, f"{number:,}") for name, number in counts.items()])]
+    shown: list[Missing] = []
+    for name, response in analysis["responses"].items():
+        missing = response.get("missing")
+        if not missing or missing in shown:
+            continue
+        parts = [*_missing_blocks(analysis, name, missing, shown)]
+        parts += sensitivity_blocks(analysis, name, response)
+        shown.append(missing)
+        if parts and len(shown) > 1:
+            parts.insert(0, Heading(sentence(response["label"])))
+        blocks += parts
+    complete = counts["planned"] == counts["finished"] == counts["analysed"]
+    lead = "Every planned run finished and was analysed." if complete else _policy_lead(analysis)
+    return Section("missing", "Missing, failed and diverged runs", lead, blocks)
+
+
+def _missing_blocks(
+    analysis: Analysis, name: str, missing: Missing, shown: Sequence[Missing]
+) -> list[Block]:
+    """What no response in `shown` has said already."""
+    labels = factor_labels(analysis)
+    told = {text for other in shown for text in other["messages"]}
+    messages = [text for text in missing["messages"] if text not in told]
+    blocks: list[Block] = [Warnings(messages)] if messages else []
+    titles = (("runs", "Runs that did not finish"), ("by_level", "How runs ended at each level"))
+    for key, title in titles:
+        rows = missing[key]  # type: ignore[literal-required]
+        if rows and not any(rows == other[key] for other in shown):  # type: ignore[literal-required]
+            named = [
+                {**row, "factor": labels.get(row["factor"], row["factor"])}
+                if "factor" in row
+                else {labels.get(column, column): value for column, value in row.items()}
+                for row in rows
+            ]
+            blocks.append(plain_table(f"missing-{slug(name)}-{key}", title, named))
+    return blocks
+
+
+def _policy_lead(analysis: Analysis) -> str:
+    policies = dict.fromkeys(
+        response["missing"]["policy"]
+        for response in analysis["responses"].values()
+        if response.get("missing")
+    )
+    named = ", ".join(policies) or str(setting(analysis, "diverged", "score"))
+    return f"No run disappears. Policy: {named}."
+
+
+def _known(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Entries that say something."""
+    return [(name, value) for name, value in flatten(record) if value]

@@ -1,0 +1,32 @@
+"""The provenance section: versions, hashes and machines."""
+
+from __future__ import annotations
+
+from ablatekit.analysis.core.lookup import is_planned
+from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.report.document import (
+    Block,
+    Facts,
+    Paragraph,
+    Section,
+    Warnings,
+)
+from ablatekit.report.sections.design import (
+    EXECUTION_COSTS,
+)
+from ablatekit.report.sections.missing import _known
+
+
+def provenance_section(analysis: Analysis) -> Section:
+    """Versions, hashes, and deviations from the frozen plan."""
+    record = dict(analysis["provenance"])
+    for name in EXECUTION_COSTS:
+        record.pop(name, None)
+    blocks: list[Block] = []
+    if analysis["deviations"]:
+        blocks.append(Warnings(analysis["deviations"]))
+    elif is_planned(analysis):
+        blocks.append(Paragraph("No deviation from the plan that was frozen before the first run."))
+    blocks.append(Facts([("schema version", str(analysis["schema_version"])), *_known(record)]))
+    lead = "Report, analysis.json, fit, runs, run directory, spec: each number leads back."
+    return Section("provenance", "Provenance", lead, blocks)

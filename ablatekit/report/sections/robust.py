@@ -1,0 +1,150 @@
+"""Robust companions: what the effects look like without a normal model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from ablatekit.analysis.core.lookup import Comparison, comparisons
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.companions import Profile, RobustCompanions
+from ablatekit.report.document import (
+    Block,
+    Column,
+    Entry,
+    EstimateEntry,
+    Gallery,
+    Heading,
+    Picture,
+    Quantity,
+    Section,
+    Table,
+    Text,
+    slug,
+)
+from ablatekit.report.figures.curves import draw_profiles
+from ablatekit.report.language.numbers import Scale, absent, p_value, scale_of, sentence
+from ablatekit.report.language.reading import factor_labels, most_notable
+
+MOST_PROFILES = 4
+SHARES = Scale(100.0, "%", 0)
+
+
+def robust_section(analysis: Analysis) -> Section | None:
+    """IQM, probability of improvement and permutation p per level; performance profiles."""
+    blocks: list[Block] = []
+    for name, response in analysis["responses"].items():
+        robust = response.get("robust")
+        if robust:
+            blocks += _blocks(analysis, name, response, robust)
+    if not blocks:
+        return None
+    lead = (
+        "The same comparisons by statistics that outliers hardly move (Agarwal et al., 2021). They"
+        " accompany the verdicts and decide none."
+    )
+    return Section("robust", "Robust companions", lead, blocks)
+
+
+def _blocks(
+    analysis: Analysis, name: str, response: ResponseAnalysis, robust: RobustCompanions
+) -> list[Block]:
+    blocks: list[Block] = [
+        Heading(sentence(response["label"])),
+        _table(analysis, name, response, robust),
+    ]
+    notable = dict.fromkeys(one.factor for one in most_notable(analysis, MOST_PROFILES))
+    pictures = [
+        _profile_picture(analysis, name, response, profiles)
+        for factor in notable
+        if (profiles := [row for row in robust["profiles"] if row["factor"] == factor])
+    ]
+    if pictures:
+        caption = "Performance profiles: share of runs above each score, with pointwise intervals."
+        blocks.append(Gallery(pictures=pictures, caption=caption))
+    return blocks
+
+
+def _table(
+    analysis: Analysis, name: str, response: ResponseAnalysis, robust: RobustCompanions
+) -> Table:
+    unit = "%" if scale_of(response).unit == "pp" else scale_of(response).unit
+    shown = f", {unit}" if unit else ""
+    levels = comparisons(analysis)
+    return Table(
+        id=f"robust-{slug(name)}",
+        caption=f"Robust companions of the effects on {response['label']}",
+        columns=[
+            Column("factor"), Column("level"), Column(f"IQM{shown}", numeric=True),
+            Column(f"baseline's IQM{shown}", numeric=True),
+            Column("probability of improvement", numeric=True),
+            Column("permutation p", numeric=True),
+        ],
+        rows=[_row(level, robust, scale_of(response)) for level in levels],
+        keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
+        footer=f"IQM: mean of the middle half of the runs. {sentence(robust['method'])}."
+        " Permutation: labels exchanged within combination and context; not adjusted.",
+    )  # fmt: skip
+
+
+def _row(level: Comparison, robust: RobustCompanions, scale: Scale) -> list[Entry]:
+    key = (level.factor, level.level)
+    better = next((r for r in robust["improvement"] if (r["factor"], r["level"]) == key), None)
+    test = next((r for r in robust["permutation"] if (r["factor"], r["level"]) == key), None)
+    row: list[Entry] = [
+        Text(level.label),
+        Text(level.level, note=f"vs {level.baseline}", strong=True),
+        _iqm(robust, level.factor, level.level, scale),
+        _iqm(robust, level.factor, level.baseline, scale),
+    ]
+    share = Scale(100.0, "%", 0)
+    if better is None or absent(better["probability"]):
+        row.append(Text("", note=(better["reason"] or "") if better else ""))
+    else:
+        row.append(
+            EstimateEntry(
+                f"{share.plain(better['probability'])}%",
+                share.interval(better["low"], better["high"]),
+                better["probability"], better["low"], better["high"],
+            )
+        )  # fmt: skip
+    p = test["p"] if test else None
+    reason = (test["reason"] or "") if test else ""
+    row.append(Quantity(p_value(p), p, note=reason or ("exact" if test and test["exact"] else "")))
+    return row
+
+
+def _iqm(robust: RobustCompanions, factor: str, level: str, scale: Scale) -> Entry:
+    for row in robust["iqm"]:
+        if (row["factor"], row["level"]) == (factor, level) and not absent(row["iqm"]):
+            interval = "" if absent(row["low"]) else scale.interval(row["low"], row["high"])
+            return EstimateEntry(
+                scale.plain(row["iqm"]), interval, row["iqm"], row["low"], row["high"]
+            )
+    return Text("")
+
+
+def _profile_picture(
+    analysis: Analysis, name: str, response: ResponseAnalysis, profiles: Sequence[Profile]
+) -> Picture:
+    factor = profiles[0]["factor"]
+    label = factor_labels(analysis).get(factor, factor)
+    alt = f"Share of runs above each {response['label']} for every level of {label}. " + "; ".join(
+        f"{row['level']}: {_middle(row, scale_of(response))}" for row in profiles
+    )
+    return Picture(
+        id=f"profile-{slug(name)}-{slug(factor)}",
+        title=label,
+        alt=alt,
+        draw=partial(draw_profiles, profiles, response["label"], scale_of(response), SHARES),
+    )
+
+
+def _middle(row: Profile, scale: Scale) -> str:
+    """Where half of the runs are above."""
+    above = [
+        threshold
+        for threshold, share in zip(row["threshold"], row["share"], strict=True)
+        if share is not None and share >= 0.5
+    ]
+    return f"half of the runs above {scale.plain(above[-1])}" if above else "no threshold"

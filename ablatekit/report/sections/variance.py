@@ -1,0 +1,157 @@
+"""The section on variance: the ANOVA table, and where the variance goes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.model import AnovaRow
+from ablatekit.analysis.core.schema.vocabulary import Number
+from ablatekit.report.document import (
+    Block,
+    Column,
+    Entry,
+    Fold,
+    Gallery,
+    Interval,
+    Picture,
+    Quantity,
+    Section,
+    Table,
+    Text,
+    slug,
+)
+from ablatekit.report.figures.shares import Share, TermKind, draw_shares
+from ablatekit.report.language.numbers import (
+    Scale,
+    footers_of,
+    general,
+    p_value,
+    percent,
+    sentence,
+)
+from ablatekit.report.language.reading import factor_labels, term_label
+from ablatekit.report.sections.items import item_blocks
+
+NEGLIGIBLE = 0.001
+"""Interactions with smaller variance shares are drawn as one bar."""
+
+
+def variance_section(analysis: Analysis) -> Section | None:
+    """Shares of the total sum of squares as bars, and the ANOVA table behind them."""
+    pictures: list[Picture] = []
+    tables: list[Block] = []
+    labels = factor_labels(analysis)
+    for name, response in analysis["responses"].items():
+        rows = response.get("anova", [])
+        if rows:
+            title = f"Analysis of variance of {response['label']}"
+            tables.append(Fold(title, [_anova_table(name, response, rows, labels)]))
+        shares = _shares(analysis, rows)
+        if shares:
+            pictures.append(_shares_picture(name, response, shares))
+    if not tables:
+        return None
+    blocks: list[Block] = []
+    if pictures:
+        caption = (
+            "Share of the total sum of squares. Blue: factors; orange: interactions (terms with a"
+            " \N{MULTIPLICATION SIGN}); grey: contexts, what varies with them, and seeds."
+        )
+        blocks.append(Gallery(pictures=pictures, caption=caption))
+    lead = (
+        "How much of the differences between runs each choice explains, next to contexts and"
+        " seeds. A share says how much varies, not what is better."
+    )
+    found = [*blocks, *tables, *item_blocks(analysis)]
+    return Section("variance", "Where the variance goes", lead, found)
+
+
+def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
+    labels = factor_labels(analysis)
+    known = [row for row in rows if row["share"] is not None]
+    shares = [
+        Share(
+            term_label(row["term"], labels),
+            row["share"] or 0.0,
+            _term_kind(row["term"], labels.keys()),
+        )
+        for row in known
+    ]
+    small = [
+        share
+        for row, share in zip(known, shares, strict=True)
+        if ":" in row["term"] and share.share < NEGLIGIBLE
+    ]
+    if len(small) < 4:
+        return shares
+    shown = [share for share in shares if share not in small]
+    together = f"{len(small)} interactions, together"
+    return [*shown, Share(together, sum(share.share for share in small), "other")]
+
+
+def _term_kind(term: str, factors: Collection[str]) -> TermKind:
+    parts = term.split(":")
+    if not set(parts) <= set(factors):
+        return "other"
+    return "factor" if len(parts) == 1 else "interaction"
+
+
+def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Share]) -> Picture:
+    identifier = f"shares-{slug(name)}"
+    title = sentence(response["label"])
+    alt = f"Variance shares of {response['label']}. " + "; ".join(
+        f"{share.term}: {percent(share.share)}" for share in shares
+    )
+    return Picture(
+        id=identifier,
+        title=title,
+        alt=alt,
+        draw=partial(draw_shares, shares),
+    )
+
+
+def _anova_table(
+    name: str, response: ResponseAnalysis, rows: Sequence[AnovaRow], labels: Mapping[str, str]
+) -> Table:
+    footers = footers_of(response)
+    return Table(
+        id=f"anova-{slug(name)}",
+        caption=f"Analysis of variance of {response['label']}",
+        columns=[
+            Column("term"), Column("df", numeric=True), Column("error df", numeric=True),
+            Column("F", numeric=True), Column("p", numeric=True),
+            Column("partial \N{GREEK SMALL LETTER ETA}\N{SUPERSCRIPT TWO}", numeric=True),
+            Column("partial \N{GREEK SMALL LETTER OMEGA}\N{SUPERSCRIPT TWO}", numeric=True),
+            Column("interval", numeric=True), Column("share", numeric=True),
+        ],
+        rows=[_anova_entries(row, labels) for row in rows],
+        keys=[[("term", row["term"])] for row in rows],
+        footer="\n".join(
+            dict.fromkeys(filter(None, (response.get("anova_note", ""), footers.get("anova", ""))))
+        ),
+    )  # fmt: skip
+
+
+def _anova_entries(row: AnovaRow, labels: Mapping[str, str]) -> list[Entry]:
+    return [
+        Text(term_label(row["term"], labels), note=row["reason"] or ""),
+        Quantity(general(row["num_df"], 3), row["num_df"]),
+        Quantity(general(row["den_df"], 3), row["den_df"]),
+        Quantity(_fixed(row["statistic"], 2), row["statistic"]),
+        Quantity(p_value(row["p"]), row["p"]),
+        Quantity(_fixed(row["partial_eta2"], 3), row["partial_eta2"]),
+        Quantity(_fixed(row["partial_omega2"], 3), row["partial_omega2"]),
+        _omega_interval(row),
+        Quantity(percent(row["share"]), row["share"]),
+    ]
+
+
+def _omega_interval(row: AnovaRow) -> Interval:
+    low, high = row.get("partial_omega2_low"), row.get("partial_omega2_high")
+    return Interval(Scale(1.0, "", 3).interval(low, high), low, high)
+
+
+def _fixed(value: Number, decimals: int) -> str:
+    return Scale(1.0, "", decimals).plain(value)

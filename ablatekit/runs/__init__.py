@@ -1,0 +1,1 @@
+"""What a run is on disk: its directory, its events, its locks, its records and its seeds."""

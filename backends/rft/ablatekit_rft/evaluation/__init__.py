@@ -1,0 +1,1 @@
+"""Evaluation on fixed items under fixed decoding."""

@@ -1,0 +1,1 @@
+"""From verified rollouts to new weights."""

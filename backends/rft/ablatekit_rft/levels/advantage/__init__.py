@@ -1,0 +1,1 @@
+"""Advantages: what a reward is compared with."""

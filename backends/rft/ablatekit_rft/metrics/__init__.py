@@ -1,0 +1,1 @@
+"""What a run reports: names, specifications, the budget, times and memory."""

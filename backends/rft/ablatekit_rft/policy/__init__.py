@@ -1,0 +1,1 @@
+"""The policy: a causal language model in one buffer of parameters, and its log-probabilities."""

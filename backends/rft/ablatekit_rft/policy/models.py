@@ -1,0 +1,258 @@
+"""The base model and tokenizer of a run: shipped, from a directory, or from the hub."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from ablatekit.errors import PluginError, Problem, UsageError
+from ablatekit.runs.seeds import Seeds
+from ablatekit_rft import basemodels
+from ablatekit_rft.basemodels.catalogue import FAMILIES
+from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.sources.hashes import stateful_model
+from ablatekit_rft.sources.hub import parse_hub_name
+
+Message: TypeAlias = dict[str, str]
+"""One turn of a conversation: `role` (system, user or assistant) and `content`."""
+
+TEMPLATE_DATE = "26 Jul 2024"
+"""The date in chat templates that write one: the fallback of Llama 3.2's own template."""
+
+
+def _no_chat_template(which: str) -> UsageError:
+    remedy = "Set template: none or qa, or use a model that was trained on conversations"
+    return UsageError(Problem("the model's tokenizer has no chat template", which, remedy))
+
+
+class Tokenizer(Protocol):
+    """What a run needs of a tokenizer."""
+
+    @property
+    def pad_id(self) -> int:
+        """Fills what lengths exclude; may equal an end of sequence."""
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """Every token that ends a completion."""
+
+    @property
+    def size(self) -> int:
+        """One more than the largest id that stands for a token; a model may have more logits."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a prompt."""
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a conversation, ready for the assistant's turn."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of a completion without its end of sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class CharacterTokenizer:
+    """The tokenizer of the shipped models."""
+
+    inner: basemodels.CharTokenizer
+
+    @property
+    def pad_id(self) -> int:
+        return self.inner.pad_id
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        return (self.inner.eos_id,)
+
+    @property
+    def size(self) -> int:
+        return self.inner.vocab_size
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a prompt."""
+        return self.inner.encode(text)
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """The shipped tiny models know no conversation: raises UsageError."""
+        raise _no_chat_template(f"{len(messages)} messages")
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of a completion without its end of sequence."""
+        return self.inner.decode(ids)
+
+
+@dataclass(frozen=True)
+class TransformersTokenizer:
+    """A tokenizer of transformers with the generation settings that belong to its model."""
+
+    inner: Any
+    eos_ids: tuple[int, ...]
+
+    @property
+    def pad_id(self) -> int:
+        pad = self.inner.pad_token_id
+        return int(self.eos_ids[0] if pad is None else pad)
+
+    @cached_property
+    def size(self) -> int:
+        """One more than the largest id: ids may have gaps, and vocabularies may be padded."""
+        ids: dict[str, int] = self.inner.get_vocab()
+        return 1 + max(*ids.values(), *self.eos_ids, self.pad_id)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a prompt, special tokens only in front: a completion follows."""
+        ids: list[int] = self.inner(text)["input_ids"]
+        plain: list[int] = self.inner(text, add_special_tokens=False)["input_ids"]
+        return without_ending(ids, plain)
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a conversation by the model's chat template, with the assistant's mark.
+
+        The template alone places special tokens: none is added in front of what it wrote. Templates
+        that write the date get a fixed one, so that prompts do not change overnight.
+        """
+        if not self.inner.chat_template:
+            raise _no_chat_template(self.inner.name_or_path)
+        ids: list[int] = self.inner.apply_chat_template(
+            list(messages),
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=False,
+            date_string=TEMPLATE_DATE,
+        )
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of a completion without its end of sequence."""
+        text: str = self.inner.decode(ids, skip_special_tokens=True)
+        return text
+
+
+def without_ending(ids: list[int], plain: list[int]) -> list[int]:
+    """`ids` without the special tokens that a tokenizer appended to `plain`, if that is inside."""
+    for start in range(len(ids) - len(plain) + 1):
+        end = start + len(plain)
+        if plain and ids[start:end] == plain:
+            return ids[:end]
+    return ids
+
+
+def positions_of(config: Any) -> int | None:
+    """Tokens that a model has positions for; None where nothing bounds them (ALiBi)."""
+    found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    return int(found) if found else None
+
+
+def check_length(config: Any, longest: int) -> None:
+    """Raise UsageError when a sequence of `longest` tokens exceeds the model's positions."""
+    limit = positions_of(config)
+    if limit is not None and longest > limit:
+        rule = f"the model has positions for {limit} tokens, prompt and completion together"
+        remedy = (
+            "Lower max_new_tokens, evaluation.max_new_tokens or few_shot, or leave out the longest"
+            " questions"
+        )
+        raise UsageError(Problem(rule, f"a longest sequence of {longest} tokens", remedy))
+
+
+def check_cache(model: Any, name: str) -> None:
+    """Raise UsageError for a model that keeps a state instead of keys and values.
+
+    Rollouts of the policy engine repeat and drop rows of the cache, which a state does not offer.
+    """
+    if getattr(model, "_is_stateful", False):
+        raise stateful_model(model.config.model_type, name)
+
+
+def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any, Tokenizer]:
+    """A causal LM in float32 on `device`, and its tokenizer.
+
+    `name` is a shipped model, a directory, or a name on the hub; `content` identifies the model in
+    the run, a hub model by its commit. Raises UsageError when `name` is none of them.
+    """
+    if name in FAMILIES:
+        shipped, tokenizer = basemodels.load(name)
+        return _moved(shipped, device), CharacterTokenizer(tokenizer)
+    source = _source(name, content)
+    try:
+        # Without a choice transformers takes sdpa for the classes that have it, else eager.
+        loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+        inner = AutoTokenizer.from_pretrained(**source)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            Problem(
+                "the model cannot be loaded",
+                f"{name!r}: {error}",
+                f"Use a directory, a name on the hub, or one of {', '.join(FAMILIES)}",
+            )
+        ) from error
+    return _moved(loaded, device), TransformersTokenizer(inner, _eos_ids(loaded, inner, name))
+
+
+def _source(name: str, content: str) -> dict[str, str]:
+    """Where transformers finds a model: a directory, or a hub name at the commit of the run."""
+    model = None if Path(name).is_dir() else parse_hub_name(content) or parse_hub_name(name)
+    path = {"pretrained_model_name_or_path": model.name if model else name}
+    return {**path, "revision": model.revision} if model else path
+
+
+def _moved(model: Any, device: torch.device) -> Any:
+    # Typed as Any: the stubs of `PreTrainedModel.to` do not admit a device.
+    return model.to(device)
+
+
+def _eos_ids(model: Any, tokenizer: Any, name: str) -> tuple[int, ...]:
+    """End-of-sequence tokens of the model's generation settings and of its tokenizer."""
+    configured = model.generation_config.eos_token_id
+    listed = configured if isinstance(configured, list) else [configured]
+    found = {int(token) for token in (*listed, tokenizer.eos_token_id) if token is not None}
+    if not found:
+        raise UsageError(
+            Problem("neither the model nor its tokenizer names an end of sequence", repr(name))
+        )
+    return tuple(sorted(found))
+
+
+def parameterised(model: Any, settings: RftSettings, seeds: Seeds) -> Any:
+    """The model in the run's storage format, with low-rank adapters where it has a rank.
+
+    All weights are trained, or the adapters alone. Dropout is 0: policies stay in evaluation mode.
+    """
+    if settings.precision == "bf16":
+        model = model.to(torch.bfloat16)
+    model.requires_grad_(True)
+    rank = settings.lora_rank
+    return model if rank is None else _with_adapters(model, rank, settings.lora_alpha, seeds)
+
+
+def _with_adapters(model: Any, rank: int, alpha: int, seeds: Seeds) -> Any:
+    """LoRA on every linear layer but the head (arXiv:2106.09685); at first it changes nothing."""
+    if importlib.util.find_spec("peft") is None:
+        raise PluginError(
+            Problem(
+                "lora_rank needs the package peft",
+                f"lora_rank: {rank}",
+                "pip install 'ablatekit-rft[train,peft]'",
+            )
+        )
+    from peft import LoraConfig, get_peft_model
+
+    configuration = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+    )
+    seed = int(np.random.default_rng(seeds.own("adapters")).integers(2**62))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return get_peft_model(model, configuration, autocast_adapter_dtype=False)

@@ -1,0 +1,139 @@
+"""Clipping and the optimizer step on the arena's flat buffers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ablatekit_rft.levels.types import OptimizerSpec
+from ablatekit_rft.policy.flat_parameters import ALIGNMENT, ParameterArena
+
+CLIP_EPS = 1e-6
+"""Added to the norm before dividing, as in torch.nn.utils.clip_grad_norm_."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clipping:
+    """The L2 norm of a gradient before clipping, and whether it was clipped."""
+
+    norm: float
+    clipped: bool
+
+
+def flat_norm(flat: Tensor) -> float:
+    """L2 norm of a flat buffer whose size is a multiple of `ALIGNMENT`.
+
+    Rows are reduced one by one, so that the order of additions does not depend on the number of
+    threads, as it does for a reduction of a large buffer to one number.
+    """
+    rows = torch.linalg.vector_norm(flat.view(-1, ALIGNMENT), dim=1, dtype=_wide(flat)).double()
+    return math.sqrt(rows.square().cpu().numpy().sum())
+
+
+def _wide(values: Tensor) -> torch.dtype:
+    return torch.float64 if values.dtype == torch.float64 else torch.float32
+
+
+def clip_gradient(gradient: Tensor, largest: float | None) -> Clipping:
+    """Scale the gradient in place to at most `largest`. Raises FloatingPointError if not finite."""
+    norm = flat_norm(gradient)
+    if not norm < float("inf"):
+        raise FloatingPointError(f"the gradient's norm is {norm}")
+    clipped = largest is not None and norm > largest
+    if largest is not None and clipped:
+        gradient.mul_(largest / (norm + CLIP_EPS))
+    return Clipping(norm, clipped)
+
+
+class FlatOptimizer:
+    """The optimizer of a run, on the arena's memory; vectors (norms, biases) are not decayed.
+
+    AdamW and SGD see two flat tensors. Muon sees every matrix on its own, but for embeddings and
+    head, which with the vectors are left to AdamW.
+    """
+
+    def __init__(self, arena: ParameterArena, spec: OptimizerSpec) -> None:
+        build = _build_muon if spec.algorithm == "muon" else _build_flat
+        self._optimizers = build(arena, spec)
+
+    def step(self, learning_rate: float) -> None:
+        """Update the weights from the gradient, in place."""
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            optimizer.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and step counts, by name."""
+        return {
+            f"{place}.{index}.{name}": torch.as_tensor(value)
+            for place, optimizer in enumerate(self._optimizers)
+            for index, part in optimizer.state_dict()["state"].items()
+            for name, value in part.items()
+            if value is not None
+        }
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from what `state` gave."""
+        for place, optimizer in enumerate(self._optimizers):
+            parts: dict[int, dict[str, Tensor]] = {}
+            for key, value in state.items():
+                owner, index, name = key.split(".", 2)
+                if int(owner) == place:
+                    parts.setdefault(int(index), {})[name] = value
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": parts})
+
+
+def _leaf(arena: ParameterArena, part: slice) -> Tensor:
+    leaf = arena.weights[part].detach().requires_grad_()
+    leaf.grad = arena.gradient[part]
+    return leaf
+
+
+def _build_flat(arena: ParameterArena, spec: OptimizerSpec) -> list[torch.optim.Optimizer]:
+    parts = (slice(0, arena.decayed), slice(arena.decayed, None))
+    decays = (spec.weight_decay, 0.0)
+    groups = [
+        {"params": [_leaf(arena, part)], "weight_decay": decay}
+        for part, decay in zip(parts, decays, strict=True)
+        if arena.weights[part].numel()
+    ]
+    if spec.algorithm == "sgd":
+        return [torch.optim.SGD(groups, lr=spec.learning_rate, momentum=spec.momentum)]
+    return [_adamw(groups, spec)]
+
+
+def _build_muon(arena: ParameterArena, spec: OptimizerSpec) -> list[torch.optim.Optimizer]:
+    matrices: list[Tensor] = []
+    tables: list[Tensor] = []
+    vectors: list[Tensor] = []
+    for name, slot in arena.slots.items():
+        leaf = slot.view(arena.weights).detach().requires_grad_()
+        leaf.grad = slot.view(arena.gradient)
+        table = name in arena.tables
+        (vectors if leaf.dim() != 2 else tables if table else matrices).append(leaf)
+    others: list[dict[str, Any]] = [
+        {"params": leaves, "weight_decay": decay}
+        for leaves, decay in ((tables, spec.weight_decay), (vectors, 0.0))
+        if leaves
+    ]
+    muon = torch.optim.Muon(
+        matrices,
+        lr=spec.learning_rate,
+        weight_decay=spec.weight_decay,
+        momentum=spec.momentum,
+        adjust_lr_fn="match_rms_adamw",
+    )
+    return [muon, _adamw(others, spec)] if others else [muon]
+
+
+def _adamw(groups: list[dict[str, Any]], spec: OptimizerSpec) -> torch.optim.Optimizer:
+    assert spec.betas is not None
+    assert spec.eps is not None
+    return torch.optim.AdamW(
+        groups, lr=spec.learning_rate, betas=spec.betas, eps=spec.eps, fused=True
+    )

@@ -1,0 +1,1 @@
+"""From train items to verified rollouts."""
