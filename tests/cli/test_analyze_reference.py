@@ -11,7 +11,7 @@ Looser ones, each for a reason in the reference:
 - r2_nakagawa and icc of sleep_indep leave the independent slope out (performance 0.10.2); the plain
   formula is matched; they are missing in R for singular fits;
 - type III of aliased least squares: car falls back to treatment coding; its F are those of the
-  plain coefficients (tests/analysis/mixed/test_reference.py);
+  plain coefficients (tests/analysis/posthoc/test_reference.py);
 - logistic fits: glmer stops up to 3e-8 above the lower value found here, so b agree to 1e-4 SE and
   its numerically differentiated covariance to 1e-3, p values accordingly to 5e-4.
 """

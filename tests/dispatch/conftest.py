@@ -86,7 +86,7 @@ import ctypes, errno, os, signal, sys, time
 from typing import Literal
 from pydantic import BaseModel
 from ablatekit.errors import RunInterruptedError
-from ablatekit.records import Resources, RunResult
+from ablatekit.runs.records import Resources, RunResult
 
 class Settings(BaseModel):
     behaviour: str = "none"
@@ -162,7 +162,7 @@ from ablatekit.canonical import read_json
 from ablatekit.design.plan import Plan
 from ablatekit.dispatch.coordinator import DispatchOptions, coordinating, execute
 from ablatekit.dispatch.progress import SilentObserver
-from ablatekit.workspace import Workspace
+from ablatekit.runs.workspace import Workspace
 
 plan = Plan.from_json(read_json(Path(sys.argv[1])))
 options = DispatchOptions(**json.loads(sys.argv[3]))

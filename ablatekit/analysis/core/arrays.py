@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
-Booleans: TypeAlias = NDArray[np.bool_]
-
-Floats: TypeAlias = NDArray[np.float64]
 Index: TypeAlias = NDArray[np.intp]
-Codes: TypeAlias = NDArray[Any]
 Booleans: TypeAlias = NDArray[np.bool_]
+Codes: TypeAlias = NDArray[Any]
+"""Whole numbers of any width: codes of levels are stored as narrowly as they fit."""
+
 TEXT_COLUMNS = "text columns"

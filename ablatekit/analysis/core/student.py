@@ -6,26 +6,23 @@ they compute, and an analysis asks thousands of times.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-Array: TypeAlias = NDArray[np.float64]
+from ablatekit.analysis.core.arrays import Floats
 
 
-def t_quantile(probability: float | Array, df: float | Array) -> Array:
+def t_quantile(probability: float | Floats, df: float | Floats) -> Floats:
     """Quantiles."""
     return np.where(np.isinf(df), ndtri(probability), stdtrit(df, probability))
 
 
-def upper_tail(statistic: float | Array, df: float | Array) -> Array:
+def upper_tail(statistic: float | Floats, df: float | Floats) -> Floats:
     """Probabilities of a larger t."""
     below = np.negative(statistic)
     return np.where(np.isinf(df), ndtr(below), stdtr(df, below))
 
 
-def two_sided(statistic: float | Array, df: float | Array) -> Array:
+def two_sided(statistic: float | Floats, df: float | Floats) -> Floats:
     """Probabilities of a t at least as far from zero."""
     return 2.0 * upper_tail(np.abs(statistic), df)

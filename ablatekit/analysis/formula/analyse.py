@@ -3,8 +3,8 @@
 The keys are those of `ResponseAnalysis` in `ablatekit.analysis.core.schema.analysis`, with more
 for the model: `aliased`, `vcov`, `theta`, `random_effects`, `means`, `contrasts`, `joint_test`,
 `explained`, `convergence`, `log_likelihood`, `parameters`, `aic`, `bic`; on request
-`likelihood_ratio`, `random_tests`, `random_intervals`; `vcov_robust` for least squares, `vcov_conditional` for
-logistic models, `meta` for a meta-analysis.
+`likelihood_ratio`, `random_tests`, `random_intervals`; `vcov_robust` for least squares,
+`vcov_conditional` for logistic models, `meta` for a meta-analysis.
 """
 
 from __future__ import annotations

@@ -76,6 +76,6 @@ def _policy_lead(analysis: Analysis) -> str:
     return f"No run disappears. Policy: {named}."
 
 
-def _known(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+def known_facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Entries that say something."""
     return [(name, value) for name, value in flatten(record) if value]

@@ -14,7 +14,7 @@ from ablatekit.report.document import (
 from ablatekit.report.sections.design import (
     EXECUTION_COSTS,
 )
-from ablatekit.report.sections.missing import _known
+from ablatekit.report.sections.missing import known_facts
 
 
 def provenance_section(analysis: Analysis) -> Section:
@@ -27,6 +27,8 @@ def provenance_section(analysis: Analysis) -> Section:
         blocks.append(Warnings(analysis["deviations"]))
     elif is_planned(analysis):
         blocks.append(Paragraph("No deviation from the plan that was frozen before the first run."))
-    blocks.append(Facts([("schema version", str(analysis["schema_version"])), *_known(record)]))
+    blocks.append(
+        Facts([("schema version", str(analysis["schema_version"])), *known_facts(record)])
+    )
     lead = "Report, analysis.json, fit, runs, run directory, spec: each number leads back."
     return Section("provenance", "Provenance", lead, blocks)

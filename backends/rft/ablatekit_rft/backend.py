@@ -15,6 +15,7 @@ from ablatekit_rft import content
 from ablatekit_rft.metrics.specs import metric_specs
 from ablatekit_rft.rules import RULES
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.sources.hashes import training_memory
 
 TRAINING_PACKAGES = ("torch", "transformers", "safetensors")
 
@@ -40,7 +41,7 @@ class RftBackend:
         return Resources(
             cpus=chosen.threads,
             gpus=0.0 if chosen.device == "cpu" else chosen.gpu_share,
-            memory=content.training_memory(chosen.model),
+            memory=training_memory(chosen.model),
         )
 
     def content(self, settings: Settings) -> Mapping[str, str]:

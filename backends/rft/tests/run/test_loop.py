@@ -150,12 +150,12 @@ def test_threads_and_processes_change_no_bit(
 
 IN_ANOTHER_PROCESS = """
 import sys, tempfile, pathlib
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 import torch
 torch.set_num_threads(3)
 import conftest, test_loop
-from ablatekit.seeds import Seeds
-from ablatekit_rft.loop import train_model
+from ablatekit.runs.seeds import Seeds
+from ablatekit_rft.run.loop import train_model
 from ablatekit_rft.settings import RftSettings
 folder = pathlib.Path(tempfile.mkdtemp())
 context = conftest.MemoryContext(Seeds("run", "c"), folder / "checkpoint", folder / "cache")
@@ -170,7 +170,7 @@ def test_another_process_gives_the_same_bits(
     train_toy: Any, make_context: Any, make_settings: Any
 ) -> None:
     _, model = train_toy(make_settings(), make_context())
-    script = IN_ANOTHER_PROCESS.format(tests=str(Path(__file__).parent))
+    script = IN_ANOTHER_PROCESS.format(tests=[str(path) for path in Path(__file__).parents[:2]])
     output = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     ).stdout

@@ -12,7 +12,7 @@ from ablatekit.report.document import EstimateEntry, Heading, Paragraph, Quantit
 from ablatekit.report.sections.items import item_blocks
 from ablatekit.report.sections.variance import variance_section
 
-OUTCOMES = Path(__file__).parents[1] / "reference" / "items" / "outcomes.csv"
+OUTCOMES = Path(__file__).parents[2] / "reference" / "items" / "outcomes.csv"
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
+    path = Path(__file__).parents[3] / "benchmarks" / "coverage.py"
     spec = importlib.util.spec_from_file_location("coverage", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules["coverage"] = module

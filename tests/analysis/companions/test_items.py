@@ -21,7 +21,7 @@ from ablatekit.analysis.table import analyse_table
 from ablatekit.analysis.tables.outcomes import Outcomes
 from ablatekit.errors import TableError
 
-FOLDER = Path(__file__).parents[1] / "reference" / "items"
+FOLDER = Path(__file__).parents[2] / "reference" / "items"
 REFERENCE = json.loads((FOLDER / "reference.json").read_text())
 CONTEXTS = ("model", "dataset")
 

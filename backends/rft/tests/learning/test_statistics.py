@@ -92,7 +92,7 @@ def _signal(drawn: Any) -> Any:
 
 PEAKS = """
 import torch
-from ablatekit_rft.peakmemory import forget_peak, peak_gib
+from ablatekit_rft.metrics.peak_memory import forget_peak, peak_gib
 cpu, peaks = torch.device("cpu"), []
 for size in (2**27, 2**26, 2**25):
     forget_peak(cpu)

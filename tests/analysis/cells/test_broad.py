@@ -22,7 +22,7 @@ from ablatekit.analysis.study import analyse
 from ablatekit.analysis.tables.responses import respond
 
 CONTEXTS = ("model", "dataset")
-FOLDER = Path(__file__).parents[1] / "reference" / "broad"
+FOLDER = Path(__file__).parents[2] / "reference" / "broad"
 REFERENCE = json.loads((FOLDER / "reference.json").read_text())
 ESTIMANDS = ("average", "baseline", "removal", "interaction")
 
