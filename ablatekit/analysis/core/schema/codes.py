@@ -42,7 +42,7 @@ Code: TypeAlias = Literal[
     "saturated_cell_means", "truncated_least_squares", "reml", "ml", "ols", "laplace", "dl", "pm",
     "he", "sj", "ee", "stratified_bootstrap",
     # analysis of variance
-    "cell_anova", "nothing_varies", "no_factor_varies", "aliased_term", "is_error",
+    "cell_anova", "no_factor_varies", "no_response_varies", "aliased_term", "is_error",
     "no_error_to_test", "formula_anova", "residual_anova", "chi_square_anova", "no_meta_anova",
     # footers of tables
     "narrow_inference", "broad_inference", "conditional_on_evaluation", "truncated_model",
@@ -107,7 +107,6 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "stratified_bootstrap": ("draws", "alpha"),
     # analysis of variance
     "cell_anova": ("type", "order", "pure"),
-    "nothing_varies": ("reason",),
     "formula_anova": ("type", "method"),
     "residual_anova": ("type",),
     "chi_square_anova": ("type",),
