@@ -239,22 +239,15 @@ def _by_factors(
     return analyse_table(frame, responses, factors, contexts, baselines, analysis, provenance)
 
 
-def _by_formula(table: Path, formula: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _by_formula(table: Path, formula: str, chosen: Mapping[str, Any]) -> Analysis:
     """An analysis of one response, named as on the left of the formula."""
-    from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION
-    from ablatekit.analysis.formula.analyse import analyse_formula
+    from ablatekit.analysis.formula.analyse import formula_analysis
     from ablatekit.analysis.formula.options import FormulaOptions
     from ablatekit.analysis.tables.read import read_for_formula
 
     options = FormulaOptions(**chosen)
     frame = read_for_formula(table, f"{formula} {options.mentioned}")
-    response = analyse_formula(frame, formula, options)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "provenance": {**_provenance(table), "formula": formula},
-        "responses": {response["label"]: response},
-        "comparisons": {},
-    }
+    return formula_analysis(frame, formula, options, _provenance(table))
 
 
 def _provenance(table: Path) -> dict[str, str]:
