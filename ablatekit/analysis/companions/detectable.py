@@ -49,26 +49,28 @@ def detectable_rows(
         row
         for family in families
         if family.estimand in SHOWN
-        for one, estimate in family.members
-        for row in _rows(fitted, one, estimate, family.inference, alpha)
+        for effect, estimate in family.members
+        for row in _rows(fitted, effect, estimate, family.inference, alpha)
     ]
 
 
 def _rows(
-    fitted: Fitted, one: Evaluated, estimate: Estimate, inference: InferenceName, alpha: float
+    fitted: Fitted, effect: Evaluated, estimate: Estimate, inference: InferenceName, alpha: float
 ) -> list[Detectable]:
     now = fitted.layout.replicates
     if estimate.reason:
-        return [_row(one, inference, now, (np.nan, np.nan), alpha, estimate.reason)]
+        return [_row(effect, inference, now, (np.nan, np.nan), alpha, estimate.reason)]
     rows = []
     for more in MORE:
-        found = (estimate.se, estimate.df) if more == 0 else None
+        precision = (estimate.se, estimate.df) if more == 0 else None
         if more and inference == "narrow" and estimate.precision is not None:
-            found = estimate.precision(now + more)
+            precision = estimate.precision(now + more)
         if more and inference == "broad":
-            found = broad_precision(estimate, one.values, fitted.model.error, now, now + more)
-        if found is not None and found[1] > 0:
-            rows.append(_row(one, inference, now + more, found, alpha, None))
+            precision = broad_precision(
+                estimate, effect.values, fitted.model.error, now, now + more
+            )
+        if precision is not None and precision[1] > 0:
+            rows.append(_row(effect, inference, now + more, precision, alpha, None))
     return rows
 
 
@@ -89,7 +91,7 @@ def broad_precision(
 
 
 def _row(
-    one: Evaluated,
+    effect: Evaluated,
     inference: InferenceName,
     replicates: int,
     precision: tuple[float, float],
@@ -102,12 +104,12 @@ def _row(
         half = float(t_quantile(1 - alpha / 2, df)) * se
         smallest = detectable_in_se(float(df), alpha) * se
     return Detectable(
-        factor=one.contrast.factor,
-        level=one.contrast.level,
-        estimand=one.contrast.estimand,
+        factor=effect.contrast.factor,
+        level=effect.contrast.level,
+        estimand=effect.contrast.estimand,
         inference=inference,
         replicates=replicates,
-        contexts=one.values.contexts,
+        contexts=effect.values.contexts,
         half_width=number(half),
         minimum_detectable=number(smallest),
         power=POWER,

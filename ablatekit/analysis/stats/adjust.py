@@ -193,16 +193,16 @@ def _roots(
 ) -> Floats:
     """t (m,) at which chance(t, df) is `level`: between the unadjusted value and Bonferroni's."""
 
-    def excess(t: Floats, *own: Any) -> Floats:
-        return np.asarray(chance(t, own[0]) - level)
+    def excess(t: Floats, *arguments: Any) -> Floats:
+        return np.asarray(chance(t, arguments[0]) - level)
 
-    found = elementwise.find_root(
+    roots = elementwise.find_root(
         excess,
         _bracket(df, family, level),
         args=(df,),
         tolerances={"xatol": 1e-10, "xrtol": 1e-12},
     )
-    return np.asarray(found.x)
+    return np.asarray(roots.x)
 
 
 def _bracket(df: Floats, family: float, level: float) -> tuple[Floats, Floats]:
