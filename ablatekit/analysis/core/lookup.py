@@ -28,17 +28,17 @@ class Comparison:
 
 def comparisons(analysis: Analysis) -> tuple[Comparison, ...]:
     """Every non-baseline level in the order of the study; levels of effects alone come last."""
-    by_name: dict[tuple[str, str], Comparison] = {}
+    found: dict[tuple[str, str], Comparison] = {}
     for factor in analysis["design"].get("factors", []):
         for level in map(str, factor["levels"]):
             if level != str(factor["baseline"]):
-                by_name[factor["name"], level] = Comparison(
+                found[factor["name"], level] = Comparison(
                     factor["name"], level, str(factor["baseline"]), label_of(factor)
                 )
     for effect in all_main_effects(analysis):
         key = (effect["factor"], effect["level"])
-        by_name.setdefault(key, Comparison(*key, effect["baseline"], effect["factor"]))
-    return tuple(by_name.values())
+        found.setdefault(key, Comparison(*key, effect["baseline"], effect["factor"]))
+    return tuple(found.values())
 
 
 def label_of(factor: Mapping[str, Any]) -> str:
