@@ -269,7 +269,7 @@ def train_toy() -> Any:
 
     Gives the result and the trained model.
     """
-    from ablatekit_rft.run.loop import train_model
+    from ablatekit_rft.run.build import train_model
 
     def run(
         settings: RftSettings, context: Any, family: str = "llama", around: Any = lambda task: task

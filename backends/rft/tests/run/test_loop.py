@@ -11,17 +11,12 @@ import pytest
 import torch
 from ablatekit_rft.learning import updates
 from ablatekit_rft.levels.sampling import round_queries
-from ablatekit_rft.levels.types import OptimizerSpec
 from ablatekit_rft.metrics import names as metrics
-from ablatekit_rft.metrics.budget import Costs, EvaluationPoints, Horizon, learning_rate
 from ablatekit_rft.metrics.specs import metric_specs
-from ablatekit_rft.policy.flat_parameters import ParameterArena
-from ablatekit_rft.policy.optimizer import FlatOptimizer, clip_gradient, flat_norm
-from ablatekit_rft.run import loop, rounds
+from ablatekit_rft.policy.optimizer import clip_gradient
+from ablatekit_rft.run import rounds
 from ablatekit_rft.run.divergence import Collapse
-from ablatekit_rft.settings import Budget
 
-from ablatekit.runs.records import RunSpec
 from ablatekit.runs.seeds import Seeds
 
 
@@ -155,7 +150,7 @@ import torch
 torch.set_num_threads(3)
 import conftest, test_loop
 from ablatekit.runs.seeds import Seeds
-from ablatekit_rft.run.loop import train_model
+from ablatekit_rft.run.build import train_model
 from ablatekit_rft.settings import RftSettings
 folder = pathlib.Path(tempfile.mkdtemp())
 context = conftest.MemoryContext(Seeds("run", "c"), folder / "checkpoint", folder / "cache")
@@ -202,34 +197,6 @@ def test_the_budget_counts_in_its_unit(
     assert rates == pytest.approx(expected)
     tokens = sum(8 * value for value in context.series(metrics.LENGTH_MEAN).values())
     assert result.metrics[metrics.GENERATED_TOKENS] == pytest.approx(tokens)
-
-
-def test_evaluation_points_are_shares_of_the_budget() -> None:
-    points = EvaluationPoints(Horizon(Budget(unit="samples", amount=100)), 4)
-
-    def reached(before: int, after: int) -> str:
-        return points.reached(Costs(samples=before), Costs(samples=after))
-
-    assert reached(0, 24) == "none"
-    assert reached(24, 25) == "intermediate"
-    assert reached(25, 49) == "none"
-    assert reached(20, 80) == "intermediate"
-    assert reached(80, 100) == "end"
-    assert reached(99, 130) == "end"
-
-
-def test_learning_rate_follows_its_formula(make_settings: Any) -> None:
-    def rates(**changed: Any) -> list[float]:
-        settings = make_settings(learning_rate=1.0, **changed)
-        return [learning_rate(settings, step / 10, (step + 1) / 10) for step in range(10)]
-
-    assert rates() == [1.0] * 10
-    assert rates(lr_schedule="linear") == pytest.approx([1 - step / 10 for step in range(10)])
-    cosine = [(1 + np.cos(np.pi * step / 10)) / 2 for step in range(10)]
-    assert rates(lr_schedule="cosine") == pytest.approx(cosine)
-    warm = rates(lr_schedule="linear", warmup_fraction=0.2)
-    assert warm[:3] == pytest.approx([0.5, 1.0, 1.0])
-    assert warm[3] == pytest.approx(1 - 0.1 / 0.8)
 
 
 def test_a_gradient_that_is_not_finite_ends_the_run_before_it_is_applied(
@@ -298,64 +265,3 @@ def test_an_epoch_holds_every_query_once_and_orders_differ_between_runs() -> Non
     assert rounds[3].tolist() == round_queries(seeds, 10, 4, 3).tolist()
     other = np.concatenate([round_queries(Seeds("b", "c"), 10, 4, index) for index in range(5)])
     assert stream.tolist() != other.tolist()
-
-
-@pytest.mark.parametrize("algorithm", ["adamw", "sgd"])
-def test_the_flat_optimizer_is_torchs_on_separate_parameters(
-    causal_lm: Any, algorithm: Any
-) -> None:
-    flat_model, plain_model = causal_lm("gpt_neox"), causal_lm("gpt_neox")
-    arena = ParameterArena(flat_model)
-    adam = {"betas": (0.9, 0.95), "eps": 1e-8} if algorithm == "adamw" else {}
-    spec = OptimizerSpec(algorithm=algorithm, learning_rate=1e-2, weight_decay=0.1, **adam)
-    flat = FlatOptimizer(arena, spec)
-    parameters = list(plain_model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": 0.1},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    kind = torch.optim.AdamW if algorithm == "adamw" else torch.optim.SGD
-    plain = kind(groups, lr=1e-2, **adam)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(3):
-        for name, parameter in plain_model.named_parameters():
-            parameter.grad = torch.randn(parameter.shape, generator=generator)
-            arena.slots[name].view(arena.gradient).copy_(parameter.grad)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        assert clip_gradient(arena.gradient, 1.0).norm == pytest.approx(float(norm), rel=1e-5)
-        plain.step()
-        flat.step(1e-2)
-    for ours, theirs in zip(flat_model.parameters(), parameters, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
-
-
-def test_flat_norm_is_the_norm() -> None:
-    flat = torch.arange(64, dtype=torch.float32)
-    assert flat_norm(flat) == pytest.approx(float(flat.norm()), rel=1e-6)
-    assert not clip_gradient(flat, None).clipped
-    with pytest.raises(FloatingPointError, match="nan"):
-        clip_gradient(torch.full((16,), float("nan")), 1.0)
-
-
-def test_train_reads_a_specification(make_context: Any) -> None:
-    spec = RunSpec(
-        backend="rft",
-        results_version=1,
-        settings={
-            "model": "tiny-llama",
-            "dataset": "letter-sort",
-            "queries_per_round": 8,
-            "budget.amount": 2,
-            "evaluation.points": 1,
-            "evaluation.probe_items": 16,
-            "evaluation.test_items": 16,
-        },
-        execution={"device": "cpu", "threads": 1},
-        context={"model": "tiny-llama", "dataset": "letter-sort"},
-        content={},
-        replicate=0,
-    )
-    context = make_context()
-    result = loop.train(spec, context)
-    assert result.status == "finished"
-    assert result.metrics[metrics.SAMPLES] == 16
