@@ -34,7 +34,7 @@ class ReasoningTask:
     pool: JudgePool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pool", JudgePool(self.name))
+        object.__setattr__(self, "pool", JudgePool(f"{__name__}:{judge_of.__name__}", self.name))
 
     @property
     def answers(self) -> AnswerKind:

@@ -112,8 +112,14 @@ def check_sizes(dataset: str, fields: Fields, sizes: Mapping[SplitName, int | No
 
     A data set on the hub is first looked at when a run loads it.
     """
-    if _on_hub(dataset) is not None and not questions.is_local(dataset):
-        return
-    task = find_task(dataset, fields)
     for split, size in sizes.items():
-        task.items(split, size)
+        if questions.is_local(dataset):
+            questions.local_task(dataset, fields).items(split, size)
+        elif _on_hub(dataset) is None:
+            _check_generated(dataset, split, size)
+
+
+@functools.cache
+def _check_generated(dataset: str, split: SplitName, size: int | None) -> None:
+    # Every run of a study asks, and only generating the items shows how many there are.
+    find_task(dataset).items(split, size)

@@ -58,6 +58,7 @@ MIXED = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HAS_MATH = importlib.util.find_spec("math_verify") is not None
 NO_MATH = "no module math_verify: pip install 'ablatekit-rft[math]'"
+USER_JUDGE = "ablatekit_rft.tasks.verifiers.user:judge_of"
 
 
 @pytest.mark.parametrize(
@@ -318,7 +319,7 @@ def user_file(tmp_path: Path) -> str:
 
 
 def test_a_users_function_judges_and_its_failures_are_errors(user_file: str) -> None:
-    pool = JudgePool(user_file, processes=2, time_limit=2.0)
+    pool = JudgePool(USER_JUDGE, user_file, processes=2, time_limit=2.0)
     texts = ["7", "8", "hang", "exit", "raise", "unsure", "form", "7"]
     start = time.monotonic()
     found = pool.judge([("Q", "7", text) for text in texts])
@@ -344,7 +345,9 @@ def test_a_verdict_is_true_false_or_none_and_nothing_that_counts_as_true(tmp_pat
     for said in (*no_verdict, "(True, None)", "(True, True, True)", "np.array([1])"):
         with pytest.raises(UsageError, match=r"returns True, False or None"):
             judge("", "", said)
-    found = JudgePool(f"{tmp_path / 'mine.py'}:judge", processes=1).judge([("", "", "0.3")])
+    found = JudgePool(USER_JUDGE, f"{tmp_path / 'mine.py'}:judge", processes=1).judge(
+        [("", "", "0.3")]
+    )
     assert found == [Judgement(E, False)]
     assert "received 0.3" in found[0].why
 
@@ -352,7 +355,7 @@ def test_a_verdict_is_true_false_or_none_and_nothing_that_counts_as_true(tmp_pat
 def test_a_function_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("")
     with pytest.raises(RuntimeError, match="cannot start"):
-        JudgePool(f"{tmp_path / 'mine.py'}:judge").judge([("q", "1", "1")])
+        JudgePool(USER_JUDGE, f"{tmp_path / 'mine.py'}:judge").judge([("q", "1", "1")])
 
 
 def test_the_source_of_a_users_function_is_part_of_the_runs_identity(

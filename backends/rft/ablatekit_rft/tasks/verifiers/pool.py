@@ -50,16 +50,20 @@ class _Child:
 
 
 class JudgePool:
-    """Judges (gold, completion) pairs in processes that run `ablatekit_rft.tasks.verifiers.child`.
+    """Judges lists of texts in processes that run `ablatekit_rft.tasks.verifiers.child`.
 
-    `judge_name` is what the child looks up: `math`, a reference to a user's function, or a task of
-    reasoning-gym. Processes start with the first judgement and are reused.
+    `factory` is the function that gives the judge, as `module:function`; it is called with
+    `arguments` in each process. Processes start with the first judgement and are reused.
     """
 
     def __init__(
-        self, judge_name: str, *, processes: int | None = None, time_limit: float = TIME_LIMIT
+        self,
+        factory: str,
+        *arguments: str,
+        processes: int | None = None,
+        time_limit: float = TIME_LIMIT,
     ) -> None:
-        self._name = judge_name
+        self._judge = (factory, *arguments)
         self._size = processes or default_processes()
         self._limit = time_limit
         self._children: list[_Child] = []
@@ -87,7 +91,7 @@ class JudgePool:
 
     def _start(self, wanted: int) -> None:
         for _ in range(wanted - len(self._children)):
-            command = [sys.executable, "-m", "ablatekit_rft.tasks.verifiers.child", self._name]
+            command = [sys.executable, "-m", "ablatekit_rft.tasks.verifiers.child", *self._judge]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             child = _Child(process, deadline=time.monotonic() + START_LIMIT)
             self._children.append(child)
@@ -138,7 +142,9 @@ class JudgePool:
         self._children.remove(child)
         _end([child])
         if not child.ready:
-            raise RuntimeError(f"the verifier {self._name!r} cannot start: see its messages above")
+            raise RuntimeError(
+                f"the verifier {self._judge[-1]!r} cannot start: see its messages above"
+            )
 
 
 def _judgement(line: bytes) -> Judgement:
