@@ -27,7 +27,8 @@ backend = RftBackend()
 settings = {"model": "tiny-llama", "dataset": "letter-sort", "budget.amount": 6}
 backend.rules(), backend.metrics(settings), backend.resources(settings), backend.content(settings)
 backend.settings.model_json_schema()
-print(sorted({"torch", "transformers", "safetensors", "numpy"} & set(sys.modules)))
+heavy = "torch transformers safetensors pandas pyarrow mlflow scipy matplotlib".split()
+print([name for name in heavy if name in sys.modules])
 """
 
 
@@ -40,11 +41,11 @@ def test_the_entry_point_leads_to_a_backend_that_fulfils_the_contract() -> None:
     assert isinstance(load_backend("rft"), RftBackend)
 
 
-def test_planning_imports_no_torch() -> None:
+def test_planning_imports_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", CONFIGURE], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() in ("[]", "['numpy']")
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("place", ["none", "reward", "loss"])

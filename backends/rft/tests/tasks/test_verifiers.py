@@ -26,36 +26,15 @@ from ablatekit_rft.tasks.verifiers.numbers import (
 from ablatekit_rft.tasks.verifiers.pool import JudgePool
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE, build_verifier, check_verifier
 from ablatekit_rft.tasks.verifiers.user import judge_of
+from ablatekit_rft.testing.verifier_suite import ANY_TEXT
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ablatekit.errors import UsageError
 from ablatekit.testing.specs import run_spec
 
 C, W, E = Verdict.CORRECT, Verdict.WRONG, Verdict.ERROR
 HOSTILE = ("", " ", "\x00", "####", "\\boxed{", "\\boxed", "1" * 100_000, "\ud800", "{" * 9999)
-PIECES = (
-    *("\\boxed", "\\boxed ", "\\fbox", "\\frac", "\\sqrt", "\\text", "\\left", "\\$", "^", "_"),
-    *("{", "}", "$", "####", "#### ", " ", "\n", ",", ".", "-", "\u2212", "/", "e", "=", "%", "x"),
-    *(
-        "0",
-        "1",
-        "12",
-        "1,234",
-        "1,2",
-        "3/0",
-        "1e999",
-        "\u00bd",
-        "\u00b2",
-        "\u0663",
-        "\u4e09",
-        "\x00",
-    ),
-    *("</think>", "<answer>", "</answer>", "=>", "What is 1 + 2?"),
-)
-MIXED = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
-"""Texts that look like answers, whole and broken."""
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+UNHURRIED = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HAS_MATH = importlib.util.find_spec("math_verify") is not None
 NO_MATH = "no module math_verify: pip install 'ablatekit-rft[math]'"
 USER_JUDGE = "ablatekit_rft.tasks.verifiers.user:judge_of"
@@ -252,17 +231,6 @@ def test_hostile_completions_are_never_correct(name: str, text: str) -> None:
     assert BY_RULE[name]("12", text).verdict is W
 
 
-@pytest.mark.parametrize("name", sorted(BY_RULE))
-@UNHURRIED
-@given(gold=st.text() | MIXED, text=st.text() | MIXED)
-def test_rules_never_raise_and_an_unreadable_key_is_nobodys_fault(
-    name: str, gold: str, text: str
-) -> None:
-    judgement = BY_RULE[name](gold, text)
-    if not gold.strip():
-        assert judgement.verdict is E
-
-
 SEVEN = Query("q", "?", "7")
 TASKS = [(one, *one.items("train", 1)) for one in map(registry.get_task, registry.task_names())]
 KINDS: tuple[AnswerKind, ...] = ("text", "number", "hash", "latex")
@@ -271,7 +239,7 @@ TASKS += [(QuestionTask(kind, kind, (), ()), SEVEN) for kind in KINDS]
 
 @pytest.mark.parametrize(("task", "query"), TASKS, ids=[task.name for task, _ in TASKS])
 @UNHURRIED
-@given(text=st.text() | MIXED)
+@given(text=ANY_TEXT)
 def test_no_task_raises_over_a_completion(task: Any, query: Query, text: str) -> None:
     for judge in (task.judge, in_tags(task.judge)):
         assert judge([query], [text])[0].verdict is not E
