@@ -190,7 +190,7 @@ def _sleeps(settings: RftSettings, policy: Policy) -> bool:
         return settings.vllm.sleep == "always"
     total = torch.cuda.get_device_properties(policy.device).total_memory
     every = sum(parameter.numel() for parameter in policy.model.parameters())
-    trained = len(policy.arena.weights)
+    trained = len(policy.parameters.weights)
     run_memory = int(settings.gpu_share * total)
     return needs_sleep(trained, every, settings.vllm.gpu_memory_utilization, run_memory)
 
@@ -215,7 +215,7 @@ def self_test(
     with the trainer, when it misses an update, or when the test could not have seen that.
     """
     probe = _probe(engine, decoding, prompts, generator, settings.micro_batch_tokens)
-    weights = engine.policy.arena.weights
+    weights = engine.policy.parameters.weights
     kept = weights.detach().clone()
     engine.sync(-1)
     alarm = Alarm.above(probe(), engine.process.spec.dtype)
@@ -279,7 +279,7 @@ def _rollouts(
     """Completions as tensors on the policy's device; entropies, which vLLM has not, are zeros."""
     shape = (len(drawn), decoding.max_new_tokens)
     tokens = torch.full(shape, policy.pad_id, dtype=torch.int64)
-    logp = torch.zeros(shape, dtype=policy.arena.weights.dtype)
+    logp = torch.zeros(shape, dtype=policy.parameters.weights.dtype)
     for row, (ids, found) in enumerate(drawn):
         if len(ids) < shape[1] and ids[-1] not in decoding.eos_ids:
             raise EngineError(

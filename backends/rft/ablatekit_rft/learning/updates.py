@@ -44,16 +44,16 @@ class Updater:
         Raises FloatingPointError, before the weights change in the step concerned, when a loss or
         a gradient is not finite.
         """
-        before = self.policy.arena.weights.detach().clone()
+        before = self.policy.parameters.weights.detach().clone()
         version: int | None = round_index if self.settings.staleness == 0 else None
         found: list[tuple[StepStats, Clipping]] = []
         for rows in self._splits(len(experience.advantage), round_index):
             step = experience if rows is None else experience.select(rows)
             with watch.phase(metrics.TIME_TRAIN):
-                self.policy.arena.zero_gradient()
+                self.policy.parameters.zero_gradient()
                 stats = self.loss.accumulate(self.policy, step, self.entropy_coefficient, version)
             with watch.phase(metrics.TIME_OPTIMIZER):
-                clipping = clip_gradient(self.policy.arena.gradient, self.settings.grad_clip)
+                clipping = clip_gradient(self.policy.parameters.gradient, self.settings.grad_clip)
                 self.optimizer.step(rate)
             self.entropy_coefficient, version = stats.entropy_coefficient, None
             found.append((stats, clipping))
@@ -91,7 +91,7 @@ class Updater:
 
     def _change(self, before: Tensor) -> dict[str, float]:
         """How far the round moved the weights, relative to their norm, and as bfloat16."""
-        after = self.policy.arena.weights.detach()
+        after = self.policy.parameters.weights.detach()
         moved = {metrics.UPDATE_NORM: flat_norm(after - before) / flat_norm(before)}
         if self.settings.precision != "fp32":
             changed = after.bfloat16() != before.bfloat16()
@@ -112,5 +112,5 @@ def build_updater(
 ) -> Updater:
     """The updater of a run, its optimizer and its loss."""
     spec = get_level("optimizer", settings.optimizer).function(settings)
-    optimizer = FlatOptimizer(policy.arena, spec)
+    optimizer = FlatOptimizer(policy.parameters, spec)
     return Updater(settings, seeds, policy, optimizer, StepLoss(settings, max_new_tokens))

@@ -37,13 +37,12 @@ class Slot:
         return buffer[self.offset : self.end].view(self.shape)
 
 
-class ParameterArena:
+class FlatParameters:
     """The parameters of `module`, moved into one flat buffer that the module then reads.
 
     Matrices come first, vectors (norms, biases) after them: `decayed` elements are subject to
     weight decay; `tables` names embeddings and head. Parameters named together in `groups` lie side
-    by side, so that `fused` can give
-    them as one tensor.
+    by side, so that `fused` can give them as one tensor.
     """
 
     def __init__(self, module: nn.Module, groups: Sequence[Sequence[str]] = ()) -> None:
@@ -73,12 +72,12 @@ class ParameterArena:
     def fused(self, names: Sequence[str]) -> Tensor:
         """The named parameters, stacked along their first axis, as one leaf tensor.
 
-        Gradients of the leaf accumulate into the arena's gradient. Raises ValueError when the
+        Gradients of the leaf accumulate into `gradient`. Raises ValueError when the
         parameters do not lie side by side.
         """
         slots = [self.slots[name] for name in names]
         if any(left.end != right.offset for left, right in itertools.pairwise(slots)):
-            raise ValueError(f"not adjacent in the arena: {', '.join(names)}")
+            raise ValueError(f"not adjacent in the buffer: {', '.join(names)}")
         rows = sum(slot.shape[0] for slot in slots)
         joint = Slot(slots[0].offset, torch.Size((rows, *slots[0].shape[1:])))
         leaf = joint.view(self.weights).detach().requires_grad_()

@@ -95,7 +95,7 @@ def train_model(
         reference=policy.frozen_copy(),
         updater=build_updater(settings, context.seeds, policy, steps),
     )
-    with steady_threads(policy.arena.weights):
+    with steady_threads(policy.parameters.weights):
         return Loop(trainer, evaluator, context).execute()
 
 

@@ -51,7 +51,7 @@ class Loop:
     def __init__(self, trainer: Trainer, evaluator: Evaluator, context: RunContext) -> None:
         self._trainer, self._evaluator, self._context = trainer, evaluator, context
         settings = trainer.settings
-        self._points = EvaluationPoints(trainer.horizon, settings.evaluation.points)
+        self._points = EvaluationPoints(trainer.meter, settings.evaluation.points)
         self._clock = CheckpointClock()
         self._mark = time.perf_counter()
 
@@ -61,7 +61,7 @@ class Loop:
             progress = self._resume() or self._begin()
         except FloatingPointError as error:
             return RunResult(status="diverged", metrics={}, message=f"at step 0: {error}")
-        while not self._trainer.horizon.is_spent(progress.costs):
+        while not self._trainer.meter.is_spent(progress.costs):
             self._report(progress)
             try:
                 progress = self._advance(progress)
@@ -93,7 +93,7 @@ class Loop:
         progress = RunProgress.from_json(snapshot.state)
         weights = snapshot.tensors["weights"]
         with torch.no_grad():
-            self._trainer.policy.arena.weights.copy_(weights)
+            self._trainer.policy.parameters.weights.copy_(weights)
         for owner, part in self._trainer.stateful.items():
             part.load_state(
                 {
@@ -128,9 +128,9 @@ class Loop:
 
     def _report(self, progress: RunProgress) -> None:
         """Tell the dispatcher how far the run is, and stop if it wants that."""
-        horizon = self._trainer.horizon
-        self._context.progress(horizon.spent(progress.costs), horizon.budget.amount)
-        if self._context.should_stop() and not horizon.is_spent(progress.costs):
+        meter = self._trainer.meter
+        self._context.progress(meter.spent(progress.costs), meter.budget.amount)
+        if self._context.should_stop() and not meter.is_spent(progress.costs):
             self._checkpoint(progress)
             raise RunInterruptedError(f"stopped after round {progress.costs.rounds}")
 
@@ -159,7 +159,7 @@ class Loop:
     def _checkpoint(self, progress: RunProgress) -> None:
         start = time.perf_counter()
         trainer = self._trainer
-        tensors = {"weights": trainer.policy.arena.weights}
+        tensors = {"weights": trainer.policy.parameters.weights}
         for owner, part in trainer.stateful.items():
             tensors |= {f"{owner}.{name}": value for name, value in part.state().items()}
         save_checkpoint(

@@ -62,18 +62,18 @@ def toy(request: pytest.FixtureRequest, causal_lm: Any) -> Any:
 
 def expected_gradient(policy: Policy, rollouts: Rollouts, each: Any) -> torch.Tensor:
     """sum_i p_i times the gradient that the trainer computes from completion i alone."""
-    total = torch.zeros_like(policy.arena.gradient)
+    total = torch.zeros_like(policy.parameters.gradient)
     for row, logp in enumerate(rollouts.logp.sum(1)):
-        policy.arena.zero_gradient()
+        policy.parameters.zero_gradient()
         each(rollouts.select(torch.tensor([row])))
-        total += logp.exp() * policy.arena.gradient
+        total += logp.exp() * policy.parameters.gradient
     return total
 
 
 def exact_gradient(policy: Policy, objective: torch.Tensor) -> torch.Tensor:
-    policy.arena.zero_gradient()
+    policy.parameters.zero_gradient()
     objective.backward()
-    return policy.arena.gradient.clone()
+    return policy.parameters.gradient.clone()
 
 
 def test_the_baseline_follows_the_gradient_of_the_expected_reward(

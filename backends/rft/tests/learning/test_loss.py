@@ -84,9 +84,9 @@ def off_policy(step: Experience) -> Experience:
 
 
 def gradient(policy: Policy, step: Experience, settings: Any) -> Tensor:
-    policy.arena.zero_gradient()
+    policy.parameters.zero_gradient()
     StepLoss(settings, 10).accumulate(policy, step, 0.1, 0)
-    return policy.arena.gradient.clone()
+    return policy.parameters.gradient.clone()
 
 
 def distance(left: Tensor, right: Tensor) -> float:
@@ -219,12 +219,12 @@ def test_kl_gradients_are_those_of_finite_differences(
 
     def loss_at(step_size: float) -> float:
         with torch.no_grad():
-            policy.arena.weights.add_(step_size * direction)
-        policy.arena.zero_gradient()
+            policy.parameters.weights.add_(step_size * direction)
+        policy.parameters.zero_gradient()
         cell = make_settings(minibatches=2, **settings_of(settings))
         found = StepLoss(cell, 10).accumulate(policy, still).kl
         with torch.no_grad():
-            policy.arena.weights.sub_(step_size * direction)
+            policy.parameters.weights.sub_(step_size * direction)
         return found
 
     numeric = (loss_at(1e-3) - loss_at(-1e-3)) / 2e-3
@@ -243,11 +243,11 @@ def test_an_entropy_bonus_has_the_gradient_of_the_entropy(
     found = gradient(policy, step, settings) - gradient(
         policy, step, make_settings(aggregation="token_mean")
     )
-    policy.arena.zero_gradient()
+    policy.parameters.zero_gradient()
     entropy = policy.score(step.rollouts, 1.0, entropy=True).entropy
     assert entropy is not None
     (-2.0 * entropy.sum() / sum(LENGTHS)).backward()
-    assert distance(found, policy.arena.gradient) < 1e-4
+    assert distance(found, policy.parameters.gradient) < 1e-4
 
 
 def test_masked_tokens_have_no_gradient(
@@ -270,7 +270,7 @@ def test_what_a_step_says_about_its_tokens(
         ratio_level="token", clip="ppo", minibatches=2, mismatch="mis_token", kl_place="loss"
     )
     old = off_policy(step)
-    policy.arena.zero_gradient()
+    policy.parameters.zero_gradient()
     found = token_metrics([StepLoss(settings, STEPS).accumulate(policy, old)])
     mask, logp = old.counted, old.rollouts.logp
     assert old.old_logp is not None

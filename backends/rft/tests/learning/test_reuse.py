@@ -1,4 +1,4 @@
-"""Reuse of experience: minibatches, delayed weights, replay, moving references; resume of all."""
+"""Reuse of experience: minibatches, stale weights, replay, moving references; resume of all."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft.learning.kl_reference import MovingReference
+from ablatekit_rft.learning.kl_reference import KlReference
 from ablatekit_rft.learning.replay import ReplayBuffer, group_scores
-from ablatekit_rft.learning.stale_weights import DelayedWeights
+from ablatekit_rft.learning.stale_weights import StaleWeights
 from ablatekit_rft.learning.updates import build_updater
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.metrics.specs import metric_specs
@@ -134,23 +134,23 @@ def test_every_step_has_its_own_denominators(
         aggregation=aggregation, minibatches=2, optimizer="sgd", grad_clip=None, rollouts=2
     )
     policy = policy_of(causal_lm)
-    seeds, start = Seeds("run", "c"), policy.arena.weights.detach().clone()
+    seeds, start = Seeds("run", "c"), policy.parameters.weights.detach().clone()
     whole = experience(experience_of, 8, 6)
     rate, updater = 1e-4, build_updater(settings, seeds, policy, 6)
     halves = list(updater._splits(8, 0))
     updater.train(whole, 0, rate, Stopwatch(policy.device))
-    trained = policy.arena.weights.detach().clone()
+    trained = policy.parameters.weights.detach().clone()
 
-    policy.arena.weights.data.copy_(start)
+    policy.parameters.weights.data.copy_(start)
     for rows in halves:
         assert rows is not None
         half = whole.select(rows)
         logp, mask = policy.logp(half.rollouts, 1.0), half.rollouts.mask.float()
         loss = -(half.advantage[:, None] * logp * mask * _weights(half, aggregation)).sum()
-        policy.arena.zero_gradient()
+        policy.parameters.zero_gradient()
         loss.backward()
-        policy.arena.weights.data.sub_(rate * policy.arena.gradient)
-    expected = policy.arena.weights.detach()
+        policy.parameters.weights.data.sub_(rate * policy.parameters.gradient)
+    expected = policy.parameters.weights.detach()
     assert float((expected - start).norm()) > 1e-3
     assert float((trained - expected).norm() / (expected - start).norm()) < 1e-4
 
@@ -168,17 +168,17 @@ def _weights(half: Experience, aggregation: str) -> Tensor:
     return each[:, None]
 
 
-@pytest.mark.parametrize("delay", [0, 1, 3])
-def test_delayed_weights_are_those_of_so_many_rounds_ago(causal_lm: Any, delay: int) -> None:
+@pytest.mark.parametrize("staleness", [0, 1, 3])
+def test_stale_weights_are_those_of_so_many_rounds_ago(causal_lm: Any, staleness: int) -> None:
     policy = policy_of(causal_lm)
-    delayed, seen = DelayedWeights(policy, delay), []
+    stale_weights, seen = StaleWeights(policy, staleness), []
     for index in range(6):
-        policy.arena.weights.fill_(index)
-        with delayed.at_round(index) as version:
+        policy.parameters.weights.fill_(index)
+        with stale_weights.at_round(index) as version:
             seen.append(version)
-            assert float(policy.arena.weights[0]) == version
-        assert float(policy.arena.weights[0]) == index
-    assert seen == [max(0, index - delay) for index in range(6)]
+            assert float(policy.parameters.weights[0]) == version
+        assert float(policy.parameters.weights[0]) == index
+    assert seen == [max(0, index - staleness) for index in range(6)]
 
 
 REFERENCES = {
@@ -192,14 +192,14 @@ REFERENCES = {
 @pytest.mark.parametrize("kind", REFERENCES)
 def test_moving_references(causal_lm: Any, make_settings: Any, kind: str) -> None:
     policy = policy_of(causal_lm)
-    policy.arena.weights.fill_(-1)
+    policy.parameters.weights.fill_(-1)
     settings = make_settings(
         kl_place="loss", kl_reference=kind, kl_reference_rounds=2, kl_reference_mix=0.5
     )
-    reference, seen = MovingReference(settings, policy, policy.frozen_copy()), []
+    reference, seen = KlReference(settings, policy, policy.frozen_copy()), []
     for index in range(5):
-        policy.arena.weights.fill_(index)
-        seen.append(float(reference.at_round(index).arena.weights[0]))
+        policy.parameters.weights.fill_(index)
+        seen.append(float(reference.at_round(index).parameters.weights[0]))
     assert seen == REFERENCES[kind]
 
 
@@ -215,10 +215,10 @@ def test_muon_orthogonalises_matrices_and_leaves_the_rest_to_adamw(causal_lm: An
         eps=1e-8,
         momentum=0.95,
     )
-    ours = FlatOptimizer(policy.arena, spec)
+    ours = FlatOptimizer(policy.parameters, spec)
     named = dict(plain.named_parameters())
     tables = {"model.embed_tokens.weight"}
-    assert policy.arena.tables == tables
+    assert policy.parameters.tables == tables
     matrices = [value for name, value in named.items() if value.dim() == 2 and name not in tables]
     muon = torch.optim.Muon(
         matrices, lr=1e-2, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw"
@@ -235,12 +235,12 @@ def test_muon_orthogonalises_matrices_and_leaves_the_rest_to_adamw(causal_lm: An
     for _ in range(3):
         for name, value in named.items():
             value.grad = torch.randn(value.shape, generator=generator)
-            policy.arena.slots[name].view(policy.arena.gradient).copy_(value.grad)
+            policy.parameters.slots[name].view(policy.parameters.gradient).copy_(value.grad)
         muon.step()
         adam.step()
         ours.step(1e-2)
     for name, value in named.items():
-        found = policy.arena.slots[name].view(policy.arena.weights)
+        found = policy.parameters.slots[name].view(policy.parameters.weights)
         torch.testing.assert_close(found, value.detach(), atol=1e-5, rtol=1e-4)
 
 
@@ -385,7 +385,7 @@ def test_adapters_start_at_the_base_model_and_share_it_with_the_reference(
     theirs = {id(value) for value in frozen.model.parameters()}
     assert base
     assert all(id(value) in theirs for value in base)
-    assert policy.arena.weights.data_ptr() != frozen.arena.weights.data_ptr()
+    assert policy.parameters.weights.data_ptr() != frozen.parameters.weights.data_ptr()
 
 
 def test_a_reference_reset_every_round_exerts_no_force(

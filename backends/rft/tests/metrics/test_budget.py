@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ablatekit_rft.metrics.budget import Costs, EvaluationPoints, Horizon, learning_rate
+from ablatekit_rft.metrics.budget import BudgetMeter, Costs, EvaluationPoints, learning_rate
 from ablatekit_rft.settings import Budget
 
 
 def test_evaluation_points_are_shares_of_the_budget() -> None:
-    points = EvaluationPoints(Horizon(Budget(unit="samples", amount=100)), 4)
+    points = EvaluationPoints(BudgetMeter(Budget(unit="samples", amount=100)), 4)
 
     def reached(before: int, after: int) -> str:
         return points.reached(Costs(samples=before), Costs(samples=after))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft.levels.types import OptimizerSpec
-from ablatekit_rft.policy.flat_parameters import ParameterArena
+from ablatekit_rft.policy.flat_parameters import FlatParameters
 from ablatekit_rft.policy.optimizer import FlatOptimizer, clip_gradient, flat_norm
 
 
@@ -14,10 +14,10 @@ def test_the_flat_optimizer_is_torchs_on_separate_parameters(
     causal_lm: Any, algorithm: Any
 ) -> None:
     flat_model, plain_model = causal_lm("gpt_neox"), causal_lm("gpt_neox")
-    arena = ParameterArena(flat_model)
+    flat_parameters = FlatParameters(flat_model)
     adam = {"betas": (0.9, 0.95), "eps": 1e-8} if algorithm == "adamw" else {}
     spec = OptimizerSpec(algorithm=algorithm, learning_rate=1e-2, weight_decay=0.1, **adam)
-    flat = FlatOptimizer(arena, spec)
+    flat = FlatOptimizer(flat_parameters, spec)
     parameters = list(plain_model.parameters())
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": 0.1},
@@ -29,9 +29,11 @@ def test_the_flat_optimizer_is_torchs_on_separate_parameters(
     for _ in range(3):
         for name, parameter in plain_model.named_parameters():
             parameter.grad = torch.randn(parameter.shape, generator=generator)
-            arena.slots[name].view(arena.gradient).copy_(parameter.grad)
+            flat_parameters.slots[name].view(flat_parameters.gradient).copy_(parameter.grad)
         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        assert clip_gradient(arena.gradient, 1.0).norm == pytest.approx(float(norm), rel=1e-5)
+        assert clip_gradient(flat_parameters.gradient, 1.0).norm == pytest.approx(
+            float(norm), rel=1e-5
+        )
         plain.step()
         flat.step(1e-2)
     for ours, theirs in zip(flat_model.parameters(), parameters, strict=True):
