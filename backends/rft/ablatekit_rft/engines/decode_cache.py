@@ -315,5 +315,5 @@ def _prompt_visible(prompts: Prompts) -> Tensor:
     """(Q, P, P): causal over real tokens; padding sees itself, so that no row is empty."""
     width = prompts.tokens.shape[1]
     causal = torch.ones(width, width, dtype=torch.bool, device=prompts.tokens.device).tril()
-    own = torch.eye(width, dtype=torch.bool, device=prompts.tokens.device)
-    return (causal & prompts.mask.unsqueeze(1)) | own
+    diagonal = torch.eye(width, dtype=torch.bool, device=prompts.tokens.device)
+    return (causal & prompts.mask.unsqueeze(1)) | diagonal

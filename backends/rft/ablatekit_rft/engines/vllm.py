@@ -95,11 +95,11 @@ class VllmEngine:
             for index, seed, flag in zip(query.tolist(), draws[:, 0].tolist(), flags, strict=True)
         ]
         drawn = self.process.draw(requests, decoding.max_new_tokens, decoding.eos_ids)
-        found = _rollouts(prompts, query, drawn, decoding, self.policy)
-        self._refuse_non_finite(found, decoding)
+        completions = _rollouts(prompts, query, drawn, decoding, self.policy)
+        self._refuse_non_finite(completions, decoding)
         if greedy is not None and self.temperature_of(decoding) != 1.0:
-            found = self._greedy_at_temperature(found, greedy, decoding)
-        return found
+            completions = self._greedy_at_temperature(completions, greedy, decoding)
+        return completions
 
     def _greedy_at_temperature(
         self, rollouts: Rollouts, greedy: Tensor, decoding: Decoding
@@ -125,26 +125,26 @@ class VllmEngine:
         self, rollouts: Rollouts, decoding: Decoding, budget: int, /
     ) -> tuple[Rollouts, Mismatch | None]:
         """Score by the policy; compare at the temperature of the engine's log-probabilities."""
-        own = self.policy.score_without_gradient(
+        scores = self.policy.score_without_gradient(
             rollouts, decoding.temperature, budget, entropy=True
         )
-        assert own.entropy is not None
-        own_logp = _finite(own.logp)
+        assert scores.entropy is not None
+        policy_logp = _finite(scores.logp)
         temperature = self.temperature_of(decoding)
         if temperature == decoding.temperature:
-            found = mismatch(own_logp, rollouts.logp, rollouts.mask)
+            difference = mismatch(policy_logp, rollouts.logp, rollouts.mask)
         else:
-            found = self.compare(rollouts, decoding, budget)
-        self.alarm.check(found, "after a sync")
+            difference = self.compare(rollouts, decoding, budget)
+        self.alarm.check(difference, "after a sync")
         # Before temperature and truncation, the engine's are of another distribution than is drawn.
-        logp = own_logp if self.process.spec.raw_logprobs else rollouts.logp
-        scored = replace(rollouts, logp=logp, entropy=own.entropy, policy_logp=own_logp)
-        return scored, found
+        logp = policy_logp if self.process.spec.raw_logprobs else rollouts.logp
+        scored = replace(rollouts, logp=logp, entropy=scores.entropy, policy_logp=policy_logp)
+        return scored, difference
 
     def compare(self, rollouts: Rollouts, decoding: Decoding, budget: int) -> Mismatch:
         """The engine's log-probabilities against the policy's, in passes of `budget` tokens."""
-        own = self.policy.logp_without_gradient(rollouts, self.temperature_of(decoding), budget)
-        return mismatch(_finite(own), rollouts.logp, rollouts.mask)
+        logp = self.policy.logp_without_gradient(rollouts, self.temperature_of(decoding), budget)
+        return mismatch(_finite(logp), rollouts.logp, rollouts.mask)
 
     def _refuse_non_finite(self, rollouts: Rollouts, decoding: Decoding) -> None:
         """A policy that has diverged is told from an engine that is broken by the policy itself."""
@@ -280,14 +280,14 @@ def _rollouts(
     shape = (len(drawn), decoding.max_new_tokens)
     tokens = torch.full(shape, policy.pad_id, dtype=torch.int64)
     logp = torch.zeros(shape, dtype=policy.parameters.weights.dtype)
-    for row, (ids, found) in enumerate(drawn):
+    for row, (ids, logps) in enumerate(drawn):
         if len(ids) < shape[1] and ids[-1] not in decoding.eos_ids:
             raise EngineError(
                 f"vLLM ended a completion after {len(ids)} of {shape[1]} tokens without an end of"
                 " sequence: its context is too short"
             )
         tokens[row, : len(ids)] = torch.tensor(ids)
-        logp[row, : len(ids)] = torch.tensor(found)
+        logp[row, : len(ids)] = torch.tensor(logps)
     lengths, truncated = ends(tokens, decoding)
     mask = length_mask(lengths, shape[1])
     device = policy.device

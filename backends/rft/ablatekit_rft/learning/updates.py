@@ -46,7 +46,7 @@ class Updater:
         """
         before = self.policy.parameters.weights.detach().clone()
         version: int | None = round_index if self.settings.staleness == 0 else None
-        found: list[tuple[StepStats, Clipping]] = []
+        steps: list[tuple[StepStats, Clipping]] = []
         for rows in self._splits(len(experience.advantage), round_index):
             step = experience if rows is None else experience.select(rows)
             with watch.phase(metrics.TIME_TRAIN):
@@ -56,8 +56,8 @@ class Updater:
                 clipping = clip_gradient(self.policy.parameters.gradient, self.settings.grad_clip)
                 self.optimizer.step(rate)
             self.entropy_coefficient, version = stats.entropy_coefficient, None
-            found.append((stats, clipping))
-        return {**self._metrics(found), **self._change(before)}
+            steps.append((stats, clipping))
+        return {**self._metrics(steps), **self._change(before)}
 
     def steps_per_round(self, rollouts: int) -> int:
         """The number of optimizer steps on so many rollouts."""
@@ -75,16 +75,16 @@ class Updater:
             for part in np.array_split(order, count):
                 yield torch.from_numpy(np.sort(part)).to(self.policy.device)
 
-    def _metrics(self, found: Sequence[tuple[StepStats, Clipping]]) -> dict[str, float]:
-        steps = [stats for stats, _ in found]
+    def _metrics(self, steps: Sequence[tuple[StepStats, Clipping]]) -> dict[str, float]:
+        losses = [stats for stats, _ in steps]
         logged = {
-            metrics.LOSS_POLICY: fmean(stats.policy for stats in steps),
-            metrics.GRAD_NORM: fmean(clipping.norm for _, clipping in found),
-            metrics.GRAD_CLIPPED: fmean(clipping.clipped for _, clipping in found),
-            **token_metrics(steps),
+            metrics.LOSS_POLICY: fmean(stats.policy for stats in losses),
+            metrics.GRAD_NORM: fmean(clipping.norm for _, clipping in steps),
+            metrics.GRAD_CLIPPED: fmean(clipping.clipped for _, clipping in steps),
+            **token_metrics(losses),
         }
         if self.loss.needs_reference:
-            logged[metrics.LOSS_KL] = fmean(stats.kl for stats in steps)
+            logged[metrics.LOSS_KL] = fmean(stats.kl for stats in losses)
         if self.settings.entropy == "adaptive":
             logged[metrics.ENTROPY_COEFFICIENT] = self.entropy_coefficient
         return logged

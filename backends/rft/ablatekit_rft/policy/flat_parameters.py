@@ -96,11 +96,11 @@ class FlatParameters:
 
 def _tables(module: nn.Module, parameters: dict[str, nn.Parameter]) -> frozenset[str]:
     """Names of embeddings and of the head, found by identity: they may be one matrix."""
-    found = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
+    tables = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
     head = getattr(module, "get_output_embeddings", lambda: None)()
     if head is not None:
-        found.add(id(head.weight))
-    return frozenset(name for name, value in parameters.items() if id(value) in found)
+        tables.add(id(head.weight))
+    return frozenset(name for name, value in parameters.items() if id(value) in tables)
 
 
 def _order(

@@ -66,7 +66,11 @@ class Policy:
 
         What is not trained is shared.
         """
-        shared = {id(one): one for one in self.model.parameters() if not one.requires_grad}
+        shared = {
+            id(parameter): parameter
+            for parameter in self.model.parameters()
+            if not parameter.requires_grad
+        }
         return Policy(
             copy.deepcopy(self.model, shared),
             self.pad_id,

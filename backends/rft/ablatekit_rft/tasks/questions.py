@@ -79,9 +79,9 @@ def data_files(dataset: str) -> dict[str, tuple[Path, ...]]:
     path = Path(dataset)
     if path.is_file():
         return {"train": (path,), "test": ()}
-    there = sorted(one for one in path.rglob("*") if one.suffix in rows.SUFFIXES)
+    data = sorted(file for file in path.rglob("*") if file.suffix in rows.SUFFIXES)
     files = {
-        split: tuple(one for one in there if one.stem.lower().startswith(split))
+        split: tuple(file for file in data if file.stem.lower().startswith(split))
         for split in ("train", "test")
     }
     if not files["train"]:

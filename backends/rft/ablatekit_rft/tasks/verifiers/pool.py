@@ -78,16 +78,16 @@ class JudgePool:
 
         ERROR for one that takes longer than the limit, raises, or ends its process.
         """
-        found: list[Judgement] = [FAILED] * len(asked)
+        judgements: list[Judgement] = [FAILED] * len(asked)
         waiting = list(reversed(range(len(asked))))
         while waiting or any(child.place is not None for child in self._children):
             self._start(min(self._size, len(waiting)))
             for child in self._children:
                 if child.ready and child.place is None and waiting:
                     self._hand_over(child, waiting.pop(), asked)
-            self._collect(found)
+            self._collect(judgements)
             self._replace_late()
-        return found
+        return judgements
 
     def _start(self, wanted: int) -> None:
         for _ in range(wanted - len(self._children)):
@@ -106,7 +106,7 @@ class JudgePool:
             stream.write(line)
             stream.flush()
 
-    def _collect(self, found: list[Judgement]) -> None:
+    def _collect(self, judgements: list[Judgement]) -> None:
         """Read what the processes say, waiting until one speaks or the first deadline."""
         with selectors.DefaultSelector() as selector:
             busy = [child for child in self._children if not child.ready or child.place is not None]
@@ -114,9 +114,9 @@ class JudgePool:
                 selector.register(_stream(child.process.stdout), selectors.EVENT_READ, child)
             first = min((child.deadline for child in busy), default=time.monotonic())
             for key, _ in selector.select(max(0.0, first - time.monotonic())):
-                self._read(key.data, found)
+                self._read(key.data, judgements)
 
-    def _read(self, child: _Child, found: list[Judgement]) -> None:
+    def _read(self, child: _Child, judgements: list[Judgement]) -> None:
         data = os.read(_stream(child.process.stdout).fileno(), 65_536)
         if not data:
             self._drop(child)
@@ -128,7 +128,7 @@ class JudgePool:
             if not child.ready:
                 child.ready = True
             elif child.place is not None:
-                found[child.place] = _judgement(bytes(line))
+                judgements[child.place] = _judgement(bytes(line))
                 child.place = None
 
     def _replace_late(self) -> None:
