@@ -2,14 +2,13 @@
 
 What does not require a gradient (the weights beneath low-rank adapters) stays where it is.
 
-One buffer makes clipping, the optimizer step, hashing and checkpoints single operations, and lets
+One buffer makes clipping, the optimizer step and checkpoints single operations, and lets
 adjacent weight matrices be read as one fused matrix without a copy: the fused view, the module's
 parameters and the buffer are the same memory, so none of them can be stale.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -87,11 +86,6 @@ class FlatParameters:
     def zero_gradient(self) -> None:
         """Set every gradient to zero, in place."""
         self.gradient.zero_()
-
-    def weights_hash(self) -> str:
-        """SHA-256 of the weights' bytes."""
-        raw = self.weights.detach().cpu().view(torch.uint8)
-        return hashlib.sha256(raw.numpy().tobytes()).hexdigest()
 
 
 def _tables(module: nn.Module, parameters: dict[str, nn.Parameter]) -> frozenset[str]:

@@ -14,7 +14,6 @@ from ablatekit_rft.tasks import (
     UnknownTaskError,
     Verdict,
     get_task,
-    rft_split,
     task_names,
 )
 from ablatekit_rft.tasks.base import SplitName
@@ -95,12 +94,6 @@ def test_the_first_items_are_what_they_have_always_been() -> None:
     """A change here invalidates the stored base models and needs a new task version."""
     found = {name: get_task(name).items("train", 3) for name in FIRST}
     assert {name: [query.prompt for query in three] for name, three in found.items()} == FIRST
-
-
-def test_rft_split_takes_the_first_of_each(task: Task) -> None:
-    split = rft_split(task, train=5, test=7)
-    assert split.train == task.items("train", 5)
-    assert split.test == task.items("test", 7)
 
 
 def test_the_gold_answer_is_correct_and_fits(task: Task) -> None:
