@@ -245,23 +245,47 @@ def test_muon_orthogonalises_matrices_and_leaves_the_rest_to_adamw(causal_lm: An
 
 
 STATEFUL: dict[str, dict[str, Any]] = {
-    "stale": {"staleness": 2, "ratio_level": "token", "clip": "ppo"},
-    "fifo": {"replay": "fifo", "replay_rounds": 2, "ratio_level": "sequence_sum", "clip": "ppo"},
-    "success": {"replay": "success", "kl_place": "loss"},
-    "groups": {"replay": "groups", "advantage": "group_mean", "ratio_level": "token"},
-    "minibatches": {"minibatches": 2, "epochs": 2, "ratio_level": "sequence", "clip": "gspo"},
-    "ema": {"kl_place": "loss", "kl_reference": "ema", "kl_reference_rounds": 2},
-    "reset": {"kl_place": "reward", "kl_reference": "reset", "kl_reference_rounds": 2},
-    "previous": {"kl_place": "loss_is", "kl_reference": "previous"},
-    "adaptive": {"entropy": "adaptive", "entropy_target": 5.0, "entropy_step": 0.1},
-    "top_tokens": {"entropy": "top_tokens"},
-    "muon": {"optimizer": "muon", "lr_scale": "sqrt"},
-    "bf16": {"precision": "bf16"},
+    "stale, ema": {
+        "staleness": 2,
+        "ratio_level": "token",
+        "clip": "ppo",
+        "kl_place": "loss",
+        "kl_reference": "ema",
+        "kl_reference_rounds": 2,
+    },
+    "fifo, reset": {
+        "replay": "fifo",
+        "replay_rounds": 2,
+        "ratio_level": "sequence_sum",
+        "clip": "ppo",
+        "kl_place": "reward",
+        "kl_reference": "reset",
+        "kl_reference_rounds": 2,
+    },
+    "success, previous": {"replay": "success", "kl_place": "loss_is", "kl_reference": "previous"},
+    "groups, adaptive": {
+        "replay": "groups",
+        "advantage": "group_mean",
+        "ratio_level": "token",
+        "entropy": "adaptive",
+        "entropy_target": 5.0,
+        "entropy_step": 0.1,
+    },
+    "minibatches, muon": {
+        "minibatches": 2,
+        "epochs": 2,
+        "ratio_level": "sequence",
+        "clip": "gspo",
+        "optimizer": "muon",
+        "lr_scale": "sqrt",
+    },
+    "top_tokens, bf16": {"entropy": "top_tokens", "precision": "bf16"},
     "autocast": {"precision": "bf16_autocast", "mismatch": "tis_token"},
 }
+"""Cells that hold every state of a run; states that do not touch share a cell."""
 BASE: dict[str, Any] = {
     "reward_coding": "pm1",
-    "budget": {"amount": 5},
+    "budget": {"amount": 4},
     "evaluation": {"points": 1, "probe_items": 8, "test_items": 8},
 }
 
@@ -286,14 +310,14 @@ def test_every_state_survives_an_interruption_at_any_round(
     undisturbed = make_context(folder="undisturbed")
     _, expected = train_toy(settings, undisturbed)
     context = make_context()
-    for stop in range(1, 5):
+    for stop in range(1, 4):
         context.stop_at = stop
         with pytest.raises(RunInterruptedError, match=f"round {stop}"):
             train_toy(settings, context)
         context.stop_at = None
         context.done.clear()
     _, model = train_toy(settings, context)
-    assert context.resumed == [1, 2, 3, 4]
+    assert context.resumed == [1, 2, 3]
     assert torch.equal(bits(model), bits(expected))
     assert history(context, settings) == history(undisturbed, settings)
     declared = {spec.name for spec in metric_specs(settings)}
@@ -307,8 +331,8 @@ def test_updates_and_rounds_are_counted_apart(
     context = make_context()
     cell = {**BASE, "minibatches": 4, "epochs": 2, "ratio_level": "token"}
     result, _ = train_toy(make_settings(**cell), context)
-    assert result.metrics[metrics.UPDATES] == 5 * 8
-    assert list(context.series(metrics.GRAD_NORM)) == [1, 2, 3, 4, 5]
+    assert result.metrics[metrics.UPDATES] == 4 * 8
+    assert list(context.series(metrics.GRAD_NORM)) == [1, 2, 3, 4]
     assert max(context.series(metrics.RATIO_MAX).values()) > 1
 
 
@@ -316,8 +340,8 @@ def test_stale_rollouts_say_their_age_and_have_ratios(
     train_toy: Any, make_context: Any, make_settings: Any
 ) -> None:
     context = make_context()
-    train_toy(make_settings(**BASE, **STATEFUL["stale"]), context)
-    assert list(context.series(metrics.AGE_MEAN).values()) == [0, 1, 2, 2, 2]
+    train_toy(make_settings(**BASE, **STATEFUL["stale, ema"]), context)
+    assert list(context.series(metrics.AGE_MEAN).values()) == [0, 1, 2, 2]
     ratios = list(context.series(metrics.RATIO_MAX).values())
     assert ratios[0] == pytest.approx(1, abs=1e-5)
     assert ratios[-1] > 1.001
@@ -393,7 +417,7 @@ def test_a_reference_reset_every_round_exerts_no_force(
 ) -> None:
     """The rule kl_to_itself: KL and its gradient are 0 with one update per round."""
     _, plain = train_toy(make_settings(**BASE), make_context(folder="plain"))
-    for estimator in ("k2", "k3", "k3+"):
+    for estimator in ("k2", "k3+"):
         cell = {
             "kl_place": "loss",
             "kl_estimator": estimator,

@@ -35,12 +35,21 @@ def repeatable(context: Any, settings: Any) -> dict[int, dict[str, float]]:
     }
 
 
+@pytest.fixture(scope="module")
+def default_run(train_toy: Any, make_shared_context: Any, make_settings: Any) -> Any:
+    """Settings, context, result and model of the plainest run."""
+    settings, context = make_settings(), make_shared_context("a")
+    return settings, context, *train_toy(settings, context)
+
+
 @pytest.mark.parametrize("place", ["none", "reward", "loss"])
 def test_a_run_logs_every_declared_metric_and_no_other(
-    train_toy: Any, make_context: Any, make_settings: Any, place: str
+    default_run: Any, train_toy: Any, make_context: Any, make_settings: Any, place: str
 ) -> None:
-    settings, context = make_settings(kl_place=place), make_context()
-    result, _ = train_toy(settings, context)
+    settings, context, result, _ = default_run
+    if place != "none":
+        settings, context = make_settings(kl_place=place), make_context()
+        result, _ = train_toy(settings, context)
     declared = {spec.name for spec in metric_specs(settings)}
     logged = {name for values in context.logged.values() for name in values}
     assert logged == declared
@@ -51,24 +60,21 @@ def test_a_run_logs_every_declared_metric_and_no_other(
     assert np.isfinite(values).all()
 
 
-def test_the_curve_starts_at_step_0_and_ends_with_the_budget(
-    train_toy: Any, make_context: Any, make_settings: Any
-) -> None:
-    context = make_context()
-    train_toy(make_settings(), context)
+def test_the_curve_starts_at_step_0_and_ends_with_the_budget(default_run: Any) -> None:
+    _, context, _, _ = default_run
     assert list(context.series(metrics.TRAIN_PASS)) == [0, 2, 4, 6]
     assert list(context.series(metrics.TRAIN_GREEDY)) == [0, 6]
     assert list(context.series(metrics.GRAD_NORM)) == [1, 2, 3, 4, 5, 6]
     assert context.done[-1] == (6, 6)
 
 
-def test_learning_rate_0_changes_nothing_in_20_rounds(
-    train_toy: Any, make_context: Any, make_settings: Any
+def test_learning_rate_0_changes_nothing_in_12_rounds(
+    causal_lm: Any, train_toy: Any, make_context: Any, make_settings: Any
 ) -> None:
     settings = make_settings(
         learning_rate=0.0,
         weight_decay=0.1,
-        budget={"amount": 20},
+        budget={"amount": 12},
         evaluation={
             "points": 4,
             "probe_items": 16,
@@ -78,10 +84,9 @@ def test_learning_rate_0_changes_nothing_in_20_rounds(
     )
     context = make_context()
     _, model = train_toy(settings, context)
-    _, base = train_toy(make_settings(learning_rate=0.0), make_context(folder="other"))
-    assert weights_hash(model) == weights_hash(base)
+    assert weights_hash(model) == weights_hash(causal_lm("llama"))
     assert max(context.series(metrics.GRAD_NORM).values()) > 0
-    sampled = [split_rows(context.items[step], "train") for step in (0, 5, 10, 15, 20)]
+    sampled = [split_rows(context.items[step], "train") for step in (0, 3, 6, 9, 12)]
     assert all(rows == sampled[0] for rows in sampled)
     assert len(set(context.series(metrics.KL_INIT).values())) == 1
     assert len(set(context.series(metrics.TEST_PASS).values())) == 1
@@ -108,11 +113,12 @@ def test_training_raises_the_reward(train_toy: Any, make_context: Any, make_sett
 
 
 def test_equal_runs_are_bitwise_equal_and_other_replicates_differ(
-    train_toy: Any, make_context: Any, make_settings: Any
+    default_run: Any, train_toy: Any, make_context: Any
 ) -> None:
-    settings = make_settings()
-    contexts = [make_context(run, folder=str(place)) for place, run in enumerate("aab")]
-    models = [train_toy(settings, context)[1] for context in contexts]
+    settings, first, _, model = default_run
+    others = [make_context(run, folder=run) for run in "ab"]
+    models = [model, *(train_toy(settings, context)[1] for context in others)]
+    contexts = [first, *others]
     hashes = [weights_hash(model) for model in models]
     assert hashes[0] == hashes[1] != hashes[2]
     histories = [repeatable(context, settings) for context in contexts]
@@ -124,7 +130,7 @@ def test_equal_runs_are_bitwise_equal_and_other_replicates_differ(
 AT_THE_END = {"points": 1, "probe_items": 8, "test_items": 8}
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt_neox", "gpt2"])
+@pytest.mark.parametrize("family", ["qwen3", "gpt_neox", "gpt2"])
 def test_threads_and_processes_change_no_bit(
     train_toy: Any, make_context: Any, make_settings: Any, family: str
 ) -> None:
@@ -134,7 +140,7 @@ def test_threads_and_processes_change_no_bit(
     )
     hashes = []
     try:
-        for threads in (1, 2, 4):
+        for threads in (1, 4):
             torch.set_num_threads(threads)
             context = make_context(folder=str(threads))
             hashes.append(weights_hash(train_toy(settings, context, family)[1]))
@@ -153,7 +159,7 @@ from ablatekit.runs.seeds import Seeds
 from ablatekit_rft.run.build import train_model
 from ablatekit_rft.settings import RftSettings
 folder = pathlib.Path(tempfile.mkdtemp())
-context = conftest.MemoryContext(Seeds("run", "c"), folder / "checkpoint", folder / "cache")
+context = conftest.MemoryContext(Seeds("a", "c"), folder / "checkpoint", folder / "cache")
 model = conftest.make_model("llama")
 settings = RftSettings.model_validate(conftest.SMALL)
 train_model(settings, context, model, conftest.DigitTokenizer(), conftest.ParityTask())
@@ -161,10 +167,8 @@ print(test_loop.weights_hash(model))
 """
 
 
-def test_another_process_gives_the_same_bits(
-    train_toy: Any, make_context: Any, make_settings: Any
-) -> None:
-    _, model = train_toy(make_settings(), make_context())
+def test_another_process_gives_the_same_bits(default_run: Any) -> None:
+    *_, model = default_run
     script = IN_ANOTHER_PROCESS.format(tests=[str(path) for path in Path(__file__).parents[:2]])
     output = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -18,7 +16,7 @@ from ablatekit_rft.tasks import (
 )
 from ablatekit_rft.tasks.base import SplitName
 from ablatekit_rft.tasks.streams import SPLIT_SHARES, Draws, split_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SPLITS: tuple[SplitName, ...] = ("pretrain", "train", "test")
@@ -61,8 +59,8 @@ def test_an_unknown_name_gets_the_nearest_and_all_known_names() -> None:
 
 
 def test_splits_are_disjoint(task: Task) -> None:
-    sets = [{query.item for query in task.items(split, 4096)} for split in SPLITS]
-    assert all(len(items) == 4096 for items in sets)
+    sets = [{query.item for query in task.items(split, 2048)} for split in SPLITS]
+    assert all(len(items) == 2048 for items in sets)
     assert not sets[0] & sets[1]
     assert not sets[0] & sets[2]
     assert not sets[1] & sets[2]
@@ -127,11 +125,14 @@ def test_hostile_completions_are_wrong_and_never_raise(task: Task, completion: s
     assert judged(task, query, completion) is Verdict.WRONG
 
 
+QUERIES = [(get_task(name), *get_task(name).items("train", 1)) for name in FIRST]
+
+
+@settings(max_examples=50)
 @given(st.text())
 def test_no_text_but_the_answer_is_correct(completion: str) -> None:
-    for name in FIRST:
-        query = get_task(name).items("train", 1)[0]
-        verdict = judged(get_task(name), query, completion)
+    for task, query in QUERIES:
+        verdict = judged(task, query, completion)
         assert verdict is (Verdict.CORRECT if completion == query.gold else Verdict.WRONG)
 
 
@@ -139,14 +140,6 @@ def test_draws_are_uniform() -> None:
     counts = Counter(Draws("uniform", index).between(5, 10) for index in range(6000))
     assert sorted(counts) == [5, 6, 7, 8, 9, 10]
     assert all(abs(count - 1000) < 150 for count in counts.values())
-
-
-def test_tasks_and_the_catalogue_import_no_torch() -> None:
-    code = (
-        "import sys, ablatekit_rft.tasks, ablatekit_rft.basemodels as b; b.catalogue(); "
-        "sys.exit(bool({'torch', 'transformers', 'tokenizers'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(

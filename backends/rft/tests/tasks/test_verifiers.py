@@ -265,8 +265,7 @@ import os, time
 
 def judge(question, gold, completion):
     if completion == "hang":
-        while True:
-            pass
+        time.sleep(600)
     if completion == "exit":
         os._exit(3)
     if completion == "raise":
