@@ -35,8 +35,6 @@ from ablatekit.testing.specs import run_spec
 C, W, E = Verdict.CORRECT, Verdict.WRONG, Verdict.ERROR
 HOSTILE = ("", " ", "\x00", "####", "\\boxed{", "\\boxed", "1" * 100_000, "\ud800", "{" * 9999)
 UNHURRIED = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-HAS_MATH = importlib.util.find_spec("math_verify") is not None
-NO_MATH = "no module math_verify: pip install 'ablatekit-rft[math]'"
 USER_JUDGE = "ablatekit_rft.tasks.verifiers.user:judge_of"
 
 
@@ -354,32 +352,6 @@ def test_a_chosen_verifier_replaces_the_tasks_own() -> None:
     assert strict.judge([query], ["3 + 4 = 7"])[0].verdict is W
     assert strict.items("train", 3) == own.items("train", 3)
     assert (strict.name, strict.answers, strict.max_new_tokens) == ("arithmetic-1", "number", 32)
-
-
-@pytest.fixture(scope="module")
-def math() -> Any:
-    if not HAS_MATH:
-        pytest.skip(NO_MATH)
-    verifier = build_verifier("math")
-    yield verifier
-    verifier.pool.close()  # type: ignore[attr-defined]
-
-
-def test_mathematics_is_compared_as_mathematics(math: Any) -> None:
-    table = [
-        ("\\frac{1}{2}", "\\boxed{0.5}", C, True),
-        ("x^2+1", "thus \\boxed{1+x^2}", C, True),
-        ("\\{1,2\\}", "\\boxed{\\{2,1\\}}", C, True),
-        ("2\\sqrt{3}", "\\boxed{\\sqrt{12}}", C, True),
-        ("5", "\\boxed{6}", W, True),
-        ("5", "no answer", W, False),
-        ("", "\\boxed{3}", E, True),
-        ("??", "\\boxed{3}", E, True),
-        ("??", "\\boxed{??}", E, True),
-        ("\\text{Evelyn}", "\\boxed{\\text{Evelyn}}", C, True),
-    ]
-    found = math([Query("", "", gold) for gold, *_ in table], [text for _, text, *_ in table])
-    assert found == [Judgement(verdict, format_ok) for *_, verdict, format_ok in table]
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,10 +55,22 @@ def run_test(suite: type[VerifierSuite], test: str) -> None:
 )
 class TestMathematics(VerifierSuite):
     verifier = MATH
-    correct = (("\\frac{1}{2}", "\\boxed{0.5}"), ("x^2+1", "thus \\boxed{1+x^2}"))
+    correct = (
+        ("\\frac{1}{2}", "\\boxed{0.5}"),
+        ("x^2+1", "thus \\boxed{1+x^2}"),
+        ("\\{1,2\\}", "\\boxed{\\{2,1\\}}"),
+        ("2\\sqrt{3}", "\\boxed{\\sqrt{12}}"),
+        ("\\text{Evelyn}", "\\boxed{\\text{Evelyn}}"),
+    )
     wrong = (("5", "\\boxed{6}"), ("5", "no answer"))
+    unreadable = ("", "??")
     may_give_up = True
-    examples = 5
+    examples = 3
+
+    def test_an_answer_stands_in_a_box(self) -> None:
+        pairs = [("5", "\\boxed{6}"), ("5", "no answer"), ("??", "\\boxed{??}")]
+        assert [judgement.format_ok for judgement in self.judge(pairs)] == [True, False, True]
+        assert self.judge(pairs)[2].verdict is Verdict.ERROR
 
 
 class TestUsersFunction(VerifierSuite):
@@ -83,7 +95,7 @@ def equal(gold: str, text: str) -> Verdict:
 
 
 def refuse(gold: str, text: str) -> Verdict:
-    if len(text) > 3:
+    if text and text != gold:
         raise ValueError(text)
     return equal(gold, text)
 
