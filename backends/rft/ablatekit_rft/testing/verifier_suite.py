@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ablatekit_rft.tasks.query import Judgement, Query, Verdict
@@ -128,6 +128,7 @@ class VerifierSuite:
             max_examples=self.examples,
             deadline=None,
             database=None,
+            phases=(Phase.generate, Phase.shrink),
             suppress_health_check=[HealthCheck.too_slow],
         )
         limits(given(st.lists(ANY_TEXT, min_size=1, max_size=16))(check))()

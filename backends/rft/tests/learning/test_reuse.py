@@ -303,21 +303,21 @@ def bits(model: Any) -> Tensor:
 
 
 @pytest.mark.parametrize("cell", STATEFUL)
-def test_every_state_survives_an_interruption_at_any_round(
+def test_every_state_survives_interruptions(
     train_toy: Any, make_context: Any, make_settings: Any, cell: str
 ) -> None:
     settings = make_settings(**BASE, **STATEFUL[cell])
     undisturbed = make_context(folder="undisturbed")
     _, expected = train_toy(settings, undisturbed)
     context = make_context()
-    for stop in range(1, 4):
+    for stop in (1, 3):
         context.stop_at = stop
         with pytest.raises(RunInterruptedError, match=f"round {stop}"):
             train_toy(settings, context)
         context.stop_at = None
         context.done.clear()
     _, model = train_toy(settings, context)
-    assert context.resumed == [1, 2, 3]
+    assert context.resumed == [1, 3]
     assert torch.equal(bits(model), bits(expected))
     assert history(context, settings) == history(undisturbed, settings)
     declared = {spec.name for spec in metric_specs(settings)}
@@ -381,6 +381,7 @@ def test_adapters_train_alone_and_resume(
     _, model = train_toy(settings, context)
     found, other = dict(model.named_parameters()), dict(expected.named_parameters())
     adapters = {name for name in found if "lora_" in name}
+    assert adapters
     assert adapters == {name for name, value in found.items() if value.requires_grad}
     assert all(torch.equal(found[name], other[name]) for name in found)
     assert all(bool(found[name].any()) for name in adapters)

@@ -68,15 +68,15 @@ def test_the_curve_starts_at_step_0_and_ends_with_the_budget(default_run: Any) -
     assert context.done[-1] == (6, 6)
 
 
-def test_learning_rate_0_changes_nothing_in_12_rounds(
+def test_learning_rate_0_changes_nothing(
     causal_lm: Any, train_toy: Any, make_context: Any, make_settings: Any
 ) -> None:
     settings = make_settings(
         learning_rate=0.0,
         weight_decay=0.1,
-        budget={"amount": 12},
+        budget={"amount": 6},
         evaluation={
-            "points": 4,
+            "points": 2,
             "probe_items": 16,
             "test_items": 12,
             "intermediate_fraction": 1.0,
@@ -86,7 +86,7 @@ def test_learning_rate_0_changes_nothing_in_12_rounds(
     _, model = train_toy(settings, context)
     assert weights_hash(model) == weights_hash(causal_lm("llama"))
     assert max(context.series(metrics.GRAD_NORM).values()) > 0
-    sampled = [split_rows(context.items[step], "train") for step in (0, 3, 6, 9, 12)]
+    sampled = [split_rows(context.items[step], "train") for step in (0, 3, 6)]
     assert all(rows == sampled[0] for rows in sampled)
     assert len(set(context.series(metrics.KL_INIT).values())) == 1
     assert len(set(context.series(metrics.TEST_PASS).values())) == 1

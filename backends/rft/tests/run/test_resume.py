@@ -58,7 +58,7 @@ def undisturbed(train_toy: Any, make_shared_context: Any, make_settings: Any) ->
     return Undisturbed(settings, context, result, weights(model))
 
 
-@pytest.mark.parametrize("stops", [[0], [5], [1, 2, 4]])
+@pytest.mark.parametrize("stops", [[0, 5], [1, 2, 4]])
 def test_a_resumed_run_equals_an_undisturbed_one(
     undisturbed: Undisturbed, train_toy: Any, make_context: Any, stops: list[int]
 ) -> None:
