@@ -24,6 +24,12 @@ FAMILIES = ("llama", "llama_gqa", "qwen2", "qwen3", "gpt_neox", "gpt_neox_sequen
 LEAN_FAMILIES = FAMILIES[:-1]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Several threads wait for each other at models of this size, as long as they compute."""
+    torch.set_num_threads(1)
+
+
 @functools.cache
 def _model(family: str, seed: int, vocabulary: int, pad: int, positions: int, hidden: int) -> Any:
     from transformers import AutoModelForCausalLM
