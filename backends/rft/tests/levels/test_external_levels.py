@@ -30,7 +30,7 @@ from ablatekit_rft.levels.types import level
     source="a package of this test",
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
-def halved(view, settings):
+def halved(view):
     """Half of the reward."""
     return view.rewards / 2
 '''
@@ -56,7 +56,7 @@ responses:
 """
 
 OWN = '''
-def quartered(view, settings):
+def quartered(view):
     """A quarter of the reward."""
     return view.rewards / 4
 '''
@@ -233,7 +233,7 @@ def test_a_level_of_another_stage_is_refused(tmp_path: Path) -> None:
 def test_what_a_level_must_not_give_is_refused(
     train_toy: Any, make_context: Any, make_settings: Any, tmp_path: Path, given: str, said: str
 ) -> None:
-    named = own_level(tmp_path, f"def quartered(view, settings):\n    return {given}\n")
+    named = own_level(tmp_path, f"def quartered(view):\n    return {given}\n")
     wanted = rf"quartered' must give a finite torch tensor of shape \(8,\) or \(8, \d\).*{said}"
     with pytest.raises(UsageError, match=wanted):
         train_toy(make_settings(advantage=named), make_context())

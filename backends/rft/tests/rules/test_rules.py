@@ -9,8 +9,8 @@ import pytest
 import torch
 from ablatekit_rft.basemodels.catalogue import FAMILIES as BASE_MODELS
 from ablatekit_rft.levels.registry import get_level, levels_of
-from ablatekit_rft.levels.token_views import EntropyView, StepView
 from ablatekit_rft.levels.stages import Stage
+from ablatekit_rft.levels.token_views import EntropyView, StepView
 from ablatekit_rft.levels.types import RewardView
 from ablatekit_rft.rules import RULES, generation, loss, run, updates
 from ablatekit_rft.settings import RftSettings
