@@ -39,6 +39,9 @@ _TRAITS = """## Traits
 What a level may say of itself under `traits=`.
 """
 
+_PEERS = ("TRL", "verl", "OpenRLHF")
+_COLUMNS = ("level", "formula", "meaning", "source", "needs", "traits", *_PEERS)
+
 
 def factors_page() -> str:
     """The page as Markdown."""
@@ -56,33 +59,15 @@ def _factor(row: Mapping[str, Any]) -> Iterator[str]:
     allowed = "" if row["levels"] else f" ({row['allowed']})"
     yield f"Default `{_value(row['default'])}`{allowed}. {row['meaning']}\n"
     if row["levels"]:
-        columns = (
-            "level",
-            "formula",
-            "meaning",
-            "source",
-            "needs",
-            "traits",
-            "TRL",
-            "verl",
-            "OpenRLHF",
-        )
-        yield _table(columns, (_level(name, told) for name, told in row["levels"].items()))
+        yield _table(_COLUMNS, (_level(name, told) for name, told in row["levels"].items()))
 
 
 def _level(name: str, told: Mapping[str, Any]) -> tuple[str, ...]:
     peers = told.get("peers", {})
-    others = (str(peers.get(peer, "")) for peer in ("TRL", "verl", "OpenRLHF"))
+    others = (str(peers.get(peer, "")) for peer in _PEERS)
     traits = ", ".join(told.get("traits", ()))
-    return (
-        f"`{name}`",
-        told["formula"],
-        told["doc"],
-        told["source"],
-        _needs(told),
-        traits,
-        *others,
-    )
+    says = (told["formula"], told["doc"], told["source"], _needs(told), traits)
+    return (f"`{name}`", *says, *others)
 
 
 def _needs(told: Mapping[str, Any]) -> str:

@@ -74,9 +74,9 @@ def referenced_level(stage: Stage, name: str) -> Level:
 def level_problem(chosen: Level) -> Problem | None:
     """What is wrong with how a level's function takes its arguments, or with its traits, if any."""
     wanted = VIEWS[chosen.stage] if chosen.state is None else (*VIEWS[chosen.stage], "state")
-    parameters = inspect.signature(chosen.function).parameters.values()
-    by_position = [one for one in parameters if one.kind in _BY_POSITION]
-    if len(by_position) != len(wanted) or any(one.kind in _VARIADIC for one in parameters):
+    kinds = [part.kind for part in inspect.signature(chosen.function).parameters.values()]
+    by_position = sum(kind in _BY_POSITION for kind in kinds)
+    if by_position != len(wanted) or any(kind in _VARIADIC for kind in kinds):
         rule = f"a level of {chosen.stage} takes its settings by keyword, under their names"
         given = f"{chosen.function.__name__}{inspect.signature(chosen.function)}"
         return Problem(rule, given, _signature_remedy(chosen, wanted), place_of(chosen))

@@ -195,8 +195,11 @@ class Level:
 
 def keyword_parameters(function: Callable[..., Any]) -> tuple[str, ...]:
     """The names of what a function takes by keyword only, in their order."""
-    parameters = inspect.signature(function).parameters.values()
-    return tuple(one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY)
+    return tuple(
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    )
 
 
 def _renumbered(group: Tensor) -> Tensor:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 from ablatekit.backend import Condition, Rule, above_setting, below, none_of, one_of
 from ablatekit_rft.rules.base import NEAR, defaults, levels_where, levels_with
-from ablatekit_rft.rules.signal import CENTRED_ROUND_LEVELS, GROUP_LEVELS, compares_group
+from ablatekit_rft.rules.signal import (
+    CENTRED_GROUP_LEVELS,
+    CENTRED_ROUND_LEVELS,
+    GROUP_LEVELS,
+    compares_group,
+)
 
 _SHRINKS = levels_where("downsample", lambda level: "downsample_to" in level.reads)
 _FILTERS = levels_where("group_filter", lambda level: "groups" in level.needs)
-_GROUP_COMPARISONS: tuple[tuple[str, dict[str, Condition]], ...] = (
-    ("", {"advantage": GROUP_LEVELS}),
-    ("positive_", {"advantage": one_of("pos_only"), "pos_only_of": one_of("group_norm")}),
-)
+_Comparisons: TypeAlias = tuple[tuple[str, Mapping[str, Condition]], ...]
+_POSITIVE = {"advantage": one_of("pos_only"), "pos_only_of": one_of("group_norm")}
+_GROUP_COMPARISONS: _Comparisons = (("", {"advantage": GROUP_LEVELS}), ("positive_", _POSITIVE))
 """Advantages that compare rollouts of one query, with a prefix for names of rules."""
+_CENTRED_COMPARISONS: _Comparisons = (
+    ("", {"advantage": CENTRED_GROUP_LEVELS}),
+    ("positive_", _POSITIVE),
+    ("batch_", {"advantage": CENTRED_ROUND_LEVELS}),
+)
+"""Advantages that are 0 where all that train have one reward."""
 
 RULES = (
     Rule(
@@ -71,10 +84,7 @@ RULES = (
             " learnt",
             remedy="Set downsample_advantage to before, or advantage to none",
         )
-        for prefix, compares in (
-            *_GROUP_COMPARISONS,
-            ("batch_", {"advantage": CENTRED_ROUND_LEVELS}),
-        )
+        for prefix, compares in _CENTRED_COMPARISONS
     ),
     Rule(
         name="subset_exceeds_train_set",

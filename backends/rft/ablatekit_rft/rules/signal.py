@@ -30,6 +30,9 @@ def _compares_round(level: Level) -> bool:
 GROUP_LEVELS = levels_where("advantage", compares_group)
 ROUND_LEVELS = levels_where("advantage", _compares_round)
 """Advantages that compare the rollouts of one query, or all that train in a round."""
+CENTRED_GROUP_LEVELS = levels_where(
+    "advantage", lambda level: compares_group(level) and "centred" in level.traits
+)
 CENTRED_ROUND_LEVELS = levels_where(
     "advantage", lambda level: _compares_round(level) and "centred" in level.traits
 )

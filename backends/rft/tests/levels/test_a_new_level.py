@@ -5,6 +5,7 @@ The file says what the level reads, needs and does; rules, plans and documentati
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ from ablatekit.design.build import build_plan, study_backend
 from ablatekit.design.plan import Plan
 from ablatekit.errors import StudyError
 from ablatekit.study.load import load_study
+
+README = Path(__file__).parents[2] / "README.md"
 
 MEDIAN = '''
 """Advantages against the median."""
@@ -126,6 +129,19 @@ def test_the_level_is_what_it_claims(tmp_path: Path) -> None:
     suite.test_its_traits_are_what_it_does(level)
     suite.test_it_changes_nothing_that_it_is_given(level)
     suite.test_what_it_gives_has_the_shape_of_its_stage(level)
+
+
+def test_the_levels_that_the_readme_shows_pass_the_suite(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    names = []
+    for block in blocks:
+        named = re.search(r"^@level.*^def (\w+)", block, re.DOTALL | re.MULTILINE)
+        if named:
+            (tmp_path / f"{named[1]}.py").write_text(block)
+            shown = get_level("advantage", f"{tmp_path / named[1]}.py:{named[1]}")
+            LevelSuite().test_its_traits_are_what_it_does(shown)
+            names.append(named[1])
+    assert names == ["median_baseline", "halved"]
 
 
 def test_a_module_beside_ours_is_planned_and_listed(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from ablatekit_rft.backend import RftBackend
 from ablatekit_rft.content import check_levels
-from ablatekit_rft.levels.external import level_hash
+from ablatekit_rft.levels.external import installed_levels, level_hash
 from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.settings import RftSettings
 from pydantic import ValidationError
 
-from ablatekit.errors import UsageError
+from ablatekit.errors import PluginError, UsageError
 
 PACKAGE = '''
 from ablatekit_rft.levels.types import level
@@ -151,6 +151,18 @@ def test_a_package_that_cannot_be_imported_is_named(workplace: Path) -> None:
     assert "half-levels" in said
     assert "no_such_module" in said
     assert "Traceback" not in said
+
+
+def test_a_package_with_another_signature_gets_one_message_with_the_right_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path)
+    (tmp_path / "half_levels.py").write_text(PACKAGE.replace("(view)", "(view, settings)"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "half_levels", raising=False)
+    with pytest.raises(PluginError, match=r"half_levels\.py:\d+.*Write `def halved\(view\)`"):
+        installed_levels.__wrapped__()
+    monkeypatch.delitem(sys.modules, "half_levels")
 
 
 def own_level(folder: Path, text: str, name: str = "own.py") -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft.basemodels.catalogue import FAMILIES as BASE_MODELS
-from ablatekit_rft.levels.registry import get_level, levels_of
+from ablatekit_rft.levels.registry import LEVELS, get_level, levels_of
 from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.levels.token_views import EntropyView, StepView
 from ablatekit_rft.levels.types import RewardView
@@ -38,6 +38,15 @@ def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
         if rule.kind in ("inert", "alias") and rule.applies(result):
             result.update(rule.then)
     return result
+
+
+@pytest.mark.parametrize("stage", sorted(LEVELS))
+def test_a_setting_that_only_some_levels_read_is_inert_under_the_others(stage: Stage) -> None:
+    """By a rule, so that a new parameter cannot be forgotten."""
+    levels = LEVELS[stage]
+    for name in {name for level in levels for name in level.reads}:
+        inert = [rule for rule in RULES if stage in rule.when and name in rule.then]
+        assert inert or all(name in level.reads for level in levels), name
 
 
 def test_rules_have_unique_names_and_reasons() -> None:
