@@ -1,16 +1,94 @@
-"""Backends by name through entry points: all names without loading, one backend when asked for."""
+"""Plugins by name through entry points: one group per axis, nothing imported before it is named.
+
+An axis is a place where somebody else's code can stand in for ours. A plugin of any axis is a class
+whose `name` is the name of its entry point; executors, trackers and kinds of design also have
+`settings`, a pydantic model of their part of the study file.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from ablatekit.backend import API_VERSION, ENTRY_POINT_GROUP, Backend
 from ablatekit.errors import PluginError, Problem, nearest
 
+if TYPE_CHECKING:
+    from ablatekit.backend import Backend
 
-def backend_names() -> tuple[str, ...]:
-    """The names of all installed backends, sorted; nothing is imported."""
-    return tuple(sorted({point.name for point in entry_points(group=ENTRY_POINT_GROUP)}))
+Axis: TypeAlias = Literal["backend", "executor", "tracker", "reader", "design"]
+
+
+class _Contract(NamedTuple):
+    """How messages call a plugin of an axis, where its contract stands and what checks it."""
+
+    group: str
+    noun: str
+    protocol: str
+    suite: str
+    has_settings: bool
+
+
+CONTRACTS: Mapping[Axis, _Contract] = MappingProxyType(
+    {
+        "backend": _Contract(
+            "ablatekit.backends", "backend", "ablatekit.backend", "BackendSuite", False
+        ),
+        "executor": _Contract(
+            "ablatekit.executors",
+            "executor",
+            "ablatekit.dispatch.executors.base",
+            "ExecutorSuite",
+            True,
+        ),
+        "tracker": _Contract(
+            "ablatekit.trackers", "tracker", "ablatekit.tracking.base", "TrackerSuite", True
+        ),
+        "reader": _Contract(
+            "ablatekit.readers",
+            "reader",
+            "ablatekit.analysis.tables.readers.base",
+            "ReaderSuite",
+            False,
+        ),
+        "design": _Contract(
+            "ablatekit.designs",
+            "kind of design",
+            "ablatekit.design.kinds.base",
+            "DesignSuite",
+            True,
+        ),
+    }
+)
+
+
+def plugin_names(axis: Axis) -> tuple[str, ...]:
+    """The names of all installed plugins of an axis, sorted; nothing is imported."""
+    points = entry_points(group=CONTRACTS[axis].group)
+    return tuple(sorted({point.name for point in points}))
+
+
+def load_plugin(axis: Axis, name: str) -> Any:
+    """Import the class that is registered as `name` on an axis.
+
+    Raises PluginError when the name is unknown, registered twice, cannot be imported, or does not
+    have what every plugin of the axis has. What calls the class checks the rest of its contract.
+    """
+    point = _entry_point(axis, name)
+    try:
+        plugin = point.load()
+    except (ImportError, AttributeError) as error:
+        raise PluginError(
+            Problem(
+                f"{CONTRACTS[axis].noun} {name!r} cannot be imported",
+                str(error),
+                f"Install what {_distribution(point)} needs in this environment",
+            )
+        ) from error
+    if axis != "backend" and not _is_plugin(axis, plugin, name):
+        raise broken_contract(axis, name)
+    return plugin
 
 
 def load_backend(name: str) -> Backend:
@@ -18,43 +96,53 @@ def load_backend(name: str) -> Backend:
 
     Raises PluginError when the name is unknown, registered twice, or does not fulfil the contract.
     """
-    point = _entry_point(name)
-    try:
-        backend = point.load()()
-    except ImportError as error:
-        raise PluginError(
-            Problem(
-                f"backend {name!r} cannot be imported",
-                str(error),
-                f"Install what {_distribution(point)} needs in this environment",
-            )
-        ) from error
+    from ablatekit.backend import Backend
+
+    backend = load_plugin("backend", name)()
     if not isinstance(backend, Backend) or backend.name != name:
-        raise PluginError(
-            Problem(
-                f"backend {name!r} does not fulfil the contract of ablatekit.backend"
-                f" (API version {API_VERSION})",
-                point.value,
-                "Run ablatekit.testing.BackendSuite on it",
-            )
-        )
+        raise broken_contract("backend", name)
     return backend
 
 
-def _entry_point(name: str) -> EntryPoint:
+def broken_contract(axis: Axis, name: str) -> PluginError:
+    """The refusal of a plugin that lacks what its protocol demands."""
+    from ablatekit.backend import API_VERSION
+
+    contract = CONTRACTS[axis]
+    return PluginError(
+        Problem(
+            f"{contract.noun} {name!r} does not fulfil the contract of {contract.protocol}"
+            f" (API version {API_VERSION})",
+            _entry_point(axis, name).value,
+            f"Run ablatekit.testing.{contract.suite} on it",
+        )
+    )
+
+
+def _is_plugin(axis: Axis, plugin: Any, name: str) -> bool:
+    if not isinstance(plugin, type) or getattr(plugin, "name", None) != name:
+        return False
+    if not CONTRACTS[axis].has_settings:
+        return True
+    from pydantic import BaseModel
+
+    settings = getattr(plugin, "settings", None)
+    return isinstance(settings, type) and issubclass(settings, BaseModel)
+
+
+def _entry_point(axis: Axis, name: str) -> EntryPoint:
+    contract = CONTRACTS[axis]
     points = {
         (point.value, _distribution(point)): point
-        for point in entry_points(group=ENTRY_POINT_GROUP, name=name)
+        for point in entry_points(group=contract.group, name=name)
     }
     if not points:
-        raise PluginError(Problem("unknown backend", repr(name), nearest(name, backend_names())))
+        remedy = nearest(name, plugin_names(axis))
+        raise PluginError(Problem(f"unknown {contract.noun}", repr(name), remedy))
     if len(points) > 1:
         owners = ", ".join(sorted(owner for _, owner in points))
-        raise PluginError(
-            Problem(
-                f"backend {name!r} is registered more than once", owners, "Uninstall all but one"
-            )
-        )
+        rule = f"{contract.noun} {name!r} is registered more than once"
+        raise PluginError(Problem(rule, owners, "Uninstall all but one"))
     return next(iter(points.values()))
 
 
