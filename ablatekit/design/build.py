@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from ablatekit.backend import Backend
 from ablatekit.canonical import canonical_json, content_hash
-from ablatekit.design.cells import CellLevels, Crossing, as_yaml, cross
+from ablatekit.design.cells import CellLevels, as_yaml
+from ablatekit.design.crossing import Crossing, cross
 from ablatekit.design.order import order_seed, run_order
 from ablatekit.design.plan import (
     Cell,
@@ -33,11 +33,8 @@ def study_backend(loaded: LoadedStudy) -> Backend:
     try:
         return load_backend(loaded.study.backend.name)
     except PluginError as error:
-        raise PluginError(*_located(error, loaded.where("backend", "name"))) from None
-
-
-def _located(error: UsageError, where: Location) -> Iterator[Problem]:
-    return (replace(one, where=one.where or where) for one in error.problems)
+        where = loaded.where("backend", "name")
+        raise PluginError(*(problem.at(where) for problem in error.problems)) from None
 
 
 def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
@@ -201,8 +198,8 @@ def _content(loaded: LoadedStudy, backend: Backend, condition: CellInContext) ->
     try:
         return backend.content(condition.settings)
     except UsageError as error:
-        where = _named_in(loaded, " ".join(one.received for one in error.problems))
-        raise StudyError(*_located(error, where)) from None
+        where = _named_in(loaded, " ".join(problem.received for problem in error.problems))
+        raise StudyError(*(problem.at(where) for problem in error.problems)) from None
 
 
 def _named_in(loaded: LoadedStudy, received: str) -> Location:

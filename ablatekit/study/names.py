@@ -7,11 +7,11 @@ from itertools import combinations
 from pathlib import Path
 
 from ablatekit.errors import Problem, nearest
-from ablatekit.runs.workspace import Workspace, tracking_files
+from ablatekit.runs.workspace import Workspace
 from ablatekit.study.factors import ContextVariable, Factor, find_level
 from ablatekit.study.messages import show
 from ablatekit.study.scalars import ScalarValue
-from ablatekit.study.schema import CustomDesign, Study
+from ablatekit.study.schema import Study
 from ablatekit.study.settings import Given, flatten, overlap
 from ablatekit.study.yaml_source import Loc, Node
 
@@ -34,7 +34,7 @@ def check_names(
 
 
 def _study_name(study: Study, source: Node) -> Iterator[Problem]:
-    shared = Workspace(Path()).reserved_names | tracking_files(study.tracking.uri)
+    shared = Workspace(Path()).reserved_names | study.tracking.workspace_names
     if study.name.lower() in {name.lower() for name in shared}:
         where = source.where_value(("name",))
         rule = "a study may not be called like a file or folder that all studies share"
@@ -100,9 +100,6 @@ def _unknown_levels(study: Study, source: Node, factors: Sequence[Factor]) -> It
             remedy = "Name the levels that must not meet, or remove the line"
             where = source.where_value(("exclude", index))
             yield Problem("an exclusion names no level", "{}", remedy, where)
-    if isinstance(study.design, CustomDesign):
-        for index, cell in enumerate(study.design.cells):
-            yield from check_combination(cell, ("design", "cells", index), source, factors)
 
 
 def check_combination(

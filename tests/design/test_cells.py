@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablatekit.design.cells import as_yaml, cross, full_factorial
+from ablatekit.design.cells import as_yaml, full_factorial
+from ablatekit.design.crossing import cross
 from ablatekit.errors import StudyError
 from ablatekit.study.factors import Factor, Level, find_level
 from ablatekit.study.load import load_study

@@ -146,8 +146,6 @@ def test_long_form_keys_are_called_as_in_the_short_form(
         ("exclude=[{}]", "an exclusion names no level"),
         ("exclude=[{rolouts: 1}]", "unknown factor"),
         ("exclude=[{rollouts: 3}]", "factor 'rollouts' has no such level"),
-        ("design={kind: custom, cells: [{rollouts: 4}, {x: 1}]}", "unknown factor"),
-        ("design={kind: custom, cells: [{rollouts: 5}]}", "factor 'rollouts' has no such level"),
     ],
 )
 def test_every_mistake_gives_one_problem(

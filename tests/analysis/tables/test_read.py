@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ablatekit.analysis.formula.analyse import analyse_formula
-from ablatekit.analysis.tables import read as files
 from ablatekit.analysis.tables.read import read_for_formula, read_table
+from ablatekit.analysis.tables.readers import parquet
 from ablatekit.errors import TableError
 
 FORMULA = "outcome ~ a * b + (1 | run) + (1 | dataset:item)"
@@ -49,7 +49,7 @@ def test_chunk_boundaries_change_nothing(
     table = items()
     table.loc[[0, 49, 50, 719], "a"] = None
     path = write(table, tmp_path / "items.parquet")
-    monkeypatch.setattr(files, "CHUNK_ROWS", rows)
+    monkeypatch.setattr(parquet, "CHUNK_ROWS", rows)
     read = read_for_formula(path, FORMULA)
     assert list(read.columns) == ["outcome", "a", "b", "run", "dataset", "item"]
     whole = read_table(path)
