@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, Union, cast
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field, create_model
 
 from ablatekit.errors import PluginError, Problem
 from ablatekit.plugins import CONTRACTS, Axis, load_plugin, plugin_names
@@ -79,7 +79,7 @@ def _named_part(place: _Place, source: Node, name: str) -> type[StudyPart]:
 @cache
 def _joined_part(place: _Place, plugin: Any) -> type[StudyPart]:
     """The keys of the part and the settings of the plugin, as one model."""
-    settings: type[BaseModel] = plugin.settings
+    settings: Any = plugin.settings
     _refuse_shared_keys(place, plugin.name, settings)
     info = place.part.model_fields[place.key]
     is_default = not info.is_required() and plugin.name == place.default
@@ -94,7 +94,7 @@ def _joined_part(place: _Place, plugin: Any) -> type[StudyPart]:
     )
 
 
-def _refuse_shared_keys(place: _Place, plugin: str, settings: type[BaseModel]) -> None:
+def _refuse_shared_keys(place: _Place, plugin: str, settings: Any) -> None:
     shared = settings.model_fields.keys() & (set(dir(place.part)) | place.part.model_fields.keys())
     if shared:
         rule = f"{CONTRACTS[place.axis].noun} {plugin!r} has a setting that its part has already"
