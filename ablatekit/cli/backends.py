@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Name = Annotated[str, typer.Argument(help="Name of an installed backend.")]
+BackendName = Annotated[str, typer.Argument(help="Name of an installed backend.")]
 BackendOption = Annotated[
     str | None,
     typer.Option("--backend", help="Name of an installed backend; by default the only real one."),
@@ -48,7 +48,7 @@ def list_backends(as_json: Json = False) -> None:
     _show(rows, ("name", "results_version", "state"), as_json, "Backends")
 
 
-def show_backend(name: Name, as_json: Json = False) -> None:
+def show_backend(name: BackendName, as_json: Json = False) -> None:
     """Show a backend's settings, rules and metrics."""
     from ablatekit.design.describe import describe_metrics, describe_rules, describe_settings
     from ablatekit.plugins import load_backend

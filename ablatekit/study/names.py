@@ -71,8 +71,8 @@ def _set_twice(
         yield Problem(f"backend.settings gives {error} twice", remedy="Keep one", where=where)
         return
     owners: list[tuple[str, Mapping[str, Given]]] = [("backend.settings", shared)]
-    owners += [(f"context {one.name!r}", _all_given(one)) for one in contexts]
-    owners += [(f"factor {one.name!r}", _all_given(one)) for one in factors]
+    owners += [(f"context {variable.name!r}", _all_given(variable)) for variable in contexts]
+    owners += [(f"factor {variable.name!r}", _all_given(variable)) for variable in factors]
     for (owner, earlier), (other, later) in combinations(owners, 2):
         clash = _clash(earlier, later)
         if clash is not None:
@@ -82,15 +82,15 @@ def _set_twice(
 
 
 def _all_given(variable: Factor | ContextVariable) -> dict[str, Given]:
-    found: dict[str, Given] = {}
+    settings: dict[str, Given] = {}
     for level in variable.levels:
         for name, given in level.settings.items():
-            found.setdefault(name, given)
-    return found
+            settings.setdefault(name, given)
+    return settings
 
 
 def _clash(earlier: Mapping[str, Given], later: Mapping[str, Given]) -> str | None:
-    return next((name for name in later if any(overlap(name, one) for one in earlier)), None)
+    return next((name for name in later if any(overlap(name, other) for other in earlier)), None)
 
 
 def _unknown_levels(study: Study, source: Node, factors: Sequence[Factor]) -> Iterator[Problem]:
