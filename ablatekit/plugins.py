@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -134,28 +134,32 @@ def _is_plugin(axis: Axis, plugin: Any, name: str) -> bool:
 
 def _entry_point(axis: Axis, name: str) -> EntryPoint:
     contract = CONTRACTS[axis]
-    points = {
-        (point.value, _distribution(point)): point for point in _points(axis) if point.name == name
-    }
+    points = [point for point in _points(axis) if point.name == name]
     if not points:
         remedy = nearest(name, plugin_names(axis))
         raise PluginError(Problem(f"unknown {contract.noun}", repr(name), remedy))
-    if len(points) > 1:
-        owners = ", ".join(sorted(owner for _, owner in points))
+    first, *others = points
+    if any(_identity(other) != _identity(first) for other in others):
+        owners = ", ".join(sorted(map(_distribution, points)))
         rule = f"{contract.noun} {name!r} is registered more than once"
         raise PluginError(Problem(rule, owners, "Uninstall all but one"))
-    return next(iter(points.values()))
+    return first
 
 
-def _points(axis: Axis) -> EntryPoints:
+def _identity(point: EntryPoint) -> tuple[str, str]:
+    """Equal for what one distribution registers, however often it lies on the import path."""
+    return point.value, _distribution(point)
+
+
+def _points(axis: Axis) -> tuple[EntryPoint, ...]:
     places = tuple((entry, _changed(entry)) for entry in sys.path)
-    return _installed(places).select(group=CONTRACTS[axis].group)
+    return _installed(places, CONTRACTS[axis].group)
 
 
 @cache
-def _installed(_places: tuple[tuple[str, int], ...]) -> EntryPoints:
-    """All entry points; reading them takes milliseconds, and a study names plugins of four axes."""
-    return entry_points()
+def _installed(_places: tuple[tuple[str, int], ...], group: str) -> tuple[EntryPoint, ...]:
+    """Entry points of a group; reading them takes milliseconds, and a study names several."""
+    return tuple(entry_points(group=group))
 
 
 def _changed(entry: str) -> int:
