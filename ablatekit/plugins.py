@@ -24,43 +24,26 @@ Axis: TypeAlias = Literal["backend", "executor", "tracker", "reader", "design"]
 
 
 class _Contract(NamedTuple):
-    """How messages call a plugin of an axis, where its contract stands and what checks it."""
+    """The entry-point group of an axis, and how messages call its plugins and their protocol."""
 
     group: str
     noun: str
     protocol: str
-    suite: str
     has_settings: bool
 
 
 CONTRACTS: Mapping[Axis, _Contract] = MappingProxyType(
     {
-        "backend": _Contract(
-            "ablatekit.backends", "backend", "ablatekit.backend", "BackendSuite", False
-        ),
+        "backend": _Contract("ablatekit.backends", "backend", "ablatekit.backend", False),
         "executor": _Contract(
-            "ablatekit.executors",
-            "executor",
-            "ablatekit.dispatch.executors.base",
-            "ExecutorSuite",
-            True,
+            "ablatekit.executors", "executor", "ablatekit.dispatch.executors.base", True
         ),
-        "tracker": _Contract(
-            "ablatekit.trackers", "tracker", "ablatekit.tracking.base", "TrackerSuite", True
-        ),
+        "tracker": _Contract("ablatekit.trackers", "tracker", "ablatekit.tracking.base", True),
         "reader": _Contract(
-            "ablatekit.readers",
-            "reader",
-            "ablatekit.analysis.tables.readers.base",
-            "ReaderSuite",
-            False,
+            "ablatekit.readers", "reader", "ablatekit.analysis.tables.readers.base", False
         ),
         "design": _Contract(
-            "ablatekit.designs",
-            "kind of design",
-            "ablatekit.design.kinds.base",
-            "DesignSuite",
-            True,
+            "ablatekit.designs", "kind of design", "ablatekit.design.kinds.base", True
         ),
     }
 )
@@ -116,7 +99,7 @@ def broken_contract(axis: Axis, name: str) -> PluginError:
             f"{contract.noun} {name!r} does not fulfil the contract of {contract.protocol}"
             f" (API version {API_VERSION})",
             _entry_point(axis, name).value,
-            f"Run ablatekit.testing.{contract.suite} on it",
+            f"Run the tests of ablatekit.testing.{axis}_suite on it",
         )
     )
 

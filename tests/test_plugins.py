@@ -92,7 +92,7 @@ def test_a_plugin_that_breaks_its_contract_is_told_its_suite(
     install(contract.group, "board", FROM_OUTSIDE.format(name=name, settings=settings))
     with pytest.raises(PluginError, match="does not fulfil the contract") as raised:
         load_plugin(axis, "board")
-    assert f"Run ablatekit.testing.{contract.suite} on it" in str(raised.value)
+    assert f"Run the tests of ablatekit.testing.{axis}_suite on it" in str(raised.value)
 
 
 def test_a_backend_is_checked_once_it_is_made(install: Install) -> None:
