@@ -34,6 +34,7 @@ from ablatekit.study.load import LoadedStudy, load_study
 from ablatekit.themes import Theme
 from ablatekit.tracking.mirror import MirrorOutcome, sync
 from ablatekit.tracking.process import MirrorHandle, TrackingOptions, start_mirror
+from ablatekit.tracking.settings import MlflowSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +50,19 @@ class PreparedStudy:
         return self.workspace.study(self.plan.study)
 
     @property
+    def _mlflow(self) -> MlflowSettings:
+        settings = self.loaded.study.tracking
+        assert isinstance(settings, MlflowSettings)
+        return settings
+
+    @property
     def tracking_uri(self) -> str | None:
-        uri = self.loaded.study.tracking.uri
+        uri = self._mlflow.uri
         return self.workspace.resolve_uri(uri) if uri else None
 
     @property
     def experiment(self) -> str:
-        return self.loaded.study.tracking.experiment or self.plan.study
+        return self._mlflow.experiment or self.plan.study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,10 +34,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import ablatekit
-from ablatekit.backend import ENTRY_POINT_GROUP, Backend
+from ablatekit.backend import Backend
 from ablatekit.canonical import read_json
 from ablatekit.errors import Problem, RunInterruptedError, UsageError, WorkspaceError
-from ablatekit.plugins import load_backend
+from ablatekit.plugins import CONTRACTS, load_backend
 from ablatekit.runs.eventlog import EventWriter
 from ablatekit.runs.locks import file_lock
 from ablatekit.runs.records import MetricEvent, RunResult, RunSpec
@@ -277,7 +277,7 @@ def _version(requirement: str) -> str:
 
 @cache
 def _distribution(backend: str) -> metadata.Distribution | None:
-    points = metadata.entry_points(group=ENTRY_POINT_GROUP, name=backend)
+    points = metadata.entry_points(group=CONTRACTS["backend"].group, name=backend)
     return next((point.dist for point in points if point.dist is not None), None)
 
 

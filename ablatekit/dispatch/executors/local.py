@@ -18,7 +18,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, ClassVar, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
 
 from ablatekit.dispatch.slots import Slot
 from ablatekit.errors import PluginError, Problem
@@ -28,6 +30,12 @@ from ablatekit.worker import Outcome
 
 _CHUNK = 65536
 _START_SECONDS = 120.0
+
+
+class LocalSettings(BaseModel):
+    """What a study file says of this executor beside its name: nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +134,9 @@ class _Worker:
 
 class LocalExecutor:
     """A fixed set of slots, each with at most one worker process; used by one thread."""
+
+    name: ClassVar[str] = "local"
+    settings: ClassVar[type[BaseModel]] = LocalSettings
 
     def __init__(self, slots: Sequence[Slot], python: str | None, timeout: float | None) -> None:
         self._idle_slots = list(reversed(slots))
