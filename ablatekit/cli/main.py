@@ -11,17 +11,24 @@ import typer
 import ablatekit
 from ablatekit.cli import backends, reports, study_files, study_runs
 from ablatekit.cli.analyze import analyze
+from ablatekit.cli.analyze_options import SectionedCommand
 from ablatekit.errors import AblatekitError, Problem, UsageError
 
-app = typer.Typer(
-    name="ablatekit",
-    help="Which design choices of a training recipe matter, and by how much?",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-study_app = typer.Typer(no_args_is_help=True, help="Plan, run and report one study file.")
-backend_app = typer.Typer(no_args_is_help=True, help="Installed backends and their settings.")
-factor_app = typer.Typer(no_args_is_help=True, help="What a backend lets a study vary.")
+
+def _group(help_text: str) -> typer.Typer:
+    """Commands under one name. Help is plain text: importing rich takes longer than all the rest."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+
+app = _group("Which design choices of a training recipe matter, and by how much?")
+study_app = _group("Plan, run and report one study file.")
+backend_app = _group("Installed backends and their settings.")
+factor_app = _group("What a backend lets a study vary.")
 
 app.add_typer(study_app, name="study")
 app.add_typer(backend_app, name="backend")
@@ -40,7 +47,7 @@ backend_app.command("list")(backends.list_backends)
 backend_app.command("show")(backends.show_backend)
 factor_app.command("list")(backends.list_factors)
 factor_app.command("show")(backends.show_factor)
-app.command("analyze")(analyze)
+app.command("analyze", cls=SectionedCommand)(analyze)
 app.command("schema")(study_files.schema)
 
 
