@@ -34,7 +34,7 @@ from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan, PlannedResponse
 from ablatekit.pipeline.frozen import freeze, prepare
 from ablatekit.pipeline.run import RunOptions, analyse_study, run_study
-from ablatekit.report import write_report
+from ablatekit.report.write import write_report
 from ablatekit.runs.workspace import find_workspace
 
 RESPONSES = ("learning", "generalization")

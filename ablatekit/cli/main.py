@@ -16,7 +16,7 @@ from ablatekit.errors import AblatekitError, Problem, UsageError
 
 
 def _group(help_text: str) -> typer.Typer:
-    """Commands under one name. Help is plain text: importing rich takes longer than all the rest."""
+    """Commands under one name; help is plain text, as importing rich takes longer than all else."""
     return typer.Typer(
         help=help_text,
         no_args_is_help=True,

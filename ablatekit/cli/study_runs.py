@@ -99,7 +99,7 @@ def _refuse_overrides(file: Path, overrides: list[str] | None) -> None:
 def _report(study: PreparedStudy, theme: Theme | None, *, as_json: bool) -> Path:
     from ablatekit.cli.console import plain_console
     from ablatekit.pipeline.run import report_study
-    from ablatekit.report import summary
+    from ablatekit.report.formats.terminal import summary
 
     analysis = report_study(study, theme)
     page = study.directory.report / "index.html"
@@ -160,7 +160,7 @@ def _as_json(outcome: StudyOutcome) -> dict[str, object]:
 def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None:
     """Print what happened, and raise what its exit code says."""
     from ablatekit.errors import InterruptedStudyError, RunsFailedError
-    from ablatekit.report import summary
+    from ablatekit.report.formats.terminal import summary
 
     if outcome.mirror is not None and outcome.mirror.warning:
         console.print(f"warning: {outcome.mirror.warning}")

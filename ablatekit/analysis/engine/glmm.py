@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.tails import normal_two_sided
 from ablatekit.analysis.engine.criterion import Criterion
 from ablatekit.analysis.engine.fit import VarianceComponent, variance_components
 from ablatekit.analysis.engine.frame import ModelFrame
@@ -81,7 +82,7 @@ class LogisticFit:
     @property
     def p(self) -> Floats:
         """Two-sided normal p values (p,)."""
-        return np.asarray(2.0 * stats.norm.sf(np.abs(self.beta / self.se)))
+        return normal_two_sided(self.beta / self.se)
 
 
 def fit_logistic(frame: ModelFrame) -> LogisticFit:
