@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -21,8 +21,14 @@ from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 from ablatekit.runs.workspace import DEFAULT_TRACKING
+from ablatekit.study.settings import documented
 from ablatekit.study.summaries import FORMS, parse_summary
 from ablatekit.themes import Theme
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 SCHEMA_VERSION = 1
 MAX_LEVELS = 1000
@@ -122,9 +128,19 @@ StudyAdjustment: TypeAlias = Literal["holm", "none"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema that editors read, with what the docstrings of attributes say."""
+        reference = handler(core_schema)
+        properties = handler.resolve_ref_schema(reference)["properties"]
+        for name, info in documented(cls).model_fields.items():
+            if info.description is not None:
+                properties[name]["description"] = info.description
+        return reference
 
 
 class BackendPart(_Part):
