@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """Run a study to its report; the same command resumes it, and a finished one is a no-op."""
     if dry_run:
-        plan(file, overrides, as_json)
+        plan(file, overrides, as_json=as_json)
         return
     from ablatekit.cli.console import plain_console
     from ablatekit.dispatch.progress import observer_for

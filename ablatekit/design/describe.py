@@ -37,6 +37,11 @@ def describe_settings(backend: Backend) -> list[dict[str, Any]]:
     ]
 
 
+def setting_defaults(backend: Backend) -> dict[str, Any]:
+    """Every setting's default as a JSON value; "required" where a study has to give it."""
+    return {name: _default(field) for name, field in setting_fields(backend.settings).items()}
+
+
 def describe_factors(backend: Backend) -> list[dict[str, Any]]:
     """The settings that a study can vary, with what the backend tells about their levels."""
     return [

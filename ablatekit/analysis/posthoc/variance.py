@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import optimize
 
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.roots import bracketed_root
@@ -149,6 +148,8 @@ class _Profile:
 
     def fixed_at(self, internal: int | None, sd: float, guess: Floats) -> tuple[float, Floats]:
         """min of the criterion with the sd of term `internal` (None: residual) held at `sd`."""
+        from scipy import optimize
+
         free = np.ones(len(guess) - 1, dtype=bool)
         held = -1
         if internal is not None:
