@@ -119,9 +119,10 @@ class RunInterruptedError(InterruptedStudyError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A remedy for an unknown name: the nearest known one if any is near, and all of them."""
+    """A remedy for an unknown name: the nearest known one, or all of them where none is near."""
     names: Sequence[str] = sorted(known)
     containing = (other for other in names if name and name in other)
     matches = difflib.get_close_matches(name, names, n=1) or list(islice(containing, 1))
-    hint = f"Did you mean {matches[0]!r}? " if matches else ""
-    return f"{hint}Known: {', '.join(names)}" if names else f"{hint}None is known"
+    if matches:
+        return f"Did you mean {matches[0]!r}?"
+    return f"Known: {', '.join(names)}" if names else "None is known"

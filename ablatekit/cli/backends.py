@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 BackendName = Annotated[str, typer.Argument(help="Name of an installed backend.")]
 BackendOption = Annotated[
@@ -16,8 +18,9 @@ BackendOption = Annotated[
     typer.Option("--backend", help="Name of an installed backend; by default the only real one."),
 ]
 FactorName = Annotated[str, typer.Argument(help="Dotted name of a setting.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DEMONSTRATION = "simulated"
+INDENT, HANGING = " " * 4, " " * 8
 
 
 def default_backend() -> str:
@@ -117,16 +120,19 @@ def _show(
     if as_json:
         typer.echo(json.dumps(list(rows), indent=2))
         return
-    from rich.table import Table
-
-    from ablatekit.cli.console import plain_console
-
-    table = Table(*columns, title=title, title_justify="left")
-    for column in table.columns:
-        column.overflow = "fold"
+    width = shutil.get_terminal_size().columns
+    typer.echo(title)
     for row in rows:
-        table.add_row(*(_cell(row.get(column, "")) for column in columns))
-    plain_console().print(table)
+        typer.echo(_entry({column: _cell(row.get(column, "")) for column in columns}, width))
+
+
+def _entry(texts: Mapping[str, str], width: int) -> str:
+    """A row as a paragraph: its name, then column by column, the last one below them."""
+    (_, name), *between, (_, told) = texts.items()
+    values = "; ".join(f"{column} {text}" for column, text in between if text)
+    head = textwrap.fill(f"{name}: {values}", width, subsequent_indent=HANGING)
+    below = textwrap.fill(told, width, initial_indent=INDENT, subsequent_indent=INDENT)
+    return f"\n{head}\n{below}"
 
 
 def _cell(value: Any) -> str:

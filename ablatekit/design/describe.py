@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from ablatekit.backend import Backend, Condition
-from ablatekit.study.settings import SettingField, flatten_model, setting_fields
+from ablatekit.study.settings import SettingField, documented, flatten_model, setting_fields
 
 _BOUNDS = {
     "ge": ">=",
@@ -33,8 +33,13 @@ def describe_settings(backend: Backend) -> list[dict[str, Any]]:
             "kind": "execution" if field.execution else "results",
             "meaning": _meaning(field.info),
         }
-        for field in setting_fields(backend.settings).values()
+        for field in setting_fields(documented(backend.settings)).values()
     ]
+
+
+def setting_defaults(backend: Backend) -> dict[str, Any]:
+    """Every setting's default as a JSON value; "required" where a study has to give it."""
+    return {name: _default(field) for name, field in setting_fields(backend.settings).items()}
 
 
 def describe_factors(backend: Backend) -> list[dict[str, Any]]:
@@ -47,7 +52,7 @@ def describe_factors(backend: Backend) -> list[dict[str, Any]]:
             "levels": _levels(field),
             "meaning": _meaning(field.info),
         }
-        for field in setting_fields(backend.settings).values()
+        for field in setting_fields(documented(backend.settings)).values()
         if not field.execution
     ]
 

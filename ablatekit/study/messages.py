@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from ablatekit.errors import Problem, nearest
 from ablatekit.study.schema import FORM_REMEDIES, NAME_FORM
-from ablatekit.study.settings import fields_at
+from ablatekit.study.settings import documented, fields_at
 from ablatekit.study.yaml_source import Loc, Node
 
 _REWRITES = (
@@ -122,5 +122,5 @@ def _factor_to_write(name: str | int, levels: list[Any]) -> str:
 
 def _described(model: type[BaseModel], path: Loc) -> str:
     """What the schema says about the key at `path`."""
-    info = fields_at(model, path[:-1]).get(str(path[-1])) if path else None
+    info = fields_at(documented(model), path[:-1]).get(str(path[-1])) if path else None
     return (info.description or "").rstrip(".") if info else ""

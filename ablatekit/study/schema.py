@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -23,8 +23,14 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
+from ablatekit.study.settings import documented
 from ablatekit.study.summaries import FORMS, parse_summary
 from ablatekit.themes import Theme
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 SCHEMA_VERSION = 1
 MAX_LEVELS = 1000
@@ -106,9 +112,19 @@ StudyAdjustment: TypeAlias = Literal["holm", "none"]
 class StudyPart(BaseModel):
     """A mapping of the study file: unknown keys are errors, and no value changes its type."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema that editors read, with what the docstrings of attributes say."""
+        reference = handler(core_schema)
+        properties = handler.resolve_ref_schema(reference)["properties"]
+        for name, info in documented(cls).model_fields.items():
+            if info.description is not None:
+                properties[name]["description"] = info.description
+        return reference
 
 
 class BackendPart(StudyPart):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -149,6 +154,50 @@ def _model_leaves(
             yield from _model_leaves(value, dumped[name], f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", dumped[name]
+
+
+def documented(model: type[BaseModel]) -> type[BaseModel]:
+    """The same model, every field described: by itself, or by the docstring below it in the source.
+
+    pydantic's `use_attribute_docstrings` reads every source as its classes are defined, which a
+    command that shows no description has to wait for.
+    """
+    for name, info in model.model_fields.items():
+        if info.description is None:
+            info.description = _docstrings(model).get(name)
+        for part in models_in(info.annotation):
+            documented(part)
+    return model
+
+
+def _docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """The docstrings of attributes, those of base classes first."""
+    texts: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if issubclass(base, BaseModel) and base is not BaseModel:
+            texts |= _module_docstrings(base.__module__).get(base.__name__, {})
+    return texts
+
+
+@cache
+def _module_docstrings(module: str) -> Mapping[str, Mapping[str, str]]:
+    """The docstrings of attributes by class; none where a module has no source."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except OSError:
+        return {}
+    classes = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    return {node.name: dict(_below_names(node.body)) for node in classes}
+
+
+def _below_names(body: Iterable[ast.stmt]) -> Iterator[tuple[str, str]]:
+    """Names of annotated attributes with the text that stands below them."""
+    for declared, below in pairwise(body):
+        if not (isinstance(declared, ast.AnnAssign) and isinstance(declared.target, ast.Name)):
+            continue
+        text = below.value if isinstance(below, ast.Expr) else None
+        if isinstance(text, ast.Constant) and isinstance(text.value, str):
+            yield declared.target.id, inspect.cleandoc(text.value)
 
 
 def overlap(name: str, other: str) -> bool:

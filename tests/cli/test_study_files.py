@@ -39,7 +39,10 @@ def test_plan_shows_cells_merged_cells_and_runs(
     assert "Excluded: true / high" in shown
     assert "The first 6 of 12 runs" in shown
     assert "often_diverges" in shown
-    assert "rounds=10" in shown
+    assert "rounds=10" not in shown
+    assert "have their defaults" in shown
+    assert invoke(["study", "plan", str(study), "--all"]) == 0
+    assert "rounds=10" in capsys.readouterr().out
     assert list(study.parent.iterdir()) == [study]
 
 
