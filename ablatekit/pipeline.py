@@ -54,8 +54,9 @@ class PreparedStudy:
         return self.workspace.resolve_uri(uri) if uri else None
 
     @property
-    def experiment(self) -> str:
-        return self.loaded.study.tracking.experiment or self.plan.study
+    def tracking_settings(self) -> dict[str, Any]:
+        """The tracker's own part of the study file."""
+        return self.loaded.study.tracking.model_dump()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +187,7 @@ def _has_work(study: PreparedStudy) -> bool:
 def _start_mirror(study: PreparedStudy) -> MirrorHandle | None:
     if study.tracking_uri is None:
         return None
-    options = TrackingOptions(study.tracking_uri, study.experiment)
+    options = TrackingOptions("mlflow", study.tracking_settings)
     return start_mirror(study.directory.plan, study.workspace, options)
 
 
@@ -267,7 +268,7 @@ def sync_study(study: PreparedStudy) -> MirrorOutcome:
                 "Name a tracking URI in the study, or with --set tracking.uri=sqlite:///mlflow.db",
             )
         )
-    outcome = sync(study.plan, study.workspace, study.tracking_uri, study.experiment)
+    outcome = sync(study.plan, study.workspace, "mlflow", study.tracking_settings)
     if outcome.warning:
         remedy = "Repeat the command once MLflow can be reached; nothing is lost"
         raise WorkspaceError(Problem(outcome.warning, study.tracking_uri, remedy))

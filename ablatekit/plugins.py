@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
+from typing import Literal, TypeAlias
 
 from ablatekit.backend import API_VERSION, ENTRY_POINT_GROUP, Backend
 from ablatekit.errors import PluginError, Problem, nearest
+
+Axis: TypeAlias = Literal["backend", "executor", "tracker", "reader", "design"]
+"""What can be added from outside, each under the entry-point group `ablatekit.<axis>s`."""
+
+
+def plugin_names(axis: Axis) -> tuple[str, ...]:
+    """The names of everything that is installed for an axis, sorted; nothing is imported."""
+    return tuple(sorted({point.name for point in entry_points(group=f"ablatekit.{axis}s")}))
+
+
+def load_plugin(axis: Axis, name: str) -> type | object:
+    """Import what is registered for an axis under `name`; raises PluginError if nothing is."""
+    points = [point for point in entry_points(group=f"ablatekit.{axis}s") if point.name == name]
+    if not points:
+        remedy = nearest(name, plugin_names(axis))
+        raise PluginError(Problem(f"unknown {axis}", repr(name), remedy))
+    plugin: type | object = points[0].load()
+    return plugin
 
 
 def backend_names() -> tuple[str, ...]:

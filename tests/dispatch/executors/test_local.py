@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import os
+import platform
+
+from ablatekit.dispatch.executors import local
+from ablatekit.dispatch.executors.base import load_executor
+from ablatekit.dispatch.executors.local import LocalExecutor, kill_orphans
+from ablatekit.runs.runlog import Claim, claim_attempt, write_claim
+from ablatekit.runs.workspace import Workspace
+
+
+def claim(pid, host="elsewhere"):
+    return Claim(study="s", study_hash="h", pid=pid, host=host, user="u", started=0.0, versions={})
+
+
+def test_local_is_found_by_its_name():
+    assert load_executor("local") is LocalExecutor
+
+
+def test_only_orphans_of_dead_workers_on_this_machine_are_killed(tmp_path, monkeypatch):
+    killed = []
+    monkeypatch.setattr(local.os, "killpg", lambda group, _signal: killed.append(group))
+    run, here, dead = Workspace(tmp_path).run("r"), platform.node(), 2**22 + 1
+    with claim_attempt(run) as attempt:
+        for harmless in (claim(dead), claim(os.getpid(), here)):
+            write_claim(attempt, harmless)
+            kill_orphans(attempt)
+        assert killed == []
+        write_claim(attempt, claim(dead, here))
+        kill_orphans(attempt)
+        assert killed == [dead]
