@@ -154,6 +154,25 @@ def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "faulty"
 
 
+@pytest.fixture(scope="session")
+def plugin_site(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Search path under which the executor `fork` is installed."""
+    information = tmp_path_factory.mktemp("site") / "forkexecutor-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Name: forkexecutor\nVersion: 1.0\n")
+    entry = "[ablatekit.executors]\nfork = forkexecutor:ForkExecutor\n"
+    (information / "entry_points.txt").write_text(entry)
+    return str(information.parent)
+
+
+@pytest.fixture
+def fork_executor(plugin_site: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an executor whose workers are forks of this process, installed for this test."""
+    for place in (plugin_site, str(Path(__file__).parent / "plugins")):
+        monkeypatch.syspath_prepend(place)
+    return "fork"
+
+
 COORDINATOR = """
 import json, sys
 from dataclasses import asdict

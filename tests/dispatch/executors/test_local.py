@@ -8,6 +8,11 @@ from ablatekit.dispatch.executors.base import load_executor
 from ablatekit.dispatch.executors.local import LocalExecutor, kill_orphans
 from ablatekit.runs.runlog import Claim, claim_attempt, write_claim
 from ablatekit.runs.workspace import Workspace
+from ablatekit.testing.executor_suite import ExecutorSuite
+
+
+class TestLocalExecutor(ExecutorSuite):
+    executor_name = "local"
 
 
 def claim(pid, host="elsewhere"):
