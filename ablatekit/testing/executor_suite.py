@@ -90,7 +90,6 @@ class ExecutorSuite:
         tasks = [_task(tmp_path, number) for number in (1, 2)]
         with self.executor() as executor:
             assert (executor.free, executor.running) == (2, 0)
-            assert [event for event in executor.poll(0.0) if not isinstance(event, Noted)] == []
             for task in tasks:
                 executor.submit(task)
             assert (executor.free, executor.running) == (0, 2)
@@ -108,6 +107,14 @@ class ExecutorSuite:
             events = self.finish(executor)
             assert _end(events, diverging).outcome == "diverged"
             assert _end(events, known) == Ended(known.run.run_id, None, "done", "")
+
+    def test_with_nothing_to_tell_poll_waits(self) -> None:
+        with self.executor() as executor:
+            told = list(executor.poll(0.0))
+            assert all(isinstance(event, Noted) for event in told)
+            before = time.monotonic()
+            assert list(executor.poll(0.2)) == []
+            assert time.monotonic() - before > 0.1, "a coordinator that polls would be busy"
 
     def test_a_run_that_another_process_executes_is_left_to_it(self, tmp_path: Path) -> None:
         task = _task(tmp_path)
@@ -192,16 +199,16 @@ class ExecutorSuite:
 
 def _task(root: Path, replicate: int = 1, **settings: Any) -> Task:
     """A run of the simulated backend."""
-    return _written(root, run_spec(SimulatedBackend(), settings, {"model": "m"}, replicate))
+    return written_task(root, run_spec(SimulatedBackend(), settings, {"model": "m"}, replicate))
 
 
 def _broken_task(root: Path) -> Task:
     """A run whose backend raises."""
     spec = run_spec(SimulatedBackend(), {}, {"model": "m"})
-    return _written(root, replace(spec, settings={"rounds": -1}))
+    return written_task(root, replace(spec, settings={"rounds": -1}))
 
 
-def _written(root: Path, spec: RunSpec) -> Task:
+def written_task(root: Path, spec: RunSpec) -> Task:
     """The task of a run whose directory has been made."""
     workspace = Workspace(root)
     run = workspace.run(spec.run_id)

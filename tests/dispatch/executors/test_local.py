@@ -3,16 +3,40 @@ from __future__ import annotations
 import os
 import platform
 
+import pytest
+
 from ablatekit.dispatch.executors import local
 from ablatekit.dispatch.executors.base import load_executor
 from ablatekit.dispatch.executors.local import LocalExecutor, kill_orphans
-from ablatekit.runs.runlog import Claim, claim_attempt, write_claim
+from ablatekit.runs.runlog import Claim, claim_attempt, log_tail, write_claim
 from ablatekit.runs.workspace import Workspace
-from ablatekit.testing.executor_suite import ExecutorSuite
+from ablatekit.testing.executor_suite import ExecutorSuite, written_task
 
 
 class TestLocalExecutor(ExecutorSuite):
     executor_name = "local"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "timeout", "message", "name", "last_words"),
+    [
+        ("die", None, "the worker exited with code 3", None, None),
+        ("fault", None, "the worker died of SIGSEGV", "SIGSEGV", "faulty_backend"),
+        ("hang", 0.5, "took longer than 0.5 s", "SIGKILL", None),
+    ],
+)
+def test_how_a_worker_died_is_said(
+    make_plan, faulty, tmp_path, behaviour, timeout, message, name, last_words
+):
+    planned = make_plan(backend=faulty, behaviour=behaviour).runs[0]
+    suite = TestLocalExecutor()
+    task = written_task(tmp_path, planned.spec)
+    with suite.executor(workers=1, timeout=timeout) as executor:
+        executor.submit(task)
+        *_, ended = suite.finish(executor)
+    assert (ended.message, ended.signal) == (message, name)
+    if last_words:
+        assert any(last_words in line for line in log_tail(task.run.attempt(1)))
 
 
 def claim(pid, host="elsewhere"):

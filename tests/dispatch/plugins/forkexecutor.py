@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import selectors
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -16,10 +18,11 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
+from ablatekit.canonical import read_json
 from ablatekit.dispatch.executors.base import Ended, Event, Progressed, Started, Task, Workload
 from ablatekit.runs.runlog import AttemptEnd, EndKind, live_attempt, write_end
 from ablatekit.runs.workspace import RunDirectory
-from ablatekit.worker import Channel, Worker
+from ablatekit.worker import Channel, Worker, base_versions
 
 
 class ForkSettings(BaseModel):
@@ -73,6 +76,9 @@ class ForkExecutor:
         return len(self._children)
 
     def submit(self, task: Task) -> None:
+        # What is cached before the fork is known to every child; what is frozen is not copied.
+        base_versions(read_json(task.run.spec)["backend"])
+        gc.freeze()
         (commands_end, commands), (replies, replies_end) = os.pipe(), os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -94,7 +100,7 @@ class ForkExecutor:
                 selector.register(child.replies, selectors.EVENT_READ, child)
             nearest = min((child.deadline for child in self._children), default=float("inf"))
             wait = max(0.0, min(seconds, nearest - time.monotonic()))
-            ready = [key.data for key, _ in selector.select(wait)] if self._children else []
+            ready = [key.data for key, _ in selector.select(wait)]
         for child in ready:
             yield from self._read(child)
         for child in self._children:
@@ -154,6 +160,7 @@ def _serve(commands: int, replies: int) -> None:
     """What a child does: one task, then nothing of what the parent would do."""
     try:
         os.setsid()
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
         worker = Worker(Channel(replies))
         threading.Thread(target=worker.listen, args=(commands,), daemon=True).start()
         worker.serve()
