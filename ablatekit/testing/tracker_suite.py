@@ -35,8 +35,8 @@ _WRITES = frozenset({"create", "add", "attach", "set_status", "delete"})
 class StoredRun:
     """A record as the tracker shows it, read without ablatekit.
 
-    `points` are (metric, step, value, time in milliseconds), one each, the metric under whatever
-    name the tracker holds it; `files` are the names of attached files.
+    `points` are (metric, step, value, time in milliseconds), one each: the metric under whatever
+    name the tracker holds it, the value as Python writes it. `files` are names of attached files.
     """
 
     run_id: str
@@ -44,7 +44,7 @@ class StoredRun:
     status: Status
     params: Mapping[str, str]
     tags: Mapping[str, str]
-    points: Sequence[tuple[str, int, float, int]]
+    points: Sequence[tuple[str, int, str, int]]
     files: Sequence[str]
 
 
@@ -95,7 +95,9 @@ class TrackerSuite:
     def sync(self, plan: Plan, workspace: Workspace, cut_at: int = 0) -> MirrorOutcome:
         """Mirror a study as it stands, killed before its `cut_at`-th write if that is not 0."""
         tracker: Any = self.tracker(plan, workspace)
-        mirror = Mirror(plan, workspace, _CutTracker(tracker, cut_at) if cut_at else tracker)
+        if cut_at:
+            tracker = _CutTracker(tracker, cut_at)
+        mirror = Mirror(plan, workspace, tracker)
         try:
             mirror.update()
         finally:
@@ -113,7 +115,7 @@ class TrackerSuite:
         for run in stored:
             places = Counter(point[:2] for point in run.points)
             assert all(count == 1 for count in places.values()), f"points twice: {places}"
-        return {run.run_id: replace(run, points=_comparable(run.points)) for run in stored}
+        return {run.run_id: replace(run, points=sorted(run.points)) for run in stored}
 
     def test_what_a_run_left_is_kept(self, tmp_path: Path) -> None:
         plan, workspace = small_plan(), Workspace(tmp_path)
@@ -226,7 +228,8 @@ class TrackerSuite:
     def test_of_two_records_of_one_run_one_stays(self, tmp_path: Path) -> None:
         plan, workspace = small_plan(), Workspace(tmp_path)
         write_attempt(workspace, plan.runs[0], [0])
-        mirror = Mirror(plan, workspace, _Forgetful(self.tracker(plan, workspace)))
+        forgetful: Any = _Forgetful(self.tracker(plan, workspace))
+        mirror = Mirror(plan, workspace, forgetful)
         for _ in range(2):
             mirror.update()
             mirror.close()
@@ -259,11 +262,6 @@ class _Forgetful:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tracker, name)
-
-
-def _comparable(points: Sequence[tuple[str, int, float, int]]) -> Any:
-    """Points in order, values as text: NaN equals NaN."""
-    return sorted((metric, step, repr(value), time) for metric, step, value, time in points)
 
 
 def _open_files(folder: Path) -> list[str]:

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablatekit.errors import WorkspaceError
-from ablatekit.runs import runlog
 from ablatekit.runs.eventlog import EventWriter, read_events
 from ablatekit.runs.records import MetricEvent, RunResult
 from ablatekit.runs.runlog import (
@@ -133,7 +132,7 @@ def test_a_short_write_is_an_error_and_no_event(run, monkeypatch):
         writer.write(_event(0, {"m": 1.0}))
         real = os.write
         with monkeypatch.context() as patch:
-            patch.setattr(runlog.os, "write", lambda fd, line: real(fd, line[:9]))
+            patch.setattr(os, "write", lambda fd, line: real(fd, line[:9]))
             with pytest.raises(OSError, match="short write") as error:
                 writer.write(_event(1, {"m": 1.0}))
         writer.close()

@@ -50,7 +50,7 @@ class TestJsonTracker(TrackerSuite):
                 status=kept["status"],
                 params=kept["params"],
                 tags=kept["tags"],
-                points=[(name, step, float(value), at) for name, step, value, at in kept["points"]],
+                points=[tuple(point) for point in kept["points"]],
                 files=kept["files"],
             )
             for kept in tracker._read().values()

@@ -35,7 +35,7 @@ def shown(plan, workspace):
         try:
             for run in client.search_runs([experiment.experiment_id]):
                 points = [
-                    (key, point.step, point.value, point.timestamp)
+                    (key, point.step, repr(point.value), point.timestamp)
                     for key in run.data.metrics
                     for point in client.get_metric_history(run.info.run_id, key)
                 ]
@@ -94,7 +94,7 @@ def test_a_finished_run_looks_native_and_a_second_sync_changes_no_row(plan, work
     assert run.info.end_time > 1_000_000
     datasets = [(used.dataset.name, used.dataset.digest) for used in run.inputs.dataset_inputs]
     assert datasets == [("d", "d" * 36)]
-    assert ("train/pass_at_1", 2, 0.2, 1_002_000) in points
+    assert ("train/pass_at_1", 2, "0.2", 1_002_000) in points
     before = database_rows(database)
     sync(plan, workspace, "mlflow", SETTINGS)
     assert database_rows(database) == before
