@@ -206,7 +206,7 @@ class DispatchPart(_Part):
     workers: Annotated[Literal["auto"] | Annotated[int, Field(ge=1)], WrapValidator(_workers)] = (
         "auto"
     )
-    """Number of concurrent runs; auto is what the machine's cores and the runs' needs allow."""
+    """Number of concurrent runs; auto is what the machine's cores, memory and GPUs hold."""
     retries: int = Field(default=2, ge=0, le=20)
     """How often a run that failed is attempted again."""
     timeout: (

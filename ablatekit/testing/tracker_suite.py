@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 from ablatekit.design.plan import Cell, Plan
 from ablatekit.runs.runlog import AttemptEnd
 from ablatekit.runs.workspace import Workspace
-from ablatekit.testing.records import small_plan, write_attempt
+from ablatekit.testing.runs import small_plan, write_attempt
 from ablatekit.tracking.base import Status, Tracker, load_tracker
 from ablatekit.tracking.mirror import Mirror, MirrorOutcome
 

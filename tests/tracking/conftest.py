@@ -9,7 +9,7 @@ import pytest
 
 from ablatekit.design.plan import Plan
 from ablatekit.runs.workspace import Workspace
-from ablatekit.testing.records import small_plan
+from ablatekit.testing.runs import small_plan
 from ablatekit.tracking.mlflow import mlflow_client, quiet_mlflow
 
 

@@ -12,7 +12,7 @@ from ablatekit.errors import PluginError, WorkspaceError
 from ablatekit.runs.locks import file_lock
 from ablatekit.runs.records import MetricEvent
 from ablatekit.runs.runlog import ResultRecord
-from ablatekit.testing.records import write_attempt
+from ablatekit.testing.runs import write_attempt
 from ablatekit.testing.tracker_suite import StoredRun, TrackerSuite
 from ablatekit.tracking import mirror as mirror_module
 from ablatekit.tracking.base import Point, TrackerError

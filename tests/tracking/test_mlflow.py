@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablatekit.runs.workspace import Workspace
-from ablatekit.testing.records import small_plan, write_attempt
+from ablatekit.testing.runs import small_plan, write_attempt
 from ablatekit.testing.tracker_suite import CutOffError, StoredRun, TrackerSuite
 from ablatekit.tracking.mirror import sync
 from ablatekit.tracking.mlflow import (

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ablatekit.canonical import write_json
-from ablatekit.testing.records import write_attempt
+from ablatekit.testing.runs import write_attempt
 from ablatekit.tracking.process import TrackingOptions, start_mirror
 
 
