@@ -114,6 +114,10 @@ class StudyPart(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    def beside(self, shared: type[BaseModel]) -> dict[str, Any]:
+        """The keys that only the named plugin reads, beside those of `shared`."""
+        return self.model_dump(exclude=set(shared.model_fields))
+
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -196,7 +200,7 @@ class DispatchPart(StudyPart):
     workers: Annotated[Literal["auto"] | Annotated[int, Field(ge=1)], WrapValidator(_workers)] = (
         "auto"
     )
-    """Number of concurrent runs; auto is what the machine's cores and the runs' needs allow."""
+    """Number of concurrent runs; auto is what the machine's cores, memory and GPUs hold."""
     retries: int = Field(default=2, ge=0, le=20)
     """How often a run that failed is attempted again."""
     timeout: (
@@ -221,6 +225,11 @@ class TrackingPart(StudyPart):
     def workspace_names(self) -> frozenset[str]:
         """Names below the workspace that the tracker writes to; its settings may define them."""
         return frozenset()
+
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is mirrored; a tracker's settings may say so."""
+        return False
 
 
 class ReportPart(StudyPart):
