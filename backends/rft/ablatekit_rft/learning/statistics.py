@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ablatekit_rft.learning.advantages import Signal
-from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.levels.kl import k1, k3
 from ablatekit_rft.levels.statistics import extreme
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.metrics.summaries import effective_share, quantile
@@ -242,8 +242,8 @@ def _reference_metrics(records: Sequence[TokenRecord]) -> dict[str, float]:
         return {}
     logp, reference = torch.cat(parts, dim=1)
     return {
-        metric: float(get_level("kl_estimator", name).function(logp, reference).mean())
-        for name, metric in (("k1", metrics.KL_K1), ("k3", metrics.KL_K3))
+        metric: float(estimate(logp, reference).mean())
+        for estimate, metric in ((k1.function, metrics.KL_K1), (k3.function, metrics.KL_K3))
     }
 
 

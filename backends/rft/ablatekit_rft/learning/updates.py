@@ -13,7 +13,6 @@ from torch import Tensor
 from ablatekit.runs.seeds import Seeds
 from ablatekit_rft.learning.loss import StepLoss
 from ablatekit_rft.learning.statistics import StepStats, token_metrics
-from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.metrics.stopwatch import Stopwatch
 from ablatekit_rft.policy.optimizer import Clipping, FlatOptimizer, clip_gradient, flat_norm
@@ -85,7 +84,7 @@ class Updater:
         }
         if self.loss.needs_reference:
             logged[metrics.LOSS_KL] = fmean(stats.kl for stats in losses)
-        if self.settings.entropy == "adaptive":
+        if "adapts" in self.settings.level("entropy").traits:
             logged[metrics.ENTROPY_COEFFICIENT] = self.entropy_coefficient
         return logged
 
@@ -111,6 +110,6 @@ def build_updater(
     settings: RftSettings, seeds: Seeds, policy: Policy, max_new_tokens: int
 ) -> Updater:
     """The updater of a run, its optimizer and its loss."""
-    spec = get_level("optimizer", settings.optimizer).function(settings)
+    spec = settings.level("optimizer").bound(settings)()
     optimizer = FlatOptimizer(policy.parameters, spec)
     return Updater(settings, seeds, policy, optimizer, StepLoss(settings, max_new_tokens))

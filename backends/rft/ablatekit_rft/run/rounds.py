@@ -22,7 +22,6 @@ from ablatekit_rft.learning.stale_weights import StaleWeights
 from ablatekit_rft.learning.statistics import round_metrics
 from ablatekit_rft.learning.updates import Updater
 from ablatekit_rft.levels.lr_scale import REFERENCE_BATCH
-from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.levels.types import Start
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.metrics.budget import BudgetMeter, Costs, learning_rate
@@ -118,11 +117,11 @@ class Trainer:
         pass_rate: Pass@1 of the base model on the train probe. Raises UsageError when nothing of
         the budget is left for rounds.
         """
-        level = get_level("advantage", self.settings.advantage)
+        level = self.settings.level("advantage")
         if level.state is not None:
-            coding = get_level("reward_coding", self.settings.reward_coding).function
+            coding = self.settings.level("reward_coding").bound(self.settings)
             start = Start(len(self.train_set.queries), float(coding(torch.tensor(pass_rate))))
-            self.memory.keep(ADVANTAGE, level.state(start, self.settings))
+            self.memory.keep(ADVANTAGE, level.initial_state(start, self.settings))
         costs = self.collector.measure_difficulty()
         if self.meter.is_spent(costs):
             rule = "measuring how difficult the train items are spends the whole budget"
@@ -223,7 +222,7 @@ class Trainer:
 
         None where no level asks for it.
         """
-        if "drift" not in get_level("advantage", self.settings.advantage).needs:
+        if "drift" not in self.settings.level("advantage").needs:
             return None
         query = drawn.rollouts.query
         items = torch.zeros_like(drawn.rollouts.prompts.lengths).index_copy(0, query, drawn.item)
@@ -239,7 +238,7 @@ class Trainer:
         """Take in what this round taught about the items and the advantage's baseline."""
         self.memory.keep(ADVANTAGE, signal.state)
         self.collector.remember(drawn)
-        if "drift" in get_level("advantage", self.settings.advantage).needs:
+        if "drift" in self.settings.level("advantage").needs:
             count = len(self.train_set.queries)
             state = with_last(self.memory.of(LAST), count, drawn.item, drawn.rollouts)
             self.memory.keep(LAST, state)
@@ -254,7 +253,7 @@ class Trainer:
         """The rate of the round's updates on so many rollouts."""
         settings, fraction = self.settings, self.meter.trained_fraction
         batch = rollouts / max(1, min(settings.minibatches, rollouts)) / REFERENCE_BATCH
-        scale = get_level("lr_scale", settings.lr_scale).function(batch)
+        scale = settings.level("lr_scale").bound(settings)(batch)
         return float(scale * learning_rate(settings, fraction(before), fraction(after)))
 
 
