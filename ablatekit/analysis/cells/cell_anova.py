@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.cells.coding import CodedTerms, code_terms, terms_up_to
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.tails import f_tail
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.stats.effectsize import EffectSize, with_interval
 
@@ -204,7 +204,7 @@ def _line(term: str, df: int, squares: float, against: _Tested) -> Line:
         squares=squares,
         den_df=error_df,
         statistic=statistic,
-        p=float(stats.f.sf(statistic, df, error_df)),
+        p=f_tail(statistic, df, error_df),
         partial_eta2=with_interval(eta2, df, error_df, against.level),
         partial_omega2=with_interval(omega2, df, error_df, against.level),
         share=share,

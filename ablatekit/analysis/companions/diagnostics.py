@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.cells.cell_means import CellMeans
 from ablatekit.analysis.cells.truncated import TruncatedModel
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.tails import normal_quantile, ordinal_ranks
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.tables.responses import History
 
@@ -28,11 +28,11 @@ def residual_lists(
 
     `order` is every run's place in the randomised order of execution.
     """
-    rank = stats.rankdata(model.residual, method="ordinal")
+    rank = ordinal_ranks(model.residual)
     return {
         "fitted": model.fitted.tolist(),
         "residual": model.residual.tolist(),
-        "quantile": stats.norm.ppf((rank - 0.5) / max(1, len(rank))).tolist(),
+        "quantile": normal_quantile((rank - 0.5) / max(1, len(rank))).tolist(),
         "unit": [layout.units[i] for i in values.unit],
         "context": [layout.contexts[i] for i in values.context],
         "run": list(values.run),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
@@ -12,10 +13,12 @@ from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
-from ablatekit.report.compare import ComparedEffect, StudyComparison
 from ablatekit.report.language.numbers import Scale, absent, p_value, scale_of, sentence
 from ablatekit.report.language.verdicts import Tone, look, remark
 from ablatekit.report.sections.answer import Question, questions
+
+if TYPE_CHECKING:
+    from ablatekit.report.compare import ComparedEffect, StudyComparison
 
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
 STYLES: dict[Tone, str] = {

@@ -105,14 +105,16 @@ class Collector:
             return Costs()
         samples, batch = self.settings.difficulty_samples, self.settings.queries_per_round
         every = np.arange(len(self.train_set.queries))
-        plan, found, tokens = DrawPlan(samples, 0, greedy=False), [], 0
+        plan, pass_rates, tokens = DrawPlan(samples, 0, greedy=False), [], 0
         self._sync(0, Stopwatch(self.engine.policy.device))
         for start in range(0, len(every), batch):
             items = every[start : start + batch]
             rollouts = self._sample(items, plan, f"difficulty/{start}")
-            found.append(self._verify(items, rollouts).correct.reshape(-1, samples).mean(axis=1))
+            pass_rates.append(
+                self._verify(items, rollouts).correct.reshape(-1, samples).mean(axis=1)
+            )
             tokens += int(rollouts.lengths.sum())
-        self.memory.keep_sampler(0, difficulty=np.concatenate(found).astype(np.float64))
+        self.memory.keep_sampler(0, difficulty=np.concatenate(pass_rates).astype(np.float64))
         drawn = len(every) * samples
         return Costs(
             samples=drawn,

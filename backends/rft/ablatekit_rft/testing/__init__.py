@@ -1,1 +1,1 @@
-"""What every level must fulfil, as tests that a plugin's own test suite inherits."""
+"""For authors of plugins: conformance suites of what extends the backend."""
