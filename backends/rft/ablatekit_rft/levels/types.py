@@ -130,6 +130,8 @@ class Level:
     state: the state before the first round, for a level that remembers, as a function of `Start`
     and, by keyword, of settings: the level's function then takes the state as last argument by
     position and gives back (result, new state).
+    parameters, state_parameters: the settings in both signatures. reads: all settings that the
+    level, or the trainer on its behalf, reads, each once.
     """
 
     stage: Stage
@@ -146,18 +148,16 @@ class Level:
     state: Callable[..., State] | None = None
     parameters: tuple[str, ...] = field(init=False)
     state_parameters: tuple[str, ...] = field(init=False)
+    reads: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Read both signatures once."""
+        function = keyword_parameters(self.function)
         state = () if self.state is None else keyword_parameters(self.state)
-        object.__setattr__(self, "parameters", keyword_parameters(self.function))
-        object.__setattr__(self, "state_parameters", state)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """Names of the settings that the level, or the trainer on its behalf, reads; each once."""
         of_needs = (name for need in sorted(self.needs) for name in SETTINGS_OF_NEEDS.get(need, ()))
-        return tuple(dict.fromkeys((*self.parameters, *self.state_parameters, *of_needs)))
+        object.__setattr__(self, "parameters", function)
+        object.__setattr__(self, "state_parameters", state)
+        object.__setattr__(self, "reads", tuple(dict.fromkeys((*function, *state, *of_needs))))
 
     def bound(self, settings: object) -> Callable[..., Any]:
         """The function with its settings filled in, to be called with the views of its stage."""
