@@ -23,7 +23,6 @@ from ablatekit.analysis.companions.bounds import bounds, policies, unsteady_cell
 from ablatekit.analysis.companions.detectable import detectable_rows
 from ablatekit.analysis.companions.dynamics import curves
 from ablatekit.analysis.companions.influence import influence_rows
-from ablatekit.analysis.companions.items import item_level
 from ablatekit.analysis.companions.robust import robust
 from ablatekit.analysis.companions.training import effects_over_training, milestones, stability
 from ablatekit.analysis.core.layout import Layout, layout
@@ -85,6 +84,8 @@ def companions(
     sections = Companions()
     outcomes = outcomes_of(planned, tables.outcomes, fitted.values)
     if outcomes is not None:
+        from ablatekit.analysis.companions.items import item_level  # imports the whole engine
+
         sections["items"] = item_level(outcomes, fitted, average, alpha)
     beside = robust(response.values, fitted.layout, average, alpha, seed, higher)
     if beside is not None:

@@ -39,7 +39,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Bundle study, plan, tables and report in one archive that needs no backend to analyse."""
-    from ablatekit.pipeline import analysed, continued, prepare
+    from ablatekit.pipeline.frozen import continued, prepare
+    from ablatekit.pipeline.run import analysed
     from ablatekit.report.bundle import write_bundle
     from ablatekit.runs.workspace import find_workspace
 
@@ -58,8 +59,9 @@ def export(
 def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: bool) -> Path:
     """Analyse a bundle's tables again; the page, beside the bundle or in a workspace if named."""
     from ablatekit.cli.console import plain_console
-    from ablatekit.report import summary, write_report
     from ablatekit.report.bundle import analyse_bundle, read_bundle, same_analysis
+    from ablatekit.report.formats.terminal import summary
+    from ablatekit.report.write import write_report
 
     bundle = read_bundle(path)
     analysis = analyse_bundle(bundle)

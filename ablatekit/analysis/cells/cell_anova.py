@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.cells.coding import CodedTerms, code_terms, terms_up_to
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.model import AnovaRow
 from ablatekit.analysis.core.schema.vocabulary import AnovaType, Statement, statement
+from ablatekit.analysis.core.tails import f_tail
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.stats.effectsize import EffectSize, with_interval
 from ablatekit.analysis.stats.rows import SizeKey, TermTest, anova_row
@@ -188,7 +188,7 @@ def _row(term: str, df: int, squares: float, against: _Tested) -> AnovaRow:
             num_df=df,
             den_df=error_df,
             statistic=statistic,
-            p=float(stats.f.sf(statistic, df, error_df)),
+            p=f_tail(statistic, df, error_df),
             sum_squares=squares,
             share=share,
             sizes={

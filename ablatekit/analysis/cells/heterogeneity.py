@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.cells.broad import FEWEST_CONTEXTS
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.student import t_quantile
+from ablatekit.analysis.core.tails import f_tail
 from ablatekit.analysis.core.values import ContextValues, ErrorTerm
 
 WARNING_P = 0.05
@@ -93,4 +93,4 @@ def _dominates(groups: list[Floats], noise: float, df: float) -> bool:
     typical = (total - (sizes**2).sum() / total) / (count - 1)
     by_group = max(0.0, between - within) / typical
     by_context = max(0.0, within - noise)
-    return by_group > by_context and float(stats.f.sf(between / noise, count - 1, df)) < WARNING_P
+    return by_group > by_context and f_tail(between / noise, count - 1, df) < WARNING_P

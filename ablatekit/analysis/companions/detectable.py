@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from ablatekit.analysis.cells.effects import EffectFamily, Evaluated, Fitted
 from ablatekit.analysis.core.numbers import number
+from ablatekit.analysis.core.roots import bracketed_root
 from ablatekit.analysis.core.schema.companions import Detectable
 from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName, Statement
 from ablatekit.analysis.core.student import t_quantile
@@ -38,7 +39,7 @@ def detectable_in_se(df: float, alpha: float, power: float = POWER) -> float:
         # The function is NaN instead of 0 far out in the tail.
         return 1.0 + float(np.nan_to_num(below) - np.nan_to_num(above)) - power
 
-    return float(optimize.brentq(gap, 0.0, 2 * critical + 10.0, xtol=1e-10))
+    return bracketed_root(gap, 0.0, 2 * critical + 10.0, 1e-10)
 
 
 def detectable_rows(

@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.polynomial import Chebyshev
 from scipy import special
-from scipy.optimize import elementwise
 
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.student import t_quantile, two_sided
@@ -192,6 +191,7 @@ def _roots(
     chance: Callable[[Floats, Floats], Floats], df: Floats, family: float, level: float
 ) -> Floats:
     """t (m,) at which chance(t, df) is `level`: between the unadjusted value and Bonferroni's."""
+    from scipy.optimize import elementwise  # only Tukey's and Dunnett's limits need it
 
     def excess(t: Floats, *arguments: Any) -> Floats:
         return np.asarray(chance(t, arguments[0]) - level)

@@ -60,8 +60,8 @@ def collect(plan: Plan, workspace: Workspace) -> StudyTables:
         rows.append(_run_row(run, levels[run.unit], status, message))
         if result is not None:
             history.extend(_history_rows(run.run_id, read_history(directory), wanted))
-            reported = ((name, value) for name, value in result.metrics.items() if name in wanted)
-            results.extend((run.run_id, name, value) for name, value in reported)
+            final = ((name, value) for name, value in result.metrics.items() if name in wanted)
+            results.extend((run.run_id, name, value) for name, value in final)
             outcomes.extend(_last_outcomes(run.run_id, read_items(directory), splits))
     return StudyTables(
         runs=pd.DataFrame(rows),

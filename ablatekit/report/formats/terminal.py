@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
@@ -17,6 +18,9 @@ from ablatekit.report.language.numbers import Scale, absent, p_value, scale_of, 
 from ablatekit.report.language.sentences import say
 from ablatekit.report.language.verdicts import Tone, look, remark
 from ablatekit.report.sections.answer import Question, questions
+
+if TYPE_CHECKING:
+    from ablatekit.report.compare import ComparedEffect, StudyComparison
 
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
 STYLES: dict[Tone, str] = {
