@@ -26,8 +26,8 @@ from ablatekit.analysis.core.schema.formula import (
     Explained,
     LikelihoodRatioRow,
     MetaRecord,
-    RandomEffects,
     RandomInterval,
+    RandomModes,
     RandomTest,
     RobustCovariances,
     TermShare,
@@ -116,10 +116,10 @@ def add_variances(response: ResponseAnalysis, fit: MixedFit | LogisticFit) -> No
     response["theta"] = dict(zip(fit.theta_names, numbers(fit.theta), strict=True))
 
 
-def random_effects(fit: MixedFit) -> list[RandomEffects]:
+def random_effects(fit: MixedFit) -> list[RandomModes]:
     """Conditional modes of every random term, one list per column, in the order of `levels`."""
     return [
-        RandomEffects(
+        RandomModes(
             group=term.group,
             levels=list(term.levels),
             columns={name: numbers(term.modes[:, j]) for j, name in enumerate(term.names)},

@@ -141,15 +141,11 @@ def estimate_tau2(studies: _Studies, method: TauMethod) -> float:
         if method == "HE":
             return max((plain - float(np.trace(hat * v))) / studies.df, 0.0)
         start = float(np.var(y))
-        return start * _scaled_q(studies, start) / studies.df if start > 0.0 else 0.0
+        # Sidik & Jonkman 2005: Q with weights 1/(v/start + 1), which is start times Q at start.
+        return start * studies.q(start) / studies.df if start > 0.0 else 0.0
     if method == "PM":
         return _root_or_zero(lambda t: studies.q(t) - studies.df)
     return _likelihood_tau2(studies, restricted=method == "REML")
-
-
-def _scaled_q(studies: _Studies, start: float) -> float:
-    """Q with weights 1/(v/start + 1) (Sidik & Jonkman 2005)."""
-    return studies.q(start)
 
 
 def _likelihood_tau2(studies: _Studies, restricted: bool) -> float:
@@ -192,8 +188,8 @@ def _root_or_zero(function: Callable[[float], float]) -> float:
 def _report(
     studies: _Studies, method: TauMethod, test: MetaTest, tau2: float, level: float
 ) -> MetaAnalysis:
-    _k, p = studies.x.shape
-    _w, beta, covariance = studies.weighted(tau2)
+    p = studies.x.shape[1]
+    _, beta, covariance = studies.weighted(tau2)
     knapp = test == "knha"
     if knapp:
         covariance = covariance * studies.q(tau2) / studies.df
