@@ -187,6 +187,14 @@ def test_an_unknown_executor_is_a_usage_error(make_plan, workspace):
         execute(make_plan(), workspace, one_worker(executor="no-such"), SilentObserver())
 
 
+def test_an_executor_that_lacks_a_method_is_refused(
+    make_plan, workspace, fork_executor, monkeypatch
+):
+    monkeypatch.delattr("forkexecutor.ForkExecutor.drain")
+    with pytest.raises(PluginError, match="does not fulfil the contract"):
+        execute(make_plan(), workspace, one_worker(executor=fork_executor), SilentObserver())
+
+
 def test_an_executor_that_holds_less_than_the_runs_need_says_so(make_plan, workspace, monkeypatch):
     machine = Machine(cores=1, memory=0.1)
     monkeypatch.setattr(Machine, "here", classmethod(lambda _cls: machine))

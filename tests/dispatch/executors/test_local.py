@@ -6,8 +6,7 @@ import platform
 import pytest
 
 from ablatekit.dispatch.executors import local
-from ablatekit.dispatch.executors.base import load_executor
-from ablatekit.dispatch.executors.local import LocalExecutor, kill_orphans
+from ablatekit.dispatch.executors.local import kill_orphans
 from ablatekit.runs.runlog import Claim, claim_attempt, log_tail, write_claim
 from ablatekit.runs.workspace import Workspace
 from ablatekit.testing.executor_suite import ExecutorSuite, written_task
@@ -41,10 +40,6 @@ def test_how_a_worker_died_is_said(
 
 def claim(pid, host="elsewhere"):
     return Claim(study="s", study_hash="h", pid=pid, host=host, user="u", started=0.0, versions={})
-
-
-def test_local_is_found_by_its_name():
-    assert load_executor("local") is LocalExecutor
 
 
 def test_only_orphans_of_dead_workers_on_this_machine_are_killed(tmp_path, monkeypatch):
