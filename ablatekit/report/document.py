@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from ablatekit.analysis.core.schema.vocabulary import Number, Verdict
 from ablatekit.canonical import content_hash
 from ablatekit.report.language.references import Reference
+from ablatekit.report.language.verdicts import VerdictLine, word
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-from ablatekit.report.language.verdicts import VerdictLine
 
 LONGEST_STEM = 60
 
@@ -80,7 +80,8 @@ def plain_text(entry: Entry) -> str:
     """An entry in words, without its markup."""
     match entry:
         case Badge():
-            return f"{entry.verdict} ({entry.note})" if entry.note else entry.verdict
+            shown = word(entry.verdict)
+            return f"{shown} ({entry.note})" if entry.note else shown
         case EstimateEntry():
             return f"{entry.text} {entry.interval}" if entry.interval else entry.text
         case Interval():

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import PlotValues, padded
+from ablatekit.report.language.captions import PLACE_IN_ORDER
 from ablatekit.report.language.numbers import Scale, level_unit
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def draw_order(order: Sequence[int], residual: Sequence[float], scale: Scale) ->
     kept = thinned(residual)
     x = np.asarray(order, dtype=float)[kept]
     y = np.asarray(residual, dtype=float)[kept]
-    return _scatter(x, y, ("place in the run order", "residual"), (Scale(1.0, "", 0), scale))
+    return _scatter(x, y, (PLACE_IN_ORDER, "residual"), (Scale(1.0, "", 0), scale))
 
 
 def _scatter(

@@ -14,7 +14,7 @@ from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
 from ablatekit.report.compare import ComparedEffect, StudyComparison
 from ablatekit.report.language.numbers import Scale, absent, p_value, scale_of, sentence
-from ablatekit.report.language.verdicts import Tone, look, remark
+from ablatekit.report.language.verdicts import Tone, look, remark, signed, word
 from ablatekit.report.sections.answer import Question, questions
 
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
@@ -58,7 +58,7 @@ def _reasons(analysis: Analysis) -> Text | None:
     found = {
         str(effect["reason"])
         if effect["verdict"] == "identical"
-        else f"{effect['inference']} {effect['verdict']}: {effect['reason']}"
+        else f"{effect['inference']} {word(effect['verdict'])}: {effect['reason']}"
         for effect in effects
         if effect is not None and effect["reason"]
     }
@@ -94,7 +94,7 @@ def _effect_text(effect: Effect | None, question: Question) -> Text:
 
 def _append_verdict(text: Text, effect: Effect, question: Question) -> Text:
     shape = look(effect["verdict"])
-    text.append(f"{shape.glyph} {effect['verdict']}", style=STYLES[shape.tone])
+    text.append(signed(effect["verdict"]), style=STYLES[shape.tone])
     note = None if effect["reason"] else remark(effect, question.room)
     return text.append(f" ({note})", style="dim") if note else text
 

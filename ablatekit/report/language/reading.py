@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from ablatekit.analysis.core.lookup import (
     Comparison,
@@ -11,9 +12,43 @@ from ablatekit.analysis.core.lookup import (
     comparisons,
     find_effect,
     find_heterogeneity,
+    is_planned,
     label_of,
 )
 from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.vocabulary import Estimand
+
+ESTIMAND_NAMES: dict[Estimand, str] = {
+    "average": "average effect",
+    "baseline": "effect at the baseline",
+    "removal": "effect of removal",
+    "shapley": "Shapley value",
+    "interaction": "interaction",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an analysis is of, as far as sentences depend on it.
+
+    `unit` is what one value of a response belongs to; `planned` says whether a study executed it,
+    `items` whether outcomes of evaluation items belong to it.
+    """
+
+    unit: Literal["run", "row"]
+    planned: bool
+    contexts: int
+    items: bool
+
+
+def subject_of(analysis: Analysis) -> Subject:
+    """Runs where a study planned them, one diverged or items belong to them; else rows."""
+    planned = is_planned(analysis)
+    counts = analysis.get("counts")
+    items = any(response.get("items") for response in analysis["responses"].values())
+    runs = planned or items or bool(counts and counts["diverged"])
+    contexts = len(analysis.get("design", {}).get("contexts", []))
+    return Subject("run" if runs else "row", planned, contexts, items)
 
 
 def confidence(analysis: Analysis) -> str:

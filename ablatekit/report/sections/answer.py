@@ -24,17 +24,25 @@ from ablatekit.report.document import (
     Verdicts,
     Warnings,
 )
+from ablatekit.report.language import captions, leads
 from ablatekit.report.language.notes import FEW_CONTEXTS, MARK_FOOTER, answer_warnings
 from ablatekit.report.language.numbers import Scale, absent, footers_of, in_unit, scale_of, sentence
-from ablatekit.report.language.reading import confidence
-from ablatekit.report.language.verdicts import Judged, Room, VerdictLine, remark
+from ablatekit.report.language.reading import confidence, subject_of
+from ablatekit.report.language.verdicts import (
+    Judged,
+    Room,
+    VerdictLine,
+    because,
+    no_broad_verdict,
+    remark,
+)
 
 VERDICT_ORDER: tuple[Verdict, ...] = (
     "helps", "hurts", "widens", "narrows",
     "equivalent", "inconclusive", "identical", "not estimated",
 )  # fmt: skip
 UNJUDGED: tuple[Verdict, ...] = ("identical", "not estimated")
-NO_EFFECT = Badge("not estimated", "the analysis holds no such effect")
+NO_EFFECT = Badge("not estimated", captions.NO_EFFECT)
 
 
 def answer_section(analysis: Analysis) -> Section:
@@ -43,19 +51,12 @@ def answer_section(analysis: Analysis) -> Section:
     warnings = answer_warnings(analysis)
     if warnings:
         blocks.append(Warnings(warnings))
-    return Section("answer", "The answer", _lead(analysis), blocks)
+    return Section("answer", leads.ANSWER, _lead(analysis), blocks)
 
 
 def _lead(analysis: Analysis) -> str:
-    contexts = len(analysis["design"].get("contexts", []))
-    where = f"these {contexts} contexts" if contexts > 1 else "these runs"
-    text = (
-        f"Each level is compared with its factor's baseline. The verdict holds for {where}"
-        " (narrow inference)"
-    )
-    if any(_judged_broadly(question.effects) for question in questions(analysis)):
-        text += "; the one marked broad says whether it would hold in contexts like these"
-    return f"{text}. Intervals are {confidence(analysis)}, per comparison."
+    broad = any(_judged_broadly(question.effects) for question in questions(analysis))
+    return leads.answer_lead(subject_of(analysis), confidence(analysis), broad=broad)
 
 
 def _judged_broadly(effects: Sequence[Effect]) -> bool:
@@ -85,8 +86,8 @@ def _verdict_line(question: Question, levels: Sequence[Comparison]) -> VerdictLi
                 level.name, told["verdict"] if told else None, question.mark(level) if told else ""
             )
             groups.setdefault(effect["verdict"], []).append(judged)
-    found = [(verdict, groups[verdict]) for verdict in VERDICT_ORDER if verdict in groups]
-    return VerdictLine(question.title, found, f"No broad verdict: {reason}." if reason else "")
+    ordered = [(verdict, groups[verdict]) for verdict in VERDICT_ORDER if verdict in groups]
+    return VerdictLine(question.title, ordered, no_broad_verdict(reason) if reason else "")
 
 
 def _shared_reason(effects: Sequence[Effect]) -> str:
@@ -107,7 +108,7 @@ def answer_table(analysis: Analysis) -> Table:
     repeated = _repeated_reasons(rows)
     return Table(
         id="answer-table",
-        caption="Average effect of every level against its baseline",
+        caption=captions.ANSWER_TABLE,
         columns=columns,
         rows=[_without_notes(row, repeated) for row in rows],
         keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
@@ -120,14 +121,14 @@ def answer_table(analysis: Analysis) -> Table:
 
 def _repeated_reasons(rows: Sequence[Sequence[Entry]]) -> dict[str, Verdict]:
     """Reasons for a missing estimate that several rows share, with their verdict."""
-    found = {
+    unjudged = {
         (place, entry.note): entry.verdict
         for place, row in enumerate(rows)
         for entry in row
         if isinstance(entry, Badge) and entry.verdict in UNJUDGED
     }
-    often = Counter(note for _, note in found if note)
-    return {note: verdict for (_, note), verdict in found.items() if often[note] > 1}
+    often = Counter(note for _, note in unjudged if note)
+    return {note: verdict for (_, note), verdict in unjudged.items() if often[note] > 1}
 
 
 def _without_notes(row: Sequence[Entry], notes: Mapping[str, Verdict]) -> list[Entry]:
@@ -139,7 +140,7 @@ def _without_notes(row: Sequence[Entry], notes: Mapping[str, Verdict]) -> list[E
 
 def _footer_reasons(repeated: Mapping[str, Verdict]) -> list[str]:
     """The reasons as sentences, for the footer."""
-    return [f"{verdict.capitalize()}: {note.rstrip('.')}." for note, verdict in repeated.items()]
+    return [because(verdict, note) for note, verdict in repeated.items()]
 
 
 def _footer_mark(rows: Sequence[Sequence[Entry]]) -> list[str]:
@@ -173,7 +174,7 @@ class Question:
 
 def questions(analysis: Analysis) -> list[Question]:
     """Every response, then every gap."""
-    found = [
+    asked = [
         Question(
             sentence(response["label"]),
             response["effects"],
@@ -185,8 +186,8 @@ def questions(analysis: Analysis) -> list[Question]:
     ]
     for name, gap in analysis.get("comparisons", {}).items():
         scale, available = gap_scale(analysis, name), gap_room(analysis, name)
-        found.append(Question("Gap", gap["effects"], scale, available, []))
-    return found
+        asked.append(Question("Gap", gap["effects"], scale, available, []))
+    return asked
 
 
 def room(analysis: Analysis, response: ResponseAnalysis) -> Room:
@@ -216,9 +217,9 @@ def gap_scale(analysis: Analysis, comparison: str) -> Scale:
 
 
 def _question_columns(question: Question) -> list[Column]:
-    unit = f", {question.scale.unit}" if question.scale.unit else ""
+    effect = captions.with_unit("effect", question.scale.unit)
     columns = [
-        Column(f"effect{unit}", question.title, numeric=True),
+        Column(effect, question.title, numeric=True),
         Column("verdict", question.title),
     ]
     return [*columns, Column("broad", question.title)] if question.broad else columns
@@ -304,12 +305,8 @@ def _response_footer(response: ResponseAnalysis) -> str:
     known = [footers.get(name) for name in ("average", "narrow", "broad", "matched")]
     note = " ".join(filter(None, known)) or effect_footer(response["effects"])
     smallest = response["smallest_effect"]
-    size = (
-        f"Smallest effect that matters: {scale_of(response).amount(smallest)}."
-        if smallest
-        else "No smallest effect was declared, so nothing is called equivalent."
-    )
-    return f"{note} {size}"
+    amount = scale_of(response).amount(smallest) if smallest else ""
+    return f"{note} {captions.smallest_effect(amount)}"
 
 
 def gap_footer(analysis: Analysis, comparison: str) -> str:

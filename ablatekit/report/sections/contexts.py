@@ -23,6 +23,7 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
+from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.notes import FEW_CONTEXTS, context_warnings
 from ablatekit.report.language.numbers import Scale, absent, footers_of, percent, scale_of, sentence
 from ablatekit.report.language.reading import confidence, factor_labels, most_notable
@@ -45,21 +46,15 @@ def contexts_section(analysis: Analysis) -> Section | None:
     ]
     if not pictures:
         return None
-    left = len(levels) - len(drawn)
-    more = f" {left} levels with smaller effects are in the table only." if left > 0 else ""
+    caption = captions.context_figures(confidence(analysis), len(levels) - len(drawn))
     blocks: list[Block] = [
-        Gallery(
-            pictures=pictures,
-            caption="Points: the average effect inside one context with its"
-            f" {confidence(analysis)} interval. Line and shade: mean over contexts (narrow).{more}",
-        )
+        Gallery(pictures=pictures, caption=caption),
+        Fold(captions.EVERY_CONTEXT, [_context_table(analysis)]),
     ]
-    blocks.append(Fold("Every effect in every context", [_context_table(analysis)]))
     table = _heterogeneity_table(analysis)
     if table is not None:
-        blocks += [Heading("How much effects vary between contexts"), table]
-    lead = "Would it hold elsewhere? An effect that flips sign between contexts is no recipe."
-    return Section("contexts", "Context by context", lead, blocks)
+        blocks += [Heading(captions.HETEROGENEITY), table]
+    return Section("contexts", leads.CONTEXTS, leads.CONTEXTS_LEAD, blocks)
 
 
 def _context_table(analysis: Analysis) -> Table:
@@ -88,7 +83,7 @@ def _context_table(analysis: Analysis) -> Table:
             )  # fmt: skip
     return Table(
         id="context-effects",
-        caption="Average effect inside each context",
+        caption=captions.CONTEXT_TABLE,
         columns=[
             Column("response"), Column("factor"), Column("level"), Column("context"),
             Column("effect", numeric=True), Column("interval", numeric=True),
@@ -114,7 +109,7 @@ def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
     if not panels:
         return None
     identifier = f"contexts-{slug(level.factor)}-{slug(level.level)}"
-    alt = f"Effect of {level.name} in each context. " + "; ".join(
+    parts = (
         f"{part.label}, {row['context']}: {part.scale.effect(row['estimate'])}"
         for part in panels
         for row in part.rows
@@ -123,7 +118,7 @@ def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
     return Picture(
         id=identifier,
         title=title,
-        alt=alt,
+        alt=alternatives.contexts(level.name, parts),
         draw=partial(draw_contexts, panels),
     )
 
@@ -148,21 +143,20 @@ def _heterogeneity_table(analysis: Analysis) -> Table | None:
     if not rows:
         return None
     units = {scale_of(response).unit for response in analysis["responses"].values()}
-    unit = f", {units.pop()}" if units != {""} and len(units) == 1 else ""
+    unit = units.pop() if len(units) == 1 else ""
     return Table(
         id="heterogeneity",
-        caption="Heterogeneity of the average effects",
+        caption=captions.HETEROGENEITY_TABLE,
         columns=[
             Column("response"), Column("factor"), Column("level"),
-            Column(f"\N{GREEK SMALL LETTER TAU}{unit}", numeric=True),
-            Column("I\N{SUPERSCRIPT TWO}", numeric=True),
-            Column(f"in one new context{unit}", numeric=True), Column("remark"),
+            Column(captions.with_unit(captions.TAU, unit), numeric=True),
+            Column(captions.I_SQUARED, numeric=True),
+            Column(captions.with_unit(captions.NEW_CONTEXT, unit), numeric=True),
+            Column("remark"),
         ],
         rows=rows,
         keys=keys,
-        footer="\n".join(dict.fromkeys(filter(None, footers)))
-        or "\N{GREEK SMALL LETTER TAU}: standard deviation of the true effects between contexts;"
-        " I\N{SUPERSCRIPT TWO}: share of their observed variance that is not sampling error.",
+        footer="\n".join(dict.fromkeys(filter(None, footers))) or captions.HETEROGENEITY_FOOTER,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ablatekit.analysis.core.lookup import is_planned, label_of
+from ablatekit.analysis.core.lookup import label_of
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.report.document import (
     Block,
@@ -20,18 +20,12 @@ from ablatekit.report.document import (
     Text,
     Warnings,
 )
-from ablatekit.report.language.numbers import (
-    count,
-    general,
-)
-from ablatekit.report.language.reading import factor_labels, flatten, words
+from ablatekit.report.language import captions, leads
+from ablatekit.report.language.numbers import general
+from ablatekit.report.language.reading import factor_labels, flatten, subject_of, words
 from ablatekit.report.sections.planning import detectable_blocks
 from ablatekit.report.sections.records import plain_table
 
-ORDERED = (
-    " Runs were executed in a randomised order, frozen with the plan (plan.json); Diagnostics shows"
-    " residuals along it."
-)
 EXECUTION_COSTS = ("seconds_per_level", "cost")
 """Keys of `provenance` that hold costs per level which differ between executions."""
 
@@ -42,24 +36,25 @@ def design_section(analysis: Analysis) -> Section:
     blocks: list[Block] = [_factor_table(analysis)]
     cost = _cost_table(analysis)
     if cost is not None:
-        blocks += [Heading("Cost per level"), cost]
+        blocks += [Heading(captions.COST), cost]
     blocks += detectable_blocks(analysis)
     if design.get("warnings"):
         blocks.append(Warnings(design["warnings"]))
     if design.get("held_equal"):
         pairs = list(flatten(design["held_equal"]))
-        blocks.append(Fold(f"Held equal in every run ({len(pairs)})", [Facts(pairs)]))
+        blocks.append(Fold(captions.held_equal(len(pairs)), [Facts(pairs)]))
     blocks += _cell_blocks(analysis)
-    return Section("design", "The design", _design_lead(analysis), blocks)
+    return Section("design", leads.DESIGN, _design_lead(analysis), blocks)
 
 
 def _design_lead(analysis: Analysis) -> str:
     design = analysis["design"]
-    return (
-        f"{design['kind'].capitalize()} design: {count(len(design['factors']), 'factor')},"
-        f" {count(len(design['cells']), 'cell')}, {count(len(design['contexts']), 'context')},"
-        f" {count(design['replicates'], 'replicate')} of every cell in every context."
-        + (ORDERED if is_planned(analysis) else "")
+    return leads.design_lead(
+        subject_of(analysis),
+        design["kind"],
+        len(design["factors"]),
+        len(design["cells"]),
+        design["replicates"],
     )
 
 
@@ -78,7 +73,7 @@ def _factor_table(analysis: Analysis) -> Table:
         rows.append([Text(variable), Text(""), Text(", ".join(values), note="context")])
     return Table(
         id="factors",
-        caption="Factors, levels and contexts",
+        caption=captions.FACTOR_TABLE,
         columns=[Column("factor"), Column("baseline"), Column("other levels")],
         rows=rows,
         sortable=False,
@@ -111,7 +106,7 @@ def _cost_table(analysis: Analysis) -> Table | None:
     places = list(dict.fromkeys((factor, level) for factor, level, _ in values))
     return Table(
         id="cost",
-        caption="Mean cost of a run at each level",
+        caption=captions.cost_table(subject_of(analysis).unit),
         columns=[Column("factor"), Column("level")]
         + [Column(metric, numeric=True) for metric in metrics],
         rows=[
@@ -120,8 +115,7 @@ def _cost_table(analysis: Analysis) -> Table | None:
             for factor, level in places
         ],
         keys=[[("factor", factor), ("level", level)] for factor, level in places],
-        footer="Means per run over matched cells, as for the average effects. Seconds, where"
-        " shown, are of this execution and differ between machines.",
+        footer=captions.cost_footer(subject_of(analysis).unit),
     )
 
 
@@ -138,17 +132,17 @@ def _cell_blocks(analysis: Analysis) -> list[Block]:
     folds: list[Block] = []
     cells = [{**labelled(cell["levels"]), "unit": cell["unit"]} for cell in design["cells"]]
     merged = [
-        {"cells that are one run": "; ".join(words(labelled(cell)) for cell in group)}
+        {captions.ONE_RUN: "; ".join(words(labelled(cell)) for cell in group)}
         for group in design["merged"]
     ]
     excluded = [labelled(cell) for cell in design["excluded"]]
     parts: list[tuple[str, str, Sequence[Mapping[str, Any]]]] = [
-        ("cells", "Cells", cells),
-        ("merged", "Merged cells (identical by construction)", merged),
-        ("excluded", "Excluded combinations", excluded),
+        ("cells", captions.CELLS, cells),
+        ("merged", captions.MERGED, merged),
+        ("excluded", captions.EXCLUDED, excluded),
     ]
     for identifier, title, rows in parts:
         if rows:
             table = plain_table(f"design-{identifier}", title, rows)
-            folds.append(Fold(f"{title} ({len(rows)})", [table]))
+            folds.append(Fold(captions.counted(title, len(rows)), [table]))
     return folds

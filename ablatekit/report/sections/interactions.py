@@ -12,7 +12,6 @@ import numpy as np
 from ablatekit.analysis.core.lookup import Comparison, alpha_of, comparisons, interactions
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
-from ablatekit.analysis.core.schema.vocabulary import Verdict
 from ablatekit.report.document import (
     Block,
     Column,
@@ -28,6 +27,7 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.interactions import MeansPicture, draw_interaction
+from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.numbers import (
     MISSING,
     Scale,
@@ -38,16 +38,12 @@ from ablatekit.report.language.numbers import (
     sentence,
 )
 from ablatekit.report.language.reading import factor_labels
+from ablatekit.report.language.verdicts import together, word
 from ablatekit.report.sections.answer import effect_entry, interval_entry
 from ablatekit.report.sections.effects import effect_keys, estimand_notes
 
 MOST_PLOTS = 6
-TIMES = " \N{MULTIPLICATION SIGN} "
-READINGS: dict[Verdict, str] = {
-    "helps": "better than their sum",
-    "hurts": "worse than their sum",
-    "equivalent": "as their sum",
-}
+TIMES = f" {captions.TIMES} "
 
 
 def interactions_section(analysis: Analysis) -> Section | None:
@@ -59,11 +55,7 @@ def interactions_section(analysis: Analysis) -> Section | None:
             blocks += _response_blocks(analysis, name, response, effects)
     if not blocks:
         return None
-    lead = (
-        "An interaction is a difference of differences: by how much one choice changes the effect"
-        " of another. Near zero, choices can be made one at a time."
-    )
-    return Section("interactions", "Interactions", lead, blocks)
+    return Section("interactions", leads.INTERACTIONS, leads.INTERACTIONS_LEAD, blocks)
 
 
 def _response_blocks(
@@ -75,13 +67,9 @@ def _response_blocks(
     ]
     pictures = _pictures(analysis, name, response, effects)
     if pictures:
-        caption = (
-            "Bold: mean of the cell means over the other factors and contexts, equal weights;"
-            " thin: single contexts."
-        )
-        blocks.append(Gallery(pictures=pictures, caption=caption))
+        blocks.append(Gallery(pictures=pictures, caption=captions.INTERACTION_FIGURES))
     table = _interaction_table(analysis, name, response, effects)
-    blocks.append(Fold(f"All interactions on {response['label']}", [table]))
+    blocks.append(Fold(captions.interactions_fold(response["label"]), [table]))
     return blocks
 
 
@@ -122,15 +110,13 @@ def _matrix(
                  for other in across]  # fmt: skip
         entries = [_matrix_entry(pair, scale, alpha, largest) for pair in pairs]
         rows.append([Text(level.level, note=level.label, strong=True), *entries])
-    unit = f", {scale.unit}" if scale.unit else ""
     matrix = Table(
         id=f"interactions-{slug(name)}",
-        caption=f"Interactions on {response['label']}{unit}",
+        caption=captions.with_unit(captions.interactions(response["label"]), scale.unit),
         columns=[Column("")]
         + [Column(level.level, group=level.label, numeric=True) for level in across],
         rows=rows,
-        footer="\n".join(estimand_notes(response, effects))
-        + f"\nBold with an asterisk: adjusted p < {alpha:g}.",
+        footer="\n".join([*estimand_notes(response, effects), captions.clear_interactions(alpha)]),
         sortable=False,
         style="matrix",
     )
@@ -151,7 +137,7 @@ def _matrix_entry(effect: Effect | None, scale: Scale, alpha: float, largest: fl
     if effect is None:
         return Text("")
     if absent(effect["estimate"]):
-        return Text(effect["verdict"], note=effect["reason"] or "")
+        return Text(word(effect["verdict"]), note=effect["reason"] or "")
     estimate = effect["estimate"] or 0.0
     p = effect["p_adjusted"]
     clear = p is not None and p < alpha
@@ -163,12 +149,12 @@ def _interaction_table(
     analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
 ) -> Table:
     scale, levels = scale_of(response), comparisons(analysis)
-    unit = f", {scale.unit}" if scale.unit else ""
     return Table(
         id=f"interaction-list-{slug(name)}",
-        caption=f"Every interaction on {response['label']}",
+        caption=captions.every_interaction(response["label"]),
         columns=[
-            Column("factors"), Column("levels"), Column(f"estimate{unit}", numeric=True),
+            Column("factors"), Column("levels"),
+            Column(captions.with_unit("estimate", scale.unit), numeric=True),
             Column("interval", numeric=True), Column("se", numeric=True),
             Column("df", numeric=True), Column("adjusted p", numeric=True), Column("together"),
         ],
@@ -200,8 +186,7 @@ def _interaction_names(effect: Effect, levels: Sequence[Comparison]) -> list[Ent
 
 
 def _reading(effect: Effect) -> Text:
-    words = READINGS.get(effect["verdict"], effect["verdict"])
-    return Text(words, note=effect["reason"] or "")
+    return Text(together(effect["verdict"]), note=effect["reason"] or "")
 
 
 def _pictures(
@@ -235,18 +220,18 @@ def _picture(
     scale = scale_of(response)
     size = scale.effect(effect["estimate"])
     interval = scale.interval(effect["low"], effect["high"])
-    title = f"{cells.axis_label} \N{MULTIPLICATION SIGN} {cells.line_label}: {size}"
+    title = f"{cells.axis_label}{TIMES}{cells.line_label}: {size}"
     title += f" {interval}" if interval != MISSING else ""
     title += f" {scale.unit}" if scale.unit else ""
-    alt = f"Cell means of {response['label']}. Interaction of {title}. " + "; ".join(
-        f"{line} with {level}: {scale.plain(_number(cells.means[row, column]))}"
+    parts = (
+        alternatives.mean_at(line, level, scale.plain(_number(cells.means[row, column])))
         for row, line in enumerate(cells.line_levels)
         for column, level in enumerate(cells.axis_levels)
     )
     return Picture(
         id=identifier,
         title=title,
-        alt=alt,
+        alt=alternatives.interaction(response["label"], title, parts),
         draw=partial(draw_interaction, cells, scale),
     )
 

@@ -16,10 +16,11 @@ from ablatekit.report.document import (
     Warnings,
     slug,
 )
+from ablatekit.report.language import captions, leads
 from ablatekit.report.language.numbers import (
     sentence,
 )
-from ablatekit.report.language.reading import factor_labels, flatten
+from ablatekit.report.language.reading import factor_labels, flatten, subject_of
 from ablatekit.report.sections.planning import sensitivity_blocks
 from ablatekit.report.sections.records import plain_table
 
@@ -40,19 +41,20 @@ def missing_section(analysis: Analysis) -> Section:
             parts.insert(0, Heading(sentence(response["label"])))
         blocks += parts
     complete = counts["planned"] == counts["finished"] == counts["analysed"]
-    lead = "Every planned run finished and was analysed." if complete else _policy_lead(analysis)
-    return Section("missing", "Missing, failed and diverged runs", lead, blocks)
+    subject = subject_of(analysis)
+    lead = leads.missing_lead(subject, _policies(analysis), complete=complete)
+    return Section("missing", leads.missing_title(subject), lead, blocks)
 
 
 def _missing_blocks(
     analysis: Analysis, name: str, missing: Missing, shown: Sequence[Missing]
 ) -> list[Block]:
     """What no response in `shown` has said already."""
-    labels = factor_labels(analysis)
+    labels, unit = factor_labels(analysis), subject_of(analysis).unit
     told = {text for other in shown for text in other["messages"]}
     messages = [text for text in missing["messages"] if text not in told]
     blocks: list[Block] = [Warnings(messages)] if messages else []
-    titles = (("runs", "Runs that did not finish"), ("by_level", "How runs ended at each level"))
+    titles = (("runs", captions.unfinished(unit)), ("by_level", captions.endings(unit)))
     for key, title in titles:
         rows = missing[key]  # type: ignore[literal-required]
         if rows and not any(rows == other[key] for other in shown):  # type: ignore[literal-required]
@@ -66,14 +68,13 @@ def _missing_blocks(
     return blocks
 
 
-def _policy_lead(analysis: Analysis) -> str:
+def _policies(analysis: Analysis) -> str:
     policies = dict.fromkeys(
         response["missing"]["policy"]
         for response in analysis["responses"].values()
         if response.get("missing")
     )
-    named = ", ".join(policies) or str(setting(analysis, "diverged", "score"))
-    return f"No run disappears. Policy: {named}."
+    return ", ".join(policies) or str(setting(analysis, "diverged", "score"))
 
 
 def known_facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:

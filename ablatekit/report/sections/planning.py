@@ -17,6 +17,7 @@ from ablatekit.report.document import (
     Text,
     slug,
 )
+from ablatekit.report.language import captions
 from ablatekit.report.language.numbers import Scale, scale_of
 from ablatekit.report.language.reading import factor_labels
 
@@ -31,9 +32,7 @@ def detectable_blocks(analysis: Analysis) -> list[Block]:
         for name, response in analysis["responses"].items()
         if any(row["estimand"] == "average" for row in response.get("detectable", []))
     ]
-    return (
-        [Fold("Minimum detectable effects with the observed variances", tables)] if tables else []
-    )
+    return [Fold(captions.DETECTABLE, tables)] if tables else []
 
 
 def _detectable_table(analysis: Analysis, name: str, response: ResponseAnalysis) -> Table:
@@ -45,23 +44,22 @@ def _detectable_table(analysis: Analysis, name: str, response: ResponseAnalysis)
         key = (row["factor"], row["level"], row["inference"])
         grouped.setdefault(key, {})[row["replicates"]] = row
     power = f"{100 * rows[0]['power']:g}%"
-    unit = f", {scale.unit}" if scale.unit else ""
+    caption = captions.detectable(response["label"], power)
     return Table(
         id=f"detectable-{slug(name)}",
-        caption=f"Smallest true effect on {response['label']} found with power {power}{unit}",
+        caption=captions.with_unit(caption, scale.unit),
         columns=[Column("factor"), Column("level"), Column("inference")]
-        + [Column(f"{count} replicates", numeric=True) for count in counts],
+        + [Column(captions.replicates(number), numeric=True) for number in counts],
         rows=[
             [Text(labels.get(factor, factor)), Text(level, strong=True), Text(inference)]
-            + [_detectable(found.get(count), scale) for count in counts]
-            for (factor, level, inference), found in grouped.items()
+            + [_detectable(by_size.get(number), scale) for number in counts]
+            for (factor, level, inference), by_size in grouped.items()
         ],
         keys=[
             [("factor", factor), ("level", level), ("inference", inference)]
             for factor, level, inference in grouped
         ],
-        footer="An unadjusted test at alpha, with the observed variances and these contexts. This"
-        " is what another study of that size could find; it is not the power of the effects seen.",
+        footer=captions.DETECTABLE_FOOTER,
     )
 
 
@@ -76,7 +74,6 @@ def sensitivity_blocks(analysis: Analysis, name: str, response: ResponseAnalysis
     """Bounds over runs without a value, and the policies for diverged runs side by side."""
     scale, missing = scale_of(response), response["missing"]
     labels = factor_labels(analysis)
-    unit = f", {scale.unit}" if scale.unit else ""
     blocks: list[Block] = []
     if missing.get("bounds"):
         rows: list[list[Entry]] = [
@@ -88,10 +85,9 @@ def sensitivity_blocks(analysis: Analysis, name: str, response: ResponseAnalysis
             for row in missing["bounds"]
         ]
         blocks.append(_levels_table(
-            f"bounds-{slug(name)}", f"What runs without a value could make of the effects{unit}",
+            f"bounds-{slug(name)}", captions.with_unit(captions.bounds(), scale.unit),
             ["worst to best"], rows,
-            "Average effects when every run without a value takes the worst or the best possible"
-            " score, the level against its baseline at the other extreme; no sampling error.",
+            captions.BOUNDS_FOOTER,
         ))  # fmt: skip
     if missing.get("policies"):
         rows = [
@@ -106,10 +102,9 @@ def sensitivity_blocks(analysis: Analysis, name: str, response: ResponseAnalysis
             for row in missing["policies"]
         ]
         blocks.append(_levels_table(
-            f"policies-{slug(name)}", f"Effects under each policy for diverged runs{unit}",
+            f"policies-{slug(name)}", captions.with_unit(captions.policies(), scale.unit),
             ["last valid score", "worst score", "excluded"], rows,
-            "Levels at which 20% or more of the runs diverged. Policy of this study:"
-            f" {missing['policy']}.",
+            captions.policies_footer(missing["policy"]),
         ))  # fmt: skip
     return blocks
 

@@ -11,6 +11,8 @@ from ablatekit.report.document import (
     Section,
     Warnings,
 )
+from ablatekit.report.language import leads
+from ablatekit.report.language.reading import subject_of
 from ablatekit.report.sections.design import (
     EXECUTION_COSTS,
 )
@@ -26,9 +28,9 @@ def provenance_section(analysis: Analysis) -> Section:
     if analysis["deviations"]:
         blocks.append(Warnings(analysis["deviations"]))
     elif is_planned(analysis):
-        blocks.append(Paragraph("No deviation from the plan that was frozen before the first run."))
+        blocks.append(Paragraph(leads.FROZEN))
     blocks.append(
         Facts([("schema version", str(analysis["schema_version"])), *known_facts(record)])
     )
-    lead = "Report, analysis.json, fit, runs, run directory, spec: each number leads back."
-    return Section("provenance", "Provenance", lead, blocks)
+    lead = leads.provenance_lead(subject_of(analysis))
+    return Section("provenance", leads.PROVENANCE, lead, blocks)

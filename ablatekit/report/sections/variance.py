@@ -23,6 +23,7 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.shares import Share, TermKind, draw_shares
+from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.numbers import (
     Scale,
     footers_of,
@@ -31,7 +32,7 @@ from ablatekit.report.language.numbers import (
     percent,
     sentence,
 )
-from ablatekit.report.language.reading import factor_labels, term_label
+from ablatekit.report.language.reading import factor_labels, subject_of, term_label
 from ablatekit.report.sections.items import item_blocks
 
 NEGLIGIBLE = 0.001
@@ -46,8 +47,8 @@ def variance_section(analysis: Analysis) -> Section | None:
     for name, response in analysis["responses"].items():
         rows = response.get("anova", [])
         if rows:
-            title = f"Analysis of variance of {response['label']}"
-            tables.append(Fold(title, [_anova_table(name, response, rows, labels)]))
+            table = _anova_table(name, response, rows, labels)
+            tables.append(Fold(captions.anova(response["label"]), [table]))
         shares = _shares(analysis, rows)
         if shares:
             pictures.append(_shares_picture(name, response, shares))
@@ -55,17 +56,11 @@ def variance_section(analysis: Analysis) -> Section | None:
         return None
     blocks: list[Block] = []
     if pictures:
-        caption = (
-            "Share of the total sum of squares. Blue: factors; orange: interactions (terms with a"
-            " \N{MULTIPLICATION SIGN}); grey: contexts, what varies with them, and seeds."
-        )
+        caption = captions.shares_figures(subject_of(analysis))
         blocks.append(Gallery(pictures=pictures, caption=caption))
-    lead = (
-        "How much of the differences between runs each choice explains, next to contexts and"
-        " seeds. A share says how much varies, not what is better."
-    )
-    found = [*blocks, *tables, *item_blocks(analysis)]
-    return Section("variance", "Where the variance goes", lead, found)
+    lead = leads.variance_lead(subject_of(analysis))
+    parts = [*blocks, *tables, *item_blocks(analysis)]
+    return Section("variance", leads.VARIANCE, lead, parts)
 
 
 def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
@@ -87,8 +82,10 @@ def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
     if len(small) < 4:
         return shares
     shown = [share for share in shares if share not in small]
-    together = f"{len(small)} interactions, together"
-    return [*shown, Share(together, sum(share.share for share in small), "other")]
+    return [
+        *shown,
+        Share(captions.together(len(small)), sum(share.share for share in small), "other"),
+    ]
 
 
 def _term_kind(term: str, factors: Collection[str]) -> TermKind:
@@ -101,13 +98,11 @@ def _term_kind(term: str, factors: Collection[str]) -> TermKind:
 def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Share]) -> Picture:
     identifier = f"shares-{slug(name)}"
     title = sentence(response["label"])
-    alt = f"Variance shares of {response['label']}. " + "; ".join(
-        f"{share.term}: {percent(share.share)}" for share in shares
-    )
+    parts = (f"{share.term}: {percent(share.share)}" for share in shares)
     return Picture(
         id=identifier,
         title=title,
-        alt=alt,
+        alt=alternatives.shares(response["label"], parts),
         draw=partial(draw_shares, shares),
     )
 
@@ -118,7 +113,7 @@ def _anova_table(
     footers = footers_of(response)
     return Table(
         id=f"anova-{slug(name)}",
-        caption=f"Analysis of variance of {response['label']}",
+        caption=captions.anova(response["label"]),
         columns=[
             Column("term"), Column("df", numeric=True), Column("error df", numeric=True),
             Column("F", numeric=True), Column("p", numeric=True),
