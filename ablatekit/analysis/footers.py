@@ -6,113 +6,103 @@ from ablatekit.analysis.cells.broad import FEWEST_CONTEXTS
 from ablatekit.analysis.cells.contrasts import effect_contrasts
 from ablatekit.analysis.cells.effects import UNEQUAL_VARIANCES, Fitted
 from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.design.plan import Plan, PlannedAnalysis, PlannedResponse
 
-CONDITIONAL = "Conditional on these evaluation items and draws."
+CONDITIONAL = statement("conditional_on_evaluation")
 
 
-def footers(plan: Plan, fitted: Fitted, response: PlannedResponse, anova: str) -> dict[str, str]:
-    """One footer per table of a response."""
+def footers(
+    plan: Plan, fitted: Fitted, response: PlannedResponse, anova: Statement
+) -> dict[str, list[Statement]]:
+    """One footer per table of a response; without what would say nothing."""
     analysis = plan.analysis
     adjustment = _adjustment(analysis)
+    narrow, broad = _narrow(fitted, analysis), _broad(analysis)
+    matched, own_cells = matched_cells(fitted.layout), _own_cells(fitted)
     notes = {
-        "narrow": _narrow(fitted, analysis),
-        "broad": _broad(analysis),
-        "average": f"Level minus baseline, equal weight on matched combinations of the other "
-        f"factors and on contexts. {adjustment} {_verdicts(response, analysis)}",
-        "baseline": f"Level minus baseline, every other factor at its baseline. {adjustment}"
-        f"{_own_cells(fitted)}",
-        "removal": "Level minus baseline, every other factor at a non-baseline level (leave one "
-        f"out). {adjustment}{_own_cells(fitted)}",
-        "shapley": "Mean gain over all orders of adding the choices, from every factor at its "
-        f"baseline to the full configuration; the values add up to that difference. {adjustment}",
-        "interaction": f"Difference of differences, level against baseline. {adjustment}",
-        "anova": anova,
-        "contexts": "Average effect inside each context; narrow error, not adjusted. "
-        f"{CONDITIONAL}",
-        "heterogeneity": "tau: sd of true effects between contexts (moments); prediction interval "
-        "for one new context: mean +- t(contexts - 1) sqrt(tau^2 + se^2).",
-        "dynamics": "Equal-weight mean over cells and contexts; pointwise intervals at "
-        f"{1 - analysis.alpha:.0%} from the run-to-run variance within cell and context."
-        + (f" {response.metric}: {response.doc}." if response.doc else ""),
+        "narrow": narrow,
+        "broad": broad,
+        "average": [statement("average_effect"), adjustment, _verdict_rule(response, analysis)],
+        "baseline": [statement("baseline_effect"), adjustment, *own_cells],
+        "removal": [statement("removal_effect"), adjustment, *own_cells],
+        "shapley": [statement("shapley_value"), adjustment],
+        "interaction": [statement("interaction"), adjustment],
+        "anova": [anova],
+        "contexts": [statement("context_effects"), CONDITIONAL],
+        "heterogeneity": [statement("heterogeneity")],
+        "dynamics": _dynamics(response, analysis),
         "held_equal": _held_equal(plan),
+        "matched": matched,
+        "effects": [*narrow, *broad, adjustment, *matched],
     }
-    notes["matched"] = matched_cells(fitted.layout)
-    parts = (notes["narrow"], notes["broad"], adjustment, notes["matched"])
-    notes["effects"] = " ".join(filter(None, parts))
     return {name: note for name, note in notes.items() if note}
 
 
-def matched_cells(layout: Layout) -> str:
-    """The combinations behind each average effect that does not have all of them; else empty."""
-    parts = []
+def matched_cells(layout: Layout) -> list[Statement]:
+    """The combinations behind each average effect that does not have all of them."""
+    effects = []
     for contrast in effect_contrasts(layout, layout.codes, "average"):
         factor = contrast.varied[0]
         possible = layout.grid_size // int(layout.sizes[factor])
         if 0 < len(contrast.codes) < possible:
             cells = layout.decode(contrast.codes[:, 0])
-            labels = "; ".join(layout.cell_label(cell, contrast.varied) for cell in cells)
-            parts.append(
-                f"{contrast.factor} {contrast.level} against {contrast.baseline}: {labels}"
+            effects.append(
+                {
+                    "factor": contrast.factor,
+                    "level": contrast.level,
+                    "baseline": contrast.baseline,
+                    "cells": [layout.cell_label(cell, contrast.varied) for cell in cells],
+                }
             )
-    return f"Matched cells. {'. '.join(parts)}." if parts else ""
+    return [statement("matched_cells", effects=effects)] if effects else []
 
 
-def _adjustment(analysis: PlannedAnalysis) -> str:
+def _adjustment(analysis: PlannedAnalysis) -> Statement:
     if analysis.adjust == "none":
-        return "p values are not adjusted."
-    return (
-        f"p adjusted by {analysis.adjust.capitalize()} within this estimand of this response "
-        "under one inference; intervals are per comparison, simultaneous ones by Bonferroni."
-    )
+        return statement("not_adjusted")
+    return statement("adjusted", method=analysis.adjust)
 
 
-def _verdicts(response: PlannedResponse, analysis: PlannedAnalysis) -> str:
-    decided = f"helps / hurts: adjusted p < {analysis.alpha:g}"
-    if response.smallest_effect is None:
-        return f"Verdict: {decided}, else inconclusive; no smallest effect is declared."
-    return (
-        f"Verdict: equivalent if the {1 - 2 * analysis.alpha:.0%} interval lies within "
-        f"+-{response.smallest_effect:g} (not adjusted), else {decided}, else inconclusive."
-    )
+def _verdict_rule(response: PlannedResponse, analysis: PlannedAnalysis) -> Statement:
+    return statement("verdict_rule", alpha=analysis.alpha, smallest_effect=response.smallest_effect)
 
 
-def _narrow(fitted: Fitted, analysis: PlannedAnalysis) -> str:
+def _narrow(fitted: Fitted, analysis: PlannedAnalysis) -> list[Statement]:
     error = fitted.model.error
-    basis = f"refused: {error.reason}" if error.reason else f"{error.method} (df = {error.df})"
-    assumed = f" Assumes no interaction above order {fitted.order}." if fitted.truncated else ""
-    contexts = len(fitted.layout.contexts)
-    where = f"these {contexts} contexts, which are fixed and crossed with the cells"
-    if contexts < 2:
-        where = "this one context"
-    return (
-        f"Narrow: holds in {where}; {basis}; {1 - analysis.alpha:.0%} intervals."
-        f"{assumed} {CONDITIONAL}"
+    inference = statement(
+        "narrow_inference",
+        contexts=len(fitted.layout.contexts),
+        method=error.method,
+        df=error.df,
+        refused=error.reason,
+        alpha=analysis.alpha,
     )
+    assumed = [statement("truncated_model", order=fitted.order)] if fitted.truncated else []
+    return [inference, *assumed, CONDITIONAL]
 
 
-def _broad(analysis: PlannedAnalysis) -> str:
-    return (
-        f"Broad: contexts like these, at least {FEWEST_CONTEXTS}, which count as exchangeable; t "
-        "over the contrast's value in each context, df = contexts - 1. Where contexts are "
-        "unequally precise or lack the contrast: a mixed model with a random slope per context, "
-        "Kenward-Roger df, never above contexts - 1 (rows name their method; analysis.json holds "
-        f"both). {1 - analysis.alpha:.0%} intervals."
-    )
+def _broad(analysis: PlannedAnalysis) -> list[Statement]:
+    return [statement("broad_inference", fewest=FEWEST_CONTEXTS, alpha=analysis.alpha)]
 
 
-def _own_cells(fitted: Fitted) -> str:
+def _own_cells(fitted: Fitted) -> list[Statement]:
+    """What effects of single cells assume, or whose variances they take."""
     if fitted.truncated:
-        return f" Assumes no interaction above order {fitted.order}."
+        return [statement("truncated_model", order=fitted.order)]
     if fitted.brown_forsythe < UNEQUAL_VARIANCES:
-        return (
-            f" Variances differ between cells (Brown-Forsythe p = {fitted.brown_forsythe:.3g}): "
-            "narrow standard errors are Welch's, from the contrast's own cells (pooled where one "
-            "of them has a single run)."
-        )
-    return ""
+        return [statement("own_variances", p=fitted.brown_forsythe)]
+    return []
 
 
-def _held_equal(plan: Plan) -> str:
-    settings = ", ".join(f"{name} = {value}" for name, value in sorted(plan.held_equal.items()))
-    return f"Held equal in every run: {settings}." if settings else ""
+def _dynamics(response: PlannedResponse, analysis: PlannedAnalysis) -> list[Statement]:
+    meaning = statement("metric_meaning", metric=response.metric, doc=response.doc)
+    return [
+        statement("learning_curves", alpha=analysis.alpha),
+        *([meaning] if response.doc else []),
+    ]
+
+
+def _held_equal(plan: Plan) -> list[Statement]:
+    settings = dict(plan.held_equal)
+    return [statement("held_equal", settings=settings)] if settings else []

@@ -8,7 +8,6 @@ from typing import Any, TypedDict
 import numpy as np
 
 from ablatekit.analysis.cells.cell_anova import AnovaTable, anova
-from ablatekit.analysis.cells.cell_means import CellMeans
 from ablatekit.analysis.cells.effects import (
     EffectFamily,
     Evaluated,
@@ -27,7 +26,7 @@ from ablatekit.analysis.companions.influence import influence_rows
 from ablatekit.analysis.companions.items import item_level
 from ablatekit.analysis.companions.robust import robust
 from ablatekit.analysis.companions.training import effects_over_training, milestones, stability
-from ablatekit.analysis.core.layout import Layout, counted, layout
+from ablatekit.analysis.core.layout import Layout, layout
 from ablatekit.analysis.core.numbers import number, whole
 from ablatekit.analysis.core.schema.analysis import (
     SCHEMA_VERSION,
@@ -47,7 +46,7 @@ from ablatekit.analysis.core.schema.companions import (
 )
 from ablatekit.analysis.core.schema.effects import ContextEffect, HeterogeneityRow
 from ablatekit.analysis.core.schema.model import AnovaRow, FixedRow, ModelRecord
-from ablatekit.analysis.core.schema.vocabulary import InferenceName
+from ablatekit.analysis.core.schema.vocabulary import InferenceName, Statement, statement
 from ablatekit.analysis.core.student import t_quantile, two_sided
 from ablatekit.analysis.footers import footers
 from ablatekit.analysis.stats.verdict import VerdictRule
@@ -283,11 +282,11 @@ def _response(
 def _model(planned: PlannedResponse, fitted: Fitted, runs: int) -> ModelRecord:
     error = fitted.model.error
     formula = f"{planned.name} ~ 0 + cell:context"
-    method = "saturated cell means"
+    method = statement("saturated_cell_means")
     if fitted.truncated:
         factors = " + ".join(factor.name for factor in fitted.layout.factors)
         formula = f"{planned.name} ~ 0 + context + context:({factors})^{fitted.order}"
-        method = f"least squares without interactions above order {fitted.order}"
+        method = statement("truncated_least_squares", order=fitted.order)
     return ModelRecord(
         formula=formula,
         method=method,
@@ -351,7 +350,7 @@ def _context_rows(one: Evaluated, fitted: Fitted, alpha: float) -> list[ContextE
     values, error = one.values, fitted.model.error
     scale = float(t_quantile(1 - alpha / 2, error.df)) if error.reason is None else np.nan
     se = np.sqrt(error.variance * values.factor)
-    missing = "this context has no matched pair of cells with runs"
+    missing = statement("no_pair_in_context")
     rows = []
     for c, context in enumerate(fitted.layout.contexts):
         reason = values.reason or (error.reason if values.used[c] else missing)
@@ -399,24 +398,17 @@ def _diagnostics(
     start = checks.step_zero(
         response.history, positions(tables.runs["context"], design.contexts), design.contexts
     )
-    messages = []
+    messages: list[Statement] = []
     if fitted.brown_forsythe < 0.05:
-        where = (
-            "" if isinstance(fitted.model, CellMeans) else "; the pooled error averages over that"
-        )
-        messages.append(
-            f"run-to-run variance differs between cells (p = {fitted.brown_forsythe:.3g}){where}"
-        )
+        told = statement("unequal_variances", p=fitted.brown_forsythe, pooled=fitted.truncated)
+        messages.append(told)
     if near:
-        count = counted(len(near), "cell mean")
-        messages.append(f"{count} within 0.05 of 0 or 1: unequal room alone makes effects differ")
+        messages.append(statement("near_bounds", cells=len(near)))
     repeated = checks.repeated_histories(response.history, values, response.by_run)
     if repeated:
-        messages.append(
-            f"replicates repeat each other exactly in {counted(repeated, 'run')}: the same seed?"
-        )
+        messages.append(statement("repeated_histories", runs=repeated))
     if start is not None and not start["equal"]:
-        messages.append("step-0 scores differ within a context although the draws are common")
+        messages.append(statement("unequal_starts"))
     return Diagnostics(
         residuals=checks.residual_lists(values, fitted.model, design, order),
         brown_forsythe_p=number(fitted.brown_forsythe),

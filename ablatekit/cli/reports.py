@@ -12,8 +12,8 @@ from ablatekit.cli.study_files import Json, Overrides, StudyFile
 from ablatekit.themes import Theme
 
 if TYPE_CHECKING:
+    from ablatekit.analysis.compare import StudyComparison
     from ablatekit.analysis.core.schema.analysis import Analysis
-    from ablatekit.report.compare import StudyComparison
 
 ThemeOption = Annotated[
     Theme | None,
@@ -97,9 +97,10 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Hold the effects of two studies against each other: agree, differ or undecided."""
+    from ablatekit.analysis.compare import compare as compared
     from ablatekit.cli.console import plain_console
-    from ablatekit.report.compare import compare as compared
     from ablatekit.report.formats.terminal import comparison_reasons, comparison_tables
+    from ablatekit.report.language.sentences import say
 
     ours = _analysis(first, workspace)
     found = compared(ours, _analysis(second, workspace))
@@ -110,7 +111,7 @@ def compare(
     title = f"{found.names[1]} against {found.names[0]}"
     console.print(f"{title} ({found.contexts} contexts); p adjusted by Holm")
     console.print(*comparison_tables(found, ours))
-    for note in (*comparison_reasons(found), *found.notes, *_only(found)):
+    for note in (*comparison_reasons(found), *map(say, found.notes), *_only(found)):
         console.print(note)
 
 
@@ -147,5 +148,7 @@ def _read(path: Path) -> Analysis:
 
 
 def _only(found: StudyComparison) -> list[str]:
+    from ablatekit.report.language.sentences import say_all
+
     parts = zip(found.names, (found.only_first, found.only_second), strict=True)
-    return [f"only in {name}: {', '.join(only)}" for name, only in parts if only]
+    return [f"only in {name}: {say_all(only, ', ')}" for name, only in parts if only]

@@ -13,6 +13,8 @@ import numpy as np
 
 from ablatekit.analysis.cells.context_slope import UnitSums, context_slope
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.numbers import number
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.core.student import t_quantile
 from ablatekit.analysis.core.values import ContextValues, is_zero
 from ablatekit.analysis.stats.inference import Estimate, smallest_count, t_estimate
@@ -20,8 +22,8 @@ from ablatekit.errors import NotEstimableError
 
 FEWEST_CONTEXTS = 5
 FEWEST_DF = 2.0
-T_METHOD = "t over per-context values"
-SLOPE_METHOD = "Kenward-Roger, random context slope"
+T_METHOD = statement("contexts_t")
+SLOPE_METHOD = statement("context_slope")
 
 
 def broad(values: ContextValues, sums: UnitSums, alpha: float) -> Estimate:
@@ -37,9 +39,8 @@ def broad(values: ContextValues, sums: UnitSums, alpha: float) -> Estimate:
     if values.balanced:
         return replace(by_t, alternative=by_slope)
     if by_slope.reason:
-        told = f"contexts are unequally precise, but {by_slope.reason}"
-        note = "; ".join(filter(None, (by_t.note, told)))
-        return replace(by_t, note=note, alternative=by_slope)
+        unequal = statement("unequal_contexts", reason=by_slope.reason)
+        return replace(by_t, notes=(*by_t.notes, unequal), alternative=by_slope)
     return replace(by_slope, alternative=by_t)
 
 
@@ -49,17 +50,14 @@ def over_contexts(values: ContextValues, alpha: float) -> Estimate:
         return Estimate(reason=values.reason, identical=values.identical, method=T_METHOD)
     count, mean = values.contexts, float(np.mean(values.value[values.used]))
     if count < FEWEST_CONTEXTS:
-        reason = (
-            f"{count} of at least {FEWEST_CONTEXTS} contexts: too few to generalise from; add "
-            "contexts, or read the narrow row"
-        )
-        return Estimate(estimate=mean, method=T_METHOD, reason=reason, note=values.note)
+        reason = statement("too_few_contexts", contexts=count, fewest=FEWEST_CONTEXTS)
+        return Estimate(estimate=mean, method=T_METHOD, reason=reason, notes=values.notes)
     sd = float(np.std(values.value[values.used], ddof=1))
     if is_zero(sd**2, float(np.abs(values.value[values.used]).max())):
-        reason = "the contrast has the same value in every context, so its spread is unknown"
-        return Estimate(estimate=mean, method=T_METHOD, reason=reason, note=values.note)
+        reason = statement("same_in_every_context")
+        return Estimate(estimate=mean, method=T_METHOD, reason=reason, notes=values.notes)
     needed = _contexts(sd, alpha)
-    return t_estimate(mean, sd / count**0.5, count - 1, alpha, T_METHOD, values.note, needed)
+    return t_estimate(mean, sd / count**0.5, count - 1, alpha, T_METHOD, values.notes, needed)
 
 
 def _by_slope(values: ContextValues, sums: UnitSums, row: Floats, alpha: float) -> Estimate:
@@ -67,13 +65,14 @@ def _by_slope(values: ContextValues, sums: UnitSums, row: Floats, alpha: float) 
     try:
         found = context_slope(sums, row, balanced=values.balanced)
     except NotEstimableError as error:
-        return Estimate(method=SLOPE_METHOD, reason=str(error))
+        refused = statement("model_refused", message=str(error))
+        return Estimate(method=SLOPE_METHOD, reason=refused)
     df = min(found.df, values.contexts - 1.0)
     if not df >= FEWEST_DF:
-        reason = f"Kenward-Roger leaves {df:.2g} df, too few to say anything"
+        reason = statement("few_kenward_roger_df", df=number(df))
         return Estimate(estimate=found.estimate, method=SLOPE_METHOD, reason=reason)
     needed = _contexts(found.se * values.contexts**0.5, alpha)
-    return t_estimate(found.estimate, found.se, df, alpha, SLOPE_METHOD, values.note, needed)
+    return t_estimate(found.estimate, found.se, df, alpha, SLOPE_METHOD, values.notes, needed)
 
 
 def _contexts(sd: float, alpha: float) -> Callable[[float], int | None]:

@@ -10,12 +10,13 @@ from scipy import stats
 from ablatekit.analysis.cells.coding import CodedTerms, code_terms, terms_up_to
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.schema.vocabulary import AnovaType, Statement, statement
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.stats.effectsize import EffectSize, with_interval
 
 CONTEXT = "context"
-NOISE = "seed noise"
-HIGHER = "interactions above the order"
+NOISE = "seed_noise"
+HIGHER = "higher_interactions"
 
 
 NO_SIZE = EffectSize(np.nan, np.nan, np.nan)
@@ -34,7 +35,7 @@ class Line:
     partial_eta2: EffectSize = NO_SIZE
     partial_omega2: EffectSize = NO_SIZE
     share: float = np.nan
-    reason: str | None = None
+    reason: Statement | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class AnovaTable:
     """Lines in the order of the terms, then higher interactions and noise."""
 
     lines: tuple[Line, ...]
-    note: str
+    note: Statement
 
 
 @dataclass(frozen=True)
@@ -66,19 +67,16 @@ def anova(
     """
     names, grouped, sizes = _group(values, layout)
     if len(values.y) < 2 or np.ptp(values.y) == 0 or not names:
-        reason = "nothing varies: " + (
-            "no factor has two levels with runs" if not names else "the response is constant"
-        )
+        reason = statement("no_response_varies" if names else "no_factor_varies")
         return AnovaTable((Line(term="all", df=np.nan, squares=np.nan, reason=reason),), reason)
     terms = terms_up_to(len(names), order)
-    kind = 2 if len(grouped.mean) < np.prod(sizes) else 3
+    kind: AnovaType = "II" if len(grouped.mean) < np.prod(sizes) else "III"
     coded = code_terms(grouped.levels, sizes, terms)
-    squares = _type_two(grouped, coded) if kind == 2 else _type_three(grouped, coded)
+    squares = _type_two(grouped, coded) if kind == "II" else _type_three(grouped, coded)
     labels = [":".join(names[f] for f in term) for term in terms]
     parts = [(label, df, ss) for label, (df, ss) in zip(labels, squares, strict=True)]
-    return AnovaTable(
-        tuple(_lines(values, grouped, coded, parts, pure, alpha)), _note(kind, order, pure)
-    )
+    note = statement("cell_anova", type=kind, order=order, pure=pure)
+    return AnovaTable(tuple(_lines(values, grouped, coded, parts, pure, alpha)), note)
 
 
 def _group(values: RunValues, layout: Layout) -> tuple[list[str], _Grouped, Integers]:
@@ -170,7 +168,7 @@ def _lines(
         df=error_df,
         squares=error,
         share=error / total,
-        reason="the error that the other terms are tested against",
+        reason=statement("is_error"),
     )
     return [*lines, noise]
 
@@ -190,9 +188,9 @@ def _line(term: str, df: int, squares: float, against: _Tested) -> Line:
     """F test with partial eta2 and partial omega2 (Olejnik and Algina 2003)."""
     error, error_df, share = against.error, against.error_df, squares / against.total
     if df == 0:
-        return Line(term=term, df=0, squares=squares, reason="aliased with other terms")
+        return Line(term=term, df=0, squares=squares, reason=statement("aliased_term"))
     if error_df <= 0 or error <= 1e-24 * against.total:
-        reason = "no residual variation to test against"
+        reason = statement("no_error_to_test")
         return Line(term=term, df=df, squares=squares, share=share, reason=reason)
     scale = error / error_df
     statistic = squares / df / scale
@@ -208,14 +206,4 @@ def _line(term: str, df: int, squares: float, against: _Tested) -> Line:
         partial_eta2=with_interval(eta2, df, error_df, against.level),
         partial_omega2=with_interval(omega2, df, error_df, against.level),
         share=share,
-    )
-
-
-def _note(kind: int, order: int, pure: bool) -> str:
-    kinds = {3: "Type III sums of squares (sum coding)", 2: "Type II sums of squares"}
-    why = "" if kind == 3 else " because some combinations have no run"
-    error = "runs within cell and context" if pure else f"what terms up to order {order} leave over"
-    return (
-        f"{kinds[kind]}{why}; error: {error}; share = the term's part of the total sum of squares"
-        " (the shares add up to 1 in a balanced design)."
     )

@@ -9,6 +9,7 @@ import numpy as np
 from ablatekit.analysis.cells.contrasts import Contrast
 from ablatekit.analysis.core.arrays import Booleans, Floats
 from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.values import (
     ContextValues,
     ErrorTerm,
@@ -20,7 +21,7 @@ from ablatekit.analysis.core.values import (
 )
 
 TINY = 1e-12
-METHOD = "t, residual df of the saturated cell means"
+METHOD = statement("cell_means_t")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class CellMeans:
         keep: Booleans = np.all(complete[:, used], axis=1) & used.any()
         mean_weights = weights[keep].mean(axis=0) if keep.any() else np.zeros(weights.shape[1])
         if not mean_weights.any():
-            return no_values(len(used), "no matched pair of cells has runs in the same contexts")
+            return no_values(len(used), statement("no_shared_runs"))
         value, factor = self.combine(mean_weights)
         single = np.full(len(used), float(np.sum(mean_weights**2)))
         return ContextValues(
@@ -71,7 +72,7 @@ class CellMeans:
             single=np.where(used, single, np.nan),
             used=used,
             combinations=int(keep.sum()),
-            note=_note(self.layout, contrast, weights, keep, used),
+            notes=_notes(self.layout, contrast, weights, keep, used),
             row=mean_weights,
         )
 
@@ -135,17 +136,13 @@ def _pure_error(values: RunValues, count: Floats, squares: Floats) -> ErrorTerm:
     variance = float(squares.sum()) / df if df > 0 else np.nan
     reason = None
     if not len(values.y):
-        reason = "no run has a value"
+        reason = statement("no_run_value")
     elif df <= 0:
-        reason = (
-            "no cell has two runs in one context, so nothing estimates the seed noise; add "
-            "replicates"
-        )
+        reason = statement("no_replicates")
     elif is_zero(variance, float(np.abs(values.y).max())):
+        constant = bool(np.ptp(values.y) == 0)
         variance = np.nan
-        reason = "replicates are identical, so the seed noise is unknown (the same seed twice?)"
-        if np.ptp(values.y) == 0:
-            reason = "the response is constant over all runs"
+        reason = statement("constant_response" if constant else "identical_replicates")
     return ErrorTerm(
         variance=variance, df=df, cells=cells, parameters=cells, method=METHOD, reason=reason
     )
@@ -161,22 +158,20 @@ def _unit_weights(layout: Layout, contrast: Contrast) -> Floats:
     return weights
 
 
-def _note(
+def _notes(
     layout: Layout, contrast: Contrast, weights: Floats, keep: Booleans, used: Booleans
-) -> str | None:
+) -> tuple[Statement, ...]:
     """What the average leaves out, and which of its parts are zero by construction."""
     notes = []
     same = int((keep & ~weights.any(axis=1)).sum())
     if same:
-        notes.append(
-            f"in {same} of {int(keep.sum())} combinations both levels are the same runs, "
-            "a difference of 0 by construction"
-        )
+        combinations = int(keep.sum())
+        notes.append(statement("same_runs_in", combinations=same, of_combinations=combinations))
     lost = contrast.codes[~keep, 0]
     if len(lost):
-        cells = (layout.cell_label(cell, contrast.varied) for cell in layout.decode(lost))
-        notes.append(f"without the combinations whose runs are missing: {'; '.join(cells)}")
+        cells = [layout.cell_label(cell, contrast.varied) for cell in layout.decode(lost)]
+        notes.append(statement("combinations_left_out", cells=cells))
     if not used.all():
-        left_out = (c for c, there in zip(layout.contexts, used.tolist(), strict=True) if not there)
-        notes.append(f"without contexts that lack the contrast: {', '.join(left_out)}")
-    return "; ".join(notes) or None
+        left_out = [layout.contexts[context] for context in np.flatnonzero(~used)]
+        notes.append(statement("contexts_left_out", contexts=left_out))
+    return tuple(notes)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
-from ablatekit.analysis.core.schema.vocabulary import Estimand
+from ablatekit.analysis.core.schema.vocabulary import Estimand, Statement, statement
 
 DIFFERENCE = np.array([1.0, -1.0])
 DIFFERENCE_OF_DIFFERENCES = np.array([1.0, -1.0, -1.0, 1.0])
@@ -38,7 +38,7 @@ class Contrast:
     varied: tuple[int, ...]
     codes: Integers
     weights: Floats
-    reason: str | None = None
+    reason: Statement | None = None
     grid: bool = False
 
 
@@ -56,15 +56,14 @@ def effect_contrasts(layout: Layout, codes: Integers, estimand: Estimand) -> lis
 def average(layout: Layout, codes: Integers, factor: int, level: int) -> Contrast:
     """Level minus baseline over every combination of the others that has both (matched cells)."""
     pairs = _pairs(layout, codes, factor, level)
-    reason = "no combination of the other factors contains both this level and the baseline"
-    return _effect(layout, "average", factor, level, pairs, reason)
+    return _effect(layout, "average", factor, level, pairs, statement("no_matched_pair"))
 
 
 def at_baseline(layout: Layout, codes: Integers, factor: int, level: int) -> Contrast:
     """Level minus baseline with every other factor at its baseline: the marginal gain."""
     pairs = _pairs(layout, codes, factor, level)
     others = np.delete(layout.decode(pairs[:, 0]) == layout.baselines, factor, axis=1)
-    reason = "the design lacks this level or the baseline with every other factor at its baseline"
+    reason = statement("no_pair_at_baseline")
     return _effect(layout, "baseline", factor, level, pairs[others.all(axis=1)], reason)
 
 
@@ -75,7 +74,7 @@ def removal(layout: Layout, codes: Integers, factor: int, level: int) -> Contras
     """
     pairs = _pairs(layout, codes, factor, level)
     others = np.delete(layout.decode(pairs[:, 0]) != layout.baselines, factor, axis=1)
-    reason = "the design lacks this level or the baseline with no other factor at its baseline"
+    reason = statement("no_pair_off_baseline")
     return _effect(layout, "removal", factor, level, pairs[others.all(axis=1)], reason)
 
 
@@ -86,7 +85,7 @@ def shapley(layout: Layout, codes: Integers, factor: int, level: int) -> Contras
     """
     count = len(layout.factors)
     if (layout.sizes != 2).any() or len(np.unique(codes)) < layout.grid_size:
-        reason = "Shapley values need a complete design in which every factor has two levels"
+        reason = statement("incomplete_for_shapley")
         return _effect(layout, "shapley", factor, level, np.empty((0, 2), dtype=np.int64), reason)
     pairs = _pairs(layout, codes, factor, level)
     on = (layout.decode(pairs[:, 1]) != layout.baselines).sum(axis=1)
@@ -126,7 +125,7 @@ def _interaction(
         varied=pair,
         codes=quads,
         weights=DIFFERENCE_OF_DIFFERENCES,
-        reason=None if len(quads) else "no combination of the other factors has all four cells",
+        reason=None if len(quads) else statement("no_quadruple"),
     )
 
 
@@ -143,7 +142,7 @@ def _effect(
     factor: int,
     level: int,
     codes: Integers,
-    reason: str | None,
+    reason: Statement | None,
     weights: Floats = DIFFERENCE,
 ) -> Contrast:
     return Contrast(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -15,10 +15,16 @@ from ablatekit.analysis.cells.context_slope import UnitSums, unit_sums
 from ablatekit.analysis.cells.contrasts import Contrast, effect_contrasts, interaction_contrasts
 from ablatekit.analysis.cells.truncated import TruncatedModel, fit_truncated
 from ablatekit.analysis.core.arrays import Integers
-from ablatekit.analysis.core.layout import Layout, counted
+from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.numbers import number, whole
+from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.effects import Alternative, Effect
-from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName
+from ablatekit.analysis.core.schema.vocabulary import (
+    Estimand,
+    InferenceName,
+    Statement,
+    statement,
+)
 from ablatekit.analysis.core.values import ContextValues, RunValues, Welch, no_values
 from ablatekit.analysis.stats.homogeneity import brown_forsythe
 from ablatekit.analysis.stats.inference import Estimate, narrow
@@ -29,7 +35,7 @@ Model: TypeAlias = CellMeans | TruncatedModel
 ESTIMANDS: tuple[Estimand, ...] = ("average", "baseline", "removal", "shapley", "interaction")
 UNEQUAL_VARIANCES = 0.05
 LARGEST_GRID = 2**14
-NO_VALUES = "no run has a value of this response"
+NO_VALUES = statement("no_response_value")
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Fitted:
     model: Model
     order: int
     brown_forsythe: float
-    refused: str | None = None
+    refused: Statement | None = None
 
     @property
     def truncated(self) -> bool:
@@ -106,7 +112,7 @@ def evaluate(fitted: Fitted, estimand: Estimand) -> list[Evaluated]:
             for own, whole_grid in zip(found, grid, strict=True)
         ]
     if estimand == "shapley" and fitted.truncated and fitted.order <= 2:
-        reason = "equals the average effect when no interaction above order 2 is in the model"
+        reason = statement("shapley_is_average", order=2)
         found = [replace(contrast, reason=contrast.reason or reason) for contrast in found]
     return [Evaluated(contrast, _values(fitted, contrast)) for contrast in found]
 
@@ -137,7 +143,12 @@ def effect_rows(families: Sequence[EffectFamily], response: str, rule: VerdictRu
     rows: list[Effect] = []
     for family in families:
         judgements = judge([estimate for _, estimate in family.members], rule)
-        name = f"{response}: {family.estimand} effects, {family.inference}"
+        name = statement(
+            "effect_family",
+            response=response,
+            estimand=family.estimand,
+            inference=family.inference,
+        )
         rows += [
             _row(one, estimate, judgement, family.inference, name, rule)
             for (one, estimate), judgement in zip(family.members, judgements, strict=True)
@@ -151,10 +162,9 @@ def _contrasts(layout: Layout, codes: Integers, estimand: Estimand) -> list[Cont
     return effect_contrasts(layout, codes, estimand)
 
 
-def _truncated_method(layout: Layout, order: int) -> str:
-    if layout.complete and layout.replicates == 1:
-        return f"t, interactions above order {order} as error (hidden replication)"
-    return f"t, residual df of the model without interactions above order {order}"
+def _truncated_method(layout: Layout, order: int) -> Statement:
+    hidden = layout.complete and layout.replicates == 1
+    return statement("hidden_replication_t" if hidden else "truncated_t", order=order)
 
 
 def infer(fitted: Fitted, one: Evaluated, inference: InferenceName, alpha: float) -> Estimate:
@@ -179,7 +189,7 @@ def _row(
     estimate: Estimate,
     judgement: Judgement,
     inference: InferenceName,
-    family: str,
+    family: Statement,
     rule: VerdictRule,
 ) -> Effect:
     needed = None
@@ -210,7 +220,7 @@ def _row(
         replicates_needed=needed if inference == "narrow" else None,
         contexts_needed=needed if inference == "broad" else None,
         reason=estimate.reason,
-        note=estimate.note,
+        notes=list(estimate.notes),
     )
     if estimate.alternative is not None:
         row["alternative"] = _alternative(estimate.alternative)
@@ -230,16 +240,19 @@ def _alternative(other: Estimate) -> Alternative:
     )
 
 
-def _averaged_over(one: Evaluated) -> str:
+def _averaged_over(one: Evaluated) -> Statement:
     """What the row averages with equal weight."""
-    contexts = counted(one.values.contexts, "context")
-    combinations = counted(one.values.combinations, "combination") + " of the other factors"
-    if one.contrast.grid:
-        combinations = f"all {combinations} (model-based)"
-    return {
-        "average": f"{combinations}, {contexts}",
-        "interaction": f"{combinations}, {contexts}",
-        "baseline": f"every other factor at its baseline, {contexts}",
-        "removal": f"every other factor at a non-baseline level, {contexts}",
-        "shapley": f"all orders of adding the choices, {contexts}",
-    }[one.contrast.estimand]
+    contexts, estimand = one.values.contexts, one.contrast.estimand
+    if estimand in ("average", "interaction"):
+        return statement(
+            "over_combinations",
+            combinations=one.values.combinations,
+            contexts=contexts,
+            grid=one.contrast.grid,
+        )
+    codes: Mapping[Estimand, Code] = {
+        "baseline": "at_baseline",
+        "removal": "off_baseline",
+        "shapley": "over_orders",
+    }
+    return statement(codes[estimand], contexts=contexts)

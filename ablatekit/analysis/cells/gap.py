@@ -8,16 +8,16 @@ from dataclasses import replace
 import numpy as np
 
 from ablatekit.analysis.cells.effects import effect_rows, fit, infer_all
-from ablatekit.analysis.core.layout import Layout, counted
+from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.effects import GapComparison
-from ablatekit.analysis.core.schema.vocabulary import InferenceName
+from ablatekit.analysis.core.schema.vocabulary import InferenceName, Statement, statement
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.stats.verdict import VerdictRule
 from ablatekit.analysis.tables.responses import Response
 from ablatekit.design.plan import PlannedAnalysis, PlannedResponse
 
 LEARNING, GENERALIZATION = "learning", "generalization"
-NO_PAIRS = "no run has a value of both responses"
+NO_PAIRS = statement("no_run_of_both")
 
 
 def smallest_gap_effect(*responses: PlannedResponse) -> float | None:
@@ -26,21 +26,21 @@ def smallest_gap_effect(*responses: PlannedResponse) -> float | None:
     return min(known) if len(known) == len(responses) else None
 
 
-def why_not_comparable(learning: PlannedResponse, generalization: PlannedResponse) -> str | None:
+def why_not_comparable(
+    learning: PlannedResponse, generalization: PlannedResponse
+) -> Statement | None:
     """Why the difference of two responses means nothing: None where it means something."""
     parts = ("direction", "unit", "summary")
-    differing = [
-        f"{part} ({_shown(learning, part)} and {_shown(generalization, part)})"
-        for part in parts
-        if getattr(learning, part) != getattr(generalization, part)
-    ]
+    values = {part: (getattr(learning, part), getattr(generalization, part)) for part in parts}
+    differing = {part: pair for part, pair in values.items() if pair[0] != pair[1]}
     if not differing:
         return None
-    return f"the two responses differ in {' and in '.join(differing)}, so they have no gap"
-
-
-def _shown(response: PlannedResponse, part: str) -> str:
-    return str(getattr(response, part)) or "none"
+    return statement(
+        "unlike_responses",
+        parts=list(differing),
+        learning=[str(pair[0]) for pair in differing.values()],
+        generalization=[str(pair[1]) for pair in differing.values()],
+    )
 
 
 def gap_comparisons(
@@ -75,7 +75,7 @@ def gap_comparisons(
             learning=LEARNING,
             generalization=GENERALIZATION,
             effects=effect_rows(infer_all(fitted, inferences, analysis.alpha), "gap", rule),
-            footer=footer if refused is None else f"No gap: {refused}.",
+            footer=[statement("no_gap", reason=refused)] if refused else footer,
             messages=[refused] if refused else _messages(responses[LEARNING].values, paired),
         )
     }
@@ -92,28 +92,19 @@ def _none_of(values: RunValues) -> RunValues:
     return replace(values, y=values.y[:0], unit=values.unit[:0], context=values.context[:0], run=())
 
 
-def _messages(learning: RunValues, paired: RunValues) -> list[str]:
+def _messages(learning: RunValues, paired: RunValues) -> list[Statement]:
     unpaired = len(learning.run) - len(paired.run)
-    messages = [f"{counted(unpaired, 'run')} without both responses left out"] if unpaired else []
+    messages = [statement("unpaired_runs", runs=unpaired)] if unpaired else []
     constant = len(paired.y) > 0 and np.ptp(paired.y) == 0
-    return [*messages, "the gap is the same in every run"] if constant else messages
+    return [*messages, statement("constant_gap")] if constant else messages
 
 
-def _footer(method: str, margin: float | None, analysis: PlannedAnalysis, direction: str) -> str:
-    adjusted = "Not adjusted" if analysis.adjust == "none" else "p adjusted by Holm"
-    equivalence = (
-        "no smallest effect is declared for both responses, so no row is called equivalent"
-        if margin is None
-        else f"equivalent: the {1 - 2 * analysis.alpha:.0%} interval lies within +-{margin:g}, "
-        "the smaller of the two responses' smallest effects"
-    )
-    difference = "learning minus generalization"
-    if direction == "lower":
-        difference = "generalization minus learning (lower is better)"
-    return (
-        f"Gap = {difference}, paired within each run; it widens when generalization falls "
-        f"further behind learning. Narrow: {method}. Broad: t over per-context values, "
-        f"Kenward-Roger where contexts are unequally precise. {adjusted} "
-        "within a family of its own (average effects of one inference); intervals are per "
-        f"comparison; {equivalence}."
-    )
+def _footer(
+    method: Statement, margin: float | None, analysis: PlannedAnalysis, direction: str
+) -> list[Statement]:
+    return [
+        statement("gap", direction=direction),
+        statement("gap_method", method=method),
+        statement("gap_adjustment", adjust=analysis.adjust),
+        statement("gap_rule", alpha=analysis.alpha, smallest_effect=margin),
+    ]

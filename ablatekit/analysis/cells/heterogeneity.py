@@ -10,6 +10,7 @@ from scipy import stats
 
 from ablatekit.analysis.cells.broad import FEWEST_CONTEXTS
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.student import t_quantile
 from ablatekit.analysis.core.values import ContextValues, ErrorTerm
 
@@ -24,8 +25,8 @@ class Spread:
     i2: float = np.nan
     prediction_low: float = np.nan
     prediction_high: float = np.nan
-    warning: str | None = None
-    reason: str | None = None
+    warning: Statement | None = None
+    reason: Statement | None = None
 
 
 def spread(
@@ -40,7 +41,9 @@ def spread(
         return Spread(reason=values.reason)
     count = values.contexts
     if count < FEWEST_CONTEXTS:
-        return Spread(reason=f"{count} of at least {FEWEST_CONTEXTS} contexts")
+        return Spread(
+            reason=statement("few_contexts_for_spread", contexts=count, fewest=FEWEST_CONTEXTS)
+        )
     if error.reason:
         return Spread(reason=error.reason)
     own = values.value[values.used]
@@ -63,7 +66,7 @@ def _noise(values: ContextValues, error: ErrorTerm) -> float:
 
 def _warning(
     values: ContextValues, error: ErrorTerm, blocks: Mapping[str, tuple[str, ...]]
-) -> str | None:
+) -> Statement | None:
     """Set when one blocking variable carries most of the real variation between contexts.
 
     Contexts that share that variable's value then repeat each other, and the broad df are too many.
@@ -73,10 +76,8 @@ def _warning(
         there = [label for label, used in zip(labels, values.used.tolist(), strict=True) if used]
         groups = [own[np.array(there) == label] for label in dict.fromkeys(there)]
         if 2 <= len(groups) < len(own) and _dominates(groups, _noise(values, error), error.df):
-            return (
-                f"the effect varies more by {name} than by context: {len(own)} contexts of "
-                f"{len(groups)} {name} values act like {len(groups)}, and the broad interval is "
-                "too short"
+            return statement(
+                "varies_by_variable", variable=name, contexts=len(own), values=len(groups)
             )
     return None
 

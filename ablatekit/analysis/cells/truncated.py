@@ -15,6 +15,7 @@ from ablatekit.analysis.cells.coding import code_terms, terms_up_to
 from ablatekit.analysis.cells.contrasts import Contrast
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.values import (
     ContextValues,
     ErrorTerm,
@@ -59,12 +60,12 @@ class TruncatedModel:
     def linear(self, row: Floats, combinations: int) -> ContextValues:
         """The value of `row` (p,) over the coded terms, which averages over `combinations`."""
         if not (np.abs(row) > 1e-12).any():
-            reason = f"0 by assumption: the model has no interaction above order {self.order}"
+            reason = statement("zero_by_assumption", order=self.order)
             return no_values(len(self.coefficients), reason)
         gap = np.abs(self.row_space @ row - row).max(axis=1)
         used = gap < 1e-8
         if not used.any():
-            reason = f"not estimable: aliased under no interaction above order {self.order}"
+            reason = statement("aliased_below_order", order=self.order)
             return no_values(len(used), reason)
         factor = np.einsum("i,cij,j->c", row, self.covariance, row)
         return ContextValues(
@@ -73,7 +74,7 @@ class TruncatedModel:
             single=np.where(used, factor * self.layout.replicates, np.nan),
             used=used,
             combinations=combinations,
-            note=f"assumes no interaction above order {self.order}",
+            notes=(statement("assumes_order", order=self.order),),
             row=row,
         )
 
@@ -108,7 +109,9 @@ class TruncatedModel:
         return all(unit[a] == unit[b] for a, b in contrast.codes.tolist())
 
 
-def fit_truncated(values: RunValues, layout: Layout, order: int, method: str) -> TruncatedModel:
+def fit_truncated(
+    values: RunValues, layout: Layout, order: int, method: Statement
+) -> TruncatedModel:
     """Least squares inside every context, with one residual variance for all of them."""
     terms = terms_up_to(len(layout.factors), order)
     rows = code_terms(layout.unit_cells, layout.sizes, terms).matrix[values.unit]
@@ -140,15 +143,17 @@ def fit_truncated(values: RunValues, layout: Layout, order: int, method: str) ->
     )
 
 
-def _residual_error(values: RunValues, residual: Floats, ranks: int, method: str) -> ErrorTerm:
+def _residual_error(
+    values: RunValues, residual: Floats, ranks: int, method: Statement
+) -> ErrorTerm:
     groups = {(u, c) for u, c in zip(values.unit.tolist(), values.context.tolist(), strict=True)}
     df = len(values.y) - ranks
     variance = float(residual @ residual) / df if df > 0 else np.nan
     reason = None
     if df <= 0:
-        reason = "one run per cell and no interaction left to stand in for the seed noise"
+        reason = statement("no_error_left")
     elif is_zero(variance, 1e3 * float(np.abs(values.y).max())):
-        variance, reason = np.nan, "the runs leave no residual variance (a constant response?)"
+        variance, reason = np.nan, statement("no_residual_variance")
     return ErrorTerm(
         variance=variance,
         df=df,

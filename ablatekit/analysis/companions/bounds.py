@@ -10,9 +10,10 @@ from ablatekit.analysis.cells.cell_means import CellMeans, fit_cell_means
 from ablatekit.analysis.cells.contrasts import Contrast, effect_contrasts
 from ablatekit.analysis.cells.effects import evaluate, fit
 from ablatekit.analysis.core.arrays import Booleans, Floats
-from ablatekit.analysis.core.layout import Layout, counted, level_units
+from ablatekit.analysis.core.layout import Layout, level_units
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.companions import Bound, PolicyComparison
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.tables.responses import Response, is_proportion, positions, respond
 from ablatekit.analysis.tables.study_tables import StudyTables
@@ -83,21 +84,14 @@ def many_diverged(tables: StudyTables, layout: Layout) -> set[tuple[str, str]]:
     return found
 
 
-def unsteady_cells(tables: StudyTables, layout: Layout) -> list[str]:
+def unsteady_cells(tables: StudyTables, layout: Layout) -> list[Statement]:
     """What to tell about cells of which 20% or more of the ended runs diverged; else empty."""
     status = tables.runs["status"].to_numpy(dtype=str)
     unit, size = positions(tables.runs["unit"], layout.units), len(layout.units)
     ended = np.bincount(unit[np.isin(status, ("finished", "diverged"))], minlength=size)
     diverged = np.bincount(unit[status == "diverged"], minlength=size)
     count = int(((diverged > 0) & (diverged >= MANY_DIVERGED * ended)).sum())
-    if not count:
-        return []
-    told = (
-        f"{counted(count, 'cell')} lost 20% or more of the runs to divergence: intervals of single "
-        "cells (effects at the baseline, of removal, Shapley values) are then too short; in "
-        "simulation those at 95% covered 80 to 90%, unless diverged runs are excluded"
-    )
-    return [told]
+    return [statement("unsteady_cells", cells=count)] if count else []
 
 
 def policies(

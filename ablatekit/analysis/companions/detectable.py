@@ -15,7 +15,7 @@ from scipy import optimize, special
 from ablatekit.analysis.cells.effects import EffectFamily, Evaluated, Fitted
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.companions import Detectable
-from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName
+from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName, Statement
 from ablatekit.analysis.core.student import t_quantile
 from ablatekit.analysis.core.values import ContextValues, ErrorTerm
 from ablatekit.analysis.stats.inference import Estimate
@@ -94,7 +94,7 @@ def _row(
     replicates: int,
     precision: tuple[float, float],
     alpha: float,
-    reason: str | None,
+    reason: Statement | None,
 ) -> Detectable:
     se, df = precision
     half, smallest = np.nan, np.nan

@@ -20,10 +20,11 @@ import numpy as np
 from ablatekit.analysis.cells.cell_means import CellMeans
 from ablatekit.analysis.cells.effects import Evaluated, Fitted
 from ablatekit.analysis.core.arrays import Floats, Integers
-from ablatekit.analysis.core.layout import counted
 from ablatekit.analysis.core.numbers import number, whole
+from ablatekit.analysis.core.schema.codes import VarianceSource
 from ablatekit.analysis.core.schema.companions import ItemEffectRow, ItemLevel
 from ablatekit.analysis.core.schema.model import ModelRecord, RandomRow, VarianceShare
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.student import t_quantile, two_sided
 from ablatekit.analysis.core.values import ContextValues, RunValues
 from ablatekit.analysis.engine.design import Columns, independent_columns
@@ -256,14 +257,6 @@ def _term(spec: RandomSpec, codes: Integers, size: int, columns: Floats) -> Rand
 
 
 FORMULA = "outcome ~ cell:context + (1 | run) + (1 | dataset:item)"
-FOOTER = (
-    "Linear probability model of item outcomes, contexts fixed, weighted by samples; items are "
-    "nested in their data set. Effects on items like these: equal-weight contrasts of cell means "
-    "with the items of each data set as a random sample, from mean squares where every run of a "
-    "data set saw the same items and from a mixed model with a random slope per item elsewhere; "
-    "Satterthwaite df, never above those of the runs; not adjusted. Item outcomes are repeated "
-    "measures of a run, never replicates."
-)
 
 
 def item_level(
@@ -279,15 +272,15 @@ def item_level(
         shares=[],
         effects=_effects(outcomes, fitted, average, alpha),
         messages=_messages(outcomes),
-        footer=FOOTER,
-        reason=None,
+        footer=statement("item_model"),
+        reason=fitted.model.error.reason,
     )
+    if section["reason"] is not None:
+        return section
     try:
-        if fitted.model.error.reason:
-            raise NotEstimableError(fitted.model.error.reason)
         fit = fit_mixed(item_frame(outcomes, fitted))
     except (NotEstimableError, TableError) as error:
-        return {**section, "reason": str(error).splitlines()[0]}
+        return {**section, "reason": _refused(error)}
     return {
         **section,
         "model": _model(fit),
@@ -296,17 +289,20 @@ def item_level(
     }
 
 
-def _messages(outcomes: Outcomes) -> list[str]:
-    if not outcomes.left_out:
-        return []
-    runs = counted(outcomes.left_out, "run")
-    return [f"{runs} left out: the response is not the mean of the run's last item outcomes"]
+def _refused(error: NotEstimableError | TableError) -> Statement:
+    """Why a model has no fit, in the words of the exception."""
+    return statement("model_refused", message=str(error).splitlines()[0])
+
+
+def _messages(outcomes: Outcomes) -> list[Statement]:
+    left_out = outcomes.left_out
+    return [statement("outcomes_left_out", runs=left_out)] if left_out else []
 
 
 def _model(fit: MixedFit) -> ModelRecord:
     return ModelRecord(
         formula=FORMULA,
-        method="reml",
+        method=statement("reml"),
         n=fit.n,
         criterion=number(fit.criterion),
         converged=fit.convergence.converged,
@@ -315,10 +311,10 @@ def _model(fit: MixedFit) -> ModelRecord:
     )
 
 
-def _zero(fit: MixedFit) -> list[str]:
+def _zero(fit: MixedFit) -> list[Statement]:
     """Which variances are estimated as zero."""
     groups = [c.group for c in fit.components if c.sd < SINGULAR * fit.sigma]
-    return [f"the variance between {group} levels is estimated as 0" for group in groups]
+    return [statement("zero_variance", group=group) for group in groups]
 
 
 def _random(fit: MixedFit) -> list[RandomRow]:
@@ -336,12 +332,12 @@ def _shares(fit: MixedFit, outcomes: Outcomes, fitted: Fitted) -> list[VarianceS
     by_context = np.bincount(context, mean) / np.maximum(np.bincount(context), 1)
     within = mean - by_context[context]
     by_group = {component.group: component.variance for component in fit.components}
-    parts = {
-        "design choices": float(within.var()),
+    parts: dict[VarianceSource, float] = {
+        "design": float(within.var()),
         "contexts": float(by_context[context].var()),
-        "runs (seeds)": by_group["run"],
+        "runs": by_group["run"],
         "items": by_group["dataset:item"],
-        "draws and run x item": fit.sigma**2,
+        "draws": fit.sigma**2,
     }
     total = sum(parts.values())
     return [
@@ -369,11 +365,11 @@ def _effect(
     try:
         return _row(one, item_slope(outcomes, fitted, one.values), None, alpha)
     except (NotEstimableError, TableError) as error:
-        return _row(one, None, str(error).splitlines()[0], alpha)
+        return _row(one, None, _refused(error), alpha)
 
 
 def _row(
-    one: Evaluated, found: ItemEffect | None, reason: str | None, alpha: float
+    one: Evaluated, found: ItemEffect | None, reason: Statement | None, alpha: float
 ) -> ItemEffectRow:
     estimate, se, df, sd = (
         (np.nan,) * 4 if found is None else (found.estimate, found.se, found.df, found.sd)

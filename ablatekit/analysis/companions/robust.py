@@ -18,6 +18,7 @@ from ablatekit.analysis.core.schema.companions import (
     Profile,
     RobustCompanions,
 )
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.stats.permutation import permutation_test
 from ablatekit.analysis.stats.resampling import (
@@ -30,7 +31,7 @@ from ablatekit.analysis.stats.resampling import (
 )
 
 THRESHOLDS = 41
-ALONE = "one run per cell and context: nothing to resample"
+ALONE = statement("one_run_per_cell")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class _Sides:
     """Run positions of a level and of its baseline, per combination and context that has both."""
 
     pairs: list[tuple[Integers, Integers]]
-    reason: str | None
+    reason: Statement | None
 
 
 def robust(
@@ -62,10 +63,7 @@ def robust(
     sides = [_sides(one, members, layout) for one in average]
     sign = 1.0 if higher else -1.0
     return RobustCompanions(
-        method=(
-            f"stratified bootstrap over runs within cell and context, {len(drawn.weights)} draws, "
-            f"percentile intervals at {1 - alpha:.0%}; the run is the unit, never the item"
-        ),
+        method=statement("stratified_bootstrap", draws=len(drawn.weights), alpha=alpha),
         iqm=_iqm_rows(values, layout, drawn, alpha),
         improvement=[
             _improvement_row(one, side, drawn, alpha, sign)
@@ -94,7 +92,7 @@ def _sides(one: Evaluated, members: dict[tuple[int, int], Integers], layout: Lay
     contrast = one.contrast
     if one.values.identical or contrast.reason or contrast.grid:
         reason = one.values.reason or contrast.reason
-        return _Sides([], reason or "no combination of the design has both levels")
+        return _Sides([], reason or statement("no_level_pair"))
     pairs = []
     for left, right in contrast.codes.tolist():
         units = layout.unit_of[left], layout.unit_of[right]
@@ -102,7 +100,7 @@ def _sides(one: Evaluated, members: dict[tuple[int, int], Integers], layout: Lay
             own, other = members.get((units[0], c)), members.get((units[1], c))
             if own is not None and other is not None:
                 pairs.append((own, other))
-    missing = None if pairs else "no matched pair of cells has runs in the same contexts"
+    missing = None if pairs else statement("no_shared_runs")
     return _Sides(pairs, missing)
 
 
@@ -121,7 +119,7 @@ def _iqm_rows(
     rows = []
     for factor, level, own in _level_runs(values, layout):
         low, high, centre = np.nan, np.nan, np.nan
-        reason = None if len(own) else "no run has a value"
+        reason = None if len(own) else statement("no_run_value")
         if len(own):
             centre = float(interquartile_mean(drawn.y[own], np.ones((1, len(own))))[0])
             reason = None if drawn.varies[own].any() else ALONE
@@ -199,7 +197,7 @@ def _permutation_row(
     pairs, reason = sides.pairs, sides.reason
     runs = np.concatenate([run for pair in pairs for run in pair]) if pairs else np.empty(0)
     if len(np.unique(runs)) < len(runs):
-        pairs, reason = [], "some runs stand for several combinations, so labels are not free"
+        pairs, reason = [], statement("shared_runs")
     sides_y = [y[left] for left, _ in pairs], [y[right] for _, right in pairs]
     found = permutation_test(*sides_y, generator)
     return Permutation(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class ContextValues:
     the residual variance, `single` (C,) the same with one run per cell; `used` (C,) marks contexts
     that have it. `combinations` counts what it averages over. `row` is the contrast over the
     model's fixed effects: units (U,) of the cell means, coded terms (p,) of a truncated model.
-    `identical`: the levels are the same runs. A `reason` means that there is no number at all; a
-    `note` qualifies the number.
+    `identical`: the levels are the same runs. A `reason` means that there is no number at all;
+    `notes` qualify the number.
     """
 
     value: Floats
@@ -54,8 +55,8 @@ class ContextValues:
     used: Booleans
     combinations: int
     identical: bool = False
-    reason: str | None = None
-    note: str | None = None
+    reason: Statement | None = None
+    notes: tuple[Statement, ...] = ()
     row: Floats | None = None
 
     @property
@@ -69,7 +70,7 @@ class ContextValues:
         return bool(self.used.all() and np.allclose(self.factor, self.factor[0], rtol=1e-9))
 
 
-def no_values(contexts: int, reason: str) -> ContextValues:
+def no_values(contexts: int, reason: Statement) -> ContextValues:
     """A contrast that has no value in any context."""
     nothing = np.full(contexts, np.nan)
     return ContextValues(
@@ -92,7 +93,7 @@ def identical_values(contexts: int, combinations: int) -> ContextValues:
         used=np.zeros(contexts, dtype=bool),
         combinations=combinations,
         identical=True,
-        reason="identical by construction: both levels are the same runs",
+        reason=statement("identical_runs"),
     )
 
 
@@ -108,8 +109,8 @@ class ErrorTerm:
     df: int
     cells: int
     parameters: int
-    method: str
-    reason: str | None = None
+    method: Statement
+    reason: Statement | None = None
 
     def df_with(self, replicates: int) -> int:
         """Residual df with `replicates` runs in every cell and context."""

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.engine.criterion import EXACT_MESSAGE, Criterion, Factors, Slope, State
 from ablatekit.analysis.engine.curvature import average_information, bend, jacobian
 from ablatekit.errors import NotEstimableError
@@ -50,7 +51,7 @@ class Convergence:
     zero_tests: int
     escapes: int
     converged: bool
-    messages: tuple[str, ...]
+    messages: tuple[Statement, ...]
 
 
 @dataclass
@@ -93,12 +94,9 @@ def optimise(
     spread = max(record.value for record in records) - state.value
     messages = []
     if not converged:
-        messages.append(f"the gradient at the optimum is {size:.2g}, not zero")
+        messages.append(statement("gradient_not_zero", gradient=size))
     if spread > 1e-4:
-        messages.append(
-            f"the criterion has several local minima: starts ended up to {spread:.2g} apart"
-            " and the lowest was taken"
-        )
+        messages.append(statement("local_minima", spread=float(spread)))
     record = Convergence(
         tuple(records), criterion.evaluations, size, search.zero_tests, search.escapes,
         converged, tuple(messages),

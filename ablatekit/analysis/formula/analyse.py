@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.engine.fit import Method, MixedFit, fit_mixed
 from ablatekit.analysis.engine.formula import Formula, parse_formula, repeated_summands
 from ablatekit.analysis.engine.frame import ModelFrame, build_frame
@@ -29,6 +30,7 @@ from ablatekit.analysis.formula.options import (
 )
 from ablatekit.analysis.formula.rows import (
     ALIASED,
+    METHODS,
     Wanted,
     anova_row,
     contrast_table_rows,
@@ -51,7 +53,7 @@ from ablatekit.analysis.posthoc.coefficient_tests import (
 from ablatekit.analysis.posthoc.likelihood import likelihood_ratio, random_term_tests
 from ablatekit.analysis.posthoc.marginal import marginal_effects
 from ablatekit.analysis.posthoc.ols import fit_ols, ols_anova
-from ablatekit.analysis.posthoc.units import RUN, RunLevel, nested_items, run_level
+from ablatekit.analysis.posthoc.units import RunLevel, nested_items, run_level
 from ablatekit.analysis.posthoc.variance import bootstrap_intervals, profile_intervals
 from ablatekit.analysis.stats.adjust import adjusted_p, applicable
 from ablatekit.analysis.stats.meta import TauMethod, meta_analysis
@@ -66,7 +68,7 @@ class _Job:
     frame: ModelFrame
     options: FormulaOptions
     wanted: Wanted
-    messages: list[str] = field(default_factory=list)
+    messages: list[Statement] = field(default_factory=list)
 
     @property
     def alpha(self) -> float:
@@ -100,15 +102,13 @@ def analyse_formula(
     return _response(job, report)
 
 
-def _read(data: pd.DataFrame, text: str) -> tuple[Formula, list[str]]:
+def _read(data: pd.DataFrame, text: str) -> tuple[Formula, list[Statement]]:
     """The formula with items nested in data sets, and notes about how it was read."""
     parsed = parse_formula(text)
-    notes = [f"{term} is written twice and counts once" for term in repeated_summands(text)]
+    notes = [statement("written_twice", term=term) for term in repeated_summands(text)]
     nested = nested_items(data, parsed)
     if nested is not parsed:
-        notes.append(
-            "item numbers repeat in several data sets: (1 | item) was read as (1 | dataset:item)"
-        )
+        notes.append(statement("items_nested"))
     return nested, notes
 
 
@@ -146,7 +146,7 @@ def _mixed_report(job: _Job) -> dict[str, Any]:
     level = run_level(frame)
     model = linear_model(fit, options.df or "satterthwaite", cap=level.cap if level else no_cap)
     messages = [*job.messages, *sections.fit_messages(fit), *_df_messages(fit, model, level)]
-    record = sections.model_record(frame, fit.method, fit.criterion, messages)
+    record = sections.model_record(frame, statement(fit.method), fit.criterion, messages)
     record |= {"converged": fit.convergence.converged, "singular": fit.singular}
     return {
         "model": record,
@@ -154,7 +154,9 @@ def _mixed_report(job: _Job) -> dict[str, Any]:
         **sections.variances(fit),
         **_tables(model, job),
         "anova": [anova_row(term, job.alpha) for term in anova(model, options.anova_type)],
-        "anova_note": f"type {options.anova_type}, {model.method}",
+        "anova_note": statement(
+            "formula_anova", type=options.anova_type, method=METHODS[model.method]
+        ),
         "explained": sections.explained(fit),
         "random_effects": sections.random_effects(fit),
         "convergence": asdict(fit.convergence),
@@ -193,24 +195,21 @@ def _other_frame(job: _Job) -> ModelFrame:
     return _frame(job.data, _read(job.data, job.options.against)[0], job.options)
 
 
-def _df_messages(fit: MixedFit, model: LinearModel, level: RunLevel | None) -> list[str]:
+def _df_messages(fit: MixedFit, model: LinearModel, level: RunLevel | None) -> list[Statement]:
     """Limits and doubts of the degrees of freedom."""
     out = []
     df = model.coefficients.df
     if level is not None and model.method != "asymptotic":
         free = linear_model(fit, model.method).coefficients.df
         if np.any(free > df * (1.0 + 1e-6)):
-            out.append(
-                f"df of effects between runs are at most runs minus coefficients = {level.limit:g}"
-                f" (without this limit up to {np.nanmax(free):.4g}: the variance of {RUN} is"
-                " estimated near zero)"
-            )
+            largest = float(np.nanmax(free))
+            out.append(statement("capped_df", limit=level.limit, without=largest))
     if level is not None and np.isnan(level.limit):
-        out.append("as many coefficients as runs: effects between runs have no df for error")
+        out.append(statement("no_df_between_runs"))
     if model.method == "kenward-roger" and np.any(df < 2.0):
-        out.append("some Kenward-Roger df are below 2: those tests say next to nothing")
+        out.append(statement("low_kenward_roger_df"))
     if model.method == "asymptotic":
-        out.append("z tests ignore how few groups there are: their p values are too small")
+        out.append(statement("normal_tests"))
     return out
 
 
@@ -218,8 +217,8 @@ def _ols_report(job: _Job) -> dict[str, Any]:
     options, fit = job.options, fit_ols(job.frame)
     messages = list(job.messages)
     if options.df is not None:
-        messages.append(f"without random terms every df is the residual one, not {options.df}")
-    record = sections.model_record(job.frame, "ols", -2.0 * fit.log_likelihood, messages)
+        messages.append(statement("residual_df_only", df=options.df))
+    record = sections.model_record(job.frame, statement("ols"), -2.0 * fit.log_likelihood, messages)
     out = {
         "model": record,
         "residual_sd": fit.sigma,
@@ -227,7 +226,7 @@ def _ols_report(job: _Job) -> dict[str, Any]:
         **_tables(fit.model, job),
         "vcov_robust": sections.robust_covariances(fit),
         "anova": sections.ols_anova_rows(fit, ols_anova(fit, options.anova_type, 1.0 - job.alpha)),
-        "anova_note": f"type {options.anova_type}, residual df",
+        "anova_note": statement("residual_anova", type=options.anova_type),
         "explained": {
             "marginal": fit.r2,
             "conditional": fit.r2,
@@ -250,7 +249,7 @@ def _logistic_report(job: _Job) -> dict[str, Any]:
     level = run_level(frame)
     model = normal_model(frame, fit.beta, fit.vcov, 1.0, level.cap if level else no_cap)
     messages = [*job.messages, *sections.variance_messages(fit, 1.0)]
-    record = sections.model_record(frame, fit.method, fit.minus2ll, messages)
+    record = sections.model_record(frame, statement("laplace"), fit.minus2ll, messages)
     record |= {"converged": fit.converged, "singular": fit.singular}
     tests = anova(model, options.anova_type)
     out = {
@@ -261,15 +260,11 @@ def _logistic_report(job: _Job) -> dict[str, Any]:
         "effects": _probability_effects(fit, model, job),
         "vcov_conditional": sections.matrix(frame.names, fit.vcov_conditional),
         "anova": [anova_row(term, job.alpha) for term in tests],
-        "anova_note": f"type {options.anova_type}, Wald chi2 divided by its df",
+        "anova_note": statement("chi_square_anova", type=options.anova_type),
         "explained": sections.logistic_explained(fit),
         **sections.likelihood(fit),
         "diagnostics": sections.diagnostics(frame, 1.0 / (1.0 + np.exp(-fit.linear_predictor))),
-        "footers": {
-            "effects": "average marginal effects in probability, random effects at their modes;"
-            " coefficients, means and contrasts are log odds; tests are normal, or t with runs"
-            " minus coefficients df for effects between runs"
-        },
+        "footers": {"effects": [statement("probability_effects")]},
     }
     if options.against is not None:
         other = fit_logistic(_other_frame(job))
@@ -294,7 +289,7 @@ def _probability_effects(fit: LogisticFit, model: LinearModel, job: _Job) -> lis
     for e in marginal_effects(fit, 1.0 - job.alpha, wanted.factors, df):
         if frame.variables[e.factor].categorical and e.factor not in wanted.factors:
             continue
-        shell = effect_shell(e.factor, e.level, e.baseline, "average", "asymptotic")
+        shell = effect_shell(e.factor, e.level, e.baseline, "average", METHODS["asymptotic"])
         statistic = e.estimate / e.se if e.se > 0.0 else float("nan")
         values = {"estimate": e.estimate, "se": e.se, "df": e.df, "statistic": statistic,
                   "low": e.low, "high": e.high, "p": e.p, "reason": e.reason}  # fmt: skip
@@ -325,15 +320,17 @@ def _meta_report(job: _Job) -> dict[str, Any]:
     test = TTest(fit.beta, fit.se, df, fit.statistic, fit.p)
     messages = [*job.messages]
     if fit.test == "z":
-        messages.append("z tests ignore the uncertainty of tau2: too small p for few rows")
-    record = sections.model_record(frame, options.method, -2.0 * fit.log_likelihood, messages)
+        messages.append(statement("normal_meta_tests"))
+    record = sections.model_record(
+        frame, statement(options.method), -2.0 * fit.log_likelihood, messages
+    )
     return {
         "model": record,
         "residual_sd": None,
         "fixed": fixed_rows(test, frame.names, job.alpha),
         "meta": sections.meta_record(fit),
         "anova": [],
-        "anova_note": "no ANOVA table for a meta-analysis; `meta` tests the moderators",
+        "anova_note": statement("no_meta_anova"),
         "effects": [],
         "log_likelihood": fit.log_likelihood,
         "diagnostics": sections.diagnostics(frame, x @ fit.beta),
@@ -352,10 +349,7 @@ def _judge(effects: list[dict[str, Any]], options: FormulaOptions) -> None:
 def _response(job: _Job, report: dict[str, Any]) -> dict[str, Any]:
     options, label = job.options, job.frame.formula.response
     adjusted = sorted({str(row.get("adjustment", "none")) for row in report["effects"]})
-    effects = (
-        f"equal-weight marginal means; p adjusted by {', '.join(adjusted)} within the family of all"
-        " level-against-baseline effects; intervals are per comparison"
-    )
+    effects = [statement("marginal_means", adjustments=adjusted)]
     report["footers"] = {**({"effects": effects} if adjusted else {}), **report["footers"]}
     shell: dict[str, Any] = {
         "label": label,

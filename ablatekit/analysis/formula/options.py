@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ablatekit.analysis.core.schema.vocabulary import AnovaType, Statement, statement
 from ablatekit.analysis.engine.design import Coding
 from ablatekit.analysis.engine.formula import Formula, variables_of, words_of
 from ablatekit.analysis.engine.frame import ModelFrame
 from ablatekit.analysis.formula.rows import Wanted
-from ablatekit.analysis.posthoc.anova import AnovaType
 from ablatekit.analysis.posthoc.units import DATASET
 from ablatekit.analysis.stats.adjust import Adjustment
 from ablatekit.errors import Problem, UsageError, nearest
@@ -93,13 +93,13 @@ def refuse_options(formula: Formula, options: FormulaOptions) -> None:
         raise UsageError(*problems)
 
 
-def unused_categorical(formula: Formula, options: FormulaOptions) -> list[str]:
+def unused_categorical(formula: Formula, options: FormulaOptions) -> list[Statement]:
     """A note about columns of --categorical that the formula does not use."""
     specs = [*formula.terms, *(term for spec in formula.random for term in spec.terms)]
     used = {name for spec in formula.random for name in spec.group}
     used = used.union(*(words_of(name) for name in variables_of(specs)))
     unused = [name for name in options.categorical if name not in used]
-    return [f"--categorical names columns outside the formula: {', '.join(unused)}"] * bool(unused)
+    return [statement("unused_categorical", columns=unused)] if unused else []
 
 
 def wanted_of(frame: ModelFrame, options: FormulaOptions) -> Wanted:

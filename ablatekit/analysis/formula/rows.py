@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ablatekit.analysis.core.schema.vocabulary import Estimand, Statement, statement
 from ablatekit.analysis.engine.formula import variables_of
 from ablatekit.analysis.engine.frame import ModelFrame
 from ablatekit.analysis.posthoc.anova import AnovaTerm
-from ablatekit.analysis.posthoc.coefficient_tests import FTest, LinearModel, TTest
+from ablatekit.analysis.posthoc.coefficient_tests import DfMethod, FTest, LinearModel, TTest
 from ablatekit.analysis.posthoc.emm import (
     ContrastFamily,
     contrast_rows,
@@ -24,8 +25,14 @@ from ablatekit.analysis.posthoc.emm import (
 from ablatekit.analysis.stats.adjust import Adjustment, applicable, critical_values
 from ablatekit.analysis.stats.effectsize import EffectSize, SizeName, partial_size, with_interval
 
-ALIASED = "aliased: the design cannot separate it from earlier terms"
-NO_DF = "no degrees of freedom are left for its test"
+ALIASED = statement("aliased")
+NO_DF = statement("no_df_left")
+METHODS: Mapping[DfMethod, Statement] = {
+    "satterthwaite": statement("satterthwaite"),
+    "kenward-roger": statement("kenward_roger"),
+    "residual": statement("residual"),
+    "asymptotic": statement("asymptotic"),
+}
 
 
 def fixed_rows(test: TTest, names: Sequence[str], alpha: float) -> list[dict[str, Any]]:
@@ -94,23 +101,21 @@ class Wanted:
 
 def effect_rows(model: LinearModel, wanted: Wanted) -> list[dict[str, Any]]:
     """Level-vs-baseline effects as one family, then interactions, one family per order."""
-    specs: dict[str, list[tuple[str, ...]]] = {"average": [(name,) for name in wanted.factors]}
+    specs: dict[int, list[tuple[str, ...]]] = {1: [(name,) for name in wanted.factors]}
     for term in model.frame.formula.terms:
         if len(term) > 1 and set(term) <= set(wanted.factors):
-            specs.setdefault(_family(len(term)), []).append(term)
+            specs.setdefault(len(term), []).append(term)
     return [
-        row for family, terms in specs.items() for row in _family_rows(model, wanted, family, terms)
+        row for order, terms in specs.items() for row in _family_rows(model, wanted, order, terms)
     ]
 
 
-def _family(order: int) -> str:
-    return "interaction" if order == 2 else f"interaction of {order} factors"
-
-
 def _family_rows(
-    model: LinearModel, wanted: Wanted, family: str, specs: Sequence[tuple[str, ...]]
+    model: LinearModel, wanted: Wanted, order: int, specs: Sequence[tuple[str, ...]]
 ) -> list[dict[str, Any]]:
-    kind = "baseline" if family == "average" else "interaction"
+    kind = "baseline" if order == 1 else "interaction"
+    estimand: Estimand = "average" if order == 1 else "interaction"
+    family = statement("marginal_family", estimand=estimand, order=order)
     rows, labels, shells = [], [], []
     for spec in specs:
         bases = wanted.baselines(model.frame, spec)
@@ -120,7 +125,7 @@ def _family_rows(
         factor, base = ":".join(spec), ":".join(bases)
         for name in names:
             level = name.removesuffix(f" - {base}") if kind == "baseline" else name
-            shell = effect_shell(factor, level, base, family.split()[0], model.method)
+            shell = effect_shell(factor, level, base, estimand, METHODS[model.method])
             shells.append({**shell, "family": family})
     if not labels:
         return []
@@ -166,7 +171,7 @@ def _effect_numbers(table: ContrastFamily, i: int, alpha: float) -> dict[str, An
     }
 
 
-def _no_test(test: TTest, i: int) -> str | None:
+def _no_test(test: TTest, i: int) -> Statement | None:
     return NO_DF if math.isnan(test.df[i]) else None
 
 
@@ -240,7 +245,7 @@ def _numbers(test: TTest, i: int) -> dict[str, Any]:
 
 
 def effect_shell(
-    factor: str, level: str, baseline: str, estimand: str, method: str
+    factor: str, level: str, baseline: str, estimand: Estimand, method: Statement
 ) -> dict[str, Any]:
     """An effect with every key and no numbers."""
     return {
@@ -250,8 +255,8 @@ def effect_shell(
         "estimand": estimand,
         "inference": "narrow",
         "method": method,
-        "family": estimand,
-        "averaged_over": "",
+        "family": statement("marginal_family", estimand=estimand, order=1),
+        "averaged_over": statement("over_factors", factors=[]),
         "estimate": None,
         "se": None,
         "df": None,
@@ -268,6 +273,7 @@ def effect_shell(
         "replicates_needed": None,
         "contexts_needed": None,
         "reason": None,
+        "notes": [],
     }
 
 
@@ -295,16 +301,17 @@ def _inference(frame: ModelFrame, factor: str) -> str:
     return "narrow"
 
 
-def _averaged_over(frame: ModelFrame, factor: str) -> str:
+def _averaged_over(frame: ModelFrame, factor: str) -> Statement:
     own = set(factor.split(":"))
     fixed = variables_of(frame.formula.terms)
-    return ", ".join(n for n in fixed if frame.variables[n].categorical and n not in own)
+    others = [n for n in fixed if frame.variables[n].categorical and n not in own]
+    return statement("over_factors", factors=others)
 
 
 def verdict(effect: dict[str, Any], direction: str, smallest_effect: Any, alpha: float) -> str:
     """The verdict rule of DESIGN 5 for one effect."""
     if effect["reason"] is not None or effect["estimate"] is None or math.isnan(effect["estimate"]):
-        return "not estimated"
+        return "not_estimated"
     low, high = effect["low_equivalence"], effect["high_equivalence"]
     if (
         None not in (smallest_effect, low, high)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from ablatekit.analysis.core.arrays import Floats
-from ablatekit.analysis.core.layout import counted
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.engine.fit import MixedFit, VarianceComponent
 from ablatekit.analysis.engine.formula import quoted
 from ablatekit.analysis.engine.frame import ModelFrame
@@ -23,12 +23,13 @@ from ablatekit.analysis.stats.meta import MetaAnalysis
 
 RESIDUAL_ROWS = 5000
 ZERO_SD = 1e-4
-NO_CONTEXTS = "a formula names no contexts: ask by --response, --factors and --contexts"
+FEWEST_LEVELS = 5
+NO_CONTEXTS = statement("no_contexts_in_formula")
 LOGISTIC_VARIANCE = math.pi**2 / 3.0  # of the standard logistic distribution, the residual's
 
 
 def model_record(
-    frame: ModelFrame, method: str, criterion: float, messages: Sequence[str]
+    frame: ModelFrame, method: Statement, criterion: float, messages: Sequence[Statement]
 ) -> dict[str, Any]:
     """The model and what to know about its fit, before convergence is added."""
     return {
@@ -265,50 +266,41 @@ def without_contexts(effects: Sequence[Mapping[str, Any]]) -> dict[str, list[dic
 def missing(frame: ModelFrame) -> dict[str, Any]:
     """Rows that were left out."""
     told = frame_messages(frame)[:1] if frame.rows_dropped else []
-    policy = "rows with a missing value are left out"
+    policy = statement("complete_rows_policy")
     return {"policy": policy, "runs": [], "by_level": [], "messages": told}
 
 
-def frame_messages(frame: ModelFrame) -> list[str]:
+def frame_messages(frame: ModelFrame) -> list[Statement]:
     """Rows left out and coefficients dropped."""
-    out = []
+    messages = []
     if frame.rows_dropped:
-        rows = counted(frame.rows_dropped, "row")
-        verb = "was" if frame.rows_dropped == 1 else "were"
-        out.append(f"{rows} with a missing value {verb} left out")
+        messages.append(statement("rows_left_out", rows=frame.rows_dropped))
     if frame.aliased:
-        out.append(
-            "rank-deficient fixed effects: dropped "
-            + ", ".join(frame.aliased)
-            + " (the design cannot separate them from earlier terms)"
-        )
-    return out
+        messages.append(statement("terms_aliased", terms=list(frame.aliased)))
+    return messages
 
 
-def fit_messages(fit: MixedFit) -> list[str]:
+def fit_messages(fit: MixedFit) -> list[Statement]:
     """How far the fit can be trusted."""
     return [*fit.convergence.messages, *variance_messages(fit, fit.sigma)]
 
 
-def variance_messages(fit: MixedFit | LogisticFit, scale: float) -> list[str]:
+def variance_messages(fit: MixedFit | LogisticFit, scale: float) -> list[Statement]:
     """Variances at zero, which is an sd below 1e-4 of `scale`, and groupings of few levels."""
-    out = []
+    messages = []
     if fit.singular:
         zero = [
             f"{c.group} {c.name}"
             for c in fit.components
             if c.other is None and c.sd < ZERO_SD * scale
         ]
-        detail = f" ({', '.join(zero)} estimated as zero)" if zero else ""
-        out.append(f"singular fit: the variance parameters lie on their boundary{detail}")
-    few = [
-        f"{quoted(term.spec.grouping)} ({len(term.levels)})"
-        for term in fit.frame.random
-        if len(term.levels) < 5
-    ]
+        messages.append(statement("singular", zero=zero))
+    few = [term for term in fit.frame.random if len(term.levels) < FEWEST_LEVELS]
     if few:
-        out.append(f"variances of groupings with < 5 levels are hardly estimable: {', '.join(few)}")
-    return out
+        groups = [quoted(term.spec.grouping) for term in few]
+        levels = [len(term.levels) for term in few]
+        messages.append(statement("few_levels", groups=groups, levels=levels))
+    return messages
 
 
 def diagnostics(frame: ModelFrame, fitted: Floats) -> dict[str, Any]:

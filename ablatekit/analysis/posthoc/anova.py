@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.schema.vocabulary import AnovaType
 from ablatekit.analysis.engine.design import Columns, Variables, independent_columns, model_columns
 from ablatekit.analysis.engine.formula import Term
 from ablatekit.analysis.engine.frame import ModelFrame
 from ablatekit.analysis.posthoc.coefficient_tests import FTest, LinearModel
-
-AnovaType: TypeAlias = Literal["I", "II", "III"]
 
 ZERO = 1e-8
 

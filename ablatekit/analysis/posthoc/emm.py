@@ -16,6 +16,7 @@ from itertools import combinations, product
 import numpy as np
 
 from ablatekit.analysis.core.arrays import Booleans, Codes, Floats
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.student import upper_tail
 from ablatekit.analysis.engine.design import Variable, estimable, model_columns
 from ablatekit.analysis.engine.formula import variables_of
@@ -24,7 +25,7 @@ from ablatekit.analysis.posthoc.coefficient_tests import LinearModel, TTest
 from ablatekit.analysis.stats.adjust import Adjustment, adjusted_p, critical_values
 from ablatekit.errors import Problem, UsageError, nearest
 
-NOT_ESTIMABLE = "not estimable: it needs a combination of levels that was never observed"
+NOT_ESTIMABLE = statement("not_estimable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class ContrastFamily:
     p: Floats
     low: Floats
     high: Floats
-    reason: tuple[str | None, ...]
+    reason: tuple[Statement | None, ...]
 
 
 def marginal_means(frame: ModelFrame, factors: Sequence[str]) -> MarginalMeans:

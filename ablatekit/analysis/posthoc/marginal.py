@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.schema.vocabulary import Statement
 from ablatekit.analysis.core.student import t_quantile, two_sided
 from ablatekit.analysis.engine.design import Points, estimable, model_columns
 from ablatekit.analysis.engine.glmm import LogisticFit
@@ -33,7 +34,7 @@ class MarginalEffect:
     high: float
     p: float
     df: float
-    reason: str | None = None
+    reason: Statement | None = None
 
 
 def marginal_effects(

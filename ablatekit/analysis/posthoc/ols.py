@@ -12,10 +12,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.schema.vocabulary import AnovaType
 from ablatekit.analysis.engine.design import independent_columns, model_columns
 from ablatekit.analysis.engine.frame import ModelFrame
 from ablatekit.analysis.engine.sufficient import working_layout
-from ablatekit.analysis.posthoc.anova import AnovaType, comparison_hypotheses
+from ablatekit.analysis.posthoc.anova import comparison_hypotheses
 from ablatekit.analysis.posthoc.coefficient_tests import LinearModel, residual_model
 from ablatekit.analysis.stats.effectsize import EffectSize, cohens_f, partial_size, with_interval
 from ablatekit.errors import NotEstimableError

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.engine.criterion import Criterion
 from ablatekit.analysis.engine.fit import MixedFit, fit_mixed
 from ablatekit.errors import NotEstimableError, Problem, UsageError
@@ -56,7 +57,7 @@ class VarianceInterval:
     estimate: float
     low: float
     high: float
-    reason: str | None
+    reason: Statement | None
 
 
 def variance_explained(fit: MixedFit) -> VarianceExplained:
@@ -96,7 +97,7 @@ def profile_intervals(fit: MixedFit, level: float = 0.95) -> tuple[VarianceInter
             out += [
                 VarianceInterval(
                     group, name, float(sd), float("nan"), float("nan"),
-                    "a correlated slope term has no profile limits; use the bootstrap",
+                    statement("correlated_slope"),
                 )
                 for name, sd in zip(term.names, sds, strict=True)
             ]  # fmt: skip
@@ -226,7 +227,7 @@ def bootstrap_intervals(
         table[draw] = [c.sd for c in again.components if c.other is None] + [again.sigma]
     alpha = (1.0 - level) / 2.0
     lost = int(np.isnan(table[:, -1]).sum())
-    reason = f"{lost} of {draws} bootstrap fits failed" if lost else None
+    reason = statement("failed_bootstraps", failed=lost, draws=draws) if lost else None
     low, high = np.nanquantile(table, [alpha, 1.0 - alpha], axis=0)
     named = [(c.group, c.name, c.sd) for c in keep] + [("Residual", "", fit.sigma)]
     return tuple(

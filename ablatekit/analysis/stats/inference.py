@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.student import t_quantile, two_sided
 from ablatekit.analysis.core.values import ContextValues, ErrorTerm, Welch
 
 MOST_NEEDED = 10**9
-WELCH_METHOD = "Welch-Satterthwaite t from the contrast's own cells"
-
+WELCH_METHOD = statement("welch_t")
 
 Precision: TypeAlias = Callable[[int], tuple[float, float]]
 
@@ -28,6 +28,7 @@ class Estimate:
     answer to the same question.
     """
 
+    method: Statement
     estimate: float = np.nan
     se: float = np.nan
     df: float = np.nan
@@ -36,9 +37,8 @@ class Estimate:
     low_equivalence: float = np.nan
     high_equivalence: float = np.nan
     p: float = np.nan
-    method: str = ""
-    reason: str | None = None
-    note: str | None = None
+    reason: Statement | None = None
+    notes: tuple[Statement, ...] = ()
     identical: bool = False
     needed: Callable[[float], int | None] | None = None
     precision: Precision | None = None
@@ -54,8 +54,8 @@ def t_estimate(
     se: float,
     df: float,
     alpha: float,
-    method: str,
-    note: str | None = None,
+    method: Statement,
+    notes: tuple[Statement, ...] = (),
     needed: Callable[[float], int | None] | None = None,
 ) -> Estimate:
     """Two-sided t test of zero with its intervals."""
@@ -71,7 +71,7 @@ def t_estimate(
         high_equivalence=estimate + inner,
         p=float(two_sided(estimate / se, df)),
         method=method,
-        note=note,
+        notes=notes,
         needed=needed,
     )
 
@@ -87,7 +87,7 @@ def narrow(
         return Estimate(reason=values.reason, identical=values.identical, method=error.method)
     mean = float(np.mean(values.value[values.used]))
     if error.reason:
-        return Estimate(estimate=mean, method=error.method, reason=error.reason, note=values.note)
+        return Estimate(estimate=mean, method=error.method, reason=error.reason, notes=values.notes)
     single = float(values.single[values.used].sum()) / values.contexts**2
     factor = float(values.factor[values.used].sum()) / values.contexts**2
     if welch is not None:
@@ -97,7 +97,7 @@ def narrow(
         precision = _precision(error, single)
         se, df, method = float(np.sqrt(error.variance * factor)), error.df, error.method
     needed = _replicates(precision, alpha)
-    found = t_estimate(mean, se, df, alpha, method, values.note, needed)
+    found = t_estimate(mean, se, df, alpha, method, values.notes, needed)
     return replace(found, precision=precision)
 
 

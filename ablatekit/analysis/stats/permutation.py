@@ -14,6 +14,7 @@ from math import comb
 import numpy as np
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 
 DRAWS = 9999
 MOST_LISTED = 20_000
@@ -29,7 +30,7 @@ class PermutationTest:
     p: float = np.nan
     permutations: int = 0
     exact: bool = False
-    reason: str | None = None
+    reason: Statement | None = None
 
 
 def permutation_test(
@@ -61,17 +62,15 @@ def permutation_test(
     return PermutationTest(statistic=observed, p=(1 + hits) / (1 + DRAWS), permutations=DRAWS)
 
 
-def _refusal(level: list[Floats], baseline: list[Floats]) -> str | None:
+def _refusal(level: list[Floats], baseline: list[Floats]) -> Statement | None:
     sizes = {len(side) for side in (*level, *baseline)}
     if not sizes:
-        return "no matched pair of cells has runs in the same contexts"
+        return statement("no_shared_runs")
     if len(sizes) > 1:
-        return "cells have different numbers of runs, so their runs are not exchangeable alike"
+        return statement("unequal_runs")
     runs = sizes.pop()
     if 2 * runs * len(level) > MOST_RUNS or runs > MOST_PER_CELL:
-        return (
-            f"more than {MOST_RUNS} runs or {MOST_PER_CELL} replicates: the t test serves as well"
-        )
+        return statement("too_many_runs", runs=MOST_RUNS, replicates=MOST_PER_CELL)
     return None
 
 

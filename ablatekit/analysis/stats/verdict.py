@@ -67,7 +67,7 @@ def verdict(row: Estimate, p_adjusted: float, rule: VerdictRule) -> Verdict:
     if row.identical:
         return "identical"
     if np.isnan(p_adjusted):
-        return "not estimated"
+        return "not_estimated"
     margin = rule.smallest_effect
     if margin is not None and -margin < row.low_equivalence and row.high_equivalence < margin:
         return "equivalent"

@@ -7,15 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from ablatekit.analysis.core.layout import Layout, counted, level_units
+from ablatekit.analysis.core.layout import Layout, level_units
 from ablatekit.analysis.core.schema.analysis import Counts
 from ablatekit.analysis.core.schema.companions import Missing
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 
 STATUSES = ("finished", "diverged", "failed", "missing")
 POLICIES = {
-    "score": "a diverged run enters with its last valid score",
-    "worst": "a diverged run enters with the worst possible value",
-    "exclude": "diverged runs are left out",
+    "score": statement("score_policy"),
+    "worst": statement("worst_policy"),
+    "exclude": statement("exclude_policy"),
 }
 
 
@@ -34,7 +35,7 @@ def count_runs(runs: pd.DataFrame, analysed: set[str]) -> Counts:
 
 
 def missing_runs(
-    runs: pd.DataFrame, layout: Layout, policy: str, messages: Sequence[str]
+    runs: pd.DataFrame, layout: Layout, policy: str, messages: Sequence[Statement]
 ) -> Missing:
     """Every run that did not finish, counts of statuses by level, and what to know about them."""
     gone = runs[runs["status"] != "finished"]
@@ -70,13 +71,6 @@ def _by_level(runs: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
     return rows
 
 
-def _failure_messages(gone: pd.DataFrame) -> list[str]:
+def _failure_messages(gone: pd.DataFrame) -> list[Statement]:
     lost = gone[gone["status"].isin(["failed", "missing"])]
-    if lost.empty:
-        return []
-    return [
-        (
-            f"{counted(len(lost), 'run')} without a result: cells with fewer runs keep their full "
-            "weight, cells without any run leave their combinations out"
-        )
-    ]
+    return [] if lost.empty else [statement("without_result", runs=len(lost))]

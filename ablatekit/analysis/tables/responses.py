@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ablatekit.analysis.core.arrays import Floats, Integers
-from ablatekit.analysis.core.layout import Layout, counted
+from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.numbers import number
+from ablatekit.analysis.core.schema.codes import Code
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import PlannedResponse
@@ -33,7 +36,7 @@ class Response:
     values: RunValues
     by_run: Floats
     history: History
-    messages: tuple[str, ...]
+    messages: tuple[Statement, ...]
 
 
 def metric_history(tables: StudyTables, metric: str) -> History:
@@ -73,19 +76,14 @@ def respond(
         messages = [*messages, message]
     without = int((np.isnan(by_run) & (status == "finished")).sum())
     if without:
-        messages.append(f"{counted(without, 'finished run')} {_lacks(response)}")
+        code: Code = "without_area" if response.summary == "auc" else "without_metric"
+        messages.append(statement(code, runs=without, metric=response.metric))
     return Response(_run_values(by_run, tables.runs, layout), by_run, history, tuple(messages))
-
-
-def _lacks(response: PlannedResponse) -> str:
-    if response.summary == "auc":
-        return f"reported {response.metric} at fewer than two steps, and an area needs two"
-    return f"never reported {response.metric}"
 
 
 def summarise(
     response: PlannedResponse, tables: StudyTables, history: History
-) -> tuple[Floats, list[str]]:
+) -> tuple[Floats, list[Statement]]:
     """The summary of every run, (N,), NaN where the history does not allow it."""
     name, argument = parse_summary(response.summary)
     if name == "final":
@@ -97,7 +95,7 @@ def summarise(
     if name == "auc":
         return _area(history), []
     reached, censored = _time_to(history, argument)
-    never = f"{counted(censored, 'run')} never reached {argument:g} and enter at their last step"
+    never = statement("never_reached", runs=censored, threshold=argument)
     return reached, [never] if censored else []
 
 
@@ -163,14 +161,15 @@ def _apply_policy(
     diverged: np.ndarray[tuple[int], np.dtype[np.bool_]],
     response: PlannedResponse,
     policy: str,
-) -> tuple[Floats, str]:
-    number = counted(int(diverged.sum()), "diverged run")
+) -> tuple[Floats, Statement]:
+    runs = int(diverged.sum())
     if policy == "exclude":
-        return np.where(diverged, np.nan, by_run), f"{number} left out"
+        return np.where(diverged, np.nan, by_run), statement("diverged_left_out", runs=runs)
     if policy == "score":
-        return by_run, f"{number} entered with the last valid score"
+        return by_run, statement("diverged_with_score", runs=runs)
     worst = _worst(by_run, response)
-    return np.where(diverged, worst, by_run), f"{number} entered with the worst value, {worst:g}"
+    told = statement("diverged_with_worst", runs=runs, value=number(worst))
+    return np.where(diverged, worst, by_run), told
 
 
 def _worst(by_run: Floats, response: PlannedResponse) -> float:

@@ -8,12 +8,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ablatekit.analysis.compare import ComparedEffect, StudyComparison
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
-from ablatekit.report.compare import ComparedEffect, StudyComparison
 from ablatekit.report.language.numbers import Scale, absent, p_value, scale_of, sentence
+from ablatekit.report.language.sentences import say
 from ablatekit.report.language.verdicts import Tone, look, remark, signed, word
 from ablatekit.report.sections.answer import Question, questions
 
@@ -130,11 +131,11 @@ def _compared(row: ComparedEffect, labels: Mapping[str, str], scale: Scale) -> l
         Text(f"{scale.effect(row.first)}\n{row.first_verdict}"),
         Text(f"{scale.effect(row.second)}\n{row.second_verdict}"),
         Text(f"{scale.effect(row.difference)}{interval}"),
-        Text(f"{row.agreement}{p}"),
+        Text(f"{row.agreement.replace('_', ' ')}{p}"),
     ]
 
 
 def comparison_reasons(found: StudyComparison) -> list[str]:
     """Why effects were not compared, each reason once."""
-    reasons = ((row.response, row.reason) for row in found.effects if row.reason)
-    return [f"{response}: {reason}" for response, reason in dict.fromkeys(reasons)]
+    reasons = (f"{row.response}: {say(row.reason)}" for row in found.effects if row.reason)
+    return list(dict.fromkeys(reasons))

@@ -7,7 +7,9 @@ are null and whose `reason` says why.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
 
 from ablatekit.analysis.core.schema.companions import (
     Curve,
@@ -33,9 +35,9 @@ from ablatekit.analysis.core.schema.model import (
     ModelRecord,
     RandomRow,
 )
-from ablatekit.analysis.core.schema.vocabulary import Number
+from ablatekit.analysis.core.schema.vocabulary import Number, Statement
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class ResponseAnalysis(TypedDict):
@@ -52,7 +54,7 @@ class ResponseAnalysis(TypedDict):
     random: NotRequired[list[RandomRow]]
     fixed: list[FixedRow]
     anova: list[AnovaRow]
-    anova_note: str
+    anova_note: Statement
     effects: list[Effect]
     contexts: list[ContextEffect]
     heterogeneity: list[HeterogeneityRow]
@@ -65,7 +67,7 @@ class ResponseAnalysis(TypedDict):
     detectable: NotRequired[list[Detectable]]
     diagnostics: Diagnostics
     missing: Missing
-    footers: dict[str, str]
+    footers: dict[str, list[Statement]]
 
 
 class Counts(TypedDict):

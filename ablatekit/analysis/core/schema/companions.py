@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from ablatekit.analysis.core.schema.effects import (
     InfluenceRow,
@@ -12,7 +14,12 @@ from ablatekit.analysis.core.schema.model import (
     RandomRow,
     VarianceShare,
 )
-from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName, Number
+from ablatekit.analysis.core.schema.vocabulary import (
+    Estimand,
+    InferenceName,
+    Number,
+    Statement,
+)
 
 
 class Curve(TypedDict):
@@ -47,7 +54,7 @@ class Diagnostics(TypedDict):
     near_bounds: list[dict[str, Any]]
     step_zero: dict[str, Any] | None
     influence: list[InfluenceRow]
-    messages: list[str]
+    messages: list[Statement]
 
 
 class Missing(TypedDict):
@@ -57,10 +64,10 @@ class Missing(TypedDict):
     has 20% or more diverged runs.
     """
 
-    policy: str
+    policy: Statement
     runs: list[dict[str, Any]]
     by_level: list[dict[str, Any]]
-    messages: list[str]
+    messages: list[Statement]
     bounds: NotRequired[list[Bound]]
     policies: NotRequired[list[PolicyComparison]]
 
@@ -78,7 +85,7 @@ class ItemEffectRow(TypedDict):
     high: Number
     p: Number
     item_sd: Number
-    reason: str | None
+    reason: Statement | None
 
 
 class ItemLevel(TypedDict):
@@ -95,9 +102,9 @@ class ItemLevel(TypedDict):
     random: list[RandomRow]
     shares: list[VarianceShare]
     effects: list[ItemEffectRow]
-    messages: list[str]
-    footer: str
-    reason: str | None
+    messages: list[Statement]
+    footer: Statement
+    reason: Statement | None
 
 
 class InterquartileMean(TypedDict):
@@ -109,7 +116,7 @@ class InterquartileMean(TypedDict):
     low: Number
     high: Number
     n: int
-    reason: str | None
+    reason: Statement | None
 
 
 class Improvement(TypedDict):
@@ -124,7 +131,7 @@ class Improvement(TypedDict):
     probability: Number
     low: Number
     high: Number
-    reason: str | None
+    reason: Statement | None
 
 
 class Profile(TypedDict):
@@ -155,13 +162,13 @@ class Permutation(TypedDict):
     statistic: Number
     n_permutations: int
     exact: bool
-    reason: str | None
+    reason: Statement | None
 
 
 class RobustCompanions(TypedDict):
     """Companions without a normal model; `method` says what was resampled, and how often."""
 
-    method: str
+    method: Statement
     iqm: list[InterquartileMean]
     improvement: list[Improvement]
     profiles: list[Profile]
@@ -186,7 +193,7 @@ class Detectable(TypedDict):
     half_width: Number
     minimum_detectable: Number
     power: float
-    reason: str | None
+    reason: Statement | None
 
 
 class EffectAtStep(TypedDict):
@@ -247,7 +254,7 @@ class Bound(TypedDict):
     level: str
     low: Number
     high: Number
-    reason: str | None
+    reason: Statement | None
 
 
 class PolicyComparison(TypedDict):

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import NotRequired
 
-from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName, Number, Verdict
+from typing_extensions import TypedDict
+
+from ablatekit.analysis.core.schema.vocabulary import (
+    Estimand,
+    InferenceName,
+    Number,
+    Statement,
+    Verdict,
+)
 
 
 class Alternative(TypedDict):
     """Another method's answer to the same question; per-comparison interval at 1 - alpha."""
 
-    method: str
+    method: Statement
     estimate: Number
     se: Number
     df: Number
     low: Number
     high: Number
     p: Number
-    reason: str | None
+    reason: Statement | None
 
 
 class Effect(TypedDict):
     """A contrast of cell means with its interval and verdict.
 
     An interaction has `factor` "a:b", `level` "x:y". `low`/`high` are per comparison at 1 - alpha,
-    `low_equivalence`/`high_equivalence` at 1 - 2 alpha. `method` names the df method. A `note`
-    qualifies the numbers (combinations or contexts left out, an assumption); a `reason` says why
+    `low_equivalence`/`high_equivalence` at 1 - 2 alpha. `method` names the df method. `notes`
+    qualify the numbers (combinations or contexts left out, an assumption); a `reason` says why
     there are none (an estimate without an interval is possible). `alternative` is the broad method
     that was not chosen.
     """
@@ -35,9 +43,9 @@ class Effect(TypedDict):
     baseline: str
     estimand: Estimand
     inference: InferenceName
-    method: str
-    family: str
-    averaged_over: str
+    method: Statement
+    family: Statement
+    averaged_over: Statement
     estimate: Number
     se: Number
     df: Number
@@ -52,8 +60,8 @@ class Effect(TypedDict):
     verdict: Verdict
     replicates_needed: int | None
     contexts_needed: int | None
-    reason: str | None
-    note: NotRequired[str | None]
+    reason: Statement | None
+    notes: list[Statement]
     alternative: NotRequired[Alternative]
 
 
@@ -67,7 +75,7 @@ class ContextEffect(TypedDict):
     se: Number
     low: Number
     high: Number
-    reason: str | None
+    reason: Statement | None
 
 
 class HeterogeneityRow(TypedDict):
@@ -84,8 +92,8 @@ class HeterogeneityRow(TypedDict):
     i2: Number
     prediction_low: Number
     prediction_high: Number
-    warning: str | None
-    reason: str | None
+    warning: Statement | None
+    reason: Statement | None
 
 
 class InfluenceRow(TypedDict):
@@ -107,8 +115,8 @@ class GapComparison(TypedDict):
     learning: str
     generalization: str
     effects: list[Effect]
-    footer: str
-    messages: list[str]
+    footer: list[Statement]
+    messages: list[Statement]
 
 
 class LevelCost(TypedDict):

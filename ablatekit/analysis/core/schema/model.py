@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import NotRequired
 
-from ablatekit.analysis.core.schema.vocabulary import Number
+from typing_extensions import TypedDict
+
+from ablatekit.analysis.core.schema.codes import VarianceSource
+from ablatekit.analysis.core.schema.vocabulary import Number, Statement
 
 
 class ModelRecord(TypedDict):
     """The fitted model and its convergence record."""
 
     formula: str
-    method: str
+    method: Statement
     n: int
     criterion: Number
     converged: bool
     singular: bool
-    messages: list[str]
+    messages: list[Statement]
 
 
 class RandomRow(TypedDict):
@@ -59,12 +62,12 @@ class AnovaRow(TypedDict):
     partial_omega2_low: NotRequired[Number]
     partial_omega2_high: NotRequired[Number]
     share: Number
-    reason: str | None
+    reason: Statement | None
 
 
 class VarianceShare(TypedDict):
     """One source of the variance of item outcomes and its share of the whole."""
 
-    source: str
+    source: VarianceSource
     variance: Number
     share: Number

@@ -1,12 +1,17 @@
-"""The words and numbers of `analysis.json`: verdicts, estimands, inferences."""
+"""The words and numbers of `analysis.json`: verdicts, estimands, inferences, statements."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from typing_extensions import TypedDict
+
+from ablatekit.analysis.core.schema.codes import ARGUMENTS, Code
 
 Number: TypeAlias = float | None
 Estimand: TypeAlias = Literal["average", "baseline", "removal", "shapley", "interaction"]
 InferenceName: TypeAlias = Literal["narrow", "broad"]
+AnovaType: TypeAlias = Literal["I", "II", "III"]
 Verdict: TypeAlias = Literal[
     "helps",
     "hurts",
@@ -15,5 +20,22 @@ Verdict: TypeAlias = Literal[
     "widens",
     "narrows",
     "identical",
-    "not estimated",
+    "not_estimated",
 ]
+
+
+class Statement(TypedDict):
+    """What the analysis has to say, as a code of `codes` and its arguments.
+
+    Arguments are JSON values with numbers as numbers; some are statements themselves.
+    """
+
+    code: Code
+    arguments: dict[str, Any]
+
+
+def statement(code: Code, **arguments: Any) -> Statement:
+    """A statement with exactly the arguments of its code."""
+    if sorted(arguments) != sorted(ARGUMENTS[code]):
+        raise TypeError(f"{code} takes {ARGUMENTS[code]}, not {tuple(arguments)}")
+    return Statement(code=code, arguments=arguments)

@@ -14,17 +14,16 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ablatekit.analysis.core.lookup import Comparison, alpha_of, comparisons, find_effect
+from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
-from ablatekit.analysis.core.schema.vocabulary import Number, Verdict
+from ablatekit.analysis.core.schema.vocabulary import Number, Statement, Verdict, statement
 from ablatekit.analysis.stats.inference import Estimate, t_estimate
 from ablatekit.analysis.stats.verdict import Judgement, VerdictRule, judge
-from ablatekit.report.language.numbers import scale_of
-from ablatekit.report.language.reading import flatten
 
-Agreement: TypeAlias = Literal["agree", "differ", "undecided", "not compared"]
-INDEPENDENT = "Welch t of independent estimates, no context in both studies"
-PAIRED = "paired t over the contexts of both studies, df = contexts - 1"
+Agreement: TypeAlias = Literal["agree", "differ", "undecided", "not_compared"]
+INDEPENDENT = statement("independent_t")
+PAIRED = statement("paired_t")
 FEWEST_PAIRS = 3
 AGREEMENTS: Mapping[Verdict, Agreement] = {
     "equivalent": "agree", "helps": "differ", "hurts": "differ", "inconclusive": "undecided",
@@ -44,9 +43,9 @@ class ComparedEffect:
     level: str
     baseline: str
     first: Number
-    first_verdict: str
+    first_verdict: Verdict
     second: Number
-    second_verdict: str
+    second_verdict: Verdict
     difference: Number
     se: Number
     df: Number
@@ -54,9 +53,9 @@ class ComparedEffect:
     high: Number
     p: Number
     p_adjusted: Number
-    method: str
+    method: Statement
     agreement: Agreement
-    reason: str | None
+    reason: Statement | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +66,9 @@ class StudyComparison:
     alpha: float
     contexts: Literal["disjoint", "overlapping"]
     effects: tuple[ComparedEffect, ...]
-    only_first: tuple[str, ...]
-    only_second: tuple[str, ...]
-    notes: tuple[str, ...]
+    only_first: tuple[Statement, ...]
+    only_second: tuple[Statement, ...]
+    notes: tuple[Statement, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
@@ -105,14 +104,14 @@ def compare(first: Analysis, second: Analysis) -> StudyComparison:
         if name in second["responses"]
     ]
     levels = [level for level in comparisons(first) if level in comparisons(second)]
-    names = _parts(first), _parts(second)
+    parts = _parts(first), _parts(second)
     return StudyComparison(
         names=(_name(first), _name(second)),
         alpha=alpha,
         contexts="overlapping" if shared else "disjoint",
         effects=tuple(row for pair in pairs for row in _rows(pair, levels, shared, alpha)),
-        only_first=tuple(name for name in names[0] if name not in names[1]),
-        only_second=tuple(name for name in names[1] if name not in names[0]),
+        only_first=tuple(part for part in parts[0] if part not in parts[1]),
+        only_second=tuple(part for part in parts[1] if part not in parts[0]),
         notes=(*_held_equal(first, second), *_notes(pairs, shared)),
     )
 
@@ -127,43 +126,50 @@ def _contexts(analysis: Analysis) -> list[str]:
     return list(dict.fromkeys(row["context"] for one in responses for row in one["contexts"]))
 
 
-def _parts(analysis: Analysis) -> list[str]:
-    """Responses and levels in words."""
-    levels = [f"{one.factor}: {one.level} vs {one.baseline}" for one in comparisons(analysis)]
-    return [*(f"response {name}" for name in analysis["responses"]), *levels]
+def _parts(analysis: Analysis) -> list[Statement]:
+    """Responses and levels."""
+    levels = [
+        statement("level_part", factor=level.factor, level=level.level, baseline=level.baseline)
+        for level in comparisons(analysis)
+    ]
+    return [*(statement("response_part", response=name) for name in analysis["responses"]), *levels]
 
 
 def _rows(
     pair: _Pair, levels: Sequence[Comparison], shared: Sequence[str], alpha: float
 ) -> Iterator[ComparedEffect]:
-    found = [
+    levels_of_both = [
         (level, first, second)
         for level in levels
         if (first := find_effect(pair.first["effects"], level, "narrow")) is not None
         and (second := find_effect(pair.second["effects"], level, "narrow")) is not None
     ]
-    if _unlike(pair):
-        differences = [Estimate(reason=_unlike(pair)) for _ in found]
+    unlike = _unlike(pair)
+    if unlike is not None:
+        method = PAIRED if shared else INDEPENDENT
+        differences = [Estimate(method=method, reason=unlike) for _ in levels_of_both]
     elif shared:
-        differences = [_paired(pair, level, shared, alpha) for level, _, _ in found]
+        differences = [_paired(pair, level, shared, alpha) for level, _, _ in levels_of_both]
     else:
-        differences = [_independent(first, second, alpha) for _, first, second in found]
+        differences = [_independent(first, second, alpha) for _, first, second in levels_of_both]
     judgements = judge(
         differences, VerdictRule(alpha=alpha, adjust="holm", smallest_effect=pair.smallest)
     )
     for (level, *effects), difference, judgement in zip(
-        found, differences, judgements, strict=True
+        levels_of_both, differences, judgements, strict=True
     ):
         yield _row(pair.name, level, effects, difference, judgement)
 
 
-def _unlike(pair: _Pair) -> str:
-    """Why the two responses are not on one scale."""
+def _unlike(pair: _Pair) -> Statement | None:
+    """Why the two responses are not on one scale; None where they are."""
     for key in ("summary", "direction", "unit"):
         ours, theirs = pair.first[key], pair.second[key]
         if ours != theirs:
-            return f"the studies differ in the {key} of {pair.name}: {ours!r} and {theirs!r}"
-    return ""
+            return statement(
+                "unlike_studies", part=key, response=pair.name, first=ours, second=theirs
+            )
+    return None
 
 
 def _independent(first: Effect, second: Effect, alpha: float) -> Estimate:
@@ -175,11 +181,11 @@ def _independent(first: Effect, second: Effect, alpha: float) -> Estimate:
         if value is not None
     ]
     if len(numbers) < 6:
-        return Estimate(reason="one of the studies has no standard error for it")
+        return Estimate(method=INDEPENDENT, reason=statement("no_standard_error"))
     estimate, se, df, other, other_se, other_df = numbers
     variances = np.array([se**2, other_se**2])
     if not variances.sum() > 0:
-        return Estimate(reason="no run-to-run variation in either study")
+        return Estimate(method=INDEPENDENT, reason=statement("no_variation_in_either"))
     welch = variances.sum() ** 2 / (variances**2 / np.array([df, other_df])).sum()
     spread = float(np.sqrt(variances.sum()))
     return t_estimate(other - estimate, spread, float(welch), alpha, INDEPENDENT)
@@ -190,14 +196,11 @@ def _paired(pair: _Pair, level: Comparison, shared: Sequence[str], alpha: float)
     ours, theirs = (_by_context(part, level) for part in (pair.first, pair.second))
     values = [theirs[name] - ours[name] for name in shared if name in ours and name in theirs]
     if len(values) < FEWEST_PAIRS:
-        return Estimate(
-            reason=f"{len(values)} of at least {FEWEST_PAIRS} shared contexts hold this contrast"
-        )
+        few = statement("few_shared_contexts", contexts=len(values), fewest=FEWEST_PAIRS)
+        return Estimate(method=PAIRED, reason=few)
     se = float(np.std(values, ddof=1) / np.sqrt(len(values)))
     if not se > 0:
-        return Estimate(
-            reason="the effects differ by the same amount in every context: shared runs?"
-        )
+        return Estimate(method=PAIRED, reason=statement("same_difference"))
     return t_estimate(float(np.mean(values)), se, len(values) - 1, alpha, PAIRED)
 
 
@@ -227,56 +230,61 @@ def _row(
         first_verdict=first["verdict"],
         second=second["estimate"],
         second_verdict=second["verdict"],
-        difference=_known(difference.estimate),
-        se=_known(difference.se),
-        df=_known(difference.df),
-        low=_known(difference.low),
-        high=_known(difference.high),
-        p=_known(difference.p),
-        p_adjusted=_known(judgement.p_adjusted),
+        difference=number(difference.estimate),
+        se=number(difference.se),
+        df=number(difference.df),
+        low=number(difference.low),
+        high=number(difference.high),
+        p=number(difference.p),
+        p_adjusted=number(judgement.p_adjusted),
         method=difference.method,
-        agreement=AGREEMENTS.get(judgement.verdict, "not compared"),
+        agreement=AGREEMENTS.get(judgement.verdict, "not_compared"),
         reason=difference.reason,
     )
 
 
-def _known(value: float) -> Number:
-    return None if np.isnan(value) else value
-
-
-def _held_equal(first: Analysis, second: Analysis) -> Iterator[str]:
+def _held_equal(first: Analysis, second: Analysis) -> Iterator[Statement]:
     """Settings that each study holds equal in all of its runs, but at different values."""
-    held = (dict(flatten(one["design"]["held_equal"])) for one in (first, second))
-    ours, theirs = held
-    different = [
-        f"{name} {ours[name]} against {theirs[name]}"
-        for name in ours
-        if name in theirs and ours[name] != theirs[name]
+    ours, theirs = (dict(_flat(analysis["design"]["held_equal"])) for analysis in (first, second))
+    names = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+    if names:
+        yield statement(
+            "held_different",
+            names=names,
+            first=[ours[name] for name in names],
+            second=[theirs[name] for name in names],
+        )
+    factors = [
+        sorted(factor["name"] for factor in analysis["design"]["factors"])
+        for analysis in (first, second)
     ]
-    if different:
-        yield f"The studies hold different things equal: {'; '.join(different)}."
-    factors = [{one["name"] for one in part["design"]["factors"]} for part in (first, second)]
     if factors[0] != factors[1]:
-        yield (
-            f"Effects are averaged over other factors too: {', '.join(sorted(factors[0]))} against"
-            f" {', '.join(sorted(factors[1]))}."
-        )
+        yield statement("averaged_differently", first=factors[0], second=factors[1])
 
 
-def _notes(pairs: Sequence[_Pair], shared: Sequence[str]) -> Iterator[str]:
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as pairs of a dotted name and a value."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _notes(pairs: Sequence[_Pair], shared: Sequence[str]) -> Iterator[Statement]:
     if shared:
-        yield (
-            f"{len(shared)} contexts are in both studies: effects are paired by context, and speak"
-            " for contexts like these."
-        )
+        yield statement("paired_by_context", contexts=len(shared))
     for pair in pairs:
         common = _runs(pair.first) & _runs(pair.second)
         if common:
-            yield f"{pair.name}: {len(common)} runs are in both studies, which pulls them together."
+            yield statement("runs_in_both", response=pair.name, runs=len(common))
         if pair.smallest is None:
-            yield f"{pair.name}: without a smallest effect in both studies nothing can agree."
-        if not _unlike(pair) and scale_of(pair.first).unit != scale_of(pair.second).unit:
-            yield f"{pair.name}: the studies show it in different units."
+            yield statement("no_margin_in_both", response=pair.name)
+        metrics = pair.first["metric"], pair.second["metric"]
+        if metrics[0] != metrics[1]:
+            yield statement(
+                "unlike_metrics", response=pair.name, first=metrics[0], second=metrics[1]
+            )
 
 
 def _runs(response: ResponseAnalysis) -> set[str]:

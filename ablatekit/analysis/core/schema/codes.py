@@ -1,0 +1,172 @@
+"""Every statement that an analysis makes, by its stable code, with the names of its arguments.
+
+Analysis says what it has to tell as a code with arguments; `ablatekit.report.language` alone turns
+them into words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias, get_args
+
+VarianceSource: TypeAlias = Literal["design", "contexts", "runs", "items", "draws"]
+"""Where item outcomes vary; `draws` is what is left, the run by item part included."""
+
+Code: TypeAlias = Literal[
+    # what a contrast lacks
+    "no_matched_pair", "no_pair_at_baseline", "no_pair_off_baseline", "no_quadruple",
+    "incomplete_for_shapley", "shapley_is_average", "identical_runs", "no_shared_runs",
+    "no_level_pair", "no_pair_in_context", "not_estimable", "aliased", "aliased_below_order",
+    "zero_by_assumption",
+    # what an error term lacks
+    "no_response_value", "no_run_value", "no_replicates", "identical_replicates",
+    "constant_response", "no_error_left", "no_residual_variance", "no_df_left", "model_refused",
+    # what inference over contexts lacks
+    "too_few_contexts", "few_contexts_for_spread", "same_in_every_context", "few_kenward_roger_df",
+    "no_contexts_in_formula",
+    # what companions lack
+    "one_run_per_cell", "shared_runs", "unequal_runs", "too_many_runs", "correlated_slope",
+    "failed_bootstraps",
+    # what a comparison of two responses or studies lacks
+    "no_run_of_both", "unlike_responses", "unlike_studies", "no_standard_error",
+    "no_variation_in_either", "few_shared_contexts", "same_difference",
+    # notes on effects
+    "assumes_order", "same_runs_in", "combinations_left_out", "contexts_left_out",
+    "unequal_contexts", "varies_by_variable",
+    # what a row averages over, and its family
+    "over_combinations", "at_baseline", "off_baseline", "over_orders", "over_factors",
+    "effect_family", "marginal_family",
+    # methods
+    "cell_means_t", "welch_t", "hidden_replication_t", "truncated_t", "contexts_t", "context_slope",
+    "independent_t", "paired_t", "satterthwaite", "kenward_roger", "residual", "asymptotic",
+    "saturated_cell_means", "truncated_least_squares", "reml", "ml", "ols", "laplace", "dl", "pm",
+    "he", "sj", "ee", "stratified_bootstrap",
+    # analysis of variance
+    "cell_anova", "no_factor_varies", "no_response_varies", "aliased_term", "is_error",
+    "no_error_to_test", "formula_anova", "residual_anova", "chi_square_anova", "no_meta_anova",
+    # footers of tables
+    "narrow_inference", "broad_inference", "conditional_on_evaluation", "truncated_model",
+    "own_variances", "not_adjusted", "adjusted", "verdict_rule", "average_effect",
+    "baseline_effect", "removal_effect", "shapley_value", "interaction", "context_effects",
+    "heterogeneity", "learning_curves", "metric_meaning", "held_equal", "matched_cells",
+    "item_model", "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
+    "probability_effects",
+    # diverged, failed and left-out runs
+    "score_policy", "worst_policy", "exclude_policy", "complete_rows_policy", "diverged_left_out",
+    "diverged_with_score", "diverged_with_worst", "never_reached", "without_metric", "without_area",
+    "without_result", "unsteady_cells", "unpaired_runs", "constant_gap", "outcomes_left_out",
+    # diagnostics
+    "unequal_variances", "near_bounds", "repeated_histories", "unequal_starts",
+    # how a fit went
+    "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
+    "terms_aliased", "written_twice", "items_nested", "unused_categorical", "capped_df",
+    "no_df_between_runs", "low_kenward_roger_df", "normal_tests", "residual_df_only",
+    "normal_meta_tests",
+    # two studies side by side
+    "held_different", "averaged_differently", "paired_by_context", "runs_in_both",
+    "no_margin_in_both", "unlike_metrics", "response_part", "level_part",
+]  # fmt: skip
+
+_WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
+    # what a contrast lacks
+    "shapley_is_average": ("order",),
+    "aliased_below_order": ("order",),
+    "zero_by_assumption": ("order",),
+    # what an error term lacks
+    "model_refused": ("message",),
+    # what inference over contexts lacks
+    "too_few_contexts": ("contexts", "fewest"),
+    "few_contexts_for_spread": ("contexts", "fewest"),
+    "few_kenward_roger_df": ("df",),
+    # what companions lack
+    "too_many_runs": ("runs", "replicates"),
+    "failed_bootstraps": ("failed", "draws"),
+    # what a comparison of two responses or studies lacks
+    "unlike_responses": ("parts", "learning", "generalization"),
+    "unlike_studies": ("part", "response", "first", "second"),
+    "few_shared_contexts": ("contexts", "fewest"),
+    # notes on effects
+    "assumes_order": ("order",),
+    "same_runs_in": ("combinations", "of_combinations"),
+    "combinations_left_out": ("cells",),
+    "contexts_left_out": ("contexts",),
+    "unequal_contexts": ("reason",),
+    "varies_by_variable": ("variable", "contexts", "values"),
+    # what a row averages over, and its family
+    "over_combinations": ("combinations", "contexts", "grid"),
+    "at_baseline": ("contexts",),
+    "off_baseline": ("contexts",),
+    "over_orders": ("contexts",),
+    "over_factors": ("factors",),
+    "effect_family": ("response", "estimand", "inference"),
+    "marginal_family": ("estimand", "order"),
+    # methods
+    "hidden_replication_t": ("order",),
+    "truncated_t": ("order",),
+    "truncated_least_squares": ("order",),
+    "stratified_bootstrap": ("draws", "alpha"),
+    # analysis of variance
+    "cell_anova": ("type", "order", "pure"),
+    "formula_anova": ("type", "method"),
+    "residual_anova": ("type",),
+    "chi_square_anova": ("type",),
+    # footers of tables
+    "narrow_inference": ("contexts", "method", "df", "refused", "alpha"),
+    "broad_inference": ("fewest", "alpha"),
+    "truncated_model": ("order",),
+    "own_variances": ("p",),
+    "adjusted": ("method",),
+    "verdict_rule": ("alpha", "smallest_effect"),
+    "learning_curves": ("alpha",),
+    "metric_meaning": ("metric", "doc"),
+    "held_equal": ("settings",),
+    "matched_cells": ("effects",),
+    "gap": ("direction",),
+    "gap_method": ("method",),
+    "gap_adjustment": ("adjust",),
+    "gap_rule": ("alpha", "smallest_effect"),
+    "no_gap": ("reason",),
+    "marginal_means": ("adjustments",),
+    # diverged, failed and left-out runs
+    "diverged_left_out": ("runs",),
+    "diverged_with_score": ("runs",),
+    "diverged_with_worst": ("runs", "value"),
+    "never_reached": ("runs", "threshold"),
+    "without_metric": ("runs", "metric"),
+    "without_area": ("runs", "metric"),
+    "without_result": ("runs",),
+    "unsteady_cells": ("cells",),
+    "unpaired_runs": ("runs",),
+    "outcomes_left_out": ("runs",),
+    # diagnostics
+    "unequal_variances": ("p", "pooled"),
+    "near_bounds": ("cells",),
+    "repeated_histories": ("runs",),
+    # how a fit went
+    "gradient_not_zero": ("gradient",),
+    "local_minima": ("spread",),
+    "zero_variance": ("group",),
+    "singular": ("zero",),
+    "few_levels": ("groups", "levels"),
+    "rows_left_out": ("rows",),
+    "terms_aliased": ("terms",),
+    "written_twice": ("term",),
+    "unused_categorical": ("columns",),
+    "capped_df": ("limit", "without"),
+    "residual_df_only": ("df",),
+    # two studies side by side
+    "held_different": ("names", "first", "second"),
+    "averaged_differently": ("first", "second"),
+    "paired_by_context": ("contexts",),
+    "runs_in_both": ("response", "runs"),
+    "no_margin_in_both": ("response",),
+    "unlike_metrics": ("response", "first", "second"),
+    "response_part": ("response",),
+    "level_part": ("factor", "level", "baseline"),
+}
+
+ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
+    code: _WITH_ARGUMENTS.get(code, ()) for code in get_args(Code)
+}
+"""The arguments of every code; a code that is not in the list above has none."""
+
