@@ -109,7 +109,7 @@ def _background(panel: Panel, response: ResponseAnalysis, scale: Scale) -> None:
 
 def _draw_row(panel: Panel, row: ForestRow, scale: Scale) -> None:
     if row.narrow is None or absent(row.narrow["estimate"]):
-        reason = shortened(word(row.narrow["verdict"] if row.narrow else "not estimated"), 40)
+        reason = shortened(word(row.narrow["verdict"] if row.narrow else "not_estimated"), 40)
         panel.text(sum(panel.x) / 2, row.y, reason, "muted", ha="center", style="italic")
         return
     shape = look(row.narrow["verdict"])

@@ -14,8 +14,9 @@ from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
 from ablatekit.report.language.numbers import Scale, absent, p_value, scale_of, sentence
-from ablatekit.report.language.sentences import say
-from ablatekit.report.language.verdicts import Tone, look, remark, signed, word
+from ablatekit.report.language.reading import subject_of
+from ablatekit.report.language.sentences import say, told
+from ablatekit.report.language.verdicts import Tone, look, needed_for, signed, word
 from ablatekit.report.sections.answer import Question, questions
 
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
@@ -49,7 +50,7 @@ def summary(analysis: Analysis) -> Table:
 
 def _reasons(analysis: Analysis) -> Text | None:
     """Why some effects have no estimate: each reason once, below the table."""
-    asked = questions(analysis)
+    asked, unit = questions(analysis), subject_of(analysis).unit
     effects = (
         find_effect(question.effects, level, inference)
         for question in asked
@@ -57,9 +58,9 @@ def _reasons(analysis: Analysis) -> Text | None:
         for inference in INFERENCES
     )
     found = {
-        str(effect["reason"])
+        told(effect["reason"], unit)
         if effect["verdict"] == "identical"
-        else f"{effect['inference']} {word(effect['verdict'])}: {effect['reason']}"
+        else f"{effect['inference']} {word(effect['verdict'])}: {told(effect['reason'], unit)}"
         for effect in effects
         if effect is not None and effect["reason"]
     }
@@ -96,7 +97,7 @@ def _effect_text(effect: Effect | None, question: Question) -> Text:
 def _append_verdict(text: Text, effect: Effect, question: Question) -> Text:
     shape = look(effect["verdict"])
     text.append(signed(effect["verdict"]), style=STYLES[shape.tone])
-    note = None if effect["reason"] else remark(effect, question.room)
+    note = "" if effect["reason"] else needed_for(effect, question.room)
     return text.append(f" ({note})", style="dim") if note else text
 
 

@@ -72,21 +72,6 @@ def scale_of(response: ResponseAnalysis) -> Scale:
     return Scale(1.0, response["unit"], decimals_for(errors, 1.0))
 
 
-def footers_of(response: ResponseAnalysis) -> dict[str, str]:
-    """The response's footers, with its smallest effect in the unit in which effects are shown."""
-    smallest, scale = response["smallest_effect"], scale_of(response)
-    return {
-        name: in_unit(text, smallest, scale) for name, text in response.get("footers", {}).items()
-    }
-
-
-def in_unit(text: str, margin: Number, scale: Scale) -> str:
-    """Text whose "+-margin" is written in the shown unit, as in the tables beside it."""
-    if margin is None:
-        return text
-    return re.sub(rf"\+-{re.escape(f'{margin:g}')}(?![\d.]*\d)", f"+-{scale.amount(margin)}", text)
-
-
 def _is_proportion(response: ResponseAnalysis) -> bool:
     """By its unit; a pass rate or an accuracy needs none."""
     if response["summary"].startswith("time_to"):

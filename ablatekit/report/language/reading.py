@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from ablatekit.analysis.core.lookup import (
     Comparison,
@@ -18,6 +18,7 @@ from ablatekit.analysis.core.lookup import (
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.vocabulary import Estimand
 
+Unit: TypeAlias = Literal["run", "row"]
 ESTIMAND_NAMES: dict[Estimand, str] = {
     "average": "average effect",
     "baseline": "effect at the baseline",
@@ -35,7 +36,7 @@ class Subject:
     `items` whether outcomes of evaluation items belong to it.
     """
 
-    unit: Literal["run", "row"]
+    unit: Unit
     planned: bool
     contexts: int
     items: bool

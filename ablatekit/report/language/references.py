@@ -131,6 +131,9 @@ XIE = Reference(
 )
 
 
+KENWARD_ROGER_METHODS = ("context_slope", "kenward_roger")
+
+
 def references(analysis: Analysis) -> list[Reference]:
     """Only the works that the report relies on, by author."""
     return list(_references(analysis))
@@ -144,7 +147,9 @@ def _references(analysis: Analysis) -> Iterator[Reference]:
         yield BROWN_FORSYTHE
     if setting(analysis, "adjust", "holm") == "holm":
         yield HOLM
-    if any("Kenward" in effect["method"] for effect in all_main_effects(analysis)):
+    if any(
+        effect["method"]["code"] in KENWARD_ROGER_METHODS for effect in all_main_effects(analysis)
+    ):
         yield KENWARD_ROGER
     if any(response["smallest_effect"] for response in responses):
         yield SCHUIRMANN

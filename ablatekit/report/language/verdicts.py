@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import Verdict
 from ablatekit.report.language.numbers import count, sentence
+from ablatekit.report.language.reading import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ LOOKS: dict[Verdict, Look] = {
         "narrows", "good", "narrow", "\N{RIGHTWARDS ARROW}\N{LEFTWARDS ARROW}", "X", "cross"
     ),
     "identical": Look("identical", "none", "same", "\N{IDENTICAL TO}", "s", "square"),
-    "not estimated": Look("not estimated", "none", "dash", "\N{EN DASH}", "o", "hollow circle"),
+    "not_estimated": Look("not estimated", "none", "dash", "\N{EN DASH}", "o", "hollow circle"),
 }  # fmt: skip
 """The one place that says how a verdict is called; analysis.json and CSV files hold its code."""
 EFFECT_MARKS: tuple[Verdict, ...] = ("helps", "hurts", "equivalent", "inconclusive")
@@ -103,18 +104,18 @@ def marks(verdicts: Sequence[Verdict]) -> str:
 class Room:
     """What an inconclusive verdict could be settled with.
 
-    The replicates and contexts that the study has, and the smallest effect that matters, as shown.
+    The replicates and contexts that the study has, the smallest effect that matters, as shown, and
+    what values belong to.
     """
 
     replicates: int
     contexts: int
     smallest: str
+    unit: Unit
 
 
-def remark(effect: Effect, room: Room) -> str:
-    """Why there is no estimate, or what an inconclusive one would need; empty otherwise."""
-    if effect["reason"]:
-        return effect["reason"]
+def needed_for(effect: Effect, room: Room) -> str:
+    """What an inconclusive verdict would need; empty for the others."""
     if effect["verdict"] != "inconclusive":
         return ""
     if effect["inference"] == "broad":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
@@ -26,23 +27,27 @@ from ablatekit.report.document import (
 )
 from ablatekit.report.language import captions, leads
 from ablatekit.report.language.notes import FEW_CONTEXTS, MARK_FOOTER, answer_warnings
-from ablatekit.report.language.numbers import Scale, absent, footers_of, in_unit, scale_of, sentence
-from ablatekit.report.language.reading import confidence, subject_of
+from ablatekit.report.language.numbers import Scale, absent, scale_of, sentence
+from ablatekit.report.language.reading import Unit, confidence, subject_of
+from ablatekit.report.language.sentences import footers_of, in_unit, say, say_all, told
 from ablatekit.report.language.verdicts import (
     Judged,
     Room,
     VerdictLine,
     because,
+    needed_for,
     no_broad_verdict,
-    remark,
 )
 
 VERDICT_ORDER: tuple[Verdict, ...] = (
     "helps", "hurts", "widens", "narrows",
-    "equivalent", "inconclusive", "identical", "not estimated",
+    "equivalent", "inconclusive", "identical", "not_estimated",
 )  # fmt: skip
-UNJUDGED: tuple[Verdict, ...] = ("identical", "not estimated")
-NO_EFFECT = Badge("not estimated", captions.NO_EFFECT)
+UNJUDGED: tuple[Verdict, ...] = ("identical", "not_estimated")
+ATTRIBUTES: tuple[Literal["method", "family", "averaged_over"], ...] = (
+    "method", "family", "averaged_over",
+)  # fmt: skip
+NO_EFFECT = Badge("not_estimated", captions.NO_EFFECT)
 
 
 def answer_section(analysis: Analysis) -> Section:
@@ -74,25 +79,27 @@ def verdict_lines(analysis: Analysis) -> list[VerdictLine]:
 
 def _verdict_line(question: Question, levels: Sequence[Comparison]) -> VerdictLine:
     broad = [find_effect(question.effects, level, "broad") for level in levels]
-    reason = _shared_reason([effect for effect in broad if effect is not None])
+    reason = _shared_reason([effect for effect in broad if effect is not None], question.room.unit)
     groups: dict[Verdict, list[Judged]] = {}
     for level, beside in zip(levels, broad, strict=True):
         effect = find_effect(question.effects, level, "narrow")
         if effect is None:
             effect, beside = beside, None
         if effect is not None:
-            told = beside if beside is not None and beside["verdict"] not in UNJUDGED else None
+            wide = beside if beside is not None and beside["verdict"] not in UNJUDGED else None
             judged = Judged(
-                level.name, told["verdict"] if told else None, question.mark(level) if told else ""
+                level.name, wide["verdict"] if wide else None, question.mark(level) if wide else ""
             )
             groups.setdefault(effect["verdict"], []).append(judged)
     ordered = [(verdict, groups[verdict]) for verdict in VERDICT_ORDER if verdict in groups]
     return VerdictLine(question.title, ordered, no_broad_verdict(reason) if reason else "")
 
 
-def _shared_reason(effects: Sequence[Effect]) -> str:
+def _shared_reason(effects: Sequence[Effect], unit: Unit) -> str:
     """The reason why none of the effects has an estimate, if it is one."""
-    reasons = {effect["reason"] or "" for effect in effects if effect["verdict"] == "not estimated"}
+    reasons = {
+        told(effect["reason"], unit) for effect in effects if effect["verdict"] == "not_estimated"
+    }
     known = any(effect["verdict"] not in UNJUDGED for effect in effects)
     return reasons.pop().rstrip(".") if len(reasons) == 1 and not known else ""
 
@@ -197,6 +204,7 @@ def room(analysis: Analysis, response: ResponseAnalysis) -> Room:
         design["replicates"],
         len(design["contexts"]),
         scale_of(response).amount(smallest) if smallest else "",
+        subject_of(analysis).unit,
     )
 
 
@@ -287,11 +295,17 @@ def badge(effect: Effect | None, available: Room) -> Badge:
     return NO_EFFECT if effect is None else Badge(effect["verdict"], remark(effect, available))
 
 
+def remark(effect: Effect, available: Room) -> str:
+    """Why there is no estimate, or what an inconclusive one would need; empty otherwise."""
+    return told(effect["reason"], available.unit) or needed_for(effect, available)
+
+
 def _answer_footer(analysis: Analysis) -> str:
     """What holds for each response, said once for all that share it; then for the gaps."""
     sharing: dict[str, list[str]] = {}
+    unit = subject_of(analysis).unit
     for response in analysis["responses"].values():
-        sharing.setdefault(_response_footer(response), []).append(response["label"])
+        sharing.setdefault(_response_footer(response, unit), []).append(response["label"])
     lines = [
         text if len(sharing) == 1 else f"{sentence(', '.join(labels))}: {text}"
         for text, labels in sharing.items()
@@ -300,10 +314,10 @@ def _answer_footer(analysis: Analysis) -> str:
     return "\n".join([*lines, *filter(None, gaps)])
 
 
-def _response_footer(response: ResponseAnalysis) -> str:
-    footers = footers_of(response)
+def _response_footer(response: ResponseAnalysis, unit: Unit) -> str:
+    footers = footers_of(response, unit)
     known = [footers.get(name) for name in ("average", "narrow", "broad", "matched")]
-    note = " ".join(filter(None, known)) or effect_footer(response["effects"])
+    note = " ".join(filter(None, known)) or effect_footer(response["effects"], unit)
     smallest = response["smallest_effect"]
     amount = scale_of(response).amount(smallest) if smallest else ""
     return f"{note} {captions.smallest_effect(amount)}"
@@ -311,14 +325,11 @@ def _response_footer(response: ResponseAnalysis) -> str:
 
 def gap_footer(analysis: Analysis, comparison: str) -> str:
     """How the effects on a gap were made, with its margin in the shown unit."""
-    gap = analysis["comparisons"][comparison]
-    parts = [analysis["responses"].get(gap[name]) for name in ("learning", "generalization")]
-    margins = [part["smallest_effect"] for part in parts if part and part["smallest_effect"]]
-    scale = gap_scale(analysis, comparison)
-    return in_unit(gap.get("footer", ""), min(margins, default=None), scale)
+    footer = analysis["comparisons"][comparison].get("footer", [])
+    return say_all(in_unit(footer, gap_scale(analysis, comparison)))
 
 
-def effect_footer(effects: Sequence[Effect]) -> str:
+def effect_footer(effects: Sequence[Effect], unit: Unit) -> str:
     """Degrees-of-freedom method, adjustment, family and averaging, as the effects name them."""
     notes: list[str] = []
     for inference in ("narrow", "broad"):
@@ -327,9 +338,9 @@ def effect_footer(effects: Sequence[Effect]) -> str:
             for effect in effects
             if effect["inference"] == inference and effect["estimand"] == "average"
         ]
-        for attribute in ("method", "family", "averaged_over"):
-            texts = dict.fromkeys(str(effect[attribute]) for effect in chosen)
-            said = " / ".join(text for text in texts if text)
+        for attribute in ATTRIBUTES:
+            texts = dict.fromkeys(say(effect[attribute], unit) for effect in chosen)
+            said = " / ".join(filter(None, texts))
             if said:
                 notes.append(f"{inference} {attribute.replace('_', ' ')}: {said}")
     return "; ".join(notes) + "." if notes else ""

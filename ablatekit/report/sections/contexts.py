@@ -25,8 +25,15 @@ from ablatekit.report.document import (
 from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.notes import FEW_CONTEXTS, context_warnings
-from ablatekit.report.language.numbers import Scale, absent, footers_of, percent, scale_of, sentence
-from ablatekit.report.language.reading import confidence, factor_labels, most_notable
+from ablatekit.report.language.numbers import Scale, absent, percent, scale_of, sentence
+from ablatekit.report.language.reading import (
+    Unit,
+    confidence,
+    factor_labels,
+    most_notable,
+    subject_of,
+)
+from ablatekit.report.language.sentences import footers_of, told
 
 MOST_LEVELS = 8
 """Levels drawn context by context; the table holds all of them."""
@@ -58,7 +65,7 @@ def contexts_section(analysis: Analysis) -> Section | None:
 
 
 def _context_table(analysis: Analysis) -> Table:
-    labels = factor_labels(analysis)
+    labels, unit = factor_labels(analysis), subject_of(analysis).unit
     rows: list[list[Entry]] = []
     keys: list[list[tuple[str, str]]] = []
     for name, response in analysis["responses"].items():
@@ -69,7 +76,7 @@ def _context_table(analysis: Analysis) -> Table:
                     Text(sentence(response["label"])),
                     Text(labels.get(row["factor"], row["factor"])),
                     Text(row["level"], strong=True),
-                    Text(row["context"], note=row["reason"] or ""),
+                    Text(row["context"], note=told(row["reason"], unit)),
                     Quantity(scale.effect(row["estimate"]), row["estimate"]),
                     Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
                     Quantity(scale.plain(row["se"]), row["se"]),
@@ -128,7 +135,7 @@ def _key(level: Comparison) -> tuple[str, str]:
 
 
 def _heterogeneity_table(analysis: Analysis) -> Table | None:
-    labels = factor_labels(analysis)
+    labels, unit = factor_labels(analysis), subject_of(analysis).unit
     rows: list[list[Entry]] = []
     keys: list[list[tuple[str, str]]] = []
     footers: list[str] = []
@@ -136,22 +143,24 @@ def _heterogeneity_table(analysis: Analysis) -> Table | None:
         scale = scale_of(response)
         for row in response.get("heterogeneity", []):
             factor = labels.get(row["factor"], row["factor"])
-            rows.append([Text(sentence(response["label"])), Text(factor), *_varying(row, scale)])
+            rows.append(
+                [Text(sentence(response["label"])), Text(factor), *_varying(row, scale, unit)]
+            )
             keys.append([("response", name), ("factor", row["factor"]), ("level", row["level"])])
-        footers.append(footers_of(response).get("heterogeneity", ""))
+        footers.append(footers_of(response, unit).get("heterogeneity", ""))
         footers += context_warnings(analysis, response)
     if not rows:
         return None
     units = {scale_of(response).unit for response in analysis["responses"].values()}
-    unit = units.pop() if len(units) == 1 else ""
+    shown = units.pop() if len(units) == 1 else ""
     return Table(
         id="heterogeneity",
         caption=captions.HETEROGENEITY_TABLE,
         columns=[
             Column("response"), Column("factor"), Column("level"),
-            Column(captions.with_unit(captions.TAU, unit), numeric=True),
+            Column(captions.with_unit(captions.TAU, shown), numeric=True),
             Column(captions.I_SQUARED, numeric=True),
-            Column(captions.with_unit(captions.NEW_CONTEXT, unit), numeric=True),
+            Column(captions.with_unit(captions.NEW_CONTEXT, shown), numeric=True),
             Column("remark"),
         ],
         rows=rows,
@@ -160,12 +169,12 @@ def _heterogeneity_table(analysis: Analysis) -> Table | None:
     )  # fmt: skip
 
 
-def _varying(row: HeterogeneityRow, scale: Scale) -> list[Entry]:
+def _varying(row: HeterogeneityRow, scale: Scale, unit: Unit) -> list[Entry]:
     low, high = row["prediction_low"], row["prediction_high"]
     return [
         Text(row["level"], strong=True),
         Quantity(scale.plain(row["tau"]), row["tau"]),
         Quantity(percent(row["i2"]), row["i2"]),
         Interval(scale.interval(low, high), low, high),
-        Text(FEW_CONTEXTS if row["warning"] else row["reason"] or ""),
+        Text(FEW_CONTEXTS if row["warning"] else told(row["reason"], unit)),
     ]

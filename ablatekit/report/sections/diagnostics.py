@@ -30,7 +30,8 @@ from ablatekit.report.figures.residuals import draw_fitted, draw_order, draw_qua
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, scale_of, sentence
-from ablatekit.report.language.reading import factor_labels, subject_of
+from ablatekit.report.language.reading import Unit, factor_labels, subject_of
+from ablatekit.report.language.sentences import say
 from ablatekit.report.sections.records import plain_table
 
 FEWEST_CONTEXTS = 3
@@ -63,7 +64,8 @@ def _diagnostic_blocks(analysis: Analysis, name: str, response: ResponseAnalysis
         )
     messages = [*response["model"]["messages"], *diagnostics.get("messages", [])]
     if messages:
-        blocks.append(Warnings(list(dict.fromkeys(messages))))
+        told = dict.fromkeys(say(message, unit) for message in messages)
+        blocks.append(Warnings(list(told)))
     if moved:
         table = influence_table(name, response, moved, unit)
         blocks.append(Fold(captions.left_out_fold(sentence(response["label"]), unit), [table]))
@@ -78,11 +80,11 @@ def _diagnostic_blocks(analysis: Analysis, name: str, response: ResponseAnalysis
     return blocks
 
 
-def _model_facts(response: ResponseAnalysis, unit: str) -> list[tuple[str, str]]:
+def _model_facts(response: ResponseAnalysis, unit: Unit) -> list[tuple[str, str]]:
     model, diagnostics = response["model"], response["diagnostics"]
     facts = [
         ("model", model["formula"]),
-        ("method", model["method"]),
+        ("method", say(model["method"], unit)),
         (f"{unit}s analysed", f"{model['n']:,}"),
         ("residual sd", scale_of(response).plain(response["residual_sd"])),
         ("converged", "yes" if model["converged"] else "no"),
@@ -97,7 +99,7 @@ def _model_facts(response: ResponseAnalysis, unit: str) -> list[tuple[str, str]]
     return facts
 
 
-def _largest(record: Mapping[str, Any], scale: Scale, unit: str) -> str:
+def _largest(record: Mapping[str, Any], scale: Scale, unit: Unit) -> str:
     """The residual in the unit of the response and in residual sds, and whose it is."""
     size = f"{scale.effect(record['residual'])} {scale.unit}".strip()
     sds = f" ({general(record['in_sd'], 3)} residual sd)" if "in_sd" in record else ""
@@ -175,7 +177,7 @@ def influence_picture(
     name: str,
     response: ResponseAnalysis,
     moved: Sequence[tuple[Comparison, MovedEffect]],
-    unit: str,
+    unit: Unit,
 ) -> Picture:
     """Each average effect with its extremes, drawn."""
     scale, rows = scale_of(response), [row for _, row in moved]
@@ -192,7 +194,7 @@ def influence_table(
     name: str,
     response: ResponseAnalysis,
     moved: Sequence[tuple[Comparison, MovedEffect]],
-    unit: str,
+    unit: Unit,
 ) -> Table:
     """Each average effect, and its extremes with one run left out."""
     scale = scale_of(response)

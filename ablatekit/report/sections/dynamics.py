@@ -33,6 +33,7 @@ from ablatekit.report.language.numbers import (
     sentence,
 )
 from ablatekit.report.language.reading import confidence, factor_labels, most_notable
+from ablatekit.report.language.sentences import say_all
 
 MOST_FACTORS = 6
 """Factors drawn over training; the tables hold all of them."""
@@ -49,7 +50,7 @@ def dynamics_section(analysis: Analysis) -> Section | None:
             blocks += [Heading(labels.get(factor, factor)), Gallery(pictures=pictures)]
     if blocks:
         responses = analysis["responses"].values()
-        notes = dict.fromkeys(part["footers"].get("dynamics", "") for part in responses)
+        notes = dict.fromkeys(_footer(part) for part in responses)
         blocks += [Paragraph(note) for note in notes if note]
     for name, response in analysis["responses"].items():
         tables = _tables(name, response, labels)
@@ -121,6 +122,10 @@ def _ends(curve: Curve, scale: Scale) -> str:
     return alternatives.from_to(scale.plain(curve["mean"][0]), scale.plain(curve["mean"][-1]))
 
 
+def _footer(response: ResponseAnalysis) -> str:
+    return say_all(response["footers"].get("dynamics", []))
+
+
 def _tables(name: str, response: ResponseAnalysis, labels: dict[str, str]) -> list[Block]:
     tables: list[Block] = []
     if response.get("milestones"):
@@ -153,7 +158,7 @@ def _milestone_table(name: str, response: ResponseAnalysis, labels: dict[str, st
         ],
         rows=entries,
         keys=[[("factor", row["factor"]), ("level", row["level"])] for row in rows],
-        footer=f"{captions.STEPS_FOOTER} {response['footers'].get('dynamics', '')}".rstrip(),
+        footer=f"{captions.STEPS_FOOTER} {_footer(response)}".rstrip(),
     )  # fmt: skip
 
 
@@ -177,5 +182,5 @@ def _stability_table(name: str, response: ResponseAnalysis, labels: dict[str, st
             for row in rows
         ],
         keys=[[("factor", row["factor"]), ("level", row["level"])] for row in rows],
-        footer=f"{captions.STEADY_FOOTER} {response['footers'].get('dynamics', '')}".rstrip(),
+        footer=f"{captions.STEADY_FOOTER} {_footer(response)}".rstrip(),
     )  # fmt: skip

@@ -27,13 +27,13 @@ from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.numbers import (
     Scale,
     absent,
-    footers_of,
     general,
     p_value,
     scale_of,
     sentence,
 )
-from ablatekit.report.language.reading import ESTIMAND_NAMES, confidence
+from ablatekit.report.language.reading import ESTIMAND_NAMES, Unit, confidence
+from ablatekit.report.language.sentences import footers_of, say, say_all
 from ablatekit.report.language.verdicts import Room, word
 from ablatekit.report.sections.answer import badge, effect_entry, interval_entry, room
 
@@ -92,7 +92,7 @@ def _forest_picture(name: str, response: ResponseAnalysis, levels: Sequence[Comp
 
 def _spoken(level: Comparison, effect: Effect | None, scale: Scale) -> str:
     if effect is None or absent(effect["estimate"]):
-        return f"{level.name}: {word(effect['verdict'] if effect else 'not estimated')}"
+        return f"{level.name}: {word(effect['verdict'] if effect else 'not_estimated')}"
     interval = scale.interval(effect["low"], effect["high"])
     return f"{level.name}: {scale.effect(effect['estimate'])} {interval}, {word(effect['verdict'])}"
 
@@ -115,7 +115,7 @@ def _estimand_table(
             for effect in chosen
         ],
         keys=[effect_keys(effect) for effect in chosen],
-        footer="\n".join(estimand_notes(response, chosen)),
+        footer="\n".join(estimand_notes(response, chosen, available.unit)),
     )
 
 
@@ -147,7 +147,7 @@ def _estimand_columns(scale: Scale) -> list[Column]:
 
 def _estimand_entries(effect: Effect, scale: Scale, available: Room) -> list[Entry]:
     return [
-        Text(ESTIMAND_NAMES[effect["estimand"]], note=effect.get("note") or ""),
+        Text(ESTIMAND_NAMES[effect["estimand"]], note=said_notes(effect, available.unit)),
         Text(effect["inference"]),
         effect_entry(effect, scale),
         interval_entry(effect, scale),
@@ -159,22 +159,27 @@ def _estimand_entries(effect: Effect, scale: Scale, available: Room) -> list[Ent
     ]
 
 
-def estimand_notes(response: ResponseAnalysis, effects: Sequence[Effect]) -> list[str]:
+def said_notes(effect: Effect, unit: Unit) -> str:
+    """What qualifies an effect."""
+    return say_all(effect["notes"], "; ", unit)
+
+
+def estimand_notes(response: ResponseAnalysis, effects: Sequence[Effect], unit: Unit) -> list[str]:
     """The footers of the estimands and inferences shown, else what the effects themselves name."""
-    footers = footers_of(response)
+    footers = footers_of(response, unit)
     estimands = dict.fromkeys(effect["estimand"] for effect in effects)
     inferences = dict.fromkeys(effect["inference"] for effect in effects)
     if all(footers.get(estimand) for estimand in estimands):
         named = [f"{ESTIMAND_NAMES[name].capitalize()}: {footers[name]}" for name in estimands]
         return named + [footers[name] for name in inferences if footers.get(name)]
-    return _notes_of_rows(effects)
+    return _notes_of_rows(effects, unit)
 
 
-def _notes_of_rows(effects: Sequence[Effect]) -> list[str]:
+def _notes_of_rows(effects: Sequence[Effect], unit: Unit) -> list[str]:
     notes: dict[tuple[Estimand, str], dict[str, None]] = {}
     for effect in effects:
         parts = (effect["method"], effect["family"], effect["averaged_over"])
-        text = "; ".join(part for part in parts if part)
+        text = "; ".join(filter(None, (say(part, unit) for part in parts)))
         notes.setdefault((effect["estimand"], effect["inference"]), {})[text] = None
     return [
         f"{ESTIMAND_NAMES[estimand].capitalize()}, {inference}: {' / '.join(filter(None, texts))}."

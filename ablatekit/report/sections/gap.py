@@ -26,6 +26,7 @@ from ablatekit.report.figures.gapmap import MapPoint, draw_map
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, sentence
+from ablatekit.report.language.sentences import say
 from ablatekit.report.language.verdicts import Room, look, word
 from ablatekit.report.sections.answer import (
     badge,
@@ -49,7 +50,7 @@ def map_section(analysis: Analysis) -> Section | None:
             galleries.append(Gallery(pictures=[picture], wide=True, caption=captions.gap_figure()))
             galleries.append(_gap_table(analysis, name))
         if gap.get("messages"):
-            galleries.append(Warnings(gap["messages"]))
+            galleries.append(Warnings(list(map(say, gap["messages"]))))
     if not galleries:
         return None
     return Section("gap", leads.GAP, leads.gap_lead(word("widens")), galleries)

@@ -37,10 +37,11 @@ from ablatekit.report.language.numbers import (
     scale_of,
     sentence,
 )
-from ablatekit.report.language.reading import factor_labels
+from ablatekit.report.language.reading import Unit, factor_labels, subject_of
+from ablatekit.report.language.sentences import told
 from ablatekit.report.language.verdicts import together, word
 from ablatekit.report.sections.answer import effect_entry, interval_entry
-from ablatekit.report.sections.effects import effect_keys, estimand_notes
+from ablatekit.report.sections.effects import effect_keys, estimand_notes, said_notes
 
 MOST_PLOTS = 6
 TIMES = f" {captions.TIMES} "
@@ -90,7 +91,7 @@ def _matrix(
 ) -> list[Table]:
     """The matrix, or nothing where no interaction belongs to two known levels."""
     levels = comparisons(analysis)
-    scale, alpha = scale_of(response), alpha_of(analysis)
+    scale, alpha, unit = scale_of(response), alpha_of(analysis), subject_of(analysis).unit
     largest = _full_colour(response)
     found: dict[frozenset[Comparison], Effect] = {}
     for effect in effects:
@@ -108,15 +109,16 @@ def _matrix(
         before = shown[: shown.index(level)]
         pairs = [found.get(frozenset((level, other))) if other in before else None
                  for other in across]  # fmt: skip
-        entries = [_matrix_entry(pair, scale, alpha, largest) for pair in pairs]
+        entries = [_matrix_entry(pair, scale, (alpha, largest), unit) for pair in pairs]
         rows.append([Text(level.level, note=level.label, strong=True), *entries])
+    notes = [*estimand_notes(response, effects, unit), captions.clear_interactions(alpha)]
     matrix = Table(
         id=f"interactions-{slug(name)}",
         caption=captions.with_unit(captions.interactions(response["label"]), scale.unit),
         columns=[Column("")]
         + [Column(level.level, group=level.label, numeric=True) for level in across],
         rows=rows,
-        footer="\n".join([*estimand_notes(response, effects), captions.clear_interactions(alpha)]),
+        footer="\n".join(notes),
         sortable=False,
         style="matrix",
     )
@@ -133,12 +135,15 @@ def _full_colour(response: ResponseAnalysis) -> float:
     return max([response["smallest_effect"] or 0.0, *sizes]) or 1.0
 
 
-def _matrix_entry(effect: Effect | None, scale: Scale, alpha: float, largest: float) -> Entry:
+def _matrix_entry(
+    effect: Effect | None, scale: Scale, limits: tuple[float, float], unit: Unit
+) -> Entry:
+    """`limits`: alpha, and the size drawn in full colour."""
     if effect is None:
         return Text("")
     if absent(effect["estimate"]):
-        return Text(word(effect["verdict"]), note=effect["reason"] or "")
-    estimate = effect["estimate"] or 0.0
+        return Text(word(effect["verdict"]), note=told(effect["reason"], unit))
+    estimate, (alpha, largest) = effect["estimate"] or 0.0, limits
     p = effect["p_adjusted"]
     clear = p is not None and p < alpha
     text = scale.effect(estimate) + ("*" if clear else "")
@@ -148,7 +153,7 @@ def _matrix_entry(effect: Effect | None, scale: Scale, alpha: float, largest: fl
 def _interaction_table(
     analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
 ) -> Table:
-    scale, levels = scale_of(response), comparisons(analysis)
+    scale, levels, unit = scale_of(response), comparisons(analysis), subject_of(analysis).unit
     return Table(
         id=f"interaction-list-{slug(name)}",
         caption=captions.every_interaction(response["label"]),
@@ -160,13 +165,13 @@ def _interaction_table(
         ],
         rows=[
             [
-                *_interaction_names(effect, levels),
+                *_interaction_names(effect, levels, unit),
                 effect_entry(effect, scale),
                 interval_entry(effect, scale),
                 Quantity(scale.plain(effect["se"]), effect["se"]),
                 Quantity(general(effect["df"], 3), effect["df"]),
                 Quantity(p_value(effect["p_adjusted"]), effect["p_adjusted"]),
-                _reading(effect),
+                _reading(effect, unit),
             ]
             for effect in effects
         ],
@@ -174,7 +179,7 @@ def _interaction_table(
     )  # fmt: skip
 
 
-def _interaction_names(effect: Effect, levels: Sequence[Comparison]) -> list[Entry]:
+def _interaction_names(effect: Effect, levels: Sequence[Comparison], unit: Unit) -> list[Entry]:
     """The two factors by their labels, and the two levels."""
     pair = split_pair(effect, levels)
     factors, values = effect["factor"], effect["level"]
@@ -182,11 +187,11 @@ def _interaction_names(effect: Effect, levels: Sequence[Comparison]) -> list[Ent
         factors, values = (TIMES.join(names) for names in (
             (pair[0].label, pair[1].label), (pair[0].level, pair[1].level)
         ))  # fmt: skip
-    return [Text(factors, note=effect.get("note") or ""), Text(values, strong=True)]
+    return [Text(factors, note=said_notes(effect, unit)), Text(values, strong=True)]
 
 
-def _reading(effect: Effect) -> Text:
-    return Text(together(effect["verdict"]), note=effect["reason"] or "")
+def _reading(effect: Effect, unit: Unit) -> Text:
+    return Text(together(effect["verdict"]), note=told(effect["reason"], unit))
 
 
 def _pictures(

@@ -20,6 +20,7 @@ from ablatekit.report.document import (
 )
 from ablatekit.report.language import captions
 from ablatekit.report.language.numbers import Scale, general, p_value, percent, scale_of
+from ablatekit.report.language.sentences import SOURCES, say, told
 from ablatekit.report.language.verdicts import word
 
 
@@ -37,14 +38,14 @@ def _blocks(
     analysis: Analysis, name: str, response: ResponseAnalysis, items: ItemLevel
 ) -> list[Block]:
     blocks: list[Block] = [Heading(captions.items(response["label"]))]
-    told = list(items["messages"])
+    statements = list(items["messages"])
     if "model" in items:
-        told += items["model"]["messages"]
+        statements += items["model"]["messages"]
         blocks.append(_shares(name, response, items))
     elif items["reason"]:
-        blocks.append(Paragraph(captions.not_decomposed(items["reason"])))
+        blocks.append(Paragraph(captions.not_decomposed(say(items["reason"]))))
     blocks.append(_effects(analysis, name, response, items))
-    return [*blocks, Warnings(told)] if told else blocks
+    return [*blocks, Warnings(list(map(say, statements)))] if statements else blocks
 
 
 def _shares(name: str, response: ResponseAnalysis, items: ItemLevel) -> Table:
@@ -57,14 +58,14 @@ def _shares(name: str, response: ResponseAnalysis, items: ItemLevel) -> Table:
         ],
         rows=[
             [
-                Text(row["source"]),
+                Text(SOURCES[row["source"]]),
                 Quantity(general(row["variance"]), row["variance"]),
                 Quantity(percent(row["share"]), row["share"]),
             ]
             for row in items["shares"]
         ],
         keys=[[("source", row["source"])] for row in items["shares"]],
-        footer=items["footer"],
+        footer=say(items["footer"]),
     )  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def _effects(analysis: Analysis, name: str, response: ResponseAnalysis, items: I
         ],
         rows=[_row(level, items, scale) for level in levels],
         keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
-        footer="" if "model" in items else items["footer"],
+        footer="" if "model" in items else say(items["footer"]),
     )  # fmt: skip
 
 
@@ -91,8 +92,8 @@ def _row(level: Comparison, items: ItemLevel, scale: Scale) -> list[Entry]:
     key = (level.factor, level.level)
     row = next((r for r in items["effects"] if (r["factor"], r["level"]) == key), None)
     if row is None or row["se"] is None:
-        reason = "" if row is None else row["reason"] or ""
-        return [*names, Text(word("not estimated"), note=reason), Text(""), Text(""), Text("")]
+        reason = "" if row is None else told(row["reason"])
+        return [*names, Text(word("not_estimated"), note=reason), Text(""), Text(""), Text("")]
     interval = scale.interval(row["low"], row["high"])
     return [
         *names,

@@ -19,6 +19,7 @@ from ablatekit.report.language import leads, methods
 from ablatekit.report.language.numbers import MISSING, general, p_value, scale_of
 from ablatekit.report.language.reading import factor_labels, flatten, subject_of, words
 from ablatekit.report.language.references import is_minimalist, references
+from ablatekit.report.language.sentences import say, told
 from ablatekit.study.summaries import parse_summary
 
 MACHINE = ("platform", "cpu", "machine")
@@ -123,19 +124,19 @@ def _estimation(analysis: Analysis) -> Iterator[str]:
         if estimated:
             yield methods.inference(subject, inference, _how(estimated))
         elif chosen:
-            reason = str(chosen[0]["reason"]).rstrip(".").split("; add ")[0]
+            reason = told(chosen[0]["reason"], subject.unit).split("; add ")[0]
             yield methods.impossible(inference, reason)
     yield methods.models(list(dict.fromkeys(_model(response) for response in responses)))
     if any(interactions(response) for response in responses):
         yield methods.INTERACTIONS
-    notes = dict.fromkeys(response.get("anova_note", "") for response in responses)
+    notes = dict.fromkeys(say(response["anova_note"], subject.unit) for response in responses)
     yield from (_variance_note(note) for note in notes if note)
     yield from _equal_variances(analysis, effects)
     yield from _companions(analysis)
 
 
 def _model(response: ResponseAnalysis) -> str:
-    return f"{response['model']['formula']} ({response['model']['method']})"
+    return f"{response['model']['formula']} ({say(response['model']['method'])})"
 
 
 def _variance_note(note: str) -> str:
@@ -153,7 +154,7 @@ def _equal_variances(analysis: Analysis, effects: Sequence[Effect]) -> Iterator[
     ]
     if tested:
         yield methods.equal_variances(subject_of(analysis), tested)
-        if any("Welch" in effect["method"] for effect in effects):
+        if any(effect["method"]["code"] == "welch_t" for effect in effects):
             yield methods.WELCH
 
 
@@ -176,7 +177,7 @@ def _companions(analysis: Analysis) -> Iterator[str]:
 
 
 def _how(effects: Sequence[Effect]) -> str:
-    named = dict.fromkeys(effect["method"] for effect in effects)
+    named = dict.fromkeys(say(effect["method"]) for effect in effects)
     known = sorted({effect["df"] for effect in effects if effect["df"] is not None})
     ends = dict.fromkeys((general(known[0], 3), general(known[-1], 3))) if known else ()
     return methods.how(named, list(ends))

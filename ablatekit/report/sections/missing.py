@@ -21,6 +21,7 @@ from ablatekit.report.language.numbers import (
     sentence,
 )
 from ablatekit.report.language.reading import factor_labels, flatten, subject_of
+from ablatekit.report.language.sentences import say
 from ablatekit.report.sections.planning import sensitivity_blocks
 from ablatekit.report.sections.records import plain_table
 
@@ -51,8 +52,8 @@ def _missing_blocks(
 ) -> list[Block]:
     """What no response in `shown` has said already."""
     labels, unit = factor_labels(analysis), subject_of(analysis).unit
-    told = {text for other in shown for text in other["messages"]}
-    messages = [text for text in missing["messages"] if text not in told]
+    known = [statement for other in shown for statement in other["messages"]]
+    messages = [say(part, unit) for part in missing["messages"] if part not in known]
     blocks: list[Block] = [Warnings(messages)] if messages else []
     titles = (("runs", captions.unfinished(unit)), ("by_level", captions.endings(unit)))
     for key, title in titles:
@@ -70,7 +71,7 @@ def _missing_blocks(
 
 def _policies(analysis: Analysis) -> str:
     policies = dict.fromkeys(
-        response["missing"]["policy"]
+        say(response["missing"]["policy"])
         for response in analysis["responses"].values()
         if response.get("missing")
     )

@@ -19,7 +19,8 @@ from ablatekit.report.document import (
 )
 from ablatekit.report.language import captions
 from ablatekit.report.language.numbers import Scale, scale_of
-from ablatekit.report.language.reading import factor_labels
+from ablatekit.report.language.reading import Unit, factor_labels, subject_of
+from ablatekit.report.language.sentences import say, told
 
 MOST_REPLICATES = 6
 """Columns of the table of detectable effects."""
@@ -38,6 +39,7 @@ def detectable_blocks(analysis: Analysis) -> list[Block]:
 def _detectable_table(analysis: Analysis, name: str, response: ResponseAnalysis) -> Table:
     rows = [row for row in response["detectable"] if row["estimand"] == "average"]
     scale, labels = scale_of(response), factor_labels(analysis)
+    unit = subject_of(analysis).unit
     counts = sorted({row["replicates"] for row in rows})[:MOST_REPLICATES]
     grouped: dict[tuple[str, str, str], dict[int, Detectable]] = {}
     for row in rows:
@@ -52,7 +54,7 @@ def _detectable_table(analysis: Analysis, name: str, response: ResponseAnalysis)
         + [Column(captions.replicates(number), numeric=True) for number in counts],
         rows=[
             [Text(labels.get(factor, factor)), Text(level, strong=True), Text(inference)]
-            + [_detectable(by_size.get(number), scale) for number in counts]
+            + [_detectable(by_size.get(number), scale, unit) for number in counts]
             for (factor, level, inference), by_size in grouped.items()
         ],
         keys=[
@@ -63,11 +65,11 @@ def _detectable_table(analysis: Analysis, name: str, response: ResponseAnalysis)
     )
 
 
-def _detectable(row: Detectable | None, scale: Scale) -> Entry:
+def _detectable(row: Detectable | None, scale: Scale, unit: Unit) -> Entry:
     if row is None:
         return Text("")
     value = row["minimum_detectable"]
-    return Quantity(scale.plain(value), value, note=row["reason"] or "")
+    return Quantity(scale.plain(value), value, note=told(row["reason"], unit))
 
 
 def sensitivity_blocks(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Block]:
@@ -79,7 +81,7 @@ def sensitivity_blocks(analysis: Analysis, name: str, response: ResponseAnalysis
         rows: list[list[Entry]] = [
             [
                 Text(labels.get(row["factor"], row["factor"])),
-                Text(row["level"], strong=True, note=row["reason"] or ""),
+                Text(row["level"], strong=True, note=told(row["reason"])),
                 Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
             ]
             for row in missing["bounds"]
@@ -104,7 +106,7 @@ def sensitivity_blocks(analysis: Analysis, name: str, response: ResponseAnalysis
         blocks.append(_levels_table(
             f"policies-{slug(name)}", captions.with_unit(captions.policies(), scale.unit),
             ["last valid score", "worst score", "excluded"], rows,
-            captions.policies_footer(missing["policy"]),
+            captions.policies_footer(say(missing["policy"])),
         ))  # fmt: skip
     return blocks
 

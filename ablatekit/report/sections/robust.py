@@ -26,7 +26,8 @@ from ablatekit.report.figures.curves import draw_profiles
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, level_unit, p_value, scale_of, sentence
-from ablatekit.report.language.reading import factor_labels, most_notable, subject_of
+from ablatekit.report.language.reading import Unit, factor_labels, most_notable, subject_of
+from ablatekit.report.language.sentences import say, told
 
 MOST_PROFILES = 4
 SHARES = Scale(100.0, "%", 0)
@@ -66,24 +67,24 @@ def _blocks(
 def _table(
     analysis: Analysis, name: str, response: ResponseAnalysis, robust: RobustCompanions
 ) -> Table:
-    unit = level_unit(scale_of(response))
+    shown, unit = level_unit(scale_of(response)), subject_of(analysis).unit
     levels = comparisons(analysis)
     return Table(
         id=f"robust-{slug(name)}",
         caption=captions.robust(response["label"]),
         columns=[
-            Column("factor"), Column("level"), Column(with_unit("IQM", unit), numeric=True),
-            Column(with_unit("baseline's IQM", unit), numeric=True),
+            Column("factor"), Column("level"), Column(with_unit("IQM", shown), numeric=True),
+            Column(with_unit("baseline's IQM", shown), numeric=True),
             Column("probability of improvement", numeric=True),
             Column("permutation p", numeric=True),
         ],
-        rows=[_row(level, robust, scale_of(response)) for level in levels],
+        rows=[_row(level, robust, scale_of(response), unit) for level in levels],
         keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
-        footer=captions.robust_footer(subject_of(analysis).unit, robust["method"]),
+        footer=captions.robust_footer(unit, say(robust["method"], unit)),
     )  # fmt: skip
 
 
-def _row(level: Comparison, robust: RobustCompanions, scale: Scale) -> list[Entry]:
+def _row(level: Comparison, robust: RobustCompanions, scale: Scale, unit: Unit) -> list[Entry]:
     key = (level.factor, level.level)
     better = next((r for r in robust["improvement"] if (r["factor"], r["level"]) == key), None)
     test = next((r for r in robust["permutation"] if (r["factor"], r["level"]) == key), None)
@@ -94,7 +95,7 @@ def _row(level: Comparison, robust: RobustCompanions, scale: Scale) -> list[Entr
         _iqm(robust, level.factor, level.baseline, scale),
     ]
     if better is None or absent(better["probability"]):
-        row.append(Text("", note=(better["reason"] or "") if better else ""))
+        row.append(Text("", note=told(better["reason"], unit) if better else ""))
     else:
         row.append(
             EstimateEntry(
@@ -104,7 +105,7 @@ def _row(level: Comparison, robust: RobustCompanions, scale: Scale) -> list[Entr
             )
         )  # fmt: skip
     p = test["p"] if test else None
-    reason = (test["reason"] or "") if test else ""
+    reason = told(test["reason"], unit) if test else ""
     row.append(Quantity(p_value(p), p, note=reason or ("exact" if test and test["exact"] else "")))
     return row
 

@@ -26,13 +26,13 @@ from ablatekit.report.figures.shares import Share, TermKind, draw_shares
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.numbers import (
     Scale,
-    footers_of,
     general,
     p_value,
     percent,
     sentence,
 )
-from ablatekit.report.language.reading import factor_labels, subject_of, term_label
+from ablatekit.report.language.reading import Unit, factor_labels, subject_of, term_label
+from ablatekit.report.language.sentences import footers_of, say, term_words, told
 from ablatekit.report.sections.items import item_blocks
 
 NEGLIGIBLE = 0.001
@@ -43,11 +43,11 @@ def variance_section(analysis: Analysis) -> Section | None:
     """Shares of the total sum of squares as bars, and the ANOVA table behind them."""
     pictures: list[Picture] = []
     tables: list[Block] = []
-    labels = factor_labels(analysis)
+    labels, unit = factor_labels(analysis), subject_of(analysis).unit
     for name, response in analysis["responses"].items():
         rows = response.get("anova", [])
         if rows:
-            table = _anova_table(name, response, rows, labels)
+            table = _anova_table(name, response, rows, labels, unit)
             tables.append(Fold(captions.anova(response["label"]), [table]))
         shares = _shares(analysis, rows)
         if shares:
@@ -64,11 +64,11 @@ def variance_section(analysis: Analysis) -> Section | None:
 
 
 def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
-    labels = factor_labels(analysis)
+    labels, unit = factor_labels(analysis), subject_of(analysis).unit
     known = [row for row in rows if row["share"] is not None]
     shares = [
         Share(
-            term_label(row["term"], labels),
+            _term(row["term"], labels, unit),
             row["share"] or 0.0,
             _term_kind(row["term"], labels.keys()),
         )
@@ -86,6 +86,11 @@ def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
         *shown,
         Share(captions.together(len(small)), sum(share.share for share in small), "other"),
     ]
+
+
+def _term(term: str, labels: Mapping[str, str], unit: Unit) -> str:
+    """A term in words: of factors by their labels, any other one by its name."""
+    return term_label(term_words(term, unit), labels)
 
 
 def _term_kind(term: str, factors: Collection[str]) -> TermKind:
@@ -108,9 +113,13 @@ def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Shar
 
 
 def _anova_table(
-    name: str, response: ResponseAnalysis, rows: Sequence[AnovaRow], labels: Mapping[str, str]
+    name: str,
+    response: ResponseAnalysis,
+    rows: Sequence[AnovaRow],
+    labels: Mapping[str, str],
+    unit: Unit,
 ) -> Table:
-    footers = footers_of(response)
+    notes = (say(response["anova_note"], unit), footers_of(response, unit).get("anova", ""))
     return Table(
         id=f"anova-{slug(name)}",
         caption=captions.anova(response["label"]),
@@ -121,17 +130,17 @@ def _anova_table(
             Column("partial \N{GREEK SMALL LETTER OMEGA}\N{SUPERSCRIPT TWO}", numeric=True),
             Column("interval", numeric=True), Column("share", numeric=True),
         ],
-        rows=[_anova_entries(row, labels) for row in rows],
+        rows=[_anova_entries(row, labels, unit) for row in rows],
         keys=[[("term", row["term"])] for row in rows],
         footer="\n".join(
-            dict.fromkeys(filter(None, (response.get("anova_note", ""), footers.get("anova", ""))))
+            dict.fromkeys(filter(None, notes))
         ),
     )  # fmt: skip
 
 
-def _anova_entries(row: AnovaRow, labels: Mapping[str, str]) -> list[Entry]:
+def _anova_entries(row: AnovaRow, labels: Mapping[str, str], unit: Unit) -> list[Entry]:
     return [
-        Text(term_label(row["term"], labels), note=row["reason"] or ""),
+        Text(_term(row["term"], labels, unit), note=told(row["reason"], unit)),
         Quantity(general(row["num_df"], 3), row["num_df"]),
         Quantity(general(row["den_df"], 3), row["den_df"]),
         Quantity(_fixed(row["statistic"], 2), row["statistic"]),
