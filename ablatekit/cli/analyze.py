@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -126,12 +126,7 @@ def analyze(
         "random_intervals": random_intervals,
         "seed": seed,
     }
-    found = _by_formula(table, formula, {**rule, **chosen})
-    _write_json(found, to_json)
-    if to_json != "-":
-        from ablatekit.cli.model_tables import print_model
-
-        print_model(next(iter(found["responses"].values())))
+    _deliver(_by_formula(table, formula, {**rule, **chosen}), to_json, report)
 
 
 def _mixed_up(
@@ -239,7 +234,7 @@ def _by_factors(
     return analyse_table(frame, responses, factors, contexts, baselines, analysis, provenance)
 
 
-def _by_formula(table: Path, formula: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _by_formula(table: Path, formula: str, chosen: Mapping[str, Any]) -> Analysis:
     """An analysis of one response, named as on the left of the formula."""
     from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION
     from ablatekit.analysis.formula.analyse import analyse_formula
@@ -249,12 +244,14 @@ def _by_formula(table: Path, formula: str, chosen: Mapping[str, Any]) -> dict[st
     options = FormulaOptions(**chosen)
     frame = read_for_formula(table, f"{formula} {options.mentioned}")
     response = analyse_formula(frame, formula, options)
-    return {
+    analysis = {
         "schema_version": SCHEMA_VERSION,
+        "study": {"backend": "table", "alpha": options.alpha, "adjust": options.adjust},
         "provenance": {**_provenance(table), "formula": formula},
         "responses": {response["label"]: response},
         "comparisons": {},
     }
+    return cast("Analysis", analysis)
 
 
 def _provenance(table: Path) -> dict[str, str]:
@@ -276,14 +273,16 @@ def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> No
         page = write_report(analysis, report).html
         typer.echo(f"wrote {page}", err=to_json == "-")
     if to_json != "-":
-        from ablatekit.cli.console import plain_console
-        from ablatekit.report.formats.terminal import summary
+        from ablatekit.cli.console import print_all
+        from ablatekit.report.formats.terminal import answer
 
-        plain_console().print(summary(analysis))
+        print_all(answer(analysis))
     effects = [row for one in analysis["responses"].values() for row in one["effects"]]
-    if all(row["se"] is None for row in effects):
-        reasons = dict.fromkeys(row["reason"] for row in effects if row["reason"])
-        raise NotEstimableError(f"no effect can be estimated: {next(iter(reasons), 'no row')}")
+    if effects and all(row["se"] is None for row in effects):
+        from ablatekit.report.language.sentences import say
+
+        reason = next((say(row["reason"], "row") for row in effects if row["reason"]), "no row")
+        raise NotEstimableError(f"no effect can be estimated: {reason}")
 
 
 def _write_json(analysis: Mapping[str, Any] | Analysis, to_json: str | None) -> None:

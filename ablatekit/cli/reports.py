@@ -12,7 +12,6 @@ from ablatekit.cli.study_files import Json, Overrides, StudyFile
 from ablatekit.themes import Theme
 
 if TYPE_CHECKING:
-    from ablatekit.analysis.compare import StudyComparison
     from ablatekit.analysis.core.schema.analysis import Analysis
 
 ThemeOption = Annotated[
@@ -57,9 +56,10 @@ def export(
 
 def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: bool) -> Path:
     """Analyse a bundle's tables again; the page, beside the bundle or in a workspace if named."""
-    from ablatekit.cli.console import plain_console
-    from ablatekit.report import summary, write_report
+    from ablatekit.cli.console import print_all
+    from ablatekit.report import write_report
     from ablatekit.report.bundle import analyse_bundle, read_bundle, same_analysis
+    from ablatekit.report.formats.terminal import answer
 
     bundle = read_bundle(path)
     analysis = analyse_bundle(bundle)
@@ -69,7 +69,7 @@ def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: 
         result = {"report": str(page), "counts": analysis["counts"], "same_analysis": same}
         typer.echo(json.dumps(result, indent=2))
         return page
-    plain_console().print(summary(analysis))
+    print_all(answer(analysis))
     typer.echo(f"the analysis {'equals' if same else 'DIFFERS from'} the bundled one")
     typer.echo(f"report: {page}")
     return page
@@ -98,21 +98,15 @@ def compare(
 ) -> None:
     """Hold the effects of two studies against each other: agree, differ or undecided."""
     from ablatekit.analysis.compare import compare as compared
-    from ablatekit.cli.console import plain_console
-    from ablatekit.report.formats.terminal import comparison_reasons, comparison_tables
-    from ablatekit.report.language.sentences import say
+    from ablatekit.cli.console import print_all
+    from ablatekit.report.formats.terminal import comparison
 
     ours = _analysis(first, workspace)
-    found = compared(ours, _analysis(second, workspace))
+    studies = compared(ours, _analysis(second, workspace))
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=2))
+        typer.echo(json.dumps(studies.to_json(), indent=2))
         return
-    console = plain_console()
-    title = f"{found.names[1]} against {found.names[0]}"
-    console.print(f"{title} ({found.contexts} contexts); p adjusted by Holm")
-    console.print(*comparison_tables(found, ours))
-    for note in (*comparison_reasons(found), *map(say, found.notes), *_only(found)):
-        console.print(note)
+    print_all(comparison(studies, ours))
 
 
 def _analysis(path: Path, workspace: Path | None) -> Analysis:
@@ -145,10 +139,3 @@ def _read(path: Path) -> Analysis:
         problem = Problem("this is not an analysis.json", f"{path}: {error}")
         raise WorkspaceError(problem) from error
     return content
-
-
-def _only(found: StudyComparison) -> list[str]:
-    from ablatekit.report.language.sentences import say_all
-
-    parts = zip(found.names, (found.only_first, found.only_second), strict=True)
-    return [f"only in {name}: {say_all(only, ', ')}" for name, only in parts if only]

@@ -6,9 +6,8 @@ import copy
 
 import numpy as np
 import pytest
-from scipy import stats
-
 from ablatekit.report.compare import compare
+from scipy import stats
 
 
 @pytest.fixture

@@ -87,9 +87,10 @@ def half_above(unit: str, threshold: str) -> str:
     return f"half of the {unit}s above {threshold}"
 
 
-def against_fitted(count: int, response: str) -> str:
+def against_fitted(count: int, response: str, *, of_cells: bool) -> str:
     """Residuals against fitted values."""
-    return f"Scatter of {count} residuals of {response} against their fitted cell means."
+    fitted = "their fitted cell means" if of_cells else "fitted values"
+    return f"Scatter of {count} residuals of {response} against {fitted}."
 
 
 def against_quantiles(count: int, response: str) -> str:

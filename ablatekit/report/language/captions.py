@@ -300,6 +300,11 @@ def largest_spread(level: str) -> str:
     return f"{level}, the effect with the largest {TAU}, ordered by context"
 
 
+def value_of(unit: str, name: str) -> str:
+    """Whose value it is; rows that are named as such need no noun."""
+    return name if name.startswith(unit) else f"{unit} {name}"
+
+
 def step_zero(*, equal: bool) -> str:
     """Whether runs of a context begin alike."""
     return "equal within every context" if equal else "differ within a context"

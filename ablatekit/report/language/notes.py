@@ -21,7 +21,7 @@ MARK_FOOTER = (
 
 def answer_warnings(analysis: Analysis) -> list[str]:
     """Deviations, failed assumptions, and broad intervals that are too short."""
-    warnings = list(analysis["deviations"])
+    warnings = list(analysis.get("deviations", []))
     for response in analysis["responses"].values():
         label = sentence(response["label"])
         warnings += [f"{label}: {text}" for text in _diagnostic_warnings(analysis, response)]

@@ -108,6 +108,11 @@ def general(value: Number, digits: int = 4) -> str:
     return f"{value:.{digits - 1}e}".replace("-", MINUS)
 
 
+def general_interval(low: Number, high: Number) -> str:
+    """[low, high] of numbers of unknown size, or a dash when either end is missing."""
+    return MISSING if absent(low) or absent(high) else f"[{general(low)}, {general(high)}]"
+
+
 def level_unit(scale: Scale) -> str:
     """The unit of a value that is no difference: percent where differences are in pp."""
     return "%" if scale.unit == "pp" else scale.unit

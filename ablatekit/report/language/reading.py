@@ -10,6 +10,7 @@ from ablatekit.analysis.core.lookup import (
     Comparison,
     alpha_of,
     comparisons,
+    factors_of,
     find_effect,
     find_heterogeneity,
     is_planned,
@@ -48,8 +49,16 @@ def subject_of(analysis: Analysis) -> Subject:
     counts = analysis.get("counts")
     items = any(response.get("items") for response in analysis["responses"].values())
     runs = planned or items or bool(counts and counts["diverged"])
-    contexts = len(analysis.get("design", {}).get("contexts", []))
+    design = analysis.get("design")
+    contexts = len(design["contexts"]) if design else 0
     return Subject("run" if runs else "row", planned, contexts, items)
+
+
+def title_of(analysis: Analysis) -> str:
+    """The title or the name of the study, else the formulas that were fitted."""
+    study = analysis.get("study", {})
+    formulas = (response["model"]["formula"] for response in analysis["responses"].values())
+    return str(study.get("title") or study.get("name") or "; ".join(dict.fromkeys(formulas)))
 
 
 def confidence(analysis: Analysis) -> str:
@@ -59,7 +68,7 @@ def confidence(analysis: Analysis) -> str:
 
 def factor_labels(analysis: Analysis) -> dict[str, str]:
     """Label by factor name."""
-    return {factor["name"]: label_of(factor) for factor in analysis["design"].get("factors", [])}
+    return {factor["name"]: label_of(factor) for factor in factors_of(analysis)}
 
 
 def term_label(term: str, labels: Mapping[str, str]) -> str:

@@ -159,12 +159,14 @@ def _references(analysis: Analysis) -> Iterator[Reference]:
 
 def is_minimalist(analysis: Analysis) -> bool:
     """Whether the baseline is known to be one rollout per query and no advantage, in RFT."""
-    study = analysis["study"]
+    study, design = analysis.get("study", {}), analysis.get("design")
+    if not design:
+        return False
     backend = study.get("backend")
     name = backend.get("name") if isinstance(backend, dict) else backend
-    held = dict(flatten(analysis["design"].get("held_equal") or {}))
+    held = dict(flatten(design.get("held_equal") or {}))
     values = {
         **held,
-        **{str(f["name"]): str(f["baseline"]) for f in analysis["design"]["factors"]},
+        **{str(f["name"]): str(f["baseline"]) for f in design["factors"]},
     }
     return name == "rft" and (values.get("advantage"), values.get("rollouts")) == ("none", "1")

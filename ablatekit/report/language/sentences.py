@@ -80,7 +80,7 @@ def term_words(term: str, unit: Unit) -> str:
 
 def _said(value: Any, unit: Unit) -> Any:
     is_statement = isinstance(value, Mapping) and value.keys() == {"code", "arguments"}
-    return say(value, unit) if is_statement else value  # type: ignore[arg-type]
+    return say(value, unit) if is_statement else value
 
 
 def _contexts(contexts: int) -> str:

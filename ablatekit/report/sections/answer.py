@@ -50,8 +50,10 @@ ATTRIBUTES: tuple[Literal["method", "family", "averaged_over"], ...] = (
 NO_EFFECT = Badge("not_estimated", captions.NO_EFFECT)
 
 
-def answer_section(analysis: Analysis) -> Section:
-    """Verdicts first, then the table, then what limits them."""
+def answer_section(analysis: Analysis) -> Section | None:
+    """Verdicts first, then the table, then what limits them; nothing where nothing was compared."""
+    if not comparisons(analysis):
+        return None
     blocks: list[Block] = [Verdicts(verdict_lines(analysis)), answer_table(analysis)]
     warnings = answer_warnings(analysis)
     if warnings:
@@ -199,10 +201,10 @@ def questions(analysis: Analysis) -> list[Question]:
 
 def room(analysis: Analysis, response: ResponseAnalysis) -> Room:
     """What the study has, for remarks on what more it would need."""
-    design, smallest = analysis["design"], response["smallest_effect"]
+    design, smallest = analysis.get("design"), response["smallest_effect"]
     return Room(
-        design["replicates"],
-        len(design["contexts"]),
+        design["replicates"] if design else 0,
+        len(design["contexts"]) if design else 0,
         scale_of(response).amount(smallest) if smallest else "",
         subject_of(analysis).unit,
     )
@@ -245,9 +247,10 @@ def _answer_row(asked: Sequence[Question], level: Comparison) -> list[Entry]:
 
 def _question_entries(question: Question, level: Comparison) -> list[Entry]:
     narrow = find_effect(question.effects, level, "narrow")
-    entries: list[Entry] = [estimate_entry(narrow, question.scale), badge(narrow, question.room)]
+    broad = find_effect(question.effects, level, "broad")
+    judged = badge(narrow, question.room) if narrow or not broad else Text("")
+    entries: list[Entry] = [estimate_entry(narrow or broad, question.scale), judged]
     if question.broad:
-        broad = find_effect(question.effects, level, "broad")
         entries.append(_marked(badge(broad, question.room), question.mark(level)))
     return entries
 

@@ -44,7 +44,7 @@ def contexts_section(analysis: Analysis) -> Section | None:
 
     A study in one context has nothing to compare.
     """
-    if len(analysis["design"]["contexts"]) < 2:
+    if subject_of(analysis).contexts < 2:
         return None
     levels = comparisons(analysis)
     drawn = most_notable(analysis, MOST_LEVELS)

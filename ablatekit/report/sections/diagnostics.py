@@ -88,8 +88,9 @@ def _model_facts(response: ResponseAnalysis, unit: Unit) -> list[tuple[str, str]
         (f"{unit}s analysed", f"{model['n']:,}"),
         ("residual sd", scale_of(response).plain(response["residual_sd"])),
         ("converged", "yes" if model["converged"] else "no"),
-        ("Brown-Forsythe p", p_value(diagnostics.get("brown_forsythe_p"))),
     ]
+    if diagnostics.get("brown_forsythe_p") is not None:
+        facts.append(("Brown-Forsythe p", p_value(diagnostics["brown_forsythe_p"])))
     largest = diagnostics.get("largest_residual")
     if largest:
         facts.append(("largest residual", _largest(largest, scale_of(response), unit)))
@@ -104,19 +105,21 @@ def _largest(record: Mapping[str, Any], scale: Scale, unit: Unit) -> str:
     size = f"{scale.effect(record['residual'])} {scale.unit}".strip()
     sds = f" ({general(record['in_sd'], 3)} residual sd)" if "in_sd" in record else ""
     where = [str(record[name]) for name in ("cell", "context") if name in record]
-    return "; ".join([f"{size}{sds}", f"{unit} {record.get('run', record.get('row'))}", *where])
+    whose = captions.value_of(unit, str(record.get("run", record.get("row"))))
+    return "; ".join([f"{size}{sds}", whose, *where])
 
 
 def _residual_pictures(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Picture]:
     residuals = response["diagnostics"].get("residuals") or {}
+    of_cells = "design" in analysis
     values, fitted = residuals.get("residual", []), residuals.get("fitted", [])
     quantiles = residuals.get("quantile", residuals.get("normal_quantile", []))
     scale, label = scale_of(response), response["label"]
     pictures: list[Picture] = []
     if values and len(fitted) == len(values):
         identifier = f"fitted-{slug(name)}"
-        alt = alternatives.against_fitted(len(values), label)
-        draw = partial(draw_fitted, fitted, values, scale)
+        alt = alternatives.against_fitted(len(values), label, of_cells=of_cells)
+        draw = partial(draw_fitted, fitted, values, scale, of_cells=of_cells)
         pictures.append(Picture(id=identifier, title=captions.FITTED, alt=alt, draw=draw))
     if values and len(quantiles) == len(values):
         identifier = f"normal-{slug(name)}"

@@ -38,9 +38,11 @@ from ablatekit.report.language.verdicts import Room, word
 from ablatekit.report.sections.answer import badge, effect_entry, interval_entry, room
 
 
-def forest_section(analysis: Analysis) -> Section:
+def forest_section(analysis: Analysis) -> Section | None:
     """A forest plot per response, and every estimand in a table that opens on request."""
     levels = comparisons(analysis)
+    if not levels:
+        return None
     pictures = [
         _forest_picture(name, response, levels) for name, response in analysis["responses"].items()
     ]
@@ -71,7 +73,11 @@ def _caption(analysis: Analysis) -> str:
     return captions.effect_figures(
         confidence(analysis),
         broad=_any_broad(analysis),
-        predicted=any(response.get("heterogeneity") for response in responses),
+        predicted=any(
+            row["prediction_low"] is not None
+            for response in responses
+            for row in response.get("heterogeneity", [])
+        ),
         margin=any(response["smallest_effect"] for response in responses),
     )
 

@@ -202,6 +202,8 @@ def _pictures(
         pair = split_pair(effect, comparisons(analysis))
         if pair is not None:
             pairs.setdefault((pair[0].factor, pair[1].factor), effect)
+    if "design" not in analysis:
+        return []
     fitted = fitted_means(response)
     pictures = []
     for (first, second), effect in list(pairs.items())[:MOST_PLOTS]:

@@ -39,7 +39,9 @@ def methods_section(analysis: Analysis) -> Section:
 
 
 def _design(analysis: Analysis) -> Iterator[str]:
-    design = analysis["design"]
+    design = analysis.get("design")
+    if not design:
+        return
     factors = [
         methods.factor(factor.get("label") or factor["name"], factor["levels"], factor["baseline"])
         for factor in design["factors"]
@@ -66,7 +68,7 @@ def _unequal_costs(analysis: Analysis) -> dict[str, dict[str, list[tuple[str, fl
     """Mean cost of a run by metric, factor and level, where the levels of a factor differ in it."""
     labels = factor_labels(analysis)
     costs: dict[str, dict[str, list[tuple[str, float]]]] = {}
-    for row in analysis["design"].get("cost", []):
+    for row in analysis["design"]["cost"]:
         if row["mean"] is not None:
             by_factor = costs.setdefault(row["metric"], {})
             label = labels.get(row["factor"], row["factor"])
@@ -114,7 +116,7 @@ def _summary(response: ResponseAnalysis) -> str:
 def _estimation(analysis: Analysis) -> Iterator[str]:
     responses, subject = analysis["responses"].values(), subject_of(analysis)
     effects = [effect for response in responses for effect in response["effects"]]
-    yield methods.average_effect(subject)
+    yield methods.average_effect(subject) if "design" in analysis else methods.adjusted_effect()
     if any(effect["estimand"] == "baseline" for effect in effects):
         yield methods.AT_BASELINE
     averages = list(all_main_effects(analysis))
@@ -161,7 +163,7 @@ def _equal_variances(analysis: Analysis, effects: Sequence[Effect]) -> Iterator[
 def _companions(analysis: Analysis) -> Iterator[str]:
     """What stands beside the linear contrasts, where the study has it."""
     responses = analysis["responses"].values()
-    if any(row["tau"] is not None for part in responses for row in part["heterogeneity"]):
+    if any(row["tau"] is not None for part in responses for row in part.get("heterogeneity", [])):
         yield methods.SPREAD
     if any(part.get("robust") for part in responses):
         yield methods.robust(subject_of(analysis))
@@ -194,7 +196,9 @@ def _verdicts(analysis: Analysis) -> Iterator[str]:
 
 
 def _runs(analysis: Analysis) -> Iterator[str]:
-    counts, subject = analysis["counts"], subject_of(analysis)
+    counts, subject = analysis.get("counts"), subject_of(analysis)
+    if not counts:
+        return
     ends = [(counts[end], end) for end in ENDS]  # type: ignore[literal-required]
     yield methods.counts(subject, counts["planned"], ends, counts["analysed"])
     if counts["diverged"]:

@@ -20,16 +20,16 @@ from ablatekit.report.language import captions, leads
 from ablatekit.report.language.numbers import (
     sentence,
 )
-from ablatekit.report.language.reading import factor_labels, flatten, subject_of
+from ablatekit.report.language.reading import Subject, factor_labels, flatten, subject_of
 from ablatekit.report.language.sentences import say
 from ablatekit.report.sections.planning import sensitivity_blocks
 from ablatekit.report.sections.records import plain_table
 
 
-def missing_section(analysis: Analysis) -> Section:
+def missing_section(analysis: Analysis) -> Section | None:
     """Every run accounted for, and how diverged ones enter."""
-    counts = analysis["counts"]
-    blocks: list[Block] = [Facts([(name, f"{number:,}") for name, number in counts.items()])]
+    subject = subject_of(analysis)
+    blocks: list[Block] = [Facts(facts)] if (facts := _counted(analysis, subject)) else []
     shown: list[Missing] = []
     for name, response in analysis["responses"].items():
         missing = response.get("missing")
@@ -41,10 +41,27 @@ def missing_section(analysis: Analysis) -> Section:
         if parts and len(shown) > 1:
             parts.insert(0, Heading(sentence(response["label"])))
         blocks += parts
-    complete = counts["planned"] == counts["finished"] == counts["analysed"]
-    subject = subject_of(analysis)
-    lead = leads.missing_lead(subject, _policies(analysis), complete=complete)
+    if not blocks:
+        return None
+    lead = leads.missing_lead(subject, _policies(analysis), complete=_complete(analysis))
     return Section("missing", leads.missing_title(subject), lead, blocks)
+
+
+def _counted(analysis: Analysis, subject: Subject) -> list[tuple[str, str]]:
+    """How many runs there are of each kind; of a table, how many rows."""
+    counts = analysis.get("counts")
+    if not counts:
+        return []
+    if subject.unit == "row":
+        rows = {"rows": counts["planned"], "analysed": counts["analysed"]}
+        return [(name, f"{number:,}") for name, number in rows.items()]
+    return [(name, f"{number:,}") for name, number in counts.items()]
+
+
+def _complete(analysis: Analysis) -> bool:
+    """Whether every run finished and was analysed."""
+    counts = analysis.get("counts")
+    return bool(counts) and counts["planned"] == counts["finished"] == counts["analysed"]
 
 
 def _missing_blocks(

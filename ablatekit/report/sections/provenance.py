@@ -25,8 +25,9 @@ def provenance_section(analysis: Analysis) -> Section:
     for name in EXECUTION_COSTS:
         record.pop(name, None)
     blocks: list[Block] = []
-    if analysis["deviations"]:
-        blocks.append(Warnings(analysis["deviations"]))
+    deviations = analysis.get("deviations")
+    if deviations:
+        blocks.append(Warnings(deviations))
     elif is_planned(analysis):
         blocks.append(Paragraph(leads.FROZEN))
     blocks.append(

@@ -47,7 +47,7 @@ def variance_section(analysis: Analysis) -> Section | None:
     for name, response in analysis["responses"].items():
         rows = response.get("anova", [])
         if rows:
-            table = _anova_table(name, response, rows, labels, unit)
+            table = anova_table(name, response, labels, unit)
             tables.append(Fold(captions.anova(response["label"]), [table]))
         shares = _shares(analysis, rows)
         if shares:
@@ -58,7 +58,7 @@ def variance_section(analysis: Analysis) -> Section | None:
     if pictures:
         caption = captions.shares_figures(subject_of(analysis))
         blocks.append(Gallery(pictures=pictures, caption=caption))
-    lead = leads.variance_lead(subject_of(analysis))
+    lead = leads.variance_lead(subject_of(analysis)) if pictures else ""
     parts = [*blocks, *tables, *item_blocks(analysis)]
     return Section("variance", leads.VARIANCE, lead, parts)
 
@@ -112,13 +112,14 @@ def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Shar
     )
 
 
-def _anova_table(
+def anova_table(
     name: str,
     response: ResponseAnalysis,
-    rows: Sequence[AnovaRow],
     labels: Mapping[str, str],
     unit: Unit,
 ) -> Table:
+    """The analysis of variance of one response."""
+    rows = response["anova"]
     notes = (say(response["anova_note"], unit), footers_of(response, unit).get("anova", ""))
     return Table(
         id=f"anova-{slug(name)}",

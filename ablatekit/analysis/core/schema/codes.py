@@ -169,4 +169,3 @@ ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     code: _WITH_ARGUMENTS.get(code, ()) for code in get_args(Code)
 }
 """The arguments of every code; a code that is not in the list above has none."""
-
