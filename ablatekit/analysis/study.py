@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from ablatekit.analysis.cells.cell_anova import AnovaTable, anova
+from ablatekit.analysis.cells.cell_anova import anova
 from ablatekit.analysis.cells.effects import (
     EffectFamily,
     Evaluated,
@@ -27,7 +27,7 @@ from ablatekit.analysis.companions.items import item_level
 from ablatekit.analysis.companions.robust import robust
 from ablatekit.analysis.companions.training import effects_over_training, milestones, stability
 from ablatekit.analysis.core.layout import Layout, layout
-from ablatekit.analysis.core.numbers import number, whole
+from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.analysis import (
     SCHEMA_VERSION,
     Analysis,
@@ -45,11 +45,11 @@ from ablatekit.analysis.core.schema.companions import (
     Stability,
 )
 from ablatekit.analysis.core.schema.effects import ContextEffect, HeterogeneityRow
-from ablatekit.analysis.core.schema.model import AnovaRow, FixedRow, ModelRecord
+from ablatekit.analysis.core.schema.model import FixedRow, ModelRecord
 from ablatekit.analysis.core.schema.vocabulary import InferenceName, Statement, statement
 from ablatekit.analysis.core.student import t_quantile, two_sided
 from ablatekit.analysis.footers import footers
-from ablatekit.analysis.stats.verdict import VerdictRule
+from ablatekit.analysis.stats.verdict import rule_for
 from ablatekit.analysis.tables.costs import level_costs
 from ablatekit.analysis.tables.missing import count_runs, missing_runs
 from ablatekit.analysis.tables.outcomes import outcomes_of
@@ -237,13 +237,7 @@ def _response(
 ) -> ResponseAnalysis:
     analysis = plan.analysis
     fitted = fit(response.values, design, analysis.interactions)
-    rule = VerdictRule(
-        alpha=analysis.alpha,
-        adjust=analysis.adjust,
-        smallest_effect=planned.smallest_effect,
-        rise="helps" if planned.direction == "higher" else "hurts",
-        fall="hurts" if planned.direction == "higher" else "helps",
-    )
+    rule = rule_for(planned.direction, analysis.alpha, analysis.adjust, planned.smallest_effect)
     families = infer_all(fitted, inferences(plan), analysis.alpha)
     average = [one for one, _ in families[0].members]
     table = anova(
@@ -259,7 +253,7 @@ def _response(
         model=_model(planned, fitted, len(response.values.y)),
         residual_sd=number(float(np.sqrt(fitted.model.error.variance))),
         fixed=_fixed(fitted, analysis.alpha),
-        anova=_anova_rows(table),
+        anova=table.rows,
         anova_note=table.note,
         effects=effect_rows(families, planned.name, rule),
         contexts=[row for one in average for row in _context_rows(one, fitted, analysis.alpha)],
@@ -323,27 +317,6 @@ def _mean_row(term: str, value: float, se: float, df: int, scale: float) -> Fixe
         low=number(value - scale * se),
         high=number(value + scale * se),
     )
-
-
-def _anova_rows(table: AnovaTable) -> list[AnovaRow]:
-    return [
-        AnovaRow(
-            term=line.term,
-            num_df=whole(line.df),
-            den_df=whole(line.den_df),
-            statistic=number(line.statistic),
-            p=number(line.p),
-            partial_eta2=number(line.partial_eta2.value),
-            partial_omega2=number(line.partial_omega2.value),
-            partial_eta2_low=number(line.partial_eta2.low),
-            partial_eta2_high=number(line.partial_eta2.high),
-            partial_omega2_low=number(line.partial_omega2.low),
-            partial_omega2_high=number(line.partial_omega2.high),
-            share=number(line.share),
-            reason=line.reason,
-        )
-        for line in table.lines
-    ]
 
 
 def _context_rows(one: Evaluated, fitted: Fitted, alpha: float) -> list[ContextEffect]:

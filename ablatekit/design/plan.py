@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ablatekit.canonical import content_hash
 from ablatekit.errors import Problem, WorkspaceError
@@ -79,7 +79,7 @@ class PlannedAnalysis:
     interactions: int
     inference: str
     alpha: float
-    adjust: str
+    adjust: Literal["holm", "none"]
     diverged: str
 
 

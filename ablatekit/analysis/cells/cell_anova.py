@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,9 +11,11 @@ from scipy import stats
 from ablatekit.analysis.cells.coding import CodedTerms, code_terms, terms_up_to
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.schema.model import AnovaRow
 from ablatekit.analysis.core.schema.vocabulary import AnovaType, Statement, statement
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.stats.effectsize import EffectSize, with_interval
+from ablatekit.analysis.stats.rows import SizeKey, TermTest, anova_row
 
 CONTEXT = "context"
 NOISE = "seed_noise"
@@ -20,29 +23,14 @@ HIGHER = "higher_interactions"
 
 
 NO_SIZE = EffectSize(np.nan, np.nan, np.nan)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One term: sum of squares, its F test against the error, and effect sizes."""
-
-    term: str
-    df: float
-    squares: float
-    den_df: float = np.nan
-    statistic: float = np.nan
-    p: float = np.nan
-    partial_eta2: EffectSize = NO_SIZE
-    partial_omega2: EffectSize = NO_SIZE
-    share: float = np.nan
-    reason: Statement | None = None
+NO_SIZES: Mapping[SizeKey, EffectSize] = {"partial_eta2": NO_SIZE, "partial_omega2": NO_SIZE}
 
 
 @dataclass(frozen=True)
 class AnovaTable:
-    """Lines in the order of the terms, then higher interactions and noise."""
+    """Rows in the order of the terms, then higher interactions and noise."""
 
-    lines: tuple[Line, ...]
+    rows: list[AnovaRow]
     note: Statement
 
 
@@ -68,7 +56,7 @@ def anova(
     names, grouped, sizes = _group(values, layout)
     if len(values.y) < 2 or np.ptp(values.y) == 0 or not names:
         reason = statement("no_response_varies" if names else "no_factor_varies")
-        return AnovaTable((Line(term="all", df=np.nan, squares=np.nan, reason=reason),), reason)
+        return AnovaTable([_untested("all", reason)], reason)
     terms = terms_up_to(len(names), order)
     kind: AnovaType = "II" if len(grouped.mean) < np.prod(sizes) else "III"
     coded = code_terms(grouped.levels, sizes, terms)
@@ -76,7 +64,7 @@ def anova(
     labels = [":".join(names[f] for f in term) for term in terms]
     parts = [(label, df, ss) for label, (df, ss) in zip(labels, squares, strict=True)]
     note = statement("cell_anova", type=kind, order=order, pure=pure)
-    return AnovaTable(tuple(_lines(values, grouped, coded, parts, pure, alpha)), note)
+    return AnovaTable(_rows(values, grouped, coded, parts, pure, alpha), note)
 
 
 def _group(values: RunValues, layout: Layout) -> tuple[list[str], _Grouped, Integers]:
@@ -145,14 +133,14 @@ def _type_two(grouped: _Grouped, coded: CodedTerms) -> list[tuple[int, float]]:
     return found
 
 
-def _lines(
+def _rows(
     values: RunValues,
     grouped: _Grouped,
     coded: CodedTerms,
     parts: list[tuple[str, int, float]],
     pure: bool,
     alpha: float,
-) -> list[Line]:
+) -> list[AnovaRow]:
     left, rank = _fit(grouped, coded.matrix)
     higher_df, pure_df = len(grouped.mean) - rank, grouped.runs - len(grouped.mean)
     error, error_df = grouped.within, pure_df
@@ -162,15 +150,9 @@ def _lines(
         error, error_df = error + left, error_df + higher_df
     total = float(np.sum((values.y - values.y.mean()) ** 2))
     tested = _Tested(error, error_df, grouped.runs, total, 1 - alpha)
-    lines = [_line(name, df, ss, tested) for name, df, ss in parts]
-    noise = Line(
-        term=NOISE,
-        df=error_df,
-        squares=error,
-        share=error / total,
-        reason=statement("is_error"),
-    )
-    return [*lines, noise]
+    rows = [_row(name, df, squares, tested) for name, df, squares in parts]
+    noise = _untested(NOISE, statement("is_error"), error_df, error, error / total)
+    return [*rows, noise]
 
 
 @dataclass(frozen=True)
@@ -184,26 +166,42 @@ class _Tested:
     level: float
 
 
-def _line(term: str, df: int, squares: float, against: _Tested) -> Line:
+def _row(term: str, df: int, squares: float, against: _Tested) -> AnovaRow:
     """F test with partial eta2 and partial omega2 (Olejnik and Algina 2003)."""
     error, error_df, share = against.error, against.error_df, squares / against.total
     if df == 0:
-        return Line(term=term, df=0, squares=squares, reason=statement("aliased_term"))
+        return _untested(term, statement("aliased_term"), 0, squares)
     if error_df <= 0 or error <= 1e-24 * against.total:
-        reason = statement("no_error_to_test")
-        return Line(term=term, df=df, squares=squares, share=share, reason=reason)
+        return _untested(term, statement("no_error_to_test"), df, squares, share)
     scale = error / error_df
     statistic = squares / df / scale
     omega2 = max(0.0, (squares - df * scale) / (squares + (against.runs - df) * scale))
     eta2 = squares / (squares + error)
-    return Line(
-        term=term,
-        df=df,
-        squares=squares,
-        den_df=error_df,
-        statistic=statistic,
-        p=float(stats.f.sf(statistic, df, error_df)),
-        partial_eta2=with_interval(eta2, df, error_df, against.level),
-        partial_omega2=with_interval(omega2, df, error_df, against.level),
-        share=share,
+    return anova_row(
+        TermTest(
+            term=term,
+            num_df=df,
+            den_df=error_df,
+            statistic=statistic,
+            p=float(stats.f.sf(statistic, df, error_df)),
+            sum_squares=squares,
+            share=share,
+            sizes={
+                "partial_eta2": with_interval(eta2, df, error_df, against.level),
+                "partial_omega2": with_interval(omega2, df, error_df, against.level),
+            },
+        )
     )
+
+
+def _untested(
+    term: str,
+    reason: Statement,
+    df: float = np.nan,
+    squares: float = np.nan,
+    share: float = np.nan,
+) -> AnovaRow:
+    test = TermTest(
+        term=term, num_df=df, sum_squares=squares, share=share, sizes=NO_SIZES, reason=reason
+    )
+    return anova_row(test)

@@ -16,7 +16,7 @@ from ablatekit.analysis.cells.contrasts import Contrast, effect_contrasts, inter
 from ablatekit.analysis.cells.truncated import TruncatedModel, fit_truncated
 from ablatekit.analysis.core.arrays import Integers
 from ablatekit.analysis.core.layout import Layout
-from ablatekit.analysis.core.numbers import number, whole
+from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.effects import Alternative, Effect
 from ablatekit.analysis.core.schema.vocabulary import (
@@ -28,6 +28,7 @@ from ablatekit.analysis.core.schema.vocabulary import (
 from ablatekit.analysis.core.values import ContextValues, RunValues, Welch, no_values
 from ablatekit.analysis.stats.homogeneity import brown_forsythe
 from ablatekit.analysis.stats.inference import Estimate, narrow
+from ablatekit.analysis.stats.rows import EffectName, effect_row
 from ablatekit.analysis.stats.verdict import Judgement, VerdictRule, judge
 
 Model: TypeAlias = CellMeans | TruncatedModel
@@ -195,33 +196,16 @@ def _row(
     needed = None
     if estimate.needed is not None and rule.smallest_effect is not None:
         needed = estimate.needed(rule.smallest_effect)
-    contrast = one.contrast
-    row = Effect(
-        factor=contrast.factor,
-        level=contrast.level,
-        baseline=contrast.baseline,
-        estimand=contrast.estimand,
+    name = EffectName(
+        factor=one.contrast.factor,
+        level=one.contrast.level,
+        baseline=one.contrast.baseline,
+        estimand=one.contrast.estimand,
         inference=inference,
-        method=estimate.method,
         family=family,
         averaged_over=_averaged_over(one),
-        estimate=number(estimate.estimate),
-        se=number(estimate.se),
-        df=whole(estimate.df),
-        low=number(estimate.low),
-        high=number(estimate.high),
-        low_simultaneous=number(judgement.low_simultaneous),
-        high_simultaneous=number(judgement.high_simultaneous),
-        low_equivalence=number(estimate.low_equivalence),
-        high_equivalence=number(estimate.high_equivalence),
-        p=number(estimate.p),
-        p_adjusted=number(judgement.p_adjusted),
-        verdict=judgement.verdict,
-        replicates_needed=needed if inference == "narrow" else None,
-        contexts_needed=needed if inference == "broad" else None,
-        reason=estimate.reason,
-        notes=list(estimate.notes),
     )
+    row = effect_row(name, estimate, judgement, needed)
     if estimate.alternative is not None:
         row["alternative"] = _alternative(estimate.alternative)
     return row

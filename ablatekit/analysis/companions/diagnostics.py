@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -12,6 +11,13 @@ from ablatekit.analysis.cells.cell_means import CellMeans
 from ablatekit.analysis.cells.truncated import TruncatedModel
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.schema.companions import (
+    ContextStart,
+    LargestResidual,
+    NearBound,
+    Residuals,
+    StepZero,
+)
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.tables.responses import History
 
@@ -23,51 +29,56 @@ def residual_lists(
     model: CellMeans | TruncatedModel,
     layout: Layout,
     order: Mapping[str, int],
-) -> dict[str, list[Any]]:
+) -> Residuals:
     """Parallel lists for residual plots; `quantile` is the standard normal one of the rank.
 
     `order` is every run's place in the randomised order of execution.
     """
     rank = stats.rankdata(model.residual, method="ordinal")
-    return {
-        "fitted": model.fitted.tolist(),
-        "residual": model.residual.tolist(),
-        "quantile": stats.norm.ppf((rank - 0.5) / max(1, len(rank))).tolist(),
-        "unit": [layout.units[i] for i in values.unit],
-        "context": [layout.contexts[i] for i in values.context],
-        "run": list(values.run),
-        "order": [order[run] for run in values.run],
-    }
+    return Residuals(
+        fitted=model.fitted.tolist(),
+        residual=model.residual.tolist(),
+        quantile=stats.norm.ppf((rank - 0.5) / max(1, len(rank))).tolist(),
+        unit=[layout.units[i] for i in values.unit],
+        context=[layout.contexts[i] for i in values.context],
+        run=list(values.run),
+        order=[order[run] for run in values.run],
+    )
 
 
 def largest_residual(
     values: RunValues, model: CellMeans | TruncatedModel, layout: Layout
-) -> dict[str, Any] | None:
+) -> LargestResidual | None:
     """The run farthest from its fitted mean, in residual standard deviations."""
     if not len(values.y) or np.isnan(model.error.variance):
         return None
     worst = int(np.argmax(np.abs(model.residual)))
-    return {
-        "run": values.run[worst],
-        "unit": layout.units[values.unit[worst]],
-        "cell": layout.unit_label(int(values.unit[worst])),
-        "context": layout.contexts[values.context[worst]],
-        "residual": float(model.residual[worst]),
-        "in_sd": float(model.residual[worst] / np.sqrt(model.error.variance)),
-    }
+    return LargestResidual(
+        run=values.run[worst],
+        unit=layout.units[values.unit[worst]],
+        cell=layout.unit_label(int(values.unit[worst])),
+        context=layout.contexts[values.context[worst]],
+        residual=float(model.residual[worst]),
+        in_sd=float(model.residual[worst] / np.sqrt(model.error.variance)),
+    )
 
 
-def near_bounds(values: RunValues, layout: Layout) -> list[dict[str, Any]]:
+def near_bounds(values: RunValues, layout: Layout) -> list[NearBound]:
     """Cell means of a proportion within 0.05 of 0 or 1: unequal room makes effects differ."""
     key = values.unit * len(layout.contexts) + values.context
-    found = []
+    near = []
     for code in np.unique(key):
         mean = float(values.y[key == code].mean())
         if mean < NEAR or mean > 1 - NEAR:
             unit, context = divmod(int(code), len(layout.contexts))
-            cell = {"unit": layout.units[unit], "cell": layout.unit_label(unit)}
-            found.append({**cell, "context": layout.contexts[context], "mean": mean})
-    return found
+            row = NearBound(
+                unit=layout.units[unit],
+                cell=layout.unit_label(unit),
+                context=layout.contexts[context],
+                mean=mean,
+            )
+            near.append(row)
+    return near
 
 
 def repeated_histories(history: History, values: RunValues, by_run: Floats) -> int:
@@ -88,18 +99,22 @@ def repeated_histories(history: History, values: RunValues, by_run: Floats) -> i
     return repeated
 
 
-def step_zero(
-    history: History, context: Integers, contexts: Sequence[str]
-) -> dict[str, Any] | None:
+def step_zero(history: History, context: Integers, contexts: Sequence[str]) -> StepZero | None:
     """Whether all runs of a context start from the same score, as common draws promise."""
     if not len(history.step) or history.step[0] != 0:
         return None
     start = history.value[:, 0]
     rows = []
     for c, label in enumerate(contexts):
-        own = start[(context == c) & ~np.isnan(start)]
-        if len(own):
-            spread = float(np.ptp(own))
-            row = {"context": label, "runs": len(own), "value": float(own[0]), "spread": spread}
-            rows.append({**row, "equal": spread == 0.0})
-    return {"equal": all(row["equal"] for row in rows), "contexts": rows} if rows else None
+        scores = start[(context == c) & ~np.isnan(start)]
+        if len(scores):
+            spread = float(np.ptp(scores))
+            row = ContextStart(
+                context=label,
+                runs=len(scores),
+                value=float(scores[0]),
+                spread=spread,
+                equal=spread == 0.0,
+            )
+            rows.append(row)
+    return StepZero(equal=all(row["equal"] for row in rows), contexts=rows) if rows else None

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import math
 
+from ablatekit.analysis.core.arrays import Floats
+
 
 def number(value: float) -> float | None:
     """The value, None where there is none."""
     return float(value) if math.isfinite(value) else None
+
+
+def numbers(values: Floats) -> list[float | None]:
+    """The values of a vector (n,)."""
+    return [number(value) for value in values.tolist()]
+
+
+def table(values: Floats) -> list[list[float | None]]:
+    """The values of a matrix (m, n), row by row."""
+    return [numbers(row) for row in values]
 
 
 def whole(value: float) -> float | None:

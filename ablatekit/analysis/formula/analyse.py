@@ -1,20 +1,32 @@
-"""One table and one formula -> one response of `analysis.json` (DESIGN 3.5), as plain values.
+"""One table and one formula: one response of `analysis.json` (DESIGN 3.5).
 
-The keys are those of `ResponseAnalysis` in `ablatekit.analysis.core.schema.analysis`, with more
-for the model: `aliased`, `vcov`, `theta`, `random_effects`, `means`, `contrasts`, `joint_test`,
-`explained`, `convergence`, `log_likelihood`, `parameters`, `aic`, `bic`; on request
-`likelihood_ratio`, `random_tests`, `random_intervals`; `vcov_robust` for least squares,
-`vcov_conditional` for logistic models, `meta` for a meta-analysis.
+Its keys are those of every response, with more for the model: coefficients and their covariance,
+marginal means and contrasts, variances, likelihood; on request `likelihood_ratio`, `random_tests`
+and `random_intervals`; `vcov_robust` for least squares, `vcov_conditional` for logistic models,
+`meta` for a meta-analysis.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
+from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.numbers import number
+from ablatekit.analysis.core.schema.analysis import (
+    SCHEMA_VERSION,
+    Analysis,
+    Counts,
+    DesignRecord,
+    ResponseAnalysis,
+)
+from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.formula import AliasedTerm, Explained
+from ablatekit.analysis.core.schema.model import AnovaRow, FixedRow, ModelRecord
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.engine.fit import Method, MixedFit, fit_mixed
 from ablatekit.analysis.engine.formula import Formula, parse_formula, repeated_summands
@@ -31,16 +43,15 @@ from ablatekit.analysis.formula.options import (
 from ablatekit.analysis.formula.rows import (
     ALIASED,
     METHODS,
+    Adjusted,
     Wanted,
-    anova_row,
     contrast_table_rows,
     effect_rows,
-    effect_shell,
     fixed_rows,
-    margin_tests,
+    joint_test,
+    judged_effect,
     mean_rows,
-    test_row,
-    verdict,
+    mixed_anova_row,
 )
 from ablatekit.analysis.posthoc.anova import anova
 from ablatekit.analysis.posthoc.coefficient_tests import (
@@ -51,12 +62,14 @@ from ablatekit.analysis.posthoc.coefficient_tests import (
     normal_model,
 )
 from ablatekit.analysis.posthoc.likelihood import likelihood_ratio, random_term_tests
-from ablatekit.analysis.posthoc.marginal import marginal_effects
+from ablatekit.analysis.posthoc.marginal import MarginalEffect, marginal_effects
 from ablatekit.analysis.posthoc.ols import fit_ols, ols_anova
 from ablatekit.analysis.posthoc.units import RunLevel, nested_items, run_level
 from ablatekit.analysis.posthoc.variance import bootstrap_intervals, profile_intervals
 from ablatekit.analysis.stats.adjust import adjusted_p, applicable
+from ablatekit.analysis.stats.inference import Estimate
 from ablatekit.analysis.stats.meta import TauMethod, meta_analysis
+from ablatekit.analysis.stats.rows import EffectName
 from ablatekit.errors import Problem, UsageError
 
 
@@ -77,29 +90,97 @@ class _Job:
 
 def analyse_formula(
     data: pd.DataFrame, formula: str, options: FormulaOptions = DEFAULTS
-) -> dict[str, Any]:
+) -> ResponseAnalysis:
     """Fit a formula in lme4 syntax and report it.
 
     Without random terms the model is least squares with residual df. A random term of the column
     `run` makes runs the experimental unit (`ablatekit.analysis.posthoc.units`). Raises TableError,
     UsageError or NotEstimableError with the reason.
     """
+    return _analysed(_job(data, formula, options))
+
+
+def formula_analysis(
+    data: pd.DataFrame,
+    formula: str,
+    options: FormulaOptions = DEFAULTS,
+    provenance: Mapping[str, Any] | None = None,
+) -> Analysis:
+    """The whole of `analysis.json` for one formula: a table without contexts and cells.
+
+    Counts are rows of the table; the one response is named as on the left of the formula.
+    """
+    job = _job(data, formula, options)
+    response = _analysed(job)
+    rows = len(job.frame.y)
+    return Analysis(
+        schema_version=SCHEMA_VERSION,
+        study={
+            "name": "table",
+            "title": "",
+            "question": "",
+            "backend": "table",
+            "formula": job.frame.formula.text,
+            "alpha": options.alpha,
+            "adjust": options.adjust,
+            "inference": "both",
+        },
+        design=_design(job),
+        counts=Counts(
+            planned=len(data), started=len(data), finished=rows, diverged=0, failed=0, analysed=rows
+        ),
+        deviations=[],
+        provenance={**(provenance or {}), "formula": formula},
+        responses={response["label"]: response},
+        comparisons={},
+    )
+
+
+def _design(job: _Job) -> DesignRecord:
+    """The factors that were compared; a formula has no cells of its own."""
+    variables = job.frame.variables
+    return DesignRecord(
+        kind="formula",
+        factors=[
+            {
+                "name": name,
+                "label": name,
+                "levels": list(variables[name].levels),
+                "baseline": baseline,
+            }
+            for name, baseline in job.wanted.factors.items()
+        ],
+        contexts=[],
+        replicates=1,
+        cells=[],
+        merged=[],
+        excluded=[],
+        held_equal={},
+        warnings=[],
+        cost=[],
+    )
+
+
+def _job(data: pd.DataFrame, formula: str, options: FormulaOptions) -> _Job:
     parsed, messages = _read(data, formula)
     refuse_options(parsed, options)
     frame = _frame(data, parsed, options)
-    job = _Job(data, frame, options, wanted_of(frame, options), messages)
-    messages += sections.frame_messages(frame)
-    messages += unused_categorical(parsed, options)
-    if options.variances is not None:
-        report = _meta_report(job)
-    elif options.family == "binomial":
-        report = _logistic_report(job)
-    elif parsed.random:
-        report = _mixed_report(job)
-    else:
-        report = _ols_report(job)
-    _judge(report["effects"], options)
-    return _response(job, report)
+    messages = [
+        *messages,
+        *sections.frame_messages(frame),
+        *unused_categorical(parsed, options),
+    ]
+    return _Job(data, frame, options, wanted_of(frame, options), messages)
+
+
+def _analysed(job: _Job) -> ResponseAnalysis:
+    if job.options.variances is not None:
+        return _meta_response(job)
+    if job.options.family == "binomial":
+        return _logistic_response(job)
+    if job.frame.formula.random:
+        return _mixed_response(job)
+    return _ols_response(job)
 
 
 def _read(data: pd.DataFrame, text: str) -> tuple[Formula, list[Statement]]:
@@ -122,77 +203,111 @@ def _frame(data: pd.DataFrame, formula: Formula, options: FormulaOptions) -> Mod
     )
 
 
-def _tables(model: LinearModel, job: _Job) -> dict[str, Any]:
-    """What every linear model reports: coefficients, effects, means, contrasts."""
+def _response(
+    job: _Job,
+    model: ModelRecord,
+    *,
+    fixed: list[FixedRow],
+    anova: list[AnovaRow],
+    anova_note: Statement,
+    effects: list[Effect],
+    fitted: Floats,
+    residual_sd: float | None = None,
+) -> ResponseAnalysis:
+    """What every kind of model reports."""
+    options, label = job.options, job.frame.formula.response
+    adjusted = sorted({row["adjustment"] for row in effects})
+    told = [statement("marginal_means", adjustments=adjusted)]
+    return ResponseAnalysis(
+        label=label,
+        metric=label,
+        summary="as given",
+        direction=options.direction,
+        smallest_effect=options.smallest_effect,
+        unit="log odds" if options.family == "binomial" else "",
+        model=model,
+        residual_sd=residual_sd,
+        fixed=fixed,
+        anova=anova,
+        anova_note=anova_note,
+        effects=effects,
+        contexts=sections.context_rows(effects),
+        heterogeneity=sections.heterogeneity_rows(effects),
+        diagnostics=sections.diagnostics(job.frame, fitted),
+        missing=sections.missing(job.frame),
+        footers={"effects": told} if effects else {},
+    )
+
+
+def _add_tables(response: ResponseAnalysis, model: LinearModel, job: _Job) -> None:
+    """What every linear model reports beside its coefficients: covariance, means, contrasts."""
     names = job.frame.names
     slopes = [j for j, name in enumerate(names) if name != "(Intercept)"]
-    out = {
-        "fixed": fixed_rows(model.coefficients, names, job.alpha),
-        "aliased": [{"term": name, "reason": ALIASED} for name in job.frame.aliased],
-        "vcov": sections.matrix(names, model.vcov),
-        "effects": effect_rows(model, job.wanted),
-        "means": mean_rows(model, job.wanted),
-        "contrasts": contrast_table_rows(model, job.wanted),
-    }
+    response["aliased"] = [AliasedTerm(term=name, reason=ALIASED) for name in job.frame.aliased]
+    response["vcov"] = sections.covariance(names, model.vcov)
+    response["means"] = mean_rows(model, job.wanted)
+    response["contrasts"] = contrast_table_rows(model, job.wanted)
     if slopes:
-        out["joint_test"] = test_row(model.joint(np.eye(len(names))[slopes]))
-    return out
+        response["joint_test"] = joint_test(model.joint(np.eye(len(names))[slopes]))
 
 
-def _mixed_report(job: _Job) -> dict[str, Any]:
+def _mixed_response(job: _Job) -> ResponseAnalysis:
     options, frame = job.options, job.frame
     method: Method = "ml" if options.method == "ml" else "reml"
     fit = fit_mixed(frame, method)
     level = run_level(frame)
     model = linear_model(fit, options.df or "satterthwaite", cap=level.cap if level else no_cap)
-    messages = [*job.messages, *sections.fit_messages(fit), *_df_messages(fit, model, level)]
-    record = sections.model_record(frame, statement(fit.method), fit.criterion, messages)
-    record |= {"converged": fit.convergence.converged, "singular": fit.singular}
-    return {
-        "model": record,
-        "residual_sd": fit.sigma,
-        **sections.variances(fit),
-        **_tables(model, job),
-        "anova": [anova_row(term, job.alpha) for term in anova(model, options.anova_type)],
-        "anova_note": statement(
-            "formula_anova", type=options.anova_type, method=METHODS[model.method]
+    note = statement("formula_anova", type=options.anova_type, method=METHODS[model.method])
+    response = _response(
+        job,
+        sections.model_record(
+            frame,
+            statement(fit.method),
+            fit.criterion,
+            [*job.messages, *sections.fit_messages(fit), *_df_messages(fit, model, level)],
+            converged=fit.convergence.converged,
+            singular=fit.singular,
         ),
-        "explained": sections.explained(fit),
-        "random_effects": sections.random_effects(fit),
-        "convergence": asdict(fit.convergence),
-        **sections.likelihood(fit),
-        **_requested(job, fit),
-        "diagnostics": sections.diagnostics(frame, fit.fitted()),
-        "footers": {},
-    }
+        fixed=fixed_rows(model.coefficients, frame.names, job.alpha),
+        anova=[mixed_anova_row(term, job.alpha) for term in anova(model, options.anova_type)],
+        anova_note=note,
+        effects=effect_rows(model, job.wanted),
+        fitted=fit.fitted(),
+        residual_sd=number(fit.sigma),
+    )
+    sections.add_variances(response, fit)
+    _add_tables(response, model, job)
+    response["explained"] = sections.explained(fit)
+    response["random_effects"] = sections.random_effects(fit)
+    response["convergence"] = sections.convergence(fit.convergence)
+    sections.add_likelihood(response, fit)
+    _add_requested(response, job, fit)
+    return response
 
 
-def _requested(job: _Job, fit: MixedFit) -> dict[str, Any]:
+def _add_requested(response: ResponseAnalysis, job: _Job, fit: MixedFit) -> None:
     """Sections that cost further fits and are only made on request."""
     options = job.options
-    out: dict[str, Any] = {}
     if options.against is not None:
-        other = fit_mixed(_other_frame(job), fit.method)
-        out["likelihood_ratio"] = sections.ratio_record(
-            options.against, likelihood_ratio(fit, other)
-        )
+        other = fit_mixed(_other_frame(job, options.against), fit.method)
+        ratio = likelihood_ratio(fit, other)
+        response["likelihood_ratio"] = sections.ratio_record(options.against, ratio)
     if options.random_tests:
-        out["random_tests"] = sections.random_test_rows(random_term_tests(fit))
+        response["random_tests"] = sections.random_test_rows(random_term_tests(fit))
     if options.random_intervals is not None:
         level = 1.0 - options.alpha
         rng = np.random.default_rng(options.seed)
-        found = (
+        intervals = (
             profile_intervals(fit, level)
             if options.random_intervals == "profile"
             else bootstrap_intervals(fit, rng, level=level)
         )
-        out["random_intervals"] = sections.interval_rows(found, options.random_intervals)
-    return out
+        rows = sections.interval_rows(intervals, options.random_intervals)
+        response["random_intervals"] = rows
 
 
-def _other_frame(job: _Job) -> ModelFrame:
-    assert job.options.against is not None
-    return _frame(job.data, _read(job.data, job.options.against)[0], job.options)
+def _other_frame(job: _Job, formula: str) -> ModelFrame:
+    return _frame(job.data, _read(job.data, formula)[0], job.options)
 
 
 def _df_messages(fit: MixedFit, model: LinearModel, level: RunLevel | None) -> list[Statement]:
@@ -213,68 +328,74 @@ def _df_messages(fit: MixedFit, model: LinearModel, level: RunLevel | None) -> l
     return out
 
 
-def _ols_report(job: _Job) -> dict[str, Any]:
+def _ols_response(job: _Job) -> ResponseAnalysis:
     options, fit = job.options, fit_ols(job.frame)
     messages = list(job.messages)
     if options.df is not None:
         messages.append(statement("residual_df_only", df=options.df))
-    record = sections.model_record(job.frame, statement("ols"), -2.0 * fit.log_likelihood, messages)
-    out = {
-        "model": record,
-        "residual_sd": fit.sigma,
-        "residual_df": fit.df,
-        **_tables(fit.model, job),
-        "vcov_robust": sections.robust_covariances(fit),
-        "anova": sections.ols_anova_rows(fit, ols_anova(fit, options.anova_type, 1.0 - job.alpha)),
-        "anova_note": statement("residual_anova", type=options.anova_type),
-        "explained": {
-            "marginal": fit.r2,
-            "conditional": fit.r2,
-            "adjusted": fit.adjusted_r2,
-            "icc": None,
-        },
-        **sections.likelihood(fit),
-        "diagnostics": sections.diagnostics(job.frame, job.frame.y - fit.residuals),
-        "footers": {},
-    }
+    model = fit.model
+    response = _response(
+        job,
+        sections.model_record(job.frame, statement("ols"), -2.0 * fit.log_likelihood, messages),
+        fixed=fixed_rows(model.coefficients, job.frame.names, job.alpha),
+        anova=ols_anova(fit, options.anova_type, 1.0 - job.alpha),
+        anova_note=statement("residual_anova", type=options.anova_type),
+        effects=effect_rows(model, job.wanted),
+        fitted=job.frame.y - fit.residuals,
+        residual_sd=number(fit.sigma),
+    )
+    response["residual_df"] = fit.df
+    _add_tables(response, model, job)
+    response["vcov_robust"] = sections.robust_covariances(fit)
+    response["explained"] = Explained(
+        marginal=number(fit.r2),
+        conditional=number(fit.r2),
+        adjusted=number(fit.adjusted_r2),
+        icc=None,
+    )
+    sections.add_likelihood(response, fit)
     if options.against is not None:
-        pair = fit_mixed(job.frame, "ml"), fit_mixed(_other_frame(job), "ml")
-        out["likelihood_ratio"] = sections.ratio_record(options.against, likelihood_ratio(*pair))
-    return out
+        other = _other_frame(job, options.against)
+        ratio = likelihood_ratio(fit_mixed(job.frame, "ml"), fit_mixed(other, "ml"))
+        response["likelihood_ratio"] = sections.ratio_record(options.against, ratio)
+    return response
 
 
-def _logistic_report(job: _Job) -> dict[str, Any]:
+def _logistic_response(job: _Job) -> ResponseAnalysis:
     options, frame = job.options, job.frame
     fit = fit_logistic(frame)
     level = run_level(frame)
     model = normal_model(frame, fit.beta, fit.vcov, 1.0, level.cap if level else no_cap)
     messages = [*job.messages, *sections.variance_messages(fit, 1.0)]
-    record = sections.model_record(frame, statement("laplace"), fit.minus2ll, messages)
-    record |= {"converged": fit.converged, "singular": fit.singular}
-    tests = anova(model, options.anova_type)
-    out = {
-        "model": record,
-        "residual_sd": None,
-        **sections.variances(fit),
-        **_tables(model, job),
-        "effects": _probability_effects(fit, model, job),
-        "vcov_conditional": sections.matrix(frame.names, fit.vcov_conditional),
-        "anova": [anova_row(term, job.alpha) for term in tests],
-        "anova_note": statement("chi_square_anova", type=options.anova_type),
-        "explained": sections.logistic_explained(fit),
-        **sections.likelihood(fit),
-        "diagnostics": sections.diagnostics(frame, 1.0 / (1.0 + np.exp(-fit.linear_predictor))),
-        "footers": {"effects": [statement("probability_effects")]},
-    }
+    response = _response(
+        job,
+        sections.model_record(
+            frame,
+            statement("laplace"),
+            fit.minus2ll,
+            messages,
+            converged=fit.converged,
+            singular=fit.singular,
+        ),
+        fixed=fixed_rows(model.coefficients, frame.names, job.alpha),
+        anova=[mixed_anova_row(term, job.alpha) for term in anova(model, options.anova_type)],
+        anova_note=statement("chi_square_anova", type=options.anova_type),
+        effects=_probability_effects(fit, model, job),
+        fitted=1.0 / (1.0 + np.exp(-fit.linear_predictor)),
+    )
+    sections.add_variances(response, fit)
+    _add_tables(response, model, job)
+    response["vcov_conditional"] = sections.covariance(frame.names, fit.vcov_conditional)
+    response["explained"] = sections.logistic_explained(fit)
+    sections.add_likelihood(response, fit)
+    response["footers"] = {"effects": [statement("probability_effects")]}
     if options.against is not None:
-        other = fit_logistic(_other_frame(job))
-        out["likelihood_ratio"] = sections.ratio_record(
-            options.against, likelihood_ratio(fit, other)
-        )
-    return out
+        ratio = likelihood_ratio(fit, fit_logistic(_other_frame(job, options.against)))
+        response["likelihood_ratio"] = sections.ratio_record(options.against, ratio)
+    return response
 
 
-def _probability_effects(fit: LogisticFit, model: LinearModel, job: _Job) -> list[dict[str, Any]]:
+def _probability_effects(fit: LogisticFit, model: LinearModel, job: _Job) -> list[Effect]:
     """Average marginal effects of the wanted factors and of every covariate."""
     frame, wanted = fit.frame, job.wanted
     owners = [
@@ -285,32 +406,57 @@ def _probability_effects(fit: LogisticFit, model: LinearModel, job: _Job) -> lis
         rows = [j for j, owner in enumerate(owners) if owner == (name,)]
         return model.df_one(np.eye(len(owners))[rows[0]]) if rows else float("inf")
 
-    rows = []
-    for e in marginal_effects(fit, 1.0 - job.alpha, wanted.factors, df):
-        if frame.variables[e.factor].categorical and e.factor not in wanted.factors:
-            continue
-        shell = effect_shell(e.factor, e.level, e.baseline, "average", METHODS["asymptotic"])
-        statistic = e.estimate / e.se if e.se > 0.0 else float("nan")
-        values = {"estimate": e.estimate, "se": e.se, "df": e.df, "statistic": statistic,
-                  "low": e.low, "high": e.high, "p": e.p, "reason": e.reason}  # fmt: skip
-        rows.append({**shell, **values})
-    method = applicable(wanted.adjust, "probabilities")
+    shown = [
+        effect
+        for effect in marginal_effects(fit, 1.0 - job.alpha, wanted.factors, df)
+        if effect.factor in wanted.factors or not frame.variables[effect.factor].categorical
+    ]
+    estimates = [_estimated(effect) for effect in shown]
+    statistics = [e.estimate / e.se if e.se > 0.0 else np.nan for e in estimates]
+    method = applicable(wanted.rule.adjust, "probabilities")
     method = "sidak" if method == "mvt" else method
-    statistics = np.array([row["statistic"] for row in rows], dtype=np.float64)
-    own = adjusted_p(statistics, np.array([row["df"] for row in rows], dtype=np.float64), method)
-    for row, p in zip(rows, own, strict=True):
-        row |= {"p_adjusted": p, "adjustment": method}
-    return rows
+    p = adjusted_p(np.array(statistics), np.array([e.df for e in estimates]), method)
+    return [
+        judged_effect(
+            _probability_name(effect), estimate, Adjusted(method=method, p=float(own)), wanted.rule
+        )
+        for effect, estimate, own in zip(shown, estimates, p, strict=True)
+    ]
 
 
-def _meta_report(job: _Job) -> dict[str, Any]:
+def _estimated(effect: MarginalEffect) -> Estimate:
+    return Estimate(
+        method=METHODS["asymptotic"],
+        estimate=effect.estimate,
+        se=effect.se,
+        df=effect.df,
+        low=effect.low,
+        high=effect.high,
+        p=effect.p,
+        reason=effect.reason,
+    )
+
+
+def _probability_name(effect: MarginalEffect) -> EffectName:
+    return EffectName(
+        factor=effect.factor,
+        level=effect.level,
+        baseline=effect.baseline,
+        estimand="average",
+        inference="narrow",
+        family=statement("marginal_family", estimand="average", order=1),
+        averaged_over=statement("over_factors", factors=[]),
+    )
+
+
+def _meta_response(job: _Job) -> ResponseAnalysis:
     options, frame = job.options, job.frame
     x = frame.x[frame.cell]
     if "(Intercept)" not in frame.names:
         raise UsageError(Problem("a meta-analysis keeps its intercept", frame.formula.text))
     fit = meta_analysis(
         frame.y,
-        cast("np.ndarray[Any, Any]", frame.weights),
+        cast("Floats", frame.weights),
         moderators=x[:, 1:] if x.shape[1] > 1 else None,
         method=cast("TauMethod", options.method.upper()),
         test="z" if options.df == "asymptotic" or options.method == "ee" else "knha",
@@ -318,48 +464,21 @@ def _meta_report(job: _Job) -> dict[str, Any]:
     )
     df = np.full(len(fit.beta), len(frame.y) - len(fit.beta) if fit.test == "knha" else np.inf)
     test = TTest(fit.beta, fit.se, df, fit.statistic, fit.p)
-    messages = [*job.messages]
-    if fit.test == "z":
-        messages.append(statement("normal_meta_tests"))
-    record = sections.model_record(
-        frame, statement(options.method), -2.0 * fit.log_likelihood, messages
+    uncertain = [statement("normal_meta_tests")] if fit.test == "z" else []
+    response = _response(
+        job,
+        sections.model_record(
+            frame,
+            statement(options.method),
+            -2.0 * fit.log_likelihood,
+            [*job.messages, *uncertain],
+        ),
+        fixed=fixed_rows(test, frame.names, job.alpha),
+        anova=[],
+        anova_note=statement("no_meta_anova"),
+        effects=[],
+        fitted=x @ fit.beta,
     )
-    return {
-        "model": record,
-        "residual_sd": None,
-        "fixed": fixed_rows(test, frame.names, job.alpha),
-        "meta": sections.meta_record(fit),
-        "anova": [],
-        "anova_note": statement("no_meta_anova"),
-        "effects": [],
-        "log_likelihood": fit.log_likelihood,
-        "diagnostics": sections.diagnostics(frame, x @ fit.beta),
-        "footers": {},
-    }
-
-
-def _judge(effects: list[dict[str, Any]], options: FormulaOptions) -> None:
-    margin = options.smallest_effect
-    if margin is not None and effects:
-        margin_tests(effects, options.direction, margin)
-    for effect in effects:
-        effect["verdict"] = verdict(effect, options.direction, margin, options.alpha)
-
-
-def _response(job: _Job, report: dict[str, Any]) -> dict[str, Any]:
-    options, label = job.options, job.frame.formula.response
-    adjusted = sorted({str(row.get("adjustment", "none")) for row in report["effects"]})
-    effects = [statement("marginal_means", adjustments=adjusted)]
-    report["footers"] = {**({"effects": effects} if adjusted else {}), **report["footers"]}
-    shell: dict[str, Any] = {
-        "label": label,
-        "metric": label,
-        "summary": "as given",
-        "direction": options.direction,
-        "smallest_effect": options.smallest_effect,
-        "unit": "log odds" if options.family == "binomial" else "",
-        **sections.without_contexts(report["effects"]),
-        "missing": sections.missing(job.frame),
-    }
-    out: dict[str, Any] = sections.plain({**shell, **report})
-    return out
+    response["meta"] = sections.meta_record(fit)
+    response["log_likelihood"] = number(fit.log_likelihood)
+    return response

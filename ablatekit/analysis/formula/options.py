@@ -13,6 +13,7 @@ from ablatekit.analysis.engine.frame import ModelFrame
 from ablatekit.analysis.formula.rows import Wanted
 from ablatekit.analysis.posthoc.units import DATASET
 from ablatekit.analysis.stats.adjust import Adjustment
+from ablatekit.analysis.stats.verdict import rule_for
 from ablatekit.errors import Problem, UsageError, nearest
 
 FamilyName: TypeAlias = Literal["gaussian", "binomial"]
@@ -87,6 +88,8 @@ def refuse_options(formula: Formula, options: FormulaOptions) -> None:
          "--random-tests needs a linear model with random terms", formula.text, ""),
         (options.random_intervals is not None and (plain or binomial or meta),
          "--random-intervals needs a linear model with random terms", formula.text, ""),
+        (options.smallest_effect is not None and not options.smallest_effect > 0.0,
+         "a smallest effect must be positive", f"{options.smallest_effect}", ""),
     ]  # fmt: skip
     problems = [Problem(rule, got, remedy) for broken, rule, got, remedy in rules if broken]
     if problems:
@@ -117,7 +120,8 @@ def wanted_of(frame: ModelFrame, options: FormulaOptions) -> Wanted:
         factors[name] = baseline or variable.levels[variable.baseline]
     specs = [tuple(_known(part, known) for part in text.split(":")) for text in options.means]
     means = tuple(specs or [(name,) for name in factors])
-    return Wanted(factors, means, options.pairwise, options.adjust, options.alpha)
+    judged_by = rule_for(options.direction, options.alpha, options.adjust, options.smallest_effect)
+    return Wanted(factors, means, options.pairwise, judged_by)
 
 
 def _named(text: str, known: Sequence[str]) -> tuple[str, str]:

@@ -17,7 +17,6 @@ import numpy as np
 
 from ablatekit.analysis.core.arrays import Booleans, Codes, Floats
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
-from ablatekit.analysis.core.student import upper_tail
 from ablatekit.analysis.engine.design import Variable, estimable, model_columns
 from ablatekit.analysis.engine.formula import variables_of
 from ablatekit.analysis.engine.frame import ModelFrame
@@ -252,35 +251,3 @@ def _interaction_table(
     weights = interaction([len(own) for own in levels], bases)
     others = [own[:base] + own[base + 1 :] for own, base in zip(levels, bases, strict=True)]
     return weights, [":".join(cell[::-1]) for cell in product(*others[::-1])]
-
-
-@dataclass(frozen=True, slots=True)
-class Equivalence:
-    """Two one-sided tests against +-margin: `p` (k,), the 1 - 2 alpha interval, the conclusion."""
-
-    p: Floats
-    low: Floats
-    high: Floats
-    equivalent: tuple[bool, ...]
-
-
-def equivalence(test: TTest, margin: float, alpha: float = 0.05) -> Equivalence:
-    """Schuirmann 1987: equivalent when the 1 - 2 alpha interval lies inside +-margin.
-
-    Raises UsageError unless the margin is positive.
-    """
-    if not margin > 0.0:
-        raise UsageError(Problem("an equivalence margin must be positive", f"{margin}"))
-    p = np.maximum(
-        upper_tail((test.estimate + margin) / test.se, test.df),
-        upper_tail((margin - test.estimate) / test.se, test.df),
-    )
-    low, high = test.interval(1.0 - 2.0 * alpha)
-    return Equivalence(p, low, high, tuple(bool(value < alpha) for value in p))
-
-
-def non_inferiority(test: TTest, margin: float) -> Floats:
-    """One-sided p values (k,) that the effect is above -margin."""
-    if not margin > 0.0:
-        raise UsageError(Problem("a non-inferiority margin must be positive", f"{margin}"))
-    return upper_tail((test.estimate + margin) / test.se, test.df)

@@ -12,13 +12,15 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ablatekit.analysis.core.arrays import Floats
-from ablatekit.analysis.core.schema.vocabulary import AnovaType
+from ablatekit.analysis.core.schema.model import AnovaRow
+from ablatekit.analysis.core.schema.vocabulary import AnovaType, statement
 from ablatekit.analysis.engine.design import independent_columns, model_columns
 from ablatekit.analysis.engine.frame import ModelFrame
 from ablatekit.analysis.engine.sufficient import working_layout
 from ablatekit.analysis.posthoc.anova import comparison_hypotheses
-from ablatekit.analysis.posthoc.coefficient_tests import LinearModel, residual_model
-from ablatekit.analysis.stats.effectsize import EffectSize, cohens_f, partial_size, with_interval
+from ablatekit.analysis.posthoc.coefficient_tests import FTest, LinearModel, residual_model
+from ablatekit.analysis.stats.effectsize import cohens_f, partial_size, with_interval
+from ablatekit.analysis.stats.rows import TermTest, anova_row
 from ablatekit.errors import NotEstimableError
 
 RobustCovariance: TypeAlias = Literal["hc0", "hc1", "hc2", "hc3"]
@@ -60,22 +62,6 @@ class LeastSquares:
     def model(self) -> LinearModel:
         """Tests with residual degrees of freedom."""
         return residual_model(self.frame, self.beta, self.vcov, self.sigma, float(self.df))
-
-
-@dataclass(frozen=True, slots=True)
-class OlsAnovaRow:
-    """A term's sum of squares, F test and effect sizes; None where nothing can be estimated."""
-
-    term: str
-    sum_squares: float
-    num_df: int
-    statistic: float
-    p: float
-    eta2_partial: EffectSize
-    eta2: EffectSize
-    omega2_partial: EffectSize
-    epsilon2_partial: EffectSize
-    cohens_f: EffectSize
 
 
 def fit_ols(frame: ModelFrame) -> LeastSquares:
@@ -126,43 +112,45 @@ def robust_vcov(fit: LeastSquares, kind: RobustCovariance) -> Floats:
     return np.asarray(layout.back @ middle @ layout.back.T)
 
 
-def ols_anova(
-    fit: LeastSquares, kind: AnovaType = "III", level: float = 0.95
-) -> tuple[OlsAnovaRow, ...]:
+def ols_anova(fit: LeastSquares, kind: AnovaType = "III", level: float = 0.95) -> list[AnovaRow]:
     """ANOVA with effect sizes; type III tests the plain coefficients under sum coding."""
     rows = _sum_coded(fit.frame) if kind == "III" else comparison_hypotheses(fit.frame, kind)
     model = fit.model
     tests = {name: model.joint(matrix) for name, matrix in rows.items() if len(matrix)}
     residual = fit.sigma**2 * fit.df
     total = residual + sum(test.sum_squares for test in tests.values())
-    out = []
-    for name in rows:
-        test = tests.get(name)
-        if test is None:
-            nan = float("nan")
-            missing = EffectSize(nan, nan, nan)
-            out.append(
-                OlsAnovaRow(name, nan, 0, nan, nan, missing, missing, missing, missing, missing)
-            )
-            continue
-        f, k, df = test.statistic, test.num_df, float(fit.df)
-        partial = partial_size("eta2", f, k, df)
-        omega = partial_size("omega2", f, k, df, len(fit.frame.y))
-        out.append(
-            OlsAnovaRow(
-                term=name,
-                sum_squares=test.sum_squares,
-                num_df=k,
-                statistic=f,
-                p=test.p,
-                eta2_partial=with_interval(partial, k, df, level),
-                eta2=with_interval(test.sum_squares / total, k, df, level),
-                omega2_partial=with_interval(omega, k, df, level),
-                epsilon2_partial=with_interval(partial_size("epsilon2", f, k, df), k, df, level),
-                cohens_f=cohens_f(partial, k, df, level),
-            )
+    return [_anova_row(name, tests.get(name), fit, total, level) for name in rows]
+
+
+def _anova_row(
+    term: str, test: FTest | None, fit: LeastSquares, total: float, level: float
+) -> AnovaRow:
+    """The row of one term; `total` is the sum of squares of all terms and the residual."""
+    df = float(fit.df)
+    if test is None:
+        return anova_row(TermTest(term=term, num_df=0, den_df=df, reason=statement("aliased")))
+    f, k = test.statistic, test.num_df
+    eta2 = partial_size("eta2", f, k, df)
+    omega2 = partial_size("omega2", f, k, df, len(fit.frame.y))
+    epsilon2 = partial_size("epsilon2", f, k, df)
+    return anova_row(
+        TermTest(
+            term=term,
+            num_df=k,
+            den_df=df,
+            statistic=f,
+            p=test.p,
+            sum_squares=test.sum_squares,
+            share=test.sum_squares / total,
+            sizes={
+                "partial_eta2": with_interval(eta2, k, df, level),
+                "partial_omega2": with_interval(omega2, k, df, level),
+                "partial_epsilon2": with_interval(epsilon2, k, df, level),
+                "eta2": with_interval(test.sum_squares / total, k, df, level),
+                "cohens_f": cohens_f(eta2, k, df, level),
+            },
         )
-    return tuple(out)
+    )
 
 
 def _sum_coded(frame: ModelFrame) -> dict[str, Floats]:

@@ -51,7 +51,7 @@ def adjusted_p(
     p = two_sided(statistic, df)
     k = len(p)
     if method in ("none", "holm", "bh", "bonferroni"):
-        return _stepwise(p, method)
+        return adjust_p(p, method, k)
     if method == "sidak":
         return np.asarray(-np.expm1(k * np.log1p(-p)))
     if method == "mvt":
@@ -100,21 +100,23 @@ def _required(correlation: Floats | None) -> Floats:
     return correlation
 
 
-def _stepwise(p: Floats, method: Adjustment) -> Floats:
-    """p.adjust of R with n the whole family, missing members included."""
+def adjust_p(p: Floats, method: Adjustment, members: int) -> Floats:
+    """p.adjust of R (k,): none, Holm, Benjamini-Hochberg or Bonferroni in a family of `members`.
+
+    NaN stay NaN; whether they count as members is for the caller to say.
+    """
     out = np.full(len(p), np.nan)
     valid = np.flatnonzero(~np.isnan(p))
     if method == "none" or len(valid) == 0:
         return p.copy()
-    n = len(p)
     if method == "bonferroni":
-        return np.minimum(p * n, 1.0)
+        return np.minimum(p * members, 1.0)
     order = valid[np.argsort(p[valid], kind="stable")]
     ranks = np.arange(1, len(order) + 1)
     if method == "holm":
-        out[order] = np.minimum(np.maximum.accumulate((n - ranks + 1) * p[order]), 1.0)
+        out[order] = np.minimum(np.maximum.accumulate((members - ranks + 1) * p[order]), 1.0)
     else:
-        raw = n / ranks * p[order]
+        raw = members / ranks * p[order]
         out[order] = np.minimum(np.minimum.accumulate(raw[::-1])[::-1], 1.0)
     return out
 

@@ -1,4 +1,4 @@
-"""Families, adjusted p values, simultaneous intervals, and the verdict rule (DESIGN 5)."""
+"""Families, simultaneous intervals, margins, and the verdict rule (DESIGN 5)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.vocabulary import Verdict
+from ablatekit.analysis.core.student import upper_tail
+from ablatekit.analysis.stats.adjust import Adjustment, adjust_p
 from ablatekit.analysis.stats.inference import Estimate
 
 
@@ -17,7 +18,7 @@ class VerdictRule:
     """What turns numbers into verdicts; `rise` and `fall` name significant effects by sign."""
 
     alpha: float
-    adjust: str
+    adjust: Adjustment
     smallest_effect: float | None
     rise: Verdict = "helps"
     fall: Verdict = "hurts"
@@ -33,30 +34,42 @@ class Judgement:
     verdict: Verdict
 
 
-def adjusted(p: Floats, method: str) -> Floats:
-    """Holm's step-down p values of one family (Holm 1979); rows without a p are no part of it."""
-    result = np.full(len(p), np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    factors = np.arange(len(order), 0, -1) if method == "holm" else np.ones(len(order))
-    scaled = np.minimum(1.0, factors * p[order])
-    result[order] = np.maximum.accumulate(scaled) if method == "holm" else scaled
-    return result
+@dataclass(frozen=True, kw_only=True)
+class MarginTest:
+    """P values that an effect lies inside the margins (two one-sided tests), or above the lower."""
+
+    equivalence: float
+    non_inferiority: float
+
+
+def rule_for(
+    direction: str, alpha: float, adjust: Adjustment, smallest_effect: float | None
+) -> VerdictRule:
+    """The rule for a response that is better when `direction` (higher or lower)."""
+    rise: Verdict = "helps" if direction == "higher" else "hurts"
+    fall: Verdict = "hurts" if direction == "higher" else "helps"
+    return VerdictRule(
+        alpha=alpha, adjust=adjust, smallest_effect=smallest_effect, rise=rise, fall=fall
+    )
 
 
 def judge(family: Sequence[Estimate], rule: VerdictRule) -> list[Judgement]:
-    """Adjusted p, Bonferroni simultaneous interval and verdict of every row of one family."""
-    p_adjusted = adjusted(np.array([row.p for row in family]), rule.adjust)
-    members = int((~np.isnan(p_adjusted)).sum())
+    """Adjusted p, Bonferroni simultaneous interval and verdict of every row of one family.
+
+    Rows without a p are no part of the family.
+    """
+    p = np.array([row.p for row in family])
+    members = int((~np.isnan(p)).sum())
+    p_adjusted = adjust_p(p, rule.adjust, members)
     judgements = []
-    for row, p in zip(family, p_adjusted.tolist(), strict=True):
-        half = row.half_width(rule.alpha / members) if not np.isnan(p) else np.nan
+    for row, own in zip(family, p_adjusted.tolist(), strict=True):
+        half = row.half_width(rule.alpha / members) if not np.isnan(own) else np.nan
         judgements.append(
             Judgement(
-                p_adjusted=p,
+                p_adjusted=own,
                 low_simultaneous=row.estimate - half,
                 high_simultaneous=row.estimate + half,
-                verdict=verdict(row, p, rule),
+                verdict=verdict(row, own, rule),
             )
         )
     return judgements
@@ -66,7 +79,7 @@ def verdict(row: Estimate, p_adjusted: float, rule: VerdictRule) -> Verdict:
     """Equivalent if the 1 - 2 alpha interval is within the smallest effect; else by adjusted p."""
     if row.identical:
         return "identical"
-    if np.isnan(p_adjusted):
+    if row.reason is not None or np.isnan(row.estimate):
         return "not_estimated"
     margin = rule.smallest_effect
     if margin is not None and -margin < row.low_equivalence and row.high_equivalence < margin:
@@ -74,3 +87,18 @@ def verdict(row: Estimate, p_adjusted: float, rule: VerdictRule) -> Verdict:
     if p_adjusted < rule.alpha:
         return rule.rise if row.estimate > 0 else rule.fall
     return "inconclusive"
+
+
+def margin_test(row: Estimate, margin: float, *, higher: bool) -> MarginTest:
+    """Schuirmann 1987 against +-margin; non-inferiority in the direction that is better.
+
+    `margin` is positive. NaN where the row has no standard error.
+    """
+    if not row.se > 0.0:
+        return MarginTest(equivalence=np.nan, non_inferiority=np.nan)
+    above, below = (
+        float(upper_tail((margin + sign * row.estimate) / row.se, row.df)) for sign in (1.0, -1.0)
+    )
+    return MarginTest(
+        equivalence=float(np.maximum(above, below)), non_inferiority=above if higher else below
+    )

@@ -29,6 +29,22 @@ from ablatekit.analysis.core.schema.effects import (
     HeterogeneityRow,
     LevelCost,
 )
+from ablatekit.analysis.core.schema.formula import (
+    AliasedTerm,
+    ContrastRow,
+    ConvergenceRecord,
+    Correlation,
+    Covariance,
+    Explained,
+    JointTest,
+    LikelihoodRatioRow,
+    MeanRow,
+    MetaRecord,
+    RandomEffects,
+    RandomInterval,
+    RandomTest,
+    RobustCovariances,
+)
 from ablatekit.analysis.core.schema.model import (
     AnovaRow,
     FixedRow,
@@ -41,7 +57,11 @@ SCHEMA_VERSION = 2
 
 
 class ResponseAnalysis(TypedDict):
-    """Everything about one response. An absent key is an absent section of the report."""
+    """Everything about one response, whichever way in made it.
+
+    An absent key is an absent section of the report; keys after `footers` come from a formula only,
+    companions (`dynamics` to `detectable`) from factors and studies.
+    """
 
     label: str
     metric: str
@@ -68,6 +88,27 @@ class ResponseAnalysis(TypedDict):
     diagnostics: Diagnostics
     missing: Missing
     footers: dict[str, list[Statement]]
+    residual_df: NotRequired[int]
+    aliased: NotRequired[list[AliasedTerm]]
+    vcov: NotRequired[Covariance]
+    vcov_robust: NotRequired[RobustCovariances]
+    vcov_conditional: NotRequired[Covariance]
+    correlations: NotRequired[list[Correlation]]
+    theta: NotRequired[dict[str, Number]]
+    random_effects: NotRequired[list[RandomEffects]]
+    means: NotRequired[list[MeanRow]]
+    contrasts: NotRequired[list[ContrastRow]]
+    joint_test: NotRequired[JointTest]
+    explained: NotRequired[Explained]
+    convergence: NotRequired[ConvergenceRecord]
+    log_likelihood: NotRequired[Number]
+    parameters: NotRequired[int]
+    aic: NotRequired[Number]
+    bic: NotRequired[Number]
+    likelihood_ratio: NotRequired[LikelihoodRatioRow]
+    random_tests: NotRequired[list[RandomTest]]
+    random_intervals: NotRequired[list[RandomInterval]]
+    meta: NotRequired[MetaRecord]
 
 
 class Counts(TypedDict):

@@ -39,20 +39,73 @@ class Curve(TypedDict):
     high: list[Number]
 
 
+class Residuals(TypedDict):
+    """Parallel lists for residual plots; `quantile` is the standard normal one of the rank.
+
+    Of a study: unit, context and run, and the run's place in the planned order. Of a formula: the
+    `row` of the table, for at most 5000 rows.
+    """
+
+    fitted: list[float]
+    residual: list[float]
+    quantile: list[float]
+    unit: NotRequired[list[str]]
+    context: NotRequired[list[str]]
+    run: NotRequired[list[str]]
+    order: NotRequired[list[int]]
+    row: NotRequired[list[int]]
+
+
+class LargestResidual(TypedDict):
+    """The run, or the row of a table, farthest from what the model fits."""
+
+    residual: float
+    run: NotRequired[str]
+    unit: NotRequired[str]
+    cell: NotRequired[str]
+    context: NotRequired[str]
+    in_sd: NotRequired[float]
+    row: NotRequired[int]
+
+
+class NearBound(TypedDict):
+    """A cell mean of a proportion within 0.05 of 0 or 1."""
+
+    unit: str
+    cell: str
+    context: str
+    mean: float
+
+
+class ContextStart(TypedDict):
+    """The step-0 score of a context's runs and how far they lie apart."""
+
+    context: str
+    runs: int
+    value: float
+    spread: float
+    equal: bool
+
+
+class StepZero(TypedDict):
+    """Whether all runs of a context start from the same score, as common draws promise."""
+
+    equal: bool
+    contexts: list[ContextStart]
+
+
 class Diagnostics(TypedDict):
     """Checks of the model's assumptions.
 
-    `residuals` are parallel lists (fitted, residual, normal quantile, unit, context, run, and the
-    run's place in the planned order).
     `brown_forsythe_p` tests equal run-to-run variance over cells; `near_bounds` lists cell means
     within 0.05 of 0 or 1 for responses that are proportions.
     """
 
-    residuals: dict[str, list[Any]]
+    residuals: Residuals
     brown_forsythe_p: Number
-    largest_residual: dict[str, Any] | None
-    near_bounds: list[dict[str, Any]]
-    step_zero: dict[str, Any] | None
+    largest_residual: LargestResidual | None
+    near_bounds: list[NearBound]
+    step_zero: StepZero | None
     influence: list[InfluenceRow]
     messages: list[Statement]
 

@@ -35,7 +35,8 @@ class Effect(TypedDict):
     `low_equivalence`/`high_equivalence` at 1 - 2 alpha. `method` names the df method. `notes`
     qualify the numbers (combinations or contexts left out, an assumption); a `reason` says why
     there are none (an estimate without an interval is possible). `alternative` is the broad method
-    that was not chosen.
+    that was not chosen. A formula adds `statistic`, the `adjustment` of the family and, with a
+    smallest effect, p values of equivalence and non-inferiority.
     """
 
     factor: str
@@ -63,6 +64,10 @@ class Effect(TypedDict):
     reason: Statement | None
     notes: list[Statement]
     alternative: NotRequired[Alternative]
+    statistic: NotRequired[Number]
+    adjustment: NotRequired[str]
+    p_equivalence: NotRequired[Number]
+    p_non_inferiority: NotRequired[Number]
 
 
 class ContextEffect(TypedDict):

@@ -23,12 +23,13 @@ class ModelRecord(TypedDict):
 
 
 class RandomRow(TypedDict):
-    """One variance component."""
+    """One variance component; a formula says over how many `levels`."""
 
     group: str
     name: str
     variance: Number
     sd: Number
+    levels: NotRequired[int]
 
 
 class FixedRow(TypedDict):
@@ -47,7 +48,8 @@ class FixedRow(TypedDict):
 class AnovaRow(TypedDict):
     """One term of the ANOVA table. `share` is its share of the total sum of squares.
 
-    The intervals of partial eta2 and partial omega2 are at 1 - alpha, from the noncentral F.
+    Intervals of effect sizes are at 1 - alpha, from the noncentral F; which sizes there are beside
+    partial eta2 and partial omega2 depends on the model.
     """
 
     term: str
@@ -57,10 +59,21 @@ class AnovaRow(TypedDict):
     p: Number
     partial_eta2: Number
     partial_omega2: Number
+    sum_squares: Number
+    mean_square: Number
     partial_eta2_low: NotRequired[Number]
     partial_eta2_high: NotRequired[Number]
     partial_omega2_low: NotRequired[Number]
     partial_omega2_high: NotRequired[Number]
+    partial_epsilon2: NotRequired[Number]
+    partial_epsilon2_low: NotRequired[Number]
+    partial_epsilon2_high: NotRequired[Number]
+    eta2: NotRequired[Number]
+    eta2_low: NotRequired[Number]
+    eta2_high: NotRequired[Number]
+    cohens_f: NotRequired[Number]
+    cohens_f_low: NotRequired[Number]
+    cohens_f_high: NotRequired[Number]
     share: Number
     reason: Statement | None
 
