@@ -35,6 +35,7 @@ from ablatekit.report.sections.answer import Question, questions
 from ablatekit.report.sections.model import effect_tests, fit_blocks, is_formula
 from ablatekit.report.sections.variance import anova_table
 
+MOST_COLUMNS = 6
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
 STYLES: dict[Tone, str] = {
     "good": "bold green",
@@ -105,22 +106,37 @@ def _rendered_table(table: document.Table) -> Iterator[RenderableType]:
     """A table without the columns that hold nothing, then why rows have no numbers."""
     if not table.rows:
         return
-    filled = [
-        place
-        for place in range(len(table.columns))
-        if any(_short(row[place]) not in ("", MISSING) for row in table.rows)
-    ]
+    filled = [place for place in _fitting(table) if _says_something(table, place)]
     titles = [table.columns[place].title for place in filled]
     rows = [[_short(row[place]) for place in filled] for row in table.rows]
     shown = titled_table(Text(table.caption), titles, map(_texts_of, rows), PLAIN)
     for column, place in zip(shown.columns, filled, strict=True):
-        column.no_wrap = any(isinstance(row[place], Badge) for row in table.rows)
+        column.min_width = _unbroken(table, place)
     yield shown
     reasons: dict[str, list[str]] = {}
     for entries in table.rows:
         for note in filter(None, (getattr(entry, "note", "") for entry in entries)):
             reasons.setdefault(note, []).append(" ".join(filter(None, map(_name, entries))))
     yield from (Text(formulas.because(why, ", ".join(of))) for why, of in reasons.items())
+
+
+def _fitting(table: document.Table) -> list[int]:
+    """The columns that a terminal has room for: of many, an interval gives way to its error."""
+    titles = [column.title for column in table.columns]
+    crowded = len(titles) > MOST_COLUMNS and "se" in titles
+    return [place for place, title in enumerate(titles) if not (crowded and title == "interval")]
+
+
+def _says_something(table: document.Table, place: int) -> bool:
+    return any(_short(row[place]) not in ("", MISSING) for row in table.rows)
+
+
+def _unbroken(table: document.Table, place: int) -> int | None:
+    """The width at which no number and no verdict is broken; words of a user may be."""
+    entries = [row[place] for row in table.rows]
+    if any(isinstance(entry, document.Text) for entry in entries):
+        return None
+    return max(len(part) for entry in entries for part in _short(entry).split() or [""])
 
 
 def _short(entry: Entry) -> str:

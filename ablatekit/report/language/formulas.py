@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 EFFECTS = "Effects (level minus baseline)"
 COEFFICIENTS = "Coefficients"
 VARIANCES = "Variances"
@@ -9,13 +12,13 @@ MEANS = "Means of the model at equal weights"
 PAIRS = "Pairs of means"
 RANDOM_TESTS = "Tests of random terms"
 LIMITS = "Standard deviations"
-FIT_FACTS = (
+LIKELIHOOD: Sequence[tuple[Literal["log_likelihood", "parameters", "aic", "bic"], str]] = (
     ("log_likelihood", "log likelihood"),
     ("parameters", "parameters"),
     ("aic", "AIC"),
     ("bic", "BIC"),
 )
-EXPLAINED = (
+EXPLAINED: Sequence[tuple[Literal["marginal", "conditional", "icc"], str]] = (
     ("marginal", "R\N{SUPERSCRIPT TWO} of the fixed effects"),
     ("conditional", "R\N{SUPERSCRIPT TWO} with the random effects"),
     ("icc", "intraclass correlation"),

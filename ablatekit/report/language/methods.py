@@ -148,7 +148,9 @@ def inference(subject: Subject, name: str, how: str) -> str:
     """What an inference speaks for, and how it was made."""
     if name == "broad":
         return f"Broad inference speaks for contexts like these ({how})."
-    these = "this context" if subject.contexts < 2 else "these contexts"
+    these = "this context" if subject.contexts == 1 else "these contexts"
+    if not subject.contexts:
+        these = f"these {subject.unit}s"
     return f"Narrow inference speaks for {these} ({how})."
 
 

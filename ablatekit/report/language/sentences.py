@@ -78,9 +78,13 @@ def term_words(term: str, unit: Unit) -> str:
     return NOISE[unit] if term == "seed_noise" else TERMS.get(term, term)
 
 
+def is_statement(value: Any) -> bool:
+    """Whether a JSON value is a statement."""
+    return isinstance(value, Mapping) and value.keys() == {"code", "arguments"}
+
+
 def _said(value: Any, unit: Unit) -> Any:
-    is_statement = isinstance(value, Mapping) and value.keys() == {"code", "arguments"}
-    return say(value, unit) if is_statement else value
+    return say(value, unit) if is_statement(value) else value
 
 
 def _contexts(contexts: int) -> str:
@@ -376,21 +380,21 @@ SENTENCES: Mapping[Code, Words] = {
     "context_slope": "Kenward-Roger, random context slope",
     "independent_t": "Welch t of independent estimates, no context in both studies",
     "paired_t": "paired t over the contexts of both studies, df = contexts - 1",
-    "satterthwaite": "satterthwaite",
-    "kenward_roger": "kenward-roger",
-    "residual": "residual",
-    "asymptotic": "asymptotic",
+    "satterthwaite": "Satterthwaite df",
+    "kenward_roger": "Kenward-Roger df",
+    "residual": "residual df",
+    "asymptotic": "normal approximation",
     "saturated_cell_means": "saturated cell means",
     "truncated_least_squares": "least squares without interactions above order {order}",
-    "reml": "reml",
-    "ml": "ml",
-    "ols": "ols",
-    "laplace": "laplace",
-    "dl": "dl",
-    "pm": "pm",
-    "he": "he",
-    "sj": "sj",
-    "ee": "ee",
+    "reml": "REML",
+    "ml": "maximum likelihood",
+    "ols": "least squares",
+    "laplace": "Laplace approximation",
+    "dl": "DerSimonian-Laird",
+    "pm": "Paule-Mandel",
+    "he": "Hedges",
+    "sj": "Sidik-Jonkman",
+    "ee": "equal effects",
     "stratified_bootstrap": ByUnit(_stratified_bootstrap),
     # analysis of variance
     "cell_anova": ByUnit(_cell_anova),
@@ -442,12 +446,12 @@ SENTENCES: Mapping[Code, Words] = {
     "gap_rule": _gap_rule,
     "no_gap": "No gap: {reason}.",
     "marginal_means": lambda adjustments: (
-        f"equal-weight marginal means; p adjusted by {', '.join(adjustments)} within the family of"
-        " all level-against-baseline effects; intervals are per comparison"
+        f"Equal-weight marginal means; p adjusted by {', '.join(adjustments)} within the family of"
+        " all level-against-baseline effects; intervals are per comparison."
     ),
-    "probability_effects": "average marginal effects in probability, random effects at their"
+    "probability_effects": "Average marginal effects in probability, random effects at their"
     " modes; coefficients, means and contrasts are log odds; tests are normal, or t with runs"
-    " minus coefficients df for effects between runs",
+    " minus coefficients df for effects between runs.",
     # diverged, failed and left-out runs
     "score_policy": "a diverged run enters with its last valid score",
     "worst_policy": "a diverged run enters with the worst possible value",

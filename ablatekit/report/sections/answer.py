@@ -319,7 +319,8 @@ def _answer_footer(analysis: Analysis) -> str:
 
 def _response_footer(response: ResponseAnalysis, unit: Unit) -> str:
     footers = footers_of(response, unit)
-    known = [footers.get(name) for name in ("average", "narrow", "broad", "matched")]
+    names = ("average", "narrow", "broad", "matched") if "average" in footers else ("effects",)
+    known = [footers.get(name) for name in names]
     note = " ".join(filter(None, known)) or effect_footer(response["effects"], unit)
     smallest = response["smallest_effect"]
     amount = scale_of(response).amount(smallest) if smallest else ""

@@ -113,7 +113,7 @@ def _residual_pictures(analysis: Analysis, name: str, response: ResponseAnalysis
     residuals = response["diagnostics"].get("residuals") or {}
     of_cells = "design" in analysis
     values, fitted = residuals.get("residual", []), residuals.get("fitted", [])
-    quantiles = residuals.get("quantile", residuals.get("normal_quantile", []))
+    quantiles = residuals.get("quantile", [])
     scale, label = scale_of(response), response["label"]
     pictures: list[Picture] = []
     if values and len(fitted) == len(values):

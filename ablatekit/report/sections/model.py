@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
 
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.formula import (
+    ContrastRow,
+    MeanRow,
+    RandomInterval,
+    RandomTest,
+)
+from ablatekit.analysis.core.schema.model import FixedRow, RandomRow
 from ablatekit.analysis.core.schema.vocabulary import Number
 from ablatekit.report.document import (
     Badge,
@@ -44,43 +50,41 @@ def is_formula(response: ResponseAnalysis) -> bool:
 
 def fit_blocks(name: str, response: ResponseAnalysis) -> list[Block]:
     """The tables of a fit; one that holds nothing is absent."""
-    record = cast("Mapping[str, Any]", response)
     tables = [
         _coefficients(name, response["fixed"]),
         _variances(name, response),
-        _means(name, record.get("means", ())),
-        _pairs(name, record.get("contrasts", ())),
-        _random_tests(name, record.get("random_tests", ())),
-        _limits(name, record.get("random_intervals", ())),
+        _means(name, response.get("means", ())),
+        _pairs(name, response.get("contrasts", ())),
+        _random_tests(name, response.get("random_tests", ())),
+        _limits(name, response.get("random_intervals", ())),
     ]
-    blocks: list[Block] = [Facts(list(fit_facts(record)))]
+    blocks: list[Block] = [Facts(list(fit_facts(response)))]
     blocks += [table for table in tables if table.rows]
-    return [*blocks, *map(Paragraph, single_results(record))]
+    return [*blocks, *map(Paragraph, single_results(response))]
 
 
-def fit_facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def fit_facts(response: ResponseAnalysis) -> Iterator[tuple[str, str]]:
     """The likelihood, and the variance that the model explains."""
-    for key, title in formulas.FIT_FACTS:
-        if record.get(key) is not None:
-            yield title, general(record[key])
-    explained = record.get("explained") or {}
-    for key, title in formulas.EXPLAINED:
-        if explained.get(key) is not None:
-            yield title, general(explained[key], 3)
+    explained = response.get("explained")
+    likelihood = [response.get(name) for name, _ in formulas.LIKELIHOOD]
+    for (_, title), value in zip(formulas.LIKELIHOOD, likelihood, strict=True):
+        if value is not None:
+            yield title, general(value)
+    shares = [explained.get(name) for name, _ in formulas.EXPLAINED] if explained else []
+    for (_, title), value in zip(formulas.EXPLAINED, shares, strict=False):
+        if value is not None:
+            yield title, general(value, 3)
 
 
-def single_results(record: Mapping[str, Any]) -> Iterator[str]:
+def single_results(response: ResponseAnalysis) -> Iterator[str]:
     """Results of one line: a likelihood-ratio test, the heterogeneity of a meta-analysis."""
-    ratio, meta = record.get("likelihood_ratio"), record.get("meta")
+    ratio, meta = response.get("likelihood_ratio"), response.get("meta")
     if ratio:
-        yield formulas.likelihood_ratio(
-            ratio["against"], general(ratio["statistic"]), ratio["df"], p_value(ratio["p"])
-        )
+        test = general(ratio["statistic"]), ratio["df"], p_value(ratio["p"])
+        yield formulas.likelihood_ratio(ratio["against"], *test)
     if meta:
-        yield formulas.between_rows(
-            general(meta["tau2"]), general_interval(meta["tau2_low"], meta["tau2_high"]),
-            general(meta["i2"]), p_value(meta["q_p"]),
-        )  # fmt: skip
+        tau2 = general(meta["tau2"]), general_interval(meta["tau2_low"], meta["tau2_high"])
+        yield formulas.between_rows(*tau2, general(meta["i2"]), p_value(meta["q_p"]))
         if meta["prediction_low"] is not None:
             limits = general_interval(meta["prediction_low"], meta["prediction_high"])
             yield formulas.new_row(limits)
@@ -112,20 +116,34 @@ def _effect_test(effect: Effect) -> list[Entry]:
     ]
 
 
-def _coefficients(name: str, rows: Sequence[Any]) -> Table:
+def _coefficients(name: str, rows: Sequence[FixedRow]) -> Table:
     return Table(
         id=f"coefficients-{slug(name)}",
         caption=formulas.COEFFICIENTS,
-        columns=[Column("term"), *_tested_columns()],
-        rows=[[Text(row["term"]), *_tested(row)] for row in rows],
-    )
+        columns=[
+            Column("term"), Column("estimate", numeric=True), Column("se", numeric=True),
+            Column("df", numeric=True), Column("t", numeric=True), Column("p", numeric=True),
+            Column("interval", numeric=True),
+        ],
+        rows=[
+            [
+                Text(row["term"]),
+                _number(row["estimate"]),
+                _number(row["se"]),
+                Quantity(general(row["df"], 3), row["df"]),
+                _number(row["statistic"]),
+                _p(row["p"]),
+                _interval(row["low"], row["high"]),
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
 
 
 def _variances(name: str, response: ResponseAnalysis) -> Table:
-    rows: list[Any] = list(response.get("random", ()))
-    residual = response.get("residual_sd")
+    rows, residual = list(response.get("random", ())), response["residual_sd"]
     if rows and residual is not None:
-        rows.append({"group": "residual", "name": "", "variance": residual**2, "sd": residual})
+        rows.append(RandomRow(group="residual", name="", variance=residual**2, sd=residual))
     return Table(
         id=f"variances-{slug(name)}",
         caption=formulas.VARIANCES,
@@ -140,7 +158,7 @@ def _variances(name: str, response: ResponseAnalysis) -> Table:
     )  # fmt: skip
 
 
-def _means(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+def _means(name: str, rows: Sequence[MeanRow]) -> Table:
     return Table(
         id=f"means-{slug(name)}",
         caption=formulas.MEANS,
@@ -163,25 +181,32 @@ def _means(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     )  # fmt: skip
 
 
-def _pairs(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+def _pairs(name: str, rows: Sequence[ContrastRow]) -> Table:
     pairs = [row for row in rows if row["kind"] == "pairwise"]
     return Table(
         id=f"pairs-{slug(name)}",
         caption=formulas.PAIRS,
-        columns=[Column("factor"), Column("pair"), *_tested_columns(), Column("adjusted p")],
+        columns=[
+            Column("factor"), Column("pair"), Column("estimate", numeric=True),
+            Column("interval", numeric=True), Column("df", numeric=True),
+            Column("p", numeric=True), Column("adjusted p", numeric=True),
+        ],
         rows=[
             [
                 Text(row["factor"]),
                 Text(row["contrast"], note=told(row["reason"], "row")),
-                *_tested(row),
+                _number(row["estimate"]),
+                _interval(row["low"], row["high"]),
+                Quantity(general(row["df"], 3), row["df"]),
+                _p(row["p"]),
                 _p(row["p_adjusted"]),
             ]
             for row in pairs
         ],
-    )
+    )  # fmt: skip
 
 
-def _random_tests(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+def _random_tests(name: str, rows: Sequence[RandomTest]) -> Table:
     return Table(
         id=f"random-tests-{slug(name)}",
         caption=formulas.RANDOM_TESTS,
@@ -196,7 +221,7 @@ def _random_tests(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     )  # fmt: skip
 
 
-def _limits(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+def _limits(name: str, rows: Sequence[RandomInterval]) -> Table:
     return Table(
         id=f"limits-{slug(name)}",
         caption=formulas.LIMITS,
@@ -214,22 +239,6 @@ def _limits(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
             for row in rows
         ],
     )  # fmt: skip
-
-
-def _tested_columns() -> list[Column]:
-    names = ("estimate", "interval", "se", "df", "t", "p")
-    return [Column(name, numeric=True) for name in names]
-
-
-def _tested(row: Mapping[str, Any]) -> list[Entry]:
-    return [
-        _number(row["estimate"]),
-        _interval(row["low"], row["high"]),
-        _number(row["se"]),
-        Quantity(general(row["df"], 3), row["df"]),
-        _number(row["statistic"]),
-        _p(row["p"]),
-    ]
 
 
 def _number(value: Number) -> Quantity:
