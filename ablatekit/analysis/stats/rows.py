@@ -82,7 +82,7 @@ class TermTest:
 
 
 def anova_row(test: TermTest) -> AnovaRow:
-    """The row of one term; effect sizes that the test lacks are absent or, the partial ones, null."""
+    """The row of one term; effect sizes that the test lacks are absent or null."""
     known = test.num_df > 0
     row = AnovaRow(
         term=test.term,

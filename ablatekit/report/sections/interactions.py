@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from functools import partial
-from itertools import combinations, product
-from typing import Any
+from itertools import combinations
 
-import numpy as np
-
+from ablatekit.analysis.companions.fitted_means import fitted_means, pair_means
 from ablatekit.analysis.core.lookup import Comparison, alpha_of, comparisons, interactions
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
@@ -204,11 +203,19 @@ def _pictures(
             pairs.setdefault((pair[0].factor, pair[1].factor), effect)
     if "design" not in analysis:
         return []
-    fitted = fitted_means(response)
+    fitted, labels = fitted_means(response), factor_labels(analysis)
     pictures = []
     for (first, second), effect in list(pairs.items())[:MOST_PLOTS]:
-        cells = cell_means(analysis, fitted, first, second)
-        if cells is not None:
+        means = pair_means(analysis, fitted, first, second)
+        if means is not None:
+            cells = MeansPicture(
+                axis_label=labels[first],
+                axis_levels=means.first_levels,
+                line_label=labels[second],
+                line_levels=means.second_levels,
+                means=means.means,
+                per_context=means.per_context,
+            )
             pictures.append(_picture(name, response, cells, effect, f"{first}-{second}"))
     return pictures
 
@@ -244,39 +251,4 @@ def _picture(
 
 
 def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def fitted_means(response: ResponseAnalysis) -> dict[tuple[str, str], float]:
-    """Fitted cell mean by (unit, context), as the diagnostics hold them."""
-    residuals: Mapping[str, Sequence[Any]] = response.get("diagnostics", {}).get("residuals", {})
-    columns = [residuals.get(key, ()) for key in ("unit", "context", "fitted")]
-    return {
-        (str(unit), str(context)): float(fitted)
-        for unit, context, fitted in zip(*columns, strict=False)
-        if fitted is not None
-    }
-
-
-def cell_means(
-    analysis: Analysis, fitted: Mapping[tuple[str, str], float], first: str, second: str
-) -> MeansPicture | None:
-    """Equal-weight means of the fitted cell means at every pair of two factors' levels."""
-    factors = {factor["name"]: factor for factor in analysis["design"]["factors"]}
-    labels = factor_labels(analysis)
-    contexts = sorted({context for _, context in fitted})
-    if not contexts:
-        return None
-    axis, lines = (list(map(str, factors[name]["levels"])) for name in (first, second))
-    means = np.full((len(contexts), len(lines), len(axis)), np.nan)
-    places = product(enumerate(contexts), enumerate(lines), enumerate(axis))
-    for (k, context), (row, line), (column, level) in places:
-        values = [
-            fitted[cell["unit"], context]
-            for cell in analysis["design"]["cells"]
-            if (str(cell["levels"][first]), str(cell["levels"][second])) == (level, line)
-            and (cell["unit"], context) in fitted
-        ]
-        if values:
-            means[k, row, column] = np.mean(values)
-    return MeansPicture(labels[first], axis, labels[second], lines, means.mean(axis=0), means)
+    return None if math.isnan(value) else float(value)
