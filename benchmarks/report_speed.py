@@ -33,7 +33,7 @@ from ablatekit.analysis.table import plan_from_table
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan, PlannedResponse
 from ablatekit.pipeline import RunOptions, analyse_study, freeze, prepare, run_study
-from ablatekit.report import write_report
+from ablatekit.report.write import write_report
 from ablatekit.runs.workspace import find_workspace
 
 RESPONSES = ("learning", "generalization")

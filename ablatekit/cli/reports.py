@@ -57,9 +57,9 @@ def export(
 def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: bool) -> Path:
     """Analyse a bundle's tables again; the page, beside the bundle or in a workspace if named."""
     from ablatekit.cli.console import print_all
-    from ablatekit.report import write_report
     from ablatekit.report.bundle import analyse_bundle, read_bundle, same_analysis
     from ablatekit.report.formats.terminal import answer
+    from ablatekit.report.write import write_report
 
     bundle = read_bundle(path)
     analysis = analyse_bundle(bundle)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ablatekit.analysis.core.schema.analysis import Analysis
-from ablatekit.report import render_html
+from ablatekit.report.formats.html import render_html
 
 FACTORS: dict[str, tuple[str, list[str], str | None]] = {
     "advantage": ("none", ["none", "batch_norm", "group_norm"], None),

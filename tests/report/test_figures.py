@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablatekit.report import render_html
 from ablatekit.report.figures.residuals import thinned
 from ablatekit.report.figures.style import PALETTE, padded, shortened, spread, tick_text
+from ablatekit.report.formats.html import render_html
 from ablatekit.report.sections.interactions import cell_means, fitted_means
 
 

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from ablatekit.report import render_markdown, write_report
 from ablatekit.report import write as files
+from ablatekit.report.formats.markdown import render_markdown
+from ablatekit.report.write import write_report
 
 
 @pytest.fixture

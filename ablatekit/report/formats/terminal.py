@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ablatekit.analysis.compare import ComparedEffect, StudyComparison
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
@@ -36,6 +36,9 @@ from ablatekit.report.sections.model import effect_tests, fit_blocks, is_formula
 from ablatekit.report.sections.variance import anova_table
 
 MOST_COLUMNS = 6
+if TYPE_CHECKING:
+    from ablatekit.analysis.compare import ComparedEffect, StudyComparison
+
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
 STYLES: dict[Tone, str] = {
     "good": "bold green",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from ablatekit.analysis.compare import Agreement
+if TYPE_CHECKING:
+    from ablatekit.analysis.compare import Agreement
 
 AGREEMENTS: Mapping[Agreement, str] = {
     "agree": "agree",

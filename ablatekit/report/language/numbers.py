@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+import numpy as np
 
 from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
 from ablatekit.analysis.core.schema.vocabulary import Number
@@ -85,7 +86,7 @@ def decimals_for(errors: Iterable[Number], factor: float) -> int:
     known = [error * factor for error in errors if error is not None and error > 0]
     if not known:
         return 3
-    return min(6, max(0, -math.floor(math.log10(statistics.median(known) / 3))))
+    return min(6, max(0, -math.floor(math.log10(float(np.median(known)) / 3))))
 
 
 def fixed(value: float, decimals: int) -> str:

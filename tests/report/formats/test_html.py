@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import pytest
 
-from ablatekit.report import render_html
+from ablatekit.report.formats.html import render_html
 from ablatekit.report.sections.answer import verdict_lines
 
 SECTIONS = [

@@ -8,11 +8,11 @@ import subprocess
 
 import pytest
 
-from ablatekit.report import export_contents
 from ablatekit.report.compose import compose
 from ablatekit.report.document import Table, file_stem, plain_text
 from ablatekit.report.figures.style import LIGHT, PALETTE
 from ablatekit.report.formats.latex import escape, render_bibtex, render_latex
+from ablatekit.report.write import export_contents
 
 PDFLATEX = shutil.which("pdflatex")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ablatekit.report import render_markdown
+from ablatekit.report.formats.markdown import render_markdown
 
 
 def tables(text):

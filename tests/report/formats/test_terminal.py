@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from ablatekit.report import summary
+from ablatekit.report.formats.terminal import summary
 
 
 def printed(analysis, width=200):

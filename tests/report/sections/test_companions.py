@@ -8,8 +8,8 @@ import io
 import pytest
 
 from ablatekit.analysis.core.lookup import comparisons
-from ablatekit.report import render_html
 from ablatekit.report.formats.csv import effects_csv
+from ablatekit.report.formats.html import render_html
 from ablatekit.report.language.numbers import Scale, in_unit
 from ablatekit.report.language.reading import most_notable
 
