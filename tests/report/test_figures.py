@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablatekit.analysis.companions.fitted_means import fitted_means, pair_means
 from ablatekit.report.figures.residuals import thinned
 from ablatekit.report.figures.style import PALETTE, padded, shortened, spread, tick_text
 from ablatekit.report.formats.html import render_html
-from ablatekit.report.sections.interactions import cell_means, fitted_means
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=12))
@@ -70,13 +70,13 @@ def test_drawing_leaves_no_trace_and_takes_no_notice_of_the_process(analysis, pa
 def test_cell_means_average_cells_and_contexts_with_equal_weight(analysis):
     response = analysis["responses"]["learning"]
     fitted = fitted_means(response)
-    found = cell_means(analysis, fitted, "advantage", "rollouts")
-    assert found.means.shape == (2, 3)
-    assert np.isnan(found.means[0, 2])
+    means = pair_means(analysis, fitted, "advantage", "rollouts")
+    assert means.means.shape == (2, 3)
+    assert np.isnan(means.means[0, 2])
     by_hand = [
         fitted[cell["unit"], context]
         for cell in analysis["design"]["cells"]
         for context in {context for _, context in fitted}
         if (cell["levels"]["advantage"], cell["levels"]["rollouts"]) == ("batch_norm", "4")
     ]
-    assert found.means[1, 1] == pytest.approx(np.mean(by_hand))
+    assert means.means[1, 1] == pytest.approx(np.mean(by_hand))
