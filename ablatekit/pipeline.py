@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import ablatekit
-from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION, Analysis
 from ablatekit.analysis.study import analyse
 from ablatekit.analysis.tables.study_tables import collect
 from ablatekit.canonical import content_hash, file_hash, read_json, write_atomically, write_json
@@ -300,9 +300,10 @@ def _current_analysis(study: PreparedStudy) -> Analysis | None:
     try:
         stored: Analysis = read_json(directory.analysis)
         known = (stored["study"]["plan_hash"], stored["provenance"]["results_hash"])
+        current = stored["schema_version"] == SCHEMA_VERSION
     except (FileNotFoundError, DamagedFileError, KeyError, TypeError):
         return None
-    return stored if known == (study.plan.hash, _results_hash(study)) else None
+    return stored if current and known == (study.plan.hash, _results_hash(study)) else None
 
 
 def _version_sets(study: PreparedStudy) -> dict[str, list[str]]:

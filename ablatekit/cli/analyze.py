@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -236,22 +236,13 @@ def _by_factors(
 
 def _by_formula(table: Path, formula: str, chosen: Mapping[str, Any]) -> Analysis:
     """An analysis of one response, named as on the left of the formula."""
-    from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION
-    from ablatekit.analysis.formula.analyse import analyse_formula
+    from ablatekit.analysis.formula.analyse import formula_analysis
     from ablatekit.analysis.formula.options import FormulaOptions
     from ablatekit.analysis.tables.read import read_for_formula
 
     options = FormulaOptions(**chosen)
     frame = read_for_formula(table, f"{formula} {options.mentioned}")
-    response = analyse_formula(frame, formula, options)
-    analysis = {
-        "schema_version": SCHEMA_VERSION,
-        "study": {"backend": "table", "alpha": options.alpha, "adjust": options.adjust},
-        "provenance": {**_provenance(table), "formula": formula},
-        "responses": {response["label"]: response},
-        "comparisons": {},
-    }
-    return cast("Analysis", analysis)
+    return formula_analysis(frame, formula, options, _provenance(table))
 
 
 def _provenance(table: Path) -> dict[str, str]:

@@ -70,9 +70,16 @@ def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: 
         typer.echo(json.dumps(result, indent=2))
         return page
     print_all(answer(analysis))
-    typer.echo(f"the analysis {'equals' if same else 'DIFFERS from'} the bundled one")
+    typer.echo(f"the analysis {AGREEMENT[same]}")
     typer.echo(f"report: {page}")
     return page
+
+
+AGREEMENT = {
+    True: "equals the bundled one",
+    False: "DIFFERS from the bundled one",
+    None: "replaces the bundled one, which has an older schema",
+}
 
 
 def _bundle_report(path: Path, workspace: Path | None) -> Path:
@@ -112,30 +119,18 @@ def compare(
 def _analysis(path: Path, workspace: Path | None) -> Analysis:
     """The analysis of a file: itself, that of a bundle, or that of a study in the workspace."""
     from ablatekit.errors import Problem, WorkspaceError
-    from ablatekit.report.bundle import read_bundle
+    from ablatekit.report.bundle import analyse_bundle, is_current, read_analysis, read_bundle
     from ablatekit.runs.workspace import find_workspace
     from ablatekit.study.load import load_study
 
     if path.suffix == ".zip":
-        return read_bundle(path).analysis
+        bundle = read_bundle(path)
+        return bundle.analysis if is_current(bundle.analysis) else analyse_bundle(bundle)
     if path.suffix == ".json":
-        return _read(path)
+        return read_analysis(path)
     name = load_study(path, ()).study.name
     stored = find_workspace(workspace).study(name).analysis
     if not stored.exists():
         remedy = f"Run it first: ablatekit study run {path}"
         raise WorkspaceError(Problem("this study has no analysis here", str(stored), remedy))
-    return _read(stored)
-
-
-def _read(path: Path) -> Analysis:
-    from ablatekit.canonical import read_json
-    from ablatekit.errors import Problem, WorkspaceError
-
-    try:
-        content: Analysis = read_json(path)
-        content["responses"], content["design"]["contexts"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = Problem("this is not an analysis.json", f"{path}: {error}")
-        raise WorkspaceError(problem) from error
-    return content
+    return read_analysis(stored)

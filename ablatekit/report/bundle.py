@@ -19,9 +19,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION, Analysis
 from ablatekit.analysis.tables.study_tables import StudyTables, collect
-from ablatekit.canonical import write_atomically
+from ablatekit.canonical import read_json, write_atomically
 from ablatekit.design.plan import Plan
 from ablatekit.errors import Problem, WorkspaceError
 from ablatekit.report.language import page
@@ -105,9 +105,34 @@ def analyse_bundle(bundle: Bundle) -> Analysis:
     return analyse(bundle.plan, bundle.tables, provenance, known["deviations"])
 
 
-def same_analysis(one: Analysis, other: Analysis) -> bool:
-    """Whether two analyses are the same bytes of `analysis.json`."""
-    return analysis_json(one) == analysis_json(other)
+def read_analysis(path: Path) -> Analysis:
+    """An `analysis.json`. Raises WorkspaceError for another file or an older schema."""
+    try:
+        content: Analysis = read_json(path)
+        version = content["schema_version"]
+        content["responses"], content["design"]["contexts"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = Problem("this is not an analysis.json of a study", f"{path}: {error}")
+        raise WorkspaceError(problem) from error
+    if not is_current(content):
+        rule = f"this analysis.json has schema version {version}, not {SCHEMA_VERSION}"
+        remedy = "Analyse the archive again: ablatekit study report X.zip"
+        raise WorkspaceError(Problem(rule, str(path), remedy))
+    return content
+
+
+def is_current(analysis: Analysis) -> bool:
+    """Whether an analysis has the schema that reports are made of."""
+    return analysis.get("schema_version") == SCHEMA_VERSION
+
+
+def same_analysis(one: Analysis, bundled: Analysis) -> bool | None:
+    """Whether two analyses are the same bytes; None for a bundled one of an older schema.
+
+    What an older one says in sentences is not comparable; `benchmarks/same_numbers.py` compares
+    its numbers.
+    """
+    return analysis_json(one) == analysis_json(bundled) if is_current(bundled) else None
 
 
 def _in_order(plan: Plan) -> bytes:

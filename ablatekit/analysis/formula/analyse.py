@@ -20,8 +20,6 @@ from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.analysis import (
     SCHEMA_VERSION,
     Analysis,
-    Counts,
-    DesignRecord,
     ResponseAnalysis,
 )
 from ablatekit.analysis.core.schema.effects import Effect
@@ -106,58 +104,18 @@ def formula_analysis(
     options: FormulaOptions = DEFAULTS,
     provenance: Mapping[str, Any] | None = None,
 ) -> Analysis:
-    """The whole of `analysis.json` for one formula: a table without contexts and cells.
+    """The whole of `analysis.json` for one formula: a table that no study planned.
 
-    Counts are rows of the table; the one response is named as on the left of the formula.
+    The one response is named as on the left of the formula.
     """
-    job = _job(data, formula, options)
-    response = _analysed(job)
-    rows = len(job.frame.y)
+    response = analyse_formula(data, formula, options)
     return Analysis(
         schema_version=SCHEMA_VERSION,
-        study={
-            "name": "table",
-            "title": "",
-            "question": "",
-            "backend": "table",
-            "formula": job.frame.formula.text,
-            "alpha": options.alpha,
-            "adjust": options.adjust,
-            "inference": "both",
-        },
-        design=_design(job),
-        counts=Counts(
-            planned=len(data), started=len(data), finished=rows, diverged=0, failed=0, analysed=rows
-        ),
+        study={"backend": "table", "alpha": options.alpha, "adjust": options.adjust},
         deviations=[],
         provenance={**(provenance or {}), "formula": formula},
         responses={response["label"]: response},
         comparisons={},
-    )
-
-
-def _design(job: _Job) -> DesignRecord:
-    """The factors that were compared; a formula has no cells of its own."""
-    variables = job.frame.variables
-    return DesignRecord(
-        kind="formula",
-        factors=[
-            {
-                "name": name,
-                "label": name,
-                "levels": list(variables[name].levels),
-                "baseline": baseline,
-            }
-            for name, baseline in job.wanted.factors.items()
-        ],
-        contexts=[],
-        replicates=1,
-        cells=[],
-        merged=[],
-        excluded=[],
-        held_equal={},
-        warnings=[],
-        cost=[],
     )
 
 

@@ -138,12 +138,12 @@ class DesignRecord(TypedDict):
 
 
 class Analysis(TypedDict):
-    """The whole of `analysis.json`."""
+    """The whole of `analysis.json`; a formula has neither a design nor runs to count."""
 
     schema_version: int
     study: dict[str, Any]
-    design: DesignRecord
-    counts: Counts
+    design: NotRequired[DesignRecord]
+    counts: NotRequired[Counts]
     deviations: list[str]
     provenance: dict[str, Any]
     responses: dict[str, ResponseAnalysis]
