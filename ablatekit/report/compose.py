@@ -31,6 +31,7 @@ def compose(analysis: Analysis) -> Document:
         question=str(analysis.get("study", {}).get("question") or ""),
         facts=_facts(analysis),
         sections=[section for section in _sections(analysis) if section is not None],
+        unit=subject_of(analysis).unit,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from ablatekit.analysis.core.schema.vocabulary import Number, Verdict
 from ablatekit.canonical import content_hash
+from ablatekit.report.language.reading import Unit
 from ablatekit.report.language.references import Reference
 from ablatekit.report.language.verdicts import VerdictLine, word
 
@@ -220,12 +221,13 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """The whole report."""
+    """The whole report; `unit` is what one value of a response belongs to."""
 
     title: str
     question: str
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
+    unit: Unit = "run"
 
     def pictures(self) -> Iterator[Picture]:
         """Every figure in its order, those of folds too."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console, RenderableType
 
 from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION, Analysis
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
@@ -412,6 +414,21 @@ def built_analysis() -> Any:
 def page_text() -> str:
     """The rendered fixture analysis, for tests that only look at it."""
     return render_html(build_analysis())
+
+
+@pytest.fixture(scope="session")
+def terminal_text() -> Callable[..., str]:
+    """What a terminal of some width shows of the parts it is given."""
+
+    def shown(parts: Iterable[RenderableType], width: int = 200) -> str:
+        stream = io.StringIO()
+        plain = {"color_system": None, "markup": False, "highlight": False, "emoji": False}
+        console = Console(file=stream, width=width, **plain)  # type: ignore[arg-type]
+        for part in parts:
+            console.print(part)
+        return stream.getvalue()
+
+    return shown
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from ablatekit.analysis.core.schema.vocabulary import Verdict
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import floats, padded, shortened, spread
 from ablatekit.report.language.alternatives import gap_point
+from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale
 from ablatekit.report.language.verdicts import look, word
 
@@ -60,9 +61,9 @@ def draw_map(points: Sequence[MapPoint], labels: tuple[str, str], scale: Scale) 
     for point in points:
         _draw_point(panel, point, scale)
     _direct_labels(panel, points)
-    unit = f", {scale.unit}" if scale.unit else ""
-    panel.x_label(f"effect on {shortened(labels[0], 30)}{unit}")
-    panel.y_label(f"effect on {shortened(labels[1], 30)}{unit}", 42)
+    across, up = (with_unit(f"effect on {shortened(label, 30)}", scale.unit) for label in labels)
+    panel.x_label(across)
+    panel.y_label(up, 42)
     return figure
 
 

@@ -44,6 +44,7 @@ def render_page(document: Document, theme: Theme = "auto") -> str:
         has_groups=has_groups,
         hint=hint,
         words=page,
+        unit=document.unit,
     )
     template = environment.get_template("page.html.j2")
     return template.render(

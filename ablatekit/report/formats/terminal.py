@@ -17,7 +17,7 @@ from ablatekit.report import document
 from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph
 from ablatekit.report.formats.tables import PLAIN, titled_table
 from ablatekit.report.language import agreements, formulas, page
-from ablatekit.report.language.captions import with_unit
+from ablatekit.report.language.captions import versus, with_unit
 from ablatekit.report.language.numbers import (
     MISSING,
     Scale,
@@ -66,7 +66,7 @@ def summary(analysis: Analysis) -> Table:
     table.show_lines = True
     for level in comparisons(analysis):
         table.add_row(
-            Text(f"{level.label}\n{level.level} vs {level.baseline}"),
+            Text(f"{level.label}\n{versus(level.level, level.baseline)}"),
             *(_texts(question, level) for question in asked),
         )
     table.caption, table.caption_justify = _reasons(analysis), "left"
@@ -235,7 +235,7 @@ def _comparison_tables(compared: StudyComparison, first: Analysis) -> Iterator[T
 
 
 def _compared(row: ComparedEffect, labels: Mapping[str, str], scale: Scale) -> list[Text]:
-    level = f"{labels.get(row.factor, row.factor)}:\n{row.level} vs {row.baseline}"
+    level = f"{labels.get(row.factor, row.factor)}:\n{versus(row.level, row.baseline)}"
     interval = "" if row.low is None else f"\n{scale.interval(row.low, row.high)}"
     p = "" if row.p_adjusted is None else f"\np {p_value(row.p_adjusted)}"
     return [

@@ -68,6 +68,11 @@ def with_unit(title: str, unit: str) -> str:
     return f"{title}, {unit}" if unit else title
 
 
+def versus(level: str, baseline: str) -> str:
+    """A level and what it is compared with."""
+    return f"{level} vs {baseline}"
+
+
 def counted(title: str, number: int) -> str:
     """The title of a fold with the number of rows inside."""
     return f"{title} ({number})"
