@@ -73,9 +73,9 @@ def _diagnostic_blocks(analysis: Analysis, name: str, response: ResponseAnalysis
         rows = diagnostics["near_bounds"]
         near = plain_table(f"near-{slug(name)}", captions.NEAR_BOUNDS, rows)
         blocks.append(Fold(captions.counted(captions.NEAR_BOUNDS, len(rows)), [near]))
-    start = (diagnostics.get("step_zero") or {}).get("contexts")
-    if isinstance(start, list) and start:
-        table = plain_table(f"start-{slug(name)}", captions.STEP_ZERO, start)
+    start = diagnostics.get("step_zero")
+    if start is not None and start["contexts"]:
+        table = plain_table(f"start-{slug(name)}", captions.STEP_ZERO, start["contexts"])
         blocks.append(Fold(captions.STEP_ZERO, [table]))
     return blocks
 
@@ -110,7 +110,7 @@ def _largest(record: Mapping[str, Any], scale: Scale, unit: Unit) -> str:
 
 
 def _residual_pictures(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Picture]:
-    residuals = response["diagnostics"].get("residuals") or {}
+    residuals = response["diagnostics"]["residuals"]
     of_cells = "design" in analysis
     values, fitted = residuals.get("residual", []), residuals.get("fitted", [])
     quantiles = residuals.get("quantile", [])

@@ -61,7 +61,7 @@ def _counted(analysis: Analysis, subject: Subject) -> list[tuple[str, str]]:
 def _complete(analysis: Analysis) -> bool:
     """Whether every run finished and was analysed."""
     counts = analysis.get("counts")
-    return bool(counts) and counts["planned"] == counts["finished"] == counts["analysed"]
+    return counts is not None and counts["planned"] == counts["finished"] == counts["analysed"]
 
 
 def _missing_blocks(
