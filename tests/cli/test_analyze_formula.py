@@ -76,7 +76,10 @@ def test_kenward_roger_and_a_logistic_model(table, capsys):
     found = _run(capsys, table, "--formula", "y ~ a + (1|g)", "--df", "kenward-roger")
     assert found["responses"]["y"]["effects"][0]["method"]["code"] == "kenward_roger"
     logistic = ("--formula", "outcome ~ a + (1|g)", "--family", "binomial")
-    assert _run(capsys, table, *logistic)["responses"]["outcome"]["model"]["method"]["code"] == "laplace"
+    assert (
+        _run(capsys, table, *logistic)["responses"]["outcome"]["model"]["method"]["code"]
+        == "laplace"
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from rich.console import Console, RenderableType
 
 from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION, Analysis
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
+from ablatekit.report.formats import html
 from ablatekit.report.formats.html import render_html
 
 FACTORS: dict[str, tuple[str, list[str], str | None]] = {
@@ -431,6 +432,30 @@ def terminal_text() -> Callable[..., str]:
     return shown
 
 
+@pytest.fixture(scope="session")
+def page_without_figures() -> Callable[[Any], str]:
+    """Pages for tests that do not look at figures: each is an empty drawing."""
+
+    def rendered(analysis: Any) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(html, "svg", lambda picture: f'<svg aria-label="{picture.title}"></svg>')
+            return render_html(analysis)
+
+    return rendered
+
+
+@pytest.fixture(scope="session")
+def hostile_analysis() -> Any:
+    """The fixture analysis with hostile names, for tests that do not change it."""
+    return build_hostile()
+
+
+@pytest.fixture(scope="session")
+def hostile_page_text() -> str:
+    """The rendered analysis with hostile names."""
+    return render_html(build_hostile())
+
+
 @pytest.fixture
 def planted_verdicts() -> dict[tuple[str, str], dict[str, tuple[float, str, str]]]:
     return PLANTED
@@ -441,16 +466,15 @@ def hostile_name() -> str:
     return HOSTILE
 
 
-@pytest.fixture
-def hostile_analysis() -> Analysis:
+def build_hostile() -> Any:
+    """The fixture analysis with hostile names of a level, a context, a factor and a response."""
     value = rename(build_analysis(), "batch_norm", HOSTILE)
     value = rename(value, "tiny-qwen3", HOSTILE)
     value["study"]["title"] = value["study"]["question"] = HOSTILE
     value["responses"]["learning"]["label"] = HOSTILE
     value["design"]["factors"][1]["label"] = HOSTILE
     value["provenance"][HOSTILE] = HOSTILE
-    hostile: Analysis = value
-    return hostile
+    return value
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ SECTIONS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(page_text, parse):
     return parse(page_text)
 
@@ -160,8 +160,8 @@ def test_ids_are_unique_and_every_internal_link_resolves(page):
                 assert target in ids
 
 
-def test_nothing_outside_the_page_is_needed(page_text, hostile_analysis, parse):
-    for text in (page_text, render_html(hostile_analysis)):
+def test_nothing_outside_the_page_is_needed(page_text, hostile_page_text, parse):
+    for text in (page_text, hostile_page_text):
         page = parse(text)
         assert not page.all("link")
         assert not page.all("img")
@@ -171,10 +171,9 @@ def test_nothing_outside_the_page_is_needed(page_text, hostile_analysis, parse):
         assert not re.search(r"@import|url\((?!#)", text)
 
 
-def test_hostile_names_are_text_everywhere(hostile_analysis, hostile_name, parse):
-    text = render_html(hostile_analysis)
-    page = parse(text)
-    assert "<script>alert" not in text
+def test_hostile_names_are_text_everywhere(hostile_page_text, hostile_name, parse):
+    page = parse(hostile_page_text)
+    assert "<script>alert" not in hostile_page_text
     assert len(page.all("script")) == 1
     assert page.all("h1")[0].text == hostile_name
     levels = {row.attributes["data-level"] for row in answer_rows(page)}
@@ -183,14 +182,14 @@ def test_hostile_names_are_text_everywhere(hostile_analysis, hostile_name, parse
     assert any("$x^2" in label.text for label in page.all("text"))
 
 
-def test_a_section_whose_part_is_absent_is_absent(analysis, parse):
+def test_a_section_whose_part_is_absent_is_absent(analysis, parse, page_without_figures):
     for response in analysis["responses"].values():
         del response["dynamics"]
         response["anova"] = []
         response["contexts"] = []
         response["effects"] = [e for e in response["effects"] if e["estimand"] != "interaction"]
     analysis["comparisons"] = {}
-    page = parse(render_html(analysis))
+    page = parse(page_without_figures(analysis))
     left = [section.attributes["id"] for section in page.all("section")]
     gone = {"gap", "interactions", "contexts", "dynamics", "variance"}
     assert left == [name for name in SECTIONS if name not in gone]
@@ -208,9 +207,9 @@ def test_warnings_stand_beside_the_verdicts(page):
     assert "the effect varies more by model than by context" in warning
 
 
-def test_an_interim_report_says_so_beside_the_verdicts(analysis, parse):
+def test_an_interim_report_says_so_beside_the_verdicts(analysis, parse, page_without_figures):
     analysis["deviations"] = ["interim analysis: 7 of 192 runs are outstanding"]
-    page = parse(render_html(analysis))
+    page = parse(page_without_figures(analysis))
     for name in ("answer", "provenance"):
         section = page.all("section", id=name)[0]
         texts = [aside.text for aside in page.all("aside") if aside.inside(section)]
@@ -254,9 +253,9 @@ def test_the_script_stays_small():
     assert len(script.splitlines()) < 80
 
 
-def test_unequal_step_zero_scores_are_a_warning(analysis, parse):
+def test_unequal_step_zero_scores_are_a_warning(analysis, parse, page_without_figures):
     analysis["responses"]["learning"]["diagnostics"]["step_zero"]["equal"] = False
-    page = parse(render_html(analysis))
+    page = parse(page_without_figures(analysis))
     answer = page.all("section", id="answer")[0]
     warning = next(aside for aside in page.all("aside") if aside.inside(answer)).text
     assert "Learning: step-0 scores differ within a context" in warning
@@ -289,7 +288,7 @@ def test_a_plain_study_without_contexts_or_margins_renders_quietly(analysis, par
     assert "nothing is called equivalent" in page.all("section", id="answer")[0].text
 
 
-def test_the_summary_names_the_broad_verdict_and_marks_few_contexts(analysis):
+def test_the_summary_names_the_broad_verdict_and_marks_few_contexts(analysis, page_text):
     lines = {line.title: line for line in verdict_lines(analysis)}
     judged = {
         (verdict, level.name): (level.broad, level.mark)
@@ -299,13 +298,11 @@ def test_the_summary_names_the_broad_verdict_and_marks_few_contexts(analysis):
     assert judged["helps", "advantage: batch_norm"] == ("inconclusive", "few contexts")
     assert judged["helps", "rollouts per query: 4"] == ("helps", "")
     assert judged["inconclusive", "KL penalty: k3"] == (None, "")
-    page = render_html(analysis)
-    assert page.count("Few contexts: the effect varies more by one blocking variable") == 1
+    assert page_text.count("Few contexts: the effect varies more by one blocking variable") == 1
 
 
-def test_marks_tell_their_numbers_to_who_points_at_them(hostile_analysis, hostile_name):
-    page = render_html(hostile_analysis)
-    tips = re.findall(r"<g><title>(.*?)</title>", page)
+def test_marks_tell_their_numbers_to_who_points_at_them(hostile_page_text, hostile_name):
+    tips = re.findall(r"<g><title>(.*?)</title>", hostile_page_text)
     assert any(": 4, narrow: +2.4 [1.2, 3.6] pp, helps" in tip for tip in tips)
     assert any(html.escape(hostile_name) in tip for tip in tips)
     assert not any("<" in tip for tip in tips)

@@ -10,9 +10,11 @@ import pytest
 
 from ablatekit.analysis.core.lookup import comparisons
 from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.report.compose import compose
 from ablatekit.report.document import Document, Section
+from ablatekit.report.figures.render import svg
 from ablatekit.report.formats.csv import effects_csv
-from ablatekit.report.formats.html import render_html, render_page
+from ablatekit.report.formats.html import render_page
 from ablatekit.report.language.numbers import Scale
 from ablatekit.report.language.reading import most_notable
 from ablatekit.report.language.sentences import in_unit, say_all
@@ -66,7 +68,8 @@ def companions():
 
 
 @pytest.fixture(scope="module")
-def page(built_analysis, parse):
+def accompanied(built_analysis):
+    """The analysis with every companion."""
     analysis = copy.deepcopy(built_analysis)
     response = analysis["responses"]["learning"]
     response.update(companions())
@@ -78,7 +81,12 @@ def page(built_analysis, parse):
     response["anova"][0].update(partial_omega2_low=0.1234, partial_omega2_high=0.3456)
     for effect in response["effects"][:1]:
         effect["notes"] = [statement("assumes_order", order=2)]
-    return parse(render_html(analysis))
+    return analysis
+
+
+@pytest.fixture(scope="module")
+def page(accompanied, parse, page_without_figures):
+    return parse(page_without_figures(accompanied))
 
 
 def numbers(page, table):
@@ -107,9 +115,11 @@ def test_tables_hold_the_analysis_bit_for_bit(page, table, wanted):
     assert numbers(page, table) == wanted
 
 
-def test_figures_over_training_and_profiles_are_drawn(page):
-    figures = {figure.attributes["id"] for figure in page.all("figure")}
-    assert {"trend-learning-rollouts", "profile-learning-rollouts"} <= figures
+@pytest.mark.parametrize("figure", ["trend-learning-rollouts", "profile-learning-rollouts"])
+def test_figures_over_training_and_profiles_are_drawn(accompanied, page, figure):
+    assert page.all("figure", id=figure)
+    pictures = {picture.id: picture for picture in compose(accompanied).pictures()}
+    assert "<path" in svg(pictures[figure])
 
 
 def test_notes_of_effects_and_intervals_of_shares_are_shown(page):
