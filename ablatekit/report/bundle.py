@@ -126,13 +126,13 @@ def is_current(analysis: Analysis) -> bool:
     return analysis.get("schema_version") == SCHEMA_VERSION
 
 
-def same_analysis(one: Analysis, bundled: Analysis) -> bool | None:
+def same_analysis(fresh: Analysis, bundled: Analysis) -> bool | None:
     """Whether two analyses are the same bytes; None for a bundled one of an older schema.
 
     What an older one says in sentences is not comparable; `benchmarks/same_numbers.py` compares
     its numbers.
     """
-    return analysis_json(one) == analysis_json(bundled) if is_current(bundled) else None
+    return analysis_json(fresh) == analysis_json(bundled) if is_current(bundled) else None
 
 
 def _in_order(plan: Plan) -> bytes:

@@ -145,7 +145,7 @@ def _legend(panel: Panel, rows: Sequence[ForestRow]) -> None:
     y = -LEGEND / 2
     broad = any(row.broad is not None and not absent(row.broad["low"]) for row in rows)
     spreads = [row.heterogeneity for row in rows if row.heterogeneity is not None]
-    predicted = any(not absent(one["prediction_low"]) for one in spreads)
+    predicted = any(not absent(spread["prediction_low"]) for spread in spreads)
     for shown, left, words, tone, width, marker in (
         (True, 0, "narrow", "muted", 2.2, "o"),
         (broad, 88, "broad", "muted", 1.2, "D"),

@@ -51,7 +51,8 @@ STYLES: dict[Tone, str] = {
 
 def answer(analysis: Analysis) -> Iterator[RenderableType]:
     """What a terminal shows of an analysis, whichever way it was made."""
-    fitted = {name: one for name, one in analysis["responses"].items() if is_formula(one)}
+    every = analysis["responses"].items()
+    fitted = {name: response for name, response in every if is_formula(response)}
     if not fitted:
         yield summary(analysis)
     for name, response in fitted.items():

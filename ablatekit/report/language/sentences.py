@@ -103,8 +103,8 @@ def _marginal_family(estimand: str, order: int) -> str:
 
 def _unlike_responses(parts: list[str], learning: list[str], generalization: list[str]) -> str:
     differing = [
-        f"{part} ({one or 'none'} and {other or 'none'})"
-        for part, one, other in zip(parts, learning, generalization, strict=True)
+        f"{part} ({first or 'none'} and {second or 'none'})"
+        for part, first, second in zip(parts, learning, generalization, strict=True)
     ]
     return f"the two responses differ in {' and in '.join(differing)}, so they have no gap"
 

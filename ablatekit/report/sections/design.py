@@ -1,4 +1,4 @@
-"""The section on the design: factors, contexts, cells and what levels cost."""
+"""The section on the design: factors, contexts, cells, costs, and what such a study can find."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablatekit.analysis.core.lookup import label_of
-from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.companions import Detectable
 from ablatekit.report.document import (
     Block,
     Column,
@@ -19,13 +20,16 @@ from ablatekit.report.document import (
     Table,
     Text,
     Warnings,
+    plain_table,
+    slug,
 )
 from ablatekit.report.language import captions, leads
-from ablatekit.report.language.numbers import general
-from ablatekit.report.language.reading import factor_labels, flatten, subject_of, words
-from ablatekit.report.sections.planning import detectable_blocks
-from ablatekit.report.sections.records import plain_table
+from ablatekit.report.language.numbers import Scale, general, scale_of
+from ablatekit.report.language.reading import Unit, factor_labels, flatten, subject_of, words
+from ablatekit.report.language.sentences import told
 
+MOST_REPLICATES = 6
+"""Columns of the table of detectable effects."""
 EXECUTION_COSTS = ("seconds_per_level", "cost")
 """Keys of `provenance` that hold costs per level which differ between executions."""
 
@@ -37,7 +41,7 @@ def design_section(analysis: Analysis) -> Section:
     cost = _cost_table(analysis)
     if cost is not None:
         blocks += [Heading(captions.COST), cost]
-    blocks += detectable_blocks(analysis)
+    blocks += _detectable_blocks(analysis)
     if design.get("warnings"):
         blocks.append(Warnings(design["warnings"]))
     if design.get("held_equal"):
@@ -86,7 +90,7 @@ def context_values(analysis: Analysis) -> dict[str, list[str]]:
     for context in analysis["design"].get("contexts", []):
         for variable, value in context.items():
             values.setdefault(variable, {})[str(value)] = None
-    return {variable: list(found) for variable, found in values.items()}
+    return {variable: list(named) for variable, named in values.items()}
 
 
 def level_costs(analysis: Analysis) -> list[Mapping[str, Any]]:
@@ -146,3 +150,49 @@ def _cell_blocks(analysis: Analysis) -> list[Block]:
             table = plain_table(f"design-{identifier}", title, rows)
             folds.append(Fold(captions.counted(title, len(rows)), [table]))
     return folds
+
+
+def _detectable_blocks(analysis: Analysis) -> list[Block]:
+    """Minimum detectable average effects, now and with more replicates; folded."""
+    tables = [
+        _detectable_table(analysis, name, response)
+        for name, response in analysis["responses"].items()
+        if any(row["estimand"] == "average" for row in response.get("detectable", []))
+    ]
+    return [Fold(captions.DETECTABLE, tables)] if tables else []
+
+
+def _detectable_table(analysis: Analysis, name: str, response: ResponseAnalysis) -> Table:
+    rows = [row for row in response["detectable"] if row["estimand"] == "average"]
+    scale, labels = scale_of(response), factor_labels(analysis)
+    unit = subject_of(analysis).unit
+    counts = sorted({row["replicates"] for row in rows})[:MOST_REPLICATES]
+    grouped: dict[tuple[str, str, str], dict[int, Detectable]] = {}
+    for row in rows:
+        key = (row["factor"], row["level"], row["inference"])
+        grouped.setdefault(key, {})[row["replicates"]] = row
+    power = f"{100 * rows[0]['power']:g}%"
+    caption = captions.detectable(response["label"], power)
+    return Table(
+        id=f"detectable-{slug(name)}",
+        caption=captions.with_unit(caption, scale.unit),
+        columns=[Column("factor"), Column("level"), Column("inference")]
+        + [Column(captions.replicates(number), numeric=True) for number in counts],
+        rows=[
+            [Text(labels.get(factor, factor)), Text(level, strong=True), Text(inference)]
+            + [_detectable(by_size.get(number), scale, unit) for number in counts]
+            for (factor, level, inference), by_size in grouped.items()
+        ],
+        keys=[
+            [("factor", factor), ("level", level), ("inference", inference)]
+            for factor, level, inference in grouped
+        ],
+        footer=captions.DETECTABLE_FOOTER,
+    )
+
+
+def _detectable(row: Detectable | None, scale: Scale, unit: Unit) -> Entry:
+    if row is None:
+        return Text("")
+    value = row["minimum_detectable"]
+    return Quantity(scale.plain(value), value, note=told(row["reason"], unit))

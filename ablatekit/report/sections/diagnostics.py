@@ -22,6 +22,7 @@ from ablatekit.report.document import (
     Table,
     Text,
     Warnings,
+    plain_table,
     slug,
 )
 from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
@@ -32,7 +33,6 @@ from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, scale_of, sentence
 from ablatekit.report.language.reading import Unit, factor_labels, subject_of
 from ablatekit.report.language.sentences import say
-from ablatekit.report.sections.records import plain_table
 
 FEWEST_CONTEXTS = 3
 

@@ -101,7 +101,7 @@ def _gap_table(analysis: Analysis, name: str) -> Table:
     available = gap_room(analysis, name)
     levels = comparisons(analysis)
     for number, level in enumerate(levels, 1):
-        sides = [effect_entry(find_effect(own, level, "narrow"), scale) for own, _ in effects]
+        sides = [effect_entry(find_effect(rows, level, "narrow"), scale) for rows, _ in effects]
         row: list[Entry] = [
             Quantity(str(number), float(number)), Text(level.label),
             Text(level.level, note=f"vs {level.baseline}", strong=True), *sides,

@@ -92,12 +92,12 @@ def _matrix(
     levels = comparisons(analysis)
     scale, alpha, unit = scale_of(response), alpha_of(analysis), subject_of(analysis).unit
     largest = _full_colour(response)
-    found: dict[frozenset[Comparison], Effect] = {}
+    by_pair: dict[frozenset[Comparison], Effect] = {}
     for effect in effects:
         pair = split_pair(effect, levels)
         if pair is not None:
-            found[frozenset(pair)] = effect
-    involved = {level for pair in found for level in pair}
+            by_pair[frozenset(pair)] = effect
+    involved = {level for pair in by_pair for level in pair}
     shown = [level for level in levels if level in involved]
     if not shown:
         return []
@@ -106,7 +106,7 @@ def _matrix(
     rows: list[list[Entry]] = []
     for level in down:
         before = shown[: shown.index(level)]
-        pairs = [found.get(frozenset((level, other))) if other in before else None
+        pairs = [by_pair.get(frozenset((level, other))) if other in before else None
                  for other in across]  # fmt: skip
         entries = [_matrix_entry(pair, scale, (alpha, largest), unit) for pair in pairs]
         rows.append([Text(level.level, note=level.label, strong=True), *entries])

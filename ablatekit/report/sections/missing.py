@@ -1,4 +1,4 @@
-"""The section on runs that did not finish, and how they enter."""
+"""The section on runs that did not finish: how they enter, and what they could change."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablatekit.analysis.core.lookup import setting
-from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.companions import Missing
 from ablatekit.report.document import (
     Block,
+    Column,
+    Entry,
     Facts,
     Heading,
+    Interval,
+    Quantity,
     Section,
+    Table,
+    Text,
     Warnings,
+    plain_table,
     slug,
 )
 from ablatekit.report.language import captions, leads
-from ablatekit.report.language.numbers import (
-    sentence,
-)
+from ablatekit.report.language.numbers import scale_of, sentence
 from ablatekit.report.language.reading import Subject, factor_labels, flatten, subject_of
-from ablatekit.report.language.sentences import say
-from ablatekit.report.sections.planning import sensitivity_blocks
-from ablatekit.report.sections.records import plain_table
+from ablatekit.report.language.sentences import say, told
 
 
 def missing_section(analysis: Analysis) -> Section | None:
@@ -36,7 +39,7 @@ def missing_section(analysis: Analysis) -> Section | None:
         if not missing or missing in shown:
             continue
         parts = [*_missing_blocks(analysis, name, missing, shown)]
-        parts += sensitivity_blocks(analysis, name, response)
+        parts += _sensitivity_blocks(analysis, name, response)
         shown.append(missing)
         if parts and len(shown) > 1:
             parts.insert(0, Heading(sentence(response["label"])))
@@ -98,3 +101,55 @@ def _policies(analysis: Analysis) -> str:
 def known_facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Entries that say something."""
     return [(name, value) for name, value in flatten(record) if value]
+
+
+def _sensitivity_blocks(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Block]:
+    """Bounds over runs without a value, and the policies for diverged runs side by side."""
+    scale, missing = scale_of(response), response["missing"]
+    labels = factor_labels(analysis)
+    blocks: list[Block] = []
+    if missing.get("bounds"):
+        rows: list[list[Entry]] = [
+            [
+                Text(labels.get(row["factor"], row["factor"])),
+                Text(row["level"], strong=True, note=told(row["reason"])),
+                Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+            ]
+            for row in missing["bounds"]
+        ]
+        blocks.append(_levels_table(
+            f"bounds-{slug(name)}", captions.with_unit(captions.bounds(), scale.unit),
+            ["worst to best"], rows,
+            captions.BOUNDS_FOOTER,
+        ))  # fmt: skip
+    if missing.get("policies"):
+        rows = [
+            [
+                Text(labels.get(row["factor"], row["factor"])),
+                Text(row["level"], strong=True),
+                *(
+                    Quantity(scale.effect(value), value)
+                    for value in (row["score"], row["worst"], row["exclude"])
+                ),
+            ]
+            for row in missing["policies"]
+        ]
+        blocks.append(_levels_table(
+            f"policies-{slug(name)}", captions.with_unit(captions.policies(), scale.unit),
+            ["last valid score", "worst score", "excluded"], rows,
+            captions.policies_footer(say(missing["policy"])),
+        ))  # fmt: skip
+    return blocks
+
+
+def _levels_table(
+    identifier: str, caption: str, titles: Sequence[str], rows: Sequence[Sequence[Entry]], note: str
+) -> Table:
+    numbers = [Column(title, numeric=True) for title in titles]
+    return Table(
+        id=identifier,
+        caption=caption,
+        columns=[Column("factor"), Column("level"), *numbers],
+        rows=rows,
+        footer=note,
+    )
