@@ -6,8 +6,10 @@ import copy
 
 import numpy as np
 import pytest
-from ablatekit.report.compare import compare
 from scipy import stats
+
+from ablatekit.analysis.compare import compare
+from ablatekit.analysis.core.schema.vocabulary import statement
 
 
 @pytest.fixture
@@ -61,18 +63,19 @@ def test_shared_contexts_are_paired(analysis):
     test = stats.ttest_1samp(shifts, 0.0)
     assert (row.difference, row.df, row.p) == pytest.approx((0.03, 5, test.pvalue))
     assert row.agreement == "differ"
-    assert any("runs are in both studies" in note for note in found.notes)
+    assert "runs_in_both" in [note["code"] for note in found.notes]
     same = row_of(found, "learning", "batch_norm")
-    assert same.agreement == "not compared"
-    assert "shared runs" in same.reason
+    assert same.agreement == "not_compared"
+    assert same.reason == statement("same_difference")
 
 
 def test_what_only_one_study_has_is_named_and_other_scales_are_not_compared(analysis, elsewhere):
     elsewhere["responses"]["learning"]["unit"] = "nats"
     del elsewhere["responses"]["generalization"]
     found = compare(analysis, elsewhere)
-    assert "response generalization" in found.only_first
+    assert statement("response_part", response="generalization") in found.only_first
     row = row_of(found, "learning", "batch_norm")
-    assert row.agreement == "not compared"
-    assert "differ in the unit" in row.reason
+    assert row.agreement == "not_compared"
+    assert row.reason["code"] == "unlike_studies"
+    assert row.reason["arguments"]["second"] == "nats"
     assert found.to_json()["effects"][0]["response"] == "learning"

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
@@ -30,15 +31,13 @@ def _reasons(response, estimand, inference="narrow"):
     ]
     assert rows
     assert all(row["se"] is None and row["p"] is None for row in rows)
-    return {row["reason"] for row in rows}
+    return {row["reason"]["code"] for row in rows}
 
 
 def test_a_single_replicate_without_higher_interactions(factorial, analysed):
     found = analysed(factorial((2, 2), replicates=1), "AB", interactions=2)
     (reason,) = _reasons(found, "average")
-    assert reason == (
-        "no cell has two runs in one context, so nothing estimates the seed noise; add replicates"
-    )
+    assert reason == "no_replicates"
     assert found["residual_sd"] is None
 
 
@@ -48,19 +47,19 @@ def test_an_empty_cell_takes_its_combination_out(factorial, analysed, pick):
     found = analysed(frame, "AB")
     rows = found["effects"]
     row = pick(rows, factor="A", estimand="average", inference="narrow")
-    assert row["note"] == "without the combinations whose runs are missing: B=l1"
+    assert row["notes"] == [statement("combinations_left_out", cells=["B=l1"])]
     assert row["estimate"] == pytest.approx(1.0, abs=0.02)
-    reason = "no matched pair of cells has runs in the same contexts"
-    assert pick(rows, factor="A", estimand="removal", inference="narrow")["reason"] == reason
-    assert _reasons(found, "shapley") == {reason}
-    assert _reasons(found, "interaction") == {reason}
+    removal = pick(rows, factor="A", estimand="removal", inference="narrow")
+    assert removal["reason"] == statement("no_shared_runs")
+    assert _reasons(found, "shapley") == {"no_shared_runs"}
+    assert _reasons(found, "interaction") == {"no_shared_runs"}
 
 
 def test_an_all_failed_level_has_reasons_in_every_section(factorial, analysed, pick):
     frame = factorial((2, 2))
     frame.loc[frame["A"] == "l1", "y"] = np.nan
     found = analysed(frame, "AB")
-    reason = "no matched pair of cells has runs in the same contexts"
+    reason = statement("no_shared_runs")
     for inference in ("narrow", "broad"):
         row = pick(found["effects"], factor="A", estimand="average", inference=inference)
         assert (row["estimate"], row["reason"]) == (None, reason)
@@ -70,7 +69,7 @@ def test_an_all_failed_level_has_reasons_in_every_section(factorial, analysed, p
     robust = found["robust"]
     assert pick(robust["improvement"], factor="A")["reason"] == reason
     assert pick(robust["permutation"], factor="A")["reason"] == reason
-    assert pick(robust["iqm"], factor="A", level="l1")["reason"] == "no run has a value"
+    assert pick(robust["iqm"], factor="A", level="l1")["reason"] == statement("no_run_value")
 
 
 def test_an_aliased_term_of_a_fraction(factorial, analysed):
@@ -79,26 +78,24 @@ def test_an_aliased_term_of_a_fraction(factorial, analysed):
     high = (frame[["A", "B", "C"]] == "l1").sum(axis=1)
     found = analysed(frame[high % 2 == 0].reset_index(drop=True), "ABC", interactions=2)
     (reason,) = _reasons(found, "average")
-    assert reason == "not estimable: aliased under no interaction above order 2"
-    terms = {row["term"]: row["reason"] for row in found["anova"]}
-    assert "aliased with other terms" in terms.values()
+    assert reason == "aliased_below_order"
+    assert statement("aliased_term") in [row["reason"] for row in found["anova"]]
 
 
 def test_a_constant_response(factorial, analysed):
     found = analysed(factorial((2, 2), sd=0.0), "AB")
-    assert _reasons(found, "average") == {"the response is constant over all runs"}
-    assert _reasons(found, "average", "broad") == {
-        "the contrast has the same value in every context, so its spread is unknown"
-    }
-    assert found["anova"][0]["reason"] == "nothing varies: the response is constant"
+    assert _reasons(found, "average") == {"constant_response"}
+    assert _reasons(found, "average", "broad") == {"same_in_every_context"}
+    assert found["anova"][0]["reason"] == statement("no_response_varies")
     assert found["robust"]["profiles"] == []
 
 
 def test_one_context_has_no_broad_inference(factorial, analysed, pick):
     found = analysed(factorial((2, 2), models=1, datasets=1), "AB")
     (reason,) = _reasons(found, "average", "broad")
-    assert reason.startswith("1 of at least 5 contexts: too few to generalise from")
-    assert pick(found["heterogeneity"], factor="A")["reason"] == "1 of at least 5 contexts"
+    assert reason == "too_few_contexts"
+    few = statement("few_contexts_for_spread", contexts=1, fewest=5)
+    assert pick(found["heterogeneity"], factor="A")["reason"] == few
 
 
 @pytest.mark.parametrize("bound", [0.0, 1.0])
@@ -109,13 +106,11 @@ def test_cells_at_a_bound_are_told(factorial, analysed, response, bound):
     found = analysed(frame, "AB", responses=[response("y", unit="accuracy")])
     near = [row for row in found["diagnostics"]["near_bounds"] if row["mean"] == bound]
     assert len(near) == 12
-    messages = " ".join(found["diagnostics"]["messages"])
-    assert (
-        "12 cell means within 0.05 of 0 or 1: unequal room alone makes effects differ" in messages
-    )
-    assert "run-to-run variance differs between cells" in messages
+    messages = found["diagnostics"]["messages"]
+    assert statement("near_bounds", cells=12) in messages
+    assert "unequal_variances" in [message["code"] for message in messages]
 
 
 def test_every_run_at_a_bound_is_a_constant_response(factorial, analysed):
     found = analysed(factorial((2,), mean=lambda *_: 1.0, sd=0.0), "A")
-    assert _reasons(found, "average") == {"the response is constant over all runs"}
+    assert _reasons(found, "average") == {"constant_response"}

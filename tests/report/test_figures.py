@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablatekit.analysis.companions.fitted_means import fitted_means, pair_means
 from ablatekit.report.figures.residuals import thinned
 from ablatekit.report.figures.style import PALETTE, padded, shortened, spread, tick_text
 from ablatekit.report.formats.html import render_html
@@ -65,18 +64,3 @@ def test_drawing_leaves_no_trace_and_takes_no_notice_of_the_process(analysis, pa
     with mpl.rc_context({"svg.fonttype": "path", "axes.linewidth": 9.0, "font.size": 30.0}):
         assert render_html(analysis) == page_text
     assert dict(mpl.rcParams) == before
-
-
-def test_cell_means_average_cells_and_contexts_with_equal_weight(analysis):
-    response = analysis["responses"]["learning"]
-    fitted = fitted_means(response)
-    means = pair_means(analysis, fitted, "advantage", "rollouts")
-    assert means.means.shape == (2, 3)
-    assert np.isnan(means.means[0, 2])
-    by_hand = [
-        fitted[cell["unit"], context]
-        for cell in analysis["design"]["cells"]
-        for context in {context for _, context in fitted}
-        if (cell["levels"]["advantage"], cell["levels"]["rollouts"]) == ("batch_norm", "4")
-    ]
-    assert means.means[1, 1] == pytest.approx(np.mean(by_hand))

@@ -23,7 +23,9 @@ from ablatekit.analysis.engine.criterion import Criterion, State
 from ablatekit.analysis.engine.curvature import apply_p, apply_v, inner, jacobian, parameter_vectors
 from ablatekit.analysis.engine.fit import MixedFit
 
+# lmerTest's: smaller eigenvalues of the Hessian belong to variances at zero, which have no slope.
 EIGENVALUE_TOLERANCE = 1e-8
+# Below it the information of two parameters is the same up to rounding, as in saturated groupings.
 INVERSE_TOLERANCE = 1e-10
 
 
@@ -96,6 +98,7 @@ class Information:
         engine, linear = self.fit.engine, self._likelihood
         jac, _ = _theta_chain(self.fit, linear)
         values, vectors = np.linalg.eigh(self.hessian)
+        # The criterion is minus twice the log likelihood, so its inverse Hessian counts twice.
         used = values > EIGENVALUE_TOLERANCE
         covariance = 2.0 * (vectors[:, used] / values[used]) @ vectors[:, used].T
         phi = engine.state.phi
@@ -112,12 +115,14 @@ class Information:
         engine, linear = self.fit.engine, self._likelihood
         phi = engine.state.phi
         smallest = float(np.abs(np.linalg.eigvalsh(linear.traces)).min())
+        # inv where it exists: pinv would drop small but real directions and enlarge the df.
         invert = np.linalg.pinv if smallest < INVERSE_TOLERANCE else np.linalg.inv
         w = 2.0 * invert(linear.traces)
         p_matrices = -linear.g_matrices
         products = np.einsum("iab,bc,jcd->ijad", p_matrices, phi, p_matrices, optimize=True)
         middle = np.einsum("ij,ijab->ab", w, linear.q_matrices - products)
         adjusted = phi + 2.0 * phi @ middle @ phi
+        # P matrices are forms, covariances are not: the scale goes in the other way round.
         back = engine.layout.back
         forward = np.linalg.inv(back) if len(back) else back
         return KenwardRoger(
@@ -138,6 +143,7 @@ def _theta_chain(fit: MixedFit, linear: _Linear) -> tuple[Floats, Floats]:
     size = criterion.size
     jac = np.zeros((size + 1, size + 1))
     jac[1:, :size] = jacobian(criterion, engine.state.factors)
+    # Every g is sigma^2 times a function of theta, so its slope in sigma at 1 is 2 g.
     jac[:, size] = 2.0 * linear.g
     bent = np.zeros((size + 1, size + 1))
     position = 0
@@ -145,6 +151,7 @@ def _theta_chain(fit: MixedFit, linear: _Linear) -> tuple[Floats, Floats]:
         count = len(rows)
         slopes = linear.slopes[1 + position : 1 + position + count]
         normal = _symmetric_slopes(slopes, rows, cols)
+        # d2(L L')/dL2 is constant and links entries of one column of L only.
         same = cols[:, None] == cols[None, :]
         part = slice(position, position + count)
         bent[part, part] = np.where(same, 2.0 * normal[np.ix_(rows, rows)], 0.0)
@@ -231,6 +238,7 @@ def _fixed_effects(fit: MixedFit) -> tuple[Floats, Floats]:
         products = apply_v(criterion, state, stacked1, stacked2)
         crossed = inner((stacked1, stacked2), products).reshape(size, p, size, p)
         q[1:, 1:] = crossed.transpose(0, 2, 1, 3)
+    # What involves the residual follows by homogeneity; computing it would need n x n products.
     gamma = _linear_parameters(criterion, state)
     precision = np.linalg.inv(state.phi) if p else state.phi
     g[0] = precision - np.einsum("i,iab->ab", gamma, g[1:])
@@ -261,6 +269,7 @@ def _traces(
             out[i, j] = out[j, i] = products.first_pair(i, j)
     for position, (a, b) in enumerate(entries):
         i = first + position
+        # A covariance stands above and below the diagonal of G: both orders are one parameter.
         orders = [(a, b)] if a == b else [(a, b), (b, a)]
         single[i] = sum(products.trace(x, y) for x, y in orders)
         for j in range(first):
@@ -288,6 +297,7 @@ class _BlockProducts:
         p = criterion.blocks.p if projected else 0
         root = np.linalg.cholesky(state.phi) if p else np.empty((0, 0))
         self.x2 = wx2[:, :p] @ root
+        # p is 0 for V^-1: then x is empty and every product below loses its projection.
         if criterion.rows:
             t = criterion.t_matrix(state, criterion.inverse(state))
             self.rest = -(t @ state.b)
@@ -302,6 +312,7 @@ class _BlockProducts:
         """Per class D and the sum of U_l U_l', U = [F T^(1/2), x1]; per parameter the sums Q_i."""
         criterion = self.criterion
         directions = criterion.directions
+        # D is shared by the levels of a class; U U' differs by level, but only its sum is needed.
         self.d = state.e @ criterion.a11
         width, classes = self.d.shape[1], len(self.d)
         own = np.einsum("lap,lbp->lab", x1, x1).reshape(len(x1), -1)

@@ -18,9 +18,12 @@ from scipy import sparse
 from ablatekit.analysis.core.arrays import Codes, Floats, Index
 from ablatekit.analysis.engine.sufficient import CrossProducts
 
+# Above 16 classes the sums per class cost more to form than the evaluations that they save.
 CLASS_LIMIT = 16
 CLASS_BYTES = 1.5e9
+# A pair takes 12 bytes: 6e7 of them stay below the memory that the sums per class may take.
 PAIR_LIMIT = 6e7
+# Fuller than a quarter, BLAS on all entries is faster than a sparse product on the nonzero ones.
 PAIR_FILL = 0.25
 PAIR_CHUNK = 1 << 20
 
@@ -69,6 +72,7 @@ class _Dense:
         """A21_a K_ab A12_b over the rows that the two columns have."""
         weights = k[self.of_level, a, b]
         if a == b and float(weights.min()) >= 0.0:
+            # One product of a matrix with itself: BLAS computes half of it, and symmetry is exact.
             root = self.a21[a] * np.sqrt(weights)
             return np.asarray(root @ root.T)
         return np.asarray((self.a21[a] * weights) @ self.a21[b].T)
@@ -125,6 +129,7 @@ class _Classes(_Dense):
             shape = (classes, len(left), len(right))
             self.sums[a, b] = np.empty(shape)
             for v, own in enumerate(members):
+                # The same array on both sides lets BLAS take its symmetric product.
                 picked = left[:, own]
                 other = picked if a == b else right[:, own]
                 np.matmul(picked, other.T, out=self.sums[a, b][v])
@@ -164,6 +169,7 @@ class _Pairs:
             block = (table @ k[:, a, b]).reshape(self.rows, self.rows)
             total += block
             total += block.T
+            # The table of one column holds i >= j only; adding its mirror counts i = j twice.
             if a == b:
                 total.flat[:: self.rows + 1] -= block.diagonal()
         return total
@@ -171,6 +177,7 @@ class _Pairs:
     def quadratic(self, t: Floats) -> Floats:
         p = len(self.a21)
         out = np.empty((self.classes, p, p))
+        # T and the pairs are symmetric: pairs i > j stand for both orders, i = j for one.
         halved = 2.0 * t
         halved.flat[:: self.rows + 1] *= 0.5
         for (a, b), table in self.pairs.items():
@@ -223,6 +230,8 @@ def eliminate(blocks: CrossProducts, once: bool = False) -> Elimination | None:
     q = len(blocks.a11)
     if once:
         return _Dense(blocks, np.arange(q), q)
+    # Cheapest per evaluation first: sums per class need no levels, pairs only nonzero entries, the
+    # complement those that differ from a constant; what is left has no structure to use.
     distinct, of_level = np.unique(blocks.a11.reshape(q, -1), axis=0, return_inverse=True)
     classes = len(distinct)
     used = sum(_used_rows(a) for a in blocks.a21)
@@ -232,6 +241,7 @@ def eliminate(blocks: CrossProducts, once: bool = False) -> Elimination | None:
         return _Pairs(blocks.a21)
     first = blocks.a21[0]
     if len(blocks.a21) == 1 and isinstance(first, np.ndarray):
+        # The most frequent entry of a crossing is its median; 64 rows tell it as well as all do.
         common = float(np.median(first[:: max(len(first) // 64, 1)]))
         if common and _worthwhile([np.count_nonzero(first != common, axis=0)], len(first)):
             return _Complement(first, common)
@@ -282,6 +292,7 @@ def _pair_table(left: Any, right: Any, symmetric: bool) -> Any:
     partners = np.arange(1, len(level) + 1) if symmetric else right.indptr[level + 1]
     count = np.asarray(partners - start, dtype=np.intp)
     total = int(count.sum())
+    # Keys are most of the memory: half the size wherever row numbers and pairs fit into 31 bits.
     small: Any = np.int32 if max(rows * rows, total) < 2**31 else np.int64
     keys, data = np.empty(total, dtype=small), np.empty(total)
     done = 0

@@ -144,7 +144,9 @@ def test_df_below_two_give_way_to_the_t_and_say_so(factorial, study, pick):
         assert row["df"] >= FEWEST_DF
         pytest.fail(f"the design no longer leaves fewer than two df: {row['df']}")
     assert row["method"] == T_METHOD
-    assert "contexts are unequally precise, but Kenward-Roger leaves" in row["note"]
+    unequal = row["notes"][-1]
+    assert unequal["code"] == "unequal_contexts"
+    assert unequal["arguments"]["reason"]["code"] == "few_kenward_roger_df"
     assert refused["p"] is None
 
 

@@ -8,6 +8,7 @@ import statsmodels.formula.api as smf
 from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.stats.effectsize import with_interval
 from ablatekit.analysis.study import analyse
 
@@ -30,7 +31,7 @@ def test_type_three_equals_r(reference, study, case, response, factors):
     """car::Anova(type=3) with contr.sum; effectsize partial eta2 and omega2."""
     expected = reference(case)
     table, note = _anova(study(expected["frame"], factors, responses=response), response)
-    assert note.startswith("Type III sums of squares (sum coding)")
+    assert note == statement("cell_anova", type="III", order=2, pure=True)
     total = np.sum((expected["frame"][response] - expected["frame"][response].mean()) ** 2)
     for row in expected["anova_III_sumcontrasts"][1:-1]:
         ours = table[row[".row"]]
@@ -61,9 +62,9 @@ def test_balanced_shares_are_the_closed_forms_and_add_up(factorial, study):
     context = frame.groupby(list(CONTEXTS))["y"].transform("mean") - grand
     assert table["context"]["share"] == pytest.approx(np.sum(context**2) / total)
     noise = frame["y"] - frame.groupby([*"AB", *CONTEXTS])["y"].transform("mean")
-    assert table["seed noise"]["share"] == pytest.approx(np.sum(noise**2) / total)
+    assert table["seed_noise"]["share"] == pytest.approx(np.sum(noise**2) / total)
     assert sum(row["share"] for row in table.values()) == pytest.approx(1.0)
-    assert table["interactions above the order"]["num_df"] == 5
+    assert table["higher_interactions"]["num_df"] == 5
 
 
 def test_unbalanced_runs_equal_statsmodels_type_three(factorial, study):
@@ -86,7 +87,7 @@ def test_empty_cells_give_type_two_as_statsmodels(factorial, study):
     frame = factorial((2, 3), models=1, datasets=1, replicates=4, seed=7)
     frame = frame[~((frame["A"] == "l1") & (frame["B"] == "l2"))].iloc[1:]
     table, note = _anova(study(frame, "AB", CONTEXTS, interactions=1))
-    assert note.startswith("Type II sums of squares because some combinations have no run")
+    assert note == statement("cell_anova", type="II", order=1, pure=True)
     additive = smf.ols("y ~ A + B", frame).fit()
     theirs = anova_lm(additive, typ=2)
     scale = np.sum((frame["y"] - frame.groupby(["A", "B"])["y"].transform("mean")) ** 2) / (
@@ -104,14 +105,14 @@ def test_without_replicates_higher_interactions_are_the_error(factorial, study):
     theirs = anova_lm(smf.ols("y ~ A + B + C", frame.drop(columns=["model"])).fit())
     for name in "ABC":
         assert table[name]["p"] == pytest.approx(theirs.loc[name, "PR(>F)"], rel=1e-8)
-    assert "what terms up to order 1 leave over" in note
+    assert note == statement("cell_anova", type="III", order=1, pure=False)
 
 
 def test_no_error_left_gives_shares_and_a_reason(factorial, study):
     frame = factorial((2, 2), models=1, datasets=1, replicates=1, seed=1)
     table, _ = _anova(study(frame, "AB", interactions=2))
     assert table["A"]["statistic"] is None
-    assert table["A"]["reason"] == "no residual variation to test against"
+    assert table["A"]["reason"] == statement("no_error_to_test")
     assert table["A"]["share"] is not None
 
 

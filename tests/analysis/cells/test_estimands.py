@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
@@ -45,7 +46,8 @@ def test_average_effect_is_the_mean_over_all_combinations(cube, pick):
     expected = np.mean([mean[1, b, c] - mean[0, b, c] for b in (0, 1) for c in (0, 1)])
     row = pick(effects, factor="A", estimand="average", inference="narrow")
     assert row["estimate"] == pytest.approx(expected, abs=1e-12)
-    assert row["averaged_over"] == "4 combinations of the other factors, 6 contexts"
+    expected = {"combinations": 4, "contexts": 6, "grid": False}
+    assert row["averaged_over"] == statement("over_combinations", **expected)
 
 
 def test_effect_at_the_baseline_and_of_removal(cube, pick):
@@ -115,17 +117,18 @@ def test_matched_cells_under_an_exclusion_equal_hand_computation(factorial, stud
     assert rollouts["estimate"] == pytest.approx(mean["none", "4"] - mean["none", "1"])
     variance = frame.groupby(["advantage", "rollouts", *CONTEXTS])["y"].var().mean()
     assert advantage["se"] == pytest.approx(math.sqrt(variance * 2 / 12))
-    assert result["footers"]["matched"] == (
-        "Matched cells. advantage group_norm against none: rollouts=4. "
-        "rollouts 4 against 1: advantage=none."
-    )
+    (matched,) = result["footers"]["matched"]
+    assert [(row["level"], row["cells"]) for row in matched["arguments"]["effects"]] == [
+        ("group_norm", ["rollouts=4"]),
+        ("4", ["advantage=none"]),
+    ]
     baseline = pick(result["effects"], factor="advantage", estimand="baseline", inference="narrow")
     assert baseline["estimate"] is None
-    assert baseline["verdict"] == "not estimated"
-    assert "lacks this level or the baseline with every other factor" in baseline["reason"]
+    assert baseline["verdict"] == "not_estimated"
+    assert baseline["reason"] == statement("no_pair_at_baseline")
     interaction = pick(result["effects"], estimand="interaction", inference="narrow")
-    assert "no combination of the other factors has all four cells" in interaction["reason"]
-    assert result["anova_note"].startswith("Type II sums of squares because some")
+    assert interaction["reason"] == statement("no_quadruple")
+    assert result["anova_note"]["arguments"]["type"] == "II"
 
 
 def test_removal_averages_over_several_non_baseline_levels(factorial, study, pick):
@@ -139,7 +142,7 @@ def test_removal_averages_over_several_non_baseline_levels(factorial, study, pic
     shapley = pick(
         _effects(study(frame, "AB", CONTEXTS)), factor="A", estimand="shapley", inference="narrow"
     )
-    assert "every factor has two levels" in shapley["reason"]
+    assert shapley["reason"] == statement("incomplete_for_shapley")
 
 
 def _merge(plan, tables, keep, gone):
@@ -168,12 +171,12 @@ def test_merged_cells_enter_once_and_are_identical_by_construction(factorial, st
     baseline = pick(effects, factor="B", estimand="baseline", inference="narrow")
     assert baseline["verdict"] == "identical"
     assert baseline["estimate"] is None
-    assert "identical by construction" in baseline["reason"]
+    assert baseline["reason"] == statement("identical_runs")
     left = frame[~((frame["A"] == "l0") & (frame["B"] == "l1"))]
     mean = _cell_means(left, ("A", "B"))
     average = pick(effects, factor="B", estimand="average", inference="narrow")
     assert average["estimate"] == pytest.approx((mean["l1", "l1"] - mean["l1", "l0"]) / 2)
-    assert "in 1 of 2 combinations both levels are the same runs" in average["note"]
+    assert average["notes"] == [statement("same_runs_in", combinations=1, of_combinations=2)]
     other = pick(effects, factor="A", estimand="average", inference="narrow")
     expected = (mean["l1", "l0"] + mean["l1", "l1"]) / 2 - mean["l0", "l0"]
     assert other["estimate"] == pytest.approx(expected)
@@ -188,7 +191,7 @@ def test_a_failed_run_of_a_merged_unit_counts_for_all_its_levels(factorial, stud
         row = pick(missing["by_level"], level=level)
         assert (row["planned"], row["failed"]) == (2, 1)
     assert missing["runs"][0]["levels"] == {"A": "l0"}
-    assert "1 run without a result" in missing["messages"][0]
+    assert missing["messages"][0] == statement("without_result", runs=1)
 
 
 def test_failed_runs_leave_cells_their_full_weight(factorial, study, pick):
@@ -217,10 +220,10 @@ def test_a_combination_without_runs_in_one_context_is_left_out_everywhere(factor
     effects = _effects(study(frame, "AB", CONTEXTS))
     row = pick(effects, factor="A", estimand="average", inference="narrow")
     assert row["estimate"] == pytest.approx(mean["l1", "l0"] - mean["l0", "l0"])
-    assert row["note"] == "without the combinations whose runs are missing: B=l1"
+    assert row["notes"] == [statement("combinations_left_out", cells=["B=l1"])]
     removal = pick(effects, factor="A", estimand="removal", inference="narrow")
-    assert "without contexts that lack the contrast: m0 / d0" in removal["note"]
-    assert removal["averaged_over"].endswith("5 contexts")
+    assert removal["notes"] == [statement("contexts_left_out", contexts=["m0 / d0"])]
+    assert removal["averaged_over"] == statement("off_baseline", contexts=5)
 
 
 def test_a_level_whose_runs_all_failed_is_refused(factorial, study, pick):
@@ -230,7 +233,7 @@ def test_a_level_whose_runs_all_failed_is_refused(factorial, study, pick):
         _effects(study(frame, "AB", CONTEXTS)), factor="A", estimand="average", inference="narrow"
     )
     assert row["estimate"] is None
-    assert row["reason"] == "no matched pair of cells has runs in the same contexts"
+    assert row["reason"] == statement("no_shared_runs")
 
 
 numbers = st.integers(min_value=-50, max_value=50).map(lambda i: i / 10)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
@@ -40,8 +41,9 @@ def test_effects_on_the_gap_are_paired_within_the_run(paired, study, response, p
     assert wide["verdict"] == "widens"
     flat = pick(gap["effects"], factor="B", estimand="average", inference="broad")
     assert flat["verdict"] == "equivalent"
-    assert flat["family"] == "gap: average effects, broad"
-    assert "within +-0.02, the smaller of the two" in gap["footer"]
+    named = {"response": "gap", "estimand": "average", "inference": "broad"}
+    assert flat["family"] == statement("effect_family", **named)
+    assert statement("gap_rule", alpha=0.05, smallest_effect=0.02) in gap["footer"]
     learning = pick(
         result["responses"]["learning"]["effects"],
         factor="A",
@@ -59,7 +61,7 @@ def test_broad_gap_is_the_t_over_context_values(paired, study, response, pick):
     means = cells.groupby([*CONTEXTS, "B"])["gap"].mean().unstack("B")
     assert row["p"] == pytest.approx(stats.ttest_1samp(means["l1"] - means["l0"], 0).pvalue)
     assert row["verdict"] == "inconclusive"
-    assert "no smallest effect is declared for both" in gap["footer"]
+    assert statement("gap_rule", alpha=0.05, smallest_effect=None) in gap["footer"]
 
 
 def test_narrowing_and_runs_without_both_responses(paired, study, response, pick):
@@ -70,7 +72,7 @@ def test_narrowing_and_runs_without_both_responses(paired, study, response, pick
     gap = analyse(plan, tables, {}, [])["comparisons"]["gap"]
     row = pick(gap["effects"], factor="A", estimand="average", inference="narrow")
     assert row["verdict"] == "narrows"
-    assert gap["messages"] == ["1 run without both responses left out"]
+    assert gap["messages"] == [statement("unpaired_runs", runs=1)]
 
 
 def test_no_gap_without_both_responses(factorial, study):
@@ -96,29 +98,32 @@ def test_the_gap_of_losses_widens_when_generalization_falls_behind(paired, study
     assert [row["estimate"] for row in found["effects"]] == pytest.approx(
         [row["estimate"] for row in gains["effects"]]
     )
-    assert "Gap = generalization minus learning (lower is better)" in found["footer"]
-    assert "Gap = learning minus generalization, paired" in gains["footer"]
-    for one in (gains, found):
-        assert "widens when generalization falls further behind learning" in one["footer"]
+    assert statement("gap", direction="lower") in found["footer"]
+    assert statement("gap", direction="higher") in gains["footer"]
 
 
 @pytest.mark.parametrize(
-    ("change", "shown"),
+    ("change", "learning"),
     [
-        ({"direction": "lower"}, "direction (higher and lower)"),
-        ({"unit": "nats"}, "unit (none and nats)"),
-        ({"summary": "best"}, "summary (final and best)"),
-        ({"unit": "nats", "summary": "auc"}, "unit (none and nats) and in summary (final and auc)"),
+        ({"direction": "lower"}, ["higher"]),
+        ({"unit": "nats"}, [""]),
+        ({"summary": "best"}, ["final"]),
+        ({"unit": "nats", "summary": "auc"}, ["", "final"]),
     ],
 )
-def test_responses_that_cannot_be_subtracted_have_no_gap(paired, study, response, change, shown):
+def test_responses_that_cannot_be_subtracted_have_no_gap(paired, study, response, change, learning):
     found = _gap(paired, study, response, {}, change)
-    reason = f"the two responses differ in {shown}, so they have no gap"
-    assert {(row["estimate"], row["verdict"], row["reason"]) for row in found["effects"]} == {
-        (None, "not estimated", reason)
-    }
+    reason = statement(
+        "unlike_responses",
+        parts=list(change),
+        learning=learning,
+        generalization=list(change.values()),
+    )
+    assert found["effects"]
+    for row in found["effects"]:
+        assert (row["estimate"], row["verdict"], row["reason"]) == (None, "not_estimated", reason)
     assert found["messages"] == [reason]
-    assert found["footer"] == f"No gap: {reason}."
+    assert found["footer"] == [statement("no_gap", reason=reason)]
 
 
 @pytest.mark.parametrize("replicates", [1, 2])
@@ -128,9 +133,9 @@ def test_without_any_value_the_reason_says_so(factorial, study, response, pick, 
     plan, tables = study(frame, "AB", CONTEXTS, responses=_responses(response, None, None))
     result = analyse(plan, tables, {}, [])
     rows = result["responses"]["generalization"]["effects"]
-    assert {row["reason"] for row in rows} == {"no run has a value of this response"}
+    assert {row["reason"]["code"] for row in rows} == {"no_response_value"}
     gap = result["comparisons"]["gap"]
-    assert {row["reason"] for row in gap["effects"]} == {"no run has a value of both responses"}
+    assert {row["reason"]["code"] for row in gap["effects"]} == {"no_run_of_both"}
     learning = pick(
         result["responses"]["learning"]["effects"],
         factor="A",

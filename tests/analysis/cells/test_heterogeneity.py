@@ -7,9 +7,10 @@ import pytest
 from scipy import stats
 
 from ablatekit.analysis.cells.heterogeneity import spread
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.core.values import ContextValues, ErrorTerm
 
-ERROR = ErrorTerm(variance=1.0, df=90, cells=90, parameters=90, method="t")
+ERROR = ErrorTerm(variance=1.0, df=90, cells=90, parameters=90, method=statement("cell_means_t"))
 
 
 def _values(value, variance):
@@ -48,20 +49,19 @@ def test_variation_by_one_blocking_variable_is_a_warning():
     blocks = {"model": tuple("aabbcc"), "dataset": tuple("xyxyxy")}
     by_model = np.array([0.0, 0.01, 0.5, 0.51, 1.0, 0.99])
     found = spread(_values(by_model, 0.001), ERROR, blocks, 0.05)
-    assert "varies more by model than by context" in found.warning
-    assert "6 contexts of 3 model values act like 3" in found.warning
+    assert found.warning == statement("varies_by_variable", variable="model", contexts=6, values=3)
     by_context = np.array([0.0, 0.9, 0.1, 1.0, 0.9, 0.05])
     assert spread(_values(by_context, 0.001), ERROR, blocks, 0.05).warning is None
     assert spread(_values(by_model, 10.0), ERROR, blocks, 0.05).warning is None
 
 
 def test_few_contexts_or_no_error_are_refused():
-    assert spread(_values([1.0, 2.0, 3.0], 0.1), ERROR, {}, 0.05).reason == (
-        "3 of at least 5 contexts"
-    )
+    few = statement("few_contexts_for_spread", contexts=3, fewest=5)
+    assert spread(_values([1.0, 2.0, 3.0], 0.1), ERROR, {}, 0.05).reason == few
+    none = statement("no_replicates")
     unknown = ErrorTerm(
-        variance=np.nan, df=0, cells=6, parameters=6, method="t", reason="no replicates"
+        variance=np.nan, df=0, cells=6, parameters=6, method=ERROR.method, reason=none
     )
     found = spread(_values(np.arange(6.0), 0.1), unknown, {}, 0.05)
-    assert found.reason == "no replicates"
+    assert found.reason == none
     assert np.isnan(found.tau)

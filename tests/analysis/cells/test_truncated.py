@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import statsmodels.formula.api as smf
 
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.study import analyse
 
 CONTEXTS = ("model", "dataset")
@@ -29,11 +30,11 @@ def test_one_replicate_of_a_full_factorial_uses_higher_interactions_as_error(
     assert row["estimate"] == pytest.approx(means["l1"] - means["l0"])
     assert row["df"] == fit.df_resid == 6
     assert row["se"] == pytest.approx((fit.scale * 4 / len(frame)) ** 0.5)
-    assert "hidden replication" in row["method"]
-    assert row["note"] == "assumes no interaction above order 2"
+    assert row["method"] == statement("hidden_replication_t", order=2)
+    assert row["notes"] == [statement("assumes_order", order=2)]
     shapley = pick(result["effects"], factor="A", estimand="shapley", inference="narrow")
     assert shapley["estimate"] is None
-    assert "equals the average effect" in shapley["reason"]
+    assert shapley["reason"] == statement("shapley_is_average", order=2)
 
 
 def test_one_replicate_without_higher_interactions_refuses_narrow_inference(factorial, study, pick):
@@ -42,8 +43,8 @@ def test_one_replicate_without_higher_interactions_refuses_narrow_inference(fact
     row = pick(result["effects"], factor="A", estimand="average", inference="narrow")
     means = frame.groupby("A")["y"].mean()
     assert row["estimate"] == pytest.approx(means["l1"] - means["l0"])
-    assert (row["se"], row["verdict"]) == (None, "not estimated")
-    assert "no cell has two runs in one context" in row["reason"]
+    assert (row["se"], row["verdict"]) == (None, "not_estimated")
+    assert row["reason"] == statement("no_replicates")
     broad = pick(result["effects"], factor="A", estimand="average", inference="broad")
     assert broad["p"] is not None
 
@@ -62,8 +63,8 @@ def test_a_half_fraction_is_estimated_under_main_effects(factorial, study, pick)
     fit = smf.ols("y ~ (A + B + C) * model * dataset", frame).fit()
     assert row["df"] == fit.df_resid
     assert row["se"] == pytest.approx((fit.scale * 4 / len(frame)) ** 0.5)
-    assert "model-based" in row["averaged_over"]
-    assert "Assumes no interaction above order 1" in result["footers"]["narrow"]
+    assert row["averaged_over"]["arguments"]["grid"]
+    assert statement("truncated_model", order=1) in result["footers"]["narrow"]
 
 
 def test_an_aliased_effect_is_refused(factorial, study, pick):
@@ -73,7 +74,7 @@ def test_an_aliased_effect_is_refused(factorial, study, pick):
     result = _response(study(frame[parity == 1], "ABC", CONTEXTS, interactions=2))
     row = pick(result["effects"], factor="A", estimand="average", inference="narrow")
     assert row["estimate"] is None
-    assert row["reason"] == "not estimable: aliased under no interaction above order 2"
+    assert row["reason"] == statement("aliased_below_order", order=2)
 
 
 def test_one_at_a_time_without_replicates_has_no_error(factorial, study, pick):
@@ -83,7 +84,7 @@ def test_one_at_a_time_without_replicates_has_no_error(factorial, study, pick):
     row = pick(result["effects"], factor="A", estimand="baseline", inference="narrow")
     assert row["estimate"] is not None
     assert row["se"] is None
-    assert "nothing estimates the seed noise" in row["reason"]
+    assert row["reason"] == statement("no_replicates")
 
 
 def test_one_at_a_time_with_replicates_uses_its_own_cells(factorial, study, pick):
@@ -92,4 +93,4 @@ def test_one_at_a_time_with_replicates_uses_its_own_cells(factorial, study, pick
     result = _response(study(frame, "AB", CONTEXTS, interactions=1))
     row = pick(result["effects"], factor="A", estimand="average", inference="narrow")
     assert row["df"] == 36
-    assert row["method"] == "t, residual df of the saturated cell means"
+    assert row["method"] == statement("cell_means_t")

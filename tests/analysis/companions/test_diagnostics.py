@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.stats.homogeneity import brown_forsythe
 from ablatekit.analysis.study import analyse
@@ -86,7 +87,7 @@ def test_step_zero_scores_must_agree_within_a_context(factorial, study):
     rows[0] = (*rows[0][:3], 0.3)
     broken = analyse(*_with_history((plan, tables), rows), {}, [])["responses"]["y"]["diagnostics"]
     assert not broken["step_zero"]["equal"]
-    assert any("step-0 scores differ" in message for message in broken["messages"])
+    assert statement("unequal_starts") in broken["messages"]
 
 
 def test_replicates_that_repeat_each_other_are_a_warning(factorial, study):
@@ -98,11 +99,11 @@ def test_replicates_that_repeat_each_other_are_a_warning(factorial, study):
         for step in range(4)
     ]
     found = analyse(*_with_history((plan, tables), rows), {}, [])["responses"]["y"]["diagnostics"]
-    assert "replicates repeat each other exactly in 1 run: the same seed?" in found["messages"]
+    assert statement("repeated_histories", runs=1) in found["messages"]
     rows[8:12] = [(run, step, name, value + 0.001) for run, step, name, value in rows[8:12]]
     plan_and_tables = _with_history((plan, tables), rows)
     found = analyse(*plan_and_tables, {}, [])["responses"]["y"]["diagnostics"]
-    assert not any("same seed" in message for message in found["messages"])
+    assert "repeated_histories" not in [message["code"] for message in found["messages"]]
 
 
 def test_cell_means_near_a_bound_are_a_warning(factorial, study, response):
@@ -112,7 +113,7 @@ def test_cell_means_near_a_bound_are_a_warning(factorial, study, response):
         plan_and_tables = study(frame, "A", responses=[response("y", unit=unit)])
         found = analyse(*plan_and_tables, {}, [])["responses"]["y"]["diagnostics"]
         assert len(found["near_bounds"]) == count
-        assert any("unequal room" in m for m in found["messages"]) == bool(count)
+        assert (statement("near_bounds", cells=count) in found["messages"]) == bool(count)
 
 
 def test_residuals_sum_to_zero_in_every_cell_and_name_the_largest(factorial, study):

@@ -16,6 +16,7 @@ from scipy import stats
 from ablatekit.analysis.cells.effects import evaluate, fit, infer
 from ablatekit.analysis.companions.items import complete_crossings, item_effect
 from ablatekit.analysis.core.layout import layout
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.table import analyse_table
 from ablatekit.analysis.tables.outcomes import Outcomes
@@ -57,10 +58,8 @@ def test_variances_are_those_of_lme4(outcomes, part):
 def test_shares_add_up_and_name_every_source(outcomes):
     shares = {row["source"]: row["share"] for row in _items(outcomes)["shares"]}
     assert sum(shares.values()) == pytest.approx(1.0)
-    assert list(shares) == [
-        "design choices", "contexts", "runs (seeds)", "items", "draws and run x item",
-    ]  # fmt: skip
-    assert shares["items"] > shares["runs (seeds)"]
+    assert list(shares) == ["design", "contexts", "runs", "items", "draws"]
+    assert shares["items"] > shares["runs"]
 
 
 def test_effects_of_complete_tables_are_mean_squares(outcomes):
@@ -141,7 +140,7 @@ def test_samples_of_an_item_are_weights_and_no_rows(outcomes):
 def test_integer_items_are_nested_in_their_data_set(outcomes):
     section = _items(outcomes)
     assert section["items"] == 48
-    assert "nested in their data set" in section["footer"]
+    assert section["footer"] == statement("item_model")
 
 
 def test_row_order_changes_nothing(outcomes):
@@ -159,14 +158,14 @@ def test_single_replicates_have_no_item_model(outcomes):
     section = _items(first)
     assert "model" not in section
     assert section["shares"] == []
-    assert "nothing estimates the seed noise" in section["reason"]
+    assert section["reason"] == statement("no_replicates")
     assert section["effects"][0]["estimate"] is None
     assert section["effects"][0]["reason"] == section["reason"]
 
 
 def test_a_constant_outcome_is_refused_with_its_reason(outcomes):
     section = _items(outcomes.assign(outcome=1))
-    assert section["reason"] == "the response is constant over all runs"
+    assert section["reason"] == statement("constant_response")
     assert section["effects"][0]["p"] is None
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ablatekit.analysis.core.schema.vocabulary import AnovaType
 from ablatekit.analysis.engine.formula import parse_formula
 from ablatekit.analysis.engine.frame import build_frame
-from ablatekit.analysis.posthoc.anova import AnovaType
 from ablatekit.analysis.posthoc.ols import fit_ols, ols_anova
 
 
@@ -51,16 +51,16 @@ def test_sums_of_squares_are_differences(
     formula = parse_formula("y ~ block + N*P*K")
     fit = fit_ols(build_frame(table, formula, weights="w", factors=["N", "P", "K", "block"]))
     assert fit.frame.aliased == ("N1:P1:K1",)
-    row = next(row for row in ols_anova(fit, kind) if row.term == term)
+    row = next(row for row in ols_anova(fit, kind) if row["term"] == term)
     larger, smaller = _error(table, with_it), _error(table, without)
-    assert row.num_df == smaller[1] - larger[1]
-    assert row.sum_squares == pytest.approx(smaller[0] - larger[0])
+    assert row["num_df"] == smaller[1] - larger[1]
+    assert row["sum_squares"] == pytest.approx(smaller[0] - larger[0])
 
 
 def test_an_aliased_term_has_no_test(table: pd.DataFrame) -> None:
     fit = fit_ols(build_frame(table, parse_formula("y ~ block + N*P*K"), factors=["N", "P", "K"]))
     kinds: tuple[AnovaType, ...] = ("I", "II")
     for kind in kinds:
-        row = next(row for row in ols_anova(fit, kind) if row.term == "N:P:K")
-        assert row.num_df == 0
-        assert np.isnan(row.p)
+        row = next(row for row in ols_anova(fit, kind) if row["term"] == "N:P:K")
+        assert row["num_df"] == 0
+        assert row["p"] is None

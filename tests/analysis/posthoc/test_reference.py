@@ -257,8 +257,8 @@ def test_ols_anova(ols_case: str, corpus: Any) -> None:
     for kind, key in keys.items():
         rows = [row for row in case[key] if row[".row"] not in ("Residuals", "(Intercept)")]
         table = ols_anova(fit, kind)
-        assert [row.term for row in table] == [row[".row"] for row in rows]
-        statistics = [row.statistic for row in table]
+        assert [row["term"] for row in table] == [row[".row"] for row in rows]
+        ours = {key: _column(table, key) for key in ("statistic", "sum_squares", "p")}
         if fit.frame.aliased and kind == "III":
             owners = np.array([fit.frame.columns.term[j] for j in fit.frame.kept])
             plain = [
@@ -267,11 +267,13 @@ def test_ols_anova(ols_case: str, corpus: Any) -> None:
             ]
             assert corpus.error(plain, corpus.column(rows, "F values")) < 1e-9
             continue
-        assert corpus.error(statistics, corpus.column(rows, "F value")) < 1e-9
-        assert (
-            corpus.error([row.sum_squares for row in table], corpus.column(rows, "Sum Sq")) < 1e-9
-        )
-        assert np.abs([row.p for row in table] - corpus.column(rows, "Pr(>F)")).max() < 1e-10
+        assert corpus.error(ours["statistic"], corpus.column(rows, "F value")) < 1e-9
+        assert corpus.error(ours["sum_squares"], corpus.column(rows, "Sum Sq")) < 1e-9
+        assert np.abs(ours["p"] - corpus.column(rows, "Pr(>F)")).max() < 1e-10
+
+
+def _column(table: Any, key: str) -> Any:
+    return np.array([row[key] for row in table], dtype=float)
 
 
 @pytest.mark.parametrize("kind", ["II", "III"])
@@ -282,21 +284,19 @@ def test_ols_effect_sizes(kind: str, ols_case: str, corpus: Any) -> None:
         assert any(case["aliased"]), "only an aliased model has no effect sizes in R"
         return
     table = ols_anova(fit, kind)
-    for attribute, column in (
-        ("eta2_partial", "Eta2_partial"),
-        ("eta2", "Eta2"),
-        ("omega2_partial", "Omega2_partial"),
-        ("epsilon2_partial", "Epsilon2_partial"),
-        ("cohens_f", "Cohens_f_partial"),
+    for key, theirs, column in (
+        ("partial_eta2", "eta2_partial", "Eta2_partial"),
+        ("eta2", "eta2", "Eta2"),
+        ("partial_omega2", "omega2_partial", "Omega2_partial"),
+        ("partial_epsilon2", "epsilon2_partial", "Epsilon2_partial"),
+        ("cohens_f", "cohens_f", "Cohens_f_partial"),
     ):
-        rows = case[f"{attribute}_type{number}"]
-        sizes = [getattr(row, attribute) for row in table]
-        assert corpus.error([s.value for s in sizes], corpus.column(rows, column), 1e-9) < 1e-9
-        assert corpus.error([s.low for s in sizes], corpus.column(rows, "CI_low"), 1e-2) < 1e-4
-        if attribute != "cohens_f":
-            assert (
-                corpus.error([s.high for s in sizes], corpus.column(rows, "CI_high"), 1e-2) < 1e-4
-            )
+        rows = case[f"{theirs}_type{number}"]
+        assert corpus.error(_column(table, key), corpus.column(rows, column), 1e-9) < 1e-9
+        ends = ("low",) if key == "cohens_f" else ("low", "high")
+        for end in ends:
+            limits = corpus.column(rows, f"CI_{end}")
+            assert corpus.error(_column(table, f"{key}_{end}"), limits, 1e-2) < 1e-4
 
 
 def test_ols_marginal_means(ols_case: str, corpus: Any) -> None:

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.analysis.stats.adjust import adjust_p
 from ablatekit.analysis.stats.inference import Estimate, t_estimate
-from ablatekit.analysis.stats.verdict import VerdictRule, adjusted, judge
+from ablatekit.analysis.stats.verdict import VerdictRule, judge, margin_test
 
 RULE = VerdictRule(alpha=0.05, adjust="holm", smallest_effect=0.02)
+T = statement("cell_means_t")
+
+
+def row(estimate, se):
+    if se == 0.0:
+        return Estimate(method=T, estimate=estimate, se=se, df=50)
+    return t_estimate(estimate, se, 50, RULE.alpha, T)
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_equals_statsmodels(p):
-    ours = adjusted(np.array(p), "holm")
+    ours = adjust_p(np.array(p), "holm", len(p))
     assert ours == pytest.approx(multipletests(p, method="holm")[1], abs=1e-15)
 
 
 def test_rows_without_a_p_are_no_part_of_the_family():
-    ours = adjusted(np.array([0.01, np.nan, 0.04]), "holm")
-    assert ours[[0, 2]] == pytest.approx([0.02, 0.04])
-    assert np.isnan(ours[1])
-    assert adjusted(np.array([0.01, 0.04]), "none") == pytest.approx([0.01, 0.04])
+    rows = [row(0.05, 0.01), Estimate(method=T, reason=statement("no_run_value")), row(0.02, 0.01)]
+    judged = [judgement.p_adjusted for judgement in judge(rows, RULE)]
+    assert judged[::2] == pytest.approx([2 * rows[0].p, rows[2].p])
+    assert np.isnan(judged[1])
+    plain = judge(rows, replace(RULE, adjust="none"))
+    assert plain[0].p_adjusted == rows[0].p
 
 
 @pytest.mark.parametrize(
@@ -63,29 +77,43 @@ def test_rows_without_a_p_are_no_part_of_the_family():
 )
 def test_verdict_table(estimate, se, rule, expected):
     """Equivalence first, even when 0 lies outside the interval; then the adjusted p."""
-    row = t_estimate(estimate, se, 50, rule.alpha, "t")
-    assert judge([row], rule)[0].verdict == expected
+    assert judge([row(estimate, se)], rule)[0].verdict == expected
 
 
 def test_equivalence_uses_the_interval_at_one_minus_two_alpha():
     """90% bounds at +-.0193, 95% bounds at +-.0233: equivalent at alpha .05, not at .025."""
-    row = t_estimate(0.0, 0.0115, 40, 0.05, "t")
-    assert row.high > 0.02 > row.high_equivalence
-    assert judge([row], RULE)[0].verdict == "equivalent"
-    stricter = t_estimate(0.0, 0.0115, 40, 0.025, "t")
+    close = t_estimate(0.0, 0.0115, 40, 0.05, T)
+    assert close.high > 0.02 > close.high_equivalence
+    assert judge([close], RULE)[0].verdict == "equivalent"
+    stricter = t_estimate(0.0, 0.0115, 40, 0.025, T)
     rule = VerdictRule(alpha=0.025, adjust="holm", smallest_effect=0.02)
     assert judge([stricter], rule)[0].verdict == "inconclusive"
 
 
 def test_the_family_decides_significance():
     """p = .03 alone helps; among four it does not."""
-    row = t_estimate(0.05, 0.0224, 60, 0.05, "t")
-    assert row.p == pytest.approx(0.03, abs=0.002)
-    others = [t_estimate(0.0, 0.05, 60, 0.05, "t")] * 3
-    assert judge([row], RULE)[0].verdict == "helps"
-    assert judge([row, *others], RULE)[0].verdict == "inconclusive"
+    clear = t_estimate(0.05, 0.0224, 60, 0.05, T)
+    assert clear.p == pytest.approx(0.03, abs=0.002)
+    others = [t_estimate(0.0, 0.05, 60, 0.05, T)] * 3
+    assert judge([clear], RULE)[0].verdict == "helps"
+    assert judge([clear, *others], RULE)[0].verdict == "inconclusive"
 
 
 def test_what_is_not_estimated_and_what_is_identical():
-    rows = [Estimate(reason="no runs"), Estimate(reason="same runs", identical=True)]
-    assert [j.verdict for j in judge(rows, RULE)] == ["not estimated", "identical"]
+    rows = [
+        Estimate(method=T, reason=statement("no_run_value")),
+        Estimate(method=T, reason=statement("identical_runs"), identical=True),
+    ]
+    assert [j.verdict for j in judge(rows, RULE)] == ["not_estimated", "identical"]
+
+
+def test_margins_have_two_one_sided_tests():
+    """At the bound of the 90% interval the larger p is 5%; the other bound is not inferior."""
+    close = row(0.01, 0.02)
+    assert margin_test(close, close.high_equivalence, higher=True).equivalence == pytest.approx(
+        0.05
+    )
+    for higher, estimate in ((True, 0.01), (False, -0.01)):
+        p = margin_test(row(estimate, 0.02), 0.02, higher=higher).non_inferiority
+        assert p == pytest.approx(stats.t.sf(0.03 / 0.02, 50))
+    assert np.isnan(margin_test(row(0.01, 0.0), 0.02, higher=True).equivalence)

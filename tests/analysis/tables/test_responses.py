@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.study import analyse
 from ablatekit.analysis.tables.responses import metric_history, summarise
 from ablatekit.analysis.tables.study_tables import StudyTables
@@ -53,7 +54,7 @@ def test_summaries_by_hand(tables, response, summary, direction, expected):
 def test_runs_that_never_reach_the_threshold_are_counted(tables, response):
     planned = response("y", metric="m", summary="time_to(0.65)", direction="lower")
     _, messages = summarise(planned, tables, metric_history(tables, "m"))
-    assert messages == ["1 run never reached 0.65 and enter at their last step"]
+    assert messages == [statement("never_reached", runs=1, threshold=0.65)]
 
 
 def test_final_prefers_the_result_over_the_history(tables, response):
@@ -97,6 +98,8 @@ def test_diverged_runs_enter_by_policy(
     assert means["A=l1 | all runs"] == pytest.approx(np.mean(values))
     missing = result["responses"]["y"]["missing"]
     assert [row["status"] for row in missing["runs"]] == ["diverged"]
-    assert missing["messages"][0].startswith("1 diverged run ")
+    code = {"score": "with_score", "worst": "with_worst", "exclude": "left_out"}[policy]
+    assert missing["messages"][0]["code"] == f"diverged_{code}"
+    assert missing["messages"][0]["arguments"]["runs"] == 1
     assert {"factor": "A", "level": "l1", "planned": 3, "finished": 2, "diverged": 1,
             "failed": 0, "missing": 0} in missing["by_level"]  # fmt: skip
