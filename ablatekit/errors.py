@@ -3,7 +3,7 @@
 AblatekitError
 ├── UsageError                  exit 2: a user's mistake; one message, no traceback
 │   ├── StudyError              the study file (with file:line:column)
-│   ├── PluginError             a backend that cannot be found or loaded
+│   ├── PluginError             a plugin that cannot be found or loaded
 │   ├── TableError              a table that cannot be analysed
 │   └── WorkspaceError          files on disk that contradict the request
 │       └── DamagedFileError    a file that is not what ablatekit wrote
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 
@@ -42,6 +42,10 @@ class Problem:
     received: str = ""
     remedy: str = ""
     where: Location | None = None
+
+    def at(self, where: Location) -> Problem:
+        """The same problem at a place, unless it has one."""
+        return self if self.where is not None else replace(self, where=where)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.rule}" if self.where else self.rule
@@ -73,7 +77,7 @@ class StudyError(UsageError):
 
 
 class PluginError(UsageError):
-    """A backend is unknown, ambiguous, or cannot be loaded."""
+    """A plugin is unknown, ambiguous, or cannot be loaded."""
 
 
 class TableError(UsageError):
@@ -115,9 +119,10 @@ class RunInterruptedError(InterruptedStudyError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A remedy for an unknown name: the nearest known one if any is near, and all of them."""
+    """A remedy for an unknown name: the nearest known one, or all of them where none is near."""
     names: Sequence[str] = sorted(known)
     containing = (other for other in names if name and name in other)
     matches = difflib.get_close_matches(name, names, n=1) or list(islice(containing, 1))
-    hint = f"Did you mean {matches[0]!r}? " if matches else ""
-    return f"{hint}Known: {', '.join(names)}" if names else f"{hint}None is known"
+    if matches:
+        return f"Did you mean {matches[0]!r}?"
+    return f"Known: {', '.join(names)}" if names else "None is known"

@@ -32,7 +32,8 @@ from ablatekit.analysis.study import analyse
 from ablatekit.analysis.table import plan_from_table
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan, PlannedResponse
-from ablatekit.pipeline import RunOptions, analyse_study, freeze, prepare, run_study
+from ablatekit.pipeline.frozen import freeze, prepare
+from ablatekit.pipeline.run import RunOptions, analyse_study, run_study
 from ablatekit.report.write import write_report
 from ablatekit.runs.workspace import find_workspace
 

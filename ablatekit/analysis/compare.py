@@ -123,7 +123,9 @@ def _name(analysis: Analysis) -> str:
 def _contexts(analysis: Analysis) -> list[str]:
     """The labels of its contexts; none for a study without blocking variables."""
     responses = analysis["responses"].values() if any(analysis["design"]["contexts"]) else ()
-    return list(dict.fromkeys(row["context"] for one in responses for row in one["contexts"]))
+    return list(
+        dict.fromkeys(row["context"] for response in responses for row in response["contexts"])
+    )
 
 
 def _parts(analysis: Analysis) -> list[Statement]:

@@ -23,7 +23,6 @@ from ablatekit.analysis.companions.bounds import bounds, policies, unsteady_cell
 from ablatekit.analysis.companions.detectable import detectable_rows
 from ablatekit.analysis.companions.dynamics import curves
 from ablatekit.analysis.companions.influence import influence_rows
-from ablatekit.analysis.companions.items import item_level
 from ablatekit.analysis.companions.robust import robust
 from ablatekit.analysis.companions.training import effects_over_training, milestones, stability
 from ablatekit.analysis.core.layout import Layout, layout
@@ -81,18 +80,20 @@ def companions(
     """All sections that the runs allow; draws are seeded by the plan and the response's name."""
     alpha, higher = plan.analysis.alpha, planned.direction == "higher"
     seed = int(content_hash([plan.hash, planned.name]), 16)
-    average = [one for one, _ in families[0].members]
-    found = Companions()
+    average = [effect for effect, _ in families[0].members]
+    sections = Companions()
     outcomes = outcomes_of(planned, tables.outcomes, fitted.values)
     if outcomes is not None:
-        found["items"] = item_level(outcomes, fitted, average, alpha)
+        from ablatekit.analysis.companions.items import item_level  # imports the whole engine
+
+        sections["items"] = item_level(outcomes, fitted, average, alpha)
     beside = robust(response.values, fitted.layout, average, alpha, seed, higher)
     if beside is not None:
-        found["robust"] = beside
+        sections["robust"] = beside
     detectable = detectable_rows(fitted, families, alpha)
     if detectable:
-        found["detectable"] = detectable
-    return {**found, **_training(planned, response, tables, fitted, average, alpha)}
+        sections["detectable"] = detectable
+    return {**sections, **_training(planned, response, tables, fitted, average, alpha)}
 
 
 def _training(
@@ -106,21 +107,23 @@ def _training(
     history, layout = response.history, fitted.layout
     if len(history.step) < 2:
         return Companions()
-    found, higher = Companions(), planned.direction == "higher"
+    sections, higher = Companions(), planned.direction == "higher"
     analysed = History(history.step, history.value[~np.isnan(response.by_run)])
     over = effects_over_training(fitted, average, response.values, analysed, alpha)
     if over:
-        found["effects_over_training"] = over
+        sections["effects_over_training"] = over
     status = tables.runs["status"].to_numpy(dtype=str)
     ended = np.isin(status, ("finished", "diverged"))
     unit = positions(tables.runs["unit"], layout.units)[ended]
-    own = History(history.step, history.value[ended])
-    reached = milestones(own, unit, layout, planned.summary, higher)
+    ended_history = History(history.step, history.value[ended])
+    reached = milestones(ended_history, unit, layout, planned.summary, higher)
     if reached:
-        found["milestones"] = reached
+        sections["milestones"] = reached
     if ended.any():
-        found["stability"] = stability(own, unit, status[ended] == "diverged", layout, planned)
-    return found
+        sections["stability"] = stability(
+            ended_history, unit, status[ended] == "diverged", layout, planned
+        )
+    return sections
 
 
 def missing_section(
@@ -130,14 +133,14 @@ def missing_section(
     layout, analysis = fitted.layout, plan.analysis
     kept = analysis.diverged != "exclude"
     messages = [*response.messages, *(unsteady_cells(tables, layout) if kept else [])]
-    found = missing_runs(tables.runs, layout, analysis.diverged, messages)
+    section = missing_runs(tables.runs, layout, analysis.diverged, messages)
     limits = bounds(planned, response, tables, layout)
     if limits:
-        found["bounds"] = limits
+        section["bounds"] = limits
     compared = policies(planned, tables, layout, analysis)
     if compared:
-        found["policies"] = compared
-    return found
+        section["policies"] = compared
+    return section
 
 
 def analyse(
@@ -239,7 +242,7 @@ def _response(
     fitted = fit(response.values, design, analysis.interactions)
     rule = rule_for(planned.direction, analysis.alpha, analysis.adjust, planned.smallest_effect)
     families = infer_all(fitted, inferences(plan), analysis.alpha)
-    average = [one for one, _ in families[0].members]
+    average = [effect for effect, _ in families[0].members]
     table = anova(
         response.values, design, analysis.interactions, not fitted.truncated, analysis.alpha
     )
@@ -256,17 +259,19 @@ def _response(
         anova=table.rows,
         anova_note=table.note,
         effects=effect_rows(families, planned.name, rule),
-        contexts=[row for one in average for row in _context_rows(one, fitted, analysis.alpha)],
-        heterogeneity=[_heterogeneity(one, fitted, analysis.alpha) for one in average],
+        contexts=[
+            row for effect in average for row in _context_rows(effect, fitted, analysis.alpha)
+        ],
+        heterogeneity=[_heterogeneity(effect, fitted, analysis.alpha) for effect in average],
         diagnostics=_diagnostics(plan, planned, response, fitted, tables, average),
         missing=missing_section(plan, planned, response, tables, fitted),
         footers=footers(plan, fitted, planned, table.note),
     )
     unit = positions(tables.runs["unit"], design.units)
     context = positions(tables.runs["context"], design.contexts)
-    found = curves(design, response.history, unit, context, planned.metric, analysis.alpha)
-    if found:
-        result["dynamics"] = found
+    dynamics = curves(design, response.history, unit, context, planned.metric, analysis.alpha)
+    if dynamics:
+        result["dynamics"] = dynamics
     return {
         **result,
         **companions(plan, planned, response, tables, fitted, families),
@@ -319,8 +324,8 @@ def _mean_row(term: str, value: float, se: float, df: int, scale: float) -> Fixe
     )
 
 
-def _context_rows(one: Evaluated, fitted: Fitted, alpha: float) -> list[ContextEffect]:
-    values, error = one.values, fitted.model.error
+def _context_rows(effect: Evaluated, fitted: Fitted, alpha: float) -> list[ContextEffect]:
+    values, error = effect.values, fitted.model.error
     scale = float(t_quantile(1 - alpha / 2, error.df)) if error.reason is None else np.nan
     se = np.sqrt(error.variance * values.factor)
     missing = statement("no_pair_in_context")
@@ -329,8 +334,8 @@ def _context_rows(one: Evaluated, fitted: Fitted, alpha: float) -> list[ContextE
         reason = values.reason or (error.reason if values.used[c] else missing)
         rows.append(
             ContextEffect(
-                factor=one.contrast.factor,
-                level=one.contrast.level,
+                factor=effect.contrast.factor,
+                level=effect.contrast.level,
                 context=context,
                 estimate=number(float(values.value[c])),
                 se=number(float(se[c])),
@@ -342,17 +347,17 @@ def _context_rows(one: Evaluated, fitted: Fitted, alpha: float) -> list[ContextE
     return rows
 
 
-def _heterogeneity(one: Evaluated, fitted: Fitted, alpha: float) -> HeterogeneityRow:
-    found = spread(one.values, fitted.model.error, fitted.layout.blocks, alpha)
+def _heterogeneity(effect: Evaluated, fitted: Fitted, alpha: float) -> HeterogeneityRow:
+    between = spread(effect.values, fitted.model.error, fitted.layout.blocks, alpha)
     return HeterogeneityRow(
-        factor=one.contrast.factor,
-        level=one.contrast.level,
-        tau=number(found.tau),
-        i2=number(found.i2),
-        prediction_low=number(found.prediction_low),
-        prediction_high=number(found.prediction_high),
-        warning=found.warning,
-        reason=found.reason,
+        factor=effect.contrast.factor,
+        level=effect.contrast.level,
+        tau=number(between.tau),
+        i2=number(between.i2),
+        prediction_low=number(between.prediction_low),
+        prediction_high=number(between.prediction_high),
+        warning=between.warning,
+        reason=between.reason,
     )
 
 

@@ -84,7 +84,7 @@ def plan_from_table(
     planned = _responses(responses)
     _check_columns(frame, [r.metric for r in planned], [*factors, *contexts])
     labels = frame[[*factors, *contexts]].astype(str)
-    found = tuple(_factor(name, labels[name], baselines.get(name)) for name in factors)
+    planned_factors = tuple(_factor(name, labels[name], baselines.get(name)) for name in factors)
     runs = _runs(labels, list(factors), list(contexts))
     cells = tuple(
         Cell(levels=levels, unit=content_hash(levels)) for levels in _distinct(labels, factors)
@@ -96,8 +96,10 @@ def plan_from_table(
         backend="table",
         results_version=1,
         python=None,
-        design="full" if len(cells) == np.prod([len(f.levels) for f in found]) else "custom",
-        factors=found,
+        design="full"
+        if len(cells) == np.prod([len(f.levels) for f in planned_factors])
+        else "custom",
+        factors=planned_factors,
         contexts=_contexts(labels, contexts),
         replicates=1 + max(run.replicate for run in runs),
         cells=cells,

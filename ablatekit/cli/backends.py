@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import json
+import shutil
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-Name = Annotated[str, typer.Argument(help="Name of an installed backend.")]
+BackendName = Annotated[str, typer.Argument(help="Name of an installed backend.")]
 BackendOption = Annotated[
     str | None,
     typer.Option("--backend", help="Name of an installed backend; by default the only real one."),
 ]
 FactorName = Annotated[str, typer.Argument(help="Dotted name of a setting.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DEMONSTRATION = "simulated"
+INDENT, HANGING = " " * 4, " " * 8
 
 
 def default_backend() -> str:
     """The installed backend that trains, if there is one; UsageError if there are several."""
     from ablatekit.errors import Problem, UsageError
-    from ablatekit.plugins import backend_names
+    from ablatekit.plugins import plugin_names
 
-    trains = [name for name in backend_names() if name != DEMONSTRATION]
+    trains = [name for name in plugin_names("backend") if name != DEMONSTRATION]
     if len(trains) > 1:
         raise UsageError(Problem("which backend?", ", ".join(trains), "Add --backend NAME"))
     return trains[0] if trains else DEMONSTRATION
@@ -34,10 +37,10 @@ def default_backend() -> str:
 def list_backends(as_json: Json = False) -> None:
     """List the installed backends."""
     from ablatekit.errors import PluginError
-    from ablatekit.plugins import backend_names, load_backend
+    from ablatekit.plugins import load_backend, plugin_names
 
     rows: list[dict[str, Any]] = []
-    for name in backend_names():
+    for name in plugin_names("backend"):
         try:
             backend = load_backend(name)
         except PluginError as error:
@@ -48,7 +51,7 @@ def list_backends(as_json: Json = False) -> None:
     _show(rows, ("name", "results_version", "state"), as_json, "Backends")
 
 
-def show_backend(name: Name, as_json: Json = False) -> None:
+def show_backend(name: BackendName, as_json: Json = False) -> None:
     """Show a backend's settings, rules and metrics."""
     from ablatekit.design.describe import describe_metrics, describe_rules, describe_settings
     from ablatekit.plugins import load_backend
@@ -117,16 +120,19 @@ def _show(
     if as_json:
         typer.echo(json.dumps(list(rows), indent=2))
         return
-    from rich.table import Table
-
-    from ablatekit.cli.console import plain_console
-
-    table = Table(*columns, title=title, title_justify="left")
-    for column in table.columns:
-        column.overflow = "fold"
+    width = shutil.get_terminal_size().columns
+    typer.echo(title)
     for row in rows:
-        table.add_row(*(_cell(row.get(column, "")) for column in columns))
-    plain_console().print(table)
+        typer.echo(_entry({column: _cell(row.get(column, "")) for column in columns}, width))
+
+
+def _entry(texts: Mapping[str, str], width: int) -> str:
+    """A row as a paragraph: its name, then column by column, the last one below them."""
+    (_, name), *between, (_, told) = texts.items()
+    values = "; ".join(f"{column} {text}" for column, text in between if text)
+    head = textwrap.fill(f"{name}: {values}", width, subsequent_indent=HANGING)
+    below = textwrap.fill(told, width, initial_indent=INDENT, subsequent_indent=INDENT)
+    return f"\n{head}\n{below}"
 
 
 def _cell(value: Any) -> str:

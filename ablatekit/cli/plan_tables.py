@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,8 +16,14 @@ ORDER_HEAD = 6
 CELLS_SHOWN = 64
 
 
-def print_plan(plan: Plan, console: Console | None = None) -> None:
-    """Print the design, its cells, the runs' order, what is held equal, and warnings."""
+def print_plan(
+    plan: Plan, defaults: Mapping[str, Any], *, show_all: bool, console: Console | None = None
+) -> None:
+    """Print the design, its cells, the runs' order, what is held equal, and warnings.
+
+    Of the settings that are the same in every run those that differ from the backend's `defaults`,
+    and with `show_all` the others too.
+    """
     console = console or plain_console()
     console.print(_headline(plan))
     console.print(_factor_table(plan))
@@ -26,10 +33,17 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
     _print_notes(plan, console)
     console.print(_order_table(plan))
     console.print(_response_table(plan))
-    equal = ", ".join(f"{name}={value}" for name, value in plan.held_equal.items())
-    console.print(f"Equal in every run: {equal or 'nothing'}")
+    console.print(_held_equal(plan.held_equal, {} if show_all else defaults))
     for warning in plan.warnings:
         console.print(f"Warning: {warning}")
+
+
+def _held_equal(held: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """The settings of every run, without those that have their default."""
+    named = [f"{name}={value}" for name, value in held.items() if value != defaults.get(name, ...)]
+    usual = len(held) - len(named)
+    text = f"Equal in every run: {', '.join(named) or 'nothing but defaults'}"
+    return f"{text}; {usual} more have their defaults (--all lists them)" if usual else text
 
 
 def _headline(plan: Plan) -> str:

@@ -38,7 +38,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Bundle study, plan, tables and report in one archive that needs no backend to analyse."""
-    from ablatekit.pipeline import analysed, continued, prepare
+    from ablatekit.pipeline.frozen import continued, prepare
+    from ablatekit.pipeline.run import analysed
     from ablatekit.report.bundle import write_bundle
     from ablatekit.runs.workspace import find_workspace
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ablatekit.analysis.core.schema.analysis import Analysis
-    from ablatekit.pipeline import PreparedStudy, StudyOutcome
+    from ablatekit.pipeline.frozen import PreparedStudy
+    from ablatekit.pipeline.run import StudyOutcome
 
 
 def run(
@@ -31,12 +32,12 @@ def run(
 ) -> None:
     """Run a study to its report; the same command resumes it, and a finished one is a no-op."""
     if dry_run:
-        plan(file, overrides, as_json)
+        plan(file, overrides, as_json=as_json)
         return
     from ablatekit.cli.console import plain_console
     from ablatekit.dispatch.progress import observer_for
     from ablatekit.errors import InterruptedStudyError
-    from ablatekit.pipeline import RunOptions, run_study
+    from ablatekit.pipeline.run import RunOptions, run_study
 
     study = _prepared(file, overrides, workspace)
     console = plain_console(stderr=as_json)
@@ -57,7 +58,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Count the runs of a study by where they stand."""
-    from ablatekit.pipeline import study_status
+    from ablatekit.pipeline.frozen import study_status
 
     study = _prepared(file, overrides, workspace)
     states = study_status(study)
@@ -97,7 +98,7 @@ def _refuse_overrides(file: Path, overrides: list[str] | None) -> None:
 
 def _report(study: PreparedStudy, theme: Theme | None, *, as_json: bool) -> Path:
     from ablatekit.cli.console import print_all
-    from ablatekit.pipeline import report_study
+    from ablatekit.pipeline.run import report_study
     from ablatekit.report.formats.terminal import answer
 
     analysis = report_study(study, theme)
@@ -114,7 +115,7 @@ def _report(study: PreparedStudy, theme: Theme | None, *, as_json: bool) -> Path
 def _require_estimates(analysis: Analysis, study: PreparedStudy) -> None:
     """Raise NotEstimableError when no effect of any response has an estimate."""
     from ablatekit.errors import NotEstimableError
-    from ablatekit.pipeline import any_estimate
+    from ablatekit.pipeline.run import any_estimate
 
     if not any_estimate(analysis):
         page = study.directory.report / "index.html"
@@ -128,18 +129,19 @@ def sync(
     as_json: Json = False,
 ) -> None:
     """Rebuild what the MLflow mirror lacks from the run directories."""
-    from ablatekit.pipeline import sync_study
+    from ablatekit.pipeline.run import sync_study
 
     study = _prepared(file, overrides, workspace)
     outcome = sync_study(study)
     if as_json:
         typer.echo(json.dumps({"runs": outcome.runs, "metrics": outcome.metrics}, indent=2))
     else:
-        typer.echo(f"{study.tracking_uri}: {outcome.runs} runs, {outcome.metrics} new metrics")
+        tracker = study.loaded.study.tracking.tracker
+        typer.echo(f"{tracker}: {outcome.runs} runs, {outcome.metrics} new metrics")
 
 
 def _prepared(file: Path, overrides: list[str] | None, workspace: Path | None) -> PreparedStudy:
-    from ablatekit.pipeline import prepare
+    from ablatekit.pipeline.frozen import prepare
     from ablatekit.runs.workspace import find_workspace
 
     return prepare(file, overrides or (), find_workspace(workspace))

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from ablatekit.backend import Backend, Condition
-from ablatekit.study.settings import SettingField, flatten_model, setting_fields
+from ablatekit.study.settings import SettingField, documented, flatten_model, setting_fields
 
 _BOUNDS = {
     "ge": ">=",
@@ -33,8 +33,13 @@ def describe_settings(backend: Backend) -> list[dict[str, Any]]:
             "kind": "execution" if field.execution else "results",
             "meaning": _meaning(field.info),
         }
-        for field in setting_fields(backend.settings).values()
+        for field in setting_fields(documented(backend.settings)).values()
     ]
+
+
+def setting_defaults(backend: Backend) -> dict[str, Any]:
+    """Every setting's default as a JSON value; "required" where a study has to give it."""
+    return {name: _default(field) for name, field in setting_fields(backend.settings).items()}
 
 
 def describe_factors(backend: Backend) -> list[dict[str, Any]]:
@@ -47,7 +52,7 @@ def describe_factors(backend: Backend) -> list[dict[str, Any]]:
             "levels": _levels(field),
             "meaning": _meaning(field.info),
         }
-        for field in setting_fields(backend.settings).values()
+        for field in setting_fields(documented(backend.settings)).values()
         if not field.execution
     ]
 
@@ -111,9 +116,10 @@ def _levels(field: SettingField) -> dict[str, Any]:
     declared = field.extra.get("levels", {})
     if isinstance(declared, dict):
         return dict(declared)
-    named = (one if isinstance(one, dict) else {"name": one} for one in declared)
+    named = (level if isinstance(level, dict) else {"name": level} for level in declared)
     return {
-        str(one["name"]): {key: told for key, told in one.items() if key != "name"} for one in named
+        str(level["name"]): {key: told for key, told in level.items() if key != "name"}
+        for level in named
     }
 
 
@@ -137,8 +143,10 @@ def _bounds(metadata: Sequence[Any]) -> list[str]:
 def _type_text(annotation: Any) -> str:
     if get_origin(annotation) is Annotated:
         kind, *metadata = get_args(annotation)
-        found = [part for one in metadata for part in _bounds(getattr(one, "metadata", [one]))]
-        return " ".join([_type_text(kind), *found])
+        bounds = [
+            text for limit in metadata for text in _bounds(getattr(limit, "metadata", [limit]))
+        ]
+        return " ".join([_type_text(kind), *bounds])
     if get_origin(annotation) is Literal:
         return " | ".join(str(value) for value in get_args(annotation))
     if annotation is type(None):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -84,19 +89,20 @@ def fields_at(model: type[BaseModel], loc: Iterable[str | int]) -> dict[str, Fie
     """The keys that the schema knows for the mapping at `loc`."""
     annotations: list[Any] = [model]
     for step in loc:
-        annotations = [below for one in annotations for below in _below(one, step)]
-    models = (found for one in annotations for found in models_in(one))
-    return {name: info for found in models for name, info in found.model_fields.items()}
+        annotations = [below for annotation in annotations for below in _below(annotation, step)]
+    models = (below for annotation in annotations for below in models_in(annotation))
+    return {name: info for below in models for name, info in below.model_fields.items()}
 
 
 def _below(annotation: Any, step: str | int) -> list[Any]:
-    found: list[Any] = []
+    annotations: list[Any] = []
     for part in _parts(annotation):
         if get_origin(part) in (dict, list):
-            found.append(get_args(part)[-1])
+            annotations.append(get_args(part)[-1])
         elif isinstance(part, type) and issubclass(part, BaseModel):
-            found += [info.annotation for name, info in part.model_fields.items() if name == step]
-    return found
+            fields = part.model_fields.items()
+            annotations += [info.annotation for name, info in fields if name == step]
+    return annotations
 
 
 def flatten(settings: Mapping[str, Any], loc: Loc) -> dict[str, Given]:
@@ -104,12 +110,12 @@ def flatten(settings: Mapping[str, Any], loc: Loc) -> dict[str, Given]:
 
     Raises ValueError with the dotted name when a setting is given twice.
     """
-    found: dict[str, Given] = {}
+    settings_by_name: dict[str, Given] = {}
     for name, given in _leaves(settings, "", loc):
-        if name in found:
+        if name in settings_by_name:
             raise ValueError(name)
-        found[name] = given
-    return found
+        settings_by_name[name] = given
+    return settings_by_name
 
 
 def _leaves(settings: Mapping[str, Any], prefix: str, loc: Loc) -> Iterator[tuple[str, Given]]:
@@ -148,6 +154,50 @@ def _model_leaves(
             yield from _model_leaves(value, dumped[name], f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", dumped[name]
+
+
+def documented(model: type[BaseModel]) -> type[BaseModel]:
+    """The same model, every field described: by itself, or by the docstring below it in the source.
+
+    pydantic's `use_attribute_docstrings` reads every source as its classes are defined, which a
+    command that shows no description has to wait for.
+    """
+    for name, info in model.model_fields.items():
+        if info.description is None:
+            info.description = _docstrings(model).get(name)
+        for part in models_in(info.annotation):
+            documented(part)
+    return model
+
+
+def _docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """The docstrings of attributes, those of base classes first."""
+    texts: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if issubclass(base, BaseModel) and base is not BaseModel:
+            texts |= _module_docstrings(base.__module__).get(base.__name__, {})
+    return texts
+
+
+@cache
+def _module_docstrings(module: str) -> Mapping[str, Mapping[str, str]]:
+    """The docstrings of attributes by class; none where a module has no source."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except OSError:
+        return {}
+    classes = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    return {node.name: dict(_below_names(node.body)) for node in classes}
+
+
+def _below_names(body: Iterable[ast.stmt]) -> Iterator[tuple[str, str]]:
+    """Names of annotated attributes with the text that stands below them."""
+    for declared, below in pairwise(body):
+        if not (isinstance(declared, ast.AnnAssign) and isinstance(declared.target, ast.Name)):
+            continue
+        text = below.value if isinstance(below, ast.Expr) else None
+        if isinstance(text, ast.Constant) and isinstance(text.value, str):
+            yield declared.target.id, inspect.cleandoc(text.value)
 
 
 def overlap(name: str, other: str) -> bool:

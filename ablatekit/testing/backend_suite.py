@@ -25,6 +25,7 @@ from ablatekit.errors import RunInterruptedError
 from ablatekit.plugins import load_backend
 from ablatekit.runs.records import RunResult, RunSpec
 from ablatekit.runs.seeds import Seeds
+from ablatekit.study.settings import documented
 from ablatekit.testing.specs import run_spec
 
 _Entry = tuple[int, dict[str, Any]]
@@ -133,7 +134,7 @@ class BackendSuite:
         }
 
     def test_every_setting_has_a_default_and_a_meaning(self) -> None:
-        for name, part in _settings(self.backend.settings):
+        for name, part in _settings(documented(self.backend.settings)):
             assert not part.is_required(), f"{name} has no default"
             assert part.description, f"{name} has no description"
 

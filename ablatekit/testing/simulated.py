@@ -33,7 +33,7 @@ _LOWEST, _HIGHEST = 0.001, 0.999
 class SimulatedSettings(BaseModel):
     """Settings of the simulated backend; effects are differences of final Pass@1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     helps_both: bool = False
     """Raises learning and generalization by `effect`."""

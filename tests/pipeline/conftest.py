@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,8 @@ BASE: dict[str, Any] = {
     },
     "tracking": {"uri": None},
 }
+WITH_ITEMS = {"backend": {"name": "simulated", "settings": {"rounds": 4, "items": 40}}}
+ONE_CONTEXT = {"contexts": {"model": ["m1"]}}
 
 
 class StudyRunner:
@@ -67,7 +72,7 @@ def finished_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study with its runs, its analysis and its report; tests get copies."""
     folder = tmp_path_factory.mktemp("finished")
     study = StudyRunner(folder)
-    study.write({"contexts": {"model": ["m1"]}})
+    study.write(ONE_CONTEXT)
     assert study.call("run") == 0
     return folder
 
@@ -77,6 +82,31 @@ def finished(finished_folder: Path, tmp_path: Path, capsys: Any) -> StudyRunner:
     """That study, in a place of its own."""
     shutil.copytree(finished_folder, tmp_path, dirs_exist_ok=True)
     capsys.readouterr()
+    return StudyRunner(tmp_path)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The base study of 48 runs with items, executed once, and what `run --json` printed."""
+
+    study: StudyRunner
+    printed: str
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Shared: tests that change it work on `whole_copy`."""
+    study = StudyRunner(tmp_path_factory.mktemp("whole"))
+    study.write(WITH_ITEMS)
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        assert study.call("run", "--json") == 0
+    return Whole(study, printed.getvalue())
+
+
+@pytest.fixture
+def whole_copy(whole: Whole, tmp_path: Path) -> StudyRunner:
+    shutil.copytree(whole.study.workspace.parent, tmp_path, dirs_exist_ok=True)
     return StudyRunner(tmp_path)
 
 

@@ -18,10 +18,11 @@ import pytest
 
 from ablatekit.runs.runlog import read_history, read_items, read_result
 from ablatekit.runs.workspace import Workspace
-from ablatekit.tracking.mirror import quiet_mlflow
+from ablatekit.tracking.mlflow import quiet_mlflow
 
 COMMAND = "from ablatekit.cli.main import main; main()"
 DEADLINE_SECONDS = 240
+KILLS = ["worker", "coordinator"]
 UNREPEATABLE = ("cost/seconds", "time/", "memory/")
 SIMULATED = {
     "backend": {"name": "simulated", "settings": {"rounds": 12, "sleep": 0.06, "items": 20}},
@@ -29,6 +30,7 @@ SIMULATED = {
     "dispatch": {"retries": 20, "workers": 4},
     "tracking": {"uri": "sqlite:///mlflow.db"},
 }
+SHORT = {**SIMULATED, "contexts": {"model": ["m1"]}}
 RFT = {
     "backend": {
         "name": "rft",
@@ -159,8 +161,9 @@ def _assert_exact(client: Any, workspace: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "kills", "at_least"),
     [
-        pytest.param(SIMULATED, ["worker", "coordinator"] * 10, 20, id="simulated-20-kills"),
-        pytest.param(RFT, ["worker", "coordinator"], 2, id="rft-mid-round"),
+        pytest.param(SHORT, KILLS * 2, 4, id="simulated-4-kills"),
+        pytest.param(SIMULATED, KILLS * 10, 20, id="simulated-20-kills", marks=pytest.mark.full),
+        pytest.param(RFT, KILLS, 2, id="rft-mid-round", marks=pytest.mark.full),
     ],
 )
 def test_a_killed_study_ends_like_an_undisturbed_one(runner, tmp_path, changes, kills, at_least):

@@ -7,6 +7,7 @@ import statistics
 
 import pytest
 
+ONE_CONTEXT = {"contexts": {"model": ["m1"]}}
 RFT_SETTINGS = {
     "budget": {"unit": "rounds", "amount": 3},
     "queries_per_round": 4,
@@ -26,52 +27,52 @@ def _effect(analysis, response, factor, estimand="average"):
     return rows[0]
 
 
-def test_a_study_becomes_a_report_and_the_same_command_is_a_no_op(runner, capsys):
-    study = runner()
-    assert study.call("run") == 0
-    assert "helps" in capsys.readouterr().out
+def test_a_study_becomes_a_report_and_the_same_command_is_a_no_op(whole_copy, capsys):
+    study = whole_copy
     page = (study.folder / "report" / "index.html").read_text()
     assert "helps_both" in page
     assert (study.folder / "report" / "report.md").is_file()
     written = (study.folder / "analysis.json").read_bytes()
     assert study.call("run") == 0
-    assert "nothing to do" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "nothing to do" in printed
+    assert "helps" in printed
     assert (study.folder / "analysis.json").read_bytes() == written
     assert _effect(study.analysis(), "learning", "helps_both")["verdict"] == "helps"
 
 
-def test_step_zero_is_equal_across_cells_of_a_context(runner):
-    study = runner({"backend": {"name": "simulated", "settings": {"rounds": 4, "items": 40}}})
-    assert study.call("run") == 0
-    for response in study.analysis()["responses"].values():
+def test_json_output_is_machine_readable(whole):
+    assert json.loads(whole.printed)["counts"]["finished"] == 48
+
+
+def test_step_zero_is_equal_across_cells_of_a_context(whole):
+    responses = whole.study.analysis()["responses"]
+    assert len(responses) == 2
+    for response in responses.values():
         assert response["diagnostics"]["step_zero"]["equal"]
 
 
-def test_costs_that_differ_between_executions_are_only_provenance(runner):
-    study = runner()
-    study.call("run")
-    analysis = study.analysis()
+def test_costs_that_differ_between_executions_are_only_provenance(whole):
+    analysis = whole.study.analysis()
     metrics = {row["metric"] for row in analysis["design"]["cost"]}
     assert metrics == {"cost/updates", "cost/samples"}
     assert {row["metric"] for row in analysis["provenance"]["cost"]} == {"cost/seconds"}
 
 
-def test_more_replicates_run_only_what_is_new_and_are_labelled_a_second_look(runner):
-    study = runner()
-    study.call("run")
+def test_more_replicates_run_only_what_is_new_and_are_labelled_a_second_look(finished):
+    study = finished
     before = study.runs()
-    study.write({"replicates": 3})
+    study.write({**ONE_CONTEXT, "replicates": 3})
     assert study.call("run") == 0
     assert before < study.runs()
     assert len(study.runs()) == 3 * len(before) // 2
     assert any("look 2" in deviation for deviation in study.analysis()["deviations"])
 
 
-def test_a_changed_shared_setting_is_refused_with_a_diff_unless_new(runner, capsys):
-    study = runner()
-    study.call("run")
+def test_a_changed_shared_setting_is_refused_with_a_diff_unless_new(finished, capsys):
+    study = finished
     plan = (study.folder / "plan.json").read_bytes()
-    study.write({"backend": {"name": "simulated", "settings": {"rounds": 6}}})
+    study.write({**ONE_CONTEXT, "backend": {"name": "simulated", "settings": {"rounds": 6}}})
     assert study.call("run") == 2
     message = capsys.readouterr().err
     assert "rounds" in message
@@ -81,9 +82,9 @@ def test_a_changed_shared_setting_is_refused_with_a_diff_unless_new(runner, caps
 
 
 def test_a_smoke_run_leaves_the_rest_for_later(runner, capsys):
-    study = runner()
+    study = runner(ONE_CONTEXT)
     assert study.call("run", "--limit", "3") == 0
-    assert "3 of 48 runs" in capsys.readouterr().out
+    assert "3 of 8 runs" in capsys.readouterr().out
     assert not (study.folder / "analysis.json").exists()
     assert study.call("status") == 0
     assert "3 finished" in capsys.readouterr().out
@@ -116,12 +117,12 @@ def test_failed_runs_give_exit_code_1_and_a_report_that_counts_them(runner, caps
 
 
 def test_a_diverged_run_is_a_result(runner):
-    backend = {"name": "simulated", "settings": {"rounds": 4, "diverge_rate": 0.3}}
-    study = runner({"backend": backend})
+    backend = {"name": "simulated", "settings": {"rounds": 4, "diverge_rate": 0.5}}
+    study = runner({**ONE_CONTEXT, "backend": backend})
     assert study.call("run") == 0
     counts = study.analysis()["counts"]
     assert counts["diverged"] > 0
-    assert counts["analysed"] == counts["planned"] == 48
+    assert counts["analysed"] == counts["planned"] == 8
 
 
 def test_nothing_to_estimate_gives_exit_code_3_and_a_report_with_the_reasons(runner, capsys):
@@ -133,13 +134,6 @@ def test_nothing_to_estimate_gives_exit_code_3_and_a_report_with_the_reasons(run
     rows = study.analysis()["responses"]["learning"]["effects"]
     assert all(row["reason"] for row in rows)
     assert (study.folder / "report" / "index.html").is_file()
-
-
-def test_json_output_is_machine_readable(runner, capsys):
-    study = runner()
-    assert study.call("run", "--json") == 0
-    outcome = json.loads(capsys.readouterr().out)
-    assert outcome["counts"]["finished"] == 48
 
 
 @pytest.mark.parametrize("command", ["report", "sync"])

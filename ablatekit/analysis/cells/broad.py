@@ -63,16 +63,16 @@ def over_contexts(values: ContextValues, alpha: float) -> Estimate:
 def _by_slope(values: ContextValues, sums: UnitSums, row: Floats, alpha: float) -> Estimate:
     """Kenward-Roger with df at most contexts - 1, refused below two df."""
     try:
-        found = context_slope(sums, row, balanced=values.balanced)
+        slope = context_slope(sums, row, balanced=values.balanced)
     except NotEstimableError as error:
         refused = statement("model_refused", message=str(error))
         return Estimate(method=SLOPE_METHOD, reason=refused)
-    df = min(found.df, values.contexts - 1.0)
+    df = min(slope.df, values.contexts - 1.0)
     if not df >= FEWEST_DF:
         reason = statement("few_kenward_roger_df", df=number(df))
-        return Estimate(estimate=found.estimate, method=SLOPE_METHOD, reason=reason)
-    needed = _contexts(found.se * values.contexts**0.5, alpha)
-    return t_estimate(found.estimate, found.se, df, alpha, SLOPE_METHOD, values.notes, needed)
+        return Estimate(estimate=slope.estimate, method=SLOPE_METHOD, reason=reason)
+    needed = _contexts(slope.se * values.contexts**0.5, alpha)
+    return t_estimate(slope.estimate, slope.se, df, alpha, SLOPE_METHOD, values.notes, needed)
 
 
 def _contexts(sd: float, alpha: float) -> Callable[[float], int | None]:

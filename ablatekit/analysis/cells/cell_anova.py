@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.cells.coding import CodedTerms, code_terms, terms_up_to
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.model import AnovaRow
 from ablatekit.analysis.core.schema.vocabulary import AnovaType, Statement, statement
+from ablatekit.analysis.core.tails import f_tail
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.stats.effectsize import EffectSize, with_interval
 from ablatekit.analysis.stats.rows import SizeKey, TermTest, anova_row
@@ -98,11 +98,16 @@ def _type_three(grouped: _Grouped, coded: CodedTerms) -> list[tuple[int, float]]
     weighted = coded.matrix * root[:, None]
     inverse = np.linalg.inv(weighted.T @ weighted)
     beta = inverse @ (weighted.T @ (grouped.mean * root))
-    found = []
+    squares = []
     for part in coded.slices:
-        own = beta[part]
-        found.append((len(own), float(own @ np.linalg.solve(inverse[part, part], own))))
-    return found
+        coefficients = beta[part]
+        squares.append(
+            (
+                len(coefficients),
+                float(coefficients @ np.linalg.solve(inverse[part, part], coefficients)),
+            )
+        )
+    return squares
 
 
 def _condensed(grouped: _Grouped, matrix: Floats) -> tuple[_Grouped, Floats]:
@@ -120,7 +125,7 @@ def _condensed(grouped: _Grouped, matrix: Floats) -> tuple[_Grouped, Floats]:
 def _type_two(grouped: _Grouped, coded: CodedTerms) -> list[tuple[int, float]]:
     """Each term given every term that does not contain it."""
     grouped, matrix = _condensed(grouped, coded.matrix)
-    found = []
+    squares = []
     for term, part in zip(coded.terms, coded.slices, strict=True):
         keep = [0]
         for other, columns in zip(coded.terms, coded.slices, strict=True):
@@ -129,8 +134,8 @@ def _type_two(grouped: _Grouped, coded: CodedTerms) -> list[tuple[int, float]]:
         without, rank = _fit(grouped, matrix[:, keep])
         keep.extend(range(part.start, part.stop))
         full, full_rank = _fit(grouped, matrix[:, keep])
-        found.append((full_rank - rank, max(0.0, without - full)))
-    return found
+        squares.append((full_rank - rank, max(0.0, without - full)))
+    return squares
 
 
 def _rows(
@@ -183,7 +188,7 @@ def _row(term: str, df: int, squares: float, against: _Tested) -> AnovaRow:
             num_df=df,
             den_df=error_df,
             statistic=statistic,
-            p=float(stats.f.sf(statistic, df, error_df)),
+            p=f_tail(statistic, df, error_df),
             sum_squares=squares,
             share=share,
             sizes={

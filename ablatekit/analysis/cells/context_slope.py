@@ -16,17 +16,17 @@ their scale is 1 and their df are 2 v^2 / (h'W h).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.values import RunValues
-from ablatekit.analysis.engine.criterion import Criterion
-from ablatekit.analysis.engine.fit import EVERY_START
-from ablatekit.analysis.engine.optimise import optimise
-from ablatekit.analysis.engine.sufficient import CrossProducts
 from ablatekit.errors import NotEstimableError
+
+if TYPE_CHECKING:
+    from ablatekit.analysis.engine.criterion import Criterion
 
 SINGULAR = 1e-10
 OUTSIDE = 1e-8
@@ -96,6 +96,9 @@ def context_slope(sums: UnitSums, row: Floats, *, balanced: bool = False) -> Slo
     balanced: every context is equally precise, so that mean squares are a start next to the
     optimum. Raises NotEstimableError when the runs do not determine the contrast or its error.
     """
+    from ablatekit.analysis.engine.fit import EVERY_START  # the engine imports scipy.optimize
+    from ablatekit.analysis.engine.optimise import optimise
+
     there = sums.count.any(axis=0)
     count, total = sums.count[:, there], sums.total[:, there]
     solved = sums.solve(row)
@@ -134,6 +137,9 @@ def _crossed(count: Floats, column: Floats) -> Floats:
 
 def _criterion(zmz: Floats, zmy: Floats, ymy: float, df: int) -> Criterion:
     """The REML criterion as that of a model without fixed effects on n - p error contrasts."""
+    from ablatekit.analysis.engine.criterion import Criterion
+    from ablatekit.analysis.engine.sufficient import CrossProducts
+
     contexts = len(zmy) // 2
     blocks = CrossProducts(
         n=df,

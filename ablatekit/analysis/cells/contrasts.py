@@ -131,9 +131,9 @@ def _interaction(
 
 def _pairs(layout: Layout, codes: Integers, factor: int, level: int) -> Integers:
     """Codes (pairs, 2) of the cells at `level` and of their partners at the baseline."""
-    own = codes[layout.decode(codes)[:, factor] == level]
-    partner = own + (layout.baselines[factor] - level) * layout.strides[factor]
-    return np.stack([own, partner], axis=1)[np.isin(partner, codes)]
+    at_level = codes[layout.decode(codes)[:, factor] == level]
+    partner = at_level + (layout.baselines[factor] - level) * layout.strides[factor]
+    return np.stack([at_level, partner], axis=1)[np.isin(partner, codes)]
 
 
 def _effect(

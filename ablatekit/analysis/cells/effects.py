@@ -105,17 +105,17 @@ def fit(values: RunValues, layout: Layout, order: int) -> Fitted:
 def evaluate(fitted: Fitted, estimand: Estimand) -> list[Evaluated]:
     """Every contrast of an estimand in every context."""
     layout = fitted.layout
-    found = _contrasts(layout, layout.codes, estimand)
+    contrasts = _contrasts(layout, layout.codes, estimand)
     if fitted.truncated and layout.grid_size <= LARGEST_GRID:
         grid = _contrasts(layout, np.arange(layout.grid_size), estimand)
-        found = [
-            own if own.reason is None else replace(whole_grid, grid=True)
-            for own, whole_grid in zip(found, grid, strict=True)
+        contrasts = [
+            contrast if contrast.reason is None else replace(whole_grid, grid=True)
+            for contrast, whole_grid in zip(contrasts, grid, strict=True)
         ]
     if estimand == "shapley" and fitted.truncated and fitted.order <= 2:
         reason = statement("shapley_is_average", order=2)
-        found = [replace(contrast, reason=contrast.reason or reason) for contrast in found]
-    return [Evaluated(contrast, _values(fitted, contrast)) for contrast in found]
+        contrasts = [replace(contrast, reason=contrast.reason or reason) for contrast in contrasts]
+    return [Evaluated(contrast, _values(fitted, contrast)) for contrast in contrasts]
 
 
 def _values(fitted: Fitted, contrast: Contrast) -> ContextValues:
@@ -134,7 +134,9 @@ def infer_all(
     for estimand in ESTIMANDS:
         evaluated = evaluate(fitted, estimand)
         for inference in inferences:
-            members = tuple((one, infer(fitted, one, inference, alpha)) for one in evaluated)
+            members = tuple(
+                (effect, infer(fitted, effect, inference, alpha)) for effect in evaluated
+            )
             families.append(EffectFamily(estimand, inference, members))
     return families
 
@@ -151,8 +153,8 @@ def effect_rows(families: Sequence[EffectFamily], response: str, rule: VerdictRu
             inference=family.inference,
         )
         rows += [
-            _row(one, estimate, judgement, family.inference, name, rule)
-            for (one, estimate), judgement in zip(family.members, judgements, strict=True)
+            _row(effect, estimate, judgement, family.inference, name, rule)
+            for (effect, estimate), judgement in zip(family.members, judgements, strict=True)
         ]
     return rows
 
@@ -168,25 +170,25 @@ def _truncated_method(layout: Layout, order: int) -> Statement:
     return statement("hidden_replication_t" if hidden else "truncated_t", order=order)
 
 
-def infer(fitted: Fitted, one: Evaluated, inference: InferenceName, alpha: float) -> Estimate:
+def infer(fitted: Fitted, effect: Evaluated, inference: InferenceName, alpha: float) -> Estimate:
     """One contrast under one inference."""
     if inference == "broad":
-        return broad(one.values, fitted.sums, alpha)
-    return narrow(one.values, fitted.model.error, alpha, _welch(fitted, one))
+        return broad(effect.values, fitted.sums, alpha)
+    return narrow(effect.values, fitted.model.error, alpha, _welch(fitted, effect))
 
 
-def _welch(fitted: Fitted, one: Evaluated) -> Welch | None:
+def _welch(fitted: Fitted, effect: Evaluated) -> Welch | None:
     """Own cells' variance for baseline and removal effects when variances differ between cells."""
     unequal = fitted.brown_forsythe < UNEQUAL_VARIANCES
-    if one.contrast.estimand not in ("baseline", "removal") or not unequal:
+    if effect.contrast.estimand not in ("baseline", "removal") or not unequal:
         return None
     if isinstance(fitted.model, TruncatedModel) or fitted.model.error.reason:
         return None
-    return fitted.model.welch(one.values)
+    return fitted.model.welch(effect.values)
 
 
 def _row(
-    one: Evaluated,
+    effect: Evaluated,
     estimate: Estimate,
     judgement: Judgement,
     inference: InferenceName,
@@ -197,13 +199,13 @@ def _row(
     if estimate.needed is not None and rule.smallest_effect is not None:
         needed = estimate.needed(rule.smallest_effect)
     name = EffectName(
-        factor=one.contrast.factor,
-        level=one.contrast.level,
-        baseline=one.contrast.baseline,
-        estimand=one.contrast.estimand,
+        factor=effect.contrast.factor,
+        level=effect.contrast.level,
+        baseline=effect.contrast.baseline,
+        estimand=effect.contrast.estimand,
         inference=inference,
         family=family,
-        averaged_over=_averaged_over(one),
+        averaged_over=_averaged_over(effect),
     )
     row = effect_row(name, estimate, judgement, needed)
     if estimate.alternative is not None:
@@ -224,15 +226,15 @@ def _alternative(other: Estimate) -> Alternative:
     )
 
 
-def _averaged_over(one: Evaluated) -> Statement:
+def _averaged_over(effect: Evaluated) -> Statement:
     """What the row averages with equal weight."""
-    contexts, estimand = one.values.contexts, one.contrast.estimand
+    contexts, estimand = effect.values.contexts, effect.contrast.estimand
     if estimand in ("average", "interaction"):
         return statement(
             "over_combinations",
-            combinations=one.values.combinations,
+            combinations=effect.values.combinations,
             contexts=contexts,
-            grid=one.contrast.grid,
+            grid=effect.contrast.grid,
         )
     codes: Mapping[Estimand, Code] = {
         "baseline": "at_baseline",

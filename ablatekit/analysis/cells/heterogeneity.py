@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.cells.broad import FEWEST_CONTEXTS
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.student import t_quantile
+from ablatekit.analysis.core.tails import f_tail
 from ablatekit.analysis.core.values import ContextValues, ErrorTerm
 
 WARNING_P = 0.05
@@ -46,15 +46,15 @@ def spread(
         )
     if error.reason:
         return Spread(reason=error.reason)
-    own = values.value[values.used]
-    observed, noise = float(np.var(own, ddof=1)), _noise(values, error)
+    effects = values.value[values.used]
+    observed, noise = float(np.var(effects, ddof=1)), _noise(values, error)
     tau2 = max(0.0, observed - noise)
     half = float(t_quantile(1 - alpha / 2, count - 1)) * np.sqrt(tau2 + observed / count)
     return Spread(
         tau=tau2**0.5,
         i2=tau2 / (tau2 + noise),
-        prediction_low=float(own.mean() - half),
-        prediction_high=float(own.mean() + half),
+        prediction_low=float(effects.mean() - half),
+        prediction_high=float(effects.mean() + half),
         warning=_warning(values, error, blocks),
     )
 
@@ -71,13 +71,13 @@ def _warning(
 
     Contexts that share that variable's value then repeat each other, and the broad df are too many.
     """
-    own = values.value[values.used]
+    effects = values.value[values.used]
     for name, labels in blocks.items():
         there = [label for label, used in zip(labels, values.used.tolist(), strict=True) if used]
-        groups = [own[np.array(there) == label] for label in dict.fromkeys(there)]
-        if 2 <= len(groups) < len(own) and _dominates(groups, _noise(values, error), error.df):
+        groups = [effects[np.array(there) == label] for label in dict.fromkeys(there)]
+        if 2 <= len(groups) < len(effects) and _dominates(groups, _noise(values, error), error.df):
             return statement(
-                "varies_by_variable", variable=name, contexts=len(own), values=len(groups)
+                "varies_by_variable", variable=name, contexts=len(effects), values=len(groups)
             )
     return None
 
@@ -93,4 +93,4 @@ def _dominates(groups: list[Floats], noise: float, df: float) -> bool:
     typical = (total - (sizes**2).sum() / total) / (count - 1)
     by_group = max(0.0, between - within) / typical
     by_context = max(0.0, within - noise)
-    return by_group > by_context and float(stats.f.sf(between / noise, count - 1, df)) < WARNING_P
+    return by_group > by_context and f_tail(between / noise, count - 1, df) < WARNING_P

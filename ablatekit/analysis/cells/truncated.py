@@ -94,13 +94,13 @@ class TruncatedModel:
 
     def _standing_in(self, codes: Integers) -> Integers:
         """Level indices (combinations, m, F); a merged cell as the first cell of its unit."""
-        own, cells = self.layout.decode(codes), self.layout.codes
+        levels, cells = self.layout.decode(codes), self.layout.codes
         order = np.argsort(cells)
         place = np.minimum(np.searchsorted(cells, codes, sorter=order), len(cells) - 1)
         cell = order[place]
         planned = cells[cell] == codes
-        own[planned] = self.layout.unit_cells[self.layout.cell_unit[cell[planned]]]
-        return own
+        levels[planned] = self.layout.unit_cells[self.layout.cell_unit[cell[planned]]]
+        return levels
 
     def _same_runs(self, contrast: Contrast) -> bool:
         if contrast.grid or contrast.codes.shape[1] != 2:
@@ -121,14 +121,14 @@ def fit_truncated(
     row_space = np.zeros((contexts, width, width))
     ranks = 0
     for c in range(contexts):
-        own = rows[values.context == c]
-        if not len(own):
+        context_rows = rows[values.context == c]
+        if not len(context_rows):
             continue
-        inverse = np.linalg.pinv(own, rcond=1e-10)
+        inverse = np.linalg.pinv(context_rows, rcond=1e-10)
         coefficients[c] = inverse @ values.y[values.context == c]
         covariance[c] = inverse @ inverse.T
-        row_space[c] = inverse @ own
-        ranks += int(np.linalg.matrix_rank(own))
+        row_space[c] = inverse @ context_rows
+        ranks += int(np.linalg.matrix_rank(context_rows))
     fitted = np.einsum("np,np->n", rows, coefficients[values.context])
     residual = values.y - fitted
     return TruncatedModel(

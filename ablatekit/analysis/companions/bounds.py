@@ -64,24 +64,24 @@ def _bound(contrast: Contrast, worst: CellMeans, best: CellMeans) -> Bound:
 
 
 def _mixed(weights: Floats, level: CellMeans, baseline: CellMeans, used: Booleans) -> float:
-    own = weights != 0
-    rows = np.where(weights[own, None] > 0, level.mean[own], baseline.mean[own])
-    return float((weights[own] @ rows[:, used]).mean())
+    weighted = weights != 0
+    rows = np.where(weights[weighted, None] > 0, level.mean[weighted], baseline.mean[weighted])
+    return float((weights[weighted] @ rows[:, used]).mean())
 
 
 def many_diverged(tables: StudyTables, layout: Layout) -> set[tuple[str, str]]:
     """Factor and level of which 20% or more of the ended runs diverged."""
     status = tables.runs["status"].to_numpy(dtype=str)
     unit = positions(tables.runs["unit"], layout.units)
-    found = set()
+    lost = set()
     for f, factor in enumerate(layout.factors):
         for i, level in enumerate(factor.levels):
-            own = np.isin(unit, level_units(layout, f, i))
-            ended = int((own & np.isin(status, ("finished", "diverged"))).sum())
-            diverged = int((own & (status == "diverged")).sum())
+            at_level = np.isin(unit, level_units(layout, f, i))
+            ended = int((at_level & np.isin(status, ("finished", "diverged"))).sum())
+            diverged = int((at_level & (status == "diverged")).sum())
             if ended and diverged >= MANY_DIVERGED * ended:
-                found.add((factor.name, level))
-    return found
+                lost.add((factor.name, level))
+    return lost
 
 
 def unsteady_cells(tables: StudyTables, layout: Layout) -> list[Statement]:
@@ -125,8 +125,8 @@ def _averages(
     if not len(response.values.y):
         return {}
     rows: Sequence[tuple[Contrast, float]] = [
-        (one.contrast, float(np.mean(one.values.value[one.values.used])))
-        for one in evaluate(fit(response.values, layout, order), "average")
-        if one.values.used.any()
+        (effect.contrast, float(np.mean(effect.values.value[effect.values.used])))
+        for effect in evaluate(fit(response.values, layout, order), "average")
+        if effect.values.used.any()
     ]
     return {(contrast.factor, contrast.level): number(value) for contrast, value in rows}

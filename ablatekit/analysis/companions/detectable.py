@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from ablatekit.analysis.cells.effects import EffectFamily, Evaluated, Fitted
 from ablatekit.analysis.core.numbers import number
+from ablatekit.analysis.core.roots import bracketed_root
 from ablatekit.analysis.core.schema.companions import Detectable
 from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName, Statement
 from ablatekit.analysis.core.student import t_quantile
@@ -38,7 +39,7 @@ def detectable_in_se(df: float, alpha: float, power: float = POWER) -> float:
         # The function is NaN instead of 0 far out in the tail.
         return 1.0 + float(np.nan_to_num(below) - np.nan_to_num(above)) - power
 
-    return float(optimize.brentq(gap, 0.0, 2 * critical + 10.0, xtol=1e-10))
+    return bracketed_root(gap, 0.0, 2 * critical + 10.0, 1e-10)
 
 
 def detectable_rows(
@@ -49,26 +50,28 @@ def detectable_rows(
         row
         for family in families
         if family.estimand in SHOWN
-        for one, estimate in family.members
-        for row in _rows(fitted, one, estimate, family.inference, alpha)
+        for effect, estimate in family.members
+        for row in _rows(fitted, effect, estimate, family.inference, alpha)
     ]
 
 
 def _rows(
-    fitted: Fitted, one: Evaluated, estimate: Estimate, inference: InferenceName, alpha: float
+    fitted: Fitted, effect: Evaluated, estimate: Estimate, inference: InferenceName, alpha: float
 ) -> list[Detectable]:
     now = fitted.layout.replicates
     if estimate.reason:
-        return [_row(one, inference, now, (np.nan, np.nan), alpha, estimate.reason)]
+        return [_row(effect, inference, now, (np.nan, np.nan), alpha, estimate.reason)]
     rows = []
     for more in MORE:
-        found = (estimate.se, estimate.df) if more == 0 else None
+        precision = (estimate.se, estimate.df) if more == 0 else None
         if more and inference == "narrow" and estimate.precision is not None:
-            found = estimate.precision(now + more)
+            precision = estimate.precision(now + more)
         if more and inference == "broad":
-            found = broad_precision(estimate, one.values, fitted.model.error, now, now + more)
-        if found is not None and found[1] > 0:
-            rows.append(_row(one, inference, now + more, found, alpha, None))
+            precision = broad_precision(
+                estimate, effect.values, fitted.model.error, now, now + more
+            )
+        if precision is not None and precision[1] > 0:
+            rows.append(_row(effect, inference, now + more, precision, alpha, None))
     return rows
 
 
@@ -89,7 +92,7 @@ def broad_precision(
 
 
 def _row(
-    one: Evaluated,
+    effect: Evaluated,
     inference: InferenceName,
     replicates: int,
     precision: tuple[float, float],
@@ -102,12 +105,12 @@ def _row(
         half = float(t_quantile(1 - alpha / 2, df)) * se
         smallest = detectable_in_se(float(df), alpha) * se
     return Detectable(
-        factor=one.contrast.factor,
-        level=one.contrast.level,
-        estimand=one.contrast.estimand,
+        factor=effect.contrast.factor,
+        level=effect.contrast.level,
+        estimand=effect.contrast.estimand,
         inference=inference,
         replicates=replicates,
-        contexts=one.values.contexts,
+        contexts=effect.values.contexts,
         half_width=number(half),
         minimum_detectable=number(smallest),
         power=POWER,

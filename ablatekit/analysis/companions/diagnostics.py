@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.cells.cell_means import CellMeans
 from ablatekit.analysis.cells.truncated import TruncatedModel
@@ -18,6 +17,7 @@ from ablatekit.analysis.core.schema.companions import (
     Residuals,
     StepZero,
 )
+from ablatekit.analysis.core.tails import normal_quantile, ordinal_ranks
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.tables.responses import History
 
@@ -34,11 +34,11 @@ def residual_lists(
 
     `order` is every run's place in the randomised order of execution.
     """
-    rank = stats.rankdata(model.residual, method="ordinal")
+    rank = ordinal_ranks(model.residual)
     return Residuals(
         fitted=model.fitted.tolist(),
         residual=model.residual.tolist(),
-        quantile=stats.norm.ppf((rank - 0.5) / max(1, len(rank))).tolist(),
+        quantile=normal_quantile((rank - 0.5) / max(1, len(rank))).tolist(),
         unit=[layout.units[i] for i in values.unit],
         context=[layout.contexts[i] for i in values.context],
         run=list(values.run),

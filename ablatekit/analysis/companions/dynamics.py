@@ -28,13 +28,13 @@ def curves(
     with np.errstate(invalid="ignore"):
         variance = squares.sum(axis=(0, 1)) / df
     band = t_quantile(1 - alpha / 2, np.maximum(df, 1)) * np.sqrt(variance)
-    found = []
+    rows = []
     for f, factor in enumerate(layout.factors):
         for level, name in enumerate(factor.levels):
-            own = level_units(layout, f, level)
+            units = level_units(layout, f, level)
             key = (factor.name, name, metric)
-            found.append(_curve(key, mean[own], count[own], band, history.step))
-    return [curve for curve in found if curve["step"]]
+            rows.append(_curve(key, mean[units], count[units], band, history.step))
+    return [curve for curve in rows if curve["step"]]
 
 
 def _group_moments(

@@ -24,38 +24,38 @@ class Influence:
     run: int
 
 
-def without_one_run(one: Evaluated, fitted: Fitted) -> Influence | None:
+def without_one_run(effect: Evaluated, fitted: Fitted) -> Influence | None:
     """Exact extremes, or None where leaving out a run would empty a cell, or cells have no means.
 
     Leaving out a run with residual e moves the mean of its cell, of n runs, by -e/(n - 1), and so
     an effect in which that mean has weight w by -w e/(n - 1) (Cook and Weisberg 1982, 2.2).
     """
-    model, values, row = fitted.model, fitted.values, one.values.row
-    if not isinstance(model, CellMeans) or row is None or one.values.reason:
+    model, values, row = fitted.model, fitted.values, effect.values.row
+    if not isinstance(model, CellMeans) or row is None or effect.values.reason:
         return None
-    weights = np.outer(row, one.values.used / one.values.contexts)
+    weights = np.outer(row, effect.values.used / effect.values.contexts)
     weight = weights[values.unit, values.context]
     count = model.count[values.unit, values.context]
     taking_part = weight != 0
     if not taking_part.any() or (count[taking_part] < 2).any():
         return None
     change = np.where(taking_part, -weight * model.residual / np.maximum(count - 1, 1), 0.0)
-    estimate = float(np.mean(one.values.value[one.values.used]))
+    estimate = float(np.mean(effect.values.value[effect.values.used]))
     farthest = int(np.argmax(np.abs(change)))
     return Influence(estimate + float(change.min()), estimate + float(change.max()), farthest)
 
 
 def influence_rows(averages: Sequence[Evaluated], fitted: Fitted) -> list[InfluenceRow]:
     """The extremes of every average effect that has them."""
-    found = ((one, without_one_run(one, fitted)) for one in averages)
+    extremes = ((effect, without_one_run(effect, fitted)) for effect in averages)
     return [
         InfluenceRow(
-            factor=one.contrast.factor,
-            level=one.contrast.level,
+            factor=effect.contrast.factor,
+            level=effect.contrast.level,
             low=moved.low,
             high=moved.high,
             run=fitted.values.run[moved.run],
         )
-        for one, moved in found
+        for effect, moved in extremes
         if moved is not None
     ]

@@ -86,17 +86,17 @@ def _tables(outcomes: Outcomes, fitted: Fitted) -> tuple[ItemCrossing, ...] | No
     np.minimum.at(first, outcomes.run, outcomes.item)
     order = np.lexsort((outcomes.item, outcomes.run))
     run_of = outcomes.run[order]
-    found = []
+    crossings = []
     for start in np.unique(first):
         members = np.flatnonzero(first == start)
-        own = order[np.isin(run_of, members)]
+        rows = order[np.isin(run_of, members)]
         if (size[members] != size[members[0]]).any():
             return None
-        table = outcomes.item[own].reshape(len(members), -1)
+        table = outcomes.item[rows].reshape(len(members), -1)
         if not (table == table[0]).all():
             return None
-        found.append(ItemCrossing(members, outcomes.mean[own].reshape(table.shape)))
-    return tuple(found)
+        crossings.append(ItemCrossing(members, outcomes.mean[rows].reshape(table.shape)))
+    return tuple(crossings)
 
 
 def item_effect(crossed: Crossed, contrast: ContextValues) -> ItemEffect:
@@ -106,12 +106,15 @@ def item_effect(crossed: Crossed, contrast: ContextValues) -> ItemEffect:
     parts = [(float(weights @ weights) * error.variance, float(error.df))]
     estimate, added, spread, sets = 0.0, 0.0, 0.0, 0
     for crossing in crossed.tables:
-        own = weights[crossing.runs]
-        if not own.any():
+        run_weights = weights[crossing.runs]
+        if not run_weights.any():
             continue
-        contribution = own @ crossing.outcome
-        items, share = len(contribution), float(np.abs(own).sum()) / 2.0
-        observed, drawn = float(contribution.var(ddof=1)), float(own @ own) * crossed.noise
+        contribution = run_weights @ crossing.outcome
+        items, share = len(contribution), float(np.abs(run_weights).sum()) / 2.0
+        observed, drawn = (
+            float(contribution.var(ddof=1)),
+            float(run_weights @ run_weights) * crossed.noise,
+        )
         estimate += float(contribution.mean())
         added += (observed - drawn) / items
         spread += (observed - drawn) / share**2
@@ -234,8 +237,8 @@ def _fixed_rows(fitted: Fitted, unit: Integers, context: Integers) -> Floats:
     rows = fitted.model.unit_rows
     if rows is None:
         return np.eye(len(unit))
-    own = np.eye(len(fitted.layout.contexts))[context]
-    return np.asarray((own[:, :, None] * rows[unit][:, None, :]).reshape(len(unit), -1))
+    indicators = np.eye(len(fitted.layout.contexts))[context]
+    return np.asarray((indicators[:, :, None] * rows[unit][:, None, :]).reshape(len(unit), -1))
 
 
 def _contrast_row(
@@ -246,9 +249,11 @@ def _contrast_row(
     if fitted.model.unit_rows is not None:
         return np.asarray(np.kron(share, row), dtype=np.float64)
     unit, context, _ = _cells(outcomes, fitted)
-    found = row[unit] * share[context]
+    weights = row[unit] * share[context]
     wanted = np.outer(row, share)
-    return found if np.isclose(np.abs(found).sum(), np.abs(wanted).sum()) else np.zeros(len(unit))
+    return (
+        weights if np.isclose(np.abs(weights).sum(), np.abs(wanted).sum()) else np.zeros(len(unit))
+    )
 
 
 def _term(spec: RandomSpec, codes: Integers, size: int, columns: Floats) -> RandomTerm:
@@ -351,40 +356,42 @@ def _effects(
 ) -> list[ItemEffectRow]:
     """Average effects on items like these; by mean squares where the crossing is complete."""
     crossed = complete_crossings(outcomes, fitted)
-    return [_effect(one, crossed, outcomes, fitted, alpha) for one in average]
+    return [_effect(effect, crossed, outcomes, fitted, alpha) for effect in average]
 
 
 def _effect(
-    one: Evaluated, crossed: Crossed | None, outcomes: Outcomes, fitted: Fitted, alpha: float
+    effect: Evaluated, crossed: Crossed | None, outcomes: Outcomes, fitted: Fitted, alpha: float
 ) -> ItemEffectRow:
-    reason = one.values.reason or fitted.model.error.reason
+    reason = effect.values.reason or fitted.model.error.reason
     if reason:
-        return _row(one, None, reason, alpha)
+        return _row(effect, None, reason, alpha)
     if crossed is not None:
-        return _row(one, item_effect(crossed, one.values), None, alpha)
+        return _row(effect, item_effect(crossed, effect.values), None, alpha)
     try:
-        return _row(one, item_slope(outcomes, fitted, one.values), None, alpha)
+        return _row(effect, item_slope(outcomes, fitted, effect.values), None, alpha)
     except (NotEstimableError, TableError) as error:
-        return _row(one, None, _refused(error), alpha)
+        return _row(effect, None, _refused(error), alpha)
 
 
 def _row(
-    one: Evaluated, found: ItemEffect | None, reason: Statement | None, alpha: float
+    effect: Evaluated, estimated: ItemEffect | None, reason: Statement | None, alpha: float
 ) -> ItemEffectRow:
     estimate, se, df, sd = (
-        (np.nan,) * 4 if found is None else (found.estimate, found.se, found.df, found.sd)
+        (np.nan,) * 4
+        if estimated is None
+        else (estimated.estimate, estimated.se, estimated.df, estimated.sd)
     )
     half = float(t_quantile(1 - alpha / 2, df)) * se
     return ItemEffectRow(
-        factor=one.contrast.factor,
-        level=one.contrast.level,
-        baseline=one.contrast.baseline,
+        factor=effect.contrast.factor,
+        level=effect.contrast.level,
+        baseline=effect.contrast.baseline,
         estimate=number(estimate),
         se=number(se),
         df=whole(df),
         low=number(estimate - half),
         high=number(estimate + half),
-        p=number(float(two_sided(estimate / se, df))) if found is not None else None,
+        p=number(float(two_sided(estimate / se, df))) if estimated is not None else None,
         item_sd=number(sd),
         reason=reason,
     )

@@ -60,19 +60,19 @@ def robust(
     generator = np.random.default_rng(seed)
     drawn = resample(values, len(layout.contexts), generator)
     members = _members(values, layout)
-    sides = [_sides(one, members, layout) for one in average]
+    sides = [_sides(effect, members, layout) for effect in average]
     sign = 1.0 if higher else -1.0
     return RobustCompanions(
         method=statement("stratified_bootstrap", draws=len(drawn.weights), alpha=alpha),
         iqm=_iqm_rows(values, layout, drawn, alpha),
         improvement=[
-            _improvement_row(one, side, drawn, alpha, sign)
-            for one, side in zip(average, sides, strict=True)
+            _improvement_row(effect, side, drawn, alpha, sign)
+            for effect, side in zip(average, sides, strict=True)
         ],
         profiles=_profile_rows(values, layout, drawn, alpha),
         permutation=[
-            _permutation_row(one, side, values.y, generator)
-            for one, side in zip(average, sides, strict=True)
+            _permutation_row(effect, side, values.y, generator)
+            for effect, side in zip(average, sides, strict=True)
         ],
     )
 
@@ -81,25 +81,25 @@ def _members(values: RunValues, layout: Layout) -> dict[tuple[int, int], Integer
     """Positions of the runs of every unit and context."""
     key = values.unit * len(layout.contexts) + values.context
     order = np.argsort(key, kind="stable")
-    found, first = np.unique(key[order], return_index=True)
+    keys, first = np.unique(key[order], return_index=True)
     groups = np.split(order, first[1:])
     contexts = len(layout.contexts)
-    return {divmod(int(k), contexts): own for k, own in zip(found, groups, strict=True)}
+    return {divmod(int(k), contexts): positions for k, positions in zip(keys, groups, strict=True)}
 
 
-def _sides(one: Evaluated, members: dict[tuple[int, int], Integers], layout: Layout) -> _Sides:
+def _sides(effect: Evaluated, members: dict[tuple[int, int], Integers], layout: Layout) -> _Sides:
     """Every matched pair of cells with runs on both sides in a context."""
-    contrast = one.contrast
-    if one.values.identical or contrast.reason or contrast.grid:
-        reason = one.values.reason or contrast.reason
+    contrast = effect.contrast
+    if effect.values.identical or contrast.reason or contrast.grid:
+        reason = effect.values.reason or contrast.reason
         return _Sides([], reason or statement("no_level_pair"))
     pairs = []
     for left, right in contrast.codes.tolist():
         units = layout.unit_of[left], layout.unit_of[right]
         for c in range(len(layout.contexts)):
-            own, other = members.get((units[0], c)), members.get((units[1], c))
-            if own is not None and other is not None:
-                pairs.append((own, other))
+            at_level, at_baseline = members.get((units[0], c)), members.get((units[1], c))
+            if at_level is not None and at_baseline is not None:
+                pairs.append((at_level, at_baseline))
     missing = None if pairs else statement("no_shared_runs")
     return _Sides(pairs, missing)
 
@@ -117,14 +117,14 @@ def _iqm_rows(
     values: RunValues, layout: Layout, drawn: Resamples, alpha: float
 ) -> list[InterquartileMean]:
     rows = []
-    for factor, level, own in _level_runs(values, layout):
+    for factor, level, runs in _level_runs(values, layout):
         low, high, centre = np.nan, np.nan, np.nan
-        reason = None if len(own) else statement("no_run_value")
-        if len(own):
-            centre = float(interquartile_mean(drawn.y[own], np.ones((1, len(own))))[0])
-            reason = None if drawn.varies[own].any() else ALONE
+        reason = None if len(runs) else statement("no_run_value")
+        if len(runs):
+            centre = float(interquartile_mean(drawn.y[runs], np.ones((1, len(runs))))[0])
+            reason = None if drawn.varies[runs].any() else ALONE
         if reason is None:
-            draws = interquartile_mean(drawn.y[own], drawn.weights[:, own])
+            draws = interquartile_mean(drawn.y[runs], drawn.weights[:, runs])
             low, high = (float(limit) for limit in percentile_interval(draws, alpha))
         rows.append(
             InterquartileMean(
@@ -133,7 +133,7 @@ def _iqm_rows(
                 iqm=number(centre),
                 low=number(low),
                 high=number(high),
-                n=len(own),
+                n=len(runs),
                 reason=reason,
             )
         )
@@ -141,7 +141,7 @@ def _iqm_rows(
 
 
 def _improvement_row(
-    one: Evaluated, sides: _Sides, drawn: Resamples, alpha: float, sign: float
+    effect: Evaluated, sides: _Sides, drawn: Resamples, alpha: float, sign: float
 ) -> Improvement:
     reason, centre, low, high = sides.reason, np.nan, np.nan, np.nan
     if sides.pairs:
@@ -153,9 +153,9 @@ def _improvement_row(
         draws = improvement(drawn.y, sides.pairs, drawn.weights, sign)
         low, high = (float(limit) for limit in percentile_interval(draws, alpha))
     return Improvement(
-        factor=one.contrast.factor,
-        level=one.contrast.level,
-        baseline=one.contrast.baseline,
+        factor=effect.contrast.factor,
+        level=effect.contrast.level,
+        baseline=effect.contrast.baseline,
         probability=number(centre),
         low=number(low),
         high=number(high),
@@ -170,14 +170,14 @@ def _profile_rows(
         return []
     threshold = np.linspace(float(values.y.min()), float(values.y.max()), THRESHOLDS)
     rows = []
-    for factor, level, own in _level_runs(values, layout):
-        if not len(own):
+    for factor, level, runs in _level_runs(values, layout):
+        if not len(runs):
             continue
-        parts = (drawn.y[own], drawn.size[own], threshold)
-        share = profile(*parts, np.ones((1, len(own))))[0]
+        parts = (drawn.y[runs], drawn.size[runs], threshold)
+        share = profile(*parts, np.ones((1, len(runs))))[0]
         low = high = np.full(THRESHOLDS, np.nan)
-        if drawn.varies[own].any():
-            low, high = percentile_interval(profile(*parts, drawn.weights[:, own]), alpha)
+        if drawn.varies[runs].any():
+            low, high = percentile_interval(profile(*parts, drawn.weights[:, runs]), alpha)
         rows.append(
             Profile(
                 factor=factor,
@@ -192,22 +192,22 @@ def _profile_rows(
 
 
 def _permutation_row(
-    one: Evaluated, sides: _Sides, y: Floats, generator: np.random.Generator
+    effect: Evaluated, sides: _Sides, y: Floats, generator: np.random.Generator
 ) -> Permutation:
     pairs, reason = sides.pairs, sides.reason
     runs = np.concatenate([run for pair in pairs for run in pair]) if pairs else np.empty(0)
     if len(np.unique(runs)) < len(runs):
         pairs, reason = [], statement("shared_runs")
     sides_y = [y[left] for left, _ in pairs], [y[right] for _, right in pairs]
-    found = permutation_test(*sides_y, generator)
+    test = permutation_test(*sides_y, generator)
     return Permutation(
-        factor=one.contrast.factor,
-        level=one.contrast.level,
-        p=number(found.p),
-        statistic=number(found.statistic),
-        n_permutations=found.permutations,
-        exact=found.exact,
-        reason=reason or found.reason,
+        factor=effect.contrast.factor,
+        level=effect.contrast.level,
+        p=number(test.p),
+        statistic=number(test.statistic),
+        n_permutations=test.permutations,
+        exact=test.exact,
+        reason=reason or test.reason,
     )
 
 

@@ -63,42 +63,42 @@ def effects_over_training(
 def _at_step(
     fitted: Fitted,
     average: Sequence[Evaluated],
-    own: RunValues,
+    values_now: RunValues,
     step: int,
     alpha: float,
     steps: int,
 ) -> list[EffectAtStep]:
     layout, model = fitted.layout, fitted.model
     now = (
-        fit_cell_means(own, layout)
+        fit_cell_means(values_now, layout)
         if isinstance(model, CellMeans)
-        else fit_truncated(own, layout, fitted.order, model.error.method)
+        else fit_truncated(values_now, layout, fitted.order, model.error.method)
     )
     rows = []
-    for one in average:
-        contrast = one.contrast
-        found = narrow(_at(now, one), now.error, alpha)
-        half = found.half_width(alpha / steps) if found.reason is None else np.nan
+    for effect in average:
+        contrast = effect.contrast
+        estimate = narrow(_at(now, effect), now.error, alpha)
+        half = estimate.half_width(alpha / steps) if estimate.reason is None else np.nan
         rows.append(
             EffectAtStep(
                 factor=contrast.factor,
                 level=contrast.level,
                 step=step,
-                estimate=number(found.estimate),
-                low=number(found.low),
-                high=number(found.high),
-                low_simultaneous=number(found.estimate - half),
-                high_simultaneous=number(found.estimate + half),
+                estimate=number(estimate.estimate),
+                low=number(estimate.low),
+                high=number(estimate.high),
+                low_simultaneous=number(estimate.estimate - half),
+                high_simultaneous=number(estimate.estimate + half),
             )
         )
     return rows
 
 
-def _at(now: Model, one: Evaluated) -> ContextValues:
+def _at(now: Model, effect: Evaluated) -> ContextValues:
     """The contrast at a step; the row of a truncated model is that of every other step."""
-    if isinstance(now, CellMeans) or one.values.row is None:
-        return now.evaluate(one.contrast)
-    return now.linear(one.values.row, one.values.combinations)
+    if isinstance(now, CellMeans) or effect.values.row is None:
+        return now.evaluate(effect.contrast)
+    return now.linear(effect.values.row, effect.values.combinations)
 
 
 def milestones(
@@ -115,7 +115,11 @@ def milestones(
     last = carried_forward(history.value)[:, -1:].ravel()
     if not known.any() or len(history.step) < 2:
         return []
-    means = [float(last[own & known].mean()) for _, _, own in levels if (own & known).any()]
+    means = [
+        float(last[at_level & known].mean())
+        for _, _, at_level in levels
+        if (at_level & known).any()
+    ]
     start = float(_first(history.value[known]).mean())
     goal = max(means) if higher else min(means)
     thresholds = [start + way * (goal - start) for way in WAYS]
@@ -126,8 +130,8 @@ def milestones(
     rows = []
     for threshold in thresholds:
         step, reached = steps_to(history, threshold, higher)
-        for factor, level, own in levels:
-            there = own & known
+        for factor, level, at_level in levels:
+            there = at_level & known
             rows.append(
                 Milestone(
                     factor=factor,
@@ -172,14 +176,16 @@ def stability(
     late = late_sd(history.value[:, 1:-1] if planned.partial else history.value)
     collapsed = diverged | _collapsed(history.value if higher else -history.value, late)
     rows = []
-    for factor, level, own in _levels(unit, layout):
-        steady = late[own & ~np.isnan(late)]
+    for factor, level, at_level in _levels(unit, layout):
+        steady = late[at_level & ~np.isnan(late)]
         rows.append(
             Stability(
                 factor=factor,
                 level=level,
                 late_sd=number(float(steady.mean()) if len(steady) else np.nan),
-                collapse_rate=number(float(collapsed[own].mean()) if own.any() else np.nan),
+                collapse_rate=number(
+                    float(collapsed[at_level].mean()) if at_level.any() else np.nan
+                ),
             )
         )
     return rows
@@ -188,12 +194,12 @@ def stability(
 def late_sd(value: Floats) -> Floats:
     """Sd of every run's values in the last quarter of the steps, NaN with fewer than three (N,)."""
     columns = value.shape[1]
-    own = value[:, columns - max(FEWEST_LATE, round(LATE * columns)) :] if columns else value
-    valid = ~np.isnan(own)
+    late = value[:, columns - max(FEWEST_LATE, round(LATE * columns)) :] if columns else value
+    valid = ~np.isnan(late)
     count = valid.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(valid, own, 0.0).sum(axis=1) / count
-        squares = np.where(valid, own - mean[:, None], 0.0) ** 2
+        mean = np.where(valid, late, 0.0).sum(axis=1) / count
+        squares = np.where(valid, late - mean[:, None], 0.0) ** 2
         sd = np.sqrt(squares.sum(axis=1) / (count - 1))
     return np.where(count >= FEWEST_LATE, sd, np.nan)
 

@@ -54,8 +54,8 @@ class Layout:
     @cached_property
     def baselines(self) -> Integers:
         """Index of each factor's baseline level, (F,)."""
-        found = [factor.levels.index(factor.baseline) for factor in self.factors]
-        return np.array(found, dtype=np.int64)
+        indices = [factor.levels.index(factor.baseline) for factor in self.factors]
+        return np.array(indices, dtype=np.int64)
 
     @cached_property
     def codes(self) -> Integers:

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from formulaic import Formula as FormulaicFormula
-from formulaic.errors import FormulaicError
-
 from ablatekit.errors import Problem, TableError
 
 Term: TypeAlias = tuple[str, ...]
@@ -161,6 +158,9 @@ def parse_terms(text: str) -> tuple[bool, tuple[Term, ...]]:
 
     Variables inside a term follow their first appearance in `text`, as in R.
     """
+    from formulaic import Formula as FormulaicFormula  # its import takes as long as pandas's
+    from formulaic.errors import FormulaicError
+
     # R's ^ is a power; in Python it would bind less than + and lose its parentheses
     stripped = re.sub(r"(`[^`]*`)|\^", lambda m: m[1] or "**", text.strip()) or "1"
     try:
@@ -178,12 +178,6 @@ def parse_terms(text: str) -> tuple[bool, tuple[Term, ...]]:
     ordered = [tuple(sorted(term, key=lambda name: position[name])) for term in terms]
     unique = list({frozenset(term): term for term in reversed(ordered)}.values())[::-1]
     return intercept, tuple(sorted(unique, key=len))
-
-
-def without_term(formula: Formula, term: Term) -> Formula:
-    """The same formula without one fixed term."""
-    kept = tuple(other for other in formula.terms if set(other) != set(term))
-    return Formula(formula.response, formula.intercept, kept, formula.random)
 
 
 def variables_of(terms: Iterable[Term]) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import special
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.tails import normal_two_sided
 from ablatekit.analysis.engine.criterion import Criterion
 from ablatekit.analysis.engine.fit import VarianceComponent, variance_components
 from ablatekit.analysis.engine.frame import ModelFrame
@@ -81,7 +82,7 @@ class LogisticFit:
     @property
     def p(self) -> Floats:
         """Two-sided normal p values (p,)."""
-        return np.asarray(2.0 * stats.norm.sf(np.abs(self.beta / self.se)))
+        return normal_two_sided(self.beta / self.se)
 
 
 def fit_logistic(frame: ModelFrame) -> LogisticFit:
@@ -90,6 +91,8 @@ def fit_logistic(frame: ModelFrame) -> LogisticFit:
     Raises TableError for a response outside [0, 1] or without random terms, NotEstimableError for a
     constant response or one that the fixed effects separate.
     """
+    from scipy import optimize  # linear models do without its import
+
     _check_binomial(frame)
     laplace = Laplace(frame)
     blocks = laplace.blocks(np.ones(len(frame.y)), np.zeros(len(frame.y)), True)
@@ -129,6 +132,8 @@ def fit_logistic(frame: ModelFrame) -> LogisticFit:
 
 def _polish(laplace: Laplace, parameters: Floats, tolerance: float) -> Floats:
     """One quasi-Newton restart when the line search stopped on rounding noise."""
+    from scipy import optimize  # linear models do without its import
+
     value, gradient = laplace.value(parameters)
     if np.abs(gradient).max() < tolerance:
         return parameters
@@ -230,6 +235,8 @@ def separated_columns(frame: ModelFrame) -> tuple[str, ...]:
     A linear programme over the cells: a direction d with x'd >= 0 in all-ones cells, <= 0 in
     all-zeros cells and = 0 in mixed ones, not zero everywhere.
     """
+    from scipy import optimize  # linear models do without its import
+
     x, p = frame.x, frame.x.shape[1]
     if not p or len(x) > SEPARATION_CELLS:
         return ()

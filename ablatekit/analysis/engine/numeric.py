@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from formulaic import model_matrix
-from formulaic.errors import FormulaicError
 
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.engine.formula import quoted, unquoted, words_of
@@ -103,6 +101,9 @@ def expression_matrix(table: pd.DataFrame, name: str) -> Any:
 
     Raises TableError for text where it needs numbers, and for what cannot be evaluated.
     """
+    from formulaic import model_matrix  # few tables need it; its import takes as long as pandas's
+    from formulaic.errors import FormulaicError
+
     if name.startswith("offset("):
         remedy = "Subtract it from the response: `I(y - x) ~ ...`"
         raise TableError(Problem("offsets are not supported", name, remedy))

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
@@ -187,6 +186,8 @@ def _line_search(criterion: Criterion, state: State, step: Floats, slope: float)
 
 def _quasi_newton(criterion: Criterion, state: State) -> State:
     """L-BFGS-B with the exact gradient from `state`."""
+    from scipy.optimize import minimize  # where Newton steps finish, its import is not needed
+
     best = state
 
     def objective(theta: Floats) -> tuple[float, Floats]:

@@ -376,9 +376,12 @@ def _probability_effects(fit: LogisticFit, model: LinearModel, job: _Job) -> lis
     p = adjusted_p(np.array(statistics), np.array([e.df for e in estimates]), method)
     return [
         judged_effect(
-            _probability_name(effect), estimate, Adjusted(method=method, p=float(own)), wanted.rule
+            _probability_name(effect),
+            estimate,
+            Adjusted(method=method, p=float(p_adjusted)),
+            wanted.rule,
         )
-        for effect, estimate, own in zip(shown, estimates, p, strict=True)
+        for effect, estimate, p_adjusted in zip(shown, estimates, p, strict=True)
     ]
 
 

@@ -27,8 +27,9 @@ from ablatekit.analysis.posthoc.coefficient_tests import DfMethod, FTest, Linear
 from ablatekit.analysis.posthoc.emm import (
     ContrastFamily,
     contrast_rows,
+    contrast_table,
     estimate,
-    marginal_means,
+    means_table,
 )
 from ablatekit.analysis.stats.adjust import Adjustment, applicable, critical_values
 from ablatekit.analysis.stats.effectsize import EffectSize, SizeName, partial_size, with_interval
@@ -140,20 +141,20 @@ class Adjusted:
 
 
 def judged_effect(
-    name: EffectName, found: Estimate, adjusted: Adjusted, rule: VerdictRule
+    name: EffectName, estimated: Estimate, adjusted: Adjusted, rule: VerdictRule
 ) -> Effect:
     """The row of one effect; with a smallest effect, equivalence and non-inferiority too."""
     judgement = Judgement(
         p_adjusted=adjusted.p,
         low_simultaneous=adjusted.low,
         high_simultaneous=adjusted.high,
-        verdict=verdict(found, adjusted.p, rule),
+        verdict=verdict(estimated, adjusted.p, rule),
     )
-    row = effect_row(name, found, judgement)
-    row["statistic"] = number(found.estimate / found.se) if found.se > 0.0 else None
+    row = effect_row(name, estimated, judgement)
+    row["statistic"] = number(estimated.estimate / estimated.se) if estimated.se > 0.0 else None
     row["adjustment"] = adjusted.method
     if rule.smallest_effect is not None:
-        test = margin_test(found, rule.smallest_effect, higher=rule.rise == "helps")
+        test = margin_test(estimated, rule.smallest_effect, higher=rule.rise == "helps")
         row["p_equivalence"] = number(test.equivalence)
         row["p_non_inferiority"] = number(test.non_inferiority)
     return row
@@ -246,9 +247,7 @@ def mean_rows(model: LinearModel, wanted: Wanted) -> list[MeanRow]:
     """Marginal means of the cells of every spec."""
     rows = []
     for spec in wanted.means:
-        means = marginal_means(model.frame, spec)
-        labels = [":".join(label) for label in means.labels]
-        table = estimate(model, means.rows, labels, level=1.0 - wanted.alpha)
+        table = means_table(model, spec, 1.0 - wanted.alpha)
         rows += [
             MeanRow(
                 factor=":".join(spec),
@@ -262,7 +261,7 @@ def mean_rows(model: LinearModel, wanted: Wanted) -> list[MeanRow]:
                 high=number(table.high[i]),
                 reason=table.reason[i],
             )
-            for i, label in enumerate(labels)
+            for i, label in enumerate(table.labels)
         ]
     return rows
 
@@ -282,11 +281,9 @@ def contrast_table_rows(model: LinearModel, wanted: Wanted) -> list[ContrastRow]
 def _contrasts(
     model: LinearModel, wanted: Wanted, spec: tuple[str, ...], kind: ContrastKind
 ) -> list[ContrastRow]:
-    rows, labels = contrast_rows(model.frame, spec, kind, wanted.baselines(model.frame, spec))
-    size = len(marginal_means(model.frame, spec).labels)
     method = applicable(wanted.rule.adjust, kind)
-    level = 1.0 - wanted.alpha
-    table = estimate(model, rows, labels, adjustment=method, level=level, means=size)
+    level, baselines = 1.0 - wanted.alpha, wanted.baselines(model.frame, spec)
+    table = contrast_table(model, spec, kind, adjustment=method, baselines=baselines, level=level)
     low, high = table.test.interval(level)
     return [
         ContrastRow(
@@ -306,7 +303,7 @@ def _contrasts(
             high_simultaneous=number(table.high[i]),
             reason=table.reason[i],
         )
-        for i, label in enumerate(labels)
+        for i, label in enumerate(table.labels)
     ]
 
 
@@ -322,7 +319,7 @@ def _inference(frame: ModelFrame, factor: str) -> InferenceName:
 
 
 def _averaged_over(frame: ModelFrame, factor: str) -> Statement:
-    own = set(factor.split(":"))
+    named = set(factor.split(":"))
     fixed = variables_of(frame.formula.terms)
-    others = [n for n in fixed if frame.variables[n].categorical and n not in own]
+    others = [n for n in fixed if frame.variables[n].categorical and n not in named]
     return statement("over_factors", factors=others)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.numbers import number, numbers, table
@@ -27,14 +26,15 @@ from ablatekit.analysis.core.schema.formula import (
     Explained,
     LikelihoodRatioRow,
     MetaRecord,
-    RandomEffects,
     RandomInterval,
+    RandomModes,
     RandomTest,
     RobustCovariances,
     TermShare,
 )
 from ablatekit.analysis.core.schema.model import ModelRecord, RandomRow
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
+from ablatekit.analysis.core.tails import average_ranks, normal_quantile
 from ablatekit.analysis.engine.fit import MixedFit, VarianceComponent
 from ablatekit.analysis.engine.formula import quoted
 from ablatekit.analysis.engine.frame import ModelFrame
@@ -116,10 +116,10 @@ def add_variances(response: ResponseAnalysis, fit: MixedFit | LogisticFit) -> No
     response["theta"] = dict(zip(fit.theta_names, numbers(fit.theta), strict=True))
 
 
-def random_effects(fit: MixedFit) -> list[RandomEffects]:
+def random_effects(fit: MixedFit) -> list[RandomModes]:
     """Conditional modes of every random term, one list per column, in the order of `levels`."""
     return [
-        RandomEffects(
+        RandomModes(
             group=term.group,
             levels=list(term.levels),
             columns={name: numbers(term.modes[:, j]) for j, name in enumerate(term.names)},
@@ -357,8 +357,8 @@ def diagnostics(frame: ModelFrame, fitted: Floats) -> Diagnostics:
     """Residuals against normal quantiles, for at most 5000 rows evenly spread over the table."""
     residual = frame.y - fitted
     rows = np.linspace(0, len(residual) - 1, min(len(residual), RESIDUAL_ROWS)).astype(np.intp)
-    ranks = stats.rankdata(residual[rows])
-    quantile = stats.norm.ppf((ranks - 0.375) / (len(rows) + 0.25))
+    ranks = average_ranks(residual[rows])
+    quantile = normal_quantile((ranks - 0.375) / (len(rows) + 0.25))
     worst = int(np.abs(residual).argmax())
     return Diagnostics(
         residuals=Residuals(

@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.student import t_quantile, two_sided
+from ablatekit.analysis.core.tails import chi2_tail, f_tail
 from ablatekit.analysis.engine.fit import MixedFit
 from ablatekit.analysis.engine.frame import ModelFrame
 from ablatekit.analysis.engine.information import Information, KenwardRoger, Satterthwaite
@@ -187,9 +187,9 @@ def pooled_df(df: Floats) -> float:
 def _f_test(wald: float, num_df: int, den_df: float, sigma: float, scale: float = 1.0) -> FTest:
     statistic = scale * wald
     if np.isfinite(den_df):
-        p = float(stats.f.sf(statistic, num_df, den_df))
+        p = f_tail(statistic, num_df, den_df)
     else:
-        p = float(stats.chi2.sf(statistic * num_df, num_df))
+        p = chi2_tail(statistic * num_df, num_df)
     return FTest(num_df, den_df, statistic, p, wald * num_df * sigma**2)
 
 

@@ -183,9 +183,9 @@ def _correlation(model: LinearModel, rows: Floats) -> Floats:
 
 
 def means_table(model: LinearModel, factors: Sequence[str], level: float = 0.95) -> ContrastFamily:
-    """The marginal means themselves."""
+    """The marginal means themselves, named as "x:y" for the cells of two factors."""
     means = marginal_means(model.frame, factors)
-    return estimate(model, means.rows, [", ".join(label) for label in means.labels], level=level)
+    return estimate(model, means.rows, [":".join(label) for label in means.labels], level=level)
 
 
 def contrast_table(
@@ -194,14 +194,14 @@ def contrast_table(
     kind: str = "pairwise",
     *,
     adjustment: Adjustment = "none",
-    baseline: str | None = None,
+    baselines: Sequence[str] = (),
     level: float = 0.95,
 ) -> ContrastFamily:
     """Contrasts of marginal means: `pairwise`, `baseline`, `mean` or `interaction`.
 
-    baseline: the level of a single factor that the others are compared with (default: the first).
+    baselines: one level per factor, by default the first ones.
     """
-    rows, labels = contrast_rows(model.frame, factors, kind, [baseline] if baseline else [])
+    rows, labels = contrast_rows(model.frame, factors, kind, baselines)
     size = len(marginal_means(model.frame, factors).labels) if kind == "pairwise" else None
     return estimate(model, rows, labels, adjustment=adjustment, level=level, means=size)
 

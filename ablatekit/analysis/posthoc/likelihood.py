@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.tails import chi2_tail
 from ablatekit.analysis.engine.design import model_columns
 from ablatekit.analysis.engine.fit import MixedFit, fit_mixed
 from ablatekit.analysis.engine.formula import RandomSpec
@@ -56,7 +56,7 @@ def likelihood_ratio(one: MixedFit | LogisticFit, two: MixedFit | LogisticFit) -
     return LikelihoodRatio(
         statistic,
         df,
-        float(stats.chi2.sf(statistic, df)),
+        chi2_tail(statistic, df),
         (smaller.log_likelihood, larger.log_likelihood),
         (smaller.parameters, larger.parameters),
     )
@@ -122,7 +122,7 @@ def random_term_tests(fit: MixedFit) -> tuple[RandomTermTest, ...]:
             other = fit_mixed(_with_random(fit.frame, position, reduced), fit.method)
             statistic = max(2.0 * (fit.log_likelihood - other.log_likelihood), 0.0)
             df = fit.parameters - other.parameters
-            p = float(stats.chi2.sf(statistic, df))
+            p = chi2_tail(statistic, df)
             out.append(
                 RandomTermTest(label, other.parameters, other.log_likelihood, statistic, df, p)
             )

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import optimize, stats
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.roots import bracketed_root
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
+from ablatekit.analysis.core.tails import chi2_quantile
 from ablatekit.analysis.engine.criterion import Criterion
 from ablatekit.analysis.engine.fit import MixedFit, fit_mixed
 from ablatekit.errors import NotEstimableError, Problem, UsageError
@@ -87,7 +88,7 @@ def profile_intervals(fit: MixedFit, level: float = 0.95) -> tuple[VarianceInter
     quantile on 1 df. A lower limit of 0 means that zero is inside. Columns of a correlated slope
     term get no limits here; use `bootstrap_intervals`.
     """
-    cutoff = float(stats.chi2.ppf(level, 1))
+    cutoff = chi2_quantile(level, 1)
     profile = _Profile(fit)
     out = []
     for position, term in enumerate(fit.frame.random):
@@ -148,6 +149,8 @@ class _Profile:
 
     def fixed_at(self, internal: int | None, sd: float, guess: Floats) -> tuple[float, Floats]:
         """min of the criterion with the sd of term `internal` (None: residual) held at `sd`."""
+        from scipy import optimize
+
         free = np.ones(len(guess) - 1, dtype=bool)
         held = -1
         if internal is not None:
@@ -194,7 +197,7 @@ class _Profile:
         for _ in range(60):
             high *= 1.5
             if excess(high) > 0.0:
-                return float(optimize.brentq(excess, base, high, xtol=1e-10, rtol=1e-9))
+                return bracketed_root(excess, base, high, 1e-10, 1e-9)
         return float("inf")
 
     @staticmethod
@@ -204,7 +207,7 @@ class _Profile:
         floor = 1e-8 * estimate if internal is not None else 1e-3 * estimate
         if excess(floor) <= 0.0:
             return 0.0
-        return float(optimize.brentq(excess, floor, estimate, xtol=1e-10, rtol=1e-9))
+        return bracketed_root(excess, floor, estimate, 1e-10, 1e-9)
 
 
 def bootstrap_intervals(

@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.polynomial import Chebyshev
 from scipy import special
-from scipy.optimize import elementwise
 
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.student import t_quantile, two_sided
@@ -192,17 +191,18 @@ def _roots(
     chance: Callable[[Floats, Floats], Floats], df: Floats, family: float, level: float
 ) -> Floats:
     """t (m,) at which chance(t, df) is `level`: between the unadjusted value and Bonferroni's."""
+    from scipy.optimize import elementwise  # only Tukey's and Dunnett's limits need it
 
-    def excess(t: Floats, *own: Any) -> Floats:
-        return np.asarray(chance(t, own[0]) - level)
+    def excess(t: Floats, *arguments: Any) -> Floats:
+        return np.asarray(chance(t, arguments[0]) - level)
 
-    found = elementwise.find_root(
+    roots = elementwise.find_root(
         excess,
         _bracket(df, family, level),
         args=(df,),
         tolerances={"xatol": 1e-10, "xrtol": 1e-12},
     )
-    return np.asarray(found.x)
+    return np.asarray(roots.x)
 
 
 def _bracket(df: Floats, family: float, level: float) -> tuple[Floats, Floats]:

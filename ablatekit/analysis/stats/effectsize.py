@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
+
+from ablatekit.analysis.core.roots import bracketed_root
 
 SizeName: TypeAlias = Literal["eta2", "omega2", "epsilon2"]
 
@@ -75,4 +77,4 @@ def _noncentrality(f: float, num_df: float, den_df: float, probability: float) -
     high = max(10.0, 4.0 * f * num_df)
     while gap(high) > 0.0:
         high *= 2.0
-    return float(optimize.brentq(gap, 0.0, high, xtol=1e-10))
+    return bracketed_root(gap, 0.0, high, 1e-10)

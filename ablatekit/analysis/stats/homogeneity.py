@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from scipy import stats
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.tails import f_tail
 from ablatekit.analysis.core.values import RunValues
 
 
@@ -20,7 +22,16 @@ def brown_forsythe(values: RunValues) -> float:
     samples = [sample for sample in samples if len(sample) > 1]
     if len(samples) < 2 or all(np.ptp(sample) == 0 for sample in samples):
         return np.nan
-    return float(stats.f_oneway(*samples).pvalue)
+    return _equal_means(samples)
+
+
+def _equal_means(samples: Sequence[Floats]) -> float:
+    """P value of the one-way analysis of variance."""
+    pooled = np.concatenate(samples)
+    between = sum(len(sample) * (sample.mean() - pooled.mean()) ** 2 for sample in samples)
+    within = sum(((sample - sample.mean()) ** 2).sum() for sample in samples)
+    df, error_df = len(samples) - 1, len(pooled) - len(samples)
+    return f_tail((between / df) / (within / error_df), df, error_df)
 
 
 def _deviations(values: RunValues) -> list[Floats]:

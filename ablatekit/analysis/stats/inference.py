@@ -97,8 +97,8 @@ def narrow(
         precision = _precision(error, single)
         se, df, method = float(np.sqrt(error.variance * factor)), error.df, error.method
     needed = _replicates(precision, alpha)
-    found = t_estimate(mean, se, df, alpha, method, values.notes, needed)
-    return replace(found, precision=precision)
+    tested = t_estimate(mean, se, df, alpha, method, values.notes, needed)
+    return replace(tested, precision=precision)
 
 
 def _precision(error: ErrorTerm, single: float) -> Precision:

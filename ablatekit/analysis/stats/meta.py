@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy import optimize, stats
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.roots import bracketed_root
+from ablatekit.analysis.core.student import t_quantile, two_sided
+from ablatekit.analysis.core.tails import chi2_quantile, chi2_tail, f_tail
 from ablatekit.errors import NotEstimableError, Problem, UsageError
 
 TauMethod: TypeAlias = Literal["EE", "DL", "REML", "ML", "PM", "HE", "SJ"]
@@ -139,15 +141,11 @@ def estimate_tau2(studies: _Studies, method: TauMethod) -> float:
         if method == "HE":
             return max((plain - float(np.trace(hat * v))) / studies.df, 0.0)
         start = float(np.var(y))
-        return start * _scaled_q(studies, start) / studies.df if start > 0.0 else 0.0
+        # Sidik & Jonkman 2005: Q with weights 1/(v/start + 1), which is start times Q at start.
+        return start * studies.q(start) / studies.df if start > 0.0 else 0.0
     if method == "PM":
         return _root_or_zero(lambda t: studies.q(t) - studies.df)
     return _likelihood_tau2(studies, restricted=method == "REML")
-
-
-def _scaled_q(studies: _Studies, start: float) -> float:
-    """Q with weights 1/(v/start + 1) (Sidik & Jonkman 2005)."""
-    return studies.q(start)
 
 
 def _likelihood_tau2(studies: _Studies, restricted: bool) -> float:
@@ -168,7 +166,7 @@ def _likelihood_tau2(studies: _Studies, restricted: bool) -> float:
         return 0.0
     if score(low) * score(high) > 0.0:
         return float(grid[best])
-    return float(optimize.brentq(score, low, high, xtol=1e-15, rtol=1e-14))
+    return bracketed_root(score, float(low), float(high), 1e-15, 1e-14)
 
 
 def _deviance(studies: _Studies, tau2: float, restricted: bool) -> float:
@@ -184,21 +182,21 @@ def _root_or_zero(function: Callable[[float], float]) -> float:
     high = 1.0
     while function(high) > 0.0:
         high *= 4.0
-    return float(optimize.brentq(function, 0.0, high, xtol=1e-15, rtol=1e-14))
+    return bracketed_root(function, 0.0, high, 1e-15, 1e-14)
 
 
 def _report(
     studies: _Studies, method: TauMethod, test: MetaTest, tau2: float, level: float
 ) -> MetaAnalysis:
-    _k, p = studies.x.shape
-    _w, beta, covariance = studies.weighted(tau2)
+    p = studies.x.shape[1]
+    _, beta, covariance = studies.weighted(tau2)
     knapp = test == "knha"
     if knapp:
         covariance = covariance * studies.q(tau2) / studies.df
     se = np.sqrt(covariance.diagonal())
     statistic = beta / se
-    tails = stats.t(studies.df) if knapp else stats.norm()
-    critical = float(tails.ppf(0.5 + level / 2.0))
+    df = studies.df if knapp else np.inf
+    critical = float(t_quantile(0.5 + level / 2.0, df))
     moderator_q, moderator_p = _moderator_test(studies, beta, covariance, knapp)
     typical = studies.df / float(np.trace(studies.projection(0.0)))
     predictive = critical * float(np.sqrt(tau2 + se[0] ** 2)) if p == 1 else float("nan")
@@ -213,7 +211,7 @@ def _report(
         beta=beta,
         se=se,
         statistic=statistic,
-        p=2.0 * tails.sf(np.abs(statistic)),
+        p=two_sided(statistic, df),
         low=beta - critical * se,
         high=beta + critical * se,
         tau2=tau2,
@@ -221,7 +219,7 @@ def _report(
         i2=i2,
         h2=h2,
         q=q,
-        q_p=float(stats.chi2.sf(q, studies.df)),
+        q_p=chi2_tail(q, studies.df),
         moderator_q=moderator_q,
         moderator_p=moderator_p,
         log_likelihood=_log_likelihood(studies, method, tau2),
@@ -242,8 +240,8 @@ def _moderator_test(
     count = len(beta[rows])
     value = float(beta[rows] @ np.linalg.solve(covariance[rows, rows], beta[rows]))
     if knapp:
-        return value / count, float(stats.f.sf(value / count, count, studies.df))
-    return value, float(stats.chi2.sf(value, count))
+        return value / count, f_tail(value / count, count, studies.df)
+    return value, chi2_tail(value, count)
 
 
 def _blups(
@@ -310,8 +308,8 @@ def _r2(studies: _Studies, method: TauMethod, tau2: float) -> float:
 def q_profile(studies: _Studies, level: float, typical: float) -> Heterogeneity:
     """The tau2 at which the generalised Q statistic sits at the chi2 quantiles."""
     tail = (1.0 - level) / 2.0
-    high_q = float(stats.chi2.ppf(1.0 - tail, studies.df))
-    low_q = float(stats.chi2.ppf(tail, studies.df))
+    high_q = chi2_quantile(1.0 - tail, studies.df)
+    low_q = chi2_quantile(tail, studies.df)
     low = _root_or_zero(lambda t: studies.q(t) - high_q)
     high = _root_or_zero(lambda t: studies.q(t) - low_q)
     return Heterogeneity(

@@ -54,8 +54,8 @@ def _rescaled_weights(
     counts = np.bincount(flat.ravel(), minlength=draws * len(stratum))
     weights = np.empty((draws, len(stratum)))
     weights[:, order] = counts.reshape(draws, -1)
-    own = count[stratum]
-    return np.asarray(np.where(own > 1, weights * (own / np.maximum(own - 1, 1)), 1.0))
+    size = count[stratum]
+    return np.asarray(np.where(size > 1, weights * (size / np.maximum(size - 1, 1)), 1.0))
 
 
 def interquartile_mean(y: Floats, weights: Floats) -> Floats:
@@ -93,9 +93,9 @@ def improvement(
 
 def profile(y: Floats, size: Floats, threshold: Floats, weights: Floats) -> Floats:
     """Share of runs above every threshold, strata weighing equally: result (B, T)."""
-    own = weights / size
+    share = weights / size
     above = (y[:, None] > threshold).astype(float)
-    return np.asarray(own @ above / own.sum(axis=1, keepdims=True), dtype=float)
+    return np.asarray(share @ above / share.sum(axis=1, keepdims=True), dtype=float)
 
 
 def percentile_interval(draws: Floats, alpha: float) -> tuple[Floats, Floats]:

@@ -58,18 +58,18 @@ def judge(family: Sequence[Estimate], rule: VerdictRule) -> list[Judgement]:
 
     Rows without a p are no part of the family.
     """
-    p = np.array([row.p for row in family])
-    members = int((~np.isnan(p)).sum())
-    p_adjusted = adjust_p(p, rule.adjust, members)
+    p_raw = np.array([row.p for row in family])
+    members = int((~np.isnan(p_raw)).sum())
+    p_adjusted = adjust_p(p_raw, rule.adjust, members)
     judgements = []
-    for row, own in zip(family, p_adjusted.tolist(), strict=True):
-        half = row.half_width(rule.alpha / members) if not np.isnan(own) else np.nan
+    for row, p in zip(family, p_adjusted.tolist(), strict=True):
+        half = row.half_width(rule.alpha / members) if not np.isnan(p) else np.nan
         judgements.append(
             Judgement(
-                p_adjusted=own,
+                p_adjusted=p,
                 low_simultaneous=row.estimate - half,
                 high_simultaneous=row.estimate + half,
-                verdict=verdict(row, own, rule),
+                verdict=verdict(row, p, rule),
             )
         )
     return judgements

@@ -35,10 +35,11 @@ from ablatekit.report.sections.answer import Question, questions
 from ablatekit.report.sections.model import effect_tests, fit_blocks, is_formula
 from ablatekit.report.sections.variance import anova_table
 
-MOST_COLUMNS = 6
 if TYPE_CHECKING:
     from ablatekit.analysis.compare import ComparedEffect, StudyComparison
 
+MOST_COLUMNS = 6
+"""Of a table on a terminal; one with more gives up its intervals."""
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
 STYLES: dict[Tone, str] = {
     "good": "bold green",

@@ -61,7 +61,10 @@ def test_contrasts_of_a_balanced_design_are_cell_mean_differences(balanced: Any)
         for i in (1, 2)
     ]
     assert crossed.test.estimate == pytest.approx(expected, abs=1e-10)
-    assert contrast_table(model, ["a"], "baseline", baseline="a1").labels == ("a0 - a1", "a2 - a1")
+    assert contrast_table(model, ["a"], "baseline", baselines=["a1"]).labels == (
+        "a0 - a1",
+        "a2 - a1",
+    )
 
 
 def test_contrast_matrices() -> None:
@@ -126,7 +129,7 @@ def test_unknown_names_are_refused(balanced: Any) -> None:
     with pytest.raises(UsageError, match="unknown contrasts"):
         contrast_table(model, ["a"], "helmert")
     with pytest.raises(UsageError, match="no such level; received zz"):
-        contrast_table(model, ["a"], "baseline", baseline="zz")
+        contrast_table(model, ["a"], "baseline", baselines=["zz"])
 
 
 def test_marginal_means_average_with_equal_weight() -> None:

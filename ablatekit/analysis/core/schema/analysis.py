@@ -40,8 +40,8 @@ from ablatekit.analysis.core.schema.formula import (
     LikelihoodRatioRow,
     MeanRow,
     MetaRecord,
-    RandomEffects,
     RandomInterval,
+    RandomModes,
     RandomTest,
     RobustCovariances,
 )
@@ -95,7 +95,7 @@ class ResponseAnalysis(TypedDict):
     vcov_conditional: NotRequired[Covariance]
     correlations: NotRequired[list[Correlation]]
     theta: NotRequired[dict[str, Number]]
-    random_effects: NotRequired[list[RandomEffects]]
+    random_effects: NotRequired[list[RandomModes]]
     means: NotRequired[list[MeanRow]]
     contrasts: NotRequired[list[ContrastRow]]
     joint_test: NotRequired[JointTest]

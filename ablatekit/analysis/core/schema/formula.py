@@ -42,7 +42,7 @@ class Correlation(TypedDict):
     correlation: Number
 
 
-class RandomEffects(TypedDict):
+class RandomModes(TypedDict):
     """Conditional modes of one random term: a list per column, in the order of `levels`."""
 
     group: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,14 +49,6 @@ PROBED = 512
 SMALL = Recipe(pool=200, check_items=8, batch_size=8, check_every=100, max_steps=3)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def models() -> dict[str, PreTrainedModel]:
     return {name: load(name)[0] for name in FAMILIES}
@@ -71,11 +62,12 @@ def test_the_catalogue_lists_three_families() -> None:
         assert config["model_type"] == info.family == FAMILIES[name]
 
 
-def test_an_unknown_name_gets_the_nearest_and_all_known_names() -> None:
+def test_an_unknown_name_gets_the_nearest_or_all_known_names() -> None:
     with pytest.raises(UnknownBaseModelError) as error:
         model_info("tiny-lama")
     assert "Did you mean 'tiny-llama'?" in str(error.value)
-    assert "tiny-neox" in str(error.value)
+    with pytest.raises(UnknownBaseModelError, match=r"Known: .*tiny-neox"):
+        model_info("unlike-any")
     with pytest.raises(UnknownBaseModelError):
         load("gpt-2")
     with pytest.raises(UnknownBaseModelError):

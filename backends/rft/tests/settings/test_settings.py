@@ -11,6 +11,8 @@ from ablatekit_rft.settings import Budget, Evaluation, RftSettings, Vllm
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from ablatekit.study.settings import documented
+
 
 def every_field() -> Iterator[tuple[str, FieldInfo]]:
     for model in (RftSettings, Budget, Evaluation, Vllm):
@@ -18,6 +20,7 @@ def every_field() -> Iterator[tuple[str, FieldInfo]]:
             yield f"{model.__name__}.{name}", info
 
 
+documented(RftSettings)
 FIELDS = dict(every_field())
 
 REFERENCE = {

@@ -1,0 +1,35 @@
+"""Brent's method takes the steps of scipy's, bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from ablatekit.analysis.core.roots import RELATIVE, bracketed_root
+
+
+@pytest.mark.parametrize(("tolerance", "relative"), [(1e-10, RELATIVE), (1e-15, 1e-14)])
+def test_roots_are_those_of_scipy_to_the_bit(tolerance: float, relative: float) -> None:
+    rng = np.random.default_rng(0)
+    compared = 0
+    for cubic, slope, shift, low, high in rng.normal(scale=3.0, size=(400, 5)).tolist():
+
+        def curve(x: float, a: float = cubic, b: float = slope, c: float = shift) -> float:
+            return a * x**3 + b * x + c + float(np.sin(3 * x))
+
+        if curve(low) * curve(high) < 0:
+            compared += 1
+            expected = brentq(curve, low, high, xtol=tolerance, rtol=relative)
+            assert bracketed_root(curve, low, high, tolerance, relative) == expected
+    assert compared > 100
+
+
+def test_an_end_may_be_the_root() -> None:
+    assert bracketed_root(lambda x: x - 1.0, 1.0, 4.0, 1e-10) == 1.0
+    assert bracketed_root(lambda x: x - 4.0, 1.0, 4.0, 1e-10) == 4.0
+
+
+def test_a_bracket_without_a_change_of_sign_is_refused() -> None:
+    with pytest.raises(ValueError, match="same sign"):
+        bracketed_root(lambda x: x * x + 1.0, -1.0, 1.0, 1e-10)
