@@ -143,7 +143,7 @@ def test_an_empty_cell_leaves_rows_with_their_reason(path: Any, capsys: Any) -> 
     for row in lost:
         assert row["estimate"] is None
         assert "never observed" in row["reason"]
-        assert row["verdict"] == "not estimated"
+        assert row["verdict"] == "not_estimated"
     assert [row["term"] for row in found["aliased"]] == ["ar:bl"]
     assert any("dropped ar:bl" in message for message in found["model"]["messages"])
     means = {row["level"]: row for row in found["means"]}
@@ -230,7 +230,7 @@ def test_a_probability_that_needs_an_empty_cell_is_a_row_with_its_reason(
     for level in ("r", "l"):
         assert rows[level]["estimate"] is None
         assert "never observed" in rows[level]["reason"]
-        assert rows[level]["verdict"] == "not estimated"
+        assert rows[level]["verdict"] == "not_estimated"
 
 
 @pytest.mark.parametrize("columns", [("y", "a,y"), ("y,y", "a"), ("y", "a,a"), ("text", "a,text")])
