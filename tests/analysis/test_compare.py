@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -10,12 +11,33 @@ from scipy import stats
 
 from ablatekit.analysis.compare import compare
 from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.analysis.study import analyse
+
+
+@pytest.fixture(scope="module")
+def analysed(factorial, study, response):
+    """Two factors and two responses in six contexts, by JSON as files hold it."""
+    frame = factorial((2, 2), seed=6, sd=0.01, mean=lambda a, *_: 0.5 + 0.06 * a)
+    names = {"A": "advantage", "B": "queries", "y": "learning"}
+    frame = frame.rename(columns=names).assign(generalization=lambda f: f["learning"] - 0.1)
+    frame["advantage"] = frame["advantage"].map({"l0": "none", "l1": "batch_norm"})
+    frame["queries"] = frame["queries"].map({"l0": "q32", "l1": "q64"})
+    responses = [response(name, smallest_effect=0.02) for name in ("learning", "generalization")]
+    factors, contexts = ("advantage", "queries"), ("model", "dataset")
+    return json.dumps(analyse(*study(frame, factors, contexts, responses=responses), {}, []))
 
 
 @pytest.fixture
-def elsewhere(analysis, renamed):
+def analysis(analysed):
+    return json.loads(analysed)
+
+
+@pytest.fixture
+def elsewhere(analysed):
     """The same study in other contexts, as its own analysis."""
-    return renamed(copy.deepcopy(analysis), "tiny-", "large-")
+    for model in ("m0", "m1", "m2"):
+        analysed = analysed.replace(model, f"large-{model}")
+    return json.loads(analysed)
 
 
 def row_of(found, response, level):
