@@ -83,8 +83,8 @@ def _joined_part(place: _Place, plugin: Any) -> type[StudyPart]:
     _refuse_shared_keys(place, plugin.name, settings)
     info = place.part.model_fields[place.key]
     is_default = not info.is_required() and plugin.name == place.default
-    named = Field(default=plugin.name if is_default else ..., description=info.description)
-    fields: dict[str, Any] = {place.key: (_only(plugin.name), named)}
+    default = plugin.name if is_default else ...
+    fields: dict[str, Any] = {place.key: (_only(plugin.name), default)}
     return create_model(
         plugin.__name__,
         __base__=(settings, place.part),

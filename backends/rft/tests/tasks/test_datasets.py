@@ -220,6 +220,7 @@ def test_sums_are_right_by_another_way_and_sizes_are_known() -> None:
     assert sizes == [153, 120]
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not HAS_REASONING, reason=NO_REASONING)
 def test_reasoning_gym_tasks_are_scored_by_themselves() -> None:
     task = find_task("reasoning-gym/basic_arithmetic")
