@@ -10,6 +10,8 @@ from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.design.plan import Plan, PlannedAnalysis, PlannedResponse
 
 CONDITIONAL = statement("conditional_on_evaluation")
+NO_BACKEND = "table"
+"""The backend of a table that was brought along: nothing is known of how its values came about."""
 
 
 def footers(
@@ -18,7 +20,8 @@ def footers(
     """One footer per table of a response; without what would say nothing."""
     analysis = plan.analysis
     adjustment = _adjustment(analysis)
-    narrow, broad = _narrow(fitted, analysis), _broad(analysis)
+    evaluated = [CONDITIONAL] if plan.backend != NO_BACKEND or response.items else []
+    narrow, broad = [*_narrow(fitted, analysis), *evaluated], _broad(analysis)
     matched, own_cells = matched_cells(fitted.layout), _own_cells(fitted)
     notes = {
         "narrow": narrow,
@@ -29,7 +32,7 @@ def footers(
         "shapley": [statement("shapley_value"), adjustment],
         "interaction": [statement("interaction"), adjustment],
         "anova": [anova],
-        "contexts": [statement("context_effects"), CONDITIONAL],
+        "contexts": [statement("context_effects"), *evaluated],
         "heterogeneity": [statement("heterogeneity")],
         "dynamics": _dynamics(response, analysis),
         "held_equal": _held_equal(plan),
@@ -79,7 +82,7 @@ def _narrow(fitted: Fitted, analysis: PlannedAnalysis) -> list[Statement]:
         alpha=analysis.alpha,
     )
     assumed = [statement("truncated_model", order=fitted.order)] if fitted.truncated else []
-    return [inference, *assumed, CONDITIONAL]
+    return [inference, *assumed]
 
 
 def _broad(analysis: PlannedAnalysis) -> list[Statement]:

@@ -126,12 +126,7 @@ def analyze(
         "random_intervals": random_intervals,
         "seed": seed,
     }
-    found = _by_formula(table, formula, {**rule, **chosen})
-    _write_json(found, to_json)
-    if to_json != "-":
-        from ablatekit.cli.model_tables import print_model
-
-        print_model(next(iter(found["responses"].values())))
+    _deliver(_by_formula(table, formula, {**rule, **chosen}), to_json, report)
 
 
 def _mixed_up(
@@ -143,12 +138,12 @@ def _mixed_up(
     panel, where = BY_FACTORS, "with --formula"
     if formula is None:
         panel, where = BY_FORMULA, "without --formula"
-    found = [Problem(f"{name} has no meaning {where}") for name in _given(context, panel)]
-    if formula is None and not found:
+    problems = [Problem(f"{name} has no meaning {where}") for name in _given(context, panel)]
+    if formula is None and not problems:
         remedy = 'Give --response and --factors, or --formula "y ~ a + (1|model)"'
         lacking = [name for name in ("--response", "--factors") if not _names(short[name])]
-        found = [Problem(f"{name} is missing", "", remedy) for name in lacking[:1]]
-    return found
+        problems = [Problem(f"{name} is missing", "", remedy) for name in lacking[:1]]
+    return problems
 
 
 def _given(context: typer.Context, panel: str) -> list[str]:
@@ -164,29 +159,29 @@ def _given(context: typer.Context, panel: str) -> list[str]:
 def _bad_numbers(alpha: float, smallest_effect: float | None) -> list[Problem]:
     from ablatekit.errors import Problem
 
-    found = []
+    problems = []
     if not 0 < alpha < 0.5:
-        found.append(Problem("--alpha lies between 0 and 0.5", str(alpha)))
+        problems.append(Problem("--alpha lies between 0 and 0.5", str(alpha)))
     if smallest_effect is not None and not smallest_effect > 0:
-        found.append(Problem("--smallest-effect is above 0", str(smallest_effect)))
-    return found
+        problems.append(Problem("--smallest-effect is above 0", str(smallest_effect)))
+    return problems
 
 
 def _bad_places(to_json: str | None, report: Path | None) -> list[Problem]:
-    """Places that cannot be written, found before anything is computed."""
+    """Places that cannot be written, told before anything is computed."""
     from ablatekit.errors import Location, Problem
 
-    found = []
+    problems = []
     if to_json not in (None, "-"):
         out = Path(str(to_json))
         if out.is_dir() or not out.parent.is_dir():
             rule = "it is a folder" if out.is_dir() else "its folder does not exist"
-            found.append(Problem(rule, "", "Name a file for --json", Location(str(out))))
+            problems.append(Problem(rule, "", "Name a file for --json", Location(str(out))))
     if report is not None and report.exists() and not report.is_dir():
-        found.append(
+        problems.append(
             Problem("it is a file", "", "Name a folder for --report", Location(str(report)))
         )
-    return found
+    return problems
 
 
 def _names(text: str | None) -> list[str]:
@@ -255,8 +250,8 @@ def _provenance(table: Path) -> dict[str, str]:
     from ablatekit.canonical import file_hash
 
     there = table.is_file()
-    found = {"ablatekit": __version__, "table": str(table)}
-    return {**found, "table_hash": file_hash(table)} if there else found
+    provenance = {"ablatekit": __version__, "table": str(table)}
+    return {**provenance, "table_hash": file_hash(table)} if there else provenance
 
 
 def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> None:
@@ -269,14 +264,16 @@ def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> No
         page = write_report(analysis, report).html
         typer.echo(f"wrote {page}", err=to_json == "-")
     if to_json != "-":
-        from ablatekit.cli.console import plain_console
-        from ablatekit.report.formats.terminal import summary
+        from ablatekit.cli.console import print_all
+        from ablatekit.report.formats.terminal import answer
 
-        plain_console().print(summary(analysis))
-    effects = [row for one in analysis["responses"].values() for row in one["effects"]]
-    if all(row["se"] is None for row in effects):
-        reasons = dict.fromkeys(row["reason"] for row in effects if row["reason"])
-        raise NotEstimableError(f"no effect can be estimated: {next(iter(reasons), 'no row')}")
+        print_all(answer(analysis))
+    effects = [row for part in analysis["responses"].values() for row in part["effects"]]
+    if effects and all(row["se"] is None for row in effects):
+        from ablatekit.report.language.sentences import say
+
+        reason = next((say(row["reason"], "row") for row in effects if row["reason"]), "no row")
+        raise NotEstimableError(f"no effect can be estimated: {reason}")
 
 
 def _write_json(analysis: Mapping[str, Any] | Analysis, to_json: str | None) -> None:

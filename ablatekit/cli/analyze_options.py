@@ -66,9 +66,7 @@ Diverged = Annotated[
     Literal["score", "worst", "exclude"],
     _option(help="How rows enter whose column `status` says diverged.", panel=BY_FACTORS),
 ]
-Report = Annotated[
-    Path | None, _option(metavar="DIR", help="Write the report here.", panel=BY_FACTORS)
-]
+Report = Annotated[Path | None, _option(metavar="DIR", help="Write the report here.")]
 Formula = Annotated[
     str | None,
     _option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ablatekit.cli.console import plain_console
 from ablatekit.design.plan import Plan
+from ablatekit.report.formats.tables import titled_table
 
 ORDER_HEAD = 6
 CELLS_SHOWN = 64
@@ -59,18 +60,9 @@ def _levels(levels: Iterable[str]) -> str:
     return " / ".join(levels)
 
 
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(*columns, title=title, title_justify="left")
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
 def _factor_table(plan: Plan) -> Table:
     rows = [(one.name, one.baseline, ", ".join(one.others)) for one in plan.factors]
-    return _table("Factors", ("factor", "baseline", "compared with it"), rows)
+    return titled_table("Factors", ("factor", "baseline", "compared with it"), rows)
 
 
 def _cell_table(plan: Plan) -> Table:
@@ -78,7 +70,7 @@ def _cell_table(plan: Plan) -> Table:
     rows = [(*(cell.levels[name] for name in names), cell.unit) for cell in plan.cells]
     more = len(rows) - CELLS_SHOWN
     title = "Cells" if more <= 0 else f"Cells (the first {CELLS_SHOWN} of {len(rows)})"
-    return _table(title, (*names, "unit"), rows[:CELLS_SHOWN])
+    return titled_table(title, (*names, "unit"), rows[:CELLS_SHOWN])
 
 
 def _order_table(plan: Plan) -> Table:
@@ -88,7 +80,7 @@ def _order_table(plan: Plan) -> Table:
         for run in ordered
     ]
     columns = ("order", "run", "unit", "context", "replicate")
-    return _table(f"The first {len(rows)} of {len(plan.runs)} runs", columns, rows)
+    return titled_table(f"The first {len(rows)} of {len(plan.runs)} runs", columns, rows)
 
 
 def _response_table(plan: Plan) -> Table:
@@ -103,7 +95,7 @@ def _response_table(plan: Plan) -> Table:
         for one in plan.analysis.responses
     ]
     columns = ("response", "metric", "summary", "better", "smallest effect")
-    return _table("Responses", columns, rows)
+    return titled_table("Responses", columns, rows)
 
 
 def _print_notes(plan: Plan, console: Console) -> None:

@@ -12,7 +12,6 @@ from ablatekit.cli.study_files import Json, Overrides, StudyFile
 from ablatekit.themes import Theme
 
 if TYPE_CHECKING:
-    from ablatekit.analysis.compare import StudyComparison
     from ablatekit.analysis.core.schema.analysis import Analysis
 
 ThemeOption = Annotated[
@@ -58,9 +57,9 @@ def export(
 
 def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: bool) -> Path:
     """Analyse a bundle's tables again; the page, beside the bundle or in a workspace if named."""
-    from ablatekit.cli.console import plain_console
+    from ablatekit.cli.console import print_all
     from ablatekit.report.bundle import analyse_bundle, read_bundle, same_analysis
-    from ablatekit.report.formats.terminal import summary
+    from ablatekit.report.formats.terminal import answer
     from ablatekit.report.write import write_report
 
     bundle = read_bundle(path)
@@ -71,7 +70,7 @@ def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: 
         result = {"report": str(page), "counts": analysis["counts"], "same_analysis": same}
         typer.echo(json.dumps(result, indent=2))
         return page
-    plain_console().print(summary(analysis))
+    print_all(answer(analysis))
     typer.echo(f"the analysis {AGREEMENT[same]}")
     typer.echo(f"report: {page}")
     return page
@@ -107,21 +106,15 @@ def compare(
 ) -> None:
     """Hold the effects of two studies against each other: agree, differ or undecided."""
     from ablatekit.analysis.compare import compare as compared
-    from ablatekit.cli.console import plain_console
-    from ablatekit.report.formats.terminal import comparison_reasons, comparison_tables
-    from ablatekit.report.language.sentences import say
+    from ablatekit.cli.console import print_all
+    from ablatekit.report.formats.terminal import comparison
 
     ours = _analysis(first, workspace)
-    found = compared(ours, _analysis(second, workspace))
+    studies = compared(ours, _analysis(second, workspace))
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=2))
+        typer.echo(json.dumps(studies.to_json(), indent=2))
         return
-    console = plain_console()
-    title = f"{found.names[1]} against {found.names[0]}"
-    console.print(f"{title} ({found.contexts} contexts); p adjusted by Holm")
-    console.print(*comparison_tables(found, ours))
-    for note in (*comparison_reasons(found), *map(say, found.notes), *_only(found)):
-        console.print(note)
+    print_all(comparison(studies, ours))
 
 
 def _analysis(path: Path, workspace: Path | None) -> Analysis:
@@ -142,10 +135,3 @@ def _analysis(path: Path, workspace: Path | None) -> Analysis:
         remedy = f"Run it first: ablatekit study run {path}"
         raise WorkspaceError(Problem("this study has no analysis here", str(stored), remedy))
     return read_analysis(stored)
-
-
-def _only(found: StudyComparison) -> list[str]:
-    from ablatekit.report.language.sentences import say_all
-
-    parts = zip(found.names, (found.only_first, found.only_second), strict=True)
-    return [f"only in {name}: {say_all(only, ', ')}" for name, only in parts if only]

@@ -97,16 +97,16 @@ def _refuse_overrides(file: Path, overrides: list[str] | None) -> None:
 
 
 def _report(study: PreparedStudy, theme: Theme | None, *, as_json: bool) -> Path:
-    from ablatekit.cli.console import plain_console
+    from ablatekit.cli.console import print_all
     from ablatekit.pipeline.run import report_study
-    from ablatekit.report.formats.terminal import summary
+    from ablatekit.report.formats.terminal import answer
 
     analysis = report_study(study, theme)
     page = study.directory.report / "index.html"
     if as_json:
         typer.echo(json.dumps({"report": str(page), "counts": analysis["counts"]}, indent=2))
     else:
-        plain_console().print(summary(analysis))
+        print_all(answer(analysis))
         typer.echo(f"report: {page}")
     _require_estimates(analysis, study)
     return page
@@ -159,8 +159,9 @@ def _as_json(outcome: StudyOutcome) -> dict[str, object]:
 
 def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None:
     """Print what happened, and raise what its exit code says."""
+    from ablatekit.cli.console import print_all
     from ablatekit.errors import InterruptedStudyError, RunsFailedError
-    from ablatekit.report.formats.terminal import summary
+    from ablatekit.report.formats.terminal import answer
 
     if outcome.mirror is not None and outcome.mirror.warning:
         console.print(f"warning: {outcome.mirror.warning}")
@@ -169,7 +170,7 @@ def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None
             console.print(
                 "nothing to do: every run has a result and the report is of these results"
             )
-        console.print(summary(outcome.analysis))
+        print_all(answer(outcome.analysis), console)
         console.print(f"report: {outcome.report}", soft_wrap=True)
     counts = outcome.dispatch.counts
     if outcome.dispatch.interrupted:

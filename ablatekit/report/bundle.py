@@ -24,6 +24,7 @@ from ablatekit.analysis.tables.study_tables import StudyTables, collect
 from ablatekit.canonical import read_json, write_atomically
 from ablatekit.design.plan import Plan
 from ablatekit.errors import Problem, WorkspaceError
+from ablatekit.report.language import page
 from ablatekit.report.write import analysis_json, export_contents
 from ablatekit.runs.runlog import read_items
 from ablatekit.runs.workspace import Workspace
@@ -32,14 +33,6 @@ from ablatekit.themes import Theme
 if TYPE_CHECKING:
     import pandas as pd
 
-README = """\
-{title}
-
-An ablatekit bundle. The report is report/index.html; it opens in any browser, offline.
-To analyse the tables again, without the backend that made them:
-
-    ablatekit study report {name}
-"""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 EXECUTION = ("cost",)
 """Entries of `provenance` that the analysis itself adds."""
@@ -69,7 +62,7 @@ def write_bundle(
     tables = collect(plan, workspace)
     title = analysis["study"].get("title") or analysis["study"]["name"]
     members = {
-        "README.txt": README.format(title=title, name=path.name).encode(),
+        "README.txt": page.BUNDLE.format(title=title, name=path.name).encode(),
         "study.yaml": study_file,
         "plan.json": _in_order(plan),
         "analysis.json": analysis_json(analysis),
@@ -133,13 +126,13 @@ def is_current(analysis: Analysis) -> bool:
     return analysis.get("schema_version") == SCHEMA_VERSION
 
 
-def same_analysis(one: Analysis, bundled: Analysis) -> bool | None:
+def same_analysis(fresh: Analysis, bundled: Analysis) -> bool | None:
     """Whether two analyses are the same bytes; None for a bundled one of an older schema.
 
     What an older one says in sentences is not comparable; `benchmarks/same_numbers.py` compares
     its numbers.
     """
-    return analysis_json(one) == analysis_json(bundled) if is_current(bundled) else None
+    return analysis_json(fresh) == analysis_json(bundled) if is_current(bundled) else None
 
 
 def _in_order(plan: Plan) -> bytes:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from ablatekit.analysis.core.schema.vocabulary import Number, Verdict
 from ablatekit.canonical import content_hash
+from ablatekit.report.language.numbers import general
+from ablatekit.report.language.reading import Unit, words
 from ablatekit.report.language.references import Reference
+from ablatekit.report.language.verdicts import VerdictLine, word
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-from ablatekit.report.language.verdicts import VerdictLine
 
 LONGEST_STEM = 60
 
@@ -80,7 +82,8 @@ def plain_text(entry: Entry) -> str:
     """An entry in words, without its markup."""
     match entry:
         case Badge():
-            return f"{entry.verdict} ({entry.note})" if entry.note else entry.verdict
+            shown = word(entry.verdict)
+            return f"{shown} ({entry.note})" if entry.note else shown
         case EstimateEntry():
             return f"{entry.text} {entry.interval}" if entry.interval else entry.text
         case Interval():
@@ -219,12 +222,13 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """The whole report."""
+    """The whole report; `unit` is what one value of a response belongs to."""
 
     title: str
     question: str
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
+    unit: Unit = "run"
 
     def pictures(self) -> Iterator[Picture]:
         """Every figure in its order, those of folds too."""
@@ -245,3 +249,27 @@ def slug(name: str) -> str:
     return "".join(
         letter if letter.isascii() and letter.isalnum() else f"_{ord(letter):x}" for letter in name
     )
+
+
+def plain_table(identifier: str, caption: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Any list of records as a table, one column per key."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return Table(
+        id=identifier,
+        caption=caption,
+        columns=[
+            Column(name.replace("_", " "), numeric=all(_is_number(row.get(name)) for row in rows))
+            for name in names
+        ],
+        rows=[[_any_entry(row.get(name)) for name in names] for row in rows],
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _any_entry(value: Any) -> Entry:
+    if _is_number(value):
+        return Quantity(general(value), float(value))
+    return Text("" if value is None else words(value))

@@ -145,7 +145,7 @@ def test_without_any_estimate_the_exit_code_is_3(tmp_path, capsys):
     arguments = ["--response", "score", "--factors", "advantage,rate,dataset"]
     arguments += ["--interactions", "3", "--json", str(out)]
     assert invoke(["analyze", str(tmp_path / "runs.csv"), *arguments]) == 3
-    assert "no effect can be estimated: no cell has two runs" in capsys.readouterr().err
+    assert "no effect can be estimated: no cell has two rows" in capsys.readouterr().err
     assert json.loads(out.read_text())["counts"]["analysed"] == 8
 
 
@@ -171,7 +171,6 @@ def test_without_any_estimate_the_exit_code_is_3(tmp_path, capsys):
         ((*SHORT, "--weights", "score"), "--weights has no meaning without --formula"),
         ((*SHORT, "--adjust", "bh"), "--adjust has no meaning without --formula"),
         ((*SHORT, "--family", "gaussian"), "--family has no meaning without --formula"),
-        (("--formula", "score ~ rate", "--report", "r"), "--report has no meaning with --formula"),
         (
             ("--formula", "score ~ rate", "--diverged", "worst"),
             "--diverged has no meaning with --formula",

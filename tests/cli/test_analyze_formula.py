@@ -65,7 +65,7 @@ def test_the_terminal_shows_the_model(table, capsys):
     shown = capsys.readouterr().out
     for words in (
         "y ~ a + (1 | g)",
-        "ml, 48 rows",
+        "maximum likelihood, 48 rows",
         "Effects (level minus baseline)",
         "Analysis of variance",
     ):
@@ -74,9 +74,12 @@ def test_the_terminal_shows_the_model(table, capsys):
 
 def test_kenward_roger_and_a_logistic_model(table, capsys):
     found = _run(capsys, table, "--formula", "y ~ a + (1|g)", "--df", "kenward-roger")
-    assert "kenward-roger" in found["responses"]["y"]["effects"][0]["method"]
+    assert found["responses"]["y"]["effects"][0]["method"]["code"] == "kenward_roger"
     logistic = ("--formula", "outcome ~ a + (1|g)", "--family", "binomial")
-    assert _run(capsys, table, *logistic)["responses"]["outcome"]["model"]["method"] == "laplace"
+    assert (
+        _run(capsys, table, *logistic)["responses"]["outcome"]["model"]["method"]["code"]
+        == "laplace"
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console, RenderableType
 
-from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION, Analysis
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
+from ablatekit.report.formats import html
 from ablatekit.report.formats.html import render_html
 
 FACTORS: dict[str, tuple[str, list[str], str | None]] = {
@@ -57,11 +61,12 @@ PLANTED: dict[tuple[str, str], dict[str, tuple[float, str, str]]] = {
     },
     ("kl", "k3"): {
         "learning": (-0.03877192, "hurts", "hurts"),
-        "generalization": (-0.00911177, "inconclusive", "not estimated"),
+        "generalization": (-0.00911177, "inconclusive", "not_estimated"),
         "gap": (-0.02966015, "inconclusive", ""),
     },
 }
-WITHHELD = "2 of 6 contexts hold this contrast; broad inference needs at least 5"
+WITHHELD = statement("too_few_contexts", contexts=2, fewest=5)
+METHODS = {"narrow": statement("cell_means_t"), "broad": statement("contexts_t")}
 
 
 def effect_row(
@@ -76,9 +81,9 @@ def effect_row(
         "baseline": baseline,
         "estimand": "average",
         "inference": inference,
-        "method": "residual df" if inference == "narrow" else "t over contexts",
-        "family": f"average effects, {inference} (6 comparisons, Holm)",
-        "averaged_over": "the matched cells of the other factors and 6 contexts, equal weights",
+        "method": METHODS[inference],
+        "family": effect_family("average", inference),
+        "averaged_over": statement("over_combinations", combinations=8, contexts=6, grid=False),
         "estimate": estimate,
         "se": se,
         "df": df,
@@ -94,11 +99,16 @@ def effect_row(
         "replicates_needed": 5 if (inference, verdict) == ("narrow", "inconclusive") else None,
         "contexts_needed": 11 if (inference, verdict) == ("broad", "inconclusive") else None,
         "reason": None,
+        "notes": [],
     }
 
 
-def without_numbers(row: dict[str, Any], verdict: str, reason: str) -> dict[str, Any]:
-    kept = {name for name in row if isinstance(row[name], str)}
+def effect_family(estimand: str, inference: str) -> Statement:
+    return statement("effect_family", response="learning", estimand=estimand, inference=inference)
+
+
+def without_numbers(row: dict[str, Any], verdict: str, reason: Statement) -> dict[str, Any]:
+    kept = {name for name in row if isinstance(row[name], (str, dict, list))}
     return {name: row[name] if name in kept else None for name in row} | {
         "verdict": verdict,
         "reason": reason,
@@ -113,9 +123,8 @@ def effect_rows(response: str) -> list[dict[str, Any]]:
         verdict = planted[1 if inference == "narrow" else 2]
         row = effect_row(factor, level, FACTORS[factor][0], planted[0], inference, verdict)
         if verdict == "identical":
-            reason = "identical by construction: every cell at this level shares its runs with k3"
-            row = without_numbers(row, verdict, reason)
-        if verdict == "not estimated":
+            row = without_numbers(row, verdict, statement("identical_runs"))
+        if verdict == "not_estimated":
             row = without_numbers(row, verdict, WITHHELD)
         rows.append(row)
         if response != "gap" and inference == "narrow" and row["estimate"] is not None:
@@ -126,8 +135,8 @@ def effect_rows(response: str) -> list[dict[str, Any]]:
                     "estimate": row["estimate"] * 1.1713,
                     "low": row["low"] * 1.2 - 0.01,
                     "high": row["high"] * 1.2 + 0.01,
-                    "family": "effects at the baseline, narrow (5 comparisons, Holm)",
-                    "averaged_over": "6 contexts; other factors at their baseline",
+                    "family": effect_family("baseline", "narrow"),
+                    "averaged_over": statement("at_baseline", contexts=6),
                 }
             )
     return rows
@@ -146,7 +155,7 @@ def interaction_rows(response: str) -> list[dict[str, Any]]:
         row = effect_row(f"{first}:{second}", f"{x}:{y}", "", estimate, "narrow", verdict)
         row |= {
             "estimand": "interaction",
-            "family": "two-way interactions, narrow (14 comparisons, Holm)",
+            "family": effect_family("interaction", "narrow"),
             "p_adjusted": 0.0007 if verdict == "helps" else 0.8,
         }
         rows.append(row)
@@ -184,9 +193,9 @@ def heterogeneity_rows(response: str) -> list[dict[str, Any]]:
                 "i2": 0.61337 if known else None,
                 "prediction_low": estimate - 0.0561 if known else None,
                 "prediction_high": estimate + 0.0561 if known else None,
-                "warning": "the effect varies more by model than by context: 6 contexts of 3"
-                " models act like 3" if by_model else None,
-                "reason": None if known else "identical by construction",
+                "warning": statement("varies_by_variable", variable="model", contexts=6, values=3)
+                if by_model else None,
+                "reason": None if known else statement("identical_runs"),
             }
         )  # fmt: skip
     return rows
@@ -272,13 +281,14 @@ def response_record(name: str) -> dict[str, Any]:
         "smallest_effect": 0.02,
         "unit": "proportion",
         "model": {
-            "formula": f"{name} ~ cell * context", "method": "ordinary least squares", "n": 190,
+            "formula": f"{name} ~ cell * context", "method": statement("saturated_cell_means"),
+            "n": 190,
             "criterion": None, "converged": True, "singular": False, "messages": [],
         },
         "residual_sd": 0.0203117,
         "fixed": [],
         "anova": anova_rows(),
-        "anova_note": "Type II sums of squares, because the design has empty cells",
+        "anova_note": statement("cell_anova", type="II", order=2, pure=True),
         "effects": effect_rows(name) + interaction_rows(name),
         "contexts": context_rows(name),
         "heterogeneity": heterogeneity_rows(name),
@@ -296,7 +306,7 @@ def response_record(name: str) -> dict[str, Any]:
             "messages": [],
         },
         "missing": {
-            "policy": "score",
+            "policy": statement("score_policy"),
             "runs": [
                 {"run": "a1b2c3", "status": "diverged", "message": "loss is NaN at step 31"},
                 {"run": "d4e5f6", "status": "failed", "message": "killed: out of memory"},
@@ -327,7 +337,7 @@ def build_analysis() -> Any:
         )
     ]
     return {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "study": {
             "name": "full_factorial",
             "title": "Which choices matter around the minimalist baseline?",
@@ -365,7 +375,9 @@ def build_analysis() -> Any:
             "gap": {
                 "learning": "learning", "generalization": "generalization",
                 "effects": effect_rows("gap"),
-                "footer": "Effects on the gap, paired within the run; residual df; Holm over 6.",
+                "footer": [
+                    statement("gap", direction="higher"), statement("gap_adjustment", adjust="holm")
+                ],
                 "messages": [],
             }
         },
@@ -405,6 +417,45 @@ def page_text() -> str:
     return render_html(build_analysis())
 
 
+@pytest.fixture(scope="session")
+def terminal_text() -> Callable[..., str]:
+    """What a terminal of some width shows of the parts it is given."""
+
+    def shown(parts: Iterable[RenderableType], width: int = 200) -> str:
+        stream = io.StringIO()
+        plain = {"color_system": None, "markup": False, "highlight": False, "emoji": False}
+        console = Console(file=stream, width=width, **plain)  # type: ignore[arg-type]
+        for part in parts:
+            console.print(part)
+        return stream.getvalue()
+
+    return shown
+
+
+@pytest.fixture(scope="session")
+def page_without_figures() -> Callable[[Any], str]:
+    """Pages for tests that do not look at figures: each is an empty drawing."""
+
+    def rendered(analysis: Any) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(html, "svg", lambda picture: f'<svg aria-label="{picture.title}"></svg>')
+            return render_html(analysis)
+
+    return rendered
+
+
+@pytest.fixture(scope="session")
+def hostile_analysis() -> Any:
+    """The fixture analysis with hostile names, for tests that do not change it."""
+    return build_hostile()
+
+
+@pytest.fixture(scope="session")
+def hostile_page_text() -> str:
+    """The rendered analysis with hostile names."""
+    return render_html(build_hostile())
+
+
 @pytest.fixture
 def planted_verdicts() -> dict[tuple[str, str], dict[str, tuple[float, str, str]]]:
     return PLANTED
@@ -415,16 +466,15 @@ def hostile_name() -> str:
     return HOSTILE
 
 
-@pytest.fixture
-def hostile_analysis() -> Analysis:
+def build_hostile() -> Any:
+    """The fixture analysis with hostile names of a level, a context, a factor and a response."""
     value = rename(build_analysis(), "batch_norm", HOSTILE)
     value = rename(value, "tiny-qwen3", HOSTILE)
     value["study"]["title"] = value["study"]["question"] = HOSTILE
     value["responses"]["learning"]["label"] = HOSTILE
     value["design"]["factors"][1]["label"] = HOSTILE
     value["provenance"][HOSTILE] = HOSTILE
-    hostile: Analysis = value
-    return hostile
+    return value
 
 
 @pytest.fixture(scope="session")
@@ -481,7 +531,7 @@ class PageParser(HTMLParser):
         ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def parse() -> Callable[[str], PageParser]:
     def parsed(page: str) -> PageParser:
         parser = PageParser()

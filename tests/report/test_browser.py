@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None,
-    reason="chromium is not installed (Debian: apt-get install chromium); no page is opened",
-)
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(
+        CHROMIUM is None,
+        reason="chromium is not installed (Debian: apt-get install chromium); no page is opened",
+    ),
+]
 SHIPPED = Path(__file__).parents[2] / "reports" / "full_factorial"
 PROBE = """
 <script>

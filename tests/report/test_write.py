@@ -13,10 +13,13 @@ from ablatekit.report.write import write_report
 
 @pytest.fixture
 def light(analysis):
-    """An analysis whose report takes little time: no curves, no interactions, no contexts."""
+    """An analysis whose report takes little time: one figure, one response."""
     analysis["design"]["contexts"] = analysis["design"]["contexts"][:1]
+    del analysis["responses"]["generalization"]
+    analysis["comparisons"] = {}
     for response in analysis["responses"].values():
-        response["dynamics"] = []
+        response["dynamics"] = response["anova"] = []
+        response["diagnostics"]["residuals"] = {"fitted": [], "residual": [], "quantile": []}
         response["effects"] = [e for e in response["effects"] if e["estimand"] == "average"]
     return analysis
 

@@ -29,7 +29,7 @@ class Comparison:
 def comparisons(analysis: Analysis) -> tuple[Comparison, ...]:
     """Every non-baseline level in the order of the study; levels of effects alone come last."""
     found: dict[tuple[str, str], Comparison] = {}
-    for factor in analysis["design"].get("factors", []):
+    for factor in factors_of(analysis):
         for level in map(str, factor["levels"]):
             if level != str(factor["baseline"]):
                 found[factor["name"], level] = Comparison(
@@ -39,6 +39,12 @@ def comparisons(analysis: Analysis) -> tuple[Comparison, ...]:
         key = (effect["factor"], effect["level"])
         found.setdefault(key, Comparison(*key, effect["baseline"], effect["factor"]))
     return tuple(found.values())
+
+
+def factors_of(analysis: Analysis) -> list[dict[str, Any]]:
+    """The factors of the design; none where a formula was fitted."""
+    design = analysis.get("design")
+    return design["factors"] if design else []
 
 
 def label_of(factor: Mapping[str, Any]) -> str:
@@ -87,7 +93,7 @@ def interactions(response: ResponseAnalysis, inference: InferenceName = "narrow"
 
 def setting(analysis: Analysis, name: str, default: Any) -> Any:
     """A key of the analysis plan (`alpha`, `interactions`, `diverged`, ...)."""
-    study = analysis["study"]
+    study = analysis.get("study", {})
     plan = study.get("analysis")
     if isinstance(plan, Mapping) and name in plan:
         return plan[name]
@@ -96,7 +102,7 @@ def setting(analysis: Analysis, name: str, default: Any) -> Any:
 
 def is_planned(analysis: Analysis) -> bool:
     """Whether the runs were executed from a frozen plan; a table that was brought along was not."""
-    return analysis["study"].get("backend") not in (None, "", "table")
+    return analysis.get("study", {}).get("backend") not in (None, "", "table")
 
 
 def alpha_of(analysis: Analysis) -> float:

@@ -12,7 +12,7 @@ from ablatekit.analysis.core.schema.effects import Effect, HeterogeneityRow
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import NORMAL, floats, padded, shortened
 from ablatekit.report.language.numbers import Scale, absent
-from ablatekit.report.language.verdicts import look
+from ablatekit.report.language.verdicts import look, word
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,7 +109,7 @@ def _background(panel: Panel, response: ResponseAnalysis, scale: Scale) -> None:
 
 def _draw_row(panel: Panel, row: ForestRow, scale: Scale) -> None:
     if row.narrow is None or absent(row.narrow["estimate"]):
-        reason = shortened(row.narrow["verdict"] if row.narrow else "not estimated", 40)
+        reason = shortened(word(row.narrow["verdict"] if row.narrow else "not_estimated"), 40)
         panel.text(sum(panel.x) / 2, row.y, reason, "muted", ha="center", style="italic")
         return
     shape = look(row.narrow["verdict"])
@@ -128,7 +128,7 @@ def _draw_row(panel: Panel, row: ForestRow, scale: Scale) -> None:
 def effect_tip(level: Comparison, effect: Effect, scale: Scale) -> str:
     """A level's effect in words."""
     numbers = f"{scale.effect(effect['estimate'])} {scale.interval(effect['low'], effect['high'])}"
-    return f"{level.name}, {effect['inference']}: {numbers} {scale.unit}, {effect['verdict']}"
+    return f"{level.name}, {effect['inference']}: {numbers} {scale.unit}, {word(effect['verdict'])}"
 
 
 def _interval(
@@ -145,7 +145,7 @@ def _legend(panel: Panel, rows: Sequence[ForestRow]) -> None:
     y = -LEGEND / 2
     broad = any(row.broad is not None and not absent(row.broad["low"]) for row in rows)
     spreads = [row.heterogeneity for row in rows if row.heterogeneity is not None]
-    predicted = any(not absent(one["prediction_low"]) for one in spreads)
+    predicted = any(not absent(spread["prediction_low"]) for spread in spreads)
     for shown, left, words, tone, width, marker in (
         (True, 0, "narrow", "muted", 2.2, "o"),
         (broad, 88, "broad", "muted", 1.2, "D"),

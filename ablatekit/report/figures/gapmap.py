@@ -11,8 +11,10 @@ from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import Verdict
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import floats, padded, shortened, spread
+from ablatekit.report.language.alternatives import gap_point
+from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale
-from ablatekit.report.language.verdicts import look
+from ablatekit.report.language.verdicts import look, word
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,6 +37,12 @@ class MapPoint:
     generalization: Effect
     verdict: Verdict
 
+    def told(self, scale: Scale) -> tuple[str, tuple[str, str]]:
+        """Its number and name, and both effects as shown."""
+        sides = (self.learning, self.generalization)
+        first, second = (scale.effect(effect["estimate"]) for effect in sides)
+        return f"{self.number} {self.level.name}", (first, second)
+
 
 def draw_map(points: Sequence[MapPoint], labels: tuple[str, str], scale: Scale) -> Figure:
     """Points on the diagonal change both alike; the verdict is the paired test on the gap."""
@@ -47,14 +55,15 @@ def draw_map(points: Sequence[MapPoint], labels: tuple[str, str], scale: Scale) 
     panel.horizontal(0, "rule")
     panel.vertical(0, "rule")
     panel.line(limits, limits, "muted", 1, (0, (4, 3)))
-    panel.text(limits[0], limits[1], "gap narrows", "muted", va="top", shift=(6, -6))
-    panel.text(limits[1], limits[0], "gap widens", "muted", ha="right", va="bottom", shift=(-6, 6))
+    widens = f"gap {word('widens')}"
+    panel.text(limits[0], limits[1], f"gap {word('narrows')}", "muted", va="top", shift=(6, -6))
+    panel.text(limits[1], limits[0], widens, "muted", ha="right", va="bottom", shift=(-6, 6))
     for point in points:
         _draw_point(panel, point, scale)
     _direct_labels(panel, points)
-    unit = f", {scale.unit}" if scale.unit else ""
-    panel.x_label(f"effect on {shortened(labels[0], 30)}{unit}")
-    panel.y_label(f"effect on {shortened(labels[1], 30)}{unit}", 42)
+    across, up = (with_unit(f"effect on {shortened(label, 30)}", scale.unit) for label in labels)
+    panel.x_label(across)
+    panel.y_label(up, 42)
     return figure
 
 
@@ -74,9 +83,7 @@ def _draw_point(panel: Panel, point: MapPoint, scale: Scale) -> None:
     )
     panel.line(x[[0, 2]], y[[1, 1]], shape.tone, 1.4, alpha=0.75)
     panel.line(x[[1, 1]], y[[0, 2]], shape.tone, 1.4, alpha=0.75)
-    sides = (point.learning, point.generalization)
-    sizes = " and ".join(scale.effect(effect["estimate"]) for effect in sides)
-    tip = f"{point.number} {point.level.name}: {sizes} {scale.unit}, gap {point.verdict}"
+    tip = gap_point(*point.told(scale), shape, scale.unit)
     hollow = shape.tone == "open"
     panel.marks(x[1:2], y[1:2], shape.tone, shape.marker, 7.5, hollow=hollow, tip=tip)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import floats, padded, shortened
+from ablatekit.report.language.alternatives import between, moved
 from ablatekit.report.language.numbers import Scale
 
 if TYPE_CHECKING:
@@ -28,8 +29,13 @@ class MovedEffect:
     run: str
 
 
-def draw_influence(rows: Sequence[MovedEffect], smallest: float | None, scale: Scale) -> Figure:
-    """Thin: interval with all runs; thick: estimates with one run left out; point: all runs."""
+def draw_influence(
+    rows: Sequence[MovedEffect], smallest: float | None, scale: Scale, unit: str
+) -> Figure:
+    """Thin: interval with all runs; thick: estimates with one run left out; point: all runs.
+
+    `unit` is what was left out, a run or a row.
+    """
     values: list[float | None] = [0.0]
     for row in rows:
         values += [row.effect["low"], row.effect["high"], row.low, row.high]
@@ -48,8 +54,8 @@ def draw_influence(rows: Sequence[MovedEffect], smallest: float | None, scale: S
     for y, row in enumerate(rows):
         panel.interval(row.effect["low"], row.effect["high"], y, "muted", 1.0)
         panel.interval(row.low, row.high, y, "series-1", 5.0)
-        ends = f"{scale.effect(row.low)} to {scale.effect(row.high)} {scale.unit}"
-        tip = f"{row.name}: {ends} with one run left out; {row.run} moves it most"
+        ends = f"{between(row.low, row.high, scale)} {scale.unit}"
+        tip = moved(row.name, ends, unit, row.run)
         panel.marks(floats([row.effect["estimate"]]), [y], "ink", "o", 4.0, tip=tip)
     panel.x_label(f"effect, {scale.unit}" if scale.unit else "effect", "muted", 32)
     return figure

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ablatekit.report.figures.panel import Box, Panel, canvas
 from ablatekit.report.figures.style import PlotValues, padded
+from ablatekit.report.language.captions import PLACE_IN_ORDER
 from ablatekit.report.language.numbers import Scale, level_unit
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 LEFT, SIDE_WIDTH, TOP, SIDE_HEIGHT, FOOT, EDGE = 54.0, 390.0, 10.0, 160.0, 48.0, 12.0
 MOST_POINTS = 1200
-FITTED = "fitted cell mean"
+FITTED = {True: "fitted cell mean", False: "fitted value"}
+"""By whether the model has cell means."""
 
 
 def thinned(values: Sequence[float], most: int = MOST_POINTS) -> NDArray[np.intp]:
@@ -29,12 +31,14 @@ def thinned(values: Sequence[float], most: int = MOST_POINTS) -> NDArray[np.intp
     return np.take(order, kept)
 
 
-def draw_fitted(fitted: Sequence[float], residual: Sequence[float], scale: Scale) -> Figure:
+def draw_fitted(
+    fitted: Sequence[float], residual: Sequence[float], scale: Scale, *, of_cells: bool
+) -> Figure:
     """A shapeless cloud around zero is what the model assumes."""
     kept = thinned(residual)
     x = np.asarray(fitted, dtype=float)[kept]
     y = np.asarray(residual, dtype=float)[kept]
-    return _scatter(x, y, (FITTED, "residual"), (scale, scale))
+    return _scatter(x, y, (FITTED[of_cells], "residual"), (scale, scale))
 
 
 def draw_quantiles(quantile: Sequence[float], residual: Sequence[float], scale: Scale) -> Figure:
@@ -52,7 +56,7 @@ def draw_order(order: Sequence[int], residual: Sequence[float], scale: Scale) ->
     kept = thinned(residual)
     x = np.asarray(order, dtype=float)[kept]
     y = np.asarray(residual, dtype=float)[kept]
-    return _scatter(x, y, ("place in the run order", "residual"), (Scale(1.0, "", 0), scale))
+    return _scatter(x, y, (PLACE_IN_ORDER, "residual"), (Scale(1.0, "", 0), scale))
 
 
 def _scatter(
@@ -79,5 +83,5 @@ def _scatter(
 
 
 def _with_unit(label: str, scale: Scale) -> str:
-    unit = level_unit(scale) if label == FITTED else scale.unit
+    unit = level_unit(scale) if label in FITTED.values() else scale.unit
     return f"{label}, {unit}" if unit else label

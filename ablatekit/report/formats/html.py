@@ -13,6 +13,7 @@ from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.report.compose import compose
 from ablatekit.report.document import Column, Document, Picture
 from ablatekit.report.figures.render import svg
+from ablatekit.report.language import page
 from ablatekit.report.language.hints import hint
 from ablatekit.report.language.numbers import typeset
 from ablatekit.report.language.verdicts import look
@@ -42,6 +43,8 @@ def render_page(document: Document, theme: Theme = "auto") -> str:
         drawn=drawn,
         has_groups=has_groups,
         hint=hint,
+        words=page,
+        unit=document.unit,
     )
     template = environment.get_template("page.html.j2")
     return template.render(

@@ -29,8 +29,9 @@ from ablatekit.report.document import (
     file_stem,
     plain_text,
 )
+from ablatekit.report.language import page
 from ablatekit.report.language.numbers import typeset
-from ablatekit.report.language.verdicts import look, spoken
+from ablatekit.report.language.verdicts import signed, spoken
 
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[utf8]{inputenc}
@@ -151,7 +152,7 @@ def _block(block: Block, figures: str) -> list[str]:
         case Heading():
             return [f"\\subsection{{{escape(block.text)}}}"]
         case Warnings():
-            return _list(f"\\textbf{{Note.}} {escape(text)}" for text in block.texts)
+            return _list(f"\\textbf{{{page.NOTE}}} {escape(text)}" for text in block.texts)
         case Verdicts():
             return _list(_verdict_lines(block))
         case Facts():
@@ -238,7 +239,7 @@ def _line(entries: Iterator[str]) -> str:
 def _entry(entry: Entry) -> str:
     match entry:
         case Badge():
-            text = f"{escape(look(entry.verdict).glyph)} {entry.verdict}"
+            text = escape(signed(entry.verdict))
             return f"{text} ({escape(entry.note)})" if entry.note else text
         case EstimateEntry() | Interval():
             return _bracketed(escape(plain_text(entry)))

@@ -30,8 +30,9 @@ from ablatekit.report.document import (
     file_stem,
     plain_text,
 )
+from ablatekit.report.language import page
 from ablatekit.report.language.numbers import typeset
-from ablatekit.report.language.verdicts import look, spoken
+from ablatekit.report.language.verdicts import signed, spoken
 
 
 def render_markdown(analysis: Analysis) -> str:
@@ -82,7 +83,7 @@ def _block(block: Block, figures: str) -> list[str]:
         case Heading():
             return [f"### {escape(block.text)}", ""]
         case Warnings():
-            return [f"> **Note.** {escape(text)}\n>" for text in block.texts] + [""]
+            return [f"> **{page.NOTE}** {escape(text)}\n>" for text in block.texts] + [""]
         case Verdicts():
             return [*_verdict_lines(block), ""]
         case Facts():
@@ -96,7 +97,7 @@ def _block(block: Block, figures: str) -> list[str]:
 def _gallery(block: Gallery, figures: str) -> list[str]:
     if not figures:
         names = "; ".join(escape(picture.title) for picture in block.pictures)
-        return [f"*Figures in index.html: {names}.*", ""]
+        return [f"*{page.figures_elsewhere(names)}*", ""]
     lines = []
     for picture in block.pictures:
         image = f"![{escape(picture.alt)}]({figures}/{file_stem(picture)}.png)"
@@ -139,7 +140,7 @@ def _line(entries: Iterator[str] | Sequence[str]) -> str:
 def _entry(entry: Entry) -> str:
     match entry:
         case Badge():
-            text = f"{look(entry.verdict).glyph} {entry.verdict}"
+            text = signed(entry.verdict)
             return f"{text} ({escape(entry.note)})" if entry.note else text
         case EstimateEntry() | Interval():
             return escape(plain_text(entry))

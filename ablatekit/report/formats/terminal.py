@@ -1,27 +1,45 @@
-"""The answer table, and the comparison of two studies, for a terminal."""
+"""Everything that a terminal shows of an analysis, and the comparison of two studies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ablatekit.analysis.compare import ComparedEffect, StudyComparison
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
-from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
-from ablatekit.report.language.numbers import Scale, absent, p_value, scale_of, sentence
-from ablatekit.report.language.sentences import say
-from ablatekit.report.language.verdicts import Tone, look, remark
+from ablatekit.report import document
+from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph
+from ablatekit.report.formats.tables import PLAIN, titled_table
+from ablatekit.report.language import agreements, formulas, page
+from ablatekit.report.language.captions import versus, with_unit
+from ablatekit.report.language.numbers import (
+    MISSING,
+    Scale,
+    absent,
+    general,
+    p_value,
+    scale_of,
+    sentence,
+    typeset,
+)
+from ablatekit.report.language.reading import factor_labels, subject_of, title_of
+from ablatekit.report.language.sentences import say, say_all, told
+from ablatekit.report.language.verdicts import Tone, look, needed_for, signed, word
 from ablatekit.report.sections.answer import Question, questions
+from ablatekit.report.sections.model import effect_tests, fit_blocks, is_formula
+from ablatekit.report.sections.variance import anova_table
 
 if TYPE_CHECKING:
-    from ablatekit.report.compare import ComparedEffect, StudyComparison
+    from ablatekit.analysis.compare import ComparedEffect, StudyComparison
 
+MOST_COLUMNS = 6
+"""Of a table on a terminal; one with more gives up its intervals."""
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
 STYLES: dict[Tone, str] = {
     "good": "bold green",
@@ -32,48 +50,135 @@ STYLES: dict[Tone, str] = {
 }
 
 
+def answer(analysis: Analysis) -> Iterator[RenderableType]:
+    """What a terminal shows of an analysis, whichever way it was made."""
+    every = analysis["responses"].items()
+    fitted = {name: response for name, response in every if is_formula(response)}
+    if not fitted:
+        yield summary(analysis)
+    for name, response in fitted.items():
+        yield from _formula(name, response, factor_labels(analysis))
+
+
 def summary(analysis: Analysis) -> Table:
     """One line per non-baseline level: effects, narrow and broad verdicts, and the gap."""
-    table = Table(
-        title=_title(analysis), title_justify="left", header_style="bold", show_lines=True
-    )
-    table.add_column("level", overflow="fold")
     asked = questions(analysis)
-    for question in asked:
-        unit = f", {question.scale.unit}" if question.scale.unit else ""
-        table.add_column(Text(f"{question.title}{unit}"), overflow="fold")
+    titles = (with_unit(question.title, question.scale.unit) for question in asked)
+    table = titled_table(Text(_title(analysis)), ("level", *titles))
+    table.show_lines = True
     for level in comparisons(analysis):
         table.add_row(
-            Text(f"{level.label}\n{level.level} vs {level.baseline}"),
+            Text(f"{level.label}\n{versus(level.level, level.baseline)}"),
             *(_texts(question, level) for question in asked),
         )
     table.caption, table.caption_justify = _reasons(analysis), "left"
     return table
 
 
+def _formula(
+    name: str, response: ResponseAnalysis, labels: Mapping[str, str]
+) -> Iterator[RenderableType]:
+    """A fitted formula: the model, its effects, the ANOVA, and what was asked for beside them."""
+    model = response["model"]
+    criterion = "" if model["criterion"] is None else general(model["criterion"])
+    method = say(model["method"], "row")
+    yield Text(model["formula"])
+    yield Text(formulas.headline(method, model["n"], criterion, converged=model["converged"]))
+    yield from (Text(page.noted(say(message, "row"))) for message in model["messages"])
+    yield from rendered(effect_tests(name, response))
+    anova = anova_table(name, response, labels, "row")
+    for block in (anova, *fit_blocks(name, response)):
+        yield from rendered(block)
+    footers = (say_all(footer, unit="row") for footer in response["footers"].values())
+    yield from (Text(typeset(footer)) for footer in dict.fromkeys(footers))
+
+
+def rendered(block: Block) -> Iterator[RenderableType]:
+    """A table, facts or a paragraph of a report; figures are for pages."""
+    match block:
+        case document.Table():
+            yield from _rendered_table(block)
+        case Facts():
+            facts = ", ".join(f"{name} {value}" for name, value in block.pairs)
+            yield from [Text(facts)] if facts else []
+        case Paragraph():
+            yield Text(typeset(block.text))
+        case _:
+            return
+
+
+def _rendered_table(table: document.Table) -> Iterator[RenderableType]:
+    """A table without the columns that hold nothing, then why rows have no numbers."""
+    if not table.rows:
+        return
+    filled = [place for place in _fitting(table) if _says_something(table, place)]
+    titles = [table.columns[place].title for place in filled]
+    rows = [[_short(row[place]) for place in filled] for row in table.rows]
+    shown = titled_table(Text(table.caption), titles, map(_texts_of, rows), PLAIN)
+    for column, place in zip(shown.columns, filled, strict=True):
+        column.min_width = _unbroken(table, place)
+    yield shown
+    reasons: dict[str, list[str]] = {}
+    for entries in table.rows:
+        for note in filter(None, (getattr(entry, "note", "") for entry in entries)):
+            reasons.setdefault(note, []).append(" ".join(filter(None, map(_name, entries))))
+    yield from (Text(formulas.because(why, ", ".join(of))) for why, of in reasons.items())
+
+
+def _fitting(table: document.Table) -> list[int]:
+    """The columns that a terminal has room for: of many, an interval gives way to its error."""
+    titles = [column.title for column in table.columns]
+    crowded = len(titles) > MOST_COLUMNS and "se" in titles
+    return [place for place, title in enumerate(titles) if not (crowded and title == "interval")]
+
+
+def _says_something(table: document.Table, place: int) -> bool:
+    return any(_short(row[place]) not in ("", MISSING) for row in table.rows)
+
+
+def _unbroken(table: document.Table, place: int) -> int | None:
+    """The width at which no number and no verdict is broken; words of a user may be."""
+    entries = [row[place] for row in table.rows]
+    if any(isinstance(entry, document.Text) for entry in entries):
+        return None
+    return max(len(part) for entry in entries for part in _short(entry).split() or [""])
+
+
+def _short(entry: Entry) -> str:
+    """An entry without its note."""
+    return word(entry.verdict) if isinstance(entry, Badge) else entry.text
+
+
+def _texts_of(row: Sequence[str]) -> list[Text]:
+    return [Text(text) for text in row]
+
+
+def _name(entry: Entry) -> str:
+    return entry.text if isinstance(entry, document.Text) else ""
+
+
 def _reasons(analysis: Analysis) -> Text | None:
     """Why some effects have no estimate: each reason once, below the table."""
-    asked = questions(analysis)
+    asked, unit = questions(analysis), subject_of(analysis).unit
     effects = (
         find_effect(question.effects, level, inference)
         for question in asked
         for level in comparisons(analysis)
         for inference in INFERENCES
     )
-    found = {
-        str(effect["reason"])
+    reasons = {
+        told(effect["reason"], unit)
         if effect["verdict"] == "identical"
-        else f"{effect['inference']} {effect['verdict']}: {effect['reason']}"
+        else f"{effect['inference']} {word(effect['verdict'])}: {told(effect['reason'], unit)}"
         for effect in effects
         if effect is not None and effect["reason"]
     }
-    return Text("\n".join(sorted(found))) if found else None
+    return Text("\n".join(sorted(reasons))) if reasons else None
 
 
-def _title(analysis: Analysis) -> Text:
-    study, counts = analysis["study"], analysis["counts"]
-    runs = f"{counts['analysed']:,} of {counts['planned']:,} runs analysed"
-    return Text(f"{study.get('title') or study.get('name') or 'Analysis'}: {runs}")
+def _title(analysis: Analysis) -> str:
+    counts, unit = analysis["counts"], subject_of(analysis).unit
+    return page.heading(title_of(analysis), unit, counts["analysed"], counts["planned"])
 
 
 def _texts(question: Question, level: Comparison) -> Text:
@@ -99,47 +204,52 @@ def _effect_text(effect: Effect | None, question: Question) -> Text:
 
 def _append_verdict(text: Text, effect: Effect, question: Question) -> Text:
     shape = look(effect["verdict"])
-    text.append(f"{shape.glyph} {effect['verdict']}", style=STYLES[shape.tone])
-    note = None if effect["reason"] else remark(effect, question.room)
+    text.append(signed(effect["verdict"]), style=STYLES[shape.tone])
+    note = "" if effect["reason"] else needed_for(effect, question.room)
     return text.append(f" ({note})", style="dim") if note else text
 
 
-def comparison_tables(found: StudyComparison, first: Analysis) -> Iterator[Table]:
+def comparison(compared: StudyComparison, first: Analysis) -> Iterator[RenderableType]:
+    """Two studies side by side: a table per response, and what limits the comparison."""
+    yield Text(agreements.headline(compared.names, compared.contexts))
+    yield from _comparison_tables(compared, first)
+    yield from map(Text, comparison_reasons(compared))
+    yield from (Text(say(note)) for note in compared.notes)
+    only = zip(compared.names, (compared.only_first, compared.only_second), strict=True)
+    yield from (Text(agreements.only_in(name, say_all(of, ", "))) for name, of in only if of)
+
+
+def _comparison_tables(compared: StudyComparison, first: Analysis) -> Iterator[Table]:
     """One table per response, in the units of the first study's report; fits 80 columns."""
-    labels = {one.factor: one.label for one in comparisons(first)}
-    for name in dict.fromkeys(row.response for row in found.effects):
+    labels = {level.factor: level.label for level in comparisons(first)}
+    for name in dict.fromkeys(row.response for row in compared.effects):
         response = first["responses"][name]
         scale = scale_of(response)
-        unit = f", {scale.unit}" if scale.unit else ""
-        table = Table(
-            title=Text(f"{sentence(response['label'])}{unit}"), title_justify="left",
-            box=box.SIMPLE_HEAD, show_lines=False,
-        )  # fmt: skip
-        table.add_column("level", overflow="fold")
-        for study in found.names:
-            table.add_column(Text(study), min_width=12, overflow="fold")
-        table.add_column("difference", no_wrap=True)
-        table.add_column("agreement", no_wrap=True)
-        for row in found.effects:
-            if row.response == name:
-                table.add_row(*_compared(row, labels, scale))
+        title = Text(with_unit(sentence(response["label"]), scale.unit))
+        rows = [_compared(row, labels, scale) for row in compared.effects if row.response == name]
+        columns = ("level", *compared.names, "difference", "agreement")
+        table = titled_table(title, columns, rows, PLAIN)
+        for column in table.columns[1:3]:
+            column.min_width = 12
+        for column in table.columns[3:]:
+            column.no_wrap = True
         yield table
 
 
 def _compared(row: ComparedEffect, labels: Mapping[str, str], scale: Scale) -> list[Text]:
-    level = f"{labels.get(row.factor, row.factor)}:\n{row.level} vs {row.baseline}"
+    level = f"{labels.get(row.factor, row.factor)}:\n{versus(row.level, row.baseline)}"
     interval = "" if row.low is None else f"\n{scale.interval(row.low, row.high)}"
     p = "" if row.p_adjusted is None else f"\np {p_value(row.p_adjusted)}"
     return [
         Text(level),
-        Text(f"{scale.effect(row.first)}\n{row.first_verdict}"),
-        Text(f"{scale.effect(row.second)}\n{row.second_verdict}"),
+        Text(f"{scale.effect(row.first)}\n{word(row.first_verdict)}"),
+        Text(f"{scale.effect(row.second)}\n{word(row.second_verdict)}"),
         Text(f"{scale.effect(row.difference)}{interval}"),
-        Text(f"{row.agreement.replace('_', ' ')}{p}"),
+        Text(f"{agreements.AGREEMENTS[row.agreement]}{p}"),
     ]
 
 
-def comparison_reasons(found: StudyComparison) -> list[str]:
+def comparison_reasons(compared: StudyComparison) -> list[str]:
     """Why effects were not compared, each reason once."""
-    reasons = (f"{row.response}: {say(row.reason)}" for row in found.effects if row.reason)
+    reasons = (f"{row.response}: {say(row.reason)}" for row in compared.effects if row.reason)
     return list(dict.fromkeys(reasons))

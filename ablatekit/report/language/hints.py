@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ablatekit.report.language.reading import Unit
+
 HINTS = {
-    "effect": "Level minus baseline, averaged over the matched cells and contexts; its interval"
+    "effect": "Level minus baseline, averaged over matched combinations of the rest; its interval"
     " below",
-    "verdict": "Narrow: holds in the contexts of this study",
+    "verdict": "Narrow: holds in these contexts",
     "broad": "Whether it would hold in contexts like these; needs at least five",
     "se": "Standard error",
     "df": "Degrees of freedom",
@@ -20,8 +22,8 @@ HINTS = {
     "\N{GREEK SMALL LETTER TAU}": "Standard deviation of the true effects between contexts",
     "I\N{SUPERSCRIPT TWO}": "Share of the variance between contexts that is no sampling error",
     "in one new context": "Prediction interval of the effect in one context more",
-    "IQM": "Interquartile mean: mean of the middle half of the runs",
-    "probability of improvement": "How often a run at the level beats one at the baseline",
+    "IQM": "Interquartile mean: mean of the middle half of the {unit}s",
+    "probability of improvement": "How often a {unit} at the level beats one at the baseline",
     "permutation p": "P value when levels are exchanged within cell and context",
     "late sd": "Standard deviation within a run over the last quarter of its evaluations",
     "collapse rate": "Share of runs that diverged or lost most of what they had gained",
@@ -32,6 +34,7 @@ HINTS = {
 }  # fmt: skip
 
 
-def hint(title: str) -> str:
-    """What a heading means; empty where its words say it."""
-    return HINTS.get(title, "") or HINTS.get(title.split(",", maxsplit=1)[0], "")
+def hint(title: str, unit: Unit) -> str:
+    """What a heading means, of runs or of rows; empty where its words say it."""
+    text = HINTS.get(title, "") or HINTS.get(title.split(",", maxsplit=1)[0], "")
+    return text.format(unit=unit)

@@ -8,7 +8,8 @@ from ablatekit.analysis.core.lookup import alpha_of
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.companions import PolicyComparison
 from ablatekit.report.language.numbers import p_value, scale_of, sentence
-from ablatekit.report.language.reading import factor_labels
+from ablatekit.report.language.reading import factor_labels, subject_of
+from ablatekit.report.language.sentences import say
 
 FEW_CONTEXTS = "few contexts"
 """The mark of a broad verdict whose effect varies by one blocking variable."""
@@ -20,15 +21,15 @@ MARK_FOOTER = (
 
 def answer_warnings(analysis: Analysis) -> list[str]:
     """Deviations, failed assumptions, and broad intervals that are too short."""
-    found = list(analysis["deviations"])
+    warnings = list(analysis.get("deviations", []))
     for response in analysis["responses"].values():
         label = sentence(response["label"])
-        found += [f"{label}: {text}" for text in _diagnostic_warnings(analysis, response)]
-        found += context_warnings(analysis, response)
-        found += _divergence_warnings(analysis, response)
+        warnings += [f"{label}: {text}" for text in _diagnostic_warnings(analysis, response)]
+        warnings += context_warnings(analysis, response)
+        warnings += _divergence_warnings(analysis, response)
     for gap in analysis.get("comparisons", {}).values():
-        found += gap.get("messages", [])
-    return list(dict.fromkeys(found))
+        warnings += map(say, gap.get("messages", []))
+    return list(dict.fromkeys(warnings))
 
 
 def context_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:
@@ -38,7 +39,7 @@ def context_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator
     for row in response.get("heterogeneity", []):
         if row["warning"]:
             level = f"{names.get(row['factor'], row['factor'])} {row['level']}"
-            levels.setdefault(row["warning"], []).append(level)
+            levels.setdefault(say(row["warning"]), []).append(level)
     for warning, concerned in levels.items():
         label = sentence(response["label"])
         yield f"{label}, {', '.join(concerned)}: {warning.rstrip('.')}."
@@ -50,7 +51,11 @@ def _divergence_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iter
     names, scale = factor_labels(analysis), scale_of(response)
     for row in missing.get("policies", []) if missing else []:
         ended = next(
-            (own for own in missing["by_level"] if (own["factor"], own["level"]) == _place(row)),
+            (
+                part
+                for part in missing["by_level"]
+                if (part["factor"], part["level"]) == _place(row)
+            ),
             None,
         )
         lost = f"{ended['diverged']} of {ended['planned']}" if ended else "20% or more of the"
@@ -80,8 +85,9 @@ def _diagnostic_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iter
         )
     p = diagnostics.get("brown_forsythe_p")
     if p is not None and p < alpha_of(analysis):
+        unit = subject_of(analysis).unit
         yield (
-            "run-to-run variance differs between cells (Brown-Forsythe p"
+            f"{unit}-to-{unit} variance differs between cells (Brown-Forsythe p"
             f" {p_value(p) if p < 0.001 else '= ' + p_value(p)}); average effects pool it."
         )
     start = diagnostics.get("step_zero")

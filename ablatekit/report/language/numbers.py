@@ -73,21 +73,6 @@ def scale_of(response: ResponseAnalysis) -> Scale:
     return Scale(1.0, response["unit"], decimals_for(errors, 1.0))
 
 
-def footers_of(response: ResponseAnalysis) -> dict[str, str]:
-    """The response's footers, with its smallest effect in the unit in which effects are shown."""
-    smallest, scale = response["smallest_effect"], scale_of(response)
-    return {
-        name: in_unit(text, smallest, scale) for name, text in response.get("footers", {}).items()
-    }
-
-
-def in_unit(text: str, margin: Number, scale: Scale) -> str:
-    """Text whose "+-margin" is written in the shown unit, as in the tables beside it."""
-    if margin is None:
-        return text
-    return re.sub(rf"\+-{re.escape(f'{margin:g}')}(?![\d.]*\d)", f"+-{scale.amount(margin)}", text)
-
-
 def _is_proportion(response: ResponseAnalysis) -> bool:
     """By its unit; a pass rate or an accuracy needs none."""
     if response["summary"].startswith("time_to"):
@@ -122,6 +107,11 @@ def general(value: Number, digits: int = 4) -> str:
         text = fixed(value, max(0, digits - 1 - magnitude))
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{value:.{digits - 1}e}".replace("-", MINUS)
+
+
+def general_interval(low: Number, high: Number) -> str:
+    """[low, high] of numbers of unknown size, or a dash when either end is missing."""
+    return MISSING if absent(low) or absent(high) else f"[{general(low)}, {general(high)}]"
 
 
 def level_unit(scale: Scale) -> str:

@@ -3,17 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 from ablatekit.analysis.core.lookup import (
     Comparison,
     alpha_of,
     comparisons,
+    factors_of,
     find_effect,
     find_heterogeneity,
+    is_planned,
     label_of,
 )
 from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.vocabulary import Estimand
+
+Unit: TypeAlias = Literal["run", "row"]
+ESTIMAND_NAMES: dict[Estimand, str] = {
+    "average": "average effect",
+    "baseline": "effect at the baseline",
+    "removal": "effect of removal",
+    "shapley": "Shapley value",
+    "interaction": "interaction",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an analysis is of, as far as sentences depend on it.
+
+    `unit` is what one value of a response belongs to; `planned` says whether a study executed it,
+    `items` whether outcomes of evaluation items belong to it.
+    """
+
+    unit: Unit
+    planned: bool
+    contexts: int
+    items: bool
+
+
+def subject_of(analysis: Analysis) -> Subject:
+    """Runs where a study planned them, one diverged or items belong to them; else rows."""
+    planned = is_planned(analysis)
+    counts = analysis.get("counts")
+    items = any(response.get("items") for response in analysis["responses"].values())
+    runs = planned or items or bool(counts and counts["diverged"])
+    design = analysis.get("design")
+    contexts = len(design["contexts"]) if design else 0
+    return Subject("run" if runs else "row", planned, contexts, items)
+
+
+def title_of(analysis: Analysis) -> str:
+    """The title or the name of the study, else the formulas that were fitted."""
+    study = analysis.get("study", {})
+    formulas = (response["model"]["formula"] for response in analysis["responses"].values())
+    return str(study.get("title") or study.get("name") or "; ".join(dict.fromkeys(formulas)))
 
 
 def confidence(analysis: Analysis) -> str:
@@ -23,7 +68,7 @@ def confidence(analysis: Analysis) -> str:
 
 def factor_labels(analysis: Analysis) -> dict[str, str]:
     """Label by factor name."""
-    return {factor["name"]: label_of(factor) for factor in analysis["design"].get("factors", [])}
+    return {factor["name"]: label_of(factor) for factor in factors_of(analysis)}
 
 
 def term_label(term: str, labels: Mapping[str, str]) -> str:

@@ -131,6 +131,9 @@ XIE = Reference(
 )
 
 
+KENWARD_ROGER_METHODS = ("context_slope", "kenward_roger")
+
+
 def references(analysis: Analysis) -> list[Reference]:
     """Only the works that the report relies on, by author."""
     return list(_references(analysis))
@@ -144,7 +147,9 @@ def _references(analysis: Analysis) -> Iterator[Reference]:
         yield BROWN_FORSYTHE
     if setting(analysis, "adjust", "holm") == "holm":
         yield HOLM
-    if any("Kenward" in effect["method"] for effect in all_main_effects(analysis)):
+    if any(
+        effect["method"]["code"] in KENWARD_ROGER_METHODS for effect in all_main_effects(analysis)
+    ):
         yield KENWARD_ROGER
     if any(response["smallest_effect"] for response in responses):
         yield SCHUIRMANN
@@ -154,12 +159,14 @@ def _references(analysis: Analysis) -> Iterator[Reference]:
 
 def is_minimalist(analysis: Analysis) -> bool:
     """Whether the baseline is known to be one rollout per query and no advantage, in RFT."""
-    study = analysis["study"]
+    study, design = analysis.get("study", {}), analysis.get("design")
+    if not design:
+        return False
     backend = study.get("backend")
     name = backend.get("name") if isinstance(backend, dict) else backend
-    held = dict(flatten(analysis["design"].get("held_equal") or {}))
+    held = dict(flatten(design.get("held_equal") or {}))
     values = {
         **held,
-        **{str(f["name"]): str(f["baseline"]) for f in analysis["design"]["factors"]},
+        **{str(f["name"]): str(f["baseline"]) for f in design["factors"]},
     }
     return name == "rft" and (values.get("advantage"), values.get("rollouts")) == ("none", "1")

@@ -3,31 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
 from ablatekit.analysis.core.schema.codes import Code, VarianceSource
 from ablatekit.analysis.core.schema.vocabulary import Statement
-from ablatekit.report.language.numbers import count
-from ablatekit.report.language.reading import words
+from ablatekit.report.language.numbers import Scale, count, scale_of
+from ablatekit.report.language.reading import Unit, words
+from ablatekit.report.language.verdicts import word
 
-Words: TypeAlias = str | Callable[..., str]
+NOISE: Mapping[Unit, str] = {"run": "seed noise", "row": "noise"}
+"""What makes two runs of one cell differ."""
 
 
-def say(statement: Statement) -> str:
-    """The statement in words; statements among its arguments become words first."""
-    arguments = {name: _said(value) for name, value in statement["arguments"].items()}
+@dataclass(frozen=True, slots=True)
+class ByUnit:
+    """Words that name what values belong to: runs, or the rows of a table."""
+
+    speak: Callable[..., str]
+
+
+Words: TypeAlias = str | Callable[..., str] | ByUnit
+
+
+def say(statement: Statement, unit: Unit = "run") -> str:
+    """The statement in words; statements among its arguments become words first.
+
+    `unit` is what one value of a response belongs to (`reading.subject_of`).
+    """
+    arguments = {name: _said(value, unit) for name, value in statement["arguments"].items()}
     sentence = SENTENCES[statement["code"]]
-    return sentence.format(**arguments) if isinstance(sentence, str) else sentence(**arguments)
+    if isinstance(sentence, str):
+        return sentence.format(**arguments, unit=unit, noise=NOISE[unit])
+    if isinstance(sentence, ByUnit):
+        return sentence.speak(unit=unit, **arguments)
+    return sentence(**arguments)
 
 
-def say_all(statements: Iterable[Statement], separator: str = " ") -> str:
+def say_all(statements: Iterable[Statement], separator: str = " ", unit: Unit = "run") -> str:
     """Several statements, one after the other."""
-    return separator.join(map(say, statements))
+    return separator.join(say(statement, unit) for statement in statements)
 
 
-def _said(value: Any) -> Any:
-    is_statement = isinstance(value, Mapping) and value.keys() == {"code", "arguments"}
-    return say(value) if is_statement else value  # type: ignore[arg-type]
+def told(statement: Statement | None, unit: Unit = "run") -> str:
+    """A statement in words, or nothing where there is none."""
+    return "" if statement is None else say(statement, unit)
+
+
+def footers_of(response: ResponseAnalysis, unit: Unit = "run") -> dict[str, str]:
+    """The response's footers in words, its smallest effect in the shown unit."""
+    scale = scale_of(response)
+    return {
+        name: say_all(in_unit(statements, scale), unit=unit)
+        for name, statements in response.get("footers", {}).items()
+    }
+
+
+def in_unit(statements: Iterable[Statement], scale: Scale) -> list[Statement]:
+    """Statements whose smallest effect is written in the shown unit, as in the tables beside it."""
+    return [_in_unit(statement, scale) for statement in statements]
+
+
+def _in_unit(statement: Statement, scale: Scale) -> Statement:
+    smallest = statement["arguments"].get("smallest_effect")
+    if smallest is None:
+        return statement
+    arguments = {**statement["arguments"], "smallest_effect": scale.amount(smallest)}
+    return {"code": statement["code"], "arguments": arguments}
+
+
+def term_words(term: str, unit: Unit) -> str:
+    """A term of an ANOVA that is no factor."""
+    return NOISE[unit] if term == "seed_noise" else TERMS.get(term, term)
+
+
+def is_statement(value: Any) -> bool:
+    """Whether a JSON value is a statement."""
+    return isinstance(value, Mapping) and value.keys() == {"code", "arguments"}
+
+
+def _said(value: Any, unit: Unit) -> Any:
+    return say(value, unit) if is_statement(value) else value
 
 
 def _contexts(contexts: int) -> str:
@@ -46,8 +103,8 @@ def _marginal_family(estimand: str, order: int) -> str:
 
 def _unlike_responses(parts: list[str], learning: list[str], generalization: list[str]) -> str:
     differing = [
-        f"{part} ({one or 'none'} and {other or 'none'})"
-        for part, one, other in zip(parts, learning, generalization, strict=True)
+        f"{part} ({first or 'none'} and {second or 'none'})"
+        for part, first, second in zip(parts, learning, generalization, strict=True)
     ]
     return f"the two responses differ in {' and in '.join(differing)}, so they have no gap"
 
@@ -59,10 +116,12 @@ def _varies_by_variable(variable: str, contexts: int, values: int) -> str:
     )
 
 
-def _cell_anova(type: str, order: int, pure: bool) -> str:  # noqa: A002
+def _cell_anova(unit: Unit, type: str, order: int, pure: bool) -> str:  # noqa: A002
     kinds = {"III": "Type III sums of squares (sum coding)", "II": "Type II sums of squares"}
-    why = "" if type == "III" else " because some combinations have no run"
-    error = "runs within cell and context" if pure else f"what terms up to order {order} leave over"
+    why = "" if type == "III" else f" because some combinations have no {unit}"
+    error = (
+        f"{unit}s within cell and context" if pure else f"what terms up to order {order} leave over"
+    )
     return (
         f"{kinds[type]}{why}; error: {error}; share = the term's part of the total sum of squares"
         " (the shares add up to 1 in a balanced design)."
@@ -88,14 +147,20 @@ def _broad_inference(fewest: int, alpha: float) -> str:
     )
 
 
-def _verdict_rule(alpha: float, smallest_effect: float | None) -> str:
-    decided = f"helps / hurts: adjusted p < {alpha:g}"
+def _verdict_rule(alpha: float, smallest_effect: float | str | None) -> str:
+    decided = f"{word('helps')} / {word('hurts')}: adjusted p < {alpha:g}"
+    otherwise = f"else {word('inconclusive')}"
     if smallest_effect is None:
-        return f"Verdict: {decided}, else inconclusive; no smallest effect is declared."
+        return f"Verdict: {decided}, {otherwise}; no smallest effect is declared."
     return (
-        f"Verdict: equivalent if the {1 - 2 * alpha:.0%} interval lies within"
-        f" +-{smallest_effect:g} (not adjusted), else {decided}, else inconclusive."
+        f"Verdict: {word('equivalent')} if the {1 - 2 * alpha:.0%} interval lies within"
+        f" +-{_amount(smallest_effect)} (not adjusted), else {decided}, {otherwise}."
     )
+
+
+def _amount(size: float | str) -> str:
+    """A size as it is shown beside it, else in the unit of the response."""
+    return size if isinstance(size, str) else f"{size:g}"
 
 
 def _adjusted(method: str) -> str:
@@ -130,8 +195,8 @@ def _gap(direction: str) -> str:
     if direction == "lower":
         difference = "generalization minus learning (lower is better)"
     return (
-        f"Gap = {difference}, paired within each run; it widens when generalization falls further"
-        " behind learning."
+        f"Gap = {difference}, paired within each run; it {word('widens')} when generalization falls"
+        " further behind learning."
     )
 
 
@@ -143,19 +208,23 @@ def _gap_adjustment(adjust: str) -> str:
     )
 
 
-def _gap_rule(alpha: float, smallest_effect: float | None) -> str:
+def _gap_rule(alpha: float, smallest_effect: float | str | None) -> str:
+    equivalent = word("equivalent")
     if smallest_effect is None:
-        return "no smallest effect is declared for both responses, so no row is called equivalent."
+        return (
+            f"no smallest effect is declared for both responses, so no row is called {equivalent}."
+        )
     return (
-        f"equivalent: the {1 - 2 * alpha:.0%} interval lies within +-{smallest_effect:g}, the"
-        " smaller of the two responses' smallest effects."
+        f"{equivalent}: the {1 - 2 * alpha:.0%} interval lies within +-{_amount(smallest_effect)},"
+        " the smaller of the two responses' smallest effects."
     )
 
 
-def _stratified_bootstrap(draws: int, alpha: float) -> str:
+def _stratified_bootstrap(unit: Unit, draws: int, alpha: float) -> str:
+    never = ", never the item" if unit == "run" else ""
     return (
-        f"stratified bootstrap over runs within cell and context, {draws} draws, percentile"
-        f" intervals at {1 - alpha:.0%}; the run is the unit, never the item"
+        f"stratified bootstrap over {unit}s within cell and context, {draws} draws, percentile"
+        f" intervals at {1 - alpha:.0%}; the {unit} is the unit{never}"
     )
 
 
@@ -167,9 +236,9 @@ def _unsteady_cells(cells: int) -> str:
     )
 
 
-def _unequal_variances(p: float, pooled: bool) -> str:
+def _unequal_variances(unit: Unit, p: float, pooled: bool) -> str:
     where = "; the pooled error averages over that" if pooled else ""
-    return f"run-to-run variance differs between cells (p = {p:.3g}){where}"
+    return f"{unit}-to-{unit} variance differs between cells (p = {p:.3g}){where}"
 
 
 def _rows_left_out(rows: int) -> str:
@@ -202,7 +271,6 @@ def _held_different(names: list[str], first: list[Any], second: list[Any]) -> st
 
 
 TERMS: Mapping[str, str] = {
-    "seed_noise": "seed noise",
     "higher_interactions": "interactions above the order",
 }
 """Terms of an ANOVA that are no factors, in words."""
@@ -229,24 +297,28 @@ SENTENCES: Mapping[Code, Words] = {
     " levels",
     "shapley_is_average": "equals the average effect when no interaction above order {order} is in"
     " the model",
-    "identical_runs": "identical by construction: both levels are the same runs",
-    "no_shared_runs": "no matched pair of cells has runs in the same contexts",
+    "identical_runs": "identical by construction: both levels are the same {unit}s",
+    "no_shared_runs": "no matched pair of cells has {unit}s in the same contexts",
     "no_level_pair": "no combination of the design has both levels",
-    "no_pair_in_context": "this context has no matched pair of cells with runs",
+    "no_pair_in_context": "this context has no matched pair of cells with {unit}s",
     "not_estimable": "not estimable: it needs a combination of levels that was never observed",
     "aliased": "aliased: the design cannot separate it from earlier terms",
     "aliased_below_order": "not estimable: aliased under no interaction above order {order}",
     "zero_by_assumption": "0 by assumption: the model has no interaction above order {order}",
     # what an error term lacks
-    "no_response_value": "no run has a value of this response",
-    "no_run_value": "no run has a value",
-    "no_replicates": "no cell has two runs in one context, so nothing estimates the seed noise;"
+    "no_response_value": "no {unit} has a value of this response",
+    "no_run_value": "no {unit} has a value",
+    "no_replicates": "no cell has two {unit}s in one context, so nothing estimates the {noise};"
     " add replicates",
-    "identical_replicates": "replicates are identical, so the seed noise is unknown (the same seed"
-    " twice?)",
-    "constant_response": "the response is constant over all runs",
-    "no_error_left": "one run per cell and no interaction left to stand in for the seed noise",
-    "no_residual_variance": "the runs leave no residual variance (a constant response?)",
+    "identical_replicates": ByUnit(
+        lambda unit: (
+            f"replicates are identical, so the {NOISE[unit]} is unknown (the same"
+            f" {'seed' if unit == 'run' else unit} twice?)"
+        )
+    ),
+    "constant_response": "the response is constant over all {unit}s",
+    "no_error_left": "one {unit} per cell and no interaction left to stand in for the {noise}",
+    "no_residual_variance": "the {unit}s leave no residual variance (a constant response?)",
     "no_df_left": "no degrees of freedom are left for its test",
     "model_refused": "{message}",
     # what inference over contexts lacks
@@ -259,15 +331,16 @@ SENTENCES: Mapping[Code, Words] = {
     "no_contexts_in_formula": "a formula names no contexts: ask by --response, --factors and"
     " --contexts",
     # what companions lack
-    "one_run_per_cell": "one run per cell and context: nothing to resample",
-    "shared_runs": "some runs stand for several combinations, so labels are not free",
-    "unequal_runs": "cells have different numbers of runs, so their runs are not exchangeable"
+    "one_run_per_cell": "one {unit} per cell and context: nothing to resample",
+    "shared_runs": "some {unit}s stand for several combinations, so labels are not free",
+    "unequal_runs": "cells have different numbers of {unit}s, so their {unit}s are not exchangeable"
     " alike",
-    "too_many_runs": "more than {runs} runs or {replicates} replicates: the t test serves as well",
+    "too_many_runs": "more than {runs} {unit}s or {replicates} replicates: the t test serves as"
+    " well",
     "correlated_slope": "a correlated slope term has no profile limits; use the bootstrap",
     "failed_bootstraps": "{failed} of {draws} bootstrap fits failed",
     # what a comparison of two responses or studies lacks
-    "no_run_of_both": "no run has a value of both responses",
+    "no_run_of_both": "no {unit} has a value of both responses",
     "unlike_responses": _unlike_responses,
     "unlike_studies": "the studies differ in the {part} of {response}: {first!r} and {second!r}",
     "no_standard_error": "one of the studies has no standard error for it",
@@ -277,9 +350,11 @@ SENTENCES: Mapping[Code, Words] = {
     # notes on effects
     "assumes_order": "assumes no interaction above order {order}",
     "same_runs_in": "in {combinations} of {of_combinations} combinations both levels are the same"
-    " runs, a difference of 0 by construction",
-    "combinations_left_out": lambda cells: (
-        f"without the combinations whose runs are missing: {'; '.join(cells)}"
+    " {unit}s, a difference of 0 by construction",
+    "combinations_left_out": ByUnit(
+        lambda unit, cells: (
+            f"without the combinations whose {unit}s are missing: {'; '.join(cells)}"
+        )
     ),
     "contexts_left_out": lambda contexts: (
         f"without contexts that lack the contrast: {', '.join(contexts)}"
@@ -305,25 +380,25 @@ SENTENCES: Mapping[Code, Words] = {
     "context_slope": "Kenward-Roger, random context slope",
     "independent_t": "Welch t of independent estimates, no context in both studies",
     "paired_t": "paired t over the contexts of both studies, df = contexts - 1",
-    "satterthwaite": "satterthwaite",
-    "kenward_roger": "kenward-roger",
-    "residual": "residual",
-    "asymptotic": "asymptotic",
+    "satterthwaite": "Satterthwaite df",
+    "kenward_roger": "Kenward-Roger df",
+    "residual": "residual df",
+    "asymptotic": "normal approximation",
     "saturated_cell_means": "saturated cell means",
     "truncated_least_squares": "least squares without interactions above order {order}",
-    "reml": "reml",
-    "ml": "ml",
-    "ols": "ols",
-    "laplace": "laplace",
-    "dl": "dl",
-    "pm": "pm",
-    "he": "he",
-    "sj": "sj",
-    "ee": "ee",
-    "stratified_bootstrap": _stratified_bootstrap,
+    "reml": "REML",
+    "ml": "maximum likelihood",
+    "ols": "least squares",
+    "laplace": "Laplace approximation",
+    "dl": "DerSimonian-Laird",
+    "pm": "Paule-Mandel",
+    "he": "Hedges",
+    "sj": "Sidik-Jonkman",
+    "ee": "equal effects",
+    "stratified_bootstrap": ByUnit(_stratified_bootstrap),
     # analysis of variance
-    "cell_anova": _cell_anova,
-    "no_factor_varies": "nothing varies: no factor has two levels with runs",
+    "cell_anova": ByUnit(_cell_anova),
+    "no_factor_varies": "nothing varies: no factor has two levels with {unit}s",
     "no_response_varies": "nothing varies: the response is constant",
     "aliased_term": "aliased with other terms",
     "is_error": "the error that the other terms are tested against",
@@ -339,7 +414,7 @@ SENTENCES: Mapping[Code, Words] = {
     "truncated_model": "Assumes no interaction above order {order}.",
     "own_variances": "Variances differ between cells (Brown-Forsythe p = {p:.3g}): narrow standard"
     " errors are Welch's, from the contrast's own cells (pooled where one of them has a single"
-    " run).",
+    " {unit}).",
     "not_adjusted": "p values are not adjusted.",
     "adjusted": _adjusted,
     "verdict_rule": _verdict_rule,
@@ -371,12 +446,12 @@ SENTENCES: Mapping[Code, Words] = {
     "gap_rule": _gap_rule,
     "no_gap": "No gap: {reason}.",
     "marginal_means": lambda adjustments: (
-        f"equal-weight marginal means; p adjusted by {', '.join(adjustments)} within the family of"
-        " all level-against-baseline effects; intervals are per comparison"
+        f"Equal-weight marginal means; p adjusted by {', '.join(adjustments)} within the family of"
+        " all level-against-baseline effects; intervals are per comparison."
     ),
-    "probability_effects": "average marginal effects in probability, random effects at their"
+    "probability_effects": "Average marginal effects in probability, random effects at their"
     " modes; coefficients, means and contrasts are log odds; tests are normal, or t with runs"
-    " minus coefficients df for effects between runs",
+    " minus coefficients df for effects between runs.",
     # diverged, failed and left-out runs
     "score_policy": "a diverged run enters with its last valid score",
     "worst_policy": "a diverged run enters with the worst possible value",
@@ -392,24 +467,34 @@ SENTENCES: Mapping[Code, Words] = {
     "never_reached": lambda runs, threshold: (
         f"{count(runs, 'run')} never reached {threshold:g} and enter at their last step"
     ),
-    "without_metric": lambda runs, metric: f"{count(runs, 'finished run')} never reported {metric}",
+    "without_metric": ByUnit(
+        lambda unit, runs, metric: (
+            f"{count(runs, 'finished run')} never reported {metric}"
+            if unit == "run"
+            else f"{count(runs, unit)} without a value of {metric}"
+        )
+    ),
     "without_area": lambda runs, metric: (
         f"{count(runs, 'finished run')} reported {metric} at fewer than two steps, and an area"
         " needs two"
     ),
-    "without_result": lambda runs: (
-        f"{count(runs, 'run')} without a result: cells with fewer runs keep their full weight,"
-        " cells without any run leave their combinations out"
+    "without_result": ByUnit(
+        lambda unit, runs: (
+            f"{count(runs, unit)} without a result: cells with fewer {unit}s keep their full"
+            f" weight, cells without any {unit} leave their combinations out"
+        )
     ),
     "unsteady_cells": _unsteady_cells,
-    "unpaired_runs": lambda runs: f"{count(runs, 'run')} without both responses left out",
-    "constant_gap": "the gap is the same in every run",
+    "unpaired_runs": ByUnit(
+        lambda unit, runs: f"{count(runs, unit)} without both responses left out"
+    ),
+    "constant_gap": "the gap is the same in every {unit}",
     "outcomes_left_out": lambda runs: (
         f"{count(runs, 'run')} left out: the response is not the mean of the run's last item"
         " outcomes"
     ),
     # diagnostics
-    "unequal_variances": _unequal_variances,
+    "unequal_variances": ByUnit(_unequal_variances),
     "near_bounds": lambda cells: (
         f"{count(cells, 'cell mean')} within 0.05 of 0 or 1: unequal room alone makes effects"
         " differ"

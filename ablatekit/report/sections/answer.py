@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
@@ -24,38 +25,45 @@ from ablatekit.report.document import (
     Verdicts,
     Warnings,
 )
+from ablatekit.report.language import captions, leads
 from ablatekit.report.language.notes import FEW_CONTEXTS, MARK_FOOTER, answer_warnings
-from ablatekit.report.language.numbers import Scale, absent, footers_of, in_unit, scale_of, sentence
-from ablatekit.report.language.reading import confidence
-from ablatekit.report.language.verdicts import Judged, Room, VerdictLine, remark
+from ablatekit.report.language.numbers import Scale, absent, scale_of, sentence
+from ablatekit.report.language.reading import Unit, confidence, subject_of
+from ablatekit.report.language.sentences import footers_of, in_unit, say, say_all, told
+from ablatekit.report.language.verdicts import (
+    Judged,
+    Room,
+    VerdictLine,
+    because,
+    needed_for,
+    no_broad_verdict,
+)
 
 VERDICT_ORDER: tuple[Verdict, ...] = (
     "helps", "hurts", "widens", "narrows",
-    "equivalent", "inconclusive", "identical", "not estimated",
+    "equivalent", "inconclusive", "identical", "not_estimated",
 )  # fmt: skip
-UNJUDGED: tuple[Verdict, ...] = ("identical", "not estimated")
-NO_EFFECT = Badge("not estimated", "the analysis holds no such effect")
+UNJUDGED: tuple[Verdict, ...] = ("identical", "not_estimated")
+ATTRIBUTES: tuple[Literal["method", "family", "averaged_over"], ...] = (
+    "method", "family", "averaged_over",
+)  # fmt: skip
+NO_EFFECT = Badge("not_estimated", captions.NO_EFFECT)
 
 
-def answer_section(analysis: Analysis) -> Section:
-    """Verdicts first, then the table, then what limits them."""
+def answer_section(analysis: Analysis) -> Section | None:
+    """Verdicts first, then the table, then what limits them; nothing where nothing was compared."""
+    if not comparisons(analysis):
+        return None
     blocks: list[Block] = [Verdicts(verdict_lines(analysis)), answer_table(analysis)]
     warnings = answer_warnings(analysis)
     if warnings:
         blocks.append(Warnings(warnings))
-    return Section("answer", "The answer", _lead(analysis), blocks)
+    return Section("answer", leads.ANSWER, _lead(analysis), blocks)
 
 
 def _lead(analysis: Analysis) -> str:
-    contexts = len(analysis["design"].get("contexts", []))
-    where = f"these {contexts} contexts" if contexts > 1 else "these runs"
-    text = (
-        f"Each level is compared with its factor's baseline. The verdict holds for {where}"
-        " (narrow inference)"
-    )
-    if any(_judged_broadly(question.effects) for question in questions(analysis)):
-        text += "; the one marked broad says whether it would hold in contexts like these"
-    return f"{text}. Intervals are {confidence(analysis)}, per comparison."
+    broad = any(_judged_broadly(question.effects) for question in questions(analysis))
+    return leads.answer_lead(subject_of(analysis), confidence(analysis), broad=broad)
 
 
 def _judged_broadly(effects: Sequence[Effect]) -> bool:
@@ -73,25 +81,27 @@ def verdict_lines(analysis: Analysis) -> list[VerdictLine]:
 
 def _verdict_line(question: Question, levels: Sequence[Comparison]) -> VerdictLine:
     broad = [find_effect(question.effects, level, "broad") for level in levels]
-    reason = _shared_reason([effect for effect in broad if effect is not None])
+    reason = _shared_reason([effect for effect in broad if effect is not None], question.room.unit)
     groups: dict[Verdict, list[Judged]] = {}
     for level, beside in zip(levels, broad, strict=True):
         effect = find_effect(question.effects, level, "narrow")
         if effect is None:
             effect, beside = beside, None
         if effect is not None:
-            told = beside if beside is not None and beside["verdict"] not in UNJUDGED else None
+            wide = beside if beside is not None and beside["verdict"] not in UNJUDGED else None
             judged = Judged(
-                level.name, told["verdict"] if told else None, question.mark(level) if told else ""
+                level.name, wide["verdict"] if wide else None, question.mark(level) if wide else ""
             )
             groups.setdefault(effect["verdict"], []).append(judged)
-    found = [(verdict, groups[verdict]) for verdict in VERDICT_ORDER if verdict in groups]
-    return VerdictLine(question.title, found, f"No broad verdict: {reason}." if reason else "")
+    ordered = [(verdict, groups[verdict]) for verdict in VERDICT_ORDER if verdict in groups]
+    return VerdictLine(question.title, ordered, no_broad_verdict(reason) if reason else "")
 
 
-def _shared_reason(effects: Sequence[Effect]) -> str:
+def _shared_reason(effects: Sequence[Effect], unit: Unit) -> str:
     """The reason why none of the effects has an estimate, if it is one."""
-    reasons = {effect["reason"] or "" for effect in effects if effect["verdict"] == "not estimated"}
+    reasons = {
+        told(effect["reason"], unit) for effect in effects if effect["verdict"] == "not_estimated"
+    }
     known = any(effect["verdict"] not in UNJUDGED for effect in effects)
     return reasons.pop().rstrip(".") if len(reasons) == 1 and not known else ""
 
@@ -107,7 +117,7 @@ def answer_table(analysis: Analysis) -> Table:
     repeated = _repeated_reasons(rows)
     return Table(
         id="answer-table",
-        caption="Average effect of every level against its baseline",
+        caption=captions.ANSWER_TABLE,
         columns=columns,
         rows=[_without_notes(row, repeated) for row in rows],
         keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
@@ -120,14 +130,14 @@ def answer_table(analysis: Analysis) -> Table:
 
 def _repeated_reasons(rows: Sequence[Sequence[Entry]]) -> dict[str, Verdict]:
     """Reasons for a missing estimate that several rows share, with their verdict."""
-    found = {
+    unjudged = {
         (place, entry.note): entry.verdict
         for place, row in enumerate(rows)
         for entry in row
         if isinstance(entry, Badge) and entry.verdict in UNJUDGED
     }
-    often = Counter(note for _, note in found if note)
-    return {note: verdict for (_, note), verdict in found.items() if often[note] > 1}
+    often = Counter(note for _, note in unjudged if note)
+    return {note: verdict for (_, note), verdict in unjudged.items() if often[note] > 1}
 
 
 def _without_notes(row: Sequence[Entry], notes: Mapping[str, Verdict]) -> list[Entry]:
@@ -139,7 +149,7 @@ def _without_notes(row: Sequence[Entry], notes: Mapping[str, Verdict]) -> list[E
 
 def _footer_reasons(repeated: Mapping[str, Verdict]) -> list[str]:
     """The reasons as sentences, for the footer."""
-    return [f"{verdict.capitalize()}: {note.rstrip('.')}." for note, verdict in repeated.items()]
+    return [because(verdict, note) for note, verdict in repeated.items()]
 
 
 def _footer_mark(rows: Sequence[Sequence[Entry]]) -> list[str]:
@@ -173,7 +183,7 @@ class Question:
 
 def questions(analysis: Analysis) -> list[Question]:
     """Every response, then every gap."""
-    found = [
+    asked = [
         Question(
             sentence(response["label"]),
             response["effects"],
@@ -185,17 +195,18 @@ def questions(analysis: Analysis) -> list[Question]:
     ]
     for name, gap in analysis.get("comparisons", {}).items():
         scale, available = gap_scale(analysis, name), gap_room(analysis, name)
-        found.append(Question("Gap", gap["effects"], scale, available, []))
-    return found
+        asked.append(Question("Gap", gap["effects"], scale, available, []))
+    return asked
 
 
 def room(analysis: Analysis, response: ResponseAnalysis) -> Room:
     """What the study has, for remarks on what more it would need."""
-    design, smallest = analysis["design"], response["smallest_effect"]
+    design, smallest = analysis.get("design"), response["smallest_effect"]
     return Room(
-        design["replicates"],
-        len(design["contexts"]),
+        design["replicates"] if design else 0,
+        len(design["contexts"]) if design else 0,
         scale_of(response).amount(smallest) if smallest else "",
+        subject_of(analysis).unit,
     )
 
 
@@ -216,9 +227,9 @@ def gap_scale(analysis: Analysis, comparison: str) -> Scale:
 
 
 def _question_columns(question: Question) -> list[Column]:
-    unit = f", {question.scale.unit}" if question.scale.unit else ""
+    effect = captions.with_unit("effect", question.scale.unit)
     columns = [
-        Column(f"effect{unit}", question.title, numeric=True),
+        Column(effect, question.title, numeric=True),
         Column("verdict", question.title),
     ]
     return [*columns, Column("broad", question.title)] if question.broad else columns
@@ -236,9 +247,10 @@ def _answer_row(asked: Sequence[Question], level: Comparison) -> list[Entry]:
 
 def _question_entries(question: Question, level: Comparison) -> list[Entry]:
     narrow = find_effect(question.effects, level, "narrow")
-    entries: list[Entry] = [estimate_entry(narrow, question.scale), badge(narrow, question.room)]
+    broad = find_effect(question.effects, level, "broad")
+    judged = badge(narrow, question.room) if narrow or not broad else Text("")
+    entries: list[Entry] = [estimate_entry(narrow or broad, question.scale), judged]
     if question.broad:
-        broad = find_effect(question.effects, level, "broad")
         entries.append(_marked(badge(broad, question.room), question.mark(level)))
     return entries
 
@@ -286,11 +298,17 @@ def badge(effect: Effect | None, available: Room) -> Badge:
     return NO_EFFECT if effect is None else Badge(effect["verdict"], remark(effect, available))
 
 
+def remark(effect: Effect, available: Room) -> str:
+    """Why there is no estimate, or what an inconclusive one would need; empty otherwise."""
+    return told(effect["reason"], available.unit) or needed_for(effect, available)
+
+
 def _answer_footer(analysis: Analysis) -> str:
     """What holds for each response, said once for all that share it; then for the gaps."""
     sharing: dict[str, list[str]] = {}
+    unit = subject_of(analysis).unit
     for response in analysis["responses"].values():
-        sharing.setdefault(_response_footer(response), []).append(response["label"])
+        sharing.setdefault(_response_footer(response, unit), []).append(response["label"])
     lines = [
         text if len(sharing) == 1 else f"{sentence(', '.join(labels))}: {text}"
         for text, labels in sharing.items()
@@ -299,29 +317,23 @@ def _answer_footer(analysis: Analysis) -> str:
     return "\n".join([*lines, *filter(None, gaps)])
 
 
-def _response_footer(response: ResponseAnalysis) -> str:
-    footers = footers_of(response)
-    known = [footers.get(name) for name in ("average", "narrow", "broad", "matched")]
-    note = " ".join(filter(None, known)) or effect_footer(response["effects"])
+def _response_footer(response: ResponseAnalysis, unit: Unit) -> str:
+    footers = footers_of(response, unit)
+    names = ("average", "narrow", "broad", "matched") if "average" in footers else ("effects",)
+    known = [footers.get(name) for name in names]
+    note = " ".join(filter(None, known)) or effect_footer(response["effects"], unit)
     smallest = response["smallest_effect"]
-    size = (
-        f"Smallest effect that matters: {scale_of(response).amount(smallest)}."
-        if smallest
-        else "No smallest effect was declared, so nothing is called equivalent."
-    )
-    return f"{note} {size}"
+    amount = scale_of(response).amount(smallest) if smallest else ""
+    return f"{note} {captions.smallest_effect(amount)}"
 
 
 def gap_footer(analysis: Analysis, comparison: str) -> str:
     """How the effects on a gap were made, with its margin in the shown unit."""
-    gap = analysis["comparisons"][comparison]
-    parts = [analysis["responses"].get(gap[name]) for name in ("learning", "generalization")]
-    margins = [part["smallest_effect"] for part in parts if part and part["smallest_effect"]]
-    scale = gap_scale(analysis, comparison)
-    return in_unit(gap.get("footer", ""), min(margins, default=None), scale)
+    footer = analysis["comparisons"][comparison].get("footer", [])
+    return say_all(in_unit(footer, gap_scale(analysis, comparison)))
 
 
-def effect_footer(effects: Sequence[Effect]) -> str:
+def effect_footer(effects: Sequence[Effect], unit: Unit) -> str:
     """Degrees-of-freedom method, adjustment, family and averaging, as the effects name them."""
     notes: list[str] = []
     for inference in ("narrow", "broad"):
@@ -330,9 +342,9 @@ def effect_footer(effects: Sequence[Effect]) -> str:
             for effect in effects
             if effect["inference"] == inference and effect["estimand"] == "average"
         ]
-        for attribute in ("method", "family", "averaged_over"):
-            texts = dict.fromkeys(str(effect[attribute]) for effect in chosen)
-            said = " / ".join(text for text in texts if text)
+        for attribute in ATTRIBUTES:
+            texts = dict.fromkeys(say(effect[attribute], unit) for effect in chosen)
+            said = " / ".join(filter(None, texts))
             if said:
                 notes.append(f"{inference} {attribute.replace('_', ' ')}: {said}")
     return "; ".join(notes) + "." if notes else ""

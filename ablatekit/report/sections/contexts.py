@@ -23,9 +23,17 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
+from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.notes import FEW_CONTEXTS, context_warnings
-from ablatekit.report.language.numbers import Scale, absent, footers_of, percent, scale_of, sentence
-from ablatekit.report.language.reading import confidence, factor_labels, most_notable
+from ablatekit.report.language.numbers import Scale, absent, percent, scale_of, sentence
+from ablatekit.report.language.reading import (
+    Unit,
+    confidence,
+    factor_labels,
+    most_notable,
+    subject_of,
+)
+from ablatekit.report.language.sentences import footers_of, told
 
 MOST_LEVELS = 8
 """Levels drawn context by context; the table holds all of them."""
@@ -36,7 +44,7 @@ def contexts_section(analysis: Analysis) -> Section | None:
 
     A study in one context has nothing to compare.
     """
-    if len(analysis["design"]["contexts"]) < 2:
+    if subject_of(analysis).contexts < 2:
         return None
     levels = comparisons(analysis)
     drawn = most_notable(analysis, MOST_LEVELS)
@@ -45,25 +53,19 @@ def contexts_section(analysis: Analysis) -> Section | None:
     ]
     if not pictures:
         return None
-    left = len(levels) - len(drawn)
-    more = f" {left} levels with smaller effects are in the table only." if left > 0 else ""
+    caption = captions.context_figures(confidence(analysis), len(levels) - len(drawn))
     blocks: list[Block] = [
-        Gallery(
-            pictures=pictures,
-            caption="Points: the average effect inside one context with its"
-            f" {confidence(analysis)} interval. Line and shade: mean over contexts (narrow).{more}",
-        )
+        Gallery(pictures=pictures, caption=caption),
+        Fold(captions.EVERY_CONTEXT, [_context_table(analysis)]),
     ]
-    blocks.append(Fold("Every effect in every context", [_context_table(analysis)]))
     table = _heterogeneity_table(analysis)
     if table is not None:
-        blocks += [Heading("How much effects vary between contexts"), table]
-    lead = "Would it hold elsewhere? An effect that flips sign between contexts is no recipe."
-    return Section("contexts", "Context by context", lead, blocks)
+        blocks += [Heading(captions.HETEROGENEITY), table]
+    return Section("contexts", leads.CONTEXTS, leads.CONTEXTS_LEAD, blocks)
 
 
 def _context_table(analysis: Analysis) -> Table:
-    labels = factor_labels(analysis)
+    labels, unit = factor_labels(analysis), subject_of(analysis).unit
     rows: list[list[Entry]] = []
     keys: list[list[tuple[str, str]]] = []
     for name, response in analysis["responses"].items():
@@ -74,7 +76,7 @@ def _context_table(analysis: Analysis) -> Table:
                     Text(sentence(response["label"])),
                     Text(labels.get(row["factor"], row["factor"])),
                     Text(row["level"], strong=True),
-                    Text(row["context"], note=row["reason"] or ""),
+                    Text(row["context"], note=told(row["reason"], unit)),
                     Quantity(scale.effect(row["estimate"]), row["estimate"]),
                     Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
                     Quantity(scale.plain(row["se"]), row["se"]),
@@ -88,7 +90,7 @@ def _context_table(analysis: Analysis) -> Table:
             )  # fmt: skip
     return Table(
         id="context-effects",
-        caption="Average effect inside each context",
+        caption=captions.CONTEXT_TABLE,
         columns=[
             Column("response"), Column("factor"), Column("level"), Column("context"),
             Column("effect", numeric=True), Column("interval", numeric=True),
@@ -114,7 +116,7 @@ def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
     if not panels:
         return None
     identifier = f"contexts-{slug(level.factor)}-{slug(level.level)}"
-    alt = f"Effect of {level.name} in each context. " + "; ".join(
+    parts = (
         f"{part.label}, {row['context']}: {part.scale.effect(row['estimate'])}"
         for part in panels
         for row in part.rows
@@ -123,7 +125,7 @@ def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
     return Picture(
         id=identifier,
         title=title,
-        alt=alt,
+        alt=alternatives.contexts(level.name, parts),
         draw=partial(draw_contexts, panels),
     )
 
@@ -133,7 +135,7 @@ def _key(level: Comparison) -> tuple[str, str]:
 
 
 def _heterogeneity_table(analysis: Analysis) -> Table | None:
-    labels = factor_labels(analysis)
+    labels, unit = factor_labels(analysis), subject_of(analysis).unit
     rows: list[list[Entry]] = []
     keys: list[list[tuple[str, str]]] = []
     footers: list[str] = []
@@ -141,37 +143,38 @@ def _heterogeneity_table(analysis: Analysis) -> Table | None:
         scale = scale_of(response)
         for row in response.get("heterogeneity", []):
             factor = labels.get(row["factor"], row["factor"])
-            rows.append([Text(sentence(response["label"])), Text(factor), *_varying(row, scale)])
+            rows.append(
+                [Text(sentence(response["label"])), Text(factor), *_varying(row, scale, unit)]
+            )
             keys.append([("response", name), ("factor", row["factor"]), ("level", row["level"])])
-        footers.append(footers_of(response).get("heterogeneity", ""))
+        footers.append(footers_of(response, unit).get("heterogeneity", ""))
         footers += context_warnings(analysis, response)
     if not rows:
         return None
     units = {scale_of(response).unit for response in analysis["responses"].values()}
-    unit = f", {units.pop()}" if units != {""} and len(units) == 1 else ""
+    shown = units.pop() if len(units) == 1 else ""
     return Table(
         id="heterogeneity",
-        caption="Heterogeneity of the average effects",
+        caption=captions.HETEROGENEITY_TABLE,
         columns=[
             Column("response"), Column("factor"), Column("level"),
-            Column(f"\N{GREEK SMALL LETTER TAU}{unit}", numeric=True),
-            Column("I\N{SUPERSCRIPT TWO}", numeric=True),
-            Column(f"in one new context{unit}", numeric=True), Column("remark"),
+            Column(captions.with_unit(captions.TAU, shown), numeric=True),
+            Column(captions.I_SQUARED, numeric=True),
+            Column(captions.with_unit(captions.NEW_CONTEXT, shown), numeric=True),
+            Column("remark"),
         ],
         rows=rows,
         keys=keys,
-        footer="\n".join(dict.fromkeys(filter(None, footers)))
-        or "\N{GREEK SMALL LETTER TAU}: standard deviation of the true effects between contexts;"
-        " I\N{SUPERSCRIPT TWO}: share of their observed variance that is not sampling error.",
+        footer="\n".join(dict.fromkeys(filter(None, footers))) or captions.HETEROGENEITY_FOOTER,
     )  # fmt: skip
 
 
-def _varying(row: HeterogeneityRow, scale: Scale) -> list[Entry]:
+def _varying(row: HeterogeneityRow, scale: Scale, unit: Unit) -> list[Entry]:
     low, high = row["prediction_low"], row["prediction_high"]
     return [
         Text(row["level"], strong=True),
         Quantity(scale.plain(row["tau"]), row["tau"]),
         Quantity(percent(row["i2"]), row["i2"]),
         Interval(scale.interval(low, high), low, high),
-        Text(FEW_CONTEXTS if row["warning"] else row["reason"] or ""),
+        Text(FEW_CONTEXTS if row["warning"] else told(row["reason"], unit)),
     ]

@@ -1,12 +1,13 @@
-"""The section on the design: factors, contexts, cells and what levels cost."""
+"""The section on the design: factors, contexts, cells, costs, and what such a study can find."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ablatekit.analysis.core.lookup import is_planned, label_of
-from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.lookup import label_of
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.companions import Detectable
 from ablatekit.report.document import (
     Block,
     Column,
@@ -19,19 +20,16 @@ from ablatekit.report.document import (
     Table,
     Text,
     Warnings,
+    plain_table,
+    slug,
 )
-from ablatekit.report.language.numbers import (
-    count,
-    general,
-)
-from ablatekit.report.language.reading import factor_labels, flatten, words
-from ablatekit.report.sections.planning import detectable_blocks
-from ablatekit.report.sections.records import plain_table
+from ablatekit.report.language import captions, leads
+from ablatekit.report.language.numbers import Scale, general, scale_of
+from ablatekit.report.language.reading import Unit, factor_labels, flatten, subject_of, words
+from ablatekit.report.language.sentences import told
 
-ORDERED = (
-    " Runs were executed in a randomised order, frozen with the plan (plan.json); Diagnostics shows"
-    " residuals along it."
-)
+MOST_REPLICATES = 6
+"""Columns of the table of detectable effects."""
 EXECUTION_COSTS = ("seconds_per_level", "cost")
 """Keys of `provenance` that hold costs per level which differ between executions."""
 
@@ -42,24 +40,25 @@ def design_section(analysis: Analysis) -> Section:
     blocks: list[Block] = [_factor_table(analysis)]
     cost = _cost_table(analysis)
     if cost is not None:
-        blocks += [Heading("Cost per level"), cost]
-    blocks += detectable_blocks(analysis)
+        blocks += [Heading(captions.COST), cost]
+    blocks += _detectable_blocks(analysis)
     if design.get("warnings"):
         blocks.append(Warnings(design["warnings"]))
     if design.get("held_equal"):
         pairs = list(flatten(design["held_equal"]))
-        blocks.append(Fold(f"Held equal in every run ({len(pairs)})", [Facts(pairs)]))
+        blocks.append(Fold(captions.held_equal(len(pairs)), [Facts(pairs)]))
     blocks += _cell_blocks(analysis)
-    return Section("design", "The design", _design_lead(analysis), blocks)
+    return Section("design", leads.DESIGN, _design_lead(analysis), blocks)
 
 
 def _design_lead(analysis: Analysis) -> str:
     design = analysis["design"]
-    return (
-        f"{design['kind'].capitalize()} design: {count(len(design['factors']), 'factor')},"
-        f" {count(len(design['cells']), 'cell')}, {count(len(design['contexts']), 'context')},"
-        f" {count(design['replicates'], 'replicate')} of every cell in every context."
-        + (ORDERED if is_planned(analysis) else "")
+    return leads.design_lead(
+        subject_of(analysis),
+        design["kind"],
+        len(design["factors"]),
+        len(design["cells"]),
+        design["replicates"],
     )
 
 
@@ -78,7 +77,7 @@ def _factor_table(analysis: Analysis) -> Table:
         rows.append([Text(variable), Text(""), Text(", ".join(values), note="context")])
     return Table(
         id="factors",
-        caption="Factors, levels and contexts",
+        caption=captions.FACTOR_TABLE,
         columns=[Column("factor"), Column("baseline"), Column("other levels")],
         rows=rows,
         sortable=False,
@@ -91,7 +90,7 @@ def context_values(analysis: Analysis) -> dict[str, list[str]]:
     for context in analysis["design"].get("contexts", []):
         for variable, value in context.items():
             values.setdefault(variable, {})[str(value)] = None
-    return {variable: list(found) for variable, found in values.items()}
+    return {variable: list(named) for variable, named in values.items()}
 
 
 def level_costs(analysis: Analysis) -> list[Mapping[str, Any]]:
@@ -111,7 +110,7 @@ def _cost_table(analysis: Analysis) -> Table | None:
     places = list(dict.fromkeys((factor, level) for factor, level, _ in values))
     return Table(
         id="cost",
-        caption="Mean cost of a run at each level",
+        caption=captions.cost_table(subject_of(analysis).unit),
         columns=[Column("factor"), Column("level")]
         + [Column(metric, numeric=True) for metric in metrics],
         rows=[
@@ -120,8 +119,7 @@ def _cost_table(analysis: Analysis) -> Table | None:
             for factor, level in places
         ],
         keys=[[("factor", factor), ("level", level)] for factor, level in places],
-        footer="Means per run over matched cells, as for the average effects. Seconds, where"
-        " shown, are of this execution and differ between machines.",
+        footer=captions.cost_footer(subject_of(analysis).unit),
     )
 
 
@@ -138,17 +136,63 @@ def _cell_blocks(analysis: Analysis) -> list[Block]:
     folds: list[Block] = []
     cells = [{**labelled(cell["levels"]), "unit": cell["unit"]} for cell in design["cells"]]
     merged = [
-        {"cells that are one run": "; ".join(words(labelled(cell)) for cell in group)}
+        {captions.ONE_RUN: "; ".join(words(labelled(cell)) for cell in group)}
         for group in design["merged"]
     ]
     excluded = [labelled(cell) for cell in design["excluded"]]
     parts: list[tuple[str, str, Sequence[Mapping[str, Any]]]] = [
-        ("cells", "Cells", cells),
-        ("merged", "Merged cells (identical by construction)", merged),
-        ("excluded", "Excluded combinations", excluded),
+        ("cells", captions.CELLS, cells),
+        ("merged", captions.MERGED, merged),
+        ("excluded", captions.EXCLUDED, excluded),
     ]
     for identifier, title, rows in parts:
         if rows:
             table = plain_table(f"design-{identifier}", title, rows)
-            folds.append(Fold(f"{title} ({len(rows)})", [table]))
+            folds.append(Fold(captions.counted(title, len(rows)), [table]))
     return folds
+
+
+def _detectable_blocks(analysis: Analysis) -> list[Block]:
+    """Minimum detectable average effects, now and with more replicates; folded."""
+    tables = [
+        _detectable_table(analysis, name, response)
+        for name, response in analysis["responses"].items()
+        if any(row["estimand"] == "average" for row in response.get("detectable", []))
+    ]
+    return [Fold(captions.DETECTABLE, tables)] if tables else []
+
+
+def _detectable_table(analysis: Analysis, name: str, response: ResponseAnalysis) -> Table:
+    rows = [row for row in response["detectable"] if row["estimand"] == "average"]
+    scale, labels = scale_of(response), factor_labels(analysis)
+    unit = subject_of(analysis).unit
+    counts = sorted({row["replicates"] for row in rows})[:MOST_REPLICATES]
+    grouped: dict[tuple[str, str, str], dict[int, Detectable]] = {}
+    for row in rows:
+        key = (row["factor"], row["level"], row["inference"])
+        grouped.setdefault(key, {})[row["replicates"]] = row
+    power = f"{100 * rows[0]['power']:g}%"
+    caption = captions.detectable(response["label"], power)
+    return Table(
+        id=f"detectable-{slug(name)}",
+        caption=captions.with_unit(caption, scale.unit),
+        columns=[Column("factor"), Column("level"), Column("inference")]
+        + [Column(captions.replicates(number), numeric=True) for number in counts],
+        rows=[
+            [Text(labels.get(factor, factor)), Text(level, strong=True), Text(inference)]
+            + [_detectable(by_size.get(number), scale, unit) for number in counts]
+            for (factor, level, inference), by_size in grouped.items()
+        ],
+        keys=[
+            [("factor", factor), ("level", level), ("inference", inference)]
+            for factor, level, inference in grouped
+        ],
+        footer=captions.DETECTABLE_FOOTER,
+    )
+
+
+def _detectable(row: Detectable | None, scale: Scale, unit: Unit) -> Entry:
+    if row is None:
+        return Text("")
+    value = row["minimum_detectable"]
+    return Quantity(scale.plain(value), value, note=told(row["reason"], unit))

@@ -22,20 +22,19 @@ from ablatekit.report.document import (
     Table,
     Text,
     Warnings,
+    plain_table,
     slug,
 )
 from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
 from ablatekit.report.figures.influence import MovedEffect, draw_influence
 from ablatekit.report.figures.residuals import draw_fitted, draw_order, draw_quantiles
+from ablatekit.report.language import alternatives, captions, leads
+from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, scale_of, sentence
-from ablatekit.report.language.reading import factor_labels
-from ablatekit.report.sections.records import plain_table
+from ablatekit.report.language.reading import Unit, factor_labels, subject_of
+from ablatekit.report.language.sentences import say
 
 FEWEST_CONTEXTS = 3
-INFLUENCE = (
-    "One run left out: thin lines are the intervals of all runs, thick ones reach from the smallest"
-    " to the largest estimate without one run."
-)
 
 
 def diagnostics_section(analysis: Analysis) -> Section | None:
@@ -46,92 +45,93 @@ def diagnostics_section(analysis: Analysis) -> Section | None:
             blocks += _diagnostic_blocks(analysis, name, response)
     if not blocks:
         return None
-    lead = "What the model assumes about run-to-run variation, and how the runs look under it."
-    return Section("diagnostics", "Diagnostics", lead, blocks)
+    lead = leads.diagnostics_lead(subject_of(analysis))
+    return Section("diagnostics", leads.DIAGNOSTICS, lead, blocks)
 
 
 def _diagnostic_blocks(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Block]:
-    diagnostics = response["diagnostics"]
-    blocks: list[Block] = [Heading(sentence(response["label"])), Facts(_model_facts(response))]
+    diagnostics, unit = response["diagnostics"], subject_of(analysis).unit
+    facts = Facts(_model_facts(response, unit))
+    blocks: list[Block] = [Heading(sentence(response["label"])), facts]
     moved = moved_effects(analysis, response)
     pictures = _residual_pictures(analysis, name, response)
     pictures += _ordered_contexts(analysis, name, response)
     if moved:
-        pictures.append(influence_picture(name, response, moved))
+        pictures.append(influence_picture(name, response, moved, unit))
     if pictures:
-        blocks.insert(1, Gallery(pictures=pictures, caption=INFLUENCE if moved else ""))
+        blocks.insert(
+            1, Gallery(pictures=pictures, caption=captions.left_out_figure(unit) if moved else "")
+        )
     messages = [*response["model"]["messages"], *diagnostics.get("messages", [])]
     if messages:
-        blocks.append(Warnings(list(dict.fromkeys(messages))))
+        told = dict.fromkeys(say(message, unit) for message in messages)
+        blocks.append(Warnings(list(told)))
     if moved:
-        table = influence_table(name, response, moved)
-        blocks.append(Fold(f"{sentence(response['label'])} with one run left out", [table]))
+        table = influence_table(name, response, moved, unit)
+        blocks.append(Fold(captions.left_out_fold(sentence(response["label"]), unit), [table]))
     if diagnostics.get("near_bounds"):
         rows = diagnostics["near_bounds"]
-        title = "Cell means within 0.05 of 0 or 1"
-        near = plain_table(f"near-{slug(name)}", title, rows)
-        blocks.append(Fold(f"{title} ({len(rows)})", [near]))
-    start = (diagnostics.get("step_zero") or {}).get("contexts")
-    if isinstance(start, list) and start:
-        table = plain_table(f"start-{slug(name)}", "Step-0 scores by context", start)
-        blocks.append(Fold("Step-0 scores by context", [table]))
+        near = plain_table(f"near-{slug(name)}", captions.NEAR_BOUNDS, rows)
+        blocks.append(Fold(captions.counted(captions.NEAR_BOUNDS, len(rows)), [near]))
+    start = diagnostics.get("step_zero")
+    if start is not None and start["contexts"]:
+        table = plain_table(f"start-{slug(name)}", captions.STEP_ZERO, start["contexts"])
+        blocks.append(Fold(captions.STEP_ZERO, [table]))
     return blocks
 
 
-def _model_facts(response: ResponseAnalysis) -> list[tuple[str, str]]:
+def _model_facts(response: ResponseAnalysis, unit: Unit) -> list[tuple[str, str]]:
     model, diagnostics = response["model"], response["diagnostics"]
     facts = [
         ("model", model["formula"]),
-        ("method", model["method"]),
-        ("runs analysed", f"{model['n']:,}"),
+        ("method", say(model["method"], unit)),
+        (f"{unit}s analysed", f"{model['n']:,}"),
         ("residual sd", scale_of(response).plain(response["residual_sd"])),
         ("converged", "yes" if model["converged"] else "no"),
-        ("Brown-Forsythe p", p_value(diagnostics.get("brown_forsythe_p"))),
     ]
+    if diagnostics.get("brown_forsythe_p") is not None:
+        facts.append(("Brown-Forsythe p", p_value(diagnostics["brown_forsythe_p"])))
     largest = diagnostics.get("largest_residual")
     if largest:
-        facts.append(("largest residual", _largest(largest, scale_of(response))))
+        facts.append(("largest residual", _largest(largest, scale_of(response), unit)))
     start = diagnostics.get("step_zero")
     if start:
-        agreed = "equal within every context" if start.get("equal") else "differ within a context"
-        facts.append(("step-0 scores", agreed))
+        facts.append(("step-0 scores", captions.step_zero(equal=bool(start.get("equal")))))
     return facts
 
 
-def _largest(record: Mapping[str, Any], scale: Scale) -> str:
+def _largest(record: Mapping[str, Any], scale: Scale, unit: Unit) -> str:
     """The residual in the unit of the response and in residual sds, and whose it is."""
     size = f"{scale.effect(record['residual'])} {scale.unit}".strip()
     sds = f" ({general(record['in_sd'], 3)} residual sd)" if "in_sd" in record else ""
     where = [str(record[name]) for name in ("cell", "context") if name in record]
-    return "; ".join([f"{size}{sds}", f"run {record['run']}", *where])
+    whose = captions.value_of(unit, str(record.get("run", record.get("row"))))
+    return "; ".join([f"{size}{sds}", whose, *where])
 
 
 def _residual_pictures(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Picture]:
-    residuals = response["diagnostics"].get("residuals") or {}
+    residuals = response["diagnostics"]["residuals"]
+    of_cells = "design" in analysis
     values, fitted = residuals.get("residual", []), residuals.get("fitted", [])
-    quantiles = residuals.get("quantile", residuals.get("normal_quantile", []))
+    quantiles = residuals.get("quantile", [])
     scale, label = scale_of(response), response["label"]
     pictures: list[Picture] = []
     if values and len(fitted) == len(values):
         identifier = f"fitted-{slug(name)}"
-        alt = f"Scatter of {len(values)} residuals of {label} against their fitted cell means."
-        draw = partial(draw_fitted, fitted, values, scale)
-        pictures.append(
-            Picture(id=identifier, title="Residuals against fitted values", alt=alt, draw=draw)
-        )
+        alt = alternatives.against_fitted(len(values), label, of_cells=of_cells)
+        draw = partial(draw_fitted, fitted, values, scale, of_cells=of_cells)
+        pictures.append(Picture(id=identifier, title=captions.FITTED, alt=alt, draw=draw))
     if values and len(quantiles) == len(values):
         identifier = f"normal-{slug(name)}"
-        alt = f"{len(values)} residuals of {label} against normal quantiles."
+        alt = alternatives.against_quantiles(len(values), label)
         draw = partial(draw_quantiles, quantiles, values, scale)
-        pictures.append(
-            Picture(id=identifier, title="Residuals against normal quantiles", alt=alt, draw=draw)
-        )
+        pictures.append(Picture(id=identifier, title=captions.QUANTILES, alt=alt, draw=draw))
     order = residuals.get("order", [])
     if values and len(order) == len(values) and is_planned(analysis):
         identifier = f"drift-{slug(name)}"
-        alt = f"{len(values)} residuals of {label} in the order in which runs were planned."
+        alt = alternatives.in_run_order(len(values), label)
         draw = partial(draw_order, order, values, scale)
-        pictures.append(Picture(id=identifier, title="Residuals in run order", alt=alt, draw=draw))
+        pictures.append(Picture(id=identifier, title=captions.ORDER, alt=alt, draw=draw))
     return pictures
 
 
@@ -152,11 +152,10 @@ def _ordered_contexts(analysis: Analysis, name: str, response: ResponseAnalysis)
     rows.sort(key=lambda row: row["estimate"] or 0.0)
     scale, label = scale_of(response), sentence(response["label"])
     level = f"{factor_labels(analysis).get(key[0], key[0])}: {key[1]}"
-    alt = f"Effect of {level} on {response['label']} in each context, smallest first. " + "; ".join(
-        f"{row['context']}: {scale.effect(row['estimate'])}" for row in rows
-    )
+    parts = (f"{row['context']}: {scale.effect(row['estimate'])}" for row in rows)
+    alt = alternatives.ordered_contexts(level, response["label"], parts)
     panel = ContextPanel(label, rows, None, limits_of(rows), scale)
-    title = f"{level}, the effect with the largest \N{GREEK SMALL LETTER TAU}, ordered by context"
+    title = captions.largest_spread(level)
     draw = partial(draw_contexts, [panel])
     return [Picture(id=f"ordered-{slug(name)}", title=title, alt=alt, draw=draw)]
 
@@ -166,41 +165,42 @@ def moved_effects(
 ) -> list[tuple[Comparison, MovedEffect]]:
     """Every average effect with its extremes, in the order of the study."""
     rows = response["diagnostics"].get("influence", [])
-    moved = {(row["factor"], row["level"]): row for row in rows}
-    found = []
+    extremes = {(row["factor"], row["level"]): row for row in rows}
+    moved = []
     for level in comparisons(analysis):
-        row, effect = (
-            moved.get((level.factor, level.level)),
-            find_effect(response["effects"], level, "narrow"),
-        )
+        row = extremes.get((level.factor, level.level))
+        effect = find_effect(response["effects"], level, "narrow")
         if row is not None and effect is not None:
-            one = MovedEffect(level.name, effect, row["low"], row["high"], row["run"])
-            found.append((level, one))
-    return found
+            shifted = MovedEffect(level.name, effect, row["low"], row["high"], row["run"])
+            moved.append((level, shifted))
+    return moved
 
 
 def influence_picture(
-    name: str, response: ResponseAnalysis, moved: Sequence[tuple[Comparison, MovedEffect]]
+    name: str,
+    response: ResponseAnalysis,
+    moved: Sequence[tuple[Comparison, MovedEffect]],
+    unit: Unit,
 ) -> Picture:
     """Each average effect with its extremes, drawn."""
     scale, rows = scale_of(response), [row for _, row in moved]
-    alt = f"Effects on {response['label']} with one run left out. " + "; ".join(
-        f"{row.name}: {scale.effect(row.low)} to {scale.effect(row.high)}" for row in rows
-    )
+    parts = (f"{row.name}: {alternatives.between(row.low, row.high, scale)}" for row in rows)
     return Picture(
         id=f"moved-{slug(name)}",
-        title="Effects with one run left out",
-        alt=alt,
-        draw=partial(draw_influence, rows, response["smallest_effect"], scale),
+        title=captions.left_out(unit),
+        alt=alternatives.influence(unit, response["label"], parts),
+        draw=partial(draw_influence, rows, response["smallest_effect"], scale, unit),
     )
 
 
 def influence_table(
-    name: str, response: ResponseAnalysis, moved: Sequence[tuple[Comparison, MovedEffect]]
+    name: str,
+    response: ResponseAnalysis,
+    moved: Sequence[tuple[Comparison, MovedEffect]],
+    unit: Unit,
 ) -> Table:
     """Each average effect, and its extremes with one run left out."""
     scale = scale_of(response)
-    unit = f", {scale.unit}" if scale.unit else ""
     rows: list[list[Entry]] = []
     for level, row in moved:
         ends = (row.effect["estimate"], row.low, row.high)
@@ -208,13 +208,13 @@ def influence_table(
         rows.append([Text(level.label), Text(level.level, strong=True), *values, Text(row.run)])
     return Table(
         id=f"influence-{slug(name)}",
-        caption=f"Average effects on {response['label']} with one run left out",
+        caption=captions.left_out_table(response["label"], unit),
         columns=[
-            Column("factor"), Column("level"), Column(f"all runs{unit}", numeric=True),
-            Column(f"smallest{unit}", numeric=True), Column(f"largest{unit}", numeric=True),
-            Column("run that moves it most"),
+            Column("factor"), Column("level"),
+            *(Column(with_unit(title, scale.unit), numeric=True)
+              for title in (f"all {unit}s", "smallest", "largest")),
+            Column(f"{unit} that {captions.MOVES_MOST}"),
         ],
         rows=rows,
-        footer="Smallest and largest estimate over all analyses with one run left out: leaving out"
-        " a run with residual e moves the mean of its n runs by e/(n \N{MINUS SIGN} 1).",
+        footer=captions.left_out_footer(unit),
     )  # fmt: skip

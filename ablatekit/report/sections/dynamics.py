@@ -23,8 +23,17 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.curves import draw_curves, draw_effects
-from ablatekit.report.language.numbers import Scale, general, percent, scale_of, sentence
+from ablatekit.report.language import alternatives, captions, leads
+from ablatekit.report.language.numbers import (
+    Scale,
+    general,
+    level_unit,
+    percent,
+    scale_of,
+    sentence,
+)
 from ablatekit.report.language.reading import confidence, factor_labels, most_notable
+from ablatekit.report.language.sentences import say_all
 
 MOST_FACTORS = 6
 """Factors drawn over training; the tables hold all of them."""
@@ -34,33 +43,26 @@ def dynamics_section(analysis: Analysis) -> Section | None:
     """Curves of every metric and effects over training per factor; milestones and stability."""
     blocks: list[Block] = []
     labels = factor_labels(analysis)
-    shown = list(dict.fromkeys(one.factor for one in most_notable(analysis, MOST_FACTORS)))
+    shown = list(dict.fromkeys(level.factor for level in most_notable(analysis, MOST_FACTORS)))
     for factor in shown:
         pictures = list(_factor_pictures(analysis, factor, labels.get(factor, factor)))
         if pictures:
             blocks += [Heading(labels.get(factor, factor)), Gallery(pictures=pictures)]
     if blocks:
         responses = analysis["responses"].values()
-        notes = dict.fromkeys(one["footers"].get("dynamics", "") for one in responses)
+        notes = dict.fromkeys(_footer(part) for part in responses)
         blocks += [Paragraph(note) for note in notes if note]
     for name, response in analysis["responses"].items():
         tables = _tables(name, response, labels)
         if tables:
-            blocks.append(Fold(f"Milestones and stability: {response['label']}", tables))
+            blocks.append(Fold(captions.milestones_fold(response["label"]), tables))
     if not blocks:
         return None
-    lead = (
-        "Mean over cells and contexts at each level; bands are pointwise"
-        f" {confidence(analysis)} intervals from the run-to-run variance."
-    )
-    if any(response.get("effects_over_training") for response in analysis["responses"].values()):
-        lead += (
-            " Effects are against the baseline, narrow; their outer band holds at all steps"
-            " together."
-        )
+    responses = analysis["responses"].values()
+    effects = any(response.get("effects_over_training") for response in responses)
     left = len(labels) - len(shown)
-    lead += f" {left} factors with smaller effects are in the tables only." if left > 0 else ""
-    return Section("dynamics", "Over training", lead, blocks)
+    lead = leads.dynamics_lead(confidence(analysis), effects=effects, left=left)
+    return Section("dynamics", leads.DYNAMICS, lead, blocks)
 
 
 def _factor_pictures(analysis: Analysis, factor: str, label: str) -> Iterator[Picture]:
@@ -86,39 +88,42 @@ def _effect_picture(
     name: str, response: ResponseAnalysis, factor: str, levels: Sequence[Sequence[EffectAtStep]]
 ) -> Picture:
     scale = scale_of(response)
-    alt = f"Effect on {response['label']} over training. " + "; ".join(
-        f"{rows[0]['level']}: {scale.effect(rows[0]['estimate'])} at step {rows[0]['step']},"
-        f" {scale.effect(rows[-1]['estimate'])} at step {rows[-1]['step']}"
+    ends = (
+        alternatives.trend(rows[0]["level"], _at(rows[0], scale), _at(rows[-1], scale))
         for rows in levels
     )
-    unit = f", {scale.unit}" if scale.unit else ""
     return Picture(
         id=f"trend-{slug(name)}-{slug(factor)}",
-        title=f"Effect on {response['label']}{unit}",
-        alt=alt,
+        title=captions.with_unit(captions.effect_on(response["label"]), scale.unit),
+        alt=alternatives.trends(response["label"], ends),
         draw=partial(draw_effects, levels, response["smallest_effect"], scale),
     )
+
+
+def _at(row: EffectAtStep, scale: Scale) -> tuple[str, int]:
+    return scale.effect(row["estimate"]), row["step"]
 
 
 def _curve_picture(name: str, response: ResponseAnalysis, factor: str, label: str) -> Picture:
     curves = [curve for curve in response.get("dynamics", []) if curve["factor"] == factor]
     scale = scale_of(response)
-    alt = f"{response['label']} over training for each level of {label}. " + "; ".join(
-        f"{curve['level']}: {_ends(curve, scale)}" for curve in curves
-    )
-    unit = f", {'%' if scale.unit == 'pp' else scale.unit}" if scale.unit else ""
+    parts = (f"{curve['level']}: {_ends(curve, scale)}" for curve in curves)
     return Picture(
         id=f"curve-{slug(name)}-{slug(factor)}",
-        title=f"{sentence(response['label'])}{unit}",
-        alt=alt,
+        title=captions.with_unit(sentence(response["label"]), level_unit(scale)),
+        alt=alternatives.curves(response["label"], label, parts),
         draw=partial(draw_curves, curves, scale),
     )
 
 
 def _ends(curve: Curve, scale: Scale) -> str:
     if not curve["mean"]:
-        return "no values"
-    return f"from {scale.plain(curve['mean'][0])} to {scale.plain(curve['mean'][-1])}"
+        return alternatives.WITHOUT_VALUES
+    return alternatives.from_to(scale.plain(curve["mean"][0]), scale.plain(curve["mean"][-1]))
+
+
+def _footer(response: ResponseAnalysis) -> str:
+    return say_all(response["footers"].get("dynamics", []))
 
 
 def _tables(name: str, response: ResponseAnalysis, labels: dict[str, str]) -> list[Block]:
@@ -132,6 +137,7 @@ def _tables(name: str, response: ResponseAnalysis, labels: dict[str, str]) -> li
 
 def _milestone_table(name: str, response: ResponseAnalysis, labels: dict[str, str]) -> Table:
     scale, rows = scale_of(response), response["milestones"]
+    unit = "%" if scale.unit == "pp" else ""
     entries: list[list[Entry]] = [
         [
             Text(labels.get(row["factor"], row["factor"])),
@@ -144,28 +150,26 @@ def _milestone_table(name: str, response: ResponseAnalysis, labels: dict[str, st
     ]
     return Table(
         id=f"milestones-{slug(name)}",
-        caption=f"Steps until {response['label']} reaches a threshold",
+        caption=captions.milestones(response["label"]),
         columns=[
             Column("factor"), Column("level"),
-            Column(f"threshold{', %' if scale.unit == 'pp' else ''}", numeric=True),
-            Column("runs that reached it", numeric=True), Column("mean step", numeric=True),
+            Column(captions.with_unit("threshold", unit), numeric=True),
+            Column(captions.REACHED, numeric=True), Column("mean step", numeric=True),
         ],
         rows=entries,
         keys=[[("factor", row["factor"]), ("level", row["level"])] for row in rows],
-        footer="Steps are those of evaluations. Restricted mean: a run that never reached the"
-        " threshold counts with its last step, so the mean is a lower bound where some did not."
-        f" {response['footers'].get('dynamics', '')}".rstrip(),
+        footer=f"{captions.STEPS_FOOTER} {_footer(response)}".rstrip(),
     )  # fmt: skip
 
 
 def _stability_table(name: str, response: ResponseAnalysis, labels: dict[str, str]) -> Table:
     scale, rows = scale_of(response), response["stability"]
-    unit = f", {scale.unit}" if scale.unit else ""
     return Table(
         id=f"stability-{slug(name)}",
-        caption=f"How steady {response['label']} is",
+        caption=captions.stability(response["label"]),
         columns=[
-            Column("factor"), Column("level"), Column(f"late sd{unit}", numeric=True),
+            Column("factor"), Column("level"),
+            Column(captions.with_unit("late sd", scale.unit), numeric=True),
             Column("collapse rate", numeric=True),
         ],
         rows=[
@@ -178,7 +182,5 @@ def _stability_table(name: str, response: ResponseAnalysis, labels: dict[str, st
             for row in rows
         ],
         keys=[[("factor", row["factor"]), ("level", row["level"])] for row in rows],
-        footer="Late sd: mean standard deviation within a run over the last quarter of its steps."
-        " Collapse: diverged, or fell back below half of the way from first to best value."
-        f" {response['footers'].get('dynamics', '')}".rstrip(),
+        footer=f"{captions.STEADY_FOOTER} {_footer(response)}".rstrip(),
     )  # fmt: skip

@@ -23,8 +23,11 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.gapmap import MapPoint, draw_map
+from ablatekit.report.language import alternatives, captions, leads
+from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, sentence
-from ablatekit.report.language.verdicts import Room
+from ablatekit.report.language.sentences import say
+from ablatekit.report.language.verdicts import Room, look, word
 from ablatekit.report.sections.answer import (
     badge,
     effect_entry,
@@ -34,11 +37,6 @@ from ablatekit.report.sections.answer import (
     gap_scale,
 )
 
-MAP_CAPTION = (
-    "Marks: narrow estimates with both intervals, shaped by the verdict on the gap (diamond widens,"
-    " cross narrows, square equivalent, hollow circle inconclusive). Numbers are those of the table"
-    " below."
-)
 EFFECT_ON = "effect on"
 TESTED: tuple[Literal["se", "df", "p", "p_adjusted"], ...] = ("se", "df", "p", "p_adjusted")
 
@@ -49,18 +47,13 @@ def map_section(analysis: Analysis) -> Section | None:
     for name, gap in analysis.get("comparisons", {}).items():
         picture = _map_picture(analysis, name)
         if picture is not None:
-            galleries.append(Gallery(pictures=[picture], wide=True, caption=MAP_CAPTION))
+            galleries.append(Gallery(pictures=[picture], wide=True, caption=captions.gap_figure()))
             galleries.append(_gap_table(analysis, name))
         if gap.get("messages"):
-            galleries.append(Warnings(gap["messages"]))
+            galleries.append(Warnings(list(map(say, gap["messages"]))))
     if not galleries:
         return None
-    lead = (
-        "A level on the dashed diagonal changes learning and generalization alike. Below it the"
-        " gap widens: more is learnt than carries over. The verdict is a paired test on the gap"
-        " within each run, not a comparison of the two intervals."
-    )
-    return Section("gap", "Learning against generalization", lead, galleries)
+    return Section("gap", leads.GAP, leads.gap_lead(word("widens")), galleries)
 
 
 def _map_picture(analysis: Analysis, name: str) -> Picture | None:
@@ -80,16 +73,12 @@ def _map_picture(analysis: Analysis, name: str) -> Picture | None:
         return None
     identifier = f"map-{slug(name)}"
     scale = gap_scale(analysis, name)
-    alt = "Each level's effect on learning and on generalization. " + "; ".join(
-        f"{point.number} {point.level.name}: {scale.effect(point.learning['estimate'])} and"
-        f" {scale.effect(point.generalization['estimate'])}, gap {point.verdict}"
-        for point in points
-    )
+    parts = (alternatives.gap_point(*point.told(scale), look(point.verdict)) for point in points)
     labels = (learning["label"], generalization["label"])
     return Picture(
         id=identifier,
         title=f"{sentence(labels[0])} against {labels[1]}",
-        alt=alt,
+        alt=alternatives.gap_map(parts),
         draw=partial(draw_map, points, labels, scale),
     )
 
@@ -97,22 +86,22 @@ def _map_picture(analysis: Analysis, name: str) -> Picture | None:
 def _gap_table(analysis: Analysis, name: str) -> Table:
     """The effects on the gap with their tests; rows are numbered as in the map."""
     gap, scale = analysis["comparisons"][name], gap_scale(analysis, name)
-    unit = f", {scale.unit}" if scale.unit else ""
     parts = (analysis["responses"][gap["learning"]], analysis["responses"][gap["generalization"]])
     effects = [(part["effects"], part["label"]) for part in parts]
     broad = any(effect["inference"] == "broad" for effect in gap["effects"])
     columns = [
         Column("no.", numeric=True), Column("factor"), Column("level"),
-        *(Column(f"{label}{unit}", EFFECT_ON, numeric=True) for _, label in effects),
-        Column(f"gap{unit}", EFFECT_ON, numeric=True), Column("se", numeric=True),
-        Column("df", numeric=True), Column("p", numeric=True), Column("adjusted p", numeric=True),
+        *(Column(with_unit(label, scale.unit), EFFECT_ON, numeric=True) for _, label in effects),
+        Column(with_unit("gap", scale.unit), EFFECT_ON, numeric=True),
+        Column("se", numeric=True), Column("df", numeric=True), Column("p", numeric=True),
+        Column("adjusted p", numeric=True),
         Column("verdict"), *([Column("broad")] if broad else []),
     ]  # fmt: skip
     rows: list[list[Entry]] = []
     available = gap_room(analysis, name)
     levels = comparisons(analysis)
     for number, level in enumerate(levels, 1):
-        sides = [effect_entry(find_effect(own, level, "narrow"), scale) for own, _ in effects]
+        sides = [effect_entry(find_effect(rows, level, "narrow"), scale) for rows, _ in effects]
         row: list[Entry] = [
             Quantity(str(number), float(number)), Text(level.label),
             Text(level.level, note=f"vs {level.baseline}", strong=True), *sides,
@@ -124,7 +113,7 @@ def _gap_table(analysis: Analysis, name: str) -> Table:
         rows.append(row)
     return Table(
         id=f"gap-{slug(name)}",
-        caption="Effect of every level on the gap",
+        caption=captions.GAP_TABLE,
         columns=columns,
         rows=rows,
         keys=[[("factor", level.factor), ("level", level.level)] for level in levels],

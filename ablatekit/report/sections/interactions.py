@@ -11,7 +11,6 @@ from ablatekit.analysis.companions.fitted_means import fitted_means, pair_means
 from ablatekit.analysis.core.lookup import Comparison, alpha_of, comparisons, interactions
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
-from ablatekit.analysis.core.schema.vocabulary import Verdict
 from ablatekit.report.document import (
     Block,
     Column,
@@ -27,6 +26,7 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.interactions import MeansPicture, draw_interaction
+from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.numbers import (
     MISSING,
     Scale,
@@ -36,17 +36,14 @@ from ablatekit.report.language.numbers import (
     scale_of,
     sentence,
 )
-from ablatekit.report.language.reading import factor_labels
+from ablatekit.report.language.reading import Unit, factor_labels, subject_of
+from ablatekit.report.language.sentences import told
+from ablatekit.report.language.verdicts import together, word
 from ablatekit.report.sections.answer import effect_entry, interval_entry
-from ablatekit.report.sections.effects import effect_keys, estimand_notes
+from ablatekit.report.sections.effects import effect_keys, estimand_notes, said_notes
 
 MOST_PLOTS = 6
-TIMES = " \N{MULTIPLICATION SIGN} "
-READINGS: dict[Verdict, str] = {
-    "helps": "better than their sum",
-    "hurts": "worse than their sum",
-    "equivalent": "as their sum",
-}
+TIMES = f" {captions.TIMES} "
 
 
 def interactions_section(analysis: Analysis) -> Section | None:
@@ -58,11 +55,7 @@ def interactions_section(analysis: Analysis) -> Section | None:
             blocks += _response_blocks(analysis, name, response, effects)
     if not blocks:
         return None
-    lead = (
-        "An interaction is a difference of differences: by how much one choice changes the effect"
-        " of another. Near zero, choices can be made one at a time."
-    )
-    return Section("interactions", "Interactions", lead, blocks)
+    return Section("interactions", leads.INTERACTIONS, leads.INTERACTIONS_LEAD, blocks)
 
 
 def _response_blocks(
@@ -74,13 +67,9 @@ def _response_blocks(
     ]
     pictures = _pictures(analysis, name, response, effects)
     if pictures:
-        caption = (
-            "Bold: mean of the cell means over the other factors and contexts, equal weights;"
-            " thin: single contexts."
-        )
-        blocks.append(Gallery(pictures=pictures, caption=caption))
+        blocks.append(Gallery(pictures=pictures, caption=captions.INTERACTION_FIGURES))
     table = _interaction_table(analysis, name, response, effects)
-    blocks.append(Fold(f"All interactions on {response['label']}", [table]))
+    blocks.append(Fold(captions.interactions_fold(response["label"]), [table]))
     return blocks
 
 
@@ -101,14 +90,14 @@ def _matrix(
 ) -> list[Table]:
     """The matrix, or nothing where no interaction belongs to two known levels."""
     levels = comparisons(analysis)
-    scale, alpha = scale_of(response), alpha_of(analysis)
+    scale, alpha, unit = scale_of(response), alpha_of(analysis), subject_of(analysis).unit
     largest = _full_colour(response)
-    found: dict[frozenset[Comparison], Effect] = {}
+    by_pair: dict[frozenset[Comparison], Effect] = {}
     for effect in effects:
         pair = split_pair(effect, levels)
         if pair is not None:
-            found[frozenset(pair)] = effect
-    involved = {level for pair in found for level in pair}
+            by_pair[frozenset(pair)] = effect
+    involved = {level for pair in by_pair for level in pair}
     shown = [level for level in levels if level in involved]
     if not shown:
         return []
@@ -117,19 +106,18 @@ def _matrix(
     rows: list[list[Entry]] = []
     for level in down:
         before = shown[: shown.index(level)]
-        pairs = [found.get(frozenset((level, other))) if other in before else None
+        pairs = [by_pair.get(frozenset((level, other))) if other in before else None
                  for other in across]  # fmt: skip
-        entries = [_matrix_entry(pair, scale, alpha, largest) for pair in pairs]
+        entries = [_matrix_entry(pair, scale, (alpha, largest), unit) for pair in pairs]
         rows.append([Text(level.level, note=level.label, strong=True), *entries])
-    unit = f", {scale.unit}" if scale.unit else ""
+    notes = [*estimand_notes(response, effects, unit), captions.clear_interactions(alpha)]
     matrix = Table(
         id=f"interactions-{slug(name)}",
-        caption=f"Interactions on {response['label']}{unit}",
+        caption=captions.with_unit(captions.interactions(response["label"]), scale.unit),
         columns=[Column("")]
         + [Column(level.level, group=level.label, numeric=True) for level in across],
         rows=rows,
-        footer="\n".join(estimand_notes(response, effects))
-        + f"\nBold with an asterisk: adjusted p < {alpha:g}.",
+        footer="\n".join(notes),
         sortable=False,
         style="matrix",
     )
@@ -146,12 +134,15 @@ def _full_colour(response: ResponseAnalysis) -> float:
     return max([response["smallest_effect"] or 0.0, *sizes]) or 1.0
 
 
-def _matrix_entry(effect: Effect | None, scale: Scale, alpha: float, largest: float) -> Entry:
+def _matrix_entry(
+    effect: Effect | None, scale: Scale, limits: tuple[float, float], unit: Unit
+) -> Entry:
+    """`limits`: alpha, and the size drawn in full colour."""
     if effect is None:
         return Text("")
     if absent(effect["estimate"]):
-        return Text(effect["verdict"], note=effect["reason"] or "")
-    estimate = effect["estimate"] or 0.0
+        return Text(word(effect["verdict"]), note=told(effect["reason"], unit))
+    estimate, (alpha, largest) = effect["estimate"] or 0.0, limits
     p = effect["p_adjusted"]
     clear = p is not None and p < alpha
     text = scale.effect(estimate) + ("*" if clear else "")
@@ -161,25 +152,25 @@ def _matrix_entry(effect: Effect | None, scale: Scale, alpha: float, largest: fl
 def _interaction_table(
     analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
 ) -> Table:
-    scale, levels = scale_of(response), comparisons(analysis)
-    unit = f", {scale.unit}" if scale.unit else ""
+    scale, levels, unit = scale_of(response), comparisons(analysis), subject_of(analysis).unit
     return Table(
         id=f"interaction-list-{slug(name)}",
-        caption=f"Every interaction on {response['label']}",
+        caption=captions.every_interaction(response["label"]),
         columns=[
-            Column("factors"), Column("levels"), Column(f"estimate{unit}", numeric=True),
+            Column("factors"), Column("levels"),
+            Column(captions.with_unit("estimate", scale.unit), numeric=True),
             Column("interval", numeric=True), Column("se", numeric=True),
             Column("df", numeric=True), Column("adjusted p", numeric=True), Column("together"),
         ],
         rows=[
             [
-                *_interaction_names(effect, levels),
+                *_interaction_names(effect, levels, unit),
                 effect_entry(effect, scale),
                 interval_entry(effect, scale),
                 Quantity(scale.plain(effect["se"]), effect["se"]),
                 Quantity(general(effect["df"], 3), effect["df"]),
                 Quantity(p_value(effect["p_adjusted"]), effect["p_adjusted"]),
-                _reading(effect),
+                _reading(effect, unit),
             ]
             for effect in effects
         ],
@@ -187,7 +178,7 @@ def _interaction_table(
     )  # fmt: skip
 
 
-def _interaction_names(effect: Effect, levels: Sequence[Comparison]) -> list[Entry]:
+def _interaction_names(effect: Effect, levels: Sequence[Comparison], unit: Unit) -> list[Entry]:
     """The two factors by their labels, and the two levels."""
     pair = split_pair(effect, levels)
     factors, values = effect["factor"], effect["level"]
@@ -195,12 +186,11 @@ def _interaction_names(effect: Effect, levels: Sequence[Comparison]) -> list[Ent
         factors, values = (TIMES.join(names) for names in (
             (pair[0].label, pair[1].label), (pair[0].level, pair[1].level)
         ))  # fmt: skip
-    return [Text(factors, note=effect.get("note") or ""), Text(values, strong=True)]
+    return [Text(factors, note=said_notes(effect, unit)), Text(values, strong=True)]
 
 
-def _reading(effect: Effect) -> Text:
-    words = READINGS.get(effect["verdict"], effect["verdict"])
-    return Text(words, note=effect["reason"] or "")
+def _reading(effect: Effect, unit: Unit) -> Text:
+    return Text(together(effect["verdict"]), note=told(effect["reason"], unit))
 
 
 def _pictures(
@@ -211,6 +201,8 @@ def _pictures(
         pair = split_pair(effect, comparisons(analysis))
         if pair is not None:
             pairs.setdefault((pair[0].factor, pair[1].factor), effect)
+    if "design" not in analysis:
+        return []
     fitted, labels = fitted_means(response), factor_labels(analysis)
     pictures = []
     for (first, second), effect in list(pairs.items())[:MOST_PLOTS]:
@@ -242,18 +234,18 @@ def _picture(
     scale = scale_of(response)
     size = scale.effect(effect["estimate"])
     interval = scale.interval(effect["low"], effect["high"])
-    title = f"{cells.axis_label} \N{MULTIPLICATION SIGN} {cells.line_label}: {size}"
+    title = f"{cells.axis_label}{TIMES}{cells.line_label}: {size}"
     title += f" {interval}" if interval != MISSING else ""
     title += f" {scale.unit}" if scale.unit else ""
-    alt = f"Cell means of {response['label']}. Interaction of {title}. " + "; ".join(
-        f"{line} with {level}: {scale.plain(_number(cells.means[row, column]))}"
+    parts = (
+        alternatives.mean_at(line, level, scale.plain(_number(cells.means[row, column])))
         for row, line in enumerate(cells.line_levels)
         for column, level in enumerate(cells.axis_levels)
     )
     return Picture(
         id=identifier,
         title=title,
-        alt=alt,
+        alt=alternatives.interaction(response["label"], title, parts),
         draw=partial(draw_interaction, cells, scale),
     )
 

@@ -18,7 +18,10 @@ from ablatekit.report.document import (
     Warnings,
     slug,
 )
-from ablatekit.report.language.numbers import Scale, count, general, p_value, percent, scale_of
+from ablatekit.report.language import captions
+from ablatekit.report.language.numbers import Scale, general, p_value, percent, scale_of
+from ablatekit.report.language.sentences import SOURCES, say, told
+from ablatekit.report.language.verdicts import word
 
 
 def item_blocks(analysis: Analysis) -> list[Block]:
@@ -34,56 +37,53 @@ def item_blocks(analysis: Analysis) -> list[Block]:
 def _blocks(
     analysis: Analysis, name: str, response: ResponseAnalysis, items: ItemLevel
 ) -> list[Block]:
-    blocks: list[Block] = [Heading(f"Items behind {response['label']}")]
-    told = list(items["messages"])
+    blocks: list[Block] = [Heading(captions.items(response["label"]))]
+    statements = list(items["messages"])
     if "model" in items:
-        told += items["model"]["messages"]
+        statements += items["model"]["messages"]
         blocks.append(_shares(name, response, items))
     elif items["reason"]:
-        blocks.append(Paragraph(f"Not decomposed: {items['reason']}."))
+        blocks.append(Paragraph(captions.not_decomposed(say(items["reason"]))))
     blocks.append(_effects(analysis, name, response, items))
-    return [*blocks, Warnings(told)] if told else blocks
+    return [*blocks, Warnings(list(map(say, statements)))] if statements else blocks
 
 
 def _shares(name: str, response: ResponseAnalysis, items: ItemLevel) -> Table:
-    sizes = (
-        f"{count(items['outcomes'], 'outcome')} of {count(items['items'], 'item')} in "
-        f"{count(items['runs'], 'run')}"
-    )
+    sizes = items["outcomes"], items["items"], items["runs"]
     return Table(
         id=f"items-{slug(name)}",
-        caption=f"Where item outcomes behind {response['label']} vary ({sizes})",
+        caption=captions.item_shares(response["label"], *sizes),
         columns=[
             Column("source"), Column("variance", numeric=True), Column("share", numeric=True),
         ],
         rows=[
             [
-                Text(row["source"]),
+                Text(SOURCES[row["source"]]),
                 Quantity(general(row["variance"]), row["variance"]),
                 Quantity(percent(row["share"]), row["share"]),
             ]
             for row in items["shares"]
         ],
         keys=[[("source", row["source"])] for row in items["shares"]],
-        footer=items["footer"],
+        footer=say(items["footer"]),
     )  # fmt: skip
 
 
 def _effects(analysis: Analysis, name: str, response: ResponseAnalysis, items: ItemLevel) -> Table:
     scale = scale_of(response)
-    shown = f", {scale.unit}" if scale.unit else ""
     levels = comparisons(analysis)
     return Table(
         id=f"item-effects-{slug(name)}",
-        caption=f"Average effects on {response['label']}, on items like these",
+        caption=captions.item_effects(response["label"]),
         columns=[
-            Column("factor"), Column("level"), Column(f"effect{shown}", numeric=True),
+            Column("factor"), Column("level"),
+            Column(captions.with_unit("effect", scale.unit), numeric=True),
             Column("df", numeric=True), Column("p", numeric=True),
-            Column(f"sd over items{shown}", numeric=True),
+            Column(captions.with_unit("sd over items", scale.unit), numeric=True),
         ],
         rows=[_row(level, items, scale) for level in levels],
         keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
-        footer="" if "model" in items else items["footer"],
+        footer="" if "model" in items else say(items["footer"]),
     )  # fmt: skip
 
 
@@ -92,8 +92,8 @@ def _row(level: Comparison, items: ItemLevel, scale: Scale) -> list[Entry]:
     key = (level.factor, level.level)
     row = next((r for r in items["effects"] if (r["factor"], r["level"]) == key), None)
     if row is None or row["se"] is None:
-        reason = "" if row is None else row["reason"] or ""
-        return [*names, Text("not estimated", note=reason), Text(""), Text(""), Text("")]
+        reason = "" if row is None else told(row["reason"])
+        return [*names, Text(word("not_estimated"), note=reason), Text(""), Text(""), Text("")]
     interval = scale.interval(row["low"], row["high"])
     return [
         *names,

@@ -11,6 +11,8 @@ from ablatekit.report.document import (
     Section,
     Warnings,
 )
+from ablatekit.report.language import leads
+from ablatekit.report.language.reading import subject_of
 from ablatekit.report.sections.design import (
     EXECUTION_COSTS,
 )
@@ -23,12 +25,13 @@ def provenance_section(analysis: Analysis) -> Section:
     for name in EXECUTION_COSTS:
         record.pop(name, None)
     blocks: list[Block] = []
-    if analysis["deviations"]:
-        blocks.append(Warnings(analysis["deviations"]))
+    deviations = analysis.get("deviations")
+    if deviations:
+        blocks.append(Warnings(deviations))
     elif is_planned(analysis):
-        blocks.append(Paragraph("No deviation from the plan that was frozen before the first run."))
+        blocks.append(Paragraph(leads.FROZEN))
     blocks.append(
         Facts([("schema version", str(analysis["schema_version"])), *known_facts(record)])
     )
-    lead = "Report, analysis.json, fit, runs, run directory, spec: each number leads back."
-    return Section("provenance", "Provenance", lead, blocks)
+    lead = leads.provenance_lead(subject_of(analysis))
+    return Section("provenance", leads.PROVENANCE, lead, blocks)

@@ -23,8 +23,11 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.curves import draw_profiles
-from ablatekit.report.language.numbers import Scale, absent, p_value, scale_of, sentence
-from ablatekit.report.language.reading import factor_labels, most_notable
+from ablatekit.report.language import alternatives, captions, leads
+from ablatekit.report.language.captions import with_unit
+from ablatekit.report.language.numbers import Scale, absent, level_unit, p_value, scale_of, sentence
+from ablatekit.report.language.reading import Unit, factor_labels, most_notable, subject_of
+from ablatekit.report.language.sentences import say, told
 
 MOST_PROFILES = 4
 SHARES = Scale(100.0, "%", 0)
@@ -39,11 +42,7 @@ def robust_section(analysis: Analysis) -> Section | None:
             blocks += _blocks(analysis, name, response, robust)
     if not blocks:
         return None
-    lead = (
-        "The same comparisons by statistics that outliers hardly move (Agarwal et al., 2021). They"
-        " accompany the verdicts and decide none."
-    )
-    return Section("robust", "Robust companions", lead, blocks)
+    return Section("robust", leads.ROBUST, leads.ROBUST_LEAD, blocks)
 
 
 def _blocks(
@@ -53,14 +52,14 @@ def _blocks(
         Heading(sentence(response["label"])),
         _table(analysis, name, response, robust),
     ]
-    notable = dict.fromkeys(one.factor for one in most_notable(analysis, MOST_PROFILES))
+    notable = dict.fromkeys(level.factor for level in most_notable(analysis, MOST_PROFILES))
     pictures = [
         _profile_picture(analysis, name, response, profiles)
         for factor in notable
         if (profiles := [row for row in robust["profiles"] if row["factor"] == factor])
     ]
     if pictures:
-        caption = "Performance profiles: share of runs above each score, with pointwise intervals."
+        caption = captions.profiles(subject_of(analysis).unit)
         blocks.append(Gallery(pictures=pictures, caption=caption))
     return blocks
 
@@ -68,26 +67,24 @@ def _blocks(
 def _table(
     analysis: Analysis, name: str, response: ResponseAnalysis, robust: RobustCompanions
 ) -> Table:
-    unit = "%" if scale_of(response).unit == "pp" else scale_of(response).unit
-    shown = f", {unit}" if unit else ""
+    shown, unit = level_unit(scale_of(response)), subject_of(analysis).unit
     levels = comparisons(analysis)
     return Table(
         id=f"robust-{slug(name)}",
-        caption=f"Robust companions of the effects on {response['label']}",
+        caption=captions.robust(response["label"]),
         columns=[
-            Column("factor"), Column("level"), Column(f"IQM{shown}", numeric=True),
-            Column(f"baseline's IQM{shown}", numeric=True),
+            Column("factor"), Column("level"), Column(with_unit("IQM", shown), numeric=True),
+            Column(with_unit("baseline's IQM", shown), numeric=True),
             Column("probability of improvement", numeric=True),
             Column("permutation p", numeric=True),
         ],
-        rows=[_row(level, robust, scale_of(response)) for level in levels],
+        rows=[_row(level, robust, scale_of(response), unit) for level in levels],
         keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
-        footer=f"IQM: mean of the middle half of the runs. {sentence(robust['method'])}."
-        " Permutation: labels exchanged within combination and context; not adjusted.",
+        footer=captions.robust_footer(unit, say(robust["method"], unit)),
     )  # fmt: skip
 
 
-def _row(level: Comparison, robust: RobustCompanions, scale: Scale) -> list[Entry]:
+def _row(level: Comparison, robust: RobustCompanions, scale: Scale, unit: Unit) -> list[Entry]:
     key = (level.factor, level.level)
     better = next((r for r in robust["improvement"] if (r["factor"], r["level"]) == key), None)
     test = next((r for r in robust["permutation"] if (r["factor"], r["level"]) == key), None)
@@ -97,19 +94,18 @@ def _row(level: Comparison, robust: RobustCompanions, scale: Scale) -> list[Entr
         _iqm(robust, level.factor, level.level, scale),
         _iqm(robust, level.factor, level.baseline, scale),
     ]
-    share = Scale(100.0, "%", 0)
     if better is None or absent(better["probability"]):
-        row.append(Text("", note=(better["reason"] or "") if better else ""))
+        row.append(Text("", note=told(better["reason"], unit) if better else ""))
     else:
         row.append(
             EstimateEntry(
-                f"{share.plain(better['probability'])}%",
-                share.interval(better["low"], better["high"]),
+                f"{SHARES.plain(better['probability'])}%",
+                SHARES.interval(better["low"], better["high"]),
                 better["probability"], better["low"], better["high"],
             )
         )  # fmt: skip
     p = test["p"] if test else None
-    reason = (test["reason"] or "") if test else ""
+    reason = told(test["reason"], unit) if test else ""
     row.append(Quantity(p_value(p), p, note=reason or ("exact" if test and test["exact"] else "")))
     return row
 
@@ -129,22 +125,23 @@ def _profile_picture(
 ) -> Picture:
     factor = profiles[0]["factor"]
     label = factor_labels(analysis).get(factor, factor)
-    alt = f"Share of runs above each {response['label']} for every level of {label}. " + "; ".join(
-        f"{row['level']}: {_middle(row, scale_of(response))}" for row in profiles
-    )
+    unit, scale = subject_of(analysis).unit, scale_of(response)
+    parts = (f"{row['level']}: {_middle(row, scale, unit)}" for row in profiles)
     return Picture(
         id=f"profile-{slug(name)}-{slug(factor)}",
         title=label,
-        alt=alt,
-        draw=partial(draw_profiles, profiles, response["label"], scale_of(response), SHARES),
+        alt=alternatives.profiles(unit, response["label"], label, parts),
+        draw=partial(draw_profiles, profiles, response["label"], scale, SHARES),
     )
 
 
-def _middle(row: Profile, scale: Scale) -> str:
+def _middle(row: Profile, scale: Scale, unit: str) -> str:
     """Where half of the runs are above."""
     above = [
         threshold
         for threshold, share in zip(row["threshold"], row["share"], strict=True)
         if share is not None and share >= 0.5
     ]
-    return f"half of the runs above {scale.plain(above[-1])}" if above else "no threshold"
+    if not above:
+        return alternatives.WITHOUT_THRESHOLD
+    return alternatives.half_above(unit, scale.plain(above[-1]))

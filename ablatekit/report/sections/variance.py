@@ -23,15 +23,16 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.shares import Share, TermKind, draw_shares
+from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.numbers import (
     Scale,
-    footers_of,
     general,
     p_value,
     percent,
     sentence,
 )
-from ablatekit.report.language.reading import factor_labels, term_label
+from ablatekit.report.language.reading import Unit, factor_labels, subject_of, term_label
+from ablatekit.report.language.sentences import footers_of, say, term_words, told
 from ablatekit.report.sections.items import item_blocks
 
 NEGLIGIBLE = 0.001
@@ -42,12 +43,12 @@ def variance_section(analysis: Analysis) -> Section | None:
     """Shares of the total sum of squares as bars, and the ANOVA table behind them."""
     pictures: list[Picture] = []
     tables: list[Block] = []
-    labels = factor_labels(analysis)
+    labels, unit = factor_labels(analysis), subject_of(analysis).unit
     for name, response in analysis["responses"].items():
         rows = response.get("anova", [])
         if rows:
-            title = f"Analysis of variance of {response['label']}"
-            tables.append(Fold(title, [_anova_table(name, response, rows, labels)]))
+            table = anova_table(name, response, labels, unit)
+            tables.append(Fold(captions.anova(response["label"]), [table]))
         shares = _shares(analysis, rows)
         if shares:
             pictures.append(_shares_picture(name, response, shares))
@@ -55,25 +56,19 @@ def variance_section(analysis: Analysis) -> Section | None:
         return None
     blocks: list[Block] = []
     if pictures:
-        caption = (
-            "Share of the total sum of squares. Blue: factors; orange: interactions (terms with a"
-            " \N{MULTIPLICATION SIGN}); grey: contexts, what varies with them, and seeds."
-        )
+        caption = captions.shares_figures(subject_of(analysis))
         blocks.append(Gallery(pictures=pictures, caption=caption))
-    lead = (
-        "How much of the differences between runs each choice explains, next to contexts and"
-        " seeds. A share says how much varies, not what is better."
-    )
-    found = [*blocks, *tables, *item_blocks(analysis)]
-    return Section("variance", "Where the variance goes", lead, found)
+    lead = leads.variance_lead(subject_of(analysis)) if pictures else ""
+    parts = [*blocks, *tables, *item_blocks(analysis)]
+    return Section("variance", leads.VARIANCE, lead, parts)
 
 
 def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
-    labels = factor_labels(analysis)
+    labels, unit = factor_labels(analysis), subject_of(analysis).unit
     known = [row for row in rows if row["share"] is not None]
     shares = [
         Share(
-            term_label(row["term"], labels),
+            _term(row["term"], labels, unit),
             row["share"] or 0.0,
             _term_kind(row["term"], labels.keys()),
         )
@@ -87,8 +82,15 @@ def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
     if len(small) < 4:
         return shares
     shown = [share for share in shares if share not in small]
-    together = f"{len(small)} interactions, together"
-    return [*shown, Share(together, sum(share.share for share in small), "other")]
+    return [
+        *shown,
+        Share(captions.together(len(small)), sum(share.share for share in small), "other"),
+    ]
+
+
+def _term(term: str, labels: Mapping[str, str], unit: Unit) -> str:
+    """A term in words: of factors by their labels, any other one by its name."""
+    return term_label(term_words(term, unit), labels)
 
 
 def _term_kind(term: str, factors: Collection[str]) -> TermKind:
@@ -101,24 +103,27 @@ def _term_kind(term: str, factors: Collection[str]) -> TermKind:
 def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Share]) -> Picture:
     identifier = f"shares-{slug(name)}"
     title = sentence(response["label"])
-    alt = f"Variance shares of {response['label']}. " + "; ".join(
-        f"{share.term}: {percent(share.share)}" for share in shares
-    )
+    parts = (f"{share.term}: {percent(share.share)}" for share in shares)
     return Picture(
         id=identifier,
         title=title,
-        alt=alt,
+        alt=alternatives.shares(response["label"], parts),
         draw=partial(draw_shares, shares),
     )
 
 
-def _anova_table(
-    name: str, response: ResponseAnalysis, rows: Sequence[AnovaRow], labels: Mapping[str, str]
+def anova_table(
+    name: str,
+    response: ResponseAnalysis,
+    labels: Mapping[str, str],
+    unit: Unit,
 ) -> Table:
-    footers = footers_of(response)
+    """The analysis of variance of one response."""
+    rows = response["anova"]
+    notes = (say(response["anova_note"], unit), footers_of(response, unit).get("anova", ""))
     return Table(
         id=f"anova-{slug(name)}",
-        caption=f"Analysis of variance of {response['label']}",
+        caption=captions.anova(response["label"]),
         columns=[
             Column("term"), Column("df", numeric=True), Column("error df", numeric=True),
             Column("F", numeric=True), Column("p", numeric=True),
@@ -126,17 +131,17 @@ def _anova_table(
             Column("partial \N{GREEK SMALL LETTER OMEGA}\N{SUPERSCRIPT TWO}", numeric=True),
             Column("interval", numeric=True), Column("share", numeric=True),
         ],
-        rows=[_anova_entries(row, labels) for row in rows],
+        rows=[_anova_entries(row, labels, unit) for row in rows],
         keys=[[("term", row["term"])] for row in rows],
         footer="\n".join(
-            dict.fromkeys(filter(None, (response.get("anova_note", ""), footers.get("anova", ""))))
+            dict.fromkeys(filter(None, notes))
         ),
     )  # fmt: skip
 
 
-def _anova_entries(row: AnovaRow, labels: Mapping[str, str]) -> list[Entry]:
+def _anova_entries(row: AnovaRow, labels: Mapping[str, str], unit: Unit) -> list[Entry]:
     return [
-        Text(term_label(row["term"], labels), note=row["reason"] or ""),
+        Text(_term(row["term"], labels, unit), note=told(row["reason"], unit)),
         Quantity(general(row["num_df"], 3), row["num_df"]),
         Quantity(general(row["den_df"], 3), row["den_df"]),
         Quantity(_fixed(row["statistic"], 2), row["statistic"]),

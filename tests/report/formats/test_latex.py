@@ -98,16 +98,19 @@ def test_the_files_colours_are_those_of_the_light_page(page_text):
 
 @pytest.fixture(scope="module")
 def exported(built_analysis, hostile_name, renamed):
-    """The export of an analysis with a hostile level, title and label."""
+    """The export of an analysis with a hostile level, title and label, and most of its figures."""
     value = renamed(built_analysis, "batch_norm", hostile_name)
     value["study"]["title"] = value["responses"]["learning"]["label"] = hostile_name
+    other = value["responses"]["generalization"]
+    other["dynamics"], other["anova"] = [], []
+    other["diagnostics"]["residuals"] = {"fitted": [], "residual": [], "quantile": []}
     return value, export_contents(value)
 
 
 def test_an_export_has_every_figure_as_pdf_and_png(exported):
     analysis, files = exported
     stems = [file_stem(picture) for picture in compose(analysis).pictures()]
-    assert len(stems) == len(set(stems)) > 20
+    assert len(stems) == len(set(stems)) > 14
     for stem in stems:
         assert len(stem) < 90
         assert files[f"figures/{stem}.pdf"].startswith(b"%PDF")
@@ -116,6 +119,7 @@ def test_an_export_has_every_figure_as_pdf_and_png(exported):
         assert f"{{figures/{stem}.pdf}}" in files["report.tex"].decode()
 
 
+@pytest.mark.full
 @pytest.mark.skipif(
     PDFLATEX is None,
     reason="pdflatex is not installed (Debian: apt-get install texlive-latex-recommended)",
@@ -129,4 +133,4 @@ def test_the_report_compiles_with_hostile_names(exported, tmp_path):
     command = [PDFLATEX, "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
-    assert (tmp_path / "report.pdf").stat().st_size > 100_000
+    assert (tmp_path / "report.pdf").stat().st_size > 50_000

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.report.compose import compose
 from ablatekit.report.document import Badge, Table, Warnings
 from ablatekit.report.figures.style import shortened
 from ablatekit.report.language.numbers import sentence
+from ablatekit.report.language.sentences import say
 from ablatekit.report.sections.answer import answer_table
 from ablatekit.report.sections.methods import methods_section
 
-REFUSED = "1 of at least 5 contexts: too few to generalise from; add contexts, or read narrow"
+REFUSED = statement("too_few_contexts", contexts=1, fewest=5)
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def alone(analysis):
     for part in parts:
         for effect in part["effects"]:
             if effect["inference"] == "broad" and effect["verdict"] != "identical":
-                effect.update(verdict="not estimated", reason=REFUSED)
+                effect.update(verdict="not_estimated", reason=REFUSED)
                 effect.update(dict.fromkeys(("low", "high", "se", "df", "p", "p_adjusted")))
     for response in analysis["responses"].values():
         for row in response["heterogeneity"]:
@@ -91,7 +93,10 @@ def test_a_reason_is_said_once_in_a_row_of_the_answer(alone):
     table = answer_table(alone)
     badges = [entry for entry in table.rows[0] if isinstance(entry, Badge)]
     assert len(table.rows) == 1
-    assert [badge.note for badge in badges if badge.verdict == "not estimated"] == [REFUSED, ""]
+    assert [badge.note for badge in badges if badge.verdict == "not_estimated"] == [
+        say(REFUSED),
+        "",
+    ]
 
 
 def test_the_forest_explains_only_what_it_shows(alone):
@@ -105,7 +110,7 @@ def test_the_item_model_is_in_the_methods_paragraph(analysis):
     assert "Item outcomes" not in methods(analysis)
     analysis["responses"]["learning"]["items"] = {
         "runs": 192, "items": 200, "outcomes": 38400, "effects": [], "shares": [], "random": [],
-        "messages": [], "footer": "", "reason": None, "split": "train",
+        "messages": [], "footer": statement("item_model"), "reason": None, "split": "train",
         "model": {"formula": "outcome ~ cell:context + (1 | run)", "messages": []},
     }  # fmt: skip
     assert (

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 
 import pytest
 
 from ablatekit.analysis.core.lookup import comparisons
+from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.report.compose import compose
+from ablatekit.report.document import Document, Section
+from ablatekit.report.figures.render import svg
 from ablatekit.report.formats.csv import effects_csv
-from ablatekit.report.formats.html import render_html
-from ablatekit.report.language.numbers import Scale, in_unit
+from ablatekit.report.formats.html import render_page
+from ablatekit.report.language.numbers import Scale
 from ablatekit.report.language.reading import most_notable
+from ablatekit.report.language.sentences import in_unit, say_all
 
 
 def companions():
@@ -20,7 +26,7 @@ def companions():
     steps = [0, 30, 60]
     return {
         "robust": {
-            "method": "stratified bootstrap, 2000 draws",
+            "method": statement("stratified_bootstrap", draws=2000, alpha=0.05),
             "iqm": [
                 place | {"iqm": 0.5137, "low": 0.501, "high": 0.523, "n": 96, "reason": None},
                 place
@@ -61,8 +67,10 @@ def companions():
     }  # fmt: skip
 
 
-@pytest.fixture
-def page(analysis, parse):
+@pytest.fixture(scope="module")
+def accompanied(built_analysis):
+    """The analysis with every companion."""
+    analysis = copy.deepcopy(built_analysis)
     response = analysis["responses"]["learning"]
     response.update(companions())
     place = {"factor": "kl", "level": "k3"}
@@ -72,8 +80,13 @@ def page(analysis, parse):
     ]
     response["anova"][0].update(partial_omega2_low=0.1234, partial_omega2_high=0.3456)
     for effect in response["effects"][:1]:
-        effect["note"] = "2 combinations left out"
-    return parse(render_html(analysis))
+        effect["notes"] = [statement("assumes_order", order=2)]
+    return analysis
+
+
+@pytest.fixture(scope="module")
+def page(accompanied, parse, page_without_figures):
+    return parse(page_without_figures(accompanied))
 
 
 def numbers(page, table):
@@ -102,23 +115,25 @@ def test_tables_hold_the_analysis_bit_for_bit(page, table, wanted):
     assert numbers(page, table) == wanted
 
 
-def test_figures_over_training_and_profiles_are_drawn(page):
-    figures = {figure.attributes["id"] for figure in page.all("figure")}
-    assert {"trend-learning-rollouts", "profile-learning-rollouts"} <= figures
+@pytest.mark.parametrize("figure", ["trend-learning-rollouts", "profile-learning-rollouts"])
+def test_figures_over_training_and_profiles_are_drawn(accompanied, page, figure):
+    assert page.all("figure", id=figure)
+    pictures = {picture.id: picture for picture in compose(accompanied).pictures()}
+    assert "<path" in svg(pictures[figure])
 
 
 def test_notes_of_effects_and_intervals_of_shares_are_shown(page):
     table = page.all("table", id="estimands-learning")[0]
-    assert "2 combinations left out" in table.text
+    assert "assumes no interaction above order 2" in table.text
     assert "[0.123, 0.346]" in page.all("table", id="anova-learning")[0].text
     assert "Agarwal" in page.all("section", id="methods")[0].text
 
 
-def test_every_context_effect_is_in_the_table(analysis, parse):
-    table = numbers(parse(render_html(analysis)), "context-effects")
+def test_every_context_effect_is_in_the_table(page, built_analysis):
+    table = numbers(page, "context-effects")
     wanted = [
         row[key]
-        for response in analysis["responses"].values()
+        for response in built_analysis["responses"].values()
         for row in response["contexts"]
         for key in ("estimate", "low", "high", "se")
     ]
@@ -130,16 +145,16 @@ def test_the_most_notable_levels_keep_the_order_of_the_study(analysis):
     every = comparisons(analysis)
     assert len(chosen) == 3
     assert chosen == tuple(level for level in every if level in chosen)
-    assert ("advantage", "batch_norm") in [(one.factor, one.level) for one in chosen]
-    assert ("queries", "q64") not in [(one.factor, one.level) for one in chosen]
+    assert ("advantage", "batch_norm") in [(level.factor, level.level) for level in chosen]
+    assert ("queries", "q64") not in [(level.factor, level.level) for level in chosen]
     assert most_notable(analysis, 99) == every
 
 
-def test_margins_are_written_in_the_shown_unit():
-    points = Scale(100.0, "pp", 1)
-    assert in_unit("inside +-0.02, or", 0.02, points) == "inside +-2 pp, or"
-    assert in_unit("inside +-0.02.", 0.02, points) == "inside +-2 pp."
-    assert in_unit("inside +-0.025", 0.02, points) == "inside +-0.025"
+@pytest.mark.parametrize("code", ["verdict_rule", "gap_rule"])
+def test_margins_are_written_in_the_shown_unit(code):
+    rule = statement(code, alpha=0.05, smallest_effect=0.02)
+    assert "+-0.02" in say_all([rule])
+    assert "+-2 pp" in say_all(in_unit([rule], Scale(100.0, "pp", 1)))
 
 
 def test_the_csv_holds_every_effect_at_full_precision(analysis):
@@ -154,5 +169,6 @@ def test_the_csv_holds_every_effect_at_full_precision(analysis):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_theme_is_fixed_on_request(analysis, theme):
-    assert f'<html lang="en" data-theme="{theme}">' in render_html(analysis, theme)
+def test_a_theme_is_fixed_on_request(theme):
+    empty = Document(title="t", question="", facts=[], sections=[Section("s", "S", "", [])])
+    assert f'<html lang="en" data-theme="{theme}">' in render_page(empty, theme)

@@ -9,6 +9,7 @@ import pytest
 
 from ablatekit.analysis.table import analyse_table
 from ablatekit.report.document import EstimateEntry, Heading, Paragraph, Quantity, Table, Warnings
+from ablatekit.report.language.sentences import SOURCES, say
 from ablatekit.report.sections.items import item_blocks
 from ablatekit.report.sections.variance import variance_section
 
@@ -20,19 +21,23 @@ def outcomes():
     return pd.read_csv(OUTCOMES)
 
 
+@pytest.fixture(scope="module")
+def analysis(outcomes):
+    return _analysis(outcomes)
+
+
 def _analysis(frame):
     return analyse_table(frame, "outcome", ["A"], ["model", "dataset"])
 
 
-def test_tables_show_the_numbers_of_the_analysis(outcomes):
-    analysis = _analysis(outcomes)
+def test_tables_show_the_numbers_of_the_analysis(analysis):
     items = analysis["responses"]["outcome"]["items"]
     heading, shares, effects = item_blocks(analysis)
     assert isinstance(heading, Heading)
     assert isinstance(shares, Table)
     assert "576 outcomes of 48 items in 24 runs" in shares.caption
     for row, expected in zip(shares.rows, items["shares"], strict=True):
-        assert row[0].text == expected["source"]
+        assert row[0].text == SOURCES[expected["source"]]
         assert [entry.value for entry in row[1:]] == [expected["variance"], expected["share"]]
     (row,), (expected,) = effects.rows, items["effects"]
     estimate, df, p, sd = row[2:]
@@ -42,11 +47,11 @@ def test_tables_show_the_numbers_of_the_analysis(outcomes):
     )
     assert all(isinstance(entry, Quantity) for entry in (df, p, sd))
     assert (df.value, p.value, sd.value) == (expected["df"], expected["p"], expected["item_sd"])
-    assert shares.footer == items["footer"]
+    assert shares.footer == say(items["footer"])
 
 
-def test_the_variance_section_holds_them(outcomes):
-    ids = [getattr(block, "id", "") for block in variance_section(_analysis(outcomes)).blocks]
+def test_the_variance_section_holds_them(analysis):
+    ids = [getattr(block, "id", "") for block in variance_section(analysis).blocks]
     assert {"items-outcome", "item-effects-outcome"} <= set(ids)
 
 

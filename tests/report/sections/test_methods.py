@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.report.language.references import references
 from ablatekit.report.sections.methods import methods_section
 
@@ -24,8 +25,8 @@ def test_numbers_come_from_the_analysis(text):
         "2 independent replicates",
         "among them the budget of 60 rounds",
         "smallest effect that matters was set to 2 pp",
-        "residual df, df 96",
-        "t over contexts, df 5",
+        "residual df of the saturated cell means, df 96",
+        "t over per-context values, df 5",
         "90% interval",
         "Of 192 planned runs, 192 started, 190 finished, 1 diverged and 1 failed",
         "191 were analysed",
@@ -94,5 +95,8 @@ def test_levels_that_cost_more_are_named(analysis, text):
 
 def test_the_analysis_of_variance_is_a_sentence(analysis, text):
     for response in analysis["responses"].values():
-        response["anova_note"] = "Type III sums of squares (sum coding); error: runs; share = x."
-    assert "uses type III sums of squares (sum coding), tested against runs." in text()
+        response["anova_note"] = statement("cell_anova", type="III", order=2, pure=True)
+    told = (
+        "uses type III sums of squares (sum coding), tested against runs within cell and context."
+    )
+    assert told in text()

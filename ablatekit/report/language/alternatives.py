@@ -1,0 +1,118 @@
+"""Figures in words: their alternative texts and what their marks say when pointed at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ablatekit.report.language.numbers import Scale
+from ablatekit.report.language.verdicts import Look
+
+WITHOUT_VALUES = "no values"
+WITHOUT_THRESHOLD = "no threshold"
+
+
+def joined(head: str, parts: Iterable[str]) -> str:
+    """A head sentence and what it lists."""
+    return f"{head} {'; '.join(parts)}"
+
+
+def forest(response: str, parts: Iterable[str]) -> str:
+    """A forest plot in words."""
+    return joined(f"Forest plot of effects on {response}.", parts)
+
+
+def gap_map(parts: Iterable[str]) -> str:
+    """The map of learning against generalization in words."""
+    return joined("Each level's effect on learning and on generalization.", parts)
+
+
+def gap_point(name: str, sizes: tuple[str, str], verdict: Look, unit: str = "") -> str:
+    """One point of the map: both effects and the verdict on the gap."""
+    return f"{name}: {' and '.join(sizes)}{f' {unit}' if unit else ''}, gap {verdict.word}"
+
+
+def contexts(level: str, parts: Iterable[str]) -> str:
+    """A level's effects in every context in words."""
+    return joined(f"Effect of {level} in each context.", parts)
+
+
+def ordered_contexts(level: str, response: str, parts: Iterable[str]) -> str:
+    """The same, from the smallest to the largest."""
+    return joined(f"Effect of {level} on {response} in each context, smallest first.", parts)
+
+
+def interaction(response: str, title: str, parts: Iterable[str]) -> str:
+    """The cell means behind an interaction in words."""
+    return joined(f"Cell means of {response}. Interaction of {title}.", parts)
+
+
+def mean_at(line: str, level: str, value: str) -> str:
+    """One cell mean of an interaction."""
+    return f"{line} with {level}: {value}"
+
+
+def curves(response: str, factor: str, parts: Iterable[str]) -> str:
+    """A response over training in words."""
+    return joined(f"{response} over training for each level of {factor}.", parts)
+
+
+def from_to(low: str, high: str) -> str:
+    """The first and the last value of a curve."""
+    return f"from {low} to {high}"
+
+
+def trends(response: str, parts: Iterable[str]) -> str:
+    """Effects over training in words."""
+    return joined(f"Effect on {response} over training.", parts)
+
+
+def trend(level: str, first: tuple[str, int], last: tuple[str, int]) -> str:
+    """One level's effect at its first and its last step."""
+    return f"{level}: {first[0]} at step {first[1]}, {last[0]} at step {last[1]}"
+
+
+def shares(response: str, parts: Iterable[str]) -> str:
+    """Variance shares in words."""
+    return joined(f"Variance shares of {response}.", parts)
+
+
+def profiles(unit: str, response: str, factor: str, parts: Iterable[str]) -> str:
+    """Performance profiles in words."""
+    head = f"Share of {unit}s above each {response} for every level of {factor}."
+    return joined(head, parts)
+
+
+def half_above(unit: str, threshold: str) -> str:
+    """The threshold that half of the runs exceed."""
+    return f"half of the {unit}s above {threshold}"
+
+
+def against_fitted(count: int, response: str, *, of_cells: bool) -> str:
+    """Residuals against fitted values."""
+    fitted = "their fitted cell means" if of_cells else "fitted values"
+    return f"Scatter of {count} residuals of {response} against {fitted}."
+
+
+def against_quantiles(count: int, response: str) -> str:
+    """Residuals against normal quantiles."""
+    return f"{count} residuals of {response} against normal quantiles."
+
+
+def in_run_order(count: int, response: str) -> str:
+    """Residuals along the order of the runs."""
+    return f"{count} residuals of {response} in the order in which runs were planned."
+
+
+def influence(unit: str, response: str, parts: Iterable[str]) -> str:
+    """Effects with one run left out, in words."""
+    return joined(f"Effects on {response} with one {unit} left out.", parts)
+
+
+def between(low: float, high: float, scale: Scale) -> str:
+    """The ends of a range of effects."""
+    return f"{scale.effect(low)} to {scale.effect(high)}"
+
+
+def moved(name: str, ends: str, unit: str, run: str) -> str:
+    """What a mark of the influence figure says; `unit` is what was left out."""
+    return f"{name}: {ends} with one {unit} left out; {run} moves it most"

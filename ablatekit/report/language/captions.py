@@ -1,0 +1,322 @@
+"""Captions, headings and footers of tables and figures.
+
+Functions take words and numbers that are ready to be shown: `response` and `factor` are labels,
+`unit` is what was left out or counted, "run" or "row".
+"""
+
+from __future__ import annotations
+
+from ablatekit.report.language.numbers import MINUS, count, sentence
+from ablatekit.report.language.reading import Subject
+from ablatekit.report.language.verdicts import EFFECT_MARKS, GAP_MARKS, marks, word
+
+TAU = "\N{GREEK SMALL LETTER TAU}"
+I_SQUARED = "I\N{SUPERSCRIPT TWO}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+NO_EFFECT = "the analysis holds no such effect"
+ANSWER_TABLE = "Average effect of every level against its baseline"
+EVERY_CONTEXT = "Every effect in every context"
+CONTEXT_TABLE = "Average effect inside each context"
+HETEROGENEITY = "How much effects vary between contexts"
+HETEROGENEITY_TABLE = "Heterogeneity of the average effects"
+HETEROGENEITY_FOOTER = (
+    f"{TAU}: standard deviation of the true effects between contexts;"
+    f" {I_SQUARED}: share of their observed variance that is not sampling error."
+)
+FACTOR_TABLE = "Factors, levels and contexts"
+COST = "Cost per level"
+CELLS = "Cells"
+ONE_RUN = "cells that are one run"
+MERGED = "Merged cells (identical by construction)"
+EXCLUDED = "Excluded combinations"
+DETECTABLE = "Minimum detectable effects with the observed variances"
+DETECTABLE_FOOTER = (
+    "An unadjusted test at alpha, with the observed variances and these contexts. This"
+    " is what another study of that size could find; it is not the power of the effects seen."
+)
+GAP_TABLE = "Effect of every level on the gap"
+INTERACTION_FIGURES = (
+    "Bold: mean of the cell means over the other factors and contexts, equal weights;"
+    " thin: single contexts."
+)
+NEAR_BOUNDS = "Cell means within 0.05 of 0 or 1"
+STEP_ZERO = "Step-0 scores by context"
+FITTED = "Residuals against fitted values"
+QUANTILES = "Residuals against normal quantiles"
+ORDER = "Residuals in run order"
+NEW_CONTEXT = "in one new context"
+REACHED = "runs that reached it"
+PLACE_IN_ORDER = "place in the run order"
+MOVES_MOST = "moves it most"
+STEPS_FOOTER = (
+    "Steps are those of evaluations. Restricted mean: a run that never reached the"
+    " threshold counts with its last step, so the mean is a lower bound where some did not."
+)
+STEADY_FOOTER = (
+    "Late sd: mean standard deviation within a run over the last quarter of its steps."
+    " Collapse: diverged, or fell back below half of the way from first to best value."
+)
+BOUNDS_FOOTER = (
+    "Average effects when every run without a value takes the worst or the best possible"
+    " score, the level against its baseline at the other extreme; no sampling error."
+)
+
+
+def with_unit(title: str, unit: str) -> str:
+    """A heading with the unit of what stands below it."""
+    return f"{title}, {unit}" if unit else title
+
+
+def versus(level: str, baseline: str) -> str:
+    """A level and what it is compared with."""
+    return f"{level} vs {baseline}"
+
+
+def counted(title: str, number: int) -> str:
+    """The title of a fold with the number of rows inside."""
+    return f"{title} ({number})"
+
+
+def effect_figures(confidence: str, *, broad: bool, predicted: bool, margin: bool) -> str:
+    """What the marks of a forest plot are."""
+    text = (
+        f"Marks: narrow estimates with {confidence} intervals, shaped and coloured by verdict"
+        f" ({marks(EFFECT_MARKS)})."
+    )
+    if broad:
+        text += " Hollow diamonds: broad."
+    if predicted:
+        text += " Grey bars: prediction interval for one new context."
+    return text + (" Shaded: within the smallest effect that matters." if margin else "")
+
+
+def every_estimand(response: str) -> str:
+    """The caption of the table of all estimands."""
+    return f"Every estimand of {response}"
+
+
+def estimands_fold(response: str) -> str:
+    """The title that opens it."""
+    return f"{every_estimand(response)}, with standard errors and p values"
+
+
+def gap_figure() -> str:
+    """What the marks of the map are."""
+    return (
+        f"Marks: narrow estimates with both intervals, shaped by the verdict on the gap"
+        f" ({marks(GAP_MARKS)}). Numbers are those of the table below."
+    )
+
+
+def context_figures(confidence: str, left: int) -> str:
+    """What the points are; `left` levels are not drawn."""
+    more = f" {left} levels with smaller effects are in the table only." if left > 0 else ""
+    return (
+        f"Points: the average effect inside one context with its {confidence} interval. Line and"
+        f" shade: mean over contexts (narrow).{more}"
+    )
+
+
+def shares_figures(subject: Subject) -> str:
+    """What the colours of the bars are."""
+    rest = "and seeds" if subject.unit == "run" else "and what is left"
+    return (
+        "Share of the total sum of squares. Blue: factors; orange: interactions (terms with a"
+        f" {TIMES}); grey: contexts, what varies with them, {rest}."
+    )
+
+
+def together(number: int) -> str:
+    """The bar of the interactions that are too small for their own."""
+    return f"{number} interactions, together"
+
+
+def anova(response: str) -> str:
+    """The caption of an ANOVA table."""
+    return f"Analysis of variance of {response}"
+
+
+def interactions(response: str) -> str:
+    """The caption of the matrix of interactions."""
+    return f"Interactions on {response}"
+
+
+def interactions_fold(response: str) -> str:
+    """The title that opens the list of interactions."""
+    return f"All interactions on {response}"
+
+
+def every_interaction(response: str) -> str:
+    """The caption of that list."""
+    return f"Every interaction on {response}"
+
+
+def clear_interactions(alpha: float) -> str:
+    """What is set in bold in the matrix."""
+    return f"Bold with an asterisk: adjusted p < {alpha:g}."
+
+
+def milestones_fold(response: str) -> str:
+    """The title that opens the tables over training."""
+    return f"Milestones and stability: {response}"
+
+
+def milestones(response: str) -> str:
+    """The caption of the table of milestones."""
+    return f"Steps until {response} reaches a threshold"
+
+
+def stability(response: str) -> str:
+    """The caption of the table of stability."""
+    return f"How steady {response} is"
+
+
+def effect_on(response: str) -> str:
+    """The title of a figure of effects over training."""
+    return f"Effect on {response}"
+
+
+def items(response: str) -> str:
+    """The heading of the item level."""
+    return f"Items behind {response}"
+
+
+def not_decomposed(reason: str) -> str:
+    """Why outcomes have no variance components."""
+    return f"Not decomposed: {reason}."
+
+
+def item_shares(response: str, outcomes: int, number: int, runs: int) -> str:
+    """The caption of the variance components of item outcomes."""
+    sizes = f"{count(outcomes, 'outcome')} of {count(number, 'item')} in {count(runs, 'run')}"
+    return f"Where item outcomes behind {response} vary ({sizes})"
+
+
+def item_effects(response: str) -> str:
+    """The caption of the effects on items like these."""
+    return f"Average effects on {response}, on items like these"
+
+
+def robust(response: str) -> str:
+    """The caption of the robust companions."""
+    return f"Robust companions of the effects on {response}"
+
+
+def robust_footer(unit: str, method: str) -> str:
+    """How the companions were made."""
+    return (
+        f"IQM: mean of the middle half of the {unit}s. {sentence(method)}."
+        " Permutation: labels exchanged within combination and context; not adjusted."
+    )
+
+
+def profiles(unit: str) -> str:
+    """The caption of the performance profiles."""
+    return f"Performance profiles: share of {unit}s above each score, with pointwise intervals."
+
+
+def cost_table(unit: str) -> str:
+    """The caption of the costs."""
+    return f"Mean cost of a {unit} at each level"
+
+
+def cost_footer(unit: str) -> str:
+    """How costs were averaged."""
+    return (
+        f"Means per {unit} over matched cells, as for the average effects. Seconds, where"
+        " shown, are of this execution and differ between machines."
+    )
+
+
+def held_equal(number: int) -> str:
+    """The title that opens what is equal in all runs."""
+    return counted("Held equal in every run", number)
+
+
+def detectable(response: str, power: str) -> str:
+    """The caption of the smallest effects that a study of some size finds."""
+    return f"Smallest true effect on {response} found with power {power}"
+
+
+def replicates(number: int) -> str:
+    """The heading of a number of replicates."""
+    return f"{number} replicates"
+
+
+def bounds() -> str:
+    """The caption of the bounds over runs without a value."""
+    return "What runs without a value could make of the effects"
+
+
+def policies() -> str:
+    """The caption of the effects under each policy."""
+    return "Effects under each policy for diverged runs"
+
+
+def policies_footer(policy: str) -> str:
+    """Which levels are listed, and what this study does."""
+    return f"Levels at which 20% or more of the runs diverged. Policy of this study: {policy}."
+
+
+def unfinished(unit: str) -> str:
+    """The caption of the list of runs without a result."""
+    return f"{sentence(unit)}s that did not finish" if unit == "run" else "Rows without a value"
+
+
+def endings(unit: str) -> str:
+    """The caption of how many ended how."""
+    return "How runs ended at each level" if unit == "run" else "Values at each level"
+
+
+def left_out_figure(unit: str) -> str:
+    """What the lines of the influence figure are."""
+    return (
+        f"One {unit} left out: thin lines are the intervals of all {unit}s, thick ones reach from"
+        f" the smallest to the largest estimate without one {unit}."
+    )
+
+
+def left_out(unit: str) -> str:
+    """The title of the influence figure."""
+    return f"Effects with one {unit} left out"
+
+
+def left_out_fold(response: str, unit: str) -> str:
+    """The title that opens the influence table."""
+    return f"{response} with one {unit} left out"
+
+
+def left_out_table(response: str, unit: str) -> str:
+    """The caption of the influence table."""
+    return f"Average effects on {response} with one {unit} left out"
+
+
+def left_out_footer(unit: str) -> str:
+    """How far one run can move a mean."""
+    return (
+        f"Smallest and largest estimate over all analyses with one {unit} left out: leaving out a"
+        f" {unit} with residual e moves the mean of its n {unit}s by e/(n {MINUS} 1)."
+    )
+
+
+def largest_spread(level: str) -> str:
+    """The title of the effect that varies most between contexts."""
+    return f"{level}, the effect with the largest {TAU}, ordered by context"
+
+
+def value_of(unit: str, name: str) -> str:
+    """Whose value it is; rows that are named as such need no noun."""
+    return name if name.startswith(unit) else f"{unit} {name}"
+
+
+def step_zero(*, equal: bool) -> str:
+    """Whether runs of a context begin alike."""
+    return "equal within every context" if equal else "differ within a context"
+
+
+def smallest_effect(amount: str) -> str:
+    """The smallest effect that matters, or what follows from there being none."""
+    if amount:
+        return f"Smallest effect that matters: {amount}."
+    return f"No smallest effect was declared, so nothing is called {word('equivalent')}."

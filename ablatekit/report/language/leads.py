@@ -1,0 +1,132 @@
+"""What each section of a report is called, and what it says first."""
+
+from __future__ import annotations
+
+from ablatekit.report.language.numbers import count
+from ablatekit.report.language.reading import Subject
+
+ANSWER = "The answer"
+EFFECTS = "Effects"
+EFFECTS_LEAD = "How large each effect is, here and in contexts like these."
+GAP = "Learning against generalization"
+INTERACTIONS = "Interactions"
+INTERACTIONS_LEAD = (
+    "An interaction is a difference of differences: by how much one choice changes the effect"
+    " of another. Near zero, choices can be made one at a time."
+)
+CONTEXTS = "Context by context"
+CONTEXTS_LEAD = "Would it hold elsewhere? An effect that flips sign between contexts is no recipe."
+DYNAMICS = "Over training"
+VARIANCE = "Where the variance goes"
+ROBUST = "Robust companions"
+ROBUST_LEAD = (
+    "The same comparisons by statistics that outliers hardly move (Agarwal et al., 2021). They"
+    " accompany the verdicts and decide none."
+)
+DESIGN = "The design"
+DIAGNOSTICS = "Diagnostics"
+MODEL = "The model"
+MODEL_LEAD = "The formula that was fitted, its coefficients, and what was tested with it."
+METHODS = "Methods"
+METHODS_LEAD = "Ready to paste; every number comes from this analysis."
+PROVENANCE = "Provenance"
+FROZEN = "No deviation from the plan that was frozen before the first run."
+
+
+def answer_lead(subject: Subject, confidence: str, *, broad: bool) -> str:
+    """What the answer compares, and for what its verdicts hold."""
+    text = "Each level is compared with its factor's baseline."
+    if subject.contexts > 1:
+        text += f" The verdict holds for these {subject.contexts} contexts (narrow inference)"
+    else:
+        text += f" The verdict holds for these {subject.unit}s (narrow inference)"
+    if broad:
+        text += "; the one marked broad says whether it would hold in contexts like these"
+    return f"{text}. Intervals are {confidence}, per comparison."
+
+
+def effects_lead(*, broad: bool) -> str:
+    """How far the effects reach."""
+    return EFFECTS_LEAD if broad else "How large each effect is."
+
+
+def gap_lead(widens: str) -> str:
+    """How the map of learning against generalization is read."""
+    return (
+        "A level on the dashed diagonal changes learning and generalization alike. Below it the"
+        f" gap {widens}: more is learnt than carries over. The verdict is a paired test on the gap"
+        " within each run, not a comparison of the two intervals."
+    )
+
+
+def dynamics_lead(confidence: str, *, effects: bool, left: int) -> str:
+    """What curves and bands are; `left` factors are not drawn."""
+    text = (
+        "Mean over cells and contexts at each level; bands are pointwise"
+        f" {confidence} intervals from the run-to-run variance."
+    )
+    if effects:
+        text += (
+            " Effects are against the baseline, narrow; their outer band holds at all steps"
+            " together."
+        )
+    if left > 0:
+        text += f" {left} factors with smaller effects are in the tables only."
+    return text
+
+
+def variance_lead(subject: Subject) -> str:
+    """What a share of the variance says."""
+    beside = "contexts and seeds" if subject.unit == "run" else "what is left"
+    return (
+        f"How much of the differences between {subject.unit}s each choice explains, next to"
+        f" {beside}. A share says how much varies, not what is better."
+    )
+
+
+def design_lead(subject: Subject, kind: str, factors: int, cells: int, replicates: int) -> str:
+    """The size of the design, and the order of its runs where it was planned."""
+    text = f"{kind.capitalize()} design: {count(factors, 'factor')}, {count(cells, 'cell')}"
+    if subject.planned or subject.contexts > 1:
+        text += (
+            f", {count(subject.contexts, 'context')}, {count(replicates, 'replicate')} of every"
+            " cell in every context."
+        )
+    else:
+        text += f", up to {count(replicates, 'row')} of every cell."
+    if subject.planned:
+        text += (
+            " Runs were executed in a randomised order, frozen with the plan (plan.json);"
+            " Diagnostics shows residuals along it."
+        )
+    return text
+
+
+def diagnostics_lead(subject: Subject) -> str:
+    """What the section checks."""
+    if subject.unit == "run":
+        return "What the model assumes about run-to-run variation, and how the runs look under it."
+    return "What the model assumes about the variation of rows, and how the rows look under it."
+
+
+def missing_title(subject: Subject) -> str:
+    """Runs end in several ways; a row has a value or none."""
+    if subject.unit == "run":
+        return "Missing, failed and diverged runs"
+    return "Missing values"
+
+
+def missing_lead(subject: Subject, policy: str, *, complete: bool) -> str:
+    """Whether every run is there, else how the others enter."""
+    if complete and subject.planned:
+        return "Every planned run finished and was analysed."
+    if complete:
+        return f"Every {subject.unit} was analysed."
+    return f"No {subject.unit} disappears. Policy: {policy}."
+
+
+def provenance_lead(subject: Subject) -> str:
+    """How numbers lead back to where they come from."""
+    if subject.planned:
+        return "Report, analysis.json, fit, runs, run directory, spec: each number leads back."
+    return "Report, analysis.json, fit, table: each number leads back."

@@ -1,0 +1,50 @@
+"""The words around a report: those of the page itself, of its files and of a bundle."""
+
+from __future__ import annotations
+
+from ablatekit.report.language.numbers import count
+from ablatekit.report.language.reading import Unit
+
+NOTE = "Note."
+BRAND = "ablatekit report"
+SKIP = "Skip to the answer"
+THEME = "Light / dark"
+SWITCH_THEME = "Switch between light and dark"
+CONTENTS = "Contents"
+CARE = "Read with care"
+COPY = "Copy"
+BUNDLE = """\
+{title}
+
+An ablatekit bundle. The report is report/index.html; it opens in any browser, offline.
+To analyse the tables again, without the backend that made them:
+
+    ablatekit study report {name}
+"""
+
+
+def figures_elsewhere(names: str) -> str:
+    """Where the figures are that a text does not show."""
+    return f"Figures in index.html: {names}."
+
+
+def analysed(unit: Unit) -> str:
+    """What the number of analysed values is called."""
+    return f"{unit}s analysed"
+
+
+def lost(unit: Unit, diverged: int, failed: int) -> tuple[str, str]:
+    """What became of the others."""
+    if unit == "row":
+        return "without a value", count(failed, "row")
+    return "not as planned", f"{count(diverged, 'run')} diverged, {failed:,} failed"
+
+
+def heading(title: str, unit: Unit, done: int, planned: int) -> str:
+    """The title of the answer on a terminal."""
+    return f"{title}: {done:,} of {planned:,} {analysed(unit)}"
+
+
+def noted(text: str) -> str:
+    """A note on a terminal."""
+    return f"note: {text}"

@@ -1,0 +1,82 @@
+"""Every English sentence of a report is written in report/language."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPORT = Path(__file__).parents[2] / "ablatekit" / "report"
+PLACEHOLDER = "so-and-so"
+PHRASE = re.compile(r"(?:[A-Za-z][\w'-]*[,.:;]? +){3}[A-Za-z][\w'-]*")
+"""Four words in a row; markup and formats of numbers are none."""
+EXCEPTIONS = {
+    # an exception keeps its own message: rule, value, remedy
+    "this is not a bundle of a study",
+    "this is not an analysis.json of a study",
+    "Make one with: ablatekit study export STUDY",
+    f"this analysis.json has schema version {PLACEHOLDER} , not {PLACEHOLDER}",
+    "Analyse the archive again: ablatekit study report X.zip",
+}
+
+
+def _text(node: ast.Constant | ast.JoinedStr) -> str:
+    """What a literal says, with a word in the place of every value that is put in."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    parts = (part.value if isinstance(part, ast.Constant) else None for part in node.values)
+    return "".join(f" {PLACEHOLDER} " if part is None else str(part) for part in parts).strip()
+
+
+def _literals(source: str) -> Iterator[ast.Constant | ast.JoinedStr]:
+    """String literals of a module, without docstrings and the parts of f-strings."""
+    tree = ast.parse(source)
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    told |= {
+        id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
+        for part in node.values
+    }  # fmt: skip
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in told:
+            yield node
+
+
+def _sentences(source: str) -> list[str]:
+    texts = (" ".join(_text(node).split()) for node in _literals(source))
+    return [text for text in texts if PHRASE.search(text) and text not in EXCEPTIONS]
+
+
+MODULES = sorted(
+    path for path in REPORT.rglob("*.py") if "language" not in path.relative_to(REPORT).parts
+)
+
+
+def test_sections_figures_and_formats_contain_no_sentence():
+    assert len(MODULES) > 30
+    found = {path.name: told for path in MODULES if (told := _sentences(path.read_text()))}
+    assert not found, f"write these in report/language: {found}"
+
+
+def test_the_templates_contain_no_sentence():
+    templates = list((REPORT / "formats" / "templates").glob("*.j2"))
+    assert templates
+    for template in templates:
+        text = re.sub(r"\{[{%].*?[%}]\}|<[^>]*>", "\n", template.read_text())
+        assert not [line for line in text.splitlines() if PHRASE.search(line)]
+
+
+@pytest.mark.parametrize(
+    ("source", "is_one"),
+    [
+        ('caption = "How large each effect is"', True),
+        ('caption = f"Effects on {name} in words"', True),
+        ('"""How large each effect is."""', False),
+        ('style = f"max-width:{a}px;min-width:{b}px"', False),
+        ('title = "adjusted p"', False),
+    ],
+)
+def test_a_sentence_is_told_from_markup(source, is_one):
+    assert bool(_sentences(source)) is is_one
