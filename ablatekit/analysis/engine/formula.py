@@ -180,12 +180,6 @@ def parse_terms(text: str) -> tuple[bool, tuple[Term, ...]]:
     return intercept, tuple(sorted(unique, key=len))
 
 
-def without_term(formula: Formula, term: Term) -> Formula:
-    """The same formula without one fixed term."""
-    kept = tuple(other for other in formula.terms if set(other) != set(term))
-    return Formula(formula.response, formula.intercept, kept, formula.random)
-
-
 def variables_of(terms: Iterable[Term]) -> tuple[str, ...]:
     """Every variable expression in order of first appearance."""
     return tuple(dict.fromkeys(variable for term in terms for variable in term))

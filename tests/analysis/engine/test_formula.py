@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablatekit.analysis.engine.formula import parse_formula, without_term
+from ablatekit.analysis.engine.formula import parse_formula
 from ablatekit.analysis.engine.frame import build_frame
 from ablatekit.errors import TableError
 
@@ -113,11 +113,6 @@ def test_category_order_is_kept(table: pd.DataFrame) -> None:
     assert frame.variables["a"].levels == ("a3", "a1", "a2", "never")
     assert frame.aliased == ("anever",)
     assert frame.random[0].levels == ("a3", "a1", "a2")
-
-
-def test_without_term() -> None:
-    formula = without_term(parse_formula("y ~ a*b + (1|g)"), ("b", "a"))
-    assert formula.text == "y ~ a + b + (1 | g)"
 
 
 @pytest.mark.parametrize(
