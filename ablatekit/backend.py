@@ -20,7 +20,6 @@ from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit.runs.seeds import Seeds
 
 API_VERSION = 1
-ENTRY_POINT_GROUP = "ablatekit.backends"
 
 Settings: TypeAlias = Mapping[str, Any]
 """Resolved settings by (dotted) name."""

@@ -3,7 +3,7 @@
 AblatekitError
 ├── UsageError                  exit 2: a user's mistake; one message, no traceback
 │   ├── StudyError              the study file (with file:line:column)
-│   ├── PluginError             a backend that cannot be found or loaded
+│   ├── PluginError             a plugin that cannot be found or loaded
 │   ├── TableError              a table that cannot be analysed
 │   └── WorkspaceError          files on disk that contradict the request
 │       └── DamagedFileError    a file that is not what ablatekit wrote
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 
@@ -42,6 +42,10 @@ class Problem:
     received: str = ""
     remedy: str = ""
     where: Location | None = None
+
+    def at(self, where: Location) -> Problem:
+        """The same problem at a place, unless it has one."""
+        return self if self.where is not None else replace(self, where=where)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.rule}" if self.where else self.rule
@@ -73,7 +77,7 @@ class StudyError(UsageError):
 
 
 class PluginError(UsageError):
-    """A backend is unknown, ambiguous, or cannot be loaded."""
+    """A plugin is unknown, ambiguous, or cannot be loaded."""
 
 
 class TableError(UsageError):

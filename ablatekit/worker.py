@@ -34,10 +34,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import ablatekit
-from ablatekit.backend import ENTRY_POINT_GROUP, Backend
+from ablatekit.backend import Backend
 from ablatekit.canonical import read_json
 from ablatekit.errors import Problem, RunInterruptedError, UsageError, WorkspaceError
-from ablatekit.plugins import load_backend
+from ablatekit.plugins import CONTRACTS, load_backend
 from ablatekit.runs.eventlog import EventWriter
 from ablatekit.runs.locks import file_lock
 from ablatekit.runs.records import MetricEvent, RunResult, RunSpec
@@ -271,13 +271,13 @@ def _version(requirement: str) -> str:
         # The module comes from a distribution of another name: a build of vllm for CPUs.
         module = requirement.replace("-", "_")
         names = metadata.packages_distributions().get(module, ())
-        found = [f"{metadata.version(name)} ({name})" for name in names]
-        return ", ".join(found) or "unknown"
+        providers = [f"{metadata.version(name)} ({name})" for name in names]
+        return ", ".join(providers) or "unknown"
 
 
 @cache
 def _distribution(backend: str) -> metadata.Distribution | None:
-    points = metadata.entry_points(group=ENTRY_POINT_GROUP, name=backend)
+    points = metadata.entry_points(group=CONTRACTS["backend"].group, name=backend)
     return next((point.dist for point in points if point.dist is not None), None)
 
 
@@ -293,13 +293,21 @@ def _cpu_capability() -> str:
 @cache
 def _machine_size() -> str:
     """Cores that this process may use and memory of the machine, as far as the system tells."""
-    known = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    cores, memory = available_cores(), physical_memory()
+    return f"{cores} cores" if memory is None else f"{cores} cores, {memory / 2**30:.0f} GiB"
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def physical_memory() -> int | None:
+    """Bytes of memory of this machine, None where the system does not tell."""
     try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError):
-        return f"{cores} cores"
-    return f"{cores} cores, {memory:.0f} GiB"
+        return None
 
 
 def _claim(backend: str, command: Mapping[str, Any]) -> Claim:

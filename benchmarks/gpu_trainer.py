@@ -197,7 +197,7 @@ def report(name: str, arguments: argparse.Namespace, limits: tuple[float, float]
     laps = run.rounds(arguments.rounds)
     seconds = {phase: statistics.median(lap[phase] for lap in laps) for phase in PHASES}
     total, tokens = sum(seconds.values()), load.rows * load.new_tokens
-    weights = run.policy.arena.weights
+    weights = run.policy.parameters.weights
     read = weights.numel() * weights.element_size() * load.new_tokens / seconds["generate"]
     flops = 3 * forward_flops(run.policy.model, load) / seconds["train"]
     lean = "lean" if run.policy.decoder is not None else "module"

@@ -159,7 +159,7 @@ class Ours:
         view = RewardView(rewards, rollouts.query, rollouts.lengths)
         experience = Experience(
             rollouts=rollouts,
-            advantage=self.advantage.function(view, self.settings),
+            advantage=self.advantage.bound(self.settings)(view),
             counted=rollouts.mask,
             correct=rewards,
             score=rewards,

@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Name = Annotated[str, typer.Argument(help="Name of an installed backend.")]
+BackendName = Annotated[str, typer.Argument(help="Name of an installed backend.")]
 BackendOption = Annotated[
     str | None,
     typer.Option("--backend", help="Name of an installed backend; by default the only real one."),
@@ -26,9 +26,9 @@ INDENT, HANGING = " " * 4, " " * 8
 def default_backend() -> str:
     """The installed backend that trains, if there is one; UsageError if there are several."""
     from ablatekit.errors import Problem, UsageError
-    from ablatekit.plugins import backend_names
+    from ablatekit.plugins import plugin_names
 
-    trains = [name for name in backend_names() if name != DEMONSTRATION]
+    trains = [name for name in plugin_names("backend") if name != DEMONSTRATION]
     if len(trains) > 1:
         raise UsageError(Problem("which backend?", ", ".join(trains), "Add --backend NAME"))
     return trains[0] if trains else DEMONSTRATION
@@ -37,10 +37,10 @@ def default_backend() -> str:
 def list_backends(as_json: Json = False) -> None:
     """List the installed backends."""
     from ablatekit.errors import PluginError
-    from ablatekit.plugins import backend_names, load_backend
+    from ablatekit.plugins import load_backend, plugin_names
 
     rows: list[dict[str, Any]] = []
-    for name in backend_names():
+    for name in plugin_names("backend"):
         try:
             backend = load_backend(name)
         except PluginError as error:
@@ -51,7 +51,7 @@ def list_backends(as_json: Json = False) -> None:
     _show(rows, ("name", "results_version", "state"), as_json, "Backends")
 
 
-def show_backend(name: Name, as_json: Json = False) -> None:
+def show_backend(name: BackendName, as_json: Json = False) -> None:
     """Show a backend's settings, rules and metrics."""
     from ablatekit.design.describe import describe_metrics, describe_rules, describe_settings
     from ablatekit.plugins import load_backend

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -73,7 +74,7 @@ def _options(
 def invoke(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; a user's mistake prints no traceback."""
     try:
-        app(args=arguments)
+        _command()(args=arguments)
     except AblatekitError as error:
         typer.echo(f"error: {error}", err=True)
         return error.exit_code
@@ -83,6 +84,12 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+@cache
+def _command() -> Callable[..., Any]:
+    """The commands as they read their arguments: made once, however often a process invokes."""
+    return typer.main.get_command(app)
 
 
 def _refusal(error: OSError) -> Problem:

@@ -49,7 +49,7 @@ def validate(file: StudyFile, overrides: Overrides = None, as_json: Json = False
     from ablatekit.errors import UsageError
 
     try:
-        plan, _ = _planned(file, overrides)
+        plan, _, notes = _planned(file, overrides)
     except UsageError as error:
         if not as_json:
             raise
@@ -57,12 +57,14 @@ def validate(file: StudyFile, overrides: Overrides = None, as_json: Json = False
         raise typer.Exit(error.exit_code) from None
     if as_json:
         counts = {"cells": len(plan.cells), "runs": len(plan.runs)}
-        result = {"valid": True, "study": plan.study, **counts, "warnings": list(plan.warnings)}
+        said = {"warnings": list(plan.warnings), "notes": list(notes)}
+        result = {"valid": True, "study": plan.study, **counts, **said}
         typer.echo(json.dumps(result, indent=2))
         return
     typer.echo(f"{file}: valid; {len(plan.cells)} cells, {len(plan.runs)} runs")
     for warning in plan.warnings:
         typer.echo(f"warning: {warning}")
+    _print_notes(notes)
 
 
 def plan(
@@ -74,7 +76,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show cells, merged cells, runs, their order and warnings; nothing is written."""
-    planned, backend = _planned(file, overrides)
+    planned, backend, notes = _planned(file, overrides)
     if as_json:
         typer.echo(json.dumps(planned.to_json(), indent=2))
         return
@@ -82,26 +84,34 @@ def plan(
     from ablatekit.design.describe import setting_defaults
 
     print_plan(planned, setting_defaults(backend), show_all=show_all)
+    _print_notes(notes)
 
 
 def schema() -> None:
     """Print the JSON Schema of study files, for editors."""
-    from ablatekit.study.schema import Study
+    from ablatekit.study.parts import complete_model
 
     document: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Study.model_json_schema(),
+        **complete_model().model_json_schema(),
     }
     typer.echo(json.dumps(document, indent=2))
 
 
-def _planned(file: Path, overrides: list[str] | None) -> tuple[Plan, Backend]:
+def _planned(file: Path, overrides: list[str] | None) -> tuple[Plan, Backend, tuple[str, ...]]:
+    """The plan of a study, its backend, and what its kind of design says about the cells."""
     from ablatekit.design.build import build_plan, study_backend
+    from ablatekit.design.crossing import cross
     from ablatekit.study.load import load_study
 
     loaded = load_study(file, overrides or ())
     backend = study_backend(loaded)
-    return build_plan(loaded, backend), backend
+    return build_plan(loaded, backend), backend, cross(loaded).notes
+
+
+def _print_notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        typer.echo(f"note: {note}")
 
 
 def _problems(error: UsageError) -> list[dict[str, Any]]:

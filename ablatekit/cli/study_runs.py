@@ -136,7 +136,8 @@ def sync(
     if as_json:
         typer.echo(json.dumps({"runs": outcome.runs, "metrics": outcome.metrics}, indent=2))
     else:
-        typer.echo(f"{study.tracking_uri}: {outcome.runs} runs, {outcome.metrics} new metrics")
+        tracker = study.loaded.study.tracking.tracker
+        typer.echo(f"{tracker}: {outcome.runs} runs, {outcome.metrics} new metrics")
 
 
 def _prepared(file: Path, overrides: list[str] | None, workspace: Path | None) -> PreparedStudy:

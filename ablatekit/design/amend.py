@@ -106,12 +106,12 @@ def _versions(plan: Plan) -> dict[str, Any]:
 
 def _analysis(plan: Plan) -> dict[str, Any]:
     value = asdict(plan.analysis)
-    responses = {one.pop("name"): one for one in value.pop("responses")}
-    for name, one in responses.items():
-        one.pop("label")
-        one.pop("doc")
-        one.pop("partial")
-        value |= {f"responses.{name}.{key}": part for key, part in one.items()}
+    responses = {response.pop("name"): response for response in value.pop("responses")}
+    for name, response in responses.items():
+        response.pop("label")
+        response.pop("doc")
+        response.pop("partial")
+        value |= {f"responses.{name}.{key}": part for key, part in response.items()}
     return value
 
 
@@ -191,7 +191,7 @@ def _additions(old: Plan, new: Plan) -> Iterator[Change]:
     factors = {factor.name: factor for factor in old.factors}
     for factor in new.factors:
         before = factors.get(factor.name)
-        added = [one for one in factor.levels if before is None or one not in before.levels]
+        added = [name for name in factor.levels if before is None or name not in before.levels]
         if added:
             yield Change(f"factors.{factor.name}.levels added", None, added)
     contexts = [dict(context) for context in new.contexts if context not in old.contexts]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from ablatekit.backend import Backend
 from ablatekit.canonical import canonical_json, content_hash
-from ablatekit.design.cells import CellLevels, Crossing, as_yaml, cross
+from ablatekit.design.cells import CellLevels, as_yaml
+from ablatekit.design.crossing import Crossing, cross
 from ablatekit.design.order import order_seed, run_order
 from ablatekit.design.plan import (
     Cell,
@@ -33,11 +33,8 @@ def study_backend(loaded: LoadedStudy) -> Backend:
     try:
         return load_backend(loaded.study.backend.name)
     except PluginError as error:
-        raise PluginError(*_located(error, loaded.where("backend", "name"))) from None
-
-
-def _located(error: UsageError, where: Location) -> Iterator[Problem]:
-    return (replace(one, where=one.where or where) for one in error.problems)
+        where = loaded.where("backend", "name")
+        raise PluginError(*(problem.at(where) for problem in error.problems)) from None
 
 
 def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
@@ -49,11 +46,11 @@ def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
     study = loaded.study
     crossing = cross(loaded)
     contexts = _contexts(loaded)
-    found = canonical_conditions(loaded, backend, crossing.cells, contexts)
-    units = _units(found.conditions, contexts)
-    _refuse_partial_merges(loaded, found.conditions, units, crossing, contexts)
-    distinct = _one_per_run(found.conditions, units)
-    reported = [backend.metrics(one.settings) for one in distinct.values()]
+    canonical = canonical_conditions(loaded, backend, crossing.cells, contexts)
+    units = _units(canonical.conditions, contexts)
+    _refuse_partial_merges(loaded, canonical.conditions, units, crossing, contexts)
+    distinct = _one_per_run(canonical.conditions, units)
+    reported = [backend.metrics(condition.settings) for condition in distinct.values()]
     responses, warnings = planned_responses(loaded, reported)
     return Plan(
         study=study.name,
@@ -73,10 +70,10 @@ def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
         excluded=crossing.excluded,
         runs=_runs(loaded, backend, distinct, contexts),
         analysis=PlannedAnalysis(responses=responses, **study.analysis.model_dump()),
-        held_equal=_held_equal([one.settings for one in distinct.values()]),
+        held_equal=_held_equal([condition.settings for condition in distinct.values()]),
         cost_metrics=_names(reported, cost=True),
         unrepeatable_metrics=_names(reported, cost=False),
-        warnings=(*crossing.warnings, *found.warnings, *warnings),
+        warnings=(*crossing.warnings, *canonical.warnings, *warnings),
     )
 
 
@@ -104,14 +101,16 @@ def _units(conditions: Sequence[CellInContext], contexts: Sequence[CellLevels]) 
     Where rules look at the context, a cell's settings differ between contexts and all of them
     count.
     """
-    own = set(contexts[0])
+    of_context = set(contexts[0])
     per_cell: dict[int, list[dict[str, Any]]] = {}
-    for one in conditions:
-        settings = {name: value for name, value in one.settings.items() if name not in own}
-        per_cell.setdefault(one.cell, []).append(settings)
+    for condition in conditions:
+        settings = {
+            name: value for name, value in condition.settings.items() if name not in of_context
+        }
+        per_cell.setdefault(condition.cell, []).append(settings)
     return [
-        content_hash(found[0] if all(one == found[0] for one in found) else found, UNIT_DIGITS)
-        for found in per_cell.values()
+        content_hash(every[0] if all(each == every[0] for each in every) else every, UNIT_DIGITS)
+        for every in per_cell.values()
     ]
 
 
@@ -124,12 +123,13 @@ def _refuse_partial_merges(
 ) -> None:
     """A run may not stand for two cells in one context and for one cell in another."""
     first: dict[str, CellInContext] = {}
-    for one in conditions:
-        other = first.setdefault(one.key, one)
-        if units[other.cell] == units[one.cell]:
+    for condition in conditions:
+        other = first.setdefault(condition.key, condition)
+        if units[other.cell] == units[condition.cell]:
             continue
-        pair = f"{as_yaml(crossing.cells[other.cell])} and {as_yaml(crossing.cells[one.cell])}"
-        rule = f"two cells are one and the same run in context {as_yaml(contexts[one.context])}"
+        cells, context = crossing.cells, contexts[condition.context]
+        pair = f"{as_yaml(cells[other.cell])} and {as_yaml(cells[condition.cell])}"
+        rule = f"two cells are one and the same run in context {as_yaml(context)}"
         remedy = f"They differ in other contexts: {pair}. Split the study by context"
         raise StudyError(Problem(f"{rule} only", "", remedy, loaded.where_key("contexts")))
 
@@ -139,8 +139,8 @@ def _one_per_run(
 ) -> dict[tuple[str, int], CellInContext]:
     """What is run, by (unit, context): what merged cells share appears once."""
     distinct: dict[tuple[str, int], CellInContext] = {}
-    for one in conditions:
-        distinct.setdefault((units[one.cell], one.context), one)
+    for condition in conditions:
+        distinct.setdefault((units[condition.cell], condition.context), condition)
     return distinct
 
 
@@ -151,8 +151,10 @@ def _runs(
     contexts: Sequence[CellLevels],
 ) -> tuple[PlannedRun, ...]:
     units = sorted({unit for unit, _ in distinct})
-    content = {key: _content(loaded, backend, one) for key, one in distinct.items()}
-    rng = order_seed([loaded.study.name, *units, *(canonical_json(one) for one in contexts)])
+    content = {key: _content(loaded, backend, condition) for key, condition in distinct.items()}
+    rng = order_seed(
+        [loaded.study.name, *units, *(canonical_json(context) for context in contexts)]
+    )
     triples = run_order(loaded.study.replicates, len(contexts), len(units), rng)
     runs = []
     for order, (replicate, context, index) in enumerate(triples):
@@ -201,8 +203,8 @@ def _content(loaded: LoadedStudy, backend: Backend, condition: CellInContext) ->
     try:
         return backend.content(condition.settings)
     except UsageError as error:
-        where = _named_in(loaded, " ".join(one.received for one in error.problems))
-        raise StudyError(*_located(error, where)) from None
+        where = _named_in(loaded, " ".join(problem.received for problem in error.problems))
+        raise StudyError(*(problem.at(where) for problem in error.problems)) from None
 
 
 def _named_in(loaded: LoadedStudy, received: str) -> Location:
@@ -226,6 +228,6 @@ def _held_equal(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _names(reported: Sequence[Sequence[MetricSpec]], *, cost: bool) -> tuple[str, ...]:
     """Names of cost metrics, or of those that differ between two executions of one run."""
-    specs = (spec for one in reported for spec in one)
+    specs = (spec for of_run in reported for spec in of_run)
     chosen = (spec.name for spec in specs if (spec.role == "cost" if cost else not spec.repeatable))
     return tuple(dict.fromkeys(chosen))

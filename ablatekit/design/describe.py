@@ -116,9 +116,10 @@ def _levels(field: SettingField) -> dict[str, Any]:
     declared = field.extra.get("levels", {})
     if isinstance(declared, dict):
         return dict(declared)
-    named = (one if isinstance(one, dict) else {"name": one} for one in declared)
+    named = (level if isinstance(level, dict) else {"name": level} for level in declared)
     return {
-        str(one["name"]): {key: told for key, told in one.items() if key != "name"} for one in named
+        str(level["name"]): {key: told for key, told in level.items() if key != "name"}
+        for level in named
     }
 
 
@@ -142,8 +143,10 @@ def _bounds(metadata: Sequence[Any]) -> list[str]:
 def _type_text(annotation: Any) -> str:
     if get_origin(annotation) is Annotated:
         kind, *metadata = get_args(annotation)
-        found = [part for one in metadata for part in _bounds(getattr(one, "metadata", [one]))]
-        return " ".join([_type_text(kind), *found])
+        bounds = [
+            text for limit in metadata for text in _bounds(getattr(limit, "metadata", [limit]))
+        ]
+        return " ".join([_type_text(kind), *bounds])
     if get_origin(annotation) is Literal:
         return " | ".join(str(value) for value in get_args(annotation))
     if annotation is type(None):

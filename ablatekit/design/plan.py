@@ -147,10 +147,10 @@ class Plan:
             raise WorkspaceError(Problem(rule, str(value.get("plan_version")), remedy))
         analysis = dict(value["analysis"])
         responses = tuple(PlannedResponse(**response) for response in analysis.pop("responses"))
-        own = {part.name: value[part.name] for part in fields(cls)}
+        plain = {part.name: value[part.name] for part in fields(cls)}
         return cls(
             **{
-                **own,
+                **plain,
                 "factors": tuple(_factor(factor) for factor in value["factors"]),
                 "contexts": tuple(value["contexts"]),
                 "cells": tuple(Cell(**cell) for cell in value["cells"]),

@@ -41,15 +41,15 @@ def _by_name(
     reported: Sequence[Sequence[MetricSpec]],
 ) -> tuple[dict[str, MetricSpec], dict[str, MetricSpec]]:
     """Metrics that every run reports, and those that at least one run reports."""
-    somewhere = {spec.name: spec for one in reported for spec in one}
-    common = set(somewhere).intersection(*({spec.name for spec in one} for one in reported))
+    somewhere = {spec.name: spec for specs in reported for spec in specs}
+    common = set(somewhere).intersection(*({spec.name for spec in specs} for specs in reported))
     return {name: spec for name, spec in somewhere.items() if name in common}, somewhere
 
 
 def _default_parts(metrics: Mapping[str, MetricSpec]) -> dict[str, ResponsePart]:
     parts: dict[str, ResponsePart] = {}
     for role in DEFAULT_ROLES:
-        spec = next((one for one in metrics.values() if one.role == role), None)
+        spec = next((metric for metric in metrics.values() if metric.role == role), None)
         if spec is not None:
             parts[role] = ResponsePart(metric=spec.name)
     return parts
@@ -111,25 +111,25 @@ def _item_problems(
 def _direction_warnings(
     responses: Sequence[PlannedResponse], metrics: Mapping[str, MetricSpec]
 ) -> Iterator[str]:
-    for one in responses:
-        expected = _direction(one.summary, metrics[one.metric])
-        if one.direction == expected:
+    for response in responses:
+        expected = _direction(response.summary, metrics[response.metric])
+        if response.direction == expected:
             continue
-        said = f"the backend says {expected} for {one.metric}"
-        if _is_time(one.summary):
-            said = f"{one.summary} counts steps, and sooner is better"
-        yield f"response {one.name!r} says {one.direction} is better; {said}"
+        said = f"the backend says {expected} for {response.metric}"
+        if _is_time(response.summary):
+            said = f"{response.summary} counts steps, and sooner is better"
+        yield f"response {response.name!r} says {response.direction} is better; {said}"
 
 
 def _partial_warnings(
     responses: Sequence[PlannedResponse], metrics: Mapping[str, MetricSpec]
 ) -> Iterator[str]:
     """Summaries over training of a metric whose points in between use fewer items."""
-    for one in responses:
-        summary, argument = parse_summary(one.summary)
+    for response in responses:
+        summary, argument = parse_summary(response.summary)
         whole = summary == "final" or (summary == "mean_last" and argument == 1)
-        if metrics[one.metric].partial and not whole:
+        if metrics[response.metric].partial and not whole:
             yield (
-                f"response {one.name!r}: {one.summary} of {one.metric} mixes evaluations on a part "
-                "of the items with those on all of them"
+                f"response {response.name!r}: {response.summary} of {response.metric} mixes "
+                "evaluations on a part of the items with those on all of them"
             )

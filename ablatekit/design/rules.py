@@ -136,7 +136,7 @@ class _Resolver:
     def resolve(self, cell: CellLevels, context: CellLevels) -> dict[str, Any]:
         given = {**self.shared, **_given(self.loaded.contexts, context)}
         given |= _given(self.loaded.factors, cell)
-        values = {name: one.value for name, one in given.items()}
+        values = {name: setting.value for name, setting in given.items()}
         try:
             return canonical_settings(self.backend.settings, self.rules, values)
         except ValidationError as error:
@@ -154,8 +154,8 @@ class _Resolver:
     ) -> Problem:
         name = _setting_of(details, self.fields)
         rule = f"setting {name!r} {rule_text(details)}" if name else rule_text(details)
-        above = [one for one in given if one == name or name.startswith(f"{one}.")]
-        below = [one for one in given if name and one.startswith(f"{name}.")]
+        above = [other for other in given if other == name or name.startswith(f"{other}.")]
+        below = [other for other in given if name and other.startswith(f"{name}.")]
         remedy = literal_hint(details) or f"`ablatekit backend show {self.backend.name}` lists it"
         if above or below:
             where = self.loaded.source.where_value(given[(above or below)[0]].loc)
@@ -165,11 +165,11 @@ class _Resolver:
 
 
 def _given(variables: Sequence[Factor | ContextVariable], levels: CellLevels) -> dict[str, Given]:
-    found: dict[str, Given] = {}
+    settings: dict[str, Given] = {}
     for variable in variables:
-        chosen = next(one for one in variable.levels if one.name == levels[variable.name])
-        found |= chosen.settings
-    return found
+        chosen = next(level for level in variable.levels if level.name == levels[variable.name])
+        settings |= chosen.settings
+    return settings
 
 
 def _setting_of(details: ErrorDetails, fields: Mapping[str, SettingField]) -> str:
@@ -189,11 +189,11 @@ def _check_setting_names(
     problems = list(_unknown_settings(loaded, shared, backend, fields))
     variables: list[Factor | ContextVariable] = [*loaded.contexts, *loaded.factors]
     for variable in variables:
-        found: dict[str, Given] = {}
+        given: dict[str, Given] = {}
         for level in variable.levels:
-            found = {**level.settings, **found}
-        problems += _unknown_settings(loaded, found, backend, fields)
-        problems += _execution_only(loaded, found, variable.name, fields)
+            given = {**level.settings, **given}
+        problems += _unknown_settings(loaded, given, backend, fields)
+        problems += _execution_only(loaded, given, variable.name, fields)
     if problems:
         raise StudyError(*problems)
 
@@ -204,10 +204,10 @@ def _unknown_settings(
     backend: str,
     fields: Mapping[str, SettingField],
 ) -> Iterator[Problem]:
-    for name, one in given.items():
+    for name, setting in given.items():
         if is_known(name, fields):
             continue
-        where = loaded.source.where_key(one.named_at)
+        where = loaded.source.where_key(setting.named_at)
         yield Problem(
             f"unknown setting of backend {backend!r}", repr(name), nearest(name, fields), where
         )
@@ -219,11 +219,11 @@ def _execution_only(
     variable: str,
     fields: Mapping[str, SettingField],
 ) -> Iterator[Problem]:
-    for name, one in given.items():
+    for name, setting in given.items():
         if name in fields and fields[name].execution:
             rule = f"{variable!r} varies a setting that only decides where a run executes"
             remedy = "Give it under backend.settings: it cannot change a result"
-            yield Problem(rule, name, remedy, loaded.source.where_key(one.named_at))
+            yield Problem(rule, name, remedy, loaded.source.where_key(setting.named_at))
 
 
 def _refuse_invalid(
@@ -233,9 +233,9 @@ def _refuse_invalid(
     rules: Sequence[Rule],
 ) -> None:
     problems = []
-    for rule in (one for one in rules if one.kind == "invalid"):
-        met = [one for one in conditions if rule.applies(one.settings)]
-        refused = {one.cell for one in met}
+    for rule in (rule for rule in rules if rule.kind == "invalid"):
+        met = [condition for condition in conditions if rule.applies(condition.settings)]
+        refused = {condition.cell for condition in met}
         parts = {as_yaml(part): part for part in _exclusions(loaded, cells, refused, rule)}
         problems += [_invalid_problem(loaded, rule, part, met[0]) for part in parts.values()]
     if problems:
@@ -282,8 +282,8 @@ def _invalid_settings(loaded: LoadedStudy, rule: Rule, example: CellInContext) -
 
 
 def _rule_warnings(conditions: Sequence[CellInContext], rules: Sequence[Rule]) -> Iterator[str]:
-    total = len({one.cell for one in conditions})
-    for rule in (one for one in rules if one.kind == "warn"):
-        warned = {one.cell for one in conditions if rule.applies(one.settings)}
+    total = len({condition.cell for condition in conditions})
+    for rule in (rule for rule in rules if rule.kind == "warn"):
+        warned = {condition.cell for condition in conditions if rule.applies(condition.settings)}
         if warned:
             yield f"{rule.name}: {rule.why} ({len(warned)} of {total} cells)"

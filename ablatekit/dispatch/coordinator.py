@@ -12,33 +12,30 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ablatekit.canonical import read_json, write_json
 from ablatekit.design.plan import Plan, PlannedRun, cells_by_unit, run_label
-from ablatekit.dispatch.executors.local import (
+from ablatekit.dispatch.executors.base import (
     Ended,
     Event,
-    LocalExecutor,
+    Executor,
+    Noted,
     Progressed,
     Started,
     Task,
+    Workload,
+    load_executor,
 )
 from ablatekit.dispatch.progress import Observer
-from ablatekit.dispatch.slots import (
-    Slot,
-    available_cores,
-    available_devices,
-    largest,
-    plan_slots,
-)
 from ablatekit.errors import Problem, WorkspaceError
 from ablatekit.plugins import load_backend
 from ablatekit.runs.locks import LockHeldError, file_lock
-from ablatekit.runs.runlog import kill_orphans, live_attempt, log_tail, read_result
+from ablatekit.runs.records import Resources
+from ablatekit.runs.runlog import log_tail, read_result
 from ablatekit.runs.workspace import Workspace
 
 _POLL_SECONDS = 0.5
@@ -50,9 +47,12 @@ _FREE_BYTES_TO_RESUME = 64 * 2**20
 class DispatchOptions:
     """How to execute: `timeout` in seconds for one attempt, `limit` new runs at most.
 
+    `executor` names what brings runs to workers, `settings` are its own part of the study;
     `python` is the interpreter of the workers, None for this one.
     """
 
+    executor: str = "local"
+    settings: Mapping[str, Any] = field(default_factory=dict)
     workers: Literal["auto"] | int = "auto"
     retries: int = 2
     timeout: float | None = None
@@ -135,15 +135,15 @@ def execute(
     `options.retries` times more; one that diverged has a result. The first SIGINT or SIGTERM
     drains (workers checkpoint, nothing new starts), the second kills.
 
-    The caller is `coordinating` the study. Raises PluginError when the backend is unknown or its
-    interpreter cannot run workers.
+    The caller is `coordinating` the study. Raises PluginError when the backend or the executor is
+    unknown or the backend's interpreter cannot run workers.
     """
     with stop_requests() as stop:
-        progress, slots = _prepare(plan, workspace, options)
+        progress = _prepare(plan, workspace, options)
         coordinator = _Coordinator(plan, workspace, options, observer, progress, stop)
-        executor = LocalExecutor(slots, options.python, options.timeout)
+        executor = _executor(plan.backend, progress.queue, options)
         done = sum(progress.results.values())
-        observer.begin(total=done + len(progress.queue), done=done, workers=len(slots))
+        observer.begin(total=done + len(progress.queue), done=done, workers=executor.free)
         try:
             coordinator.work(executor)
         finally:
@@ -188,10 +188,8 @@ def stop_requests() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def _prepare(
-    plan: Plan, workspace: Workspace, options: DispatchOptions
-) -> tuple[_Progress, Sequence[Slot]]:
-    """The queue, the counts of runs that have a result already, and the slots."""
+def _prepare(plan: Plan, workspace: Workspace, options: DispatchOptions) -> _Progress:
+    """The queue, and the counts of runs that have a result already."""
     units = cells_by_unit(plan)
     results: Counter[str] = Counter()
     entries = []
@@ -202,17 +200,35 @@ def _prepare(
         else:
             entries.append(_Entry(planned, run_label(units[planned.unit], planned)))
     entries = entries[: options.limit]
-    slots = _slots(plan.backend, entries, options) if entries else ()
     by_id = {entry.planned.run_id: entry for entry in entries}
-    return _Progress(queue=deque(entries), by_id=by_id, results=results), slots
+    return _Progress(queue=deque(entries), by_id=by_id, results=results)
 
 
-def _slots(backend: str, entries: Sequence[_Entry], options: DispatchOptions) -> Sequence[Slot]:
+def _executor(backend: str, entries: Sequence[_Entry], options: DispatchOptions) -> Executor:
+    """The executor that the options name, with places for all of these runs."""
+    kind = load_executor(options.executor)
+    workload = Workload(
+        need=_largest_need(backend, entries),
+        runs=len(entries),
+        workers=options.workers,
+        timeout=options.timeout,
+        python=options.python,
+    )
+    return kind(workload, kind.settings.model_validate(dict(options.settings)))
+
+
+def _largest_need(backend: str, entries: Sequence[_Entry]) -> Resources:
+    """What suffices for each of several runs of a backend."""
+    if not entries:
+        return Resources()
     source = load_backend(backend)
-    specs = (entry.planned.spec for entry in entries)
-    need = largest([source.resources({**spec.settings, **spec.execution}) for spec in specs])
-    cores, devices = available_cores(), available_devices()
-    return plan_slots(options.workers, need, len(entries), cores, devices)
+    specs = [entry.planned.spec for entry in entries]
+    needs = [source.resources({**spec.settings, **spec.execution}) for spec in specs]
+    return Resources(
+        cpus=max(need.cpus for need in needs),
+        gpus=max(need.gpus for need in needs),
+        memory=max(need.memory for need in needs),
+    )
 
 
 class _Coordinator:
@@ -236,11 +252,11 @@ class _Coordinator:
         self._stop = stop
         self._handled_stops = 0
 
-    def work(self, executor: LocalExecutor) -> None:
+    def work(self, executor: Executor) -> None:
         """Until every run has a result or has failed, or the user has stopped it."""
         while self._unfinished(executor):
             self._obey(executor)
-            self._recheck()
+            self._recheck(executor)
             if not self._stop.requests and not self._paused():
                 self._fill(executor)
             for event in executor.poll(_POLL_SECONDS):
@@ -264,12 +280,12 @@ class _Coordinator:
             counts=counts, failed=tuple(progress.failed), interrupted=interrupted
         )
 
-    def _unfinished(self, executor: LocalExecutor) -> bool:
+    def _unfinished(self, executor: Executor) -> bool:
         if self._stop.requests:
             return executor.running > 0
         return bool(executor.running or self._progress.queue or self._progress.elsewhere)
 
-    def _obey(self, executor: LocalExecutor) -> None:
+    def _obey(self, executor: Executor) -> None:
         """Pass on what the user has asked for since the last look."""
         if self._handled_stops >= min(self._stop.requests, 2):
             return
@@ -281,7 +297,7 @@ class _Coordinator:
             self._observer.note("killing the workers; the same command resumes")
             executor.kill()
 
-    def _fill(self, executor: LocalExecutor) -> None:
+    def _fill(self, executor: Executor) -> None:
         while executor.free and self._progress.queue and not self._paused():
             entry = self._progress.queue.popleft()
             try:
@@ -306,14 +322,16 @@ class _Coordinator:
         )
 
     def _handle(self, event: Event) -> None:
-        entry = self._progress.by_id[event.run_id]
         match event:
+            case Noted():
+                self._observer.note(event.text)
             case Started():
-                self._observer.started(entry.planned.run_id, entry.label, event.attempt)
+                label = self._progress.by_id[event.run_id].label
+                self._observer.started(event.run_id, label, event.attempt)
             case Progressed():
-                self._observer.progressed(entry.planned.run_id, event.done, event.total)
+                self._observer.progressed(event.run_id, event.done, event.total)
             case Ended():
-                self._settle(entry, event)
+                self._settle(self._progress.by_id[event.run_id], event)
 
     def _settle(self, entry: _Entry, ended: Ended) -> None:
         """Decide what the end of a task means for its run."""
@@ -365,17 +383,15 @@ class _Coordinator:
             log_tail=tail,
         )
 
-    def _recheck(self) -> None:
+    def _recheck(self, executor: Executor) -> None:
         """Take back runs that another process was executing and no longer is."""
         now = time.monotonic()
         for run_id, looked in list(self._progress.elsewhere.items()):
             if now - looked < _RECHECK_SECONDS:
                 continue
             entry, run = self._progress.by_id[run_id], self._workspace.run(run_id)
-            attempt = live_attempt(run)
-            if attempt is not None:
+            if not executor.release(run):
                 self._progress.elsewhere[run_id] = now
-                kill_orphans(attempt)
                 continue
             del self._progress.elsewhere[run_id]
             if run.result.exists():

@@ -15,6 +15,8 @@ from ablatekit.errors import DamagedFileError, Problem, WorkspaceError
 from ablatekit.runs.runlog import RunState, run_state
 from ablatekit.runs.workspace import StudyDirectory, Workspace
 from ablatekit.study.load import LoadedStudy, load_study
+from ablatekit.study.schema import TrackingPart
+from ablatekit.tracking.process import TrackingOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +32,12 @@ class PreparedStudy:
         return self.workspace.study(self.plan.study)
 
     @property
-    def tracking_uri(self) -> str | None:
-        uri = self.loaded.study.tracking.uri
-        return self.workspace.resolve_uri(uri) if uri else None
-
-    @property
-    def experiment(self) -> str:
-        return self.loaded.study.tracking.experiment or self.plan.study
+    def mirror(self) -> TrackingOptions | None:
+        """Where runs are mirrored; None for a study without a mirror."""
+        part = self.loaded.study.tracking
+        if part.is_off:
+            return None
+        return TrackingOptions(part.tracker, part.beside(TrackingPart))
 
 
 def prepare(path: Path, overrides: Sequence[str], workspace: Workspace) -> PreparedStudy:

@@ -29,9 +29,10 @@ from ablatekit.pipeline.frozen import (
 )
 from ablatekit.pipeline.provenance import provenance, results_hash, version_warnings
 from ablatekit.report.write import analysis_json, write_report
+from ablatekit.study.schema import DispatchPart
 from ablatekit.themes import Theme
 from ablatekit.tracking.mirror import MirrorOutcome, sync
-from ablatekit.tracking.process import MirrorHandle, TrackingOptions, start_mirror
+from ablatekit.tracking.process import MirrorHandle, start_mirror
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,15 +105,16 @@ def _has_work(study: PreparedStudy) -> bool:
 
 
 def _start_mirror(study: PreparedStudy) -> MirrorHandle | None:
-    if study.tracking_uri is None:
+    if study.mirror is None:
         return None
-    options = TrackingOptions(study.tracking_uri, study.experiment)
-    return start_mirror(study.directory.plan, study.workspace, options)
+    return start_mirror(study.directory.plan, study.workspace, study.mirror)
 
 
 def _dispatch_options(study: PreparedStudy, options: RunOptions) -> DispatchOptions:
     part = study.loaded.study.dispatch
     return DispatchOptions(
+        executor=part.executor,
+        settings=part.beside(DispatchPart),
         workers=options.workers if options.workers is not None else part.workers,
         retries=part.retries,
         timeout=part.timeout_seconds,
@@ -164,7 +166,8 @@ def any_estimate(analysis: Analysis) -> bool:
 
 def sync_study(study: PreparedStudy) -> MirrorOutcome:
     """Rebuild what the mirror lacks from the run directories. Needs a tracking URI."""
-    if study.tracking_uri is None:
+    mirror = study.mirror
+    if mirror is None:
         raise WorkspaceError(
             Problem(
                 "this study has no mirror",
@@ -172,10 +175,10 @@ def sync_study(study: PreparedStudy) -> MirrorOutcome:
                 "Name a tracking URI in the study, or with --set tracking.uri=sqlite:///mlflow.db",
             )
         )
-    outcome = sync(study.plan, study.workspace, study.tracking_uri, study.experiment)
+    outcome = sync(study.plan, study.workspace, mirror.tracker, mirror.settings)
     if outcome.warning:
-        remedy = "Repeat the command once MLflow can be reached; nothing is lost"
-        raise WorkspaceError(Problem(outcome.warning, study.tracking_uri, remedy))
+        remedy = "Repeat the command once the tracker can be reached; nothing is lost"
+        raise WorkspaceError(Problem(outcome.warning, f"tracker: {mirror.tracker}", remedy))
     return outcome
 
 

@@ -9,12 +9,9 @@ its hash is the one that `result.json` names.
 from __future__ import annotations
 
 import io
-import os
-import platform
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -138,18 +135,6 @@ def claim_attempt(run: RunDirectory) -> Iterator[AttemptDirectory | None]:
 def live_attempt(run: RunDirectory) -> AttemptDirectory | None:
     """The attempt that some process is executing now, if there is one."""
     return next((attempt for attempt in run.attempts() if is_locked(attempt.lock)), None)
-
-
-def kill_orphans(attempt: AttemptDirectory) -> None:
-    """Kill what a dead worker left behind on this machine and what still holds its lock.
-
-    A worker leads a process group of its own, whose number cannot be reused while it has members.
-    """
-    claim = read_claim(attempt)
-    if claim is None or claim.host != platform.node() or Path(f"/proc/{claim.pid}").exists():
-        return
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(claim.pid, signal.SIGKILL)
 
 
 def write_claim(attempt: AttemptDirectory, claim: Claim) -> None:

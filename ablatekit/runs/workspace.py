@@ -88,8 +88,8 @@ class RunDirectory:
         """Existing attempts in the order of their numbers."""
         if not self.attempts_directory.is_dir():
             return ()
-        found = (AttemptDirectory(path) for path in self.attempts_directory.iterdir())
-        return tuple(sorted(found, key=lambda attempt: attempt.number))
+        existing = (AttemptDirectory(path) for path in self.attempts_directory.iterdir())
+        return tuple(sorted(existing, key=lambda attempt: attempt.number))
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,20 +138,20 @@ def _factor(name: str, part: FactorPart, source: Node, problems: list[Problem]) 
         levels = _long_form(part.levels, (*loc, "levels"), source, problems)
     else:
         levels = _short_form(name, part.levels, (*loc, "levels"))
-    found = _level_problems(f"factor {name!r}", levels, source, (*loc, "levels"))
-    if not found and len(levels) == 1:
+    mistakes = _level_problems(f"factor {name!r}", levels, source, (*loc, "levels"))
+    if not mistakes and len(levels) == 1:
         rule, remedy = f"factor {name!r} has a single level", "A factor needs two or more levels"
         where = source.where_value((*loc, "levels"))
-        found.append(Problem(rule, levels[0].name, remedy, where))
+        mistakes.append(Problem(rule, levels[0].name, remedy, where))
     names = tuple(level.name for level in levels)
     baseline = find_level(part.baseline, names)
-    if not found and baseline is None:
+    if not mistakes and baseline is None:
         rule = f"the baseline of factor {name!r} is not one of its levels"
         where = source.where_value((*loc, "baseline"))
-        found.append(
+        mistakes.append(
             Problem(rule, show(part.baseline), nearest(level_name(part.baseline), names), where)
         )
-    problems += found
+    problems += mistakes
     return Factor(name, levels, baseline or "", part.label or name)
 
 
@@ -165,7 +165,7 @@ def _short_form(setting: str, values: Sequence[ScalarValue], loc: Loc) -> tuple[
 def _long_form(
     levels: Mapping[str, Mapping[str, Any]], loc: Loc, source: Node, problems: list[Problem]
 ) -> tuple[Level, ...]:
-    found = []
+    read = []
     for key, settings in levels.items():
         where = source.where_key((*loc, key))
         given: dict[str, Given] = {}
@@ -177,8 +177,8 @@ def _long_form(
         if not settings:
             remedy = "Write the setting with its default value, for instance the backend's default"
             problems.append(Problem(f"level {key!r} sets no settings", "{}", remedy, where))
-        found.append(Level(_key_name(key), given, (*loc, key)))
-    return tuple(found)
+        read.append(Level(_key_name(key), given, (*loc, key)))
+    return tuple(read)
 
 
 def _key_name(key: str) -> str:

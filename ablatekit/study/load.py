@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from ablatekit.errors import Location, Problem, StudyError
 from ablatekit.study.factors import ContextVariable, Factor, read_contexts, read_factors
-from ablatekit.study.messages import show, study_problems
+from ablatekit.study.messages import position, show, study_problems
 from ablatekit.study.names import check_names
+from ablatekit.study.parts import study_model
 from ablatekit.study.schema import Study
 from ablatekit.study.yaml_source import Node, override, parse_override, parse_yaml, read_source
 
@@ -75,7 +76,12 @@ def _validated(source: Node) -> Study:
     if not isinstance(data, dict):
         remedy = "Write keys such as `name:`, `backend:` and `factors:`"
         raise StudyError(Problem("a study is a mapping", show(data), remedy, source.where))
+    model, problems = study_model(source)
     try:
-        return Study.model_validate(data)
+        study = model.model_validate(data)
     except ValidationError as error:
-        raise StudyError(*study_problems(error, source, Study)) from None
+        problems += study_problems(error, source, model)
+        raise StudyError(*sorted(problems, key=position)) from None
+    if problems:
+        raise StudyError(*problems)
+    return study

@@ -75,10 +75,11 @@ def study_problems(error: ValidationError, root: Node, model: type[BaseModel]) -
         if details["type"] == "missing":
             path = (*path, details["loc"][-1])
         problems.setdefault(path, _problem(details, path, root, model))
-    return sorted(problems.values(), key=_position)
+    return sorted(problems.values(), key=position)
 
 
-def _position(problem: Problem) -> tuple[int, int]:
+def position(problem: Problem) -> tuple[int, int]:
+    """Where a problem stands in its file, for sorting."""
     where = problem.where
     return (where.line or 0, where.column or 0) if where is not None else (0, 0)
 
@@ -93,8 +94,6 @@ def _problem(details: ErrorDetails, path: Loc, root: Node, model: type[BaseModel
     if details["loc"][-1] == "[key]":
         remedy = FORM_REMEDIES[NAME_FORM]
         return Problem("is not a usable name", show(path[-1]), remedy, root.where_key(path))
-    if details["type"] == "union_tag_invalid":
-        return _tag_problem(details, path, root)
     remedy = _remedy(details, path) or _described(model, path)
     rule = f"{dotted(path) or 'a study'} {rule_text(details)}"
     return Problem(rule, show(details["input"]), remedy, root.where_value(path))
@@ -119,18 +118,6 @@ def _factor_to_write(name: str | int, levels: list[Any]) -> str:
     shown += ["..."] if len(levels) > _SHOWN_LEVELS else []
     baseline = shown[0] if shown else "LEVEL"
     return f"Write {name}: {{baseline: {baseline}, levels: [{', '.join(shown)}]}}"
-
-
-def _tag_problem(details: ErrorDetails, path: Loc, root: Node) -> Problem:
-    context = details.get("ctx", {})
-    key = str(context.get("discriminator", "")).strip("'")
-    expected = str(context.get("expected_tags", ""))
-    loc = (*path, key)
-    rule = f"{dotted(loc)} must be one of {expected}"
-    allowed = re.findall(r"'([^']*)'", expected)
-    matches = difflib.get_close_matches(str(context.get("tag")), allowed, n=1)
-    remedy = f"Did you mean {matches[0]!r}?" if matches else ""
-    return Problem(rule, show(context.get("tag")), remedy, root.where_value(loc))
 
 
 def _described(model: type[BaseModel], path: Loc) -> str:

@@ -7,11 +7,11 @@ from itertools import combinations
 from pathlib import Path
 
 from ablatekit.errors import Problem, nearest
-from ablatekit.runs.workspace import Workspace, tracking_files
+from ablatekit.runs.workspace import Workspace
 from ablatekit.study.factors import ContextVariable, Factor, find_level
 from ablatekit.study.messages import show
 from ablatekit.study.scalars import ScalarValue
-from ablatekit.study.schema import CustomDesign, Study
+from ablatekit.study.schema import Study
 from ablatekit.study.settings import Given, flatten, overlap
 from ablatekit.study.yaml_source import Loc, Node
 
@@ -34,7 +34,7 @@ def check_names(
 
 
 def _study_name(study: Study, source: Node) -> Iterator[Problem]:
-    shared = Workspace(Path()).reserved_names | tracking_files(study.tracking.uri)
+    shared = Workspace(Path()).reserved_names | study.tracking.workspace_names
     if study.name.lower() in {name.lower() for name in shared}:
         where = source.where_value(("name",))
         rule = "a study may not be called like a file or folder that all studies share"
@@ -71,8 +71,8 @@ def _set_twice(
         yield Problem(f"backend.settings gives {error} twice", remedy="Keep one", where=where)
         return
     owners: list[tuple[str, Mapping[str, Given]]] = [("backend.settings", shared)]
-    owners += [(f"context {one.name!r}", _all_given(one)) for one in contexts]
-    owners += [(f"factor {one.name!r}", _all_given(one)) for one in factors]
+    owners += [(f"context {variable.name!r}", _all_given(variable)) for variable in contexts]
+    owners += [(f"factor {variable.name!r}", _all_given(variable)) for variable in factors]
     for (owner, earlier), (other, later) in combinations(owners, 2):
         clash = _clash(earlier, later)
         if clash is not None:
@@ -82,15 +82,15 @@ def _set_twice(
 
 
 def _all_given(variable: Factor | ContextVariable) -> dict[str, Given]:
-    found: dict[str, Given] = {}
+    settings: dict[str, Given] = {}
     for level in variable.levels:
         for name, given in level.settings.items():
-            found.setdefault(name, given)
-    return found
+            settings.setdefault(name, given)
+    return settings
 
 
 def _clash(earlier: Mapping[str, Given], later: Mapping[str, Given]) -> str | None:
-    return next((name for name in later if any(overlap(name, one) for one in earlier)), None)
+    return next((name for name in later if any(overlap(name, other) for other in earlier)), None)
 
 
 def _unknown_levels(study: Study, source: Node, factors: Sequence[Factor]) -> Iterator[Problem]:
@@ -100,9 +100,6 @@ def _unknown_levels(study: Study, source: Node, factors: Sequence[Factor]) -> It
             remedy = "Name the levels that must not meet, or remove the line"
             where = source.where_value(("exclude", index))
             yield Problem("an exclusion names no level", "{}", remedy, where)
-    if isinstance(study.design, CustomDesign):
-        for index, cell in enumerate(study.design.cells):
-            yield from check_combination(cell, ("design", "cells", index), source, factors)
 
 
 def check_combination(

@@ -1,8 +1,11 @@
-"""The study file as typed data (DESIGN 3.1). Shapes only: what levels mean is in `factors`."""
+"""The study file as typed data (DESIGN 3.1). Shapes only: what levels mean is in `factors`.
+
+`design`, `dispatch` and `tracking` hold a plugin's name and, beside it, the plugin's own settings;
+`parts` joins these to the classes here.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -20,7 +23,6 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
-from ablatekit.runs.workspace import DEFAULT_TRACKING
 from ablatekit.study.settings import documented
 from ablatekit.study.summaries import FORMS, parse_summary
 from ablatekit.themes import Theme
@@ -42,52 +44,32 @@ FORM_REMEDIES = {
 }
 """What to write instead of a text that matches none of these patterns."""
 
-_TRACKING_URI = re.compile(
-    r"sqlite:///[^?#]+|(postgresql|mysql|mssql)(\+\w+)?://.+|https?://.+|file:.+"
-    r"|databricks(-uc)?(://.+)?"
-)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _refusal(kind: Literal["summary", "duration", "uri", "text"], rule: str, remedy: str) -> Any:
+def refusal(rule: str, remedy: str) -> PydanticCustomError:
     """A refusal of a value with a remedy of its own, which messages show."""
-    return PydanticCustomError(kind, "{rule}", {"rule": rule, "remedy": remedy})
+    return PydanticCustomError("refusal", "{rule}", {"rule": rule, "remedy": remedy})
 
 
 def _summary(value: str) -> str:
     try:
         parse_summary(value)
     except ValueError as error:
-        raise _refusal("summary", str(error), f"Write {FORMS}") from None
+        raise refusal(str(error), f"Write {FORMS}") from None
     return value
 
 
 def _positive_duration(value: str) -> str:
     if duration_seconds(value) <= 0:
         remedy = "Write a longer duration, such as 30m, or null for no limit"
-        raise _refusal("duration", "must be longer than 0", remedy)
+        raise refusal("must be longer than 0", remedy)
     return value
 
 
 def duration_seconds(text: str) -> float:
     """Seconds of a duration such as 30m."""
     return float(text[:-1]) * _SECONDS[text[-1]]
-
-
-def _tracking_uri(value: str) -> str:
-    if not _TRACKING_URI.fullmatch(value):
-        remedy = (
-            "Write sqlite:///mlflow.db, a postgresql://, mysql:// or mssql:// URI, http(s)://, "
-            "file: or databricks; null switches the mirror off"
-        )
-        raise _refusal("uri", "must be a tracking URI that MLflow knows", remedy)
-    return value
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        raise _refusal("text", "must not be empty", "Write a name, or null for the study's own")
-    return value
 
 
 def _scalar(value: Any, _inner: ValidatorFunctionWrapHandler) -> Any:
@@ -127,8 +109,14 @@ DivergedPolicy: TypeAlias = Literal["score", "worst", "exclude"]
 StudyAdjustment: TypeAlias = Literal["holm", "none"]
 
 
-class _Part(BaseModel):
+class StudyPart(BaseModel):
+    """A mapping of the study file: unknown keys are errors, and no value changes its type."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    def beside(self, shared: type[BaseModel]) -> dict[str, Any]:
+        """The keys that only the named plugin reads, beside those of `shared`."""
+        return self.model_dump(exclude=set(shared.model_fields))
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -143,7 +131,7 @@ class _Part(BaseModel):
         return reference
 
 
-class BackendPart(_Part):
+class BackendPart(StudyPart):
     """Which backend executes the runs, with the settings that are the same in every run."""
 
     name: str
@@ -154,7 +142,7 @@ class BackendPart(_Part):
     """Another interpreter for this backend's workers."""
 
 
-class FactorPart(_Part):
+class FactorPart(StudyPart):
     """One design choice. A list of levels sets the setting of the factor's own name."""
 
     baseline: Scalar
@@ -165,24 +153,14 @@ class FactorPart(_Part):
     """How reports call the factor."""
 
 
-class FullDesign(_Part):
-    """Every combination of levels that `exclude` does not forbid."""
+class DesignPart(StudyPart):
+    """Which cells are run."""
 
-    kind: Literal["full"] = "full"
-
-
-class CustomDesign(_Part):
-    """Exactly the listed cells; a factor that a cell does not name is at its baseline."""
-
-    kind: Literal["custom"]
-    cells: list[dict[str, Scalar]] = Field(min_length=1)
-    """One mapping factor -> level for each cell."""
+    kind: str
+    """Name of an installed kind of design."""
 
 
-DesignPart: TypeAlias = Annotated[FullDesign | CustomDesign, Field(discriminator="kind")]
-
-
-class ResponsePart(_Part):
+class ResponsePart(StudyPart):
     """A number per run, derived from one metric's history."""
 
     metric: str
@@ -199,7 +177,7 @@ class ResponsePart(_Part):
     """How reports call the response."""
 
 
-class AnalysisPart(_Part):
+class AnalysisPart(StudyPart):
     """How effects are estimated; frozen in the plan before the first run."""
 
     interactions: int = Field(default=2, ge=1, le=10)
@@ -214,15 +192,15 @@ class AnalysisPart(_Part):
     """How a diverged run enters: its last valid score, the worst possible one, or not at all."""
 
 
-class DispatchPart(_Part):
+class DispatchPart(StudyPart):
     """How runs reach workers."""
 
-    executor: Literal["local"] = "local"
+    executor: str = "local"
     """Where workers live."""
     workers: Annotated[Literal["auto"] | Annotated[int, Field(ge=1)], WrapValidator(_workers)] = (
         "auto"
     )
-    """Number of concurrent runs; auto is what the machine's cores and the runs' needs allow."""
+    """Number of concurrent runs; auto is what the machine's cores, memory and GPUs hold."""
     retries: int = Field(default=2, ge=0, le=20)
     """How often a run that failed is attempted again."""
     timeout: (
@@ -237,23 +215,31 @@ class DispatchPart(_Part):
         return None if self.timeout is None else duration_seconds(self.timeout)
 
 
-class TrackingPart(_Part):
-    """The MLflow mirror."""
+class TrackingPart(StudyPart):
+    """The mirror of the runs in an experiment tracker."""
 
-    uri: Annotated[str, AfterValidator(_tracking_uri)] | None = DEFAULT_TRACKING
-    """MLflow tracking URI, sqlite paths relative to the workspace; null switches the mirror off."""
-    experiment: Annotated[str, AfterValidator(_not_blank)] | None = None
-    """MLflow experiment; the study's name by default."""
+    tracker: str = "mlflow"
+    """Where runs are mirrored."""
+
+    @property
+    def workspace_names(self) -> frozenset[str]:
+        """Names below the workspace that the tracker writes to; its settings may define them."""
+        return frozenset()
+
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is mirrored; a tracker's settings may say so."""
+        return False
 
 
-class ReportPart(_Part):
+class ReportPart(StudyPart):
     """How the report looks; nothing here is part of the plan."""
 
     theme: Theme = "auto"
     """Colours of the page: auto follows the reader's system."""
 
 
-class Study(_Part):
+class Study(StudyPart):
     """One YAML file: the question, the design, the backend, the analysis."""
 
     version: Literal[1]
@@ -271,7 +257,7 @@ class Study(_Part):
     """Blocking variables (settings of the backend) and their values; all combinations are run."""
     replicates: int = Field(default=1, ge=1, le=10_000)
     """Independent repeats of every cell in every context."""
-    design: DesignPart = Field(default_factory=FullDesign)
+    design: DesignPart = DesignPart(kind="full")
     exclude: list[dict[str, Scalar]] = Field(default_factory=list)
     """Combinations of levels that are not run."""
     responses: dict[Name, ResponsePart] = Field(default_factory=dict)

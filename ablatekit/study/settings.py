@@ -89,19 +89,20 @@ def fields_at(model: type[BaseModel], loc: Iterable[str | int]) -> dict[str, Fie
     """The keys that the schema knows for the mapping at `loc`."""
     annotations: list[Any] = [model]
     for step in loc:
-        annotations = [below for one in annotations for below in _below(one, step)]
-    models = (found for one in annotations for found in models_in(one))
-    return {name: info for found in models for name, info in found.model_fields.items()}
+        annotations = [below for annotation in annotations for below in _below(annotation, step)]
+    models = (below for annotation in annotations for below in models_in(annotation))
+    return {name: info for below in models for name, info in below.model_fields.items()}
 
 
 def _below(annotation: Any, step: str | int) -> list[Any]:
-    found: list[Any] = []
+    annotations: list[Any] = []
     for part in _parts(annotation):
         if get_origin(part) in (dict, list):
-            found.append(get_args(part)[-1])
+            annotations.append(get_args(part)[-1])
         elif isinstance(part, type) and issubclass(part, BaseModel):
-            found += [info.annotation for name, info in part.model_fields.items() if name == step]
-    return found
+            fields = part.model_fields.items()
+            annotations += [info.annotation for name, info in fields if name == step]
+    return annotations
 
 
 def flatten(settings: Mapping[str, Any], loc: Loc) -> dict[str, Given]:
@@ -109,12 +110,12 @@ def flatten(settings: Mapping[str, Any], loc: Loc) -> dict[str, Given]:
 
     Raises ValueError with the dotted name when a setting is given twice.
     """
-    found: dict[str, Given] = {}
+    settings_by_name: dict[str, Given] = {}
     for name, given in _leaves(settings, "", loc):
-        if name in found:
+        if name in settings_by_name:
             raise ValueError(name)
-        found[name] = given
-    return found
+        settings_by_name[name] = given
+    return settings_by_name
 
 
 def _leaves(settings: Mapping[str, Any], prefix: str, loc: Loc) -> Iterator[tuple[str, Given]]:

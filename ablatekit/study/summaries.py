@@ -18,10 +18,10 @@ def parse_summary(summary: str) -> tuple[str, float]:
 
     Raises ValueError, with what the text lacks, for anything that is no summary.
     """
-    found = _SUMMARY.fullmatch(summary)
-    if found is None or (found[1] in _WITHOUT_ARGUMENT) != (found[2] is None):
+    matched = _SUMMARY.fullmatch(summary)
+    if matched is None or (matched[1] in _WITHOUT_ARGUMENT) != (matched[2] is None):
         raise ValueError("has another form")
-    name, argument = found[1], found[2]
+    name, argument = matched[1], matched[2]
     if argument is None:
         return name, math.nan
     if name == "mean_last":

@@ -54,13 +54,13 @@ class Node:
 
     def path(self, loc: Loc) -> Loc:
         """`loc` without the steps that are not in the data (pydantic's union tags)."""
-        node, found = self, []
+        node, kept = self, []
         for step in loc:
             entry = node.entry(step)
             if entry is not None:
                 node = entry.node
-                found.append(step)
-        return tuple(found)
+                kept.append(step)
+        return tuple(kept)
 
     def where_value(self, loc: Loc) -> Location:
         """Position of the value at `loc`, or of the nearest value around it."""

@@ -1,1 +1,1 @@
-"""The MLflow mirror: the only importer of mlflow."""
+"""Runs in an experiment tracker: a mirror of the run directories that can always be rebuilt."""

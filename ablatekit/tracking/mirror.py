@@ -1,97 +1,275 @@
-"""The MLflow mirror: a pure function of run directories and a plan, written by one process.
+"""The mirror: what a tracker lacks, as a pure function of run directories, plan and tracker.
 
-It is off the path of dispatch: a process of its own follows the directories, and when MLflow is
-down, slow or wiped, `sync` makes it whole. A study's runs are found by their tags; a cursor kept
-with every MLflow run says what has been sent, and sending a point twice changes nothing, because
-points carry the worker's times. When a later attempt makes points of an earlier one void, or the
-study gives a run other parameters, the MLflow run is deleted and made again.
+It is off the path of dispatch: a process of its own follows the directories, and when the tracker
+is down, slow or wiped, `sync` makes it whole. A cursor kept with every record says what has been
+sent, and sending a point twice changes nothing, because points carry the worker's times. When a
+later attempt makes points of an earlier one void, or the study gives a run other parameters, the
+record is deleted and made again.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self, TypeAlias
 
-from ablatekit.design.plan import Plan, PlannedRun, cells_by_unit
+from ablatekit.canonical import content_hash
+from ablatekit.design.plan import Cell, Plan, PlannedRun, cells_by_unit, run_label
 from ablatekit.errors import Problem, WorkspaceError
 from ablatekit.runs.locks import LockHeldError, file_lock
-from ablatekit.runs.runlog import read_items, read_result
-from ablatekit.runs.workspace import RunDirectory, Workspace
-from ablatekit.tracking.conventions import (
-    CURSOR_TAG,
-    RUN_TAG,
-    STUDY_TAG,
-    Cursor,
-    Face,
-    Point,
-    batches,
-    dataset_of,
-    face_of,
-    result_tags,
+from ablatekit.runs.records import MetricEvent
+from ablatekit.runs.runlog import (
+    Claim,
+    ResultRecord,
+    RunState,
+    read_claim,
+    read_end,
+    read_history,
+    read_items,
+    read_result,
+    run_state,
+    used_attempts,
 )
-from ablatekit.tracking.view import RunView, result_time, view_run
-
-if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
-
-ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-}
-"""MLflow's own defaults block for minutes when a server is down."""
+from ablatekit.runs.workspace import RunDirectory, Workspace
+from ablatekit.tracking.base import (
+    Content,
+    Dataset,
+    KeptRecord,
+    Point,
+    Record,
+    Status,
+    Tracker,
+    TrackerError,
+    load_tracker,
+)
 
 _LOCK_SECONDS = 60.0
-_HAS_OWN_ARTIFACTS = ("http://", "https://", "databricks")
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorOutcome:
-    """MLflow runs made, points sent, and why the mirror is incomplete if it is."""
+    """Records made, points sent, and why the mirror is incomplete if it is."""
 
     runs: int = 0
     metrics: int = 0
     warning: str = ""
 
 
-@dataclass
-class _Mirrored:
-    """An MLflow run that stands for one of ours."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """How far the mirror of a run has come, kept with its record; -1 points: not begun.
 
-    mlflow_id: str
-    cursor: Cursor
-    status: str
+    `identity` changes with the run's parameters and tags, `attempt` when a later attempt makes
+    points of an earlier one void; `ended` is the result's time in milliseconds, once complete.
+    """
+
+    identity: str
+    attempt: int
+    points: int
+    ended: int | None = None
+
+    def text(self) -> str:
+        """What the tracker keeps."""
+        return json.dumps([self.identity, self.attempt, self.points, self.ended])
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `text` wrote."""
+        identity, attempt, points, ended = json.loads(text)
+        return cls(identity=identity, attempt=attempt, points=points, ended=ended)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """What never changes about a run: its levels, its context and its replicate as parameters."""
+
+    run_id: str
+    name: str
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    dataset: Dataset | None
 
     @property
-    def complete(self) -> bool:
-        return self.cursor.ended is not None and self.status != "RUNNING"
+    def identity(self) -> str:
+        """Hash of all of it."""
+        return content_hash([self.name, dict(self.params), dict(self.tags)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A run directory at one moment; times in milliseconds, `attempt` the last one that counts."""
+
+    attempt: int
+    status: Status
+    user: str
+    started: int
+    ended: int | None
+    points: Sequence[Point]
+    tags: Mapping[str, str]
+    result: ResultRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the tracker holds of a run."""
+
+    key: str
+    cursor: Cursor
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The record is no prefix of the truth."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """The run has no record."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """The record lacks the run's spec and its item outcomes."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """The record lacks points, or says nothing of the run's end."""
+
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    """The record shows another status."""
+
+    status: Status
+    ended: int | None
+
+
+Write: TypeAlias = Delete | Create | Attach | Add | SetStatus
+"""One call of the tracker; those of a run are made in order, on the record of that run."""
+
+
+def missing_writes(face: Face, view: RunView, kept: Kept | None, at_once: int) -> list[Write]:
+    """What brings the record of a run to what its directory says; `at_once` points a write."""
+    writes: list[Write] = []
+    if kept is not None and _is_void(kept.cursor, face, view):
+        writes.append(Delete(kept.key))
+        kept = None
+    cursor = kept.cursor if kept is not None else _beginning(face, view)
+    if kept is None:
+        writes.append(Create(_record(face, view, cursor)))
+    ended = _result_time(view.result)
+    if cursor.points != len(view.points) or cursor.ended != ended:
+        if view.result is not None:
+            writes.append(Attach(face.run_id))
+        writes += _additions(face, view, cursor, at_once)
+    if view.status != (kept.status if kept is not None else "running"):
+        writes.append(SetStatus(view.status, view.ended))
+    return writes
+
+
+def is_complete(face: Face, run: RunDirectory, kept: Kept) -> bool:
+    """Whether nothing will ever be missing: the record shows the run's result and its end."""
+    cursor = kept.cursor
+    if cursor.ended is None or kept.status == "running" or cursor.identity != face.identity:
+        return False
+    return cursor.ended == _result_time(read_result(run))
+
+
+def face_of(plan: Plan, cell: Cell, run: PlannedRun) -> Face:
+    """Name, parameters and tags of a run."""
+    return Face(
+        run_id=run.run_id,
+        name=run_label(cell, run),
+        params={**cell.levels, **run.context, "replicate": str(run.replicate)},
+        tags={
+            "ablatekit.unit": run.unit,
+            "ablatekit.backend": plan.backend,
+            "ablatekit.replicate": str(run.replicate),
+            "ablatekit.context": " | ".join(run.context.values()),
+        },
+        dataset=_dataset(run),
+    )
+
+
+def view_run(run: RunDirectory) -> RunView | None:
+    """The present view of a run, None while it has nothing to show.
+
+    The state is read first: a run that ends meanwhile looks like one that still runs.
+    """
+    state = run_state(run)
+    result = read_result(run) if state in ("finished", "diverged") else None
+    used = used_attempts(run)
+    first = read_claim(run.attempt(used[0].number)) if used else None
+    last = read_claim(run.attempt(used[-1].number)) if used else None
+    if first is None or last is None:
+        return None
+    history = read_history(run)
+    return RunView(
+        attempt=used[-1].number,
+        status=_status(state),
+        user=last.user,
+        started=_milliseconds(result.started if result else first.started),
+        ended=None if state == "running" else _end_time(run, result, history, last.started),
+        points=run_points(history, result),
+        tags=_claim_tags(last),
+        result=result,
+    )
+
+
+def run_points(history: Sequence[MetricEvent], result: ResultRecord | None) -> list[Point]:
+    """All points of a run in the order of its log; a result's metrics that were not logged last."""
+    points = [
+        Point(name, value, _milliseconds(event.time), event.step)
+        for event in history
+        for name, value in event.metrics.items()
+    ]
+    if result is None:
+        return points
+    logged = {name for event in history for name in event.metrics}
+    step, time = max((event.step for event in history), default=0), _milliseconds(result.ended)
+    rest = ((name, value) for name, value in result.metrics.items() if name not in logged)
+    return points + [Point(name, value, time, step) for name, value in rest]
 
 
 def sync(
-    plan: Plan, workspace: Workspace, uri: str, experiment: str | None = None
+    plan: Plan, workspace: Workspace, tracker: str, settings: Mapping[str, Any]
 ) -> MirrorOutcome:
-    """Bring MLflow to what the run directories say; a second call changes nothing.
+    """Bring a tracker to what the run directories say; a second call changes nothing.
 
-    `experiment` defaults to the study's name. Raises WorkspaceError while another process mirrors
-    the same study. When MLflow cannot be reached the outcome carries a warning.
+    Raises PluginError when the tracker is unknown and WorkspaceError while another process mirrors
+    the same study. When the tracker cannot be reached the outcome carries a warning.
     """
     with sole_mirror(plan, workspace):
-        mirror = Mirror(plan, workspace, uri, experiment or plan.study)
+        mirror = open_mirror(plan, workspace, tracker, settings)
         try:
             mirror.update()
         finally:
             mirror.close()
         return mirror.outcome
+
+
+def open_mirror(
+    plan: Plan, workspace: Workspace, tracker: str, settings: Mapping[str, Any]
+) -> Mirror:
+    """The mirror of a study in the tracker that is called so, with its part of the study file."""
+    kind = load_tracker(tracker)
+    chosen = kind.settings.model_validate(dict(settings))
+    return Mirror(plan, workspace, kind(plan, workspace, chosen))
 
 
 @contextmanager
@@ -114,247 +292,195 @@ def sole_mirror(
 
 
 class Mirror:
-    """The mirror of one study in one MLflow experiment; `update` as often as wanted."""
+    """The mirror of one study in one tracker; `update` as often as wanted."""
 
-    def __init__(self, plan: Plan, workspace: Workspace, uri: str, experiment: str) -> None:
+    def __init__(self, plan: Plan, workspace: Workspace, tracker: Tracker) -> None:
         self.outcome = MirrorOutcome()
         self._plan = plan
         self._cells = cells_by_unit(plan)
         self._workspace = workspace
-        self._uri = workspace.resolve_uri(uri)
-        self._experiment = experiment
-        self._experiment_id = ""
-        self._client: MlflowClient | None = None
-        self._mirrored: dict[str, _Mirrored] = {}
+        self._tracker = tracker
+        self._kept: dict[str, Kept] | None = None
         self._settled: set[str] = set()
 
     def update(self) -> None:
-        """One pass over all runs; a failure of MLflow leaves a warning and the rest for later."""
-        with quiet_mlflow():
-            self._update()
-
-    def _update(self) -> None:
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
+        """One pass over all runs; a failing tracker leaves a warning and the rest for later."""
         try:
             with file_lock(self._workspace.tracking_lock, timeout=_LOCK_SECONDS):
-                damaged = self._update_runs(self._client or self._connect())
+                damaged = self._update_runs()
             self.outcome = replace(self.outcome, warning="; ".join(damaged))
-        except (MlflowException, SQLAlchemyError, OSError, LockHeldError) as error:
-            warning = f"MLflow at {self._uri} is incomplete: {_first_line(error)}"
+        except (TrackerError, OSError, LockHeldError) as error:
+            warning = f"{self._tracker.place} is incomplete: {error}"
             self.outcome = replace(self.outcome, warning=warning)
             self.close()
 
-    def _update_runs(self, client: MlflowClient) -> list[str]:
+    def close(self) -> None:
+        """Forget what the tracker holds, and let go of it."""
+        self._tracker.close()
+        self._kept = None
+        self._settled.clear()
+
+    def _update_runs(self) -> list[str]:
         """Every run that is not settled; returns what is wrong with damaged run directories."""
+        if self._kept is None:
+            self._kept = self._recall(self._tracker.open())
         damaged = []
         for planned in self._plan.runs:
             try:
                 if planned.run_id not in self._settled:
-                    self._update_run(client, planned)
+                    self._update_run(planned, self._kept)
             except WorkspaceError as error:
                 damaged.append(str(error))
         return damaged
 
-    def close(self) -> None:
-        """Forget what is known of MLflow, and close its database."""
-        if self._client is not None:
-            engine = getattr(self._client._tracking_client.store, "engine", None)
-            if engine is not None:
-                engine.dispose()
-        self._client = None
-        self._mirrored.clear()
-        self._settled.clear()
+    def _recall(self, records: Sequence[KeptRecord]) -> dict[str, Kept]:
+        """The records that earlier mirrors made, by run id; a second one for the same run goes."""
+        kept: dict[str, Kept] = {}
+        for record in records:
+            if record.run_id not in kept:
+                cursor = Cursor.parse(record.cursor)
+                kept[record.run_id] = Kept(record.key, cursor, record.status)
+            # A tracker may name one record twice: others write to it while it is searched.
+            elif kept[record.run_id].key != record.key:
+                self._tracker.delete(record.key)
+        return kept
 
-    def _connect(self) -> MlflowClient:
-        client = _mlflow_client(self._uri)
-        self._experiment_id = self._find_experiment(client)
-        for run in self._search(client):
-            self._remember(client, run)
-        self._client = client
-        return client
-
-    def _find_experiment(self, client: MlflowClient) -> str:
-        found = client.get_experiment_by_name(self._experiment)
-        tags = {
-            STUDY_TAG: self._plan.study,
-            "ablatekit.plan": self._plan.hash,
-            "mlflow.note.content": self._plan.question,
-        }
-        if found is None:
-            location = None
-            if not self._uri.startswith(_HAS_OWN_ARTIFACTS):
-                location = (self._workspace.artifacts / self._experiment).as_uri()
-            return str(client.create_experiment(self._experiment, location, tags))
-        for name, value in tags.items():
-            if found.tags.get(name) != value:
-                client.set_experiment_tag(found.experiment_id, name, value)
-        return str(found.experiment_id)
-
-    def _search(self, client: MlflowClient) -> Iterator[Any]:
-        token: str | None = None
-        while True:
-            page = client.search_runs(
-                [self._experiment_id],
-                f"tags.`{STUDY_TAG}` = '{self._plan.study}'",
-                max_results=1000,
-                page_token=token,
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
-
-    def _remember(self, client: MlflowClient, run: Any) -> None:
-        """Keep a run that an earlier process made; a second one for the same run goes."""
-        tags, mlflow_id = run.data.tags, run.info.run_id
-        run_id = tags.get(RUN_TAG)
-        if run_id in self._mirrored:
-            # Pages may overlap while others write to the experiment: the same run is no double.
-            if self._mirrored[run_id].mlflow_id != mlflow_id:
-                client.delete_run(mlflow_id)
-        elif run_id is not None and CURSOR_TAG in tags:
-            cursor = Cursor.parse(tags[CURSOR_TAG])
-            self._mirrored[run_id] = _Mirrored(mlflow_id, cursor, run.info.status)
-
-    def _update_run(self, client: MlflowClient, planned: PlannedRun) -> None:
+    def _update_run(self, planned: PlannedRun, kept: dict[str, Kept]) -> None:
         run = self._workspace.run(planned.run_id)
         face = face_of(self._plan, self._cells[planned.unit], planned)
-        mirrored = self._mirrored.get(planned.run_id)
-        if mirrored is not None and mirrored.complete and _is_current(mirrored.cursor, face, run):
+        known = kept.get(planned.run_id)
+        if known is not None and is_complete(face, run, known):
             self._settled.add(planned.run_id)
             return
         view = view_run(run)
         if view is None:
             return
-        if mirrored is not None and _is_void(mirrored.cursor, face, view):
-            client.delete_run(mirrored.mlflow_id)
-            mirrored = None
-        if mirrored is None:
-            mirrored = self._create(client, planned, face, view)
-        if mirrored.cursor.points < 0:
-            _send_dataset(client, mirrored, planned)
-        if view.result is not None:
-            _send_artifacts(client, mirrored, run)
-        self._send_points(client, mirrored, face, view)
-        _send_status(client, mirrored, view)
+        for write in missing_writes(face, view, known, self._tracker.points_at_once):
+            self._make(write, planned.run_id, kept)
 
-    def _create(
-        self, client: MlflowClient, planned: PlannedRun, face: Face, view: RunView
-    ) -> _Mirrored:
-        cursor = Cursor(identity=face.identity, attempt=view.attempt, points=-1)
-        tags = {**face.tags, **view.tags, CURSOR_TAG: cursor.text()}
-        made = client.create_run(self._experiment_id, view.started, tags, face.name)
-        self._mirrored[planned.run_id] = mirrored = _Mirrored(made.info.run_id, cursor, "RUNNING")
-        self.outcome = replace(self.outcome, runs=self.outcome.runs + 1)
-        return mirrored
+    def _make(self, write: Write, run_id: str, kept: dict[str, Kept]) -> None:
+        """Let the tracker do one write, and remember what it holds since."""
+        match write:
+            case Delete():
+                self._tracker.delete(write.key)
+                del kept[run_id]
+            case Create():
+                key = self._tracker.create(write.record)
+                kept[run_id] = Kept(key, Cursor.parse(write.record.cursor), "running")
+                self.outcome = replace(self.outcome, runs=self.outcome.runs + 1)
+            case Attach():
+                self._attach(kept[run_id].key, self._workspace.run(run_id))
+            case Add():
+                self._tracker.add(kept[run_id].key, write.content)
+                cursor = Cursor.parse(write.content.cursor)
+                kept[run_id] = replace(kept[run_id], cursor=cursor)
+                sent = self.outcome.metrics + len(write.content.points)
+                self.outcome = replace(self.outcome, metrics=sent)
+            case SetStatus():
+                self._tracker.set_status(kept[run_id].key, write.status, write.ended)
+                kept[run_id] = replace(kept[run_id], status=write.status)
 
-    def _send_points(
-        self, client: MlflowClient, mirrored: _Mirrored, face: Face, view: RunView
-    ) -> None:
-        """The points that MLflow lacks; parameters with the first, the end's tags with the last.
+    def _attach(self, key: str, run: RunDirectory) -> None:
+        """The run's spec and, in one table, its item outcomes."""
+        import pyarrow.parquet as pq
 
-        MLflow stores parameters, points and tags in this order, so the cursor never runs ahead.
-        """
-        cursor, ended = mirrored.cursor, result_time(view.result)
-        if cursor.points == len(view.points) and cursor.ended == ended:
-            return
-        sent = max(cursor.points, 0)
-        params = face.params if cursor.points < 0 else {}
-        for points, own in batches(view.points[sent:], params):
-            sent += len(points)
-            tags = {}
-            if sent == len(view.points) and view.result is not None:
-                cursor, tags = replace(cursor, ended=ended), result_tags(view.result)
-            cursor = replace(cursor, points=sent)
-            _log(client, mirrored.mlflow_id, points, own, {**tags, CURSOR_TAG: cursor.text()})
-            mirrored.cursor = cursor
-            self.outcome = replace(self.outcome, metrics=self.outcome.metrics + len(points))
-
-
-def _first_line(error: Exception) -> str:
-    lines = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)
-
-
-def _is_current(cursor: Cursor, face: Face, run: RunDirectory) -> bool:
-    return cursor.identity == face.identity and cursor.ended == result_time(read_result(run))
+        items = read_items(run)
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(run.spec, folder)
+            if items is not None:
+                pq.write_table(items, Path(folder) / "items.parquet", compression="zstd")
+            self._tracker.attach(key, Path(folder))
 
 
 def _is_void(cursor: Cursor, face: Face, view: RunView) -> bool:
-    """Whether what MLflow holds is no prefix of the truth any more."""
+    """Whether what the tracker holds is no prefix of the truth any more."""
     return (
         cursor.identity != face.identity
         or cursor.attempt != view.attempt
         or cursor.points > len(view.points)
-        or (cursor.ended is not None and cursor.ended != result_time(view.result))
+        or (cursor.ended is not None and cursor.ended != _result_time(view.result))
     )
 
 
-@contextmanager
-def quiet_mlflow() -> Iterator[None]:
-    """MLflow whose failures come soon, and whose own deprecations and notes are not the user's."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
+def _beginning(face: Face, view: RunView) -> Cursor:
+    return Cursor(identity=face.identity, attempt=view.attempt, points=-1)
 
 
-def _mlflow_client(uri: str) -> MlflowClient:
-    from mlflow.tracking import MlflowClient
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=uri)
-
-
-def _log(
-    client: MlflowClient,
-    mlflow_id: str,
-    points: Sequence[Point],
-    params: Sequence[tuple[str, str]],
-    tags: Mapping[str, str],
-) -> None:
-    from mlflow.entities import Metric, Param, RunTag
-
-    client.log_batch(
-        mlflow_id,
-        metrics=[Metric(one.key, one.value, one.time, one.step) for one in points],
-        params=[Param(name, value) for name, value in params],
-        tags=[RunTag(name, value) for name, value in tags.items()],
+def _record(face: Face, view: RunView, cursor: Cursor) -> Record:
+    return Record(
+        run_id=face.run_id,
+        name=face.name,
+        user=view.user,
+        started=view.started,
+        tags={**face.tags, **view.tags},
+        cursor=cursor.text(),
     )
 
 
-def _send_dataset(client: MlflowClient, mirrored: _Mirrored, planned: PlannedRun) -> None:
-    from mlflow.entities import Dataset, DatasetInput
-
-    named = dataset_of(planned)
-    if named is not None:
-        name, digest = named
-        source = json.dumps({"name": name})
-        dataset = Dataset(name=name, digest=digest, source_type="ablatekit", source=source)
-        client.log_inputs(mirrored.mlflow_id, [DatasetInput(dataset)])
-
-
-def _send_artifacts(client: MlflowClient, mirrored: _Mirrored, run: RunDirectory) -> None:
-    """The run's spec and, in one table, its item outcomes."""
-    import pyarrow.parquet as pq
-
-    items = read_items(run)
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(run.spec, folder)
-        if items is not None:
-            pq.write_table(items, Path(folder) / "items.parquet", compression="zstd")
-        client.log_artifacts(mirrored.mlflow_id, folder)
+def _additions(face: Face, view: RunView, cursor: Cursor, at_once: int) -> Iterator[Add]:
+    """The points after the cursor, at least one piece; the last one carries the result's tags."""
+    begins = cursor.points < 0
+    params, dataset = (face.params, face.dataset) if begins else ({}, None)
+    first = max(cursor.points, 0)
+    for start in range(first, max(len(view.points), first + 1), at_once):
+        points = view.points[start : start + at_once]
+        sent, tags = start + len(points), {}
+        cursor = replace(cursor, points=sent)
+        if sent == len(view.points) and view.result is not None:
+            cursor = replace(cursor, ended=_result_time(view.result))
+            tags = _result_tags(view.result)
+        yield Add(
+            Content(points=points, cursor=cursor.text(), params=params, tags=tags, dataset=dataset)
+        )
+        params, dataset = {}, None
 
 
-def _send_status(client: MlflowClient, mirrored: _Mirrored, view: RunView) -> None:
-    if view.status == mirrored.status:
-        return
-    if view.ended is None:
-        client.update_run(mirrored.mlflow_id, status=view.status)
-    else:
-        client.set_terminated(mirrored.mlflow_id, view.status, view.ended)
-    mirrored.status = view.status
+def _dataset(run: PlannedRun) -> Dataset | None:
+    """The data set that the run's context names, if it names one."""
+    name = run.context.get("dataset")
+    if name is None:
+        return None
+    return Dataset(name, run.spec.content.get("dataset", "") or "unknown")
+
+
+def _claim_tags(claim: Claim) -> dict[str, str]:
+    """Where a run is executed, and with which versions."""
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(claim.versions.items()))
+    return {"ablatekit.host": claim.host, "ablatekit.versions": versions}
+
+
+def _result_tags(result: ResultRecord) -> dict[str, str]:
+    """How a run ended; a diverged one says why."""
+    message = {"ablatekit.message": result.message} if result.message else {}
+    return {"ablatekit.status": result.status, **message}
+
+
+def _status(state: RunState) -> Status:
+    """How a run that has been started is shown."""
+    if state == "diverged":
+        return "finished"
+    return "running" if state == "planned" else state
+
+
+def _result_time(result: ResultRecord | None) -> int | None:
+    """When the result was written, in milliseconds."""
+    return None if result is None else _milliseconds(result.ended)
+
+
+def _end_time(
+    run: RunDirectory,
+    result: ResultRecord | None,
+    history: Sequence[MetricEvent],
+    started: float,
+) -> int:
+    """The result's time; without one the last sign of life."""
+    if result is not None:
+        return _milliseconds(result.ended)
+    end = read_end(run.attempts()[-1])
+    logged = history[-1].time if history else started
+    return _milliseconds(end.ended if end is not None else logged)
+
+
+def _milliseconds(seconds: float) -> int:
+    """Seconds since the epoch as trackers count them."""
+    return round(seconds * 1000)

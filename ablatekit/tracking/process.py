@@ -14,15 +14,15 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from ablatekit.canonical import read_json
 from ablatekit.design.plan import Plan
-from ablatekit.errors import WorkspaceError
+from ablatekit.errors import PluginError, WorkspaceError
 from ablatekit.runs.workspace import Workspace
-from ablatekit.tracking.mirror import ENVIRONMENT, Mirror, MirrorOutcome, sole_mirror
+from ablatekit.tracking.mirror import MirrorOutcome, open_mirror, sole_mirror
 
 _PASS_SECONDS = 2.0
 _NICENESS = 10
@@ -30,10 +30,10 @@ _NICENESS = 10
 
 @dataclass(frozen=True, slots=True)
 class TrackingOptions:
-    """Where the mirror is; the experiment is called like the study by default."""
+    """Where the mirror is: a tracker's name and its own part of the study file."""
 
-    uri: str
-    experiment: str | None = None
+    tracker: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class MirrorHandle:
@@ -44,13 +44,13 @@ class MirrorHandle:
         self._errors = errors
 
     def finish(self, timeout: float | None = None) -> MirrorOutcome:
-        """Let the mirror catch up and end, within `timeout` seconds; never raises for MLflow."""
+        """Let the mirror catch up and end, within `timeout` seconds; a failure is a warning."""
         try:
             output, _ = self._process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-            return MirrorOutcome(warning=f"MLflow did not catch up within {timeout:g} s")
+            return MirrorOutcome(warning=f"the mirror did not catch up within {timeout:g} s")
         finally:
             last_words = self._last_words()
         if self._process.returncode != 0:
@@ -69,8 +69,8 @@ def start_mirror(plan_file: Path, workspace: Workspace, options: TrackingOptions
     request = {
         "plan": str(plan_file),
         "workspace": str(workspace.root),
-        "uri": options.uri,
-        "experiment": options.experiment,
+        "tracker": options.tracker,
+        "settings": dict(options.settings),
     }
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish
     process = subprocess.Popen(
@@ -78,7 +78,6 @@ def start_mirror(plan_file: Path, workspace: Workspace, options: TrackingOptions
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        env={**ENVIRONMENT, **os.environ},
         start_new_session=True,
     )
     assert process.stdin is not None
@@ -92,9 +91,8 @@ def follow(request: Mapping[str, Any], ended: threading.Event) -> MirrorOutcome:
     """Mirror until `ended` is set, and once more after that."""
     plan = Plan.from_json(read_json(Path(request["plan"])))
     workspace = Workspace(Path(request["workspace"]))
-    experiment = request["experiment"] or plan.study
     with sole_mirror(plan, workspace, timeout=None):
-        mirror = Mirror(plan, workspace, request["uri"], experiment)
+        mirror = open_mirror(plan, workspace, request["tracker"], request["settings"])
         try:
             while not ended.wait(_PASS_SECONDS):
                 mirror.update()
@@ -114,7 +112,7 @@ def main() -> None:
     threading.Thread(target=_wait_for_end, args=(ended,), daemon=True).start()
     try:
         outcome = follow(request, ended)
-    except WorkspaceError as error:
+    except (PluginError, WorkspaceError) as error:
         outcome = MirrorOutcome(warning=str(error))
     with os.fdopen(replies, "w", encoding="utf-8") as stream:
         stream.write(json.dumps(asdict(outcome)) + "\n")

@@ -104,3 +104,22 @@ def test_schema_is_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(value["required"]) == {"version", "name", "backend", "factors"}
     assert value["additionalProperties"] is False
     assert value["properties"]["replicates"]["description"]
+
+
+def test_what_a_design_cannot_compare_is_a_note(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = "[{}, {helps_both: true, dose: zero}, {dose: high}]"
+    study.write_text(
+        STUDY.replace("exclude: [{helps_both: true, dose: high}]", "")
+        + f"design: {{kind: custom, cells: {cells}}}\n",
+        encoding="utf-8",
+    )
+    start = "helps_both: no two cells differ in true against false alone"
+    for command in ("validate", "plan"):
+        assert invoke(["study", command, str(study)]) == 0
+        assert f"note: {start}" in capsys.readouterr().out
+    assert invoke(["study", "validate", str(study), "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)["notes"]
+    assert first.startswith(start)
+    assert second.startswith("dose: no two cells differ in zero against none alone")

@@ -170,3 +170,11 @@ def make_plan(backend: Backend, write_study: Callable[[str], Path]) -> Callable[
         return build_plan(load_study(write_study(text), overrides), backend)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def toy_plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """The plan of the study as it stands above, made once."""
+    path = tmp_path_factory.mktemp("toy") / "study.yaml"
+    path.write_text(STUDY, encoding="utf-8")
+    return build_plan(load_study(path), FakeBackend())

@@ -11,8 +11,10 @@ from ablatekit.errors import StudyError
 MakePlan = Callable[..., Plan]
 
 
-def test_the_same_study_again_changes_nothing(make_plan: MakePlan, study_text: str) -> None:
-    plan = make_plan(study_text)
+def test_the_same_study_again_changes_nothing(
+    toy_plan: Plan, make_plan: MakePlan, study_text: str
+) -> None:
+    plan = toy_plan
     amendment = amend_plan(plan, make_plan(study_text))
     assert amendment.plan == plan
     assert amendment.added == amendment.dropped == ()
@@ -33,9 +35,9 @@ def test_the_same_study_again_changes_nothing(make_plan: MakePlan, study_text: s
     ],
 )
 def test_growth_only_adds_runs_after_the_planned_ones(
-    make_plan: MakePlan, study_text: str, option: str, added: int, deviation: str
+    toy_plan: Plan, make_plan: MakePlan, study_text: str, option: str, added: int, deviation: str
 ) -> None:
-    old = make_plan(study_text)
+    old = toy_plan
     amendment = amend_plan(old, make_plan(study_text, option))
     assert len(amendment.added) == added
     assert amendment.dropped == ()
@@ -88,9 +90,9 @@ def test_growth_only_adds_runs_after_the_planned_ones(
     ],
 )
 def test_other_changes_are_refused_with_what_changed(
-    make_plan: MakePlan, study_text: str, options: list[str], lines: list[str]
+    toy_plan: Plan, make_plan: MakePlan, study_text: str, options: list[str], lines: list[str]
 ) -> None:
-    old, new = make_plan(study_text), make_plan(study_text, *options)
+    old, new = toy_plan, make_plan(study_text, *options)
     with pytest.raises(StudyError) as raised:
         amend_plan(old, new, file="study.yaml")
     message = str(raised.value)
@@ -103,13 +105,13 @@ def test_other_changes_are_refused_with_what_changed(
     assert {run.run_id for run in amendment.plan.runs} == {run.run_id for run in new.runs}
 
 
-def test_names_for_readers_may_change(make_plan: MakePlan, study_text: str) -> None:
+def test_names_for_readers_may_change(toy_plan: Plan, make_plan: MakePlan, study_text: str) -> None:
     options = (
         "title=Other",
         "question=Why?",
         "factors.rollouts.label=Rollouts",
         "backend.python=p",
     )
-    amendment = amend_plan(make_plan(study_text), make_plan(study_text, *options))
+    amendment = amend_plan(toy_plan, make_plan(study_text, *options))
     assert amendment.deviations == ()
     assert amendment.plan.title == "Other"

@@ -22,10 +22,8 @@ COEFFICIENT = "factors.kl_coefficient={baseline: 0.0, levels: [0.0, 0.1]}"
 GOLDEN_RUN = "7fadbf157e1d0c49"
 
 
-def test_a_full_factorial_is_crossed_with_contexts_and_replicates(
-    make_plan: MakePlan, study_text: str
-) -> None:
-    plan = make_plan(study_text)
+def test_a_full_factorial_is_crossed_with_contexts_and_replicates(toy_plan: Plan) -> None:
+    plan = toy_plan
     assert len(plan.cells) == 16
     assert len(plan.contexts) == 6
     assert len(plan.runs) == 192
@@ -38,15 +36,15 @@ def test_a_full_factorial_is_crossed_with_contexts_and_replicates(
     assert "device" not in plan.held_equal
 
 
-def test_a_plan_survives_json(make_plan: MakePlan, study_text: str) -> None:
-    plan = make_plan(study_text)
+def test_a_plan_survives_json(toy_plan: Plan) -> None:
+    plan = toy_plan
     again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
     assert again == plan
     assert again.hash == plan.hash
 
 
-def test_a_plan_of_another_version_is_refused(make_plan: MakePlan, study_text: str) -> None:
-    value = {**make_plan(study_text).to_json(), "plan_version": 99}
+def test_a_plan_of_another_version_is_refused(toy_plan: Plan) -> None:
+    value = {**toy_plan.to_json(), "plan_version": 99}
     with pytest.raises(WorkspaceError, match="a plan of version 1 is needed; received 99"):
         Plan.from_json(value)
 
@@ -69,8 +67,8 @@ def test_cells_that_are_one_run_in_some_contexts_only_are_refused(
     assert len(plan.runs) == 8 * 2 * 2
 
 
-def test_run_ids_are_golden(make_plan: MakePlan, study_text: str) -> None:
-    plan = make_plan(study_text)
+def test_run_ids_are_golden(toy_plan: Plan) -> None:
+    plan = toy_plan
     (run,) = (one for one in plan.runs if one.run_id == GOLDEN_RUN)
     assert run.spec.settings["advantage"] == "batch_norm"
     assert run.spec.settings["rollouts"] == 4
@@ -80,10 +78,8 @@ def test_run_ids_are_golden(make_plan: MakePlan, study_text: str) -> None:
     assert run.replicate == 0
 
 
-def test_a_moved_model_is_the_same_run_and_the_same_context(
-    make_plan: MakePlan, study_text: str
-) -> None:
-    spec = make_plan(study_text).runs[0].spec
+def test_a_moved_model_is_the_same_run_and_the_same_context(toy_plan: Plan) -> None:
+    spec = toy_plan.runs[0].spec
     settings, context = (
         {**given, "model": "/else/where"} for given in (spec.settings, spec.context)
     )
@@ -113,11 +109,11 @@ def _reversed_keys(value: object) -> object:
 
 
 def test_runs_and_their_order_do_not_depend_on_the_order_of_keys(
-    make_plan: MakePlan, study_text: str
+    toy_plan: Plan, make_plan: MakePlan, study_text: str
 ) -> None:
     data = yaml.safe_load(study_text.replace("1e-4", "1.0e-4").replace("3e-4", "3.0e-4"))
     plan, other = (
-        make_plan(study_text),
+        toy_plan,
         make_plan(yaml.safe_dump(_reversed_keys(data), sort_keys=False)),
     )
     assert list(data) != sorted(data)
@@ -126,15 +122,17 @@ def test_runs_and_their_order_do_not_depend_on_the_order_of_keys(
     }
 
 
-def test_a_number_may_be_spelled_in_any_way(make_plan: MakePlan, study_text: str) -> None:
+def test_a_number_may_be_spelled_in_any_way(
+    toy_plan: Plan, make_plan: MakePlan, study_text: str
+) -> None:
     spelled = study_text.replace("levels: [1e-4, 3e-4]", "levels: [0.0001, 3.0E-04]")
-    assert make_plan(spelled).hash == make_plan(study_text).hash
+    assert make_plan(spelled).hash == toy_plan.hash
 
 
 def test_hash_and_runs_know_no_paths_nor_where_runs_execute(
-    make_plan: MakePlan, study_text: str, tmp_path: Path, backend: Backend
+    toy_plan: Plan, study_text: str, tmp_path: Path, backend: Backend
 ) -> None:
-    plan = make_plan(study_text)
+    plan = toy_plan
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     path = elsewhere / "other.yaml"
@@ -191,8 +189,10 @@ def test_matched_exclusion_keeps_both_effects_estimable(
     "option",
     ["replicates=4", "contexts.model=[a, b, c, d]", "factors.rollouts.levels=[1, 2, 4]"],
 )
-def test_growth_keeps_runs_and_units(make_plan: MakePlan, study_text: str, option: str) -> None:
-    plan, grown = make_plan(study_text), make_plan(study_text, option)
+def test_growth_keeps_runs_and_units(
+    toy_plan: Plan, make_plan: MakePlan, study_text: str, option: str
+) -> None:
+    plan, grown = toy_plan, make_plan(study_text, option)
     old = {(run.run_id, run.unit) for run in plan.runs}
     assert old < {(run.run_id, run.unit) for run in grown.runs}
 
@@ -206,19 +206,15 @@ def test_a_study_without_contexts_has_one_empty_context(
     assert all(run.context == {} for run in plan.runs)
 
 
-def test_order_interleaves_contexts_within_a_replicate(
-    make_plan: MakePlan, study_text: str
-) -> None:
-    runs = make_plan(study_text).runs
+def test_order_interleaves_contexts_within_a_replicate(toy_plan: Plan) -> None:
+    runs = toy_plan.runs
     assert [run.replicate for run in runs] == [0] * 96 + [1] * 96
     for start in range(0, 192, 6):
         assert len({tuple(run.context.values()) for run in runs[start : start + 6]}) == 6
 
 
-def test_default_responses_are_the_backends_learning_and_generalization(
-    make_plan: MakePlan, study_text: str
-) -> None:
-    plan = make_plan(study_text)
+def test_default_responses_are_the_backends_learning_and_generalization(toy_plan: Plan) -> None:
+    plan = toy_plan
     assert [(one.name, one.metric, one.smallest_effect) for one in plan.analysis.responses] == [
         ("learning", "train/score", None),
         ("generalization", "test/score", None),
@@ -309,7 +305,9 @@ def test_a_missing_backend_is_located(study_text: str, tmp_path: Path) -> None:
     assert "Did you mean 'simulated'" in str(raised.value)
 
 
-def test_hash_changes_with_the_analysis(make_plan: MakePlan, study_text: str) -> None:
-    plan = make_plan(study_text)
+def test_hash_changes_with_the_analysis(
+    toy_plan: Plan, make_plan: MakePlan, study_text: str
+) -> None:
+    plan = toy_plan
     assert make_plan(study_text, "analysis.alpha=0.01").hash != plan.hash
     assert replace(plan, python="/other").hash == plan.hash

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablatekit.design.cells import as_yaml, cross, full_factorial
+from ablatekit.design.cells import as_yaml, full_factorial
+from ablatekit.design.crossing import cross
 from ablatekit.errors import StudyError
 from ablatekit.study.factors import Factor, Level, find_level
 from ablatekit.study.load import load_study
@@ -76,6 +77,22 @@ def test_an_exclusion_that_matches_nothing_is_warned_about(
     assert warning == "the exclusion {rollouts: 4, queries: q64} matches no cell of the design"
 
 
+def test_a_design_says_which_levels_it_compares_with_the_baseline_only_through_others(
+    write_study: Write, study_text: str
+) -> None:
+    path = write_study(study_text)
+    assert cross(load_study(path)).notes == ()
+    cells = "[{}, {advantage: batch_norm}, {rollouts: 4, queries: q64}, {learning_rate: 3e-4}]"
+    (rollouts, queries) = cross(
+        load_study(path, [f"design={{kind: custom, cells: {cells}}}"])
+    ).notes
+    assert rollouts.startswith("rollouts: no two cells differ in 4 against 1 alone")
+    assert queries.startswith("queries: no two cells differ in q64 against q32 alone")
+    option = "exclude=[{advantage: none, rollouts: 4}, {advantage: batch_norm, rollouts: 1}]"
+    notes = cross(load_study(path, [option])).notes
+    assert [note.split(":")[0] for note in notes] == ["advantage", "rollouts"]
+
+
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
@@ -84,6 +101,11 @@ def test_an_exclusion_that_matches_nothing_is_warned_about(
         (
             ["design={kind: custom, cells: [{}, {rollouts: 4}, {rollouts: 4.0}]}"],
             "a cell is listed twice",
+        ),
+        (["design={kind: custom, cells: [{rollouts: 4}, {x: 1}]}"], "unknown factor"),
+        (
+            ["design={kind: custom, cells: [{rollouts: 5}]}"],
+            "factor 'rollouts' has no such level",
         ),
         (["replicates=10000"], "the design is too large"),
     ],

@@ -116,7 +116,7 @@ class Faulty:
         if run.context["model"] == "model-a" and not (run.settings["once"] and marker.exists()):
             marker.touch()
             getattr(self, behaviour)()
-        context.log(0, {"threads": float(os.environ["OMP_NUM_THREADS"])})
+        context.log(0, {"threads": float(os.environ.get("OMP_NUM_THREADS", 0))})
         return RunResult(status="finished", metrics={"m": 1.0})
 
     def none(self): pass
@@ -148,10 +148,37 @@ def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (information / "METADATA").write_text("Name: faulty\nVersion: 1.0\nRequires-Dist: numpy>=2\n")
     entry = "[ablatekit.backends]\nfaulty = faulty_backend:Faulty\n"
     (information / "entry_points.txt").write_text(entry)
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    _search_first(monkeypatch, site)
     monkeypatch.delitem(sys.modules, "faulty_backend", raising=False)
     return "faulty"
+
+
+def _search_first(monkeypatch: pytest.MonkeyPatch, *places: Path) -> None:
+    """Let this process and those that it starts import from these folders before any other."""
+    for place in places:
+        monkeypatch.syspath_prepend(str(place))
+        monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
+
+
+@pytest.fixture(scope="session")
+def plugin_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Search path under which the executor `fork` is installed."""
+    information = tmp_path_factory.mktemp("site") / "forkexecutor-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Name: forkexecutor\nVersion: 1.0\n")
+    entry = "[ablatekit.executors]\nfork = forkexecutor:ForkExecutor\n"
+    (information / "entry_points.txt").write_text(entry)
+    return information.parent
+
+
+@pytest.fixture
+def fork_executor(plugin_site: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an executor whose workers are forks of their coordinator.
+
+    It starts no interpreters, so it serves where the coordinator is the point.
+    """
+    _search_first(monkeypatch, plugin_site, Path(__file__).parent / "plugins")
+    return "fork"
 
 
 COORDINATOR = """
@@ -202,19 +229,19 @@ def contents() -> Callable[[Plan, Workspace], Mapping[str, Any]]:
     """Everything repeatable that a workspace says about a plan's runs."""
 
     def read(plan: Plan, workspace: Workspace) -> Mapping[str, Any]:
-        found = {}
+        by_run = {}
         for planned in plan.runs:
             run = workspace.run(planned.run_id)
             result, items = read_result(run), read_items(run)
             assert result is not None, planned
-            found[planned.run_id] = {
+            by_run[planned.run_id] = {
                 "status": result.status,
                 "message": result.message,
                 "metrics": _repeatable(result.metrics),
                 "history": [(e.step, _repeatable(e.metrics)) for e in read_history(run)],
                 "items": items.to_pydict() if items is not None else None,
             }
-        return found
+        return by_run
 
     return read
 

@@ -15,7 +15,7 @@ from ablatekit.errors import WorkspaceError
 from ablatekit.runs.runlog import live_attempt, read_claim, run_state
 from ablatekit.runs.workspace import Workspace
 
-SETTINGS = {"rounds": 12, "evaluate_every": 1, "items": 4}
+SETTINGS = {"rounds": 12, "evaluate_every": 1}
 PATIENCE = 60.0
 
 
@@ -39,11 +39,11 @@ def wait_until(condition):
         time.sleep(0.005)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(make_plan, contents, tmp_path_factory):
+@pytest.fixture
+def undisturbed(make_plan, contents, fork_executor, tmp_path):
     """The same study without any trouble."""
-    plan, workspace = make_plan(**SETTINGS), Workspace(tmp_path_factory.mktemp("undisturbed"))
-    execute(plan, workspace, DispatchOptions(workers=2), SilentObserver())
+    plan, workspace = make_plan(**SETTINGS), Workspace(tmp_path / "undisturbed")
+    execute(plan, workspace, DispatchOptions(executor=fork_executor), SilentObserver())
     return contents(plan, workspace)
 
 
@@ -59,10 +59,10 @@ def test_workers_die_with_their_coordinator(make_plan, coordinator, tmp_path):
 
 
 def test_one_interrupt_drains_and_the_same_call_resumes(
-    make_plan, contents, coordinator, undisturbed, tmp_path
+    make_plan, contents, coordinator, undisturbed, fork_executor, tmp_path
 ):
     plan, workspace = make_plan(**SETTINGS, sleep=0.1), Workspace(tmp_path / "drained")
-    process = coordinator(plan, workspace, workers=2)
+    process = coordinator(plan, workspace, workers=2, executor=fork_executor)
     wait_until(lambda: logged_bytes(workspace) > 500)
     with (
         pytest.raises(WorkspaceError, match=f"process id {process.pid}"),
@@ -79,15 +79,15 @@ def test_one_interrupt_drains_and_the_same_call_resumes(
     assert states <= {"interrupted", "planned", "finished"}
     assert "interrupted" in states
     fast = make_plan(**SETTINGS)
-    execute(fast, workspace, DispatchOptions(workers=2), SilentObserver())
+    execute(fast, workspace, DispatchOptions(executor=fork_executor), SilentObserver())
     assert contents(fast, workspace) == undisturbed
     claims = [read_claim(workspace.run(planned.run_id).attempt(2)) for planned in plan.runs]
     assert any(claim is not None and claim.resumed_at for claim in claims)
 
 
-def test_a_second_interrupt_kills(make_plan, coordinator, tmp_path):
+def test_a_second_interrupt_kills(make_plan, coordinator, fork_executor, tmp_path):
     plan, workspace = make_plan(sleep=60.0), Workspace(tmp_path / "out")
-    process = coordinator(plan, workspace, workers=2)
+    process = coordinator(plan, workspace, workers=2, executor=fork_executor)
     wait_until(lambda: len(live_workers(plan, workspace)) == 2)
     process.send_signal(signal.SIGINT)
     time.sleep(1.0)
@@ -100,10 +100,13 @@ def test_a_second_interrupt_kills(make_plan, coordinator, tmp_path):
     assert live_workers(plan, workspace) == []
 
 
-def test_two_studies_that_share_runs_execute_each_once(make_plan, coordinator, tmp_path):
+def test_two_studies_that_share_runs_execute_each_once(
+    make_plan, coordinator, fork_executor, tmp_path
+):
     workspace = Workspace(tmp_path / "out")
     plans = [make_plan(study=name, rounds=4, sleep=0.03) for name in ("first", "second")]
-    processes = [coordinator(plan, workspace, workers=1) for plan in plans]
+    options = {"workers": 1, "executor": fork_executor}
+    processes = [coordinator(plan, workspace, **options) for plan in plans]
     counts = []
     for process in processes:
         output, _ = process.communicate(timeout=PATIENCE)

@@ -18,7 +18,7 @@ import pytest
 
 from ablatekit.runs.runlog import read_history, read_items, read_result
 from ablatekit.runs.workspace import Workspace
-from ablatekit.tracking.mirror import quiet_mlflow
+from ablatekit.tracking.mlflow import quiet_mlflow
 
 COMMAND = "from ablatekit.cli.main import main; main()"
 DEADLINE_SECONDS = 240

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablatekit.errors import WorkspaceError
-from ablatekit.runs import runlog
 from ablatekit.runs.eventlog import EventWriter, read_events
 from ablatekit.runs.records import MetricEvent, RunResult
 from ablatekit.runs.runlog import (
@@ -20,7 +19,6 @@ from ablatekit.runs.runlog import (
     Claim,
     ItemsWriter,
     claim_attempt,
-    kill_orphans,
     live_attempt,
     log_tail,
     read_claim,
@@ -65,12 +63,12 @@ def attempt_by_hand(run):
     return attempt
 
 
-def _claim(resumed_at=None, pid=1, host="elsewhere"):
+def _claim(resumed_at=None):
     return Claim(
         study="s",
         study_hash="h",
-        pid=pid,
-        host=host,
+        pid=1,
+        host="elsewhere",
         user="u",
         started=5.0,
         versions={},
@@ -134,7 +132,7 @@ def test_a_short_write_is_an_error_and_no_event(run, monkeypatch):
         writer.write(_event(0, {"m": 1.0}))
         real = os.write
         with monkeypatch.context() as patch:
-            patch.setattr(runlog.os, "write", lambda fd, line: real(fd, line[:9]))
+            patch.setattr(os, "write", lambda fd, line: real(fd, line[:9]))
             with pytest.raises(OSError, match="short write") as error:
                 writer.write(_event(1, {"m": 1.0}))
         writer.close()
@@ -260,21 +258,6 @@ def test_races_never_give_a_run_two_live_attempts(run):
     assert [racer.exitcode for racer in racers] == [0, 0, 0]
     numbers = [attempt.number for attempt in run.attempts()]
     assert numbers == list(range(1, 31))
-
-
-def test_only_orphans_of_dead_workers_on_this_machine_are_killed(run, monkeypatch):
-    killed = []
-    monkeypatch.setattr(runlog.os, "killpg", lambda group, _signal: killed.append(group))
-    here = runlog.platform.node()
-    dead = 2**22 + 1
-    with claim_attempt(run) as attempt:
-        for claim in (_claim(pid=dead), _claim(pid=os.getpid(), host=here)):
-            write_claim(attempt, claim)
-            kill_orphans(attempt)
-        assert killed == []
-        write_claim(attempt, _claim(pid=dead, host=here))
-        kill_orphans(attempt)
-        assert killed == [dead]
 
 
 def test_claims_are_optional(run):

@@ -75,7 +75,7 @@ def test_a_thousand_levels_are_read_and_more_are_refused_at_once(
     most = ", ".join(map(str, range(1000)))
     loaded = load_study(write_study(study_text), [f"factors.rollouts.levels=[{most}]"])
     assert len(loaded.factors[1].levels) == 1000
-    huge = ", ".join(map(str, range(200_000)))
+    huge = ", ".join(map(str, range(20_000)))
     text = study_text.replace("levels: [1, 4]", f"levels: [{huge}]")
     with pytest.raises(StudyError, match="must have at most 1000 items") as raised:
         load_study(write_study(text))
@@ -146,8 +146,6 @@ def test_long_form_keys_are_called_as_in_the_short_form(
         ("exclude=[{}]", "an exclusion names no level"),
         ("exclude=[{rolouts: 1}]", "unknown factor"),
         ("exclude=[{rollouts: 3}]", "factor 'rollouts' has no such level"),
-        ("design={kind: custom, cells: [{rollouts: 4}, {x: 1}]}", "unknown factor"),
-        ("design={kind: custom, cells: [{rollouts: 5}]}", "factor 'rollouts' has no such level"),
     ],
 )
 def test_every_mistake_gives_one_problem(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablatekit.errors import Location, StudyError
@@ -207,6 +207,7 @@ _DATA = st.dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(data=_DATA, indent=st.sampled_from([None, 1, 3]))
 def test_json_is_read_as_itself_and_every_scalar_stands_where_the_map_says(
     data: dict[str, Any], indent: int | None

@@ -22,7 +22,7 @@ def level_costs(tables: StudyTables, layout: Layout, metrics: Sequence[str]) -> 
     """
     unit = positions(tables.runs["unit"], layout.units)
     context = positions(tables.runs["context"], layout.contexts)
-    found: list[LevelCost] = []
+    rows: list[LevelCost] = []
     for metric in metrics:
         value = last_values(tables, metric, metric_history(tables, metric))
         if np.isnan(value).all():
@@ -32,8 +32,8 @@ def level_costs(tables: StudyTables, layout: Layout, metrics: Sequence[str]) -> 
             for level, name in enumerate(factor.levels):
                 cost = _mean(mean[_matched_units(layout, f, level)])
                 row = LevelCost(factor=factor.name, level=name, metric=metric, mean=number(cost))
-                found.append(row)
-    return found
+                rows.append(row)
+    return rows
 
 
 def _means(value: Floats, unit: Integers, context: Integers, layout: Layout) -> Floats:
@@ -53,9 +53,9 @@ def _mean(means: Floats) -> float:
 
 def _matched_units(layout: Layout, factor: int, level: int) -> Integers:
     """Units at the level whose combination of the other factors has every level of the factor."""
-    own = layout.cells[:, factor] == level
+    at_level = layout.cells[:, factor] == level
     rest = layout.codes - layout.cells[:, factor] * layout.strides[factor]
     combinations, index = np.unique(rest, return_inverse=True)
     full = np.bincount(index, minlength=len(combinations)) == layout.sizes[factor]
-    matched = layout.cell_unit[own & full[index]]
+    matched = layout.cell_unit[at_level & full[index]]
     return matched if len(matched) else level_units(layout, factor, level)

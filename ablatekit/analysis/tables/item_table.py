@@ -69,6 +69,6 @@ def _check(frame: pd.DataFrame, labels: Sequence[str]) -> None:
         if not (levels > 1).any():
             continue
         run = levels.idxmax()
-        found = ", ".join(map(str, frame.loc[frame[RUN] == run, name].unique()[:3]))
+        shown = ", ".join(map(str, frame.loc[frame[RUN] == run, name].unique()[:3]))
         remedy = "A factor or context has one level per run; is the column `run` what tells runs?"
-        raise TableError(Problem(f"{name} changes within a run", f"run {run}: {found}", remedy))
+        raise TableError(Problem(f"{name} changes within a run", f"run {run}: {shown}", remedy))

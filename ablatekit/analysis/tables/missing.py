@@ -63,10 +63,10 @@ def _by_level(runs: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
     for f, factor in enumerate(layout.factors):
         for number, level in enumerate(factor.levels):
             units = [layout.units[unit] for unit in level_units(layout, f, number)]
-            own = runs.loc[runs["unit"].isin(units), "status"]
-            counts = {status: int((own == status).sum()) for status in STATUSES}
+            states = runs.loc[runs["unit"].isin(units), "status"]
+            counts = {status: int((states == status).sum()) for status in STATUSES}
             name = {"factor": factor.name, "level": level}
-            rows.append({**name, "planned": len(own), **counts})
+            rows.append({**name, "planned": len(states), **counts})
     return rows
 
 

@@ -38,13 +38,13 @@ def outcomes_of(
 
     `table`: run, split, dataset, item, samples, total (sum over samples).
     """
-    own = table[table["split"] == planned.items] if planned.items else table[:0]
+    rows = table[table["split"] == planned.items] if planned.items else table[:0]
     index = {run: i for i, run in enumerate(values.run)}
-    run = own["run"].astype(object).map(index).to_numpy(dtype=float)
-    own, run = own[~np.isnan(run)], run[~np.isnan(run)].astype(np.int64)
-    if not len(own):
+    run = rows["run"].astype(object).map(index).to_numpy(dtype=float)
+    rows, run = rows[~np.isnan(run)], run[~np.isnan(run)].astype(np.int64)
+    if not len(rows):
         return None
-    samples, total = own["samples"].to_numpy(dtype=float), own["total"].to_numpy(dtype=float)
+    samples, total = rows["samples"].to_numpy(dtype=float), rows["total"].to_numpy(dtype=float)
     size = len(values.y)
     mean = np.bincount(run, total, size) / np.maximum(np.bincount(run, samples, size), 1.0)
     there = np.bincount(run, minlength=size) > 0
@@ -52,7 +52,7 @@ def outcomes_of(
     keep = agrees[run]
     if not keep.any():
         return None
-    item = own[keep].groupby(["dataset", "item"], observed=True, sort=True).ngroup().to_numpy()
+    item = rows[keep].groupby(["dataset", "item"], observed=True, sort=True).ngroup().to_numpy()
     return Outcomes(
         run=run[keep].astype(np.int64),
         item=item.astype(np.int64),

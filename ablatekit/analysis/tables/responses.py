@@ -39,12 +39,12 @@ class Response:
 def metric_history(tables: StudyTables, metric: str) -> History:
     """The metric over steps, one row per run of the tables; infinities are no valid values."""
     runs = {run: i for i, run in enumerate(tables.runs["run"])}
-    own = tables.history[tables.history["metric"] == metric]
-    steps, column = np.unique(own["step"].to_numpy(dtype=np.int64), return_inverse=True)
+    logged = tables.history[tables.history["metric"] == metric]
+    steps, column = np.unique(logged["step"].to_numpy(dtype=np.int64), return_inverse=True)
     value = np.full((len(runs), len(steps)), np.nan)
-    if len(own):
-        rows = own["run"].map(runs).to_numpy(dtype=np.int64)
-        value[rows, column] = own["value"].to_numpy(dtype=float)
+    if len(logged):
+        rows = logged["run"].map(runs).to_numpy(dtype=np.int64)
+        value[rows, column] = logged["value"].to_numpy(dtype=float)
     value[~np.isfinite(value)] = np.nan
     return History(steps, value)
 
@@ -52,9 +52,9 @@ def metric_history(tables: StudyTables, metric: str) -> History:
 def last_values(tables: StudyTables, metric: str, history: History) -> Floats:
     """The last valid value of every run: its result's, else its history's, (N,)."""
     value = _last(history)
-    own = tables.results[tables.results["metric"] == metric]
-    if len(own):
-        reported = own.set_index("run")["value"].reindex(tables.runs["run"]).to_numpy(dtype=float)
+    final = tables.results[tables.results["metric"] == metric]
+    if len(final):
+        reported = final.set_index("run")["value"].reindex(tables.runs["run"]).to_numpy(dtype=float)
         value = np.where(np.isfinite(reported), reported, value)
     return value
 
@@ -146,16 +146,16 @@ def _area(history: History) -> Floats:
 
 def _time_to(history: History, threshold: float) -> tuple[Floats, int]:
     """First step at or beyond the threshold, seen from the first value; else the last step."""
-    found, censored = np.full(len(history.value), np.nan), 0
+    times, censored = np.full(len(history.value), np.nan), 0
     for i, row in enumerate(history.value):
         valid = ~np.isnan(row)
         if not valid.any():
             continue
         step, value = history.step[valid], row[valid]
         there = value >= threshold if value[0] <= threshold else value <= threshold
-        found[i] = step[np.argmax(there)] if there.any() else step[-1]
+        times[i] = step[np.argmax(there)] if there.any() else step[-1]
         censored += not there.any()
-    return found, censored
+    return times, censored
 
 
 def _apply_policy(

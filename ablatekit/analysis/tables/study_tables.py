@@ -60,8 +60,8 @@ def collect(plan: Plan, workspace: Workspace) -> StudyTables:
         rows.append(_run_row(run, levels[run.unit], status, message))
         if result is not None:
             history.extend(_history_rows(run.run_id, read_history(directory), wanted))
-            found = ((name, value) for name, value in result.metrics.items() if name in wanted)
-            results.extend((run.run_id, name, value) for name, value in found)
+            final = ((name, value) for name, value in result.metrics.items() if name in wanted)
+            results.extend((run.run_id, name, value) for name, value in final)
             outcomes.extend(_last_outcomes(run.run_id, read_items(directory), splits))
     return StudyTables(
         runs=pd.DataFrame(rows),
@@ -84,10 +84,10 @@ def _last_outcomes(
     if items is None:
         return
     for split in splits:
-        own = items.filter(pc.field("split") == split)
-        if not own.num_rows:
+        of_split = items.filter(pc.field("split") == split)
+        if not of_split.num_rows:
             continue
-        last = own.filter(pc.field("step") == pc.max(own["step"]))
+        last = of_split.filter(pc.field("step") == pc.max(of_split["step"]))
         summed = last.group_by(["dataset", "item"], use_threads=False).aggregate(
             [("outcome", "count"), ("outcome", "sum")]
         )

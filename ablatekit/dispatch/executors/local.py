@@ -9,76 +9,43 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import selectors
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeAlias
+from pathlib import Path
+from typing import IO, Any, ClassVar
 
-from ablatekit.dispatch.slots import Slot
+from pydantic import BaseModel, ConfigDict
+
+from ablatekit.dispatch.executors.base import (
+    Ended,
+    Event,
+    Noted,
+    Progressed,
+    Started,
+    Task,
+    Workload,
+)
+from ablatekit.dispatch.executors.slots import Machine, Slot, memory_warning, plan_slots
 from ablatekit.errors import PluginError, Problem
-from ablatekit.runs.runlog import AttemptEnd, EndKind, write_end
-from ablatekit.runs.workspace import RunDirectory
-from ablatekit.worker import Outcome
+from ablatekit.runs.runlog import AttemptEnd, EndKind, live_attempt, read_claim, write_end
+from ablatekit.runs.workspace import AttemptDirectory, RunDirectory
 
 _CHUNK = 65536
 _START_SECONDS = 120.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One run to execute, with what its claim records."""
+class LocalSettings(BaseModel):
+    """What a study file says of this executor beside its name: nothing."""
 
-    run: RunDirectory
-    cache: str
-    study: str
-    study_hash: str
-
-    def command(self) -> dict[str, str]:
-        """The worker's command."""
-        return {
-            "do": "run",
-            "run": str(self.run.path),
-            "cache": self.cache,
-            "study": self.study,
-            "study_hash": self.study_hash,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """An attempt has begun."""
-
-    run_id: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Progressed:
-    """An attempt has come so far."""
-
-    run_id: str
-    done: float
-    total: float
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A task has left its slot. `attempt` is None if none was begun."""
-
-    run_id: str
-    attempt: int | None
-    outcome: Outcome
-    message: str
-    signal: str | None = None
-
-
-Event: TypeAlias = Started | Progressed | Ended
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 @dataclass(eq=False)
@@ -127,10 +94,17 @@ class _Worker:
 class LocalExecutor:
     """A fixed set of slots, each with at most one worker process; used by one thread."""
 
-    def __init__(self, slots: Sequence[Slot], python: str | None, timeout: float | None) -> None:
+    name: ClassVar[str] = "local"
+    settings: ClassVar[type[BaseModel]] = LocalSettings
+
+    def __init__(self, workload: Workload, settings: BaseModel) -> None:  # noqa: ARG002
+        machine = Machine.here()
+        slots = plan_slots(workload, machine) if workload.runs else ()
+        warning = memory_warning(workload, machine, len(slots))
+        self._notes = [Noted(warning)] if warning else []
         self._idle_slots = list(reversed(slots))
-        self._python = python or sys.executable
-        self._timeout = timeout
+        self._python = workload.python or sys.executable
+        self._timeout = workload.timeout
         self._workers: list[_Worker] = []
         self._selector = selectors.DefaultSelector()
         self._proven = False
@@ -147,7 +121,8 @@ class LocalExecutor:
 
     def submit(self, task: Task) -> None:
         """Hand a task to an idle worker, or to a new one in a free slot."""
-        worker = next((one for one in self._workers if one.task is None), None) or self._spawn()
+        idle = (worker for worker in self._workers if worker.task is None)
+        worker = next(idle, None) or self._spawn()
         worker.task, worker.attempt = task, None
         worker.deadline = self._deadline(_START_SECONDS)
         worker.send(task.command())
@@ -157,11 +132,13 @@ class LocalExecutor:
 
         Raises PluginError when the interpreter cannot run workers at all.
         """
+        while self._notes:
+            yield self._notes.pop()
         for key, _ in self._selector.select(self._patience(seconds)):
             yield from self._read(key.data)
         # What a worker started may outlive it and hold its pipe open: the end of output is not
         # the only sign of death.
-        for worker in [one for one in self._workers if one.process.poll() is not None]:
+        for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
             yield from self._read(worker)
         self._enforce_deadlines()
 
@@ -175,6 +152,13 @@ class LocalExecutor:
         for worker in self._workers:
             worker.killed_as = worker.killed_as or "interrupted"
             worker.kill()
+
+    def release(self, run: RunDirectory) -> bool:
+        """Whether no process holds the lock of an attempt at the run."""
+        attempt = live_attempt(run)
+        if attempt is not None:
+            kill_orphans(attempt)
+        return attempt is None
 
     def close(self) -> None:
         """End idle workers, kill busy ones, and wait for all of them."""
@@ -211,7 +195,7 @@ class LocalExecutor:
         return None if self._timeout is None else time.monotonic() + self._timeout + extra
 
     def _patience(self, seconds: float) -> float:
-        deadlines = [one.deadline for one in self._workers if one.deadline is not None]
+        deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
         nearest = min(deadlines, default=float("inf")) - time.monotonic()
         return max(0.0, min(seconds, nearest))
 
@@ -278,6 +262,18 @@ class LocalExecutor:
                 "Install ablatekit and the backend for that interpreter (backend.python)",
             )
         )
+
+
+def kill_orphans(attempt: AttemptDirectory) -> None:
+    """Kill what a dead worker left behind on this machine and what still holds its lock.
+
+    A worker leads a process group of its own, whose number cannot be reused while it has members.
+    """
+    claim = read_claim(attempt)
+    if claim is None or claim.host != platform.node() or Path(f"/proc/{claim.pid}").exists():
+        return
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(claim.pid, signal.SIGKILL)
 
 
 def _no_interpreter(python: str, error: OSError) -> PluginError:

@@ -51,7 +51,7 @@ class RftBackend:
     def run(self, run: RunSpec, context: RunContext) -> RunResult:
         """Train and evaluate one run. Raises PluginError where the training half is missing."""
         _require_training_packages()
-        from ablatekit_rft.run.loop import train
+        from ablatekit_rft.run.build import train
 
         return train(run, context)
 

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.levels.external import is_external, level_hash
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.sources.hashes import (
-    model_content,
-)
+from ablatekit_rft.sources.hashes import model_content
 from ablatekit_rft.sources.references import is_reference
 from ablatekit_rft.tasks import SplitName, registry
 from ablatekit_rft.tasks.rows import Fields
@@ -28,29 +26,29 @@ def named_content(chosen: RftSettings) -> dict[str, str]:
         "train": chosen.train_items,
         "test": chosen.evaluation.test_items,
     }
-    found = {
+    named = {
         "model": model_content(chosen.model),
         "dataset": registry.dataset_content(chosen.dataset),
     }
     registry.check_sizes(chosen.dataset, fields, sizes)
     if is_reference(check_verifier(chosen.verifier)):
-        found["verifier"] = verifier_hash(chosen.verifier)
-    return found | levels_content(chosen)
+        named["verifier"] = verifier_hash(chosen.verifier)
+    return named | levels_content(chosen)
 
 
 def levels_content(chosen: RftSettings) -> dict[str, str]:
     """Hashes of the levels that are not ours, by setting: their source is part of the run id."""
     return {
-        name: level_hash(found)
-        for name, found in chosen.chosen_levels().items()
-        if is_external(found)
+        stage: level_hash(level)
+        for stage, level in chosen.chosen_levels().items()
+        if is_external(level)
     }
 
 
 def check_levels(chosen: RftSettings, planned: Mapping[str, str]) -> None:
     """Raise UsageError when a level's source is not what it was when the run was planned."""
     changed = [
-        name for name, found in levels_content(chosen).items() if planned.get(name, found) != found
+        name for name, held in levels_content(chosen).items() if planned.get(name, held) != held
     ]
     if changed:
         rule = "the source of a level has changed since the study was planned"

@@ -12,6 +12,7 @@ from typing import Any
 
 from ablatekit.design.describe import describe_factors, describe_rules
 from ablatekit_rft.backend import RftBackend
+from ablatekit_rft.levels.stages import TRAITS
 
 _HEAD = """# The RFT backend's design choices
 
@@ -23,7 +24,8 @@ study may name a function of its own (`module:function` or `path/file.py:functio
 may offer more under the entry-point group `ablatekit.factors`.
 
 A level that needs groups compares rollouts of one query; "at least" is the number of rollouts below
-which it does not exist.
+which it does not exist. Traits say what a level does whatever the rollouts; they are listed at the
+end, measured on every level by the backend's tests, and many rules follow from them.
 """
 
 _RULES = """## Rules
@@ -31,6 +33,14 @@ _RULES = """## Rules
 Combinations of settings that are refused (invalid), have no effect (inert), are other names of one
 run (alias: run once), or run with a warning. Each is verified numerically by the backend's tests.
 """
+
+_TRAITS = """## Traits
+
+What a level may say of itself under `traits=`.
+"""
+
+_PEERS = ("TRL", "verl", "OpenRLHF")
+_COLUMNS = ("level", "formula", "meaning", "source", "needs", "traits", *_PEERS)
 
 
 def factors_page() -> str:
@@ -40,6 +50,7 @@ def factors_page() -> str:
     for row in describe_factors(backend):
         parts += _factor(row)
     parts += [_RULES, _table(("rule", "kind", "when", "then", "why"), _rules(backend))]
+    parts += [_TRAITS, _table(("trait", "levels of", "what it says"), _traits())]
     return "\n".join(parts)
 
 
@@ -48,14 +59,15 @@ def _factor(row: Mapping[str, Any]) -> Iterator[str]:
     allowed = "" if row["levels"] else f" ({row['allowed']})"
     yield f"Default `{_value(row['default'])}`{allowed}. {row['meaning']}\n"
     if row["levels"]:
-        columns = ("level", "formula", "meaning", "source", "needs", "TRL", "verl", "OpenRLHF")
-        yield _table(columns, (_level(name, told) for name, told in row["levels"].items()))
+        yield _table(_COLUMNS, (_level(name, told) for name, told in row["levels"].items()))
 
 
 def _level(name: str, told: Mapping[str, Any]) -> tuple[str, ...]:
     peers = told.get("peers", {})
-    others = (str(peers.get(peer, "")) for peer in ("TRL", "verl", "OpenRLHF"))
-    return (f"`{name}`", told["formula"], told["doc"], told["source"], _needs(told), *others)
+    others = (str(peers.get(peer, "")) for peer in _PEERS)
+    traits = ", ".join(told.get("traits", ()))
+    says = (told["formula"], told["doc"], told["source"], _needs(told), traits)
+    return (f"`{name}`", *says, *others)
 
 
 def _needs(told: Mapping[str, Any]) -> str:
@@ -71,6 +83,11 @@ def _rules(backend: RftBackend) -> Iterator[tuple[str, ...]]:
         when = "; ".join(f"{name} {test}" for name, test in rule["when"].items())
         then = "; ".join(f"{name} = {_value(value)}" for name, value in rule["then"].items())
         yield rule["name"], rule["kind"], when, then, rule["why"]
+
+
+def _traits() -> Iterator[tuple[str, ...]]:
+    for trait, meaning in TRAITS.items():
+        yield f"`{trait}`", ", ".join(meaning.stages), meaning.says
 
 
 def _table(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:

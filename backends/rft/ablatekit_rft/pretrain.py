@@ -34,7 +34,7 @@ def pass_at_1(
     texts = complete(model, [query.prompt for query in queries], task.max_new_tokens, generator)
     ended = [(query, text) for query, text in zip(queries, texts, strict=True) if text is not None]
     judged = task.judge([query for query, _ in ended], [text for _, text in ended])
-    return sum(one.verdict is Verdict.CORRECT for one in judged) / len(queries)
+    return sum(judgement.verdict is Verdict.CORRECT for judgement in judged) / len(queries)
 
 
 @torch.no_grad()

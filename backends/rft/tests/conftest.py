@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,15 +24,14 @@ FAMILIES = ("llama", "llama_gqa", "qwen2", "qwen3", "gpt_neox", "gpt_neox_sequen
 LEAN_FAMILIES = FAMILIES[:-1]
 
 
-def make_model(
-    family: str,
-    seed: int = 0,
-    vocabulary: int = VOCABULARY,
-    pad: int = PAD,
-    positions: int = 64,
-    hidden: int = 32,
-) -> Any:
-    """A random causal LM; matrices are scaled up so that its distributions are not flat."""
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Several threads wait for each other at models of this size, as long as they compute."""
+    torch.set_num_threads(1)
+
+
+@functools.cache
+def _model(family: str, seed: int, vocabulary: int, pad: int, positions: int, hidden: int) -> Any:
     from transformers import AutoModelForCausalLM
 
     with torch.random.fork_rng(devices=[]):
@@ -47,6 +48,18 @@ def make_model(
             else:
                 parameter.add_(0.1 * torch.arange(len(parameter)).sin())
     return model.eval()
+
+
+def make_model(
+    family: str,
+    seed: int = 0,
+    vocabulary: int = VOCABULARY,
+    pad: int = PAD,
+    positions: int = 64,
+    hidden: int = 32,
+) -> Any:
+    """A random causal LM; matrices are scaled up so that its distributions are not flat."""
+    return copy.deepcopy(_model(family, seed, vocabulary, pad, positions, hidden))
 
 
 def _configuration(family: str, vocabulary: int, pad: int, positions: int, hidden: int) -> Any:
@@ -83,7 +96,7 @@ def _configuration(family: str, vocabulary: int, pad: int, positions: int, hidde
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def causal_lm() -> Any:
     return make_model
 
@@ -107,12 +120,12 @@ def drawn_of(rollouts: Any, outcome: torch.Tensor, **changed: Any) -> Any:
     return Drawn(**{**parts, **changed})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_drawn() -> Any:
     return drawn_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def teach_round() -> Any:
     """What a round of these rollouts and outcomes teaches."""
     import numpy as np
@@ -215,12 +228,24 @@ class MemoryContext:
         return {step: found[name] for step, found in sorted(self.logged.items()) if name in found}
 
 
-@pytest.fixture
-def make_context(tmp_path: Path) -> Any:
+def contexts_in(place: Path) -> Any:
+    """Makes contexts whose checkpoints lie in folders of `place`."""
+
     def make(run: str = "run", folder: str = "checkpoint", context: str = "c") -> MemoryContext:
-        return MemoryContext(Seeds(run, context), tmp_path / folder, tmp_path / "cache")
+        return MemoryContext(Seeds(run, context), place / folder, place / "cache")
 
     return make
+
+
+@pytest.fixture
+def make_context(tmp_path: Path) -> Any:
+    return contexts_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def make_shared_context(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Contexts of runs that several tests of a module look at."""
+    return contexts_in(tmp_path_factory.mktemp("shared"))
 
 
 SMALL = {
@@ -233,7 +258,7 @@ SMALL = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_settings() -> Any:
     def make(**changed: Any) -> RftSettings:
         return RftSettings.model_validate({**SMALL, **changed})
@@ -241,7 +266,7 @@ def make_settings() -> Any:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def experience_of() -> Any:
     """Experience of rollouts of one round with these advantages."""
     from ablatekit_rft.rollouts.experience import Experience
@@ -263,13 +288,13 @@ def experience_of() -> Any:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def train_toy() -> Any:
     """Train a random model on the parity task, or on what `around` makes of that task.
 
     Gives the result and the trained model.
     """
-    from ablatekit_rft.run.loop import train_model
+    from ablatekit_rft.run.build import train_model
 
     def run(
         settings: RftSettings, context: Any, family: str = "llama", around: Any = lambda task: task

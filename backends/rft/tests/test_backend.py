@@ -22,12 +22,15 @@ from ablatekit.testing.specs import run_spec
 
 CONFIGURE = """
 import sys
+from ablatekit_rft import basemodels
 from ablatekit_rft.backend import RftBackend
 backend = RftBackend()
+basemodels.catalogue()
 settings = {"model": "tiny-llama", "dataset": "letter-sort", "budget.amount": 6}
 backend.rules(), backend.metrics(settings), backend.resources(settings), backend.content(settings)
 backend.settings.model_json_schema()
-print(sorted({"torch", "transformers", "safetensors", "numpy"} & set(sys.modules)))
+heavy = "torch transformers safetensors tokenizers pandas pyarrow mlflow scipy matplotlib".split()
+print([name for name in heavy if name in sys.modules])
 """
 
 
@@ -40,11 +43,11 @@ def test_the_entry_point_leads_to_a_backend_that_fulfils_the_contract() -> None:
     assert isinstance(load_backend("rft"), RftBackend)
 
 
-def test_planning_imports_no_torch() -> None:
+def test_planning_imports_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", CONFIGURE], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() in ("[]", "['numpy']")
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("place", ["none", "reward", "loss"])
@@ -260,11 +263,10 @@ SMALL_RUN = {
 }
 
 
-@pytest.mark.parametrize("place", ["none", "reward", "loss"])
 def test_a_run_logs_exactly_the_metrics_that_the_backend_describes(
-    backend: Backend, make_context: Any, place: str
+    backend: Backend, make_context: Any
 ) -> None:
-    spec = run_spec(backend, {**SMALL_RUN, "kl_place": place})
+    spec = run_spec(backend, {**SMALL_RUN, "kl_place": "loss"})
     context = make_context()
     result = backend.run(spec, context)
     described = {metric.name for metric in backend.metrics(spec.settings)}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ablatekit_rft.document import factors_page
 from ablatekit_rft.levels.registry import LEVELS
+from ablatekit_rft.levels.stages import TRAITS
 from ablatekit_rft.rules import RULES
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -30,7 +31,9 @@ def test_every_level_and_rule_is_on_the_page() -> None:
         for level in levels:
             assert f"| `{level.name}` |" in page
             assert " ".join(level.formula.split()).replace("|", "\\|") in page
+            assert ", ".join(sorted(level.traits)) in page
     assert all(f"| {rule.name} | {rule.kind} |" in page for rule in RULES)
+    assert all(f"| `{trait}` |" in page for trait in TRAITS)
 
 
 @pytest.mark.parametrize("row", TRAP_ROWS, ids=lambda row: row[0])

@@ -1,7 +1,8 @@
-"""Reading item outcomes from Parquet: row chunks, column selection, the order of levels."""
+"""Which reader reads a table, and item outcomes from Parquet: chunks, columns, order of levels."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ablatekit.analysis.formula.analyse import analyse_formula
-from ablatekit.analysis.tables import read as files
 from ablatekit.analysis.tables.read import read_for_formula, read_table
-from ablatekit.errors import TableError
+from ablatekit.analysis.tables.readers import parquet
+from ablatekit.errors import PluginError, TableError
 
 FORMULA = "outcome ~ a * b + (1 | run) + (1 | dataset:item)"
 
@@ -49,7 +50,7 @@ def test_chunk_boundaries_change_nothing(
     table = items()
     table.loc[[0, 49, 50, 719], "a"] = None
     path = write(table, tmp_path / "items.parquet")
-    monkeypatch.setattr(files, "CHUNK_ROWS", rows)
+    monkeypatch.setattr(parquet, "CHUNK_ROWS", rows)
     read = read_for_formula(path, FORMULA)
     assert list(read.columns) == ["outcome", "a", "b", "run", "dataset", "item"]
     whole = read_table(path)
@@ -105,3 +106,73 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not parquet")
     with pytest.raises(TableError, match="cannot be read"):
         read_for_formula(path, FORMULA)
+
+
+OTHER = """
+import pandas as pd
+
+class Plugin:
+    name = "other"
+    suffixes = (".txt",)
+
+    def claims(self, path):
+        return path.suffix in self.suffixes
+
+    def columns(self, path):
+        return ["a"]
+
+    def read(self, path, labels=(), columns=None):
+        return pd.DataFrame({"a": [1, 2]})
+"""
+
+
+def test_an_unknown_suffix_is_answered_with_the_readers(tmp_path: Path) -> None:
+    path = tmp_path / "runs.xlsx"
+    path.write_text("a,b\n1,2\n", encoding="utf-8")
+    known = r"Known: csv \(\.csv, \.tsv\), parquet \(\.parquet, \.pq\)"
+    with pytest.raises(TableError, match=known):
+        read_table(path)
+    assert read_table(path, reader="csv").to_dict("list") == {"a": [1], "b": [2]}
+    with pytest.raises(PluginError, match="Did you mean 'csv'"):
+        read_table(path, reader="csw")
+
+
+def test_a_reader_from_outside_reads_its_files(
+    install: Callable[..., None], tmp_path: Path
+) -> None:
+    path = tmp_path / "runs.txt"
+    path.touch()
+    install("ablatekit.readers", "other", OTHER)
+    assert list(read_table(path)["a"]) == [1, 2]
+
+
+def test_files_that_two_readers_claim_are_refused(
+    install: Callable[..., None], tmp_path: Path
+) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text("a\n1\n", encoding="utf-8")
+    install("ablatekit.readers", "other", OTHER.replace(".txt", ".csv"))
+    with pytest.raises(TableError, match=r"several readers know this kind of file.*csv, other"):
+        read_table(path)
+    assert list(read_table(path, reader="other")["a"]) == [1, 2]
+
+
+def test_a_reader_that_cannot_be_imported_is_in_nobodys_way(
+    install: Callable[..., None], tmp_path: Path
+) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text("a\n1\n", encoding="utf-8")
+    install("ablatekit.readers", "other", "import no_such_package")
+    assert list(read_table(path)["a"]) == [1]
+    with pytest.raises(PluginError, match="cannot be imported"):
+        read_table(path, reader="other")
+
+
+def test_a_reader_that_lacks_a_method_is_refused_by_name(
+    install: Callable[..., None], tmp_path: Path
+) -> None:
+    path = tmp_path / "runs.txt"
+    path.touch()
+    install("ablatekit.readers", "other", OTHER.replace("def columns", "def names"))
+    with pytest.raises(PluginError, match=r"contract of ablatekit\.analysis\.tables\.readers"):
+        read_table(path, reader="other")

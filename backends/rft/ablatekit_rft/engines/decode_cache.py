@@ -18,7 +18,7 @@ from ablatekit_rft.policy.policy import position_ids
 from ablatekit_rft.policy.rollout import Prompts
 
 
-class LeanCache:
+class DecodeCache:
     """Prompts that the lean decoder has read, and the rows that continue them.
 
     Keys and values of all layers are one tensor (layers, 2, B, K, columns, D).
@@ -33,8 +33,10 @@ class LeanCache:
             keep=True,
         )
         positions = position_ids(prompts.mask).flatten()
+        # Prompts are padded on the left: each one's last token stands in the last column.
         last = torch.arange(1, rows + 1, device=positions.device) * width - 1
         hidden = decoder.hidden(prompts.tokens.flatten(), positions, width, attention, last)
+        # A prompt is read once; only what it led to is repeated for its rollouts.
         self.first_logits = decoder.logits(hidden).repeat_interleave(rollouts, dim=0)
         self._room = _room(attention, rollouts, width + steps)
         self._bias = _padding_bias(prompts, rollouts, self._room)
@@ -47,11 +49,14 @@ class LeanCache:
     def _begin(self) -> None:
         """Make the buffers and views of the present rows."""
         self._step = _Step(self._decoder, self._layers, self._room.shape[2])
+        # (layers * 2, B * K, columns, D): keys and values alternate, and one slice of the columns
+        # cuts those of all layers; a slice per layer would cost what a small product costs.
         self._window = self._room.flatten(2, 3).flatten(0, 1)
         self._by_step = self._turns.unbind(1)
 
     def step(self, tokens: Tensor) -> Tensor:
         """Feed one token (B,) per row; the next logits (B, V)."""
+        # The window includes the new token's column: it is written before it is attended to.
         column = self._column
         self._column += 1
         window = self._window[:, :, : self._column]
@@ -68,6 +73,7 @@ class LeanCache:
         """Continue only the rows at these places (K,)."""
         heads, columns = self._room.shape[3:5]
         self._room, self._turns = self._room[:, :, rows], self._turns[:, :, rows]
+        # The bias is per row and head, so that it can be added by the product over both.
         self._bias = self._bias.view(-1, heads, columns)[rows].view(-1, 1, columns)
         self._begin()
 
@@ -125,8 +131,10 @@ class _RmsScale:
 
     def into(self, x: Tensor, out: Tensor) -> Tensor:
         """Write the norm of `x` over its last axis to `out`, which may be `x`."""
+        # The root of the sum of squares and n eps in one call.
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=self.weight.dtype)
         torch.hypot(length, self.floor, out=length)
+        # A narrower buffer would round the quotient before the weight multiplies it.
         if x.dtype == self.weight.dtype:
             return torch.div(x, length, out=out).mul_(self.weight)
         return out.copy_(x / length * self.weight)
@@ -186,6 +194,8 @@ class _Step:
         self._x = table.new_empty(rows, table.shape[1])
         self._normed = torch.empty_like(self._x)
         self._attended = table.new_empty(rows, s.heads * s.head_dim)
+        # Query heads that share a key head become rows of one product with it, so that grouped
+        # keys and values are never repeated.
         per_key = (rows * s.key_heads, s.heads // s.key_heads, s.head_dim)
         self._query = table.new_empty(per_key)
         self._query_rows = self._query.view(rows, s.heads, s.head_dim)
@@ -210,6 +220,7 @@ class _Step:
             self._new = parts[:, s.heads :].view(rows, 2, s.key_heads, s.head_dim)
         self._rotated = self._heads[..., : s.rotary_dim]
         self._first, self._second = self._rotated.chunk(2, dim=-1)
+        # Dense, although `_rotated` is a strided view into the fused projection.
         self._turned = torch.empty_like(self._rotated, memory_format=torch.contiguous_format)
         self._to_first, self._to_second = self._turned.chunk(2, dim=-1)
 
@@ -229,6 +240,7 @@ class _Step:
         hides padding.
         """
         x = torch.index_select(self._table, 0, tokens, out=self._x)
+        # Interleaved heads have an axis more, over query and key.
         cos, sin = turn.unsqueeze(2).unbind(0) if self._shape.interleaved else turn.unbind(0)
         sines = sin.chunk(2, dim=-1)
         for layer, to, key, value in zip(self._layers, new, keys, values, strict=True):
@@ -238,6 +250,8 @@ class _Step:
             self._rotate(cos, *sines)
             to.copy_(self._new)
             self._attend(bias, key, value)
+            # `x` is the residual and changes in place: a parallel block reads it for the MLP before
+            # attention is added, a sequential one after.
             if self._shape.parallel:
                 layer.up.into(layer.mlp_norm.into(x, self._normed), self._up)
                 layer.out.add_to(x, self._attended)
@@ -251,12 +265,14 @@ class _Step:
 
     def _rotate(self, cos: Tensor, negative_sin: Tensor, sin: Tensor) -> None:
         """Rotate queries and keys where they are, in the fused projection."""
+        # Both halves are multiplied into a buffer before either is overwritten.
         torch.mul(self._second, negative_sin, out=self._to_first)
         torch.mul(self._first, sin, out=self._to_second)
         torch.addcmul(self._turned, self._rotated, cos, out=self._rotated)
 
     def _attend(self, bias: Tensor, keys: Tensor, values: Tensor) -> None:
         self._query_rows.copy_(self._queries)
+        # One call scales, multiplies and hides padding.
         scores = torch.baddbmm(bias, self._query, keys, alpha=self._scale)
         probabilities = scores.softmax(dim=-1, dtype=values.dtype)
         torch.bmm(probabilities, values, out=self._attended_heads)
@@ -281,6 +297,8 @@ def _room(attention: SequenceAttention, rollouts: int, columns: int) -> Tensor:
     room = key.new_empty(len(attention.kept), 2, rows, rollouts, heads, columns, size)
     for layer, kept in enumerate(attention.kept):
         for place, part in enumerate(kept):
+            # The prompt's columns are copied for every rollout; a step writes those of its token
+            # before it reads them.
             room[layer, place, :, :, :, :width] = part.unsqueeze(1)
     return room.flatten(2, 3)
 
@@ -297,5 +315,5 @@ def _prompt_visible(prompts: Prompts) -> Tensor:
     """(Q, P, P): causal over real tokens; padding sees itself, so that no row is empty."""
     width = prompts.tokens.shape[1]
     causal = torch.ones(width, width, dtype=torch.bool, device=prompts.tokens.device).tril()
-    own = torch.eye(width, dtype=torch.bool, device=prompts.tokens.device)
-    return (causal & prompts.mask.unsqueeze(1)) | own
+    diagonal = torch.eye(width, dtype=torch.bool, device=prompts.tokens.device)
+    return (causal & prompts.mask.unsqueeze(1)) | diagonal

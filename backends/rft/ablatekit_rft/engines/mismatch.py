@@ -58,16 +58,16 @@ class Alarm:
             )
         return cls(max(FACTOR * first.mean, LEAST[dtype]))
 
-    def hears(self, found: Mismatch) -> bool:
+    def hears(self, mismatch: Mismatch) -> bool:
         """Whether this mismatch is that of an engine with other weights."""
-        return not found.mean <= self.bound
+        return not mismatch.mean <= self.bound
 
-    def check(self, found: Mismatch, when: str) -> None:
+    def check(self, mismatch: Mismatch, when: str) -> None:
         """Raise EngineError if the engine does not hold the trainer's weights."""
-        if self.hears(found):
+        if self.hears(mismatch):
             raise EngineError(
-                f"{when} the engine is stale: mean |difference| to the trainer {found.mean:.2g}"
-                f" nats per token (max {found.max:.2g}), at most {self.bound:.2g} is rounding."
+                f"{when} the engine is stale: mean |difference| to the trainer {mismatch.mean:.2g}"
+                f" nats per token (max {mismatch.max:.2g}), at most {self.bound:.2g} is rounding."
                 " Nothing was trained on what it drew. Repeat the command: the run resumes from its"
                 " last checkpoint with a new engine; if that fails, too, set engine: policy"
             )

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ablatekit_rft.engines.decode_cache import LeanCache
+from ablatekit_rft.engines.decode_cache import DecodeCache
 from ablatekit_rft.engines.decoding import Decoding, Stop, ends
 from ablatekit_rft.policy.policy import Policy, position_ids
 from ablatekit_rft.policy.rollout import Prompts, Rollouts, is_eos, length_mask
@@ -50,9 +50,9 @@ def sample(
     that take the most probable token instead. Raises FloatingPointError when the policy's
     probabilities are not finite.
     """
-    # The lean cache writes products into buffers of the weights' type, which autocast changes.
+    # The decode cache writes products into buffers of the weights' type, which autocast changes.
     lean = policy.decoder is not None and not policy.autocast
-    start = _lean_start if lean else _module_start
+    start = _decoder_start if lean else _module_start
     query = torch.arange(len(prompts.lengths), device=policy.device).repeat_interleave(rollouts)
     with torch.inference_mode(), policy.precision():
         logits, cache = start(policy, prompts, rollouts, decoding.max_new_tokens)
@@ -102,6 +102,7 @@ class _Record:
         if not self._kept:
             return
         tokens, kept = (torch.stack(parts, dim=1) for parts in zip(*self._kept, strict=True))
+        # For all rows a slice is a plain copy, where an index of rows is a scatter.
         whole = len(rows) == len(self.tokens)
         end = self._written + len(self._kept)
         at = (slice(None) if whole else rows, slice(self._written, end))
@@ -134,9 +135,11 @@ class _Running:
 
     def choose(self, log_probabilities: Tensor, step: int, decoding: Decoding) -> Tensor:
         """The next token (B,) of every row."""
+        # Greedy decoding uses up no uniform numbers: they are read by step, not in turn.
         if decoding.temperature == 0:
             return log_probabilities.argmax(dim=-1)
         drawable = decoding.drawable(log_probabilities.exp())
+        # Row and step pick the number, so a dropped row takes its numbers with it.
         drawn = invert_cdf(drawable, self.uniforms[:, step])
         if self.greedy is None:
             return drawn
@@ -167,18 +170,22 @@ def _decode(
         log_probabilities = policy.log_probabilities(logits, decoding.temperature or 1.0)
         token = running.choose(log_probabilities, step, decoding)
         record.add(running.rows, token, log_probabilities)
+        # The last token needs no logits after it.
         if step + 1 == steps:
             break
         if decoding.eos_ids or decoding.stop:
             running.finished |= is_eos(token, decoding.eos_ids)
+            # Stop texts are looked for in the record, so what was drawn must stand there.
             if decoding.stop:
                 record.write(running.rows)
                 running.finished |= _stopped(record.tokens[running.rows, : step + 1], decoding.stop)
+            # A finished row goes on drawing until it is dropped; `ends` cuts what it drew.
             done = int(running.finished.sum())
             if done == len(token):
                 break
             if done >= DROP_FRACTION * len(token):
                 active = (~running.finished).nonzero().squeeze(1)
+                # Kept distributions have a row for every row that still runs: record them first.
                 record.write(running.rows)
                 cache.keep(active)
                 running.keep(active)
@@ -194,11 +201,11 @@ def _stopped(tokens: Tensor, stop: Stop) -> Tensor:
     return torch.tensor(flags, device=tokens.device)
 
 
-def _lean_start(
+def _decoder_start(
     policy: Policy, prompts: Prompts, rollouts: int, steps: int
 ) -> tuple[Tensor, Cache]:
     assert policy.decoder is not None
-    cache = LeanCache(policy.decoder, prompts, rollouts, steps)
+    cache = DecodeCache(policy.decoder, prompts, rollouts, steps)
     return cache.first_logits, cache
 
 
@@ -230,6 +237,7 @@ class ModuleCache:
 
     def step(self, tokens: Tensor) -> Tensor:
         """Feed one token (B,) per row; the next logits (B, V)."""
+        # The module's cache is as long as the mask: padding stays hidden, new tokens are visible.
         self._mask = torch.cat((self._mask, self._mask.new_ones(len(tokens), 1)), dim=1)
         output = self._model(
             input_ids=tokens.unsqueeze(1),

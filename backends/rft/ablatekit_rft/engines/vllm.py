@@ -95,11 +95,11 @@ class VllmEngine:
             for index, seed, flag in zip(query.tolist(), draws[:, 0].tolist(), flags, strict=True)
         ]
         drawn = self.process.draw(requests, decoding.max_new_tokens, decoding.eos_ids)
-        found = _rollouts(prompts, query, drawn, decoding, self.policy)
-        self._refuse_non_finite(found, decoding)
+        completions = _rollouts(prompts, query, drawn, decoding, self.policy)
+        self._refuse_non_finite(completions, decoding)
         if greedy is not None and self.temperature_of(decoding) != 1.0:
-            found = self._greedy_at_temperature(found, greedy, decoding)
-        return found
+            completions = self._greedy_at_temperature(completions, greedy, decoding)
+        return completions
 
     def _greedy_at_temperature(
         self, rollouts: Rollouts, greedy: Tensor, decoding: Decoding
@@ -125,26 +125,26 @@ class VllmEngine:
         self, rollouts: Rollouts, decoding: Decoding, budget: int, /
     ) -> tuple[Rollouts, Mismatch | None]:
         """Score by the policy; compare at the temperature of the engine's log-probabilities."""
-        own = self.policy.score_without_gradient(
+        scores = self.policy.score_without_gradient(
             rollouts, decoding.temperature, budget, entropy=True
         )
-        assert own.entropy is not None
-        own_logp = _finite(own.logp)
+        assert scores.entropy is not None
+        policy_logp = _finite(scores.logp)
         temperature = self.temperature_of(decoding)
         if temperature == decoding.temperature:
-            found = mismatch(own_logp, rollouts.logp, rollouts.mask)
+            difference = mismatch(policy_logp, rollouts.logp, rollouts.mask)
         else:
-            found = self.compare(rollouts, decoding, budget)
-        self.alarm.check(found, "after a sync")
+            difference = self.compare(rollouts, decoding, budget)
+        self.alarm.check(difference, "after a sync")
         # Before temperature and truncation, the engine's are of another distribution than is drawn.
-        logp = own_logp if self.process.spec.raw_logprobs else rollouts.logp
-        scored = replace(rollouts, logp=logp, entropy=own.entropy, policy_logp=own_logp)
-        return scored, found
+        logp = policy_logp if self.process.spec.raw_logprobs else rollouts.logp
+        scored = replace(rollouts, logp=logp, entropy=scores.entropy, policy_logp=policy_logp)
+        return scored, difference
 
     def compare(self, rollouts: Rollouts, decoding: Decoding, budget: int) -> Mismatch:
         """The engine's log-probabilities against the policy's, in passes of `budget` tokens."""
-        own = self.policy.logp_without_gradient(rollouts, self.temperature_of(decoding), budget)
-        return mismatch(_finite(own), rollouts.logp, rollouts.mask)
+        logp = self.policy.logp_without_gradient(rollouts, self.temperature_of(decoding), budget)
+        return mismatch(_finite(logp), rollouts.logp, rollouts.mask)
 
     def _refuse_non_finite(self, rollouts: Rollouts, decoding: Decoding) -> None:
         """A policy that has diverged is told from an engine that is broken by the policy itself."""
@@ -190,7 +190,7 @@ def _sleeps(settings: RftSettings, policy: Policy) -> bool:
         return settings.vllm.sleep == "always"
     total = torch.cuda.get_device_properties(policy.device).total_memory
     every = sum(parameter.numel() for parameter in policy.model.parameters())
-    trained = len(policy.arena.weights)
+    trained = len(policy.parameters.weights)
     run_memory = int(settings.gpu_share * total)
     return needs_sleep(trained, every, settings.vllm.gpu_memory_utilization, run_memory)
 
@@ -215,7 +215,7 @@ def self_test(
     with the trainer, when it misses an update, or when the test could not have seen that.
     """
     probe = _probe(engine, decoding, prompts, generator, settings.micro_batch_tokens)
-    weights = engine.policy.arena.weights
+    weights = engine.policy.parameters.weights
     kept = weights.detach().clone()
     engine.sync(-1)
     alarm = Alarm.above(probe(), engine.process.spec.dtype)
@@ -279,15 +279,15 @@ def _rollouts(
     """Completions as tensors on the policy's device; entropies, which vLLM has not, are zeros."""
     shape = (len(drawn), decoding.max_new_tokens)
     tokens = torch.full(shape, policy.pad_id, dtype=torch.int64)
-    logp = torch.zeros(shape, dtype=policy.arena.weights.dtype)
-    for row, (ids, found) in enumerate(drawn):
+    logp = torch.zeros(shape, dtype=policy.parameters.weights.dtype)
+    for row, (ids, logps) in enumerate(drawn):
         if len(ids) < shape[1] and ids[-1] not in decoding.eos_ids:
             raise EngineError(
                 f"vLLM ended a completion after {len(ids)} of {shape[1]} tokens without an end of"
                 " sequence: its context is too short"
             )
         tokens[row, : len(ids)] = torch.tensor(ids)
-        logp[row, : len(ids)] = torch.tensor(found)
+        logp[row, : len(ids)] = torch.tensor(logps)
     lengths, truncated = ends(tokens, decoding)
     mask = length_mask(lengths, shape[1])
     device = policy.device

@@ -198,7 +198,7 @@ class VllmProcess:
 def _tokens(completion: Any) -> tuple[list[int], list[float]]:
     ids = list(completion.token_ids)
     pairs = zip(completion.logprobs, ids, strict=True)
-    return ids, [found[token].logprob for found, token in pairs]
+    return ids, [by_token[token].logprob for by_token, token in pairs]
 
 
 def _start(spec: ProcessSpec) -> VllmProcess:

@@ -21,7 +21,7 @@ from ablatekit.runs.seeds import Seeds
 from ablatekit_rft.engines.base import Engine
 from ablatekit_rft.engines.decoding import Decoding, Stop
 from ablatekit_rft.engines.draws import DrawKind, evaluation_draws
-from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.levels.kl import k3
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.policy.models import Tokenizer
 from ablatekit_rft.policy.policy import Policy
@@ -184,7 +184,7 @@ class Evaluator:
             chosen = rollouts.select(rows)
             chosen, _ = engine.reconcile(chosen, self.decoding, self.reference_budget)
             scored = reference.logp_without_gradient(chosen, TEMPERATURE, self.reference_budget)
-            estimate = get_level("kl_estimator", "k3").function(chosen.own_logp, scored)
+            estimate = k3.function(chosen.own_logp, scored)
             kl[rows.cpu().numpy()] = (estimate * chosen.mask).sum(dim=1).cpu().numpy()
         return kl
 

@@ -23,36 +23,36 @@ from ablatekit_rft.rollouts.drawn import Drawn
 from ablatekit_rft.settings import RftSettings
 
 
-def checked(level: Level, found: Any, *shapes: tuple[int, ...]) -> Tensor:
+def checked(level: Level, given: Any, *shapes: tuple[int, ...]) -> Tensor:
     """What a level gave, if it is a finite tensor of one of these shapes; ours always are.
 
     Raises UsageError otherwise: a mistake in a user's function is no divergence.
     """
     if not is_external(level):
-        result: Tensor = found
+        result: Tensor = given
         return result
-    if isinstance(found, Tensor) and found.shape in shapes and bool(found.isfinite().all()):
-        return found
+    if isinstance(given, Tensor) and given.shape in shapes and bool(given.isfinite().all()):
+        return given
     wanted = " or ".join(str(shape) for shape in dict.fromkeys(shapes))
     rule = f"{level.stage} level {level.name!r} must give a finite torch tensor of shape {wanted}"
     remedy = f"Correct what the function gives; ablatekit_rft/levels has those of {level.stage}"
-    raise UsageError(Problem(rule, _described(found), remedy))
+    raise UsageError(Problem(rule, _described(given), remedy))
 
 
-def checked_pair(level: Level, found: Any, what: str) -> tuple[Any, Any]:
+def checked_pair(level: Level, given: Any, what: str) -> tuple[Any, Any]:
     """The two parts of what a level gave. Raises UsageError when it is no pair."""
-    if isinstance(found, tuple) and len(found) == 2:
-        return found
+    if isinstance(given, tuple) and len(given) == 2:
+        return given
     rule = f"{level.stage} level {level.name!r} must give a pair: {what}"
-    raise UsageError(Problem(rule, _described(found), "Give both back from the function"))
+    raise UsageError(Problem(rule, _described(given), "Give both back from the function"))
 
 
-def _described(found: Any) -> str:
-    kind = f"{type(found).__module__}.{type(found).__qualname__}".removeprefix("builtins.")
-    shape = getattr(found, "shape", None)
+def _described(given: Any) -> str:
+    kind = f"{type(given).__module__}.{type(given).__qualname__}".removeprefix("builtins.")
+    shape = getattr(given, "shape", None)
     if shape is None:
-        return f"{kind} {found!r}"[:120]
-    broken = isinstance(found, Tensor) and not bool(torch.isfinite(found).all())
+        return f"{kind} {given!r}"[:120]
+    broken = isinstance(given, Tensor) and not bool(torch.isfinite(given).all())
     return f"{kind} of shape {tuple(shape)}" + (", not finite" if broken else "")
 
 
@@ -75,12 +75,12 @@ class Signal:
 def rewards_of(drawn: Drawn, settings: RftSettings, limit: int) -> tuple[Tensor, Tensor]:
     """Rewards (N,) of all rollouts, and whether each may train as far as truncation goes (N,)."""
     rollouts, each = drawn.rollouts, tuple(drawn.outcome.shape)
-    level = get_level("format_reward", settings.format_reward)
-    graded = checked(level, level.function(drawn.outcome, drawn.format_ok.float(), settings), each)
-    level = get_level("reward_coding", settings.reward_coding)
-    coded = checked(level, level.function(graded), each)
+    level = settings.level("format_reward")
+    graded = level.bound(settings)(drawn.outcome, drawn.format_ok.float())
+    coding = settings.level("reward_coding")
+    coded = coding.bound(settings)(checked(level, graded, each))
     parts = RewardParts(
-        rewards=coded,
+        rewards=checked(coding, coded, each),
         outcome=drawn.outcome,
         lengths=rollouts.lengths,
         truncated=rollouts.truncated,
@@ -88,18 +88,17 @@ def rewards_of(drawn: Drawn, settings: RftSettings, limit: int) -> tuple[Tensor,
         judged=drawn.sampled & ~drawn.error,
         limit=limit,
     )
-    level = get_level("length_shaping", settings.length_shaping)
-    shaped = checked(level, level.function(parts, settings), each)
-    level = get_level("truncation", settings.truncation)
-    rewards, uncut = checked_pair(
-        level, level.function(replace(parts, rewards=shaped), settings), "rewards, which train"
-    )
+    level = settings.level("length_shaping")
+    shaped = checked(level, level.bound(settings)(parts), each)
+    level = settings.level("truncation")
+    given = level.bound(settings)(replace(parts, rewards=shaped))
+    rewards, uncut = checked_pair(level, given, "rewards, which train")
     return checked(level, rewards, each), checked(level, uncut, each)
 
 
 def kl_in_reward(settings: RftSettings, rollouts: Rollouts, reference: Tensor) -> Tensor:
     """(N, T): the KL estimate per token, before its weight."""
-    estimator = get_level("kl_estimator", settings.kl_estimator).function
+    estimator = settings.level("kl_estimator").bound(settings)
     estimate: Tensor = estimator(rollouts.own_logp, reference) * rollouts.mask
     return estimate
 
@@ -135,7 +134,7 @@ def teach(
         None if bool(drawn.sampled.all()) else ~drawn.sampled,
         drift,
     )
-    level = get_level("advantage", settings.advantage)
+    level = settings.level("advantage")
     width = drawn.rollouts.tokens.shape[1]
     advantage, state = advantages(level, view, compared & ~drawn.error, settings, state, width)
     rows = (chosen & drawn.carries & uncut).nonzero().squeeze(1)
@@ -161,9 +160,12 @@ def advantages(
     if not len(rows):
         return torch.zeros_like(view.rewards), state
     part = view if whole else view.select(rows)
-    found = level.function(part, settings, *((state,) if level.state else ()))
-    found, state = checked_pair(level, found, "advantage, state") if level.state else (found, state)
-    advantage = checked(level, found, (len(rows),), (len(rows), width))
+    compare = level.bound(settings)
+    if level.state is None:
+        given = compare(part)
+    else:
+        given, state = checked_pair(level, compare(part, state), "advantage, state")
+    advantage = checked(level, given, (len(rows),), (len(rows), width))
     if whole:
         return advantage, state
     spread = advantage.new_zeros(len(compared), *advantage.shape[1:])
@@ -197,14 +199,13 @@ def _downsampled(
     """(N,) bool: the rollouts that down-sampling keeps; those without a verdict go first."""
     if settings.downsample == "none":
         return torch.ones_like(drawn.kept)
-    level = get_level("downsample", settings.downsample)
+    choose = settings.level("downsample").bound(settings)
     candidates = (drawn.kept & drawn.carries & ~drawn.error).cpu().numpy()
     query = drawn.rollouts.query.cpu().numpy()
     values = rewards.double().cpu().numpy()
     outcome = drawn.outcome.double().cpu().numpy()
     chosen = np.zeros(len(query), np.bool_)
-    for one in np.unique(query[candidates]).tolist():
-        rows = np.flatnonzero(candidates & (query == one))
-        kept = level.function(values[rows], outcome[rows], settings.downsample_to, rng)
-        chosen[rows[kept]] = True
+    for asked in np.unique(query[candidates]).tolist():
+        rows = np.flatnonzero(candidates & (query == asked))
+        chosen[rows[choose(values[rows], outcome[rows], rng)]] = True
     return torch.from_numpy(chosen).to(drawn.kept.device)

@@ -7,13 +7,15 @@ micro-batches.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ablatekit_rft.learning.statistics import StepStats, TokenRecord
-from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.levels.token_views import (
     MAX_LOG_RATIO,
     EngineView,
@@ -66,9 +68,13 @@ class StepLoss:
     def needs_old(self) -> bool:
         """Whether l_old takes a forward pass of its own, by the generating weights."""
         s = self.settings
-        corrected = "old" in get_level("mismatch", s.mismatch).needs
+        corrected = "old" in s.level("mismatch").needs
         used = s.ratio_level != "none" or s.kl_place == "loss_is" or corrected
-        return used and self.is_off_policy and s.mismatch != "bypass"
+        return used and self.is_off_policy and not self._engine_is_old
+
+    @property
+    def _engine_is_old(self) -> bool:
+        return "engine_is_old" in self.settings.level("mismatch").traits
 
     @property
     def needs_reference(self) -> bool:
@@ -105,15 +111,17 @@ class StepLoss:
             policy.backward(self._loss(micro, stats))
         return stats
 
+    def _level(self, stage: Stage) -> Callable[..., Any]:
+        return self.settings.level(stage).bound(self.settings)
+
     def _weights(self, step: Experience) -> Tensor:
         view = StepView(step.counted.sum(dim=1), step.rollouts.query, self.max_new_tokens)
-        weights: Tensor = get_level("aggregation", self.settings.aggregation).function(view)
+        weights: Tensor = self._level("aggregation")(view)
         return weights
 
     def _entropy_term(self, step: Experience, coefficient: float) -> EntropyTerm:
         view = EntropyView(step.rollouts.entropy, step.counted, coefficient)
-        level = get_level("entropy", self.settings.entropy)
-        term: EntropyTerm = level.function(view, self.settings)
+        term: EntropyTerm = self._level("entropy")(view)
         return term
 
     def _contributing(self, step: Experience, term: EntropyTerm) -> Tensor:
@@ -143,7 +151,7 @@ class StepLoss:
 
     def _old_logp(self, batch: Experience, logp: Tensor) -> Tensor:
         """l_old (N, T): the engine's own, a stored one, or, on-policy, the one at hand."""
-        if self.settings.mismatch == "bypass":
+        if self._engine_is_old:
             return batch.rollouts.logp
         return logp.detach() if batch.old_logp is None else batch.old_logp
 
@@ -152,26 +160,23 @@ class StepLoss:
     ) -> tuple[Surrogate, Ratios | None]:
         advantage = batch.advantage.detach()
         advantage = advantage if advantage.dim() == 2 else advantage[:, None]
-        ratio = get_level("ratio_level", self.settings.ratio_level)
-        ratios: Ratios | None = ratio.function(logp, old, batch.counted)
+        ratios: Ratios | None = self._level("ratio_level")(logp, old, batch.counted)
         if ratios is None:
             return Surrogate(-advantage * logp), None
         view = SurrogateView(logp, old, ratios, advantage, batch.counted)
-        surrogate: Surrogate = get_level("clip", self.settings.clip).function(view, self.settings)
+        surrogate: Surrogate = self._level("clip")(view)
         return surrogate, ratios
 
     def _correction(self, batch: Experience, old: Tensor) -> Tensor | None:
-        if self.settings.mismatch in ("off", "bypass"):
+        if "unweighted" in self.settings.level("mismatch").traits:
             return None
         view = EngineView(old, batch.rollouts.logp, batch.counted)
-        level = get_level("mismatch", self.settings.mismatch)
-        correction: Tensor = level.function(view, self.settings)
+        correction: Tensor = self._level("mismatch")(view)
         return correction
 
     def _kl(self, logp: Tensor, reference: Tensor, old: Tensor) -> Tensor:
         """(N, T): the estimate; times the token's ratio where that corrects its gradient."""
-        estimator = get_level("kl_estimator", self.settings.kl_estimator)
-        values: Tensor = estimator.function(logp, reference)
+        values: Tensor = self._level("kl_estimator")(logp, reference)
         if self.settings.kl_place != "loss_is":
             return values
         return values * (logp - old).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()

@@ -9,7 +9,6 @@ import numpy as np
 from torch import Tensor
 
 from ablatekit.runs.seeds import Seeds
-from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.levels.token_views import ReplayChoice, ReplayView
 from ablatekit_rft.rollouts.experience import Experience, join
 from ablatekit_rft.settings import RftSettings
@@ -36,8 +35,8 @@ class ReplayBuffer:
     def _mixed(self, fresh: Experience, round_index: int) -> Experience:
         stored = join(tuple(self._rounds))
         generator = np.random.default_rng(self.seeds.own(f"replay/{round_index}"))
-        level = get_level("replay", self.settings.replay)
-        choice: ReplayChoice = level.function(_view(fresh), _view(stored), self.settings, generator)
+        choose = self.settings.level("replay").bound(self.settings)
+        choice: ReplayChoice = choose(_view(fresh), _view(stored), generator)
         parts = (fresh.select(choice.fresh), stored.select(choice.stored))
         return join([part for part in parts if len(part.advantage)])
 

@@ -13,14 +13,14 @@ from ablatekit_rft.policy.policy import Policy
 
 
 @dataclass(slots=True)
-class DelayedWeights:
-    """Lends the policy the weights of `delay` rounds ago: a sync that comes late by so many rounds.
+class StaleWeights:
+    """Lends the policy the weights of `staleness` rounds ago: a sync that comes late by so many.
 
-    With delay 0 nothing is lent and nothing kept.
+    With staleness 0 nothing is lent and nothing kept.
     """
 
     policy: Policy
-    delay: int
+    staleness: int
     _kept: deque[Tensor] = field(default_factory=deque)
 
     @contextmanager
@@ -29,12 +29,12 @@ class DelayedWeights:
 
         To be entered once per round, before its updates.
         """
-        if not self.delay:
+        if not self.staleness:
             yield round_index
             return
-        weights = self.policy.arena.weights.detach()
+        weights = self.policy.parameters.weights.detach()
         self._kept.append(weights.clone())
-        while len(self._kept) > self.delay + 1:
+        while len(self._kept) > self.staleness + 1:
             self._kept.popleft()
         weights.copy_(self._kept[0])
         try:

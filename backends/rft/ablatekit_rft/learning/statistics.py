@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ablatekit_rft.learning.advantages import Signal
-from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.levels.kl import k1, k3
 from ablatekit_rft.levels.statistics import extreme
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.metrics.summaries import effective_share, quantile
@@ -56,7 +56,7 @@ def _completions(drawn: Drawn) -> dict[str, float]:
         else drawn.rollouts.select(drawn.sampled.nonzero().squeeze(1))
     )
     lengths = rollouts.lengths.float()
-    found = {
+    values = {
         metrics.LENGTH_MEAN: float(lengths.mean()),
         metrics.LENGTH_MEDIAN: quantile(lengths, 0.5),
         metrics.LENGTH_P95: quantile(lengths, 0.95),
@@ -65,8 +65,8 @@ def _completions(drawn: Drawn) -> dict[str, float]:
     }
     distinct = distinct_bigrams(rollouts)
     if distinct is not None:
-        found[metrics.DISTINCT_BIGRAMS] = distinct
-    return found | _by_verdict(rollouts, drawn.correct[drawn.sampled] > 0)
+        values[metrics.DISTINCT_BIGRAMS] = distinct
+    return values | _by_verdict(rollouts, drawn.correct[drawn.sampled] > 0)
 
 
 def _by_verdict(rollouts: Rollouts, right: Tensor) -> dict[str, float]:
@@ -76,13 +76,13 @@ def _by_verdict(rollouts: Rollouts, right: Tensor) -> dict[str, float]:
         (~right, metrics.LENGTH_WRONG, metrics.LOGP_WRONG),
     )
     total = rollouts.own_logp.masked_fill(~rollouts.mask, 0.0).sum(dim=1)
-    found = {}
+    values = {}
     for rows, length, logp in names:
         if bool(rows.any()):
             tokens = float(rollouts.lengths[rows].sum())
-            found[length] = tokens / int(rows.sum())
-            found[logp] = float(total[rows].sum()) / tokens
-    return found
+            values[length] = tokens / int(rows.sum())
+            values[logp] = float(total[rows].sum()) / tokens
+    return values
 
 
 def _groups(drawn: Drawn) -> dict[str, float]:
@@ -101,22 +101,22 @@ def _groups(drawn: Drawn) -> dict[str, float]:
 
 def _rewards(drawn: Drawn, signal: Signal) -> dict[str, float]:
     rewards = signal.rewards[drawn.sampled]
-    found = {metrics.REWARD_MEAN: float(rewards.mean())}
+    values = {metrics.REWARD_MEAN: float(rewards.mean())}
     if len(rewards) > 1:
-        found[metrics.REWARD_STD] = float(rewards.std())
+        values[metrics.REWARD_STD] = float(rewards.std())
     if signal.kl is not None:
-        found[metrics.REWARD_KL] = float(signal.kl[drawn.sampled].mean())
-    return found
+        values[metrics.REWARD_KL] = float(signal.kl[drawn.sampled].mean())
+    return values
 
 
 def _advantages(signal: Signal) -> dict[str, float]:
     """Over the rollouts that train; a per-token advantage counts token by token."""
     advantage = signal.advantage
     effective = (advantage if advantage.dim() == 1 else advantage.any(dim=1)) != 0
-    found = {metrics.EFFECTIVE: float(effective.sum())}
+    values = {metrics.EFFECTIVE: float(effective.sum())}
     if not len(signal.rows):
-        return found
-    found |= {
+        return values
+    values |= {
         metrics.ADVANTAGE_MEAN: float(advantage.mean()),
         metrics.ADVANTAGE_NONZERO: float(effective.float().mean()),
         metrics.ADVANTAGE_POSITIVE: float((advantage > 0).float().mean()),
@@ -124,26 +124,26 @@ def _advantages(signal: Signal) -> dict[str, float]:
         metrics.ADVANTAGE_MAX: float(advantage.max()),
     }
     if advantage.numel() > 1:
-        found[metrics.ADVANTAGE_STD] = float(advantage.std())
-    return found
+        values[metrics.ADVANTAGE_STD] = float(advantage.std())
+    return values
 
 
 def _choices(
     settings: RftSettings, drawn: Drawn, signal: Signal, drift: Tensor | None
 ) -> dict[str, float]:
     """What only some levels have."""
-    found = {}
+    values = {}
     if settings.reward_noise != "none":
-        found[metrics.FLIPPED] = float((drawn.outcome != drawn.correct).float().mean())
+        values[metrics.FLIPPED] = float((drawn.outcome != drawn.correct).float().mean())
     if settings.group_filter != "none":
         kept = drawn.kept[first_rows(drawn.rollouts.query)]
-        found[metrics.KEPT_QUERIES] = float(kept.sum())
-        found[metrics.BATCHES] = float(drawn.batches)
+        values[metrics.KEPT_QUERIES] = float(kept.sum())
+        values[metrics.BATCHES] = float(drawn.batches)
     if "baseline" in signal.state:
-        found[metrics.BASELINE] = float(torch.as_tensor(signal.state["baseline"]).mean())
+        values[metrics.BASELINE] = float(torch.as_tensor(signal.state["baseline"]).mean())
     if drift is not None:
-        found[metrics.DRIFT] = float(drift.mean())
-    return found
+        values[metrics.DRIFT] = float(drift.mean())
+    return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +242,8 @@ def _reference_metrics(records: Sequence[TokenRecord]) -> dict[str, float]:
         return {}
     logp, reference = torch.cat(parts, dim=1)
     return {
-        metric: float(get_level("kl_estimator", name).function(logp, reference).mean())
-        for name, metric in (("k1", metrics.KL_K1), ("k3", metrics.KL_K3))
+        metric: float(estimate(logp, reference).mean())
+        for estimate, metric in ((k1.function, metrics.KL_K1), (k3.function, metrics.KL_K3))
     }
 
 

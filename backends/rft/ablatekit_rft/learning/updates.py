@@ -13,7 +13,6 @@ from torch import Tensor
 from ablatekit.runs.seeds import Seeds
 from ablatekit_rft.learning.loss import StepLoss
 from ablatekit_rft.learning.statistics import StepStats, token_metrics
-from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.metrics.stopwatch import Stopwatch
 from ablatekit_rft.policy.optimizer import Clipping, FlatOptimizer, clip_gradient, flat_norm
@@ -44,20 +43,20 @@ class Updater:
         Raises FloatingPointError, before the weights change in the step concerned, when a loss or
         a gradient is not finite.
         """
-        before = self.policy.arena.weights.detach().clone()
+        before = self.policy.parameters.weights.detach().clone()
         version: int | None = round_index if self.settings.staleness == 0 else None
-        found: list[tuple[StepStats, Clipping]] = []
+        steps: list[tuple[StepStats, Clipping]] = []
         for rows in self._splits(len(experience.advantage), round_index):
             step = experience if rows is None else experience.select(rows)
             with watch.phase(metrics.TIME_TRAIN):
-                self.policy.arena.zero_gradient()
+                self.policy.parameters.zero_gradient()
                 stats = self.loss.accumulate(self.policy, step, self.entropy_coefficient, version)
             with watch.phase(metrics.TIME_OPTIMIZER):
-                clipping = clip_gradient(self.policy.arena.gradient, self.settings.grad_clip)
+                clipping = clip_gradient(self.policy.parameters.gradient, self.settings.grad_clip)
                 self.optimizer.step(rate)
             self.entropy_coefficient, version = stats.entropy_coefficient, None
-            found.append((stats, clipping))
-        return {**self._metrics(found), **self._change(before)}
+            steps.append((stats, clipping))
+        return {**self._metrics(steps), **self._change(before)}
 
     def steps_per_round(self, rollouts: int) -> int:
         """The number of optimizer steps on so many rollouts."""
@@ -75,23 +74,23 @@ class Updater:
             for part in np.array_split(order, count):
                 yield torch.from_numpy(np.sort(part)).to(self.policy.device)
 
-    def _metrics(self, found: Sequence[tuple[StepStats, Clipping]]) -> dict[str, float]:
-        steps = [stats for stats, _ in found]
+    def _metrics(self, steps: Sequence[tuple[StepStats, Clipping]]) -> dict[str, float]:
+        losses = [stats for stats, _ in steps]
         logged = {
-            metrics.LOSS_POLICY: fmean(stats.policy for stats in steps),
-            metrics.GRAD_NORM: fmean(clipping.norm for _, clipping in found),
-            metrics.GRAD_CLIPPED: fmean(clipping.clipped for _, clipping in found),
-            **token_metrics(steps),
+            metrics.LOSS_POLICY: fmean(stats.policy for stats in losses),
+            metrics.GRAD_NORM: fmean(clipping.norm for _, clipping in steps),
+            metrics.GRAD_CLIPPED: fmean(clipping.clipped for _, clipping in steps),
+            **token_metrics(losses),
         }
         if self.loss.needs_reference:
-            logged[metrics.LOSS_KL] = fmean(stats.kl for stats in steps)
-        if self.settings.entropy == "adaptive":
+            logged[metrics.LOSS_KL] = fmean(stats.kl for stats in losses)
+        if "adapts" in self.settings.level("entropy").traits:
             logged[metrics.ENTROPY_COEFFICIENT] = self.entropy_coefficient
         return logged
 
     def _change(self, before: Tensor) -> dict[str, float]:
         """How far the round moved the weights, relative to their norm, and as bfloat16."""
-        after = self.policy.arena.weights.detach()
+        after = self.policy.parameters.weights.detach()
         moved = {metrics.UPDATE_NORM: flat_norm(after - before) / flat_norm(before)}
         if self.settings.precision != "fp32":
             changed = after.bfloat16() != before.bfloat16()
@@ -111,6 +110,6 @@ def build_updater(
     settings: RftSettings, seeds: Seeds, policy: Policy, max_new_tokens: int
 ) -> Updater:
     """The updater of a run, its optimizer and its loss."""
-    spec = get_level("optimizer", settings.optimizer).function(settings)
-    optimizer = FlatOptimizer(policy.arena, spec)
+    spec = settings.level("optimizer").bound(settings)()
+    optimizer = FlatOptimizer(policy.parameters, spec)
     return Updater(settings, seeds, policy, optimizer, StepLoss(settings, max_new_tokens))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     formula="w_i = 1 / N",
     source="REINFORCE with the whole completion as the action",
     needs=frozenset({"lengths"}),
+    traits={"length_blind"},
     peers={
         "TRL": "none (dr_grpo is this over a constant)",
         "verl": "loss_agg_mode=seq-mean-token-sum",
@@ -40,6 +41,7 @@ def seq_mean_token_sum(view: StepView) -> Tensor:
     formula="w_i = 1 / sum_j T_j",
     source="DAPO, arXiv:2503.14476",
     needs=frozenset({"lengths"}),
+    traits={"length_blind"},
     peers={
         "TRL": "loss_type='dapo' (default)",
         "verl": "token-mean (default)",
@@ -57,6 +59,7 @@ def token_mean(view: StepView) -> Tensor:
     formula="w_i = 1 / (N T_i)",
     source="GRPO, arXiv:2402.03300",
     needs=frozenset({"lengths"}),
+    traits={"length_blind"},
     peers={
         "TRL": "loss_type='grpo'",
         "verl": "seq-mean-token-mean",
@@ -74,6 +77,7 @@ def seq_mean_token_mean(view: StepView) -> Tensor:
     formula="w_i = 1 / (N L), L = max_new_tokens",
     source="Dr. GRPO, arXiv:2503.20783",
     needs=frozenset({"lengths"}),
+    traits={"length_blind"},
     peers={
         "TRL": "loss_type='dr_grpo'",
         "verl": "seq-mean-token-sum-norm (over the padded width unless loss_scale_factor is set)",

@@ -1,4 +1,4 @@
-"""Clipping of the ratio: `(SurrogateView, settings) -> Surrogate`, per token, before aggregation.
+"""Clipping of the ratio: `(SurrogateView) -> Surrogate`, per token, before aggregation.
 
 rho is the ratio of `ratio_level`. Half-widths come from `clip_low` and `clip_high`, other bounds
 from `clip_bound`; null is the level's own value, listed in its parameters.
@@ -13,8 +13,6 @@ from ablatekit_rft.levels.types import level
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from ablatekit_rft.settings import RftSettings
 
 PPO_EPSILON = 0.2
 DAPO_HIGH = 0.28
@@ -31,9 +29,10 @@ TV_BOUND = 0.2
     "none",
     formula="-rho A",
     source="Importance sampling",
+    traits={"on_policy_neutral"},
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none (prime-rl and oat: default)"},
 )
-def none(view: SurrogateView, _settings: RftSettings) -> Surrogate:
+def none(view: SurrogateView) -> Surrogate:
     """The ratio as it is."""
     return Surrogate(-view.ratios.log.exp() * view.advantage * view.ratios.share)
 
@@ -44,6 +43,7 @@ def none(view: SurrogateView, _settings: RftSettings) -> Surrogate:
     formula="-min(rho A, clip(rho, 1 - eps, 1 + eps) A), eps = clip_low",
     source="PPO, arXiv:1707.06347",
     needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "reports_bounds"},
     params={"clip_low": PPO_EPSILON},
     peers={
         "TRL": "epsilon=0.2 (default)",
@@ -51,10 +51,9 @@ def none(view: SurrogateView, _settings: RftSettings) -> Surrogate:
         "OpenRLHF": "eps_clip=0.2 (default)",
     },
 )
-def ppo(view: SurrogateView, settings: RftSettings) -> Surrogate:
+def ppo(view: SurrogateView, *, clip_low: float) -> Surrogate:
     """No gradient once the ratio has moved by eps in the direction of the advantage."""
-    epsilon = _or(settings.clip_low, PPO_EPSILON)
-    return _pessimistic(view, epsilon, epsilon)
+    return _pessimistic(view, clip_low, clip_low)
 
 
 @level(
@@ -63,6 +62,7 @@ def ppo(view: SurrogateView, settings: RftSettings) -> Surrogate:
     formula="-min(rho A, clip(rho, 1 - clip_low, 1 + clip_high) A)",
     source="DAPO, arXiv:2503.14476",
     needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "reports_bounds"},
     params={"clip_low": PPO_EPSILON, "clip_high": DAPO_HIGH},
     peers={
         "TRL": "epsilon_high",
@@ -70,10 +70,9 @@ def ppo(view: SurrogateView, settings: RftSettings) -> Surrogate:
         "OpenRLHF": "eps_clip_low_high",
     },
 )
-def clip_higher(view: SurrogateView, settings: RftSettings) -> Surrogate:
+def clip_higher(view: SurrogateView, *, clip_low: float, clip_high: float) -> Surrogate:
     """PPO with more room above: improbable tokens of good completions can still grow."""
-    low, high = _or(settings.clip_low, PPO_EPSILON), _or(settings.clip_high, DAPO_HIGH)
-    return _pessimistic(view, low, high)
+    return _pessimistic(view, clip_low, clip_high)
 
 
 @level(
@@ -82,14 +81,14 @@ def clip_higher(view: SurrogateView, settings: RftSettings) -> Surrogate:
     formula="ppo, and for A < 0 at most -c A, c = clip_bound",
     source="Dual-clip PPO, arXiv:1912.09729",
     needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "reports_bounds", "second_bound"},
     params={"clip_low": PPO_EPSILON, "clip_bound": DUAL_BOUND},
     peers={"TRL": "none", "verl": "clip_ratio_c=3 (default)", "OpenRLHF": "dual_clip (off)"},
 )
-def dual_clip(view: SurrogateView, settings: RftSettings) -> Surrogate:
+def dual_clip(view: SurrogateView, *, clip_low: float, clip_bound: float) -> Surrogate:
     """PPO that also gives up on tokens of bad completions that became far more probable."""
-    epsilon = _or(settings.clip_low, PPO_EPSILON)
-    once = _pessimistic(view, epsilon, epsilon)
-    largest = -_or(settings.clip_bound, DUAL_BOUND) * view.advantage * view.ratios.share
+    once = _pessimistic(view, clip_low, clip_low)
+    largest = -clip_bound * view.advantage * view.ratios.share
     binds = (view.advantage < 0) & (once.loss > largest)
     return Surrogate(largest.where(binds, once.loss), once.low, once.high, binds)
 
@@ -100,18 +99,18 @@ def dual_clip(view: SurrogateView, settings: RftSettings) -> Surrogate:
     formula="-min(min(rho, delta) A, clip(rho, 1 - eps, 1 + eps) A), delta = clip_bound",
     source="INTELLECT-2, arXiv:2505.07291",
     needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "reports_bounds", "second_bound"},
     params={"clip_low": PPO_EPSILON, "clip_bound": DELTA},
     peers={"TRL": "delta (off)", "verl": "none", "OpenRLHF": "none"},
 )
-def delta(view: SurrogateView, settings: RftSettings) -> Surrogate:
+def delta(view: SurrogateView, *, clip_low: float, clip_bound: float) -> Surrogate:
     """PPO with the ratio bounded in the unclipped branch too."""
-    epsilon = _or(settings.clip_low, PPO_EPSILON)
-    bound = _or(settings.clip_bound, DELTA)
     ratio = view.ratios.log.exp()
-    clipped = ratio.clamp(1 - epsilon, 1 + epsilon) * view.advantage
-    loss = -(ratio.clamp(max=bound) * view.advantage).minimum(clipped) * view.ratios.share
-    once = _bounds(view, ratio, epsilon, epsilon)
-    return Surrogate(loss, *once, (view.advantage < 0) & (ratio > bound))
+    clipped = ratio.clamp(1 - clip_low, 1 + clip_low) * view.advantage
+    bounded = (ratio.clamp(max=clip_bound) * view.advantage).minimum(clipped)
+    binds = (view.advantage < 0) & (ratio > clip_bound)
+    bounds = _bounds(view, ratio, clip_low, clip_low)
+    return Surrogate(-bounded * view.ratios.share, *bounds, binds)
 
 
 @level(
@@ -120,6 +119,7 @@ def delta(view: SurrogateView, settings: RftSettings) -> Surrogate:
     formula="-min(s A, clip(s, 1 - clip_low, 1 + clip_high) A)",
     source="GSPO, arXiv:2507.18071",
     needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "reports_bounds"},
     params={"clip_low": GSPO_LOW, "clip_high": GSPO_HIGH},
     peers={
         "TRL": "importance_sampling_level='sequence', epsilon=3e-4, epsilon_high=4e-4",
@@ -127,10 +127,9 @@ def delta(view: SurrogateView, settings: RftSettings) -> Surrogate:
         "OpenRLHF": "none",
     },
 )
-def gspo(view: SurrogateView, settings: RftSettings) -> Surrogate:
+def gspo(view: SurrogateView, *, clip_low: float, clip_high: float) -> Surrogate:
     """The narrow bounds that fit a completion's mean log-ratio (ratio_level: sequence)."""
-    low, high = _or(settings.clip_low, GSPO_LOW), _or(settings.clip_high, GSPO_HIGH)
-    return _pessimistic(view, low, high)
+    return _pessimistic(view, clip_low, clip_high)
 
 
 @level(
@@ -140,17 +139,17 @@ def gspo(view: SurrogateView, settings: RftSettings) -> Surrogate:
     " sign(A), eps = clip_low",
     source="GMPO, arXiv:2507.20673",
     needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "reports_bounds"},
     params={"clip_low": GMPO_EPSILON},
     peers={"TRL": "experimental GMPOTrainer", "verl": "policy loss 'geo_mean'", "OpenRLHF": "none"},
 )
-def gmpo(view: SurrogateView, settings: RftSettings) -> Surrogate:
+def gmpo(view: SurrogateView, *, clip_low: float) -> Surrogate:
     """Token log-ratios are clipped one by one, and their geometric mean is the ratio."""
-    epsilon = _or(settings.clip_low, GMPO_EPSILON)
     log, positive = view.ratios.log, view.advantage >= 0
-    bounded = log.clamp(max=epsilon).where(positive, log.clamp(min=-epsilon)) * view.mask
+    bounded = log.clamp(max=clip_low).where(positive, log.clamp(min=-clip_low)) * view.mask
     mean = bounded.sum(dim=1, keepdim=True) / view.mask.sum(dim=1, keepdim=True).clamp(min=1)
     loss = -mean.exp() * view.advantage * view.ratios.share
-    low, high = ~positive & (log < -epsilon), positive & (log > epsilon)
+    low, high = ~positive & (log < -clip_low), positive & (log > clip_low)
     return Surrogate(loss.expand_as(log), low, high)
 
 
@@ -160,6 +159,7 @@ def gmpo(view: SurrogateView, settings: RftSettings) -> Surrogate:
     formula="-sg(clip(rho, 1 - clip_low, 1 + clip_high)) A l",
     source="MiniMax-M1, arXiv:2506.13585",
     needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "reports_bounds"},
     params={"clip_low": CISPO_LOW, "clip_high": CISPO_HIGH},
     peers={
         "TRL": "loss_type='cispo': only an upper bound, rho <= epsilon_high",
@@ -167,12 +167,11 @@ def gmpo(view: SurrogateView, settings: RftSettings) -> Surrogate:
         "OpenRLHF": "none",
     },
 )
-def cispo(view: SurrogateView, settings: RftSettings) -> Surrogate:
+def cispo(view: SurrogateView, *, clip_low: float, clip_high: float) -> Surrogate:
     """The ratio is a bounded weight without gradient: no token ever loses its gradient."""
-    low, high = _or(settings.clip_low, CISPO_LOW), _or(settings.clip_high, CISPO_HIGH)
     ratio = view.ratios.log.detach().exp()
-    loss = -ratio.clamp(1 - low, 1 + high) * view.advantage * view.logp
-    return Surrogate(loss, ratio < 1 - low, ratio > 1 + high)
+    loss = -ratio.clamp(1 - clip_low, 1 + clip_high) * view.advantage * view.logp
+    return Surrogate(loss, ratio < 1 - clip_low, ratio > 1 + clip_high)
 
 
 @level(
@@ -181,23 +180,20 @@ def cispo(view: SurrogateView, settings: RftSettings) -> Surrogate:
     formula="-rho A, dropped where sign(A) (p - p_old) > clip_bound, p = exp(l)",
     source="DPPO, arXiv:2602.04879",
     needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "reports_bounds"},
     params={"clip_bound": TV_BOUND},
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none (prime-rl: default, 0.2)"},
 )
-def dppo_tv(view: SurrogateView, settings: RftSettings) -> Surrogate:
+def dppo_tv(view: SurrogateView, *, clip_bound: float) -> Surrogate:
     """Bounds how much probability a token has moved, not its ratio."""
-    bound = _or(settings.clip_bound, TV_BOUND)
     moved = view.logp.detach().exp() - view.old_logp.exp()
-    low, high = (view.advantage < 0) & (-moved > bound), (view.advantage > 0) & (moved > bound)
+    low = (view.advantage < 0) & (-moved > clip_bound)
+    high = (view.advantage > 0) & (moved > clip_bound)
     loss = -view.ratios.log.exp() * view.advantage * view.ratios.share
     return Surrogate(loss.masked_fill(low | high, 0.0), low, high)
 
 
 LEVELS = (none, ppo, clip_higher, dual_clip, delta, gspo, gmpo, cispo, dppo_tv)
-
-
-def _or(setting: float | None, own: float) -> float:
-    return own if setting is None else setting
 
 
 def _bounds(view: SurrogateView, ratio: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Entropy: `(EntropyView, settings) -> EntropyTerm`, once per optimizer step.
+"""Entropy: `(EntropyView) -> EntropyTerm`, once per optimizer step.
 
 H_it is the entropy of the full softmax, in nats. A bonus enters the loss as -c times the aggregated
 H of the policy that is trained, with gradient; what levels decide, they decide from the entropy
@@ -15,8 +15,6 @@ from ablatekit_rft.levels.types import level
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ablatekit_rft.settings import RftSettings
-
 
 @level(
     "entropy",
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     source="Reference",
     peers={"TRL": "default", "verl": "entropy_coeff=0 (default)", "OpenRLHF": "default"},
 )
-def none(view: EntropyView, _settings: RftSettings) -> EntropyTerm:
+def none(view: EntropyView) -> EntropyTerm:
     """Entropy is reported and left alone."""
     return EntropyTerm(0.0, view.coefficient)
 
@@ -42,9 +40,9 @@ def none(view: EntropyView, _settings: RftSettings) -> EntropyTerm:
         "OpenRLHF": "entropy_loss_coef",
     },
 )
-def bonus(view: EntropyView, settings: RftSettings) -> EntropyTerm:
+def bonus(view: EntropyView, *, entropy_coefficient: float) -> EntropyTerm:
     """A constant reward for randomness, aggregated like the policy loss."""
-    return EntropyTerm(settings.entropy_coefficient, view.coefficient)
+    return EntropyTerm(entropy_coefficient, view.coefficient)
 
 
 @level(
@@ -54,14 +52,15 @@ def bonus(view: EntropyView, settings: RftSettings) -> EntropyTerm:
     " below the target and down above it; c_0 = 0",
     source="Skywork-OR1, arXiv:2505.22312",
     needs=frozenset({"entropy"}),
+    traits={"adapts"},
     peers={"TRL": "adaptive entropy_coef", "verl": "none", "OpenRLHF": "none"},
 )
-def adaptive(view: EntropyView, settings: RftSettings) -> EntropyTerm:
+def adaptive(view: EntropyView, *, entropy_target: float, entropy_step: float) -> EntropyTerm:
     """Keeps the entropy from falling below a target."""
     mean = float(view.entropy[view.mask].mean())
-    direction = 1 if mean < settings.entropy_target else -1
-    following = max(0.0, view.coefficient + direction * settings.entropy_step)
-    return EntropyTerm(view.coefficient if mean <= settings.entropy_target else 0.0, following)
+    direction = 1 if mean < entropy_target else -1
+    following = max(0.0, view.coefficient + direction * entropy_step)
+    return EntropyTerm(view.coefficient if mean <= entropy_target else 0.0, following)
 
 
 @level(
@@ -73,11 +72,11 @@ def adaptive(view: EntropyView, settings: RftSettings) -> EntropyTerm:
     needs=frozenset({"entropy"}),
     peers={"TRL": "top_entropy_quantile", "verl": "none", "OpenRLHF": "none"},
 )
-def top_tokens(view: EntropyView, settings: RftSettings) -> EntropyTerm:
+def top_tokens(view: EntropyView, *, entropy_share: float) -> EntropyTerm:
     """Only the most uncertain tokens are taught: where a completion takes its direction."""
-    found: Tensor = view.entropy[view.mask]
-    kept = max(1, round(settings.entropy_share * len(found)))
-    threshold = found.sort(descending=True).values[kept - 1]
+    values: Tensor = view.entropy[view.mask]
+    kept = max(1, round(entropy_share * len(values)))
+    threshold = values.sort(descending=True).values[kept - 1]
     return EntropyTerm(0.0, view.coefficient, (view.entropy >= threshold) & view.mask)
 
 

@@ -2,7 +2,8 @@
 
 A package offers levels under the entry-point group `ablatekit.factors`, each entry point naming a
 `Level` or a tuple of them. A study may name `module:function` or `path/file.py:function`. The
-source of such a level is part of the run id.
+source of such a level is part of the run id. They take part in rules as ours do, by what their
+signatures and traits say.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from ablatekit.errors import PluginError, Problem, UsageError
-from ablatekit_rft.levels.types import Level, Stage, level
+from ablatekit.errors import Location, PluginError, Problem, UsageError, nearest
+from ablatekit_rft.levels.stages import TRAITS, VIEWS, Stage
+from ablatekit_rft.levels.types import Level, level
 from ablatekit_rft.sources.references import referenced, source_hash
 
 ENTRY_POINT_GROUP = "ablatekit.factors"
@@ -27,45 +29,91 @@ def installed_levels() -> tuple[Level, ...]:
     Raises PluginError for a package whose levels cannot be imported or are not levels.
     """
     points = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
-    return tuple(one for point in points for one in _offered(point))
+    return tuple(offered for point in points for offered in _offered(point))
 
 
 def _offered(point: EntryPoint) -> Iterable[Level]:
     owner = point.dist.name if point.dist is not None else point.value
     try:
-        found = point.load()
+        named = point.load()
     except (ImportError, AttributeError) as error:
         rule = f"the levels of {owner} cannot be imported"
         raise PluginError(Problem(rule, str(error), f"Repair or uninstall {owner}")) from error
-    levels = found if isinstance(found, tuple) else (found,)
-    if not all(isinstance(one, Level) for one in levels):
+    levels = named if isinstance(named, tuple) else (named,)
+    if not all(isinstance(offered, Level) for offered in levels):
         rule = f"an entry point of {ENTRY_POINT_GROUP} names a Level or a tuple of them"
         raise PluginError(Problem(rule, f"{point.value} of {owner}", "Decorate with @level(...)"))
+    for offered in levels:
+        problem = level_problem(offered)
+        if problem is not None:
+            raise PluginError(problem)
     return levels
 
 
 def referenced_level(stage: Stage, name: str) -> Level:
     """The level that `module:function` or `path/file.py:function` names.
 
-    A plain function becomes a level of `stage`. Raises UsageError when there is none.
+    A plain function becomes a level of `stage`, without traits. Raises UsageError when there is
+    none, or when its signature is not that of the stage.
     """
-    found = referenced(name)
-    if isinstance(found, Level):
-        if found.stage != stage:
-            raise UsageError(Problem(f"a level of {found.stage}, not of {stage}", repr(name)))
-        return found
-    if not inspect.isfunction(found):
+    named = referenced(name)
+    if isinstance(named, Level):
+        if named.stage != stage:
+            raise UsageError(Problem(f"a level of {named.stage}, not of {stage}", repr(name)))
+        chosen = named
+    elif inspect.isfunction(named):
+        chosen = level(stage, name, formula="user-supplied", source=name.rpartition(":")[0])(named)
+    else:
         raise UsageError(Problem("a level is a function", repr(name)))
-    return level(stage, name, formula="user-supplied", source=name.rpartition(":")[0])(found)
+    problem = level_problem(chosen)
+    if problem is not None:
+        raise UsageError(problem)
+    return chosen
 
 
-def level_hash(found: Level) -> str:
+def level_problem(chosen: Level) -> Problem | None:
+    """What is wrong with how a level's function takes its arguments, or with its traits, if any."""
+    wanted = VIEWS[chosen.stage] if chosen.state is None else (*VIEWS[chosen.stage], "state")
+    kinds = [part.kind for part in inspect.signature(chosen.function).parameters.values()]
+    by_position = sum(kind in _BY_POSITION for kind in kinds)
+    if by_position != len(wanted) or any(kind in _VARIADIC for kind in kinds):
+        rule = f"a level of {chosen.stage} takes its settings by keyword, under their names"
+        given = f"{chosen.function.__name__}{inspect.signature(chosen.function)}"
+        return Problem(rule, given, _signature_remedy(chosen, wanted), place_of(chosen))
+    for trait in sorted(chosen.traits):
+        if trait not in TRAITS or chosen.stage not in TRAITS[trait].stages:
+            known = [name for name, told in TRAITS.items() if chosen.stage in told.stages]
+            rule = f"no trait of levels of {chosen.stage}"
+            return Problem(rule, repr(trait), nearest(trait, known), place_of(chosen))
+    return None
+
+
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _signature_remedy(chosen: Level, views: tuple[str, ...]) -> str:
+    start = f"def {chosen.function.__name__}({', '.join(views)}"
+    example = ", *, advantage_eps" if views else "*, learning_rate"
+    return (
+        f"Write `{start})`, and every setting that the function reads behind a star, as in"
+        f" `{start}{example})`"
+    )
+
+
+def place_of(chosen: Level) -> Location | None:
+    """The file and line of a level's function, if it was written in Python."""
+    code = getattr(inspect.unwrap(chosen.function), "__code__", None)
+    return None if code is None else Location(code.co_filename, code.co_firstlineno)
+
+
+def level_hash(chosen: Level) -> str:
     """Hash of a level's name, and of the source of the package (or file) that it comes from."""
     # A reference names the place, too: a file that moved holds the same level.
-    return source_hash(found.name.rpartition(":")[2], found.function)
+    return source_hash(chosen.name.rpartition(":")[2], chosen.function)
 
 
-def is_external(found: Level) -> bool:
+def is_external(chosen: Level) -> bool:
     """Whether a level is not one of ours."""
-    module: Any = getattr(found.function, "__module__", "")
+    module: Any = getattr(chosen.function, "__module__", "")
     return str(module).partition(".")[0] != "ablatekit_rft"

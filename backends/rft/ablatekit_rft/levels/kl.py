@@ -40,11 +40,12 @@ def k1(logp: Tensor, reference_logp: Tensor) -> Tensor:
     formula="(l - l_ref)^2 / 2",
     source="Schulman 2020; gradients arXiv:2510.01555",
     needs=frozenset({"reference"}),
+    traits={"flat_at_reference"},
     peers={"TRL": "none", "verl": "mse", "OpenRLHF": "k2"},
 )
 def k2(logp: Tensor, reference_logp: Tensor) -> Tensor:
     """Biased in value; as an on-policy loss its expected gradient is that of the token's KL."""
-    return (logp - reference_logp).square() / 2
+    return _half_square(logp, reference_logp)
 
 
 @level(
@@ -53,6 +54,7 @@ def k2(logp: Tensor, reference_logp: Tensor) -> Tensor:
     formula="exp(l_ref - l) - 1 - (l_ref - l)",
     source="Schulman 2020; GRPO, arXiv:2402.03300",
     needs=frozenset({"reference"}),
+    traits={"flat_at_reference"},
     params={"max_log_ratio": MAX_LOG_RATIO},
     peers={
         "TRL": "GRPOTrainer, in the loss (off by default, beta=0)",
@@ -65,8 +67,7 @@ def k3(logp: Tensor, reference_logp: Tensor) -> Tensor:
 
     The exponent is clamped to +- MAX_LOG_RATIO.
     """
-    log_ratio = reference_logp - logp
-    return log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).expm1() - log_ratio
+    return _schulman(logp, reference_logp)
 
 
 @level(
@@ -75,14 +76,24 @@ def k3(logp: Tensor, reference_logp: Tensor) -> Tensor:
     formula="value of k3, gradient of k2: k2 - sg(k2) + sg(k3)",
     source="verl, kl_penalty; gradients arXiv:2510.01555",
     needs=frozenset({"reference"}),
+    traits={"flat_at_reference"},
     params={"max_log_ratio": MAX_LOG_RATIO},
     peers={"TRL": "none", "verl": "low_var_kl+", "OpenRLHF": "none"},
 )
 def k3_plus(logp: Tensor, reference_logp: Tensor) -> Tensor:
     """Unbiased in value like k3, and as an on-policy loss with the gradient of the token's KL."""
-    gradient: Tensor = k2.function(logp, reference_logp)
-    value: Tensor = k3.function(logp, reference_logp)
+    gradient = _half_square(logp, reference_logp)
+    value = _schulman(logp, reference_logp)
     return gradient - gradient.detach() + value.detach()
 
 
 LEVELS = (k1, k2, k3, k3_plus)
+
+
+def _half_square(logp: Tensor, reference_logp: Tensor) -> Tensor:
+    return (logp - reference_logp).square() / 2
+
+
+def _schulman(logp: Tensor, reference_logp: Tensor) -> Tensor:
+    log_ratio = reference_logp - logp
+    return log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).expm1() - log_ratio

@@ -17,6 +17,7 @@ _PEERS = {"TRL": "by hand", "verl": "by hand", "OpenRLHF": "by hand"}
     "const",
     formula="lr",
     source="arXiv:2601.22532",
+    traits={"neutral_at_reference_batch"},
     peers=_PEERS,
 )
 def const(_batch: float) -> float:
@@ -29,6 +30,7 @@ def const(_batch: float) -> float:
     "sqrt",
     formula="lr sqrt(rollouts per update / 32)",
     source="The rule for adaptive optimizers, arXiv:2205.10287",
+    traits={"neutral_at_reference_batch"},
     params={"reference_batch": REFERENCE_BATCH},
     peers=_PEERS,
 )
@@ -42,6 +44,7 @@ def sqrt(batch: float) -> float:
     "linear",
     formula="lr (rollouts per update / 32)",
     source="The rule for SGD, arXiv:1706.02677",
+    traits={"neutral_at_reference_batch"},
     params={"reference_batch": REFERENCE_BATCH},
     peers=_PEERS,
 )

@@ -1,6 +1,6 @@
 """Correction for an engine that samples from another distribution than the trainer scores.
 
-`(EngineView, settings) -> (N,T)` weights without gradient, which multiply the policy loss (not KL
+`(EngineView) -> (N,T)` weights without gradient, which multiply the policy loss (not KL
 or entropy) and leave its denominators alone. w = exp(l_old - l_roll) compares trainer and engine at
 the same weights. Bounds come from `mismatch_low` and `mismatch_high`; null is the level's own.
 """
@@ -15,8 +15,6 @@ from ablatekit_rft.levels.types import level
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ablatekit_rft.settings import RftSettings
-
 TOKEN_CAP = 2.0
 ICEPOP_LOW, ICEPOP_HIGH = 0.5, 5.0
 SEQUENCE_CAP = 3.0
@@ -28,13 +26,14 @@ GEOMETRIC_LOW, GEOMETRIC_HIGH = 0.99, 1.01
     "off",
     formula="w = 1",
     source="Reference: trainer and engine are one function",
+    traits={"unweighted"},
     peers={
         "TRL": "vllm_importance_sampling_correction=False",
         "verl": "rollout_is=null (default)",
         "OpenRLHF": "default",
     },
 )
-def off(view: EngineView, _settings: RftSettings) -> Tensor:
+def off(view: EngineView) -> Tensor:
     """No correction; the mismatch is still reported."""
     return _ones(view)
 
@@ -52,9 +51,9 @@ def off(view: EngineView, _settings: RftSettings) -> Tensor:
         "OpenRLHF": "tis (off)",
     },
 )
-def tis_token(view: EngineView, settings: RftSettings) -> Tensor:
+def tis_token(view: EngineView, *, mismatch_high: float) -> Tensor:
     """Each token's weight, cut at C."""
-    return _token_weights(view).clamp(max=_or(settings.mismatch_high, TOKEN_CAP))
+    return _token_weights(view).clamp(max=mismatch_high)
 
 
 @level(
@@ -71,9 +70,9 @@ def tis_token(view: EngineView, settings: RftSettings) -> Tensor:
         "OpenRLHF": "icepop (off), [0.5, 5]",
     },
 )
-def mis_token(view: EngineView, settings: RftSettings) -> Tensor:
+def mis_token(view: EngineView, *, mismatch_low: float, mismatch_high: float) -> Tensor:
     """Each token's weight; tokens outside the bounds are dropped."""
-    return _inside(_token_weights(view), settings, ICEPOP_LOW, ICEPOP_HIGH)
+    return _inside(_token_weights(view), mismatch_low, mismatch_high)
 
 
 @level(
@@ -89,9 +88,9 @@ def mis_token(view: EngineView, settings: RftSettings) -> Tensor:
         "OpenRLHF": "none",
     },
 )
-def tis_seq(view: EngineView, settings: RftSettings) -> Tensor:
+def tis_seq(view: EngineView, *, mismatch_high: float) -> Tensor:
     """Each completion's weight, cut at C."""
-    return _sequence_weights(view).clamp(max=_or(settings.mismatch_high, SEQUENCE_CAP))
+    return _sequence_weights(view).clamp(max=mismatch_high)
 
 
 @level(
@@ -107,9 +106,9 @@ def tis_seq(view: EngineView, settings: RftSettings) -> Tensor:
         "OpenRLHF": "seq-mask-tis (off)",
     },
 )
-def mis_seq(view: EngineView, settings: RftSettings) -> Tensor:
+def mis_seq(view: EngineView, *, mismatch_low: float, mismatch_high: float) -> Tensor:
     """Each completion's weight; completions outside the bounds are dropped, long ones first."""
-    return _inside(_sequence_weights(view), settings, 0.0, SEQUENCE_CAP)
+    return _inside(_sequence_weights(view), mismatch_low, mismatch_high)
 
 
 @level(
@@ -117,9 +116,10 @@ def mis_seq(view: EngineView, settings: RftSettings) -> Tensor:
     "bypass",
     formula="w = 1, and l_old := l_roll in the ratio",
     source="prime-rl; verl, docs/algo/rollout_corr",
+    traits={"unweighted", "engine_is_old"},
     peers={"TRL": "none", "verl": "bypass_mode", "OpenRLHF": "none (prime-rl: always)"},
 )
-def bypass(view: EngineView, _settings: RftSettings) -> Tensor:
+def bypass(view: EngineView) -> Tensor:
     """The engine's own log-probabilities are the old policy: no forward pass for l_old."""
     return _ones(view)
 
@@ -133,12 +133,12 @@ def bypass(view: EngineView, _settings: RftSettings) -> Tensor:
     params={"mismatch_low": GEOMETRIC_LOW, "mismatch_high": GEOMETRIC_HIGH},
     peers={"TRL": "none", "verl": "rollout_rs=geometric", "OpenRLHF": "none"},
 )
-def geo_rs(view: EngineView, settings: RftSettings) -> Tensor:
+def geo_rs(view: EngineView, *, mismatch_low: float, mismatch_high: float) -> Tensor:
     """Completions are kept whole or dropped by their mean log-ratio, whatever their length."""
     counts = view.mask.sum(dim=1, keepdim=True).clamp(min=1)
     mean = ((view.old_logp - view.rollout_logp) * view.mask).sum(dim=1, keepdim=True) / counts
     ratio = _clamped(mean).exp().expand_as(view.old_logp)
-    kept = _inside(ratio, settings, GEOMETRIC_LOW, GEOMETRIC_HIGH)
+    kept = _inside(ratio, mismatch_low, mismatch_high)
     return (kept > 0).to(kept.dtype)
 
 
@@ -147,10 +147,6 @@ LEVELS = (off, tis_token, mis_token, tis_seq, mis_seq, bypass, geo_rs)
 
 def _ones(view: EngineView) -> Tensor:
     return view.old_logp.new_ones(view.old_logp.shape)
-
-
-def _or(setting: float | None, own: float) -> float:
-    return own if setting is None else setting
 
 
 def _clamped(log_ratio: Tensor) -> Tensor:
@@ -166,7 +162,5 @@ def _sequence_weights(view: EngineView) -> Tensor:
     return _clamped(total).exp().expand_as(view.old_logp)
 
 
-def _inside(weights: Tensor, settings: RftSettings, low: float, high: float) -> Tensor:
-    below = weights < _or(settings.mismatch_low, low)
-    above = weights > _or(settings.mismatch_high, high)
-    return weights.masked_fill(below | above, 0.0)
+def _inside(weights: Tensor, low: float, high: float) -> Tensor:
+    return weights.masked_fill((weights < low) | (weights > high), 0.0)

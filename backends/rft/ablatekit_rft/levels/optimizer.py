@@ -1,4 +1,4 @@
-"""Optimizers as data: `(settings) -> OptimizerSpec`. The torch half builds them.
+"""Optimizers as data: `() -> OptimizerSpec`. The torch half builds them.
 
 There is no 8-bit optimizer: bitsandbytes quantises moments in CUDA kernels, so that no test here
 without a GPU could run it.
@@ -6,12 +6,7 @@ without a GPU could run it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ablatekit_rft.levels.types import OptimizerSpec, level
-
-if TYPE_CHECKING:
-    from ablatekit_rft.settings import RftSettings
 
 ADAM_EPS = 1e-8
 """The default of torch, TRL, verl and OpenRLHF."""
@@ -28,9 +23,9 @@ MUON_MOMENTUM = 0.95
     params={"beta1": 0.9, "beta2": 0.999, "eps": ADAM_EPS},
     peers={"TRL": "default", "verl": "default", "OpenRLHF": "adam with betas (0.9, 0.95)"},
 )
-def adamw(settings: RftSettings) -> OptimizerSpec:
+def adamw(*, learning_rate: float, weight_decay: float) -> OptimizerSpec:
     """Adaptive moments with a long memory of the gradient's scale (about 1000 updates)."""
-    return _adamw(settings, beta2=0.999)
+    return _adamw(learning_rate, weight_decay, beta2=0.999)
 
 
 @level(
@@ -41,9 +36,9 @@ def adamw(settings: RftSettings) -> OptimizerSpec:
     params={"beta1": 0.9, "beta2": 0.95, "eps": ADAM_EPS},
     peers={"TRL": "adam_beta2=0.95", "verl": "betas=[0.9, 0.95]", "OpenRLHF": "default"},
 )
-def adamw_b95(settings: RftSettings) -> OptimizerSpec:
+def adamw_b95(*, learning_rate: float, weight_decay: float) -> OptimizerSpec:
     """Adaptive moments with a short memory of the gradient's scale (about 20 updates)."""
-    return _adamw(settings, beta2=0.95)
+    return _adamw(learning_rate, weight_decay, beta2=0.95)
 
 
 @level(
@@ -53,12 +48,12 @@ def adamw_b95(settings: RftSettings) -> OptimizerSpec:
     source="Robbins and Monro 1951",
     peers={"TRL": "optim='sgd'", "verl": "optimizer=SGD", "OpenRLHF": "none"},
 )
-def sgd(settings: RftSettings) -> OptimizerSpec:
+def sgd(*, learning_rate: float, weight_decay: float) -> OptimizerSpec:
     """Plain gradient descent: here a constant on the advantage is a learning rate."""
     return OptimizerSpec(
         algorithm="sgd",
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
     )
 
 
@@ -71,12 +66,12 @@ def sgd(settings: RftSettings) -> OptimizerSpec:
     params={"momentum": MUON_MOMENTUM, "beta1": 0.9, "beta2": 0.999, "eps": ADAM_EPS},
     peers={"TRL": "optim='muon' of transformers", "verl": "none", "OpenRLHF": "muon"},
 )
-def muon(settings: RftSettings) -> OptimizerSpec:
+def muon(*, learning_rate: float, weight_decay: float) -> OptimizerSpec:
     """Every direction of a weight matrix moves alike; steps are as large as those of AdamW."""
     return OptimizerSpec(
         algorithm="muon",
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
         betas=(0.9, 0.999),
         eps=ADAM_EPS,
         momentum=MUON_MOMENTUM,
@@ -86,11 +81,11 @@ def muon(settings: RftSettings) -> OptimizerSpec:
 LEVELS = (adamw, adamw_b95, sgd, muon)
 
 
-def _adamw(settings: RftSettings, beta2: float) -> OptimizerSpec:
+def _adamw(learning_rate: float, weight_decay: float, beta2: float) -> OptimizerSpec:
     return OptimizerSpec(
         algorithm="adamw",
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
         betas=(0.9, beta2),
         eps=ADAM_EPS,
     )

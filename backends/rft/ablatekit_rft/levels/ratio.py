@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     "none",
     formula="loss_it = -A_i l_it",
     source="REINFORCE, Williams 1992",
+    traits={"on_policy_neutral"},
     peers={
         "TRL": "none: equal in gradient on-policy with one update per round",
         "verl": "none: equal in gradient on-policy with one update per round",
@@ -38,6 +39,7 @@ def none(_logp: Tensor, _old_logp: Tensor, _mask: Tensor) -> Ratios | None:
     formula="rho_it = exp(l_it - l_old_it)",
     source="PPO, arXiv:1707.06347",
     needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "length_blind"},
     params={"max_log_ratio": MAX_LOG_RATIO},
     peers={
         "TRL": "importance_sampling_level='token' (default)",
@@ -56,6 +58,7 @@ def token(logp: Tensor, old_logp: Tensor, mask: Tensor) -> Ratios | None:
     formula="s_i = exp(mean_t(l_it - l_old_it)), the same at every token",
     source="GSPO, arXiv:2507.18071",
     needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "length_blind"},
     params={"max_log_ratio": MAX_LOG_RATIO},
     peers={
         "TRL": "importance_sampling_level='sequence'",
@@ -76,6 +79,7 @@ def sequence(logp: Tensor, old_logp: Tensor, mask: Tensor) -> Ratios | None:
     formula="S_i = exp(sum_t(l_it - l_old_it)); each of its T_i tokens carries 1 / T_i",
     source="Importance sampling; RLOO, arXiv:2402.14740",
     needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "length_blind"},
     params={"max_log_ratio": MAX_LOG_RATIO},
     peers={"TRL": "RLOOTrainer", "verl": "none", "OpenRLHF": "none"},
 )

@@ -1,80 +1,71 @@
-"""The table of all levels: one line per stage's module, and look-up by stage and name."""
+"""The table of all levels, collected from the modules of this package; look-up by stage and name.
+
+A module of `ablatekit_rft.levels`, at any depth, that has a tuple `LEVELS` offers the levels in it:
+a new level takes one file. Modules come in the order of their names, after those that the
+package's `FIRST` names; documentation lists levels in this order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+import functools
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType, ModuleType
+from typing import Any, get_args
 
 from ablatekit.errors import PluginError, Problem, UsageError, nearest
-from ablatekit_rft.levels import (
-    aggregation,
-    clip,
-    entropy,
-    kl,
-    lr_scale,
-    mismatch,
-    optimizer,
-    ratio,
-    replay,
-    reward,
-    sampling,
-    selection,
-    shaping,
-)
-from ablatekit_rft.levels.advantage import group as group_advantage
-from ablatekit_rft.levels.advantage import remembered as remembered_advantage
-from ablatekit_rft.levels.advantage import round as advantage
+from ablatekit_rft import levels
 from ablatekit_rft.levels.external import installed_levels, referenced_level
-from ablatekit_rft.levels.types import Level, Stage
+from ablatekit_rft.levels.stages import Stage
+from ablatekit_rft.levels.types import Level
 from ablatekit_rft.sources.references import is_reference
 
-LEVELS: Mapping[Stage, tuple[Level, ...]] = MappingProxyType(
-    {
-        "sample_policy": sampling.LEVELS,
-        "group_filter": selection.FILTERS,
-        "reward_noise": reward.NOISES,
-        "format_reward": reward.FORMATS,
-        "reward_coding": reward.CODINGS,
-        "length_shaping": shaping.SHAPINGS,
-        "truncation": shaping.TRUNCATIONS,
-        "downsample": selection.DOWNSAMPLINGS,
-        "advantage": (
-            *advantage.LEVELS,
-            *group_advantage.LEVELS,
-            *remembered_advantage.LEVELS,
-        ),
-        "replay": replay.LEVELS,
-        "ratio_level": ratio.LEVELS,
-        "clip": clip.LEVELS,
-        "mismatch": mismatch.LEVELS,
-        "aggregation": aggregation.LEVELS,
-        "kl_estimator": kl.LEVELS,
-        "entropy": entropy.LEVELS,
-        "lr_scale": lr_scale.LEVELS,
-        "optimizer": optimizer.LEVELS,
-    }
-)
-"""Levels by stage, in the order in which documentation lists them."""
+
+def _collected(package: ModuleType) -> Iterator[Level]:
+    """The levels of a package's modules, those of its own packages included, in their order."""
+    first: tuple[str, ...] = getattr(package, "FIRST", ())
+    listed = {name: is_package for _, name, is_package in pkgutil.iter_modules(package.__path__)}
+    for name in (*first, *sorted(listed.keys() - {*first})):
+        path = f"{package.__name__}.{name}"
+        if path == __name__:
+            continue
+        module = importlib.import_module(path)
+        yield from getattr(module, "LEVELS", ())
+        if listed[name]:
+            yield from _collected(module)
 
 
+def _by_stage() -> Mapping[Stage, tuple[Level, ...]]:
+    stages: tuple[Stage, ...] = get_args(Stage)
+    collected = tuple(_collected(levels))
+    return MappingProxyType(
+        {stage: tuple(level for level in collected if level.stage == stage) for stage in stages}
+    )
+
+
+LEVELS: Mapping[Stage, tuple[Level, ...]] = _by_stage()
+"""Our levels by stage, in the order in which documentation lists them."""
+
+
+@functools.cache
 def levels_of(stage: Stage) -> Mapping[str, Level]:
     """The levels of a stage by name, those of installed packages last.
 
     Raises PluginError when a package takes a name that is taken.
     """
-    found = {one.name: one for one in LEVELS[stage]}
-    for one in installed_levels():
-        if one.stage == stage:
-            if one.name in found:
+    known = {level.name: level for level in LEVELS[stage]}
+    for level in installed_levels():
+        if level.stage == stage:
+            if level.name in known:
                 rule = f"a level of {stage} is offered twice"
-                raise PluginError(Problem(rule, repr(one.name), "Uninstall one of the packages"))
-            found[one.name] = one
-    return MappingProxyType(found)
+                raise PluginError(Problem(rule, repr(level.name), "Uninstall one of the packages"))
+            known[level.name] = level
+    return MappingProxyType(known)
 
 
 def get_level(stage: Stage, name: str) -> Level:
-    """One level, by name or as `module:function`. Raises UsageError when there is none."""
+    """The level of this name, or that `module:function` names. Raises UsageError without one."""
     if is_reference(name):
         return referenced_level(stage, name)
     known = levels_of(stage)

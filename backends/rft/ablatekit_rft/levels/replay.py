@@ -1,4 +1,4 @@
-"""Replay: `(fresh ReplayView, stored ReplayView, settings, generator) -> ReplayChoice`.
+"""Replay: `(fresh ReplayView, stored ReplayView, generator) -> ReplayChoice`.
 
 Stored are the rollouts of the `replay_rounds` rounds before this one, each with the advantage and
 the log-probabilities of its own time. `replay_share` is replayed over fresh rollouts.
@@ -16,8 +16,6 @@ from ablatekit_rft.levels.types import level
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ablatekit_rft.settings import RftSettings
-
 
 @level(
     "replay",
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 def none(
     fresh: ReplayView,
     _stored: ReplayView,
-    _settings: RftSettings,
     _generator: np.random.Generator,
 ) -> ReplayChoice:
     """Every rollout is used in its own round alone."""
@@ -45,10 +42,12 @@ def none(
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
 def fifo(
-    fresh: ReplayView, stored: ReplayView, settings: RftSettings, generator: np.random.Generator
+    fresh: ReplayView, stored: ReplayView, generator: np.random.Generator, *, replay_share: float
 ) -> ReplayChoice:
     """Old rollouts beside the fresh ones, any of the last rounds."""
-    return ReplayChoice(_all(fresh), _drawn(fresh, _all(stored), settings, generator))
+    return ReplayChoice(
+        _all(fresh), _drawn(_all(stored), round(replay_share * len(fresh.group)), generator)
+    )
 
 
 @level(
@@ -60,11 +59,13 @@ def fifo(
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
 def success(
-    fresh: ReplayView, stored: ReplayView, settings: RftSettings, generator: np.random.Generator
+    fresh: ReplayView, stored: ReplayView, generator: np.random.Generator, *, replay_share: float
 ) -> ReplayChoice:
     """Old successes beside the fresh rollouts."""
     correct = _all(stored)[stored.correct > 0]
-    return ReplayChoice(_all(fresh), _drawn(fresh, correct, settings, generator))
+    return ReplayChoice(
+        _all(fresh), _drawn(correct, round(replay_share * len(fresh.group)), generator)
+    )
 
 
 @level(
@@ -77,9 +78,7 @@ def success(
     peers={"TRL": "grpo_with_replay_buffer (buffer of the best)", "verl": "none"}
     | {"OpenRLHF": "none"},
 )
-def groups(
-    fresh: ReplayView, stored: ReplayView, _settings: RftSettings, generator: np.random.Generator
-) -> ReplayChoice:
+def groups(fresh: ReplayView, stored: ReplayView, generator: np.random.Generator) -> ReplayChoice:
     """Groups that teach nothing make room for old groups that did: the batch keeps its size."""
     empty = np.unique(fresh.group[fresh.score == 0].cpu().numpy())
     held, first = np.unique(stored.group.cpu().numpy(), return_index=True)
@@ -99,12 +98,9 @@ def _all(view: ReplayView) -> Tensor:
     return view.group.new_ones(view.group.shape).cumsum(0) - 1
 
 
-def _drawn(
-    fresh: ReplayView, among: Tensor, settings: RftSettings, generator: np.random.Generator
-) -> Tensor:
-    """At most `replay_share` times as many places `among` as there are fresh rollouts, sorted."""
-    count = min(len(among), round(settings.replay_share * len(fresh.group)))
-    chosen = np.sort(generator.choice(len(among), count, replace=False))
+def _drawn(among: Tensor, wanted: int, generator: np.random.Generator) -> Tensor:
+    """`wanted` of the places `among`, all of them where there are fewer, sorted."""
+    chosen = np.sort(generator.choice(len(among), min(len(among), wanted), replace=False))
     return among[among.new_tensor(chosen)]
 
 

@@ -14,8 +14,6 @@ from ablatekit_rft.levels.types import level
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ablatekit_rft.settings import RftSettings
-
 _PEERS = {
     "TRL": "whatever the reward function returns",
     "verl": "whatever the reward function returns",
@@ -28,6 +26,7 @@ _PEERS = {
     "01",
     formula="r = correct",
     source="The minimalist reference, arXiv:2601.22532",
+    traits={"nonnegative"},
     peers=_PEERS,
 )
 def zero_one(outcome: Tensor) -> Tensor:
@@ -69,7 +68,7 @@ CODINGS = (zero_one, plus_minus_one, negative)
     source="The minimalist reference, arXiv:2601.22532",
     peers=_PEERS,
 )
-def no_noise(correct: Tensor, _uniforms: Tensor, _settings: RftSettings) -> Tensor:
+def no_noise(correct: Tensor, _uniforms: Tensor) -> Tensor:
     """Training sees what the verifier said."""
     return correct
 
@@ -81,12 +80,12 @@ def no_noise(correct: Tensor, _uniforms: Tensor, _settings: RftSettings) -> Tens
     source="A control of robustness to a wrong verifier",
     peers=_PEERS,
 )
-def flip(correct: Tensor, uniforms: Tensor, settings: RftSettings) -> Tensor:
+def flip(correct: Tensor, uniforms: Tensor, *, reward_flip: float) -> Tensor:
     """Some verdicts are turned around, drawn anew for every rollout of every item.
 
     Filters see the flipped outcome, as they would a wrong verifier's.
     """
-    return (1 - correct).where(uniforms < settings.reward_flip, correct)
+    return (1 - correct).where(uniforms < reward_flip, correct)
 
 
 NOISES = (no_noise, flip)
@@ -97,9 +96,10 @@ NOISES = (no_noise, flip)
     "none",
     formula="g = outcome",
     source="The minimalist reference, arXiv:2601.22532",
+    traits={"binary", "bounded"},
     peers=_PEERS,
 )
-def no_format(outcome: Tensor, _format_ok: Tensor, _settings: RftSettings) -> Tensor:
+def no_format(outcome: Tensor, _format_ok: Tensor) -> Tensor:
     """The form of a completion counts only as far as the verifier demands it."""
     return outcome
 
@@ -111,9 +111,9 @@ def no_format(outcome: Tensor, _format_ok: Tensor, _settings: RftSettings) -> Te
     source="R1-style rewards, arXiv:2501.12948",
     peers=_PEERS,
 )
-def additive_format(outcome: Tensor, format_ok: Tensor, settings: RftSettings) -> Tensor:
+def additive_format(outcome: Tensor, format_ok: Tensor, *, format_weight: float) -> Tensor:
     """A bonus for an answer of the right form, right or wrong."""
-    return outcome + settings.format_weight * format_ok
+    return outcome + format_weight * format_ok
 
 
 @level(
@@ -121,9 +121,10 @@ def additive_format(outcome: Tensor, format_ok: Tensor, settings: RftSettings) -
     "gate",
     formula="g = outcome format_ok",
     source="R1-style rewards, arXiv:2501.12948",
+    traits={"binary", "bounded"},
     peers=_PEERS,
 )
-def gated_format(outcome: Tensor, format_ok: Tensor, _settings: RftSettings) -> Tensor:
+def gated_format(outcome: Tensor, format_ok: Tensor) -> Tensor:
     """A right answer of the wrong form counts as wrong."""
     return outcome * format_ok
 
@@ -134,12 +135,14 @@ def gated_format(outcome: Tensor, format_ok: Tensor, _settings: RftSettings) -> 
     formula="g = 0 if not format_ok, w if format_ok and wrong, 1 if format_ok and right,"
     " w = format_weight",
     source="R1-style rewards, arXiv:2501.12948",
+    traits={"bounded"},
     peers=_PEERS,
 )
-def hierarchical_format(outcome: Tensor, format_ok: Tensor, settings: RftSettings) -> Tensor:
+def hierarchical_format(outcome: Tensor, format_ok: Tensor, *, format_weight: float) -> Tensor:
     """First the form, then the answer."""
-    weight = settings.format_weight
-    return (weight + (1 - weight) * outcome) * format_ok
+    return (format_weight + (1 - format_weight) * outcome) * format_ok
 
 
 FORMATS = (no_format, additive_format, gated_format, hierarchical_format)
+
+LEVELS = (*NOISES, *FORMATS, *CODINGS)

@@ -1,4 +1,4 @@
-"""Which train items come next: `(view, settings) -> (count,)` item indices.
+"""Which train items come next: `(view) -> (count,)` item indices.
 
 Every draw follows from the run's seed and the number of queries drawn so far; what the run has
 learnt about its items is in the view.
@@ -6,20 +6,13 @@ learnt about its items is in the view.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ablatekit.runs.seeds import Seeds
 from ablatekit_rft.levels.types import SamplerView, level
-
-if TYPE_CHECKING:
-    from ablatekit_rft.settings import RftSettings
-
-
-WITHOUT_REPLACEMENT = ("epochs", "easy_to_hard", "pools", "priority")
-"""Sample policies under which no item comes twice in a round."""
 
 
 def round_queries(
@@ -52,7 +45,8 @@ def _permutation(seeds: Seeds, items: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng(seeds.own(f"queries/{epoch}")).permutation(items)
 
 
-Items = NDArray[np.int64]
+Items: TypeAlias = NDArray[np.int64]
+SubsetBy: TypeAlias = Literal["first", "easiest", "middle", "hardest"]
 
 _SHUFFLED = {"TRL": "default (shuffle_dataset)", "verl": "data.shuffle (default)"}
 
@@ -62,9 +56,10 @@ _SHUFFLED = {"TRL": "default (shuffle_dataset)", "verl": "data.shuffle (default)
     "epochs",
     formula="fresh permutations of all items, laid end to end",
     source="The minimalist reference, arXiv:2601.22532",
+    traits={"without_replacement"},
     peers={**_SHUFFLED, "OpenRLHF": "default"},
 )
-def epochs(view: SamplerView, _settings: RftSettings) -> Items:
+def epochs(view: SamplerView) -> Items:
     """Without replacement until the train set is used up, reshuffled every epoch."""
     return epoch_items(view.seeds, np.arange(view.items), view.position, view.count)
 
@@ -76,7 +71,7 @@ def epochs(view: SamplerView, _settings: RftSettings) -> Items:
     source="The setting of stochastic approximation, Robbins and Monro 1951",
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
-def iid(view: SamplerView, _settings: RftSettings) -> Items:
+def iid(view: SamplerView) -> Items:
     """Independent draws: some items come twice in an epoch's worth of queries, some not at all."""
     generator = np.random.default_rng(view.seeds.own(f"queries/iid/{view.position}"))
     return generator.integers(0, view.items, view.count)
@@ -89,9 +84,10 @@ def iid(view: SamplerView, _settings: RftSettings) -> Items:
     " once",
     source="Curriculum learning, Bengio et al. 2009",
     needs=frozenset({"difficulty"}),
+    traits={"without_replacement"},
     peers={"TRL": "none", "verl": "data.sampler (user-supplied)", "OpenRLHF": "none"},
 )
-def easy_to_hard(view: SamplerView, _settings: RftSettings) -> Items:
+def easy_to_hard(view: SamplerView) -> Items:
     """Items come as often as without a curriculum, only in another order."""
     order = _by_difficulty(view)
     return order[(view.position + np.arange(view.count)) % view.items]
@@ -104,15 +100,16 @@ def easy_to_hard(view: SamplerView, _settings: RftSettings) -> Items:
     " the rest from all others; a pool that is too small is filled up from the others",
     source="prime-rl, DifficultyPoolSampler",
     needs=frozenset({"rates"}),
+    traits={"without_replacement"},
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
-def pools(view: SamplerView, settings: RftSettings) -> Items:
+def pools(view: SamplerView, *, easy_share: float, hard_share: float) -> Items:
     """Items that are always solved or never solved come less often."""
     generator = np.random.default_rng(view.seeds.own(f"queries/pools/{view.position}"))
     easy, hard = view.rates == 1, view.rates == 0
     wanted = np.zeros(view.items)
     order = generator.permutation(view.items)
-    for pool, share in ((easy, settings.easy_share), (hard, settings.hard_share)):
+    for pool, share in ((easy, easy_share), (hard, hard_share)):
         chosen = order[pool[order]][: round(share * view.count)]
         wanted[chosen] = 2
     wanted[~(easy | hard)] = 1
@@ -127,13 +124,14 @@ def pools(view: SamplerView, settings: RftSettings) -> Items:
     " v = running pass rate, 1/2 for items not yet answered",
     source="SPO, arXiv:2509.13232 (floor 0.05)",
     needs=frozenset({"rates"}),
+    traits={"without_replacement"},
     peers={"TRL": "none", "verl": "recipe spo", "OpenRLHF": "none"},
 )
-def priority(view: SamplerView, settings: RftSettings) -> Items:
+def priority(view: SamplerView, *, priority_floor: float) -> Items:
     """Items of medium pass rate come more often."""
     generator = np.random.default_rng(view.seeds.own(f"queries/priority/{view.position}"))
     rates = np.where(np.isnan(view.rates), 0.5, view.rates)
-    weights = np.sqrt(rates * (1 - rates)) + settings.priority_floor
+    weights = np.sqrt(rates * (1 - rates)) + priority_floor
     keys = np.log1p(-generator.random(view.items)) / weights
     return np.argsort(-keys, kind="stable")[: view.count]
 
@@ -146,13 +144,18 @@ def priority(view: SamplerView, settings: RftSettings) -> Items:
     needs=frozenset({"difficulty"}),
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
-def subset(view: SamplerView, settings: RftSettings) -> Items:
+def subset(
+    view: SamplerView,
+    *,
+    subset_items: int,
+    subset_by: SubsetBy,
+) -> Items:
     """A few items only, while learning is still measured on the whole train probe."""
-    chosen = _ranked(view, settings.subset_by)[: settings.subset_items]
+    chosen = _ranked(view, subset_by)[:subset_items]
     return epoch_items(view.seeds, chosen, view.position, view.count)
 
 
-def _ranked(view: SamplerView, by: str) -> Items:
+def _ranked(view: SamplerView, by: SubsetBy) -> Items:
     """All items, those that `subset_by` wants first; `first` knows no difficulty."""
     if by == "first":
         return np.arange(view.items)

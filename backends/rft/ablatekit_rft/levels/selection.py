@@ -1,21 +1,16 @@
 """What of a round trains: whole queries (`group_filter`), and rollouts of a query (`downsample`).
 
-Filters look at pass rates, never at a shaped reward: `(rates (Q,), settings) -> (Q,) bool`, a rate
+Filters look at pass rates, never at a shaped reward: `(rates (Q,)) -> (Q,) bool`, a rate
 being NaN where no rollout of the query has a verdict. Down-sampling looks at one query at a time:
-`(rewards (n,), outcome (n,), m, generator) -> rows` among 0..n-1.
+`(rewards (n,), outcome (n,), generator) -> rows` among 0..n-1.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ablatekit_rft.levels.types import level
-
-if TYPE_CHECKING:
-    from ablatekit_rft.settings import RftSettings
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -28,7 +23,7 @@ Rows = NDArray[np.int64]
     source="The minimalist reference, arXiv:2601.22532",
     peers={"TRL": "default", "verl": "default", "OpenRLHF": "default"},
 )
-def keep_all(rates: Floats, _settings: RftSettings) -> NDArray[np.bool_]:
+def keep_all(rates: Floats) -> NDArray[np.bool_]:
     """Every query trains, however uniform its outcomes."""
     return np.ones(len(rates), np.bool_)
 
@@ -42,12 +37,12 @@ def keep_all(rates: Floats, _settings: RftSettings) -> NDArray[np.bool_]:
     min_group=2,
     peers={"TRL": "none", "verl": "none (RL2: on)", "OpenRLHF": "none"},
 )
-def drop(rates: Floats, _settings: RftSettings) -> NDArray[np.bool_]:
+def drop(rates: Floats) -> NDArray[np.bool_]:
     """Queries whose rollouts are all right or all wrong leave the update and its denominators.
 
     Under a centred advantage they have no gradient anyway; without a baseline it is lost.
     """
-    return (rates > 0) & (rates < 1)
+    return _has_contrast(rates)
 
 
 @level(
@@ -56,7 +51,7 @@ def drop(rates: Floats, _settings: RftSettings) -> NDArray[np.bool_]:
     formula="queries with 0 < pass rate < 1; more are drawn until there are queries_per_round, at"
     " most refill_batches times",
     source="Dynamic sampling of DAPO, arXiv:2503.14476",
-    needs=frozenset({"groups"}),
+    needs=frozenset({"groups", "refill"}),
     min_group=2,
     peers={
         "TRL": "none",
@@ -64,13 +59,12 @@ def drop(rates: Floats, _settings: RftSettings) -> NDArray[np.bool_]:
         "OpenRLHF": "dynamic_filtering_enable (off)",
     },
 )
-def refill(rates: Floats, settings: RftSettings) -> NDArray[np.bool_]:
+def refill(rates: Floats) -> NDArray[np.bool_]:
     """Uniform queries are replaced by others: every update is full, at the price of more rollouts.
 
     All rollouts generated count in the budget.
     """
-    kept: NDArray[np.bool_] = drop.function(rates, settings)
-    return kept
+    return _has_contrast(rates)
 
 
 @level(
@@ -86,9 +80,9 @@ def refill(rates: Floats, settings: RftSettings) -> NDArray[np.bool_]:
         "OpenRLHF": "dynamic_filtering_reward_range, with refill",
     },
 )
-def band(rates: Floats, settings: RftSettings) -> NDArray[np.bool_]:
+def band(rates: Floats, *, filter_low: float, filter_high: float) -> NDArray[np.bool_]:
     """Only queries of a medium pass rate train."""
-    return (rates >= settings.filter_low) & (rates <= settings.filter_high)
+    return (rates >= filter_low) & (rates <= filter_high)
 
 
 FILTERS = (keep_all, drop, refill, band)
@@ -99,9 +93,10 @@ FILTERS = (keep_all, drop, refill, band)
     "none",
     formula="all rollouts",
     source="The minimalist reference, arXiv:2601.22532",
+    traits={"keeps_all"},
     peers={"TRL": "default", "verl": "default", "OpenRLHF": "default"},
 )
-def all_rollouts(rewards: Floats, _outcome: Floats, _m: int, _rng: np.random.Generator) -> Rows:
+def all_rollouts(rewards: Floats, _outcome: Floats, _generator: np.random.Generator) -> Rows:
     """Every rollout trains."""
     return np.arange(len(rewards))
 
@@ -115,9 +110,11 @@ def all_rollouts(rewards: Floats, _outcome: Floats, _m: int, _rng: np.random.Gen
     min_group=2,
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
-def at_random(rewards: Floats, _outcome: Floats, m: int, rng: np.random.Generator) -> Rows:
+def at_random(
+    rewards: Floats, _outcome: Floats, generator: np.random.Generator, *, downsample_to: int
+) -> Rows:
     """Fewer rollouts in the update than drawn, chosen blindly."""
-    return np.sort(rng.permutation(len(rewards))[:m])
+    return np.sort(generator.permutation(len(rewards))[:downsample_to])
 
 
 @level(
@@ -129,10 +126,12 @@ def at_random(rewards: Floats, _outcome: Floats, m: int, rng: np.random.Generato
     min_group=2,
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
-def max_variance(rewards: Floats, _outcome: Floats, m: int, _rng: np.random.Generator) -> Rows:
+def max_variance(
+    rewards: Floats, _outcome: Floats, _generator: np.random.Generator, *, downsample_to: int
+) -> Rows:
     """The m rollouts whose rewards vary most; the best subset has this form."""
     order = np.argsort(rewards, kind="stable")
-    m = min(m, len(order))
+    m = min(downsample_to, len(order))
     splits = (np.concatenate((order[: m - k], order[len(order) - k :])) for k in range(m + 1))
     return np.sort(max(splits, key=lambda rows: float(rewards[rows].var())))
 
@@ -146,10 +145,12 @@ def max_variance(rewards: Floats, _outcome: Floats, m: int, _rng: np.random.Gene
     min_group=2,
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
-def top_bottom(rewards: Floats, _outcome: Floats, m: int, _rng: np.random.Generator) -> Rows:
+def top_bottom(
+    rewards: Floats, _outcome: Floats, _generator: np.random.Generator, *, downsample_to: int
+) -> Rows:
     """As many of the best as of the worst rollouts."""
     order = np.argsort(rewards, kind="stable")
-    m = min(m, len(order))
+    m = min(downsample_to, len(order))
     return np.sort(np.concatenate((order[: m // 2], order[len(order) - (m - m // 2) :])))
 
 
@@ -160,9 +161,15 @@ def top_bottom(rewards: Floats, _outcome: Floats, m: int, _rng: np.random.Genera
     source="Rejection sampling as in RAFT, arXiv:2304.06767",
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
-def success_only(_rewards: Floats, outcome: Floats, _m: int, _rng: np.random.Generator) -> Rows:
+def success_only(_rewards: Floats, outcome: Floats, _generator: np.random.Generator) -> Rows:
     """Only right completions train; wrong ones leave the denominators, too."""
     return np.flatnonzero(outcome == 1)
 
 
 DOWNSAMPLINGS = (all_rollouts, at_random, max_variance, top_bottom, success_only)
+
+LEVELS = (*FILTERS, *DOWNSAMPLINGS)
+
+
+def _has_contrast(rates: Floats) -> NDArray[np.bool_]:
+    return (rates > 0) & (rates < 1)

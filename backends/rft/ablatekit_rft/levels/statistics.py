@@ -21,8 +21,8 @@ def sums(values: Tensor, index: Tensor) -> Tensor:
 
 def counts(values: Tensor, index: Tensor) -> Tensor:
     """(K,): how many values each index has. Raises UsageError when one has fewer than two."""
-    found = sums(values.new_ones(values.shape), index)
-    if int(found.min()) < 2:
+    count = sums(values.new_ones(values.shape), index)
+    if int(count.min()) < 2:
         raise UsageError(
             Problem(
                 "this advantage needs at least two rollouts to compare",
@@ -30,7 +30,7 @@ def counts(values: Tensor, index: Tensor) -> Tensor:
                 "Raise rollouts (or queries_per_round), or choose advantage: none",
             )
         )
-    return found
+    return count
 
 
 def uniform(values: Tensor, index: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -12,42 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablatekit.runs.seeds import Seeds
+from ablatekit_rft.levels.stages import SETTINGS_OF_NEEDS, Need, Stage, Trait
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Stage: TypeAlias = Literal[
-    "sample_policy",
-    "group_filter",
-    "reward_noise",
-    "format_reward",
-    "reward_coding",
-    "length_shaping",
-    "truncation",
-    "downsample",
-    "advantage",
-    "replay",
-    "ratio_level",
-    "clip",
-    "mismatch",
-    "aggregation",
-    "kl_estimator",
-    "entropy",
-    "lr_scale",
-    "optimizer",
-]
-Need: TypeAlias = Literal[
-    "groups",
-    "lengths",
-    "reference",
-    "old",
-    "entropy",
-    "extra",
-    "greedy",
-    "drift",
-    "rates",
-    "difficulty",
-]
 State: TypeAlias = Mapping[str, "Tensor"]
 """What a level remembers between rounds, by name; part of a checkpoint."""
 
@@ -143,17 +113,25 @@ class OptimizerSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """One level of a design choice: its function and what documentation says about it.
+    """One level of a design choice: its function and what documentation and rules know about it.
 
+    function: takes the views of its stage (`stages.VIEWS`) by position and, by keyword, the
+    settings that it reads, under their names. What a level reads is thus in its signature.
     needs: what must be at hand besides the rollouts: `groups` (several rollouts per query),
     `lengths`, `reference` or `old` log-probabilities, the `entropy` of every token's softmax,
     `extra` rollouts or a `greedy` one per query that carry no gradient, the policy's `drift` since
-    an item's last visit, running pass `rates`, the base model's pass rates (`difficulty`).
+    an item's last visit, running pass `rates`, the base model's pass rates (`difficulty`), more
+    queries in place of those that a filter drops (`refill`).
+    traits: what it does whatever the rollouts (`stages.TRAITS`); rules and metrics follow from it.
     min_group: fewest rollouts over which the level's statistics exist: rollouts of one query if it
     needs groups, of the whole round otherwise.
+    params: its constants; one with the name of a setting is its value where the setting is null.
     peers: what TRL, verl and OpenRLHF do.
-    state: the state before the first round, for a level that remembers: its function then takes
-    the state as last argument and gives back (result, new state).
+    state: the state before the first round, for a level that remembers, as a function of `Start`
+    and, by keyword, of settings: the level's function then takes the state as last argument by
+    position and gives back (result, new state).
+    parameters, state_parameters: the settings in both signatures. reads: all settings that the
+    level, or the trainer on its behalf, reads, each once.
     """
 
     stage: Stage
@@ -162,11 +140,42 @@ class Level:
     source: str
     function: Callable[..., Any]
     needs: frozenset[Need] = frozenset()
+    traits: frozenset[Trait] = frozenset()
     min_group: int = 1
     params: Mapping[str, float] = field(default_factory=dict)
     peers: Mapping[str, str] = field(default_factory=dict)
     doc: str
-    state: Callable[[Start, Any], State] | None = None
+    state: Callable[..., State] | None = None
+    parameters: tuple[str, ...] = field(init=False)
+    state_parameters: tuple[str, ...] = field(init=False)
+    reads: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read both signatures once."""
+        function = keyword_parameters(self.function)
+        state = () if self.state is None else keyword_parameters(self.state)
+        of_needs = (name for need in sorted(self.needs) for name in SETTINGS_OF_NEEDS.get(need, ()))
+        object.__setattr__(self, "parameters", function)
+        object.__setattr__(self, "state_parameters", state)
+        object.__setattr__(self, "reads", tuple(dict.fromkeys((*function, *state, *of_needs))))
+
+    def bound(self, settings: object) -> Callable[..., Any]:
+        """The function with its settings filled in, to be called with the views of its stage."""
+        if not self.parameters:
+            return self.function
+        return functools.partial(self.function, **self._filled(self.parameters, settings))
+
+    def initial_state(self, start: Start, settings: object) -> State:
+        """The state before the first round, empty for a level that remembers nothing."""
+        if self.state is None:
+            return {}
+        return self.state(start, **self._filled(self.state_parameters, settings))
+
+    def _filled(self, names: tuple[str, ...], settings: object) -> dict[str, Any]:
+        given = {name: getattr(settings, name) for name in names}
+        return {
+            name: self.params.get(name) if value is None else value for name, value in given.items()
+        }
 
     def metadata(self) -> dict[str, Any]:
         """Everything but the function, as JSON."""
@@ -175,11 +184,22 @@ class Level:
             "formula": self.formula,
             "source": self.source,
             "needs": sorted(self.needs),
+            "traits": sorted(self.traits),
+            "reads": list(self.reads),
             "min_group": self.min_group,
             "params": dict(self.params),
             "peers": dict(self.peers),
             "stateful": self.state is not None,
         }
+
+
+def keyword_parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of what a function takes by keyword only, in their order."""
+    return tuple(
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    )
 
 
 def _renumbered(group: Tensor) -> Tensor:
@@ -198,11 +218,12 @@ def level(
     *,
     formula: str,
     source: str,
-    needs: frozenset[Need] = frozenset(),
+    needs: Collection[Need] = (),
+    traits: Collection[Trait] = (),
     min_group: int = 1,
     params: Mapping[str, float] | None = None,
     peers: Mapping[str, str] = UNKNOWN_PEERS,
-    state: Callable[[Start, Any], State] | None = None,
+    state: Callable[..., State] | None = None,
 ) -> Callable[[Callable[..., Any]], Level]:
     """Make a function a level; the first paragraph of its docstring becomes the level's `doc`."""
 
@@ -214,7 +235,8 @@ def level(
             formula=formula,
             source=source,
             function=function,
-            needs=needs,
+            needs=frozenset(needs),
+            traits=frozenset(traits),
             min_group=min_group,
             params=dict(params or {}),
             peers=dict(peers),

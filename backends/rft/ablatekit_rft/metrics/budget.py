@@ -41,8 +41,8 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class Horizon:
-    """A budget as fractions of itself."""
+class BudgetMeter:
+    """Reads costs in the unit of a budget, and as shares of it."""
 
     budget: Budget
 
@@ -74,18 +74,18 @@ class Horizon:
 class EvaluationPoints:
     """`points` equally spaced shares of the budget; the last is its end."""
 
-    horizon: Horizon
+    meter: BudgetMeter
     points: int
 
     def reached(self, before: Costs, after: Costs) -> Literal["none", "intermediate", "end"]:
         """Which kind of point lies between these costs; several in one round are one."""
-        if self.horizon.is_spent(after):
+        if self.meter.is_spent(after):
             return "end"
         passed_before, passed_after = self._passed(before), self._passed(after)
         return "intermediate" if passed_after > passed_before else "none"
 
     def _passed(self, costs: Costs) -> int:
-        return self.horizon.spent(costs) * self.points // self.horizon.budget.amount
+        return self.meter.spent(costs) * self.points // self.meter.budget.amount
 
 
 def learning_rate(settings: RftSettings, before: float, after: float) -> float:

@@ -43,7 +43,7 @@ def _evaluation(settings: RftSettings) -> tuple[MetricSpec, ...]:
         _watched(
             metrics.EVALUATED, "fraction", "Share of the items that this evaluation used", "higher"
         ),
-        *(replace(one, partial=partial) for one in _completions()),
+        *(replace(spec, partial=partial) for spec in _completions()),
     )
 
 
@@ -185,11 +185,11 @@ def _times() -> tuple[MetricSpec, ...]:
 def _kl(settings: RftSettings) -> tuple[MetricSpec, ...]:
     if settings.kl_place == "none":
         return ()
-    own = _watched(metrics.LOSS_KL, "", "KL loss before its coefficient, aggregated")
+    term = _watched(metrics.LOSS_KL, "", "KL loss before its coefficient, aggregated")
     if settings.kl_place == "reward":
-        own = _watched(metrics.REWARD_KL, "nats/completion", "Mean KL estimate in the reward")
+        term = _watched(metrics.REWARD_KL, "nats/completion", "Mean KL estimate in the reward")
     return (
-        own,
+        term,
         _watched(metrics.KL_K1, "nats/token", "KL(policy || reference) of the update's tokens, k1"),
         _watched(metrics.KL_K3, "nats/token", "KL(policy || reference) of the update's tokens, k3"),
     )
@@ -202,7 +202,7 @@ def _mismatch(settings: RftSettings) -> tuple[MetricSpec, ...]:
         _watched(metrics.MISMATCH_MAX, "nats", f"Largest {gap}"),
         _watched(metrics.MISMATCH_P99, "nats", f"99th percentile of {gap}"),
     )
-    if settings.mismatch in ("off", "bypass"):
+    if "unweighted" in settings.level("mismatch").traits:
         return always
     return (
         *always,
@@ -218,30 +218,31 @@ def _mismatch(settings: RftSettings) -> tuple[MetricSpec, ...]:
 def _ratio(settings: RftSettings) -> tuple[MetricSpec, ...]:
     if settings.ratio_level == "none":
         return ()
-    found = [
+    specs = [
         _watched(metrics.RATIO_MEAN, "", "Mean importance ratio of tokens with a gradient"),
         _watched(metrics.RATIO_MAX, "", "Largest importance ratio of tokens with a gradient"),
         _watched(metrics.RATIO_MIN, "", "Smallest importance ratio of tokens with a gradient"),
         _watched(metrics.RATIO_ESS, "fraction", "Effective over actual sample size of the ratios"),
     ]
-    if settings.clip != "none":
-        found.append(
+    clip = settings.level("clip").traits
+    if "reports_bounds" in clip:
+        specs.append(
             _watched(
                 metrics.CLIP_LOW, "fraction", "Tokens of the update that the lower bound stops"
             )
         )
-        found.append(
+        specs.append(
             _watched(
                 metrics.CLIP_HIGH, "fraction", "Tokens of the update that the upper bound stops"
             )
         )
-    if settings.clip in ("dual_clip", "delta"):
-        found.append(
+    if "second_bound" in clip:
+        specs.append(
             _watched(
                 metrics.CLIP_DUAL, "fraction", "Tokens of the update that the second bound stops"
             )
         )
-    return tuple(found)
+    return tuple(specs)
 
 
 def _engine(settings: RftSettings) -> tuple[MetricSpec, ...]:
@@ -257,26 +258,26 @@ def _engine(settings: RftSettings) -> tuple[MetricSpec, ...]:
 
 
 def _experience(settings: RftSettings) -> tuple[MetricSpec, ...]:
-    found: list[MetricSpec] = []
-    if settings.entropy == "adaptive":
-        found.append(
+    specs: list[MetricSpec] = []
+    if "adapts" in settings.level("entropy").traits:
+        specs.append(
             _watched(metrics.ENTROPY_COEFFICIENT, "", "Entropy coefficient after the round")
         )
     if settings.precision != "fp32":
-        found.append(_watched(metrics.CHANGED, "fraction", "Weights whose bfloat16 copy changed"))
+        specs.append(_watched(metrics.CHANGED, "fraction", "Weights whose bfloat16 copy changed"))
     if settings.staleness or settings.replay != "none":
-        found.append(
+        specs.append(
             _watched(metrics.AGE_MEAN, "rounds", "Mean age of the weights that generated them")
         )
-        found.append(_watched(metrics.AGE_MAX, "rounds", "Largest age of the weights"))
-    return tuple(found)
+        specs.append(_watched(metrics.AGE_MAX, "rounds", "Largest age of the weights"))
+    return tuple(specs)
 
 
 def _scoring(settings: RftSettings) -> tuple[MetricSpec, ...]:
     off_policy = settings.minibatches > 1 or settings.epochs > 1
     off_policy = off_policy or settings.staleness > 0 or settings.replay != "none"
     of_engine = settings.drawing_engine != "policy"
-    again = of_engine or settings.advantage == "tracker"
+    again = of_engine or "drift" in settings.level("advantage").needs
     if settings.kl_place == "none" and not off_policy and not again:
         return ()
     return (
@@ -286,6 +287,7 @@ def _scoring(settings: RftSettings) -> tuple[MetricSpec, ...]:
 
 def _choices(settings: RftSettings) -> tuple[MetricSpec, ...]:
     """What only some levels report."""
+    advantage = settings.level("advantage")
     rows = (
         (
             settings.reward_noise != "none",
@@ -301,11 +303,11 @@ def _choices(settings: RftSettings) -> tuple[MetricSpec, ...]:
             ),
         ),
         (
-            settings.advantage == "ema",
+            "reports_baseline" in advantage.traits,
             (_watched(metrics.BASELINE, "reward", "Moving-average baseline after the round"),),
         ),
         (
-            settings.advantage == "tracker",
+            "drift" in advantage.needs,
             (
                 _watched(
                     metrics.DRIFT,

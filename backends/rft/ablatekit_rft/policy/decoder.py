@@ -1,8 +1,8 @@
 """A lean forward pass for the Llama, Qwen2, Qwen3 and GPT-NeoX families.
 
-It computes what the transformers module computes, on the module's own memory (the arena), with
-fused projections and one call per operation. Training, scoring and sampling share its blocks; what
-differs between them is only how a block attends (`Attend`). Activations are (M, width) with
+It computes what the transformers module computes, on the module's own memory (its flat parameters),
+with fused projections and one call per operation. Training, scoring and sampling share its blocks;
+what differs between them is only how a block attends (`Attend`). Activations are (M, width) with
 M = rows x columns, flattened.
 """
 
@@ -25,6 +25,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     if torch.is_grad_enabled():
         normed: Tensor = _RmsNorm.apply(x, weight, eps)  # type: ignore[no-untyped-call]
         return normed
+    # Without a graph the product is nobody else's: scaling it in place saves a copy.
     return (x * _scale(x, eps)).mul_(weight)
 
 
@@ -40,6 +41,7 @@ class _RmsNorm(torch.autograd.Function):
     def forward(context: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
         scale = _scale(x, eps)
         normal = x * scale
+        # Autograd through the single operations would keep `x` beside `normal`.
         context.save_for_backward(normal, scale, weight)
         return normal * weight
 
@@ -49,6 +51,7 @@ class _RmsNorm(torch.autograd.Function):
         weighted = gradient * weight
         along = torch.linalg.vecdot(weighted, normal).div_(normal.shape[-1]).unsqueeze(-1)
         of_x = torch.addcmul(weighted, normal, along, value=-1).mul_(scale)
+        # A norm per head has one weight per head and element: the sum runs over the other axes.
         return of_x, (gradient * normal).sum_to_size(weight.shape), None
 
 
@@ -142,6 +145,7 @@ class RotaryTables:
     def __call__(self, positions: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Tables at `positions` (M,), all below `length`: two tensors (M, 1, rotary_dim)."""
         if len(self._cos) < length:
+            # Twice what is asked for: completions of growing length then seldom make new tables.
             self._grow(max(64, 2 * length))
         return self._cos[positions], self._sin[positions]
 
@@ -183,6 +187,8 @@ class Decoder:
         for layer, block in enumerate(self.blocks):
             q, k, v = self._heads(block, block.attention_norm(x), cos, sin)
             attended = attend(layer, q, k, v)
+            # Attention needs all positions, but what comes after it in the last block does not:
+            # most positions of a prompt predict no token that is scored.
             if layer == last and read is not None:
                 x, attended = x.index_select(0, read), attended.index_select(0, read)
             x = self._after_attention(block, x, attended)
@@ -228,9 +234,11 @@ class Decoder:
         s = self.shape
         fused = block.qkv(x)
         if s.interleaved:
+            # (M, H, 3, D): the first two of the three are turned by the same angle.
             parts = fused.view(-1, s.heads, 3, s.head_dim)
             both = self._rotate(parts[:, :, :2], cos.unsqueeze(1), sin.unsqueeze(1))
             return both[:, :, 0], both[:, :, 1], parts[:, :, 2]
+        # Queries, keys and values lie in this order: the first H + K heads are those that turn.
         rotated = s.heads + s.key_heads
         parts = fused.view(-1, rotated + s.key_heads, s.head_dim)
         both = parts[:, :rotated]
@@ -248,8 +256,10 @@ class Decoder:
 
     def _rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         size = self.shape.rotary_dim
+        # rotate_half swaps the halves and negates one: the roll swaps, the signed sine negates.
         if size == self.shape.head_dim:
             return torch.addcmul(x * cos, x.roll(size // 2, dims=-1), sin)
+        # Partial rotary embedding: the rest of each head carries no position.
         part = x[..., :size]
         turned = torch.addcmul(part * cos, part.roll(size // 2, dims=-1), sin)
         return torch.cat((turned, x[..., size:]), dim=-1)
@@ -270,6 +280,7 @@ class SequenceAttention:
         query, key, value = (self._by_head(part) for part in (q, k, v))
         if self._keep:
             self.kept.append((key, value))
+        # Without a bias the kernel has none to read and may skip what causality hides.
         attended = F.scaled_dot_product_attention(
             query,
             key,

@@ -21,7 +21,7 @@ from ablatekit_rft.policy.decoder import (
     RotaryTables,
     Shape,
 )
-from ablatekit_rft.policy.flat_parameters import ParameterArena
+from ablatekit_rft.policy.flat_parameters import FlatParameters
 
 Group = tuple[str, ...]
 STATIC_ROTARY = frozenset({"default", "linear", "llama3", "yarn"})
@@ -41,7 +41,7 @@ def is_lean(model: Any) -> bool:
 
 
 def fused_groups(model: Any) -> tuple[Group, ...]:
-    """Parameters that the decoder reads as one matrix, and that the arena lays side by side."""
+    """Parameters that the decoder reads as one matrix, that lie side by side in the buffer."""
     if not is_lean(model) or model.config.model_type == "gpt_neox":
         return ()
     present = {name for name, _ in model.named_parameters()}
@@ -50,10 +50,10 @@ def fused_groups(model: Any) -> tuple[Group, ...]:
     return tuple(group for group in groups if set(group) <= present)
 
 
-def build_decoder(model: Any, arena: ParameterArena) -> Decoder:
-    """The lean decoder of a model for which `is_lean` is true, on the memory of `arena`."""
+def build_decoder(model: Any, parameters: FlatParameters) -> Decoder:
+    """The lean decoder of a model for which `is_lean` is true, on the memory of `parameters`."""
     build = _neox if model.config.model_type == "gpt_neox" else _llama
-    return build(model, arena)
+    return build(model, parameters)
 
 
 def _llama_groups(layer: int) -> tuple[Group, ...]:
@@ -68,7 +68,7 @@ def _llama_groups(layer: int) -> tuple[Group, ...]:
     )
 
 
-def _llama(model: Any, arena: ParameterArena) -> Decoder:
+def _llama(model: Any, parameters: FlatParameters) -> Decoder:
     config, body = model.config, model.model
     head_dim = getattr(config, "head_dim", None) or (
         config.hidden_size // config.num_attention_heads
@@ -85,30 +85,30 @@ def _llama(model: Any, arena: ParameterArena) -> Decoder:
             parallel=False,
         ),
         embedding=_embedding(body.embed_tokens),
-        blocks=tuple(_llama_block(layer, arena, body) for layer in range(len(body.layers))),
+        blocks=tuple(_llama_block(layer, parameters, body) for layer in range(len(body.layers))),
         final_norm=_norm(body.norm),
         head=Linear(model.lm_head.weight),
         rotary=RotaryTables(body.rotary_emb, body.embed_tokens.weight.detach()),
     )
 
 
-def _llama_block(index: int, arena: ParameterArena, body: Any) -> Block:
+def _llama_block(index: int, parameters: FlatParameters, body: Any) -> Block:
     layer = body.layers[index]
     attention = layer.self_attn
     qkv, gate_up, qkv_bias, gate_up_bias = _llama_groups(index)
     return Block(
         attention_norm=_norm(layer.input_layernorm),
-        qkv=Linear(arena.fused(qkv), _fused_bias(arena, qkv_bias)),
+        qkv=Linear(parameters.fused(qkv), _fused_bias(parameters, qkv_bias)),
         query_norm=_norm(attention.q_norm) if hasattr(attention, "q_norm") else None,
         key_norm=_norm(attention.k_norm) if hasattr(attention, "k_norm") else None,
         out=_linear(attention.o_proj),
         mlp_norm=_norm(layer.post_attention_layernorm),
-        up=Linear(arena.fused(gate_up), _fused_bias(arena, gate_up_bias)),
+        up=Linear(parameters.fused(gate_up), _fused_bias(parameters, gate_up_bias)),
         down=_linear(layer.mlp.down_proj),
     )
 
 
-def _neox(model: Any, _arena: ParameterArena) -> Decoder:
+def _neox(model: Any, _parameters: FlatParameters) -> Decoder:
     config, body = model.config, model.gpt_neox
     head_dim = config.hidden_size // config.num_attention_heads
     return Decoder(
@@ -156,8 +156,8 @@ def _norm(module: Any) -> Norm:
     return Norm(module.weight, getattr(module, "bias", None), eps)
 
 
-def _fused_bias(arena: ParameterArena, names: Group) -> Tensor | None:
-    return arena.fused(names) if names[0] in arena.slots else None
+def _fused_bias(parameters: FlatParameters, names: Group) -> Tensor | None:
+    return parameters.fused(names) if names[0] in parameters.slots else None
 
 
 def _activation(config: Any) -> Callable[[Tensor], Tensor]:

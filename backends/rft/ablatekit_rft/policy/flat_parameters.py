@@ -2,14 +2,13 @@
 
 What does not require a gradient (the weights beneath low-rank adapters) stays where it is.
 
-One buffer makes clipping, the optimizer step, hashing and checkpoints single operations, and lets
+One buffer makes clipping, the optimizer step and checkpoints single operations, and lets
 adjacent weight matrices be read as one fused matrix without a copy: the fused view, the module's
 parameters and the buffer are the same memory, so none of them can be stale.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -37,13 +36,12 @@ class Slot:
         return buffer[self.offset : self.end].view(self.shape)
 
 
-class ParameterArena:
+class FlatParameters:
     """The parameters of `module`, moved into one flat buffer that the module then reads.
 
     Matrices come first, vectors (norms, biases) after them: `decayed` elements are subject to
     weight decay; `tables` names embeddings and head. Parameters named together in `groups` lie side
-    by side, so that `fused` can give
-    them as one tensor.
+    by side, so that `fused` can give them as one tensor.
     """
 
     def __init__(self, module: nn.Module, groups: Sequence[Sequence[str]] = ()) -> None:
@@ -73,12 +71,12 @@ class ParameterArena:
     def fused(self, names: Sequence[str]) -> Tensor:
         """The named parameters, stacked along their first axis, as one leaf tensor.
 
-        Gradients of the leaf accumulate into the arena's gradient. Raises ValueError when the
+        Gradients of the leaf accumulate into `gradient`. Raises ValueError when the
         parameters do not lie side by side.
         """
         slots = [self.slots[name] for name in names]
         if any(left.end != right.offset for left, right in itertools.pairwise(slots)):
-            raise ValueError(f"not adjacent in the arena: {', '.join(names)}")
+            raise ValueError(f"not adjacent in the buffer: {', '.join(names)}")
         rows = sum(slot.shape[0] for slot in slots)
         joint = Slot(slots[0].offset, torch.Size((rows, *slots[0].shape[1:])))
         leaf = joint.view(self.weights).detach().requires_grad_()
@@ -89,19 +87,14 @@ class ParameterArena:
         """Set every gradient to zero, in place."""
         self.gradient.zero_()
 
-    def weights_hash(self) -> str:
-        """SHA-256 of the weights' bytes."""
-        raw = self.weights.detach().cpu().view(torch.uint8)
-        return hashlib.sha256(raw.numpy().tobytes()).hexdigest()
-
 
 def _tables(module: nn.Module, parameters: dict[str, nn.Parameter]) -> frozenset[str]:
     """Names of embeddings and of the head, found by identity: they may be one matrix."""
-    found = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
+    tables = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
     head = getattr(module, "get_output_embeddings", lambda: None)()
     if head is not None:
-        found.add(id(head.weight))
-    return frozenset(name for name, value in parameters.items() if id(value) in found)
+        tables.add(id(head.weight))
+    return frozenset(name for name, value in parameters.items() if id(value) in tables)
 
 
 def _order(

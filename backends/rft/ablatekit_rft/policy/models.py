@@ -147,8 +147,10 @@ def without_ending(ids: list[int], plain: list[int]) -> list[int]:
 
 def positions_of(config: Any) -> int | None:
     """Tokens that a model has positions for; None where nothing bounds them (ALiBi)."""
-    found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
-    return int(found) if found else None
+    positions = getattr(config, "max_position_embeddings", None) or getattr(
+        config, "n_positions", None
+    )
+    return int(positions) if positions else None
 
 
 def check_length(config: Any, longest: int) -> None:
@@ -213,12 +215,12 @@ def _eos_ids(model: Any, tokenizer: Any, name: str) -> tuple[int, ...]:
     """End-of-sequence tokens of the model's generation settings and of its tokenizer."""
     configured = model.generation_config.eos_token_id
     listed = configured if isinstance(configured, list) else [configured]
-    found = {int(token) for token in (*listed, tokenizer.eos_token_id) if token is not None}
-    if not found:
+    eos_ids = {int(token) for token in (*listed, tokenizer.eos_token_id) if token is not None}
+    if not eos_ids:
         raise UsageError(
             Problem("neither the model nor its tokenizer names an end of sequence", repr(name))
         )
-    return tuple(sorted(found))
+    return tuple(sorted(eos_ids))
 
 
 def parameterised(model: Any, settings: RftSettings, seeds: Seeds) -> Any:

@@ -1,4 +1,4 @@
-"""Clipping and the optimizer step on the arena's flat buffers."""
+"""Clipping and the optimizer step on flat parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ablatekit_rft.levels.types import OptimizerSpec
-from ablatekit_rft.policy.flat_parameters import ALIGNMENT, ParameterArena
+from ablatekit_rft.policy.flat_parameters import ALIGNMENT, FlatParameters
 
 CLIP_EPS = 1e-6
 """Added to the norm before dividing, as in torch.nn.utils.clip_grad_norm_."""
@@ -50,15 +50,15 @@ def clip_gradient(gradient: Tensor, largest: float | None) -> Clipping:
 
 
 class FlatOptimizer:
-    """The optimizer of a run, on the arena's memory; vectors (norms, biases) are not decayed.
+    """The optimizer of a run, on flat parameters; vectors (norms, biases) are not decayed.
 
     AdamW and SGD see two flat tensors. Muon sees every matrix on its own, but for embeddings and
     head, which with the vectors are left to AdamW.
     """
 
-    def __init__(self, arena: ParameterArena, spec: OptimizerSpec) -> None:
+    def __init__(self, parameters: FlatParameters, spec: OptimizerSpec) -> None:
         build = _build_muon if spec.algorithm == "muon" else _build_flat
-        self._optimizers = build(arena, spec)
+        self._optimizers = build(parameters, spec)
 
     def step(self, learning_rate: float) -> None:
         """Update the weights from the gradient, in place."""
@@ -88,33 +88,33 @@ class FlatOptimizer:
             optimizer.load_state_dict({**optimizer.state_dict(), "state": parts})
 
 
-def _leaf(arena: ParameterArena, part: slice) -> Tensor:
-    leaf = arena.weights[part].detach().requires_grad_()
-    leaf.grad = arena.gradient[part]
+def _leaf(parameters: FlatParameters, part: slice) -> Tensor:
+    leaf = parameters.weights[part].detach().requires_grad_()
+    leaf.grad = parameters.gradient[part]
     return leaf
 
 
-def _build_flat(arena: ParameterArena, spec: OptimizerSpec) -> list[torch.optim.Optimizer]:
-    parts = (slice(0, arena.decayed), slice(arena.decayed, None))
+def _build_flat(parameters: FlatParameters, spec: OptimizerSpec) -> list[torch.optim.Optimizer]:
+    parts = (slice(0, parameters.decayed), slice(parameters.decayed, None))
     decays = (spec.weight_decay, 0.0)
     groups = [
-        {"params": [_leaf(arena, part)], "weight_decay": decay}
+        {"params": [_leaf(parameters, part)], "weight_decay": decay}
         for part, decay in zip(parts, decays, strict=True)
-        if arena.weights[part].numel()
+        if parameters.weights[part].numel()
     ]
     if spec.algorithm == "sgd":
         return [torch.optim.SGD(groups, lr=spec.learning_rate, momentum=spec.momentum)]
     return [_adamw(groups, spec)]
 
 
-def _build_muon(arena: ParameterArena, spec: OptimizerSpec) -> list[torch.optim.Optimizer]:
+def _build_muon(parameters: FlatParameters, spec: OptimizerSpec) -> list[torch.optim.Optimizer]:
     matrices: list[Tensor] = []
     tables: list[Tensor] = []
     vectors: list[Tensor] = []
-    for name, slot in arena.slots.items():
-        leaf = slot.view(arena.weights).detach().requires_grad_()
-        leaf.grad = slot.view(arena.gradient)
-        table = name in arena.tables
+    for name, slot in parameters.slots.items():
+        leaf = slot.view(parameters.weights).detach().requires_grad_()
+        leaf.grad = slot.view(parameters.gradient)
+        table = name in parameters.tables
         (vectors if leaf.dim() != 2 else tables if table else matrices).append(leaf)
     others: list[dict[str, Any]] = [
         {"params": leaves, "weight_decay": decay}

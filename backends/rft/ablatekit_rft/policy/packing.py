@@ -50,6 +50,7 @@ class _Rows:
     @property
     def widths(self) -> Ints:
         """(Q,) width of each query's packed row."""
+        # A completion's last token is read by no later one, so it takes no position.
         fed = np.bincount(self.query, self.lengths - 1, minlength=len(self.prompt_lengths))
         return self.prompt_lengths + fed.astype(np.int64)
 
@@ -67,6 +68,7 @@ def micro_batches(rollouts: Rollouts, budget: int) -> Iterator[Tensor]:
     ordered = present[np.argsort(widths[present], kind="stable")]
     batch: list[int] = []
     for member in ordered:
+        # In rising order the newest member is the widest: all rows are padded to its width.
         if batch and (len(batch) + 1) * widths[member] > budget:
             yield _members(query, batch)
             batch = []
@@ -82,6 +84,7 @@ def _members(query: Ints, batch: list[int]) -> Tensor:
 def pack(rollouts: Rollouts, pad_id: int) -> Packed:
     """Pack rollouts (all rows of `rollouts`) behind their prompts."""
     lengths = rollouts.lengths.cpu().numpy()
+    # Prompts without a rollout here get no row; `query` counts the rows that there are.
     present, query = np.unique(rollouts.query.cpu().numpy(), return_inverse=True)
     prompt_lengths = rollouts.prompts.lengths.cpu().numpy()[present]
     rows = _Rows(query, lengths, prompt_lengths)
@@ -92,6 +95,7 @@ def pack(rollouts: Rollouts, pad_id: int) -> Packed:
     completion = rollouts.tokens.cpu().numpy()
     row, column = _ragged(lengths)
     fed = column < lengths[row] - 1
+    # Flat indices into (R, S): one assignment then fills tokens of all rows, however ragged.
     place = (query[row] * width + start[row] + column)[fed]
     in_query, at = _ragged(prompt_lengths)
     prompt_place = in_query * width + at
@@ -100,15 +104,20 @@ def pack(rollouts: Rollouts, pad_id: int) -> Packed:
     tokens = np.full(shape, pad_id, np.int64)
     positions = np.zeros(shape, np.int64)
     segment = np.full(shape, PADDING, np.int64)
+    # Prompts are padded on the left, packed rows on the right.
     offset = prompt.shape[1] - prompt_lengths
     tokens.flat[prompt_place] = prompt[in_query, offset[in_query] + at]
     positions.flat[prompt_place] = at
     segment.flat[prompt_place] = PROMPT
     tokens.flat[place] = completion[row[fed], column[fed]]
+    # Every completion continues its prompt: positions count as if the others were not there.
     positions.flat[place] = (prompt_lengths[query[row]] + column)[fed]
     segment.flat[place] = 1 + row[fed]
 
+    # What predicts a completion's first token is the prompt's end, which all completions share;
+    # the others are predicted by the token before them.
     before = np.where(column == 0, prompt_lengths[query[row]], start[row] + column) - 1
+    # With one completion per prompt, causal attention alone hides what must not be seen.
     shared = len(query) > len(present)
     device = rollouts.tokens.device
     return Packed(
@@ -126,6 +135,7 @@ def _completion_starts(rows: _Rows) -> Ints:
     """(K,) column of each completion's first fed token in its packed row."""
     order = np.argsort(rows.query, kind="stable")
     fed = (rows.lengths - 1)[order]
+    # Tokens before a completion, counted over all rows, less those before its row's first one.
     before = np.cumsum(fed) - fed
     first = np.searchsorted(rows.query[order], rows.query[order])
     start = np.empty_like(fed)
@@ -145,4 +155,5 @@ def _visible(segment: Tensor) -> Tensor:
     key, query = segment.unsqueeze(1), segment.unsqueeze(2)
     width = segment.shape[1]
     causal = torch.ones(width, width, dtype=torch.bool, device=segment.device).tril()
+    # Padding is a segment of its own and sees itself: a row that sees nothing would be NaN.
     return ((key == query) | (key == PROMPT)) & causal

@@ -1,4 +1,4 @@
-"""The policy: a transformers causal LM with its parameters in an arena, and its log-probabilities.
+"""The policy: a transformers causal LM with flat parameters, and its log-probabilities.
 
 Dropout is off in training as in sampling (evaluation mode throughout), so that the policy that
 samples, the one that is scored and the one that is trained are the same function.
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ablatekit_rft.policy.decoder import Decoder
 from ablatekit_rft.policy.families import build_decoder, fused_groups, is_lean
-from ablatekit_rft.policy.flat_parameters import ParameterArena
+from ablatekit_rft.policy.flat_parameters import FlatParameters
 from ablatekit_rft.policy.packing import micro_batches, pack
 from ablatekit_rft.policy.rollout import Rollouts
 from ablatekit_rft.policy.scoring import (
@@ -49,13 +49,13 @@ class Policy:
         self.pad_id = pad_id
         self.vocabulary = vocabulary
         self.autocast = autocast
-        self.arena = ParameterArena(model, fused_groups(model))
+        self.parameters = FlatParameters(model, fused_groups(model))
         use_lean = lean and is_lean(model)
-        self.decoder: Decoder | None = build_decoder(model, self.arena) if use_lean else None
+        self.decoder: Decoder | None = build_decoder(model, self.parameters) if use_lean else None
 
     @property
     def device(self) -> torch.device:
-        return self.arena.weights.device
+        return self.parameters.weights.device
 
     def precision(self) -> AbstractContextManager[None]:
         """The context of every forward pass: bfloat16 matrix products where they are wanted."""
@@ -66,7 +66,11 @@ class Policy:
 
         What is not trained is shared.
         """
-        shared = {id(one): one for one in self.model.parameters() if not one.requires_grad}
+        shared = {
+            id(parameter): parameter
+            for parameter in self.model.parameters()
+            if not parameter.requires_grad
+        }
         return Policy(
             copy.deepcopy(self.model, shared),
             self.pad_id,
@@ -136,7 +140,7 @@ class Policy:
         return logits if self.vocabulary is None else logits[..., : self.vocabulary]
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradient of a loss to the arena's. Raises FloatingPointError if not finite.
+        """Add the gradient of a loss to the parameters'. Raises FloatingPointError if not finite.
 
         Some modules of transformers add gradients up per thread (layer norm): without a lean
         decoder one thread computes them, so that no bit depends on the number of threads.
@@ -179,7 +183,7 @@ class Policy:
     @property
     def compute_dtype(self) -> torch.dtype:
         """The format of matrix products."""
-        return torch.bfloat16 if self.autocast else self.arena.weights.dtype
+        return torch.bfloat16 if self.autocast else self.parameters.weights.dtype
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Every weight under its Hugging Face name, a tied head too, cut to the vocabulary.

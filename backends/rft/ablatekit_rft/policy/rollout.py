@@ -96,10 +96,10 @@ def length_mask(lengths: Tensor, width: int) -> Tensor:
 def first_eos(tokens: Tensor, eos_ids: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Lengths up to and including the first EOS, and whether there was none. Both (N,)."""
     hits = is_eos(tokens, eos_ids)
-    found = hits.any(dim=1)
+    ended = hits.any(dim=1)
     first = hits.to(torch.int8).argmax(dim=1)
-    lengths = torch.where(found, first + 1, tokens.shape[1])
-    return lengths, ~found
+    lengths = torch.where(ended, first + 1, tokens.shape[1])
+    return lengths, ~ended
 
 
 def is_eos(tokens: Tensor, eos_ids: Sequence[int]) -> Tensor:

@@ -15,8 +15,6 @@ from ablatekit_rft.engines.base import Engine
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.draws import rollout_purpose, round_draws
 from ablatekit_rft.engines.mismatch import Mismatch
-from ablatekit_rft.levels.registry import get_level
-from ablatekit_rft.levels.sampling import WITHOUT_REPLACEMENT
 from ablatekit_rft.levels.types import SamplerView
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.metrics.budget import Costs
@@ -60,7 +58,7 @@ class TrainSet:
         """
         if (
             settings.queries_per_round > len(queries)
-            and settings.sample_policy in WITHOUT_REPLACEMENT
+            and "without_replacement" in settings.level("sample_policy").traits
         ):
             rule = "queries are drawn without replacement: a round must fit into the train set"
             value = f"queries_per_round: {settings.queries_per_round} of {len(queries)} items"
@@ -91,7 +89,8 @@ class Collector:
         """
         settings = self.settings
         self._sync(version, watch)
-        limit = settings.refill_batches if settings.group_filter == "refill" else 1
+        refills = "refill" in settings.level("group_filter").needs
+        limit = settings.refill_batches if refills else 1
         parts: list[Drawn] = []
         while len(parts) < limit and queries_kept(parts) < settings.queries_per_round:
             parts.append(self._draw(self._next_items(), round_index, len(parts), watch))
@@ -106,14 +105,16 @@ class Collector:
             return Costs()
         samples, batch = self.settings.difficulty_samples, self.settings.queries_per_round
         every = np.arange(len(self.train_set.queries))
-        plan, found, tokens = DrawPlan(samples, 0, greedy=False), [], 0
+        plan, pass_rates, tokens = DrawPlan(samples, 0, greedy=False), [], 0
         self._sync(0, Stopwatch(self.engine.policy.device))
         for start in range(0, len(every), batch):
             items = every[start : start + batch]
             rollouts = self._sample(items, plan, f"difficulty/{start}")
-            found.append(self._verify(items, rollouts).correct.reshape(-1, samples).mean(axis=1))
+            pass_rates.append(
+                self._verify(items, rollouts).correct.reshape(-1, samples).mean(axis=1)
+            )
             tokens += int(rollouts.lengths.sum())
-        self.memory.keep_sampler(0, difficulty=np.concatenate(found).astype(np.float64))
+        self.memory.keep_sampler(0, difficulty=np.concatenate(pass_rates).astype(np.float64))
         drawn = len(every) * samples
         return Costs(
             samples=drawn,
@@ -125,7 +126,7 @@ class Collector:
     def remember(self, drawn: Drawn) -> None:
         """Take in how the items of a round were answered, where a sample policy goes by it."""
         settings, memory = self.settings, self.memory
-        if "rates" not in get_level("sample_policy", settings.sample_policy).needs:
+        if "rates" not in settings.level("sample_policy").needs:
             return
         items = drawn.item[first_rows(drawn.rollouts.query)].cpu().numpy()
         known = memory.rates(len(self.train_set.queries))
@@ -155,8 +156,7 @@ class Collector:
         view = SamplerView(
             items, memory.position, count, memory.rates(items), memory.difficulty, self.seeds
         )
-        level = get_level("sample_policy", settings.sample_policy)
-        chosen: NDArray[np.int64] = level.function(view, settings)
+        chosen: NDArray[np.int64] = settings.level("sample_policy").bound(settings)(view)
         memory.keep_sampler(memory.position + count)
         return chosen
 

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.levels.statistics import sums
 from ablatekit_rft.policy.rollout import Rollouts
 from ablatekit_rft.rollouts.experience import joined_rollouts
@@ -75,7 +74,7 @@ class DrawPlan:
 
 def draw_plan(settings: RftSettings) -> DrawPlan:
     """What the advantage asks to be drawn."""
-    needs = get_level("advantage", settings.advantage).needs
+    needs = settings.level("advantage").needs
     extra = settings.extra_rollouts if "extra" in needs else 0
     return DrawPlan(settings.rollouts, extra, greedy="greedy" in needs)
 
@@ -84,7 +83,7 @@ def needs_difficulty(settings: RftSettings) -> bool:
     """Whether the base model's pass rates are measured before the first round."""
     if settings.sample_policy == "subset" and settings.subset_by == "first":
         return False
-    return "difficulty" in get_level("sample_policy", settings.sample_policy).needs
+    return "difficulty" in settings.level("sample_policy").needs
 
 
 def filtered(
@@ -101,14 +100,14 @@ def filtered(
     """
     device, count = rollouts.query.device, len(items)
     correct = torch.from_numpy(verified.correct).to(device)
-    noise = get_level("reward_noise", settings.reward_noise)
+    noise = settings.level("reward_noise")
     greedy = plan.greedy_rows(count)
     everything = torch.ones(len(correct), dtype=torch.bool, device=device)
     drawn = Drawn(
         rollouts=rollouts,
         item=torch.from_numpy(items).to(device)[rollouts.query],
         correct=correct,
-        outcome=noise.function(correct, flips.to(device), settings),
+        outcome=noise.bound(settings)(correct, flips.to(device)),
         error=torch.from_numpy(verified.error).to(device),
         format_ok=torch.from_numpy(verified.format_ok).to(device),
         sampled=everything if greedy is None else ~greedy.to(device),
@@ -117,7 +116,7 @@ def filtered(
     )
     if settings.group_filter == "none":
         return drawn
-    kept = get_level("group_filter", settings.group_filter).function(pass_rates(drawn), settings)
+    kept = settings.level("group_filter").bound(settings)(pass_rates(drawn))
     return replace(drawn, kept=torch.from_numpy(kept).to(device)[rollouts.query])
 
 

@@ -57,11 +57,11 @@ class Experience:
         """What `tensors` gave."""
         prompts = Prompts(**_below(tensors, "prompts."))
         rollouts = Rollouts(prompts=prompts, **_below(tensors, "rollouts."))
-        own = {name: value for name, value in tensors.items() if "." not in name}
-        return cls(rollouts=rollouts, **own)
+        direct = {name: value for name, value in tensors.items() if "." not in name}
+        return cls(rollouts=rollouts, **direct)
 
     def _present(self) -> list[tuple[str, Any]]:
-        pairs = ((one.name, getattr(self, one.name)) for one in fields(self))
+        pairs = ((part.name, getattr(self, part.name)) for part in fields(self))
         return [(name, value) for name, value in pairs if value is not None]
 
 
@@ -122,7 +122,7 @@ def _widened(values: Tensor, width: int) -> Tensor:
 
 
 def _tensors_of(record: Any) -> list[tuple[str, Tensor]]:
-    pairs = ((one.name, getattr(record, one.name)) for one in fields(record))
+    pairs = ((part.name, getattr(record, part.name)) for part in fields(record))
     return [(name, value) for name, value in pairs if isinstance(value, Tensor)]
 
 

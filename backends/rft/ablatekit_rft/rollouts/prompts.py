@@ -50,7 +50,7 @@ class Prompting:
 
     def text(self, query: Query) -> str:
         """A query's prompt as text, under every template but `chat`."""
-        blocks = [self._block(one) + self._answer(one) for one in self.examples]
+        blocks = [self._block(query) + self._answer(query) for query in self.examples]
         return "\n\n".join([*blocks, self._block(query)])
 
     def _block(self, query: Query) -> str:

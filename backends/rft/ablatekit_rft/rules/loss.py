@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from ablatekit.backend import Rule, none_of, one_of
-from ablatekit_rft.rules.base import NEAR, ON_POLICY, defaults
+from ablatekit_rft.rules.base import (
+    NEAR,
+    ON_POLICY,
+    defaults,
+    levels_not_reading,
+    levels_with,
+    readers_of,
+)
 from ablatekit_rft.rules.signal import NORM_LEVELS
 
 RULES = (
@@ -28,7 +35,7 @@ RULES = (
             **ON_POLICY,
             "kl_reference": one_of("reset"),
             "kl_reference_rounds": one_of(1),
-            "kl_estimator": none_of("k1"),
+            "kl_estimator": levels_with("kl_estimator", "flat_at_reference"),
         },
         then=defaults("kl_place"),
         why="a reference that is reset every round is the policy itself: with one update per round"
@@ -86,16 +93,11 @@ RULES = (
         Rule(
             name=f"unused_{name}",
             kind="inert",
-            when={"entropy": none_of(level)},
+            when={"entropy": levels_not_reading("entropy", name)},
             then=defaults(name),
-            why=f"only entropy: {level} has it",
+            why=f"only entropy: {', '.join(readers_of('entropy', name))} has it",
         )
-        for name, level in (
-            ("entropy_coefficient", "bonus"),
-            ("entropy_target", "adaptive"),
-            ("entropy_step", "adaptive"),
-            ("entropy_share", "top_tokens"),
-        )
+        for name in ("entropy_coefficient", "entropy_target", "entropy_step", "entropy_share")
     ),
     Rule(
         name="query_of_one",
@@ -120,7 +122,7 @@ RULES = (
         kind="inert",
         when={
             "max_new_tokens": one_of(1),
-            "aggregation": one_of("token_mean", "seq_mean_token_mean", "const_len"),
+            "aggregation": levels_with("aggregation", "length_blind"),
         },
         then=defaults("aggregation"),
         why="with completions of one token the means over tokens and over completions are one",
@@ -141,7 +143,7 @@ RULES = (
     Rule(
         name="kl_is_normalised",
         kind="warn",
-        when={"kl_place": one_of("reward"), "advantage": one_of(*NORM_LEVELS)},
+        when={"kl_place": one_of("reward"), "advantage": NORM_LEVELS},
         why="KL in the reward passes through the normalisation: its weight relative to the outcome"
         " is kept, but where all outcomes agree KL alone gives advantages of full size",
     ),

@@ -1,6 +1,6 @@
 """Settings that matter under some levels only: elsewhere they are inert.
 
-Levels of others are not in the table, so that they may read every parameter.
+Which levels read a setting is in their signatures and needs, for levels of others as for ours.
 """
 
 from __future__ import annotations
@@ -8,81 +8,64 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ablatekit.backend import Rule, one_of
-from ablatekit_rft.levels.registry import LEVELS
-from ablatekit_rft.levels.types import Stage
-from ablatekit_rft.rules.base import defaults
+from ablatekit_rft.levels.stages import Stage
+from ablatekit_rft.rules.base import defaults, levels_not_reading, levels_with, readers_of
 
-_NORMALISING = (
-    "batch_norm",
-    "reinforce_pp",
-    "group_norm",
-    "group_mean_batch_std",
-    "extra_baseline",
-    "tracker",
-    "history_window",
-    "pos_only",
-    "passk_max",
-)
-
-READ_BY: Mapping[Stage, Mapping[str, tuple[str, ...]]] = {
-    "advantage": {
-        "advantage_eps": _NORMALISING,
-        "advantage_constant": ("const",),
-        "batch_baseline": ("batch_mean",),
-        "pos_only_of": ("pos_only",),
-        "passk_scale": ("passk_max",),
-        "extra_rollouts": ("extra_baseline",),
-        "history_window": ("history_window",),
-        "ema_decay": ("ema",),
-        "ema_start": ("ema",),
-        "tracker_half_life": ("tracker",),
-        "tracker_memory_min": ("tracker",),
-        "tracker_memory_max": ("tracker",),
-    },
-    "reward_noise": {"reward_flip": ("flip",)},
-    "format_reward": {"format_weight": ("additive", "hierarchical")},
-    "length_shaping": {
-        "length_weight": ("soft_overlong", "pass_rate", "cosine"),
-        "overlong_buffer": ("soft_overlong",),
-    },
-    "truncation": {"truncation_reward": ("fixed",), "truncation_scale": ("scale",)},
-    "group_filter": {
-        "filter_low": ("band",),
-        "filter_high": ("band",),
-        "refill_batches": ("refill",),
-    },
-    "downsample": {
-        "downsample_to": ("random", "max_variance", "top_bottom"),
-        "downsample_advantage": ("random", "max_variance", "top_bottom", "success_only"),
-    },
-    "sample_policy": {
-        "subset_items": ("subset",),
-        "subset_by": ("subset",),
-        "difficulty_samples": ("easy_to_hard", "subset"),
-        "rate_memory": ("pools", "priority"),
-        "easy_share": ("pools",),
-        "hard_share": ("pools",),
-        "priority_floor": ("priority",),
-    },
+PARAMETERS: Mapping[Stage, tuple[str, ...]] = {
+    "advantage": (
+        "advantage_eps",
+        "advantage_constant",
+        "batch_baseline",
+        "pos_only_of",
+        "passk_scale",
+        "extra_rollouts",
+        "history_window",
+        "ema_decay",
+        "ema_start",
+        "tracker_half_life",
+        "tracker_memory_min",
+        "tracker_memory_max",
+    ),
+    "reward_noise": ("reward_flip",),
+    "format_reward": ("format_weight",),
+    "length_shaping": ("length_weight", "overlong_buffer"),
+    "truncation": ("truncation_reward", "truncation_scale"),
+    "group_filter": ("filter_low", "filter_high", "refill_batches"),
+    "downsample": ("downsample_to",),
+    "sample_policy": (
+        "subset_items",
+        "subset_by",
+        "difficulty_samples",
+        "rate_memory",
+        "easy_share",
+        "hard_share",
+        "priority_floor",
+    ),
 }
-"""Parameters by stage, with the levels that read them."""
+"""Settings that nothing but levels of one stage reads, by stage."""
 
 
 def _inert() -> Iterator[Rule]:
-    for stage, parameters in READ_BY.items():
-        for name, readers in parameters.items():
-            others = (level.name for level in LEVELS[stage] if level.name not in readers)
+    for stage, parameters in PARAMETERS.items():
+        for name in parameters:
             yield Rule(
                 name=f"unread_{name}",
                 kind="inert",
-                when={stage: one_of(*others)},
+                when={stage: levels_not_reading(stage, name)},
                 then=defaults(name),
-                why=f"{name} is read by {', '.join(readers)} only",
+                why=f"{name} is read by {', '.join(readers_of(stage, name))} only",
             )
 
 
 RULES = (
     *_inert(),
+    Rule(
+        name="unread_downsample_advantage",
+        kind="inert",
+        when={"downsample": levels_with("downsample", "keeps_all")},
+        then=defaults("downsample_advantage"),
+        why="where every rollout trains, all are compared, too",
+    ),
     Rule(
         name="unread_eps_of_passk",
         kind="inert",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ablatekit.backend import Rule, below, none_of, one_of
-from ablatekit_rft.rules.base import defaults
+from ablatekit_rft.rules.base import defaults, levels_with
 from ablatekit_rft.rules.signal import (
     BINARY,
     EPS_BELOW_ROUNDING,
-    MEAN_LEVELS,
+    KEEPS_REWARDS,
     NORM_LEVELS,
     OUTCOME_ONLY,
+    SHIFT_LEVELS,
 )
 
 RULES = (
@@ -44,7 +45,10 @@ RULES = (
     Rule(
         name="no_length_weight",
         kind="alias",
-        when={"length_weight": one_of(0.0)},
+        when={
+            "length_weight": one_of(0.0),
+            "length_shaping": levels_with("length_shaping", "off_at_zero_weight"),
+        },
         then=defaults("length_shaping"),
         why="a length term of weight 0 is no length term",
     ),
@@ -111,8 +115,9 @@ RULES = (
         kind="alias",
         when={
             "reward_coding": one_of("neg"),
-            "advantage": one_of(*MEAN_LEVELS, *NORM_LEVELS, "passk_max"),
-            "truncation": one_of("as_is", "mask"),
+            "advantage": SHIFT_LEVELS,
+            "length_shaping": levels_with("length_shaping", "shift_equivariant"),
+            "truncation": KEEPS_REWARDS,
         },
         then=defaults("reward_coding"),
         why="a centred advantage does not see a constant added to every reward",
@@ -124,7 +129,7 @@ RULES = (
             "reward_coding": one_of("neg"),
             "advantage": one_of("ema"),
             "ema_start": one_of("probe"),
-            "truncation": one_of("as_is", "mask"),
+            "truncation": KEEPS_REWARDS,
             "format_reward": one_of("none"),
             "length_shaping": one_of("none"),
         },
@@ -136,7 +141,7 @@ RULES = (
         kind="alias",
         when={
             "reward_coding": one_of("pm1"),
-            "advantage": one_of(*NORM_LEVELS),
+            "advantage": NORM_LEVELS,
             "advantage_eps": below(EPS_BELOW_ROUNDING),
             "kl_place": none_of("reward"),
             **BINARY,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ablatekit.backend import Rule, above_setting, at_least, none_of, one_of, within_product
-from ablatekit_rft.levels.sampling import WITHOUT_REPLACEMENT
+from ablatekit_rft.rules.base import levels_where, levels_with
 
 RULES = (
     Rule(
@@ -18,7 +18,7 @@ RULES = (
         kind="invalid",
         when={
             "queries_per_round": above_setting("train_items"),
-            "sample_policy": one_of(*WITHOUT_REPLACEMENT),
+            "sample_policy": levels_with("sample_policy", "without_replacement"),
         },
         why="queries are drawn without replacement within an epoch: a round must fit into one",
         remedy="Raise train_items or lower queries_per_round",
@@ -27,7 +27,9 @@ RULES = (
         name="budget_spent_on_difficulty",
         kind="invalid",
         when={
-            "sample_policy": one_of("easy_to_hard", "subset"),
+            "sample_policy": levels_where(
+                "sample_policy", lambda level: "difficulty" in level.needs
+            ),
             "subset_by": none_of("first"),
             "budget.unit": one_of("samples"),
             "budget.amount": within_product("train_items", "difficulty_samples"),

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from ablatekit.backend import Condition, Rule, above_setting, below, none_of, one_of
-from ablatekit_rft.rules.base import NEAR, defaults
-from ablatekit_rft.rules.signal import GROUP_LEVELS
+from collections.abc import Mapping
+from typing import TypeAlias
 
-_SHRINKS = ("random", "max_variance", "top_bottom")
-_FILTERS = ("drop", "refill", "band")
-_GROUP_COMPARISONS: tuple[tuple[str, dict[str, Condition]], ...] = (
-    ("", {"advantage": one_of(*GROUP_LEVELS)}),
-    ("positive_", {"advantage": one_of("pos_only"), "pos_only_of": one_of("group_norm")}),
+from ablatekit.backend import Condition, Rule, above_setting, below, none_of, one_of
+from ablatekit_rft.rules.base import NEAR, defaults, levels_where, levels_with
+from ablatekit_rft.rules.signal import (
+    CENTRED_GROUP_LEVELS,
+    CENTRED_ROUND_LEVELS,
+    GROUP_LEVELS,
+    compares_group,
 )
+
+_SHRINKS = levels_where("downsample", lambda level: "downsample_to" in level.reads)
+_FILTERS = levels_where("group_filter", lambda level: "groups" in level.needs)
+_Comparisons: TypeAlias = tuple[tuple[str, Mapping[str, Condition]], ...]
+_POSITIVE = {"advantage": one_of("pos_only"), "pos_only_of": one_of("group_norm")}
+_GROUP_COMPARISONS: _Comparisons = (("", {"advantage": GROUP_LEVELS}), ("positive_", _POSITIVE))
 """Advantages that compare rollouts of one query, with a prefix for names of rules."""
+_CENTRED_COMPARISONS: _Comparisons = (
+    ("", {"advantage": CENTRED_GROUP_LEVELS}),
+    ("positive_", _POSITIVE),
+    ("batch_", {"advantage": CENTRED_ROUND_LEVELS}),
+)
+"""Advantages that are 0 where all that train have one reward."""
 
 RULES = (
     Rule(
         name="filter_of_one",
         kind="invalid",
         when={
-            "group_filter": one_of(*_FILTERS),
+            "group_filter": _FILTERS,
             "rollouts": below(2),
-            "advantage": none_of("extra_baseline"),
+            "advantage": levels_where("advantage", lambda level: "extra" not in level.needs),
         },
         why="the pass rate of one rollout is 0 or 1: a filter has nothing to go by",
         remedy="Set rollouts to 2 or more, or group_filter to none",
@@ -36,7 +49,7 @@ RULES = (
     Rule(
         name="downsample_exceeds_group",
         kind="invalid",
-        when={"downsample": one_of(*_SHRINKS), "downsample_to": above_setting("rollouts")},
+        when={"downsample": _SHRINKS, "downsample_to": above_setting("rollouts")},
         why="no more rollouts can be kept than are drawn",
         remedy="Raise rollouts or lower downsample_to",
     ),
@@ -45,7 +58,7 @@ RULES = (
             name=f"{prefix}downsample_to_one",
             kind="invalid",
             when={
-                "downsample": one_of(*_SHRINKS),
+                "downsample": _SHRINKS,
                 "downsample_to": below(2),
                 "downsample_advantage": one_of("after"),
                 **compares,
@@ -71,10 +84,7 @@ RULES = (
             " learnt",
             remedy="Set downsample_advantage to before, or advantage to none",
         )
-        for prefix, compares in (
-            *_GROUP_COMPARISONS,
-            ("batch_", {"advantage": one_of("batch_mean", "batch_norm")}),
-        )
+        for prefix, compares in _CENTRED_COMPARISONS
     ),
     Rule(
         name="subset_exceeds_train_set",
@@ -86,7 +96,10 @@ RULES = (
     Rule(
         name="no_comparison",
         kind="inert",
-        when={"downsample": none_of("none"), "advantage": one_of("none", "const")},
+        when={
+            "downsample": none_of("none"),
+            "advantage": levels_with("advantage", "within_rollout"),
+        },
         then=defaults("downsample_advantage"),
         why="an advantage of the rollout alone is the same before and after others are left out",
     ),
@@ -95,7 +108,10 @@ RULES = (
         kind="warn",
         when={
             "group_filter": one_of("drop"),
-            "advantage": one_of("group_mean", "group_norm", "rloo", "opo"),
+            "advantage": levels_where(
+                "advantage",
+                lambda level: compares_group(level) and level.traits >= {"centred", "within_query"},
+            ),
             "kl_place": one_of("none"),
             "length_shaping": one_of("none"),
             "format_reward": one_of("none"),

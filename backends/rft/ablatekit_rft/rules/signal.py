@@ -11,42 +11,48 @@ from ablatekit.backend import (
     one_of,
     within_product,
 )
-from ablatekit_rft.levels.registry import levels_of
-from ablatekit_rft.rules.base import NEAR
+from ablatekit_rft.levels.types import Level
+from ablatekit_rft.rules.base import NEAR, levels_where, levels_with, levels_without
 
 EPS_BELOW_ROUNDING = 2e-8
 """Below this, `advantage_eps` changes advantages of binary rewards by less than 1e-6 of them."""
 
-GROUP_LEVELS = tuple(
-    name
-    for name, level in levels_of("advantage").items()
-    if "groups" in level.needs and "extra" not in level.needs
+
+def compares_group(level: Level) -> bool:
+    """Whether an advantage compares the rollouts of one query that train."""
+    return "groups" in level.needs and "extra" not in level.needs
+
+
+def _compares_round(level: Level) -> bool:
+    return level.needs.isdisjoint({"groups", "extra", "greedy"}) and level.min_group > 1
+
+
+GROUP_LEVELS = levels_where("advantage", compares_group)
+ROUND_LEVELS = levels_where("advantage", _compares_round)
+"""Advantages that compare the rollouts of one query, or all that train in a round."""
+CENTRED_GROUP_LEVELS = levels_where(
+    "advantage", lambda level: compares_group(level) and "centred" in level.traits
 )
-MEAN_LEVELS = ("batch_mean", "group_mean", "rloo", "opo", "remax")
+CENTRED_ROUND_LEVELS = levels_where(
+    "advantage", lambda level: _compares_round(level) and "centred" in level.traits
+)
+SHIFT_LEVELS = levels_with("advantage", "shift_invariant")
+MEAN_LEVELS = levels_with("advantage", "shift_invariant", "scale_equivariant")
 """Centred, and of the reward's own scale."""
-NORM_LEVELS = (
-    "batch_norm",
-    "reinforce_pp",
-    "group_norm",
-    "group_mean_batch_std",
-    "extra_baseline",
-    "tracker",
-)
+NORM_LEVELS = levels_with("advantage", "shift_invariant", "scale_invariant")
 """Centred, and divided by a standard deviation."""
 
-OUTCOME_ONLY = {
-    "length_shaping": one_of("none"),
-    "truncation": one_of("as_is", "mask"),
-}
+KEEPS_REWARDS = levels_with("truncation", "keeps_rewards")
+OUTCOME_ONLY = {"length_shaping": one_of("none"), "truncation": KEEPS_REWARDS}
 """Nothing but the outcome and its form enters the reward before KL."""
-BINARY = {**OUTCOME_ONLY, "format_reward": one_of("none", "gate")}
+BINARY = {**OUTCOME_ONLY, "format_reward": levels_with("format_reward", "binary")}
 """The reward before KL has two values."""
 
 _INVALID = (
     Rule(
         name="group_of_one",
         kind="invalid",
-        when={"advantage": one_of(*GROUP_LEVELS), "rollouts": below(2)},
+        when={"advantage": GROUP_LEVELS, "rollouts": below(2)},
         why="a group advantage compares rollouts of one query, and there is only one",
         remedy="Set rollouts to 2 or more, or exclude the combination",
     ),
@@ -65,7 +71,7 @@ _INVALID = (
         name="batch_of_one",
         kind="invalid",
         when={
-            "advantage": one_of("batch_mean", "batch_norm", "reinforce_pp", "tracker"),
+            "advantage": ROUND_LEVELS,
             "rollouts": below(2),
             "queries_per_round": below(2),
         },
@@ -96,9 +102,9 @@ _INVALID = (
             "advantage": one_of("pos_only"),
             "pos_only_of": one_of("reward"),
             "reward_coding": one_of("neg"),
-            "format_reward": none_of("additive"),
-            "length_shaping": none_of("cosine"),
-            "truncation": one_of("as_is", "mask", "scale"),
+            "format_reward": levels_with("format_reward", "bounded"),
+            "length_shaping": levels_with("length_shaping", "never_raises"),
+            "truncation": levels_with("truncation", "keeps_sign"),
             "kl_place": none_of("reward"),
         },
         why="no reward of this coding is positive: nothing is learnt",
@@ -113,7 +119,11 @@ _INVALID = (
             remedy=remedy,
         )
         for name, when, remedy in (
-            ("coding", {"reward_coding": none_of("01")}, "Set reward_coding to 01"),
+            (
+                "coding",
+                {"reward_coding": levels_without("reward_coding", "nonnegative")},
+                "Set reward_coding to 01",
+            ),
             ("kl", {"kl_place": one_of("reward")}, "Set kl_place to loss or none"),
             (
                 "length",
@@ -161,7 +171,7 @@ _WARNINGS = (
         kind="warn",
         when={
             "reward_coding": one_of("pm1"),
-            "advantage": one_of(*MEAN_LEVELS),
+            "advantage": MEAN_LEVELS,
             "kl_place": none_of("reward"),
             **OUTCOME_ONLY,
         },
@@ -197,7 +207,7 @@ _WARNINGS = (
             name=f"items_must_come_again_{unit}",
             kind="warn",
             when={
-                "advantage": one_of("tracker", "history_window"),
+                "advantage": levels_with("advantage", "item_memory"),
                 "budget.unit": one_of(unit),
                 **few,
             },

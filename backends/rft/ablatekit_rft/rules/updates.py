@@ -6,8 +6,14 @@ from collections.abc import Iterator
 
 from ablatekit.backend import Condition, Rule, above_product, at_least, below, none_of, one_of
 from ablatekit_rft.levels.registry import levels_of
-from ablatekit_rft.levels.types import Stage
-from ablatekit_rft.rules.base import ON_POLICY, defaults
+from ablatekit_rft.levels.stages import Stage
+from ablatekit_rft.rules.base import (
+    ON_POLICY,
+    defaults,
+    levels_not_reading,
+    levels_where,
+    levels_with,
+)
 
 _OFF_POLICY: dict[str, Condition] = {
     "minibatches": at_least(2),
@@ -16,25 +22,25 @@ _OFF_POLICY: dict[str, Condition] = {
     "replay": none_of("none"),
 }
 
-
-_SECOND_BOUND = ("dual_clip", "delta")
-"""Clips whose second bound is a ratio."""
+_SECOND_BOUND = levels_with("clip", "second_bound")
+_NEUTRAL_FIRST_BOUND = levels_where(
+    "clip",
+    lambda level: "on_policy_neutral" in level.traits and "second_bound" not in level.traits,
+)
 
 
 def _parameter_rules(stage: Stage, names: tuple[str, ...]) -> Iterator[Rule]:
     """A level's parameter that it does not have is inert; its own value is the default."""
-    levels = levels_of(stage)
     for name in names:
-        without = [one.name for one in levels.values() if name not in one.params]
         yield Rule(
             name=f"unused_{name}",
             kind="inert",
-            when={stage: one_of(*without)},
+            when={stage: levels_not_reading(stage, name)},
             then=defaults(name),
             why=f"{stage} has no {name} here",
         )
-        for level in levels.values():
-            if name in level.params:
+        for level in levels_of(stage).values():
+            if name in level.reads and name in level.params:
                 yield Rule(
                     name=f"own_{name}_{level.name}",
                     kind="alias",
@@ -63,7 +69,7 @@ _INVALID = (
     Rule(
         name="second_bound_below_one",
         kind="invalid",
-        when={"clip": one_of(*_SECOND_BOUND), "clip_bound": below(1)},
+        when={"clip": _SECOND_BOUND, "clip_bound": below(1)},
         why="the second bound of these clips is a ratio that the policy has left behind: below 1"
         " it would cut the on-policy gradient",
         remedy="Set clip_bound to more than 1",
@@ -96,7 +102,7 @@ _MERGING = (
     Rule(
         name="replayed_groups_replace",
         kind="inert",
-        when={"replay": one_of("groups")},
+        when={"replay": levels_not_reading("replay", "replay_share")},
         then=defaults("replay_share"),
         why="replayed groups replace fresh ones one for one",
     ),
@@ -104,16 +110,26 @@ _MERGING = (
         Rule(
             name=name,
             kind="inert",
-            when={**ON_POLICY, "mismatch": none_of("bypass"), **clips},
+            when={
+                **ON_POLICY,
+                "ratio_level": levels_with("ratio_level", "on_policy_neutral"),
+                "mismatch": levels_where(
+                    "mismatch", lambda level: "engine_is_old" not in level.traits
+                ),
+                **clips,
+            },
             then=defaults("ratio_level", "clip"),
             why="with one update on fresh rollouts of the current weights every ratio is 1: all"
             " ratio levels and clips have the gradient of REINFORCE",
         )
         for name, clips in (
-            ("on_policy_ratio", {"clip": none_of(*_SECOND_BOUND)}),
+            ("on_policy_ratio", {"clip": _NEUTRAL_FIRST_BOUND}),
             (
                 "on_policy_second_bound",
-                {"clip": one_of(*_SECOND_BOUND), "clip_bound": at_least(1)},
+                {
+                    "clip": levels_with("clip", "on_policy_neutral", "second_bound"),
+                    "clip_bound": at_least(1),
+                },
             ),
         )
     ),
@@ -127,7 +143,10 @@ _MERGING = (
     Rule(
         name="one_token_ratio",
         kind="alias",
-        when={"max_new_tokens": one_of(1), "ratio_level": one_of("sequence", "sequence_sum")},
+        when={
+            "max_new_tokens": one_of(1),
+            "ratio_level": levels_with("ratio_level", "length_blind"),
+        },
         then={"ratio_level": "token"},
         why="a completion of one token has one ratio",
     ),
@@ -141,7 +160,8 @@ _MERGING = (
             "rollouts": one_of(1),
             "minibatches": one_of(1),
             "replay": one_of("none"),
-            "truncation": none_of("mask"),
+            "truncation": levels_with("truncation", "keeps_all"),
+            "lr_scale": levels_with("lr_scale", "neutral_at_reference_batch"),
             "group_filter": one_of("none"),
             "downsample": one_of("none"),
         },

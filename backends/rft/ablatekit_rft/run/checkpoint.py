@@ -47,8 +47,7 @@ def save_checkpoint(directory: Path, round_index: int, snapshot: Snapshot) -> No
         shutil.rmtree(final)
     unfinished = directory / f"{UNFINISHED}{round_index:08d}"
     unfinished.mkdir()
-    tensors = {name: value.detach().cpu().contiguous() for name, value in snapshot.tensors.items()}
-    write_atomically(unfinished / TENSORS, save(tensors))
+    write_atomically(unfinished / TENSORS, save(_apart(snapshot.tensors)))
     digest = file_hash(unfinished / TENSORS)
     write_json(unfinished / STATE, {"tensors": digest, "state": dict(snapshot.state)})
     unfinished.rename(final)
@@ -56,6 +55,21 @@ def save_checkpoint(directory: Path, round_index: int, snapshot: Snapshot) -> No
     for older in _checkpoints(directory):
         if older != final:
             shutil.rmtree(older)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU; those that share memory are copied, because the format refuses them.
+
+    Log-probabilities of one pass may serve as the policy's and as those of the old policy.
+    """
+    apart: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        place = value.untyped_storage().data_ptr()
+        apart[name] = value.clone() if place in places else value
+        places.add(place)
+    return apart
 
 
 def load_checkpoint(directory: Path) -> Snapshot | None:

@@ -1,127 +1,31 @@
-"""A run from its specification to its result: the only place with control flow between rounds."""
+"""What happens between the rounds of a run: the only place with control flow across them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
 from ablatekit.backend import RunContext
-from ablatekit.errors import Problem, RunInterruptedError, UsageError
-from ablatekit.runs.records import RunResult, RunSpec
-from ablatekit_rft.basemodels import smollm2
-from ablatekit_rft.content import check_levels
-from ablatekit_rft.engines.decoding import Decoding
-from ablatekit_rft.engines.select import build_engine, draw_kind
-from ablatekit_rft.evaluation.evaluate import Evaluator, Scope, build_evaluator
-from ablatekit_rft.learning.updates import build_updater
+from ablatekit.errors import RunInterruptedError
+from ablatekit.runs.records import RunResult
+from ablatekit_rft.evaluation.evaluate import Evaluator, Scope
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.metrics.budget import Costs, EvaluationPoints
-from ablatekit_rft.metrics.peak_memory import forget_peak, peak_gib
-from ablatekit_rft.policy.models import (
-    Tokenizer,
-    check_cache,
-    check_length,
-    load_model,
-    parameterised,
-)
-from ablatekit_rft.policy.policy import Policy
-from ablatekit_rft.policy.threads import steady_threads
-from ablatekit_rft.rollouts.collect import TrainSet
-from ablatekit_rft.rollouts.prompts import build_prompting
+from ablatekit_rft.metrics.peak_memory import peak_gib
 from ablatekit_rft.run.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
 from ablatekit_rft.run.divergence import Collapse
 from ablatekit_rft.run.rounds import Trainer
-from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.tasks import Task
-from ablatekit_rft.tasks.judged import open_task
 
 UNTRAINED = "no round had anything to train on: its filters left no rollout"
 COLLAPSED = "collapse: no correct rollout for long in a policy that once solved its task"
 
 
-def train(run: RunSpec, context: RunContext) -> RunResult:
-    """Execute one run: train and evaluate until the budget is spent.
-
-    Resumes from the latest checkpoint in `context.checkpoint_dir`. Raises RunInterruptedError, with
-    a checkpoint written, once `context.should_stop()`.
-    """
-    settings = RftSettings.from_dotted({**run.settings, **run.execution})
-    check_levels(settings, run.content)
-    torch.set_num_threads(settings.threads)
-    device = _device(settings.device)
-    forget_peak(device)
-    name, content = settings.model, run.content.get("model", "")
-    if name == smollm2.NAME:
-        name = str(smollm2.directory(context.cache_lock))
-    model, tokenizer = load_model(name, device, content)
-    task = open_task(settings, run.content.get("dataset", ""))
-    return train_model(settings, context, model, tokenizer, task)
-
-
-def train_model(
-    settings: RftSettings, context: RunContext, model: Any, tokenizer: Tokenizer, task: Task
-) -> RunResult:
-    """`train` with the model and the task at hand; the model is changed in place."""
-    steps = settings.max_new_tokens or task.max_new_tokens
-    if settings.drawing_engine == "policy":
-        check_cache(model, settings.model)
-    policy = Policy(
-        parameterised(model, settings, context.seeds),
-        tokenizer.pad_id,
-        vocabulary=tokenizer.size,
-        autocast=settings.precision == "bf16_autocast",
-    )
-    queries = task.items("train", settings.train_items)
-    prompting = build_prompting(settings, task, tokenizer, queries)
-    train_set = TrainSet.of(settings, queries, prompting.encode)
-    evaluator = build_evaluator(
-        settings.evaluation,
-        task,
-        tokenizer,
-        context.seeds,
-        encode=prompting.encode,
-        max_new_tokens=settings.evaluation.max_new_tokens or steps,
-        reference_budget=settings.micro_batch_tokens,
-        draws=draw_kind(settings),
-    )
-    decoding = Decoding.of_training(settings, steps, tokenizer)
-    longest = max(_longest(train_set.encoded) + steps, evaluator.longest)
-    check_length(policy.base_model.config, longest)
-    trainer = Trainer(
-        settings=settings,
-        task=task,
-        tokenizer=tokenizer,
-        seeds=context.seeds,
-        train_set=train_set,
-        policy=policy,
-        engine=build_engine(settings, policy, decoding, train_set.encoded, longest, context.seeds),
-        decoding=decoding,
-        reference=policy.frozen_copy(),
-        updater=build_updater(settings, context.seeds, policy, steps),
-    )
-    with steady_threads(policy.arena.weights):
-        return _Run(trainer, evaluator, context).execute()
-
-
-def _longest(encoded: Sequence[list[int]]) -> int:
-    return max(len(prompt) for prompt in encoded)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        rule, remedy = "no CUDA device is available to torch", "Set device: auto or cpu"
-        raise UsageError(Problem(rule, f"device: {name}", remedy))
-    return torch.device(name)
-
-
 @dataclass(frozen=True, slots=True)
-class _Progress:
+class RunProgress:
     """Where a run is: all that a checkpoint holds besides tensors.
 
     `last` are the last valid metrics by name; `evaluated_at` is the step of the last evaluation.
@@ -136,18 +40,18 @@ class _Progress:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, state: Mapping[str, Any]) -> _Progress:
+    def from_json(cls, state: Mapping[str, Any]) -> RunProgress:
         parts = {"costs": Costs(**state["costs"]), "collapse": Collapse(**state["collapse"])}
         return cls(**{**state, **parts})
 
 
-class _Run:
-    """The loop of one run."""
+class Loop:
+    """Rounds, evaluations and checkpoints of one run; resumes from the latest checkpoint."""
 
     def __init__(self, trainer: Trainer, evaluator: Evaluator, context: RunContext) -> None:
         self._trainer, self._evaluator, self._context = trainer, evaluator, context
         settings = trainer.settings
-        self._points = EvaluationPoints(trainer.horizon, settings.evaluation.points)
+        self._points = EvaluationPoints(trainer.meter, settings.evaluation.points)
         self._clock = CheckpointClock()
         self._mark = time.perf_counter()
 
@@ -157,7 +61,7 @@ class _Run:
             progress = self._resume() or self._begin()
         except FloatingPointError as error:
             return RunResult(status="diverged", metrics={}, message=f"at step 0: {error}")
-        while not self._trainer.horizon.is_spent(progress.costs):
+        while not self._trainer.meter.is_spent(progress.costs):
             self._report(progress)
             try:
                 progress = self._advance(progress)
@@ -169,7 +73,7 @@ class _Run:
         message = "" if progress.costs.updates else UNTRAINED
         return RunResult(status="finished", metrics=dict(progress.last), message=message)
 
-    def _begin(self) -> _Progress:
+    def _begin(self) -> RunProgress:
         """Step 0: the base model's own scores."""
         evaluated = self._evaluate(0, "all")
         baseline = evaluated[metrics.TRAIN_PASS]
@@ -177,19 +81,19 @@ class _Run:
         spent = self._spent(costs)
         self._context.log(0, spent)
         last = {**evaluated, **spent}
-        progress = _Progress(costs, Collapse(baseline), 0, last)
+        progress = RunProgress(costs, Collapse(baseline), 0, last)
         self._checkpoint(progress)
         return progress
 
-    def _resume(self) -> _Progress | None:
+    def _resume(self) -> RunProgress | None:
         snapshot = load_checkpoint(self._context.checkpoint_dir)
         # A checkpoint of an earlier layout counts no rounds: the run starts again.
         if snapshot is None or "rounds" not in snapshot.state["costs"]:
             return None
-        progress = _Progress.from_json(snapshot.state)
+        progress = RunProgress.from_json(snapshot.state)
         weights = snapshot.tensors["weights"]
         with torch.no_grad():
-            self._trainer.policy.arena.weights.copy_(weights)
+            self._trainer.policy.parameters.weights.copy_(weights)
         for owner, part in self._trainer.stateful.items():
             part.load_state(
                 {
@@ -201,7 +105,7 @@ class _Run:
         self._context.resumed_at(progress.costs.rounds)
         return progress
 
-    def _advance(self, before: _Progress) -> _Progress:
+    def _advance(self, before: RunProgress) -> RunProgress:
         """One round, what is logged about it, its evaluation and its checkpoint if due."""
         result = self._trainer.round(before.costs)
         step = result.costs.rounds
@@ -212,7 +116,7 @@ class _Run:
         costs = self._charged(result.costs)
         logged = {**result.metrics, **self._spent(costs)}
         self._context.log(step, logged)
-        after = _Progress(
+        after = RunProgress(
             costs,
             before.collapse.after_round(result.correct, costs.samples - before.costs.samples),
             step if evaluated else before.evaluated_at,
@@ -222,11 +126,11 @@ class _Run:
             self._checkpoint(after)
         return after
 
-    def _report(self, progress: _Progress) -> None:
+    def _report(self, progress: RunProgress) -> None:
         """Tell the dispatcher how far the run is, and stop if it wants that."""
-        horizon = self._trainer.horizon
-        self._context.progress(horizon.spent(progress.costs), horizon.budget.amount)
-        if self._context.should_stop() and not horizon.is_spent(progress.costs):
+        meter = self._trainer.meter
+        self._context.progress(meter.spent(progress.costs), meter.budget.amount)
+        if self._context.should_stop() and not meter.is_spent(progress.costs):
             self._checkpoint(progress)
             raise RunInterruptedError(f"stopped after round {progress.costs.rounds}")
 
@@ -241,7 +145,7 @@ class _Run:
         self._context.log(step, {**evaluated.metrics, **seconds})
         return {**evaluated.metrics, **seconds}
 
-    def _diverged(self, progress: _Progress, message: str) -> RunResult:
+    def _diverged(self, progress: RunProgress, message: str) -> RunResult:
         """The result of a diverged run, evaluated in full where the policy still can be."""
         step = progress.costs.rounds
         last = dict(progress.last)
@@ -252,10 +156,10 @@ class _Run:
             message += "; the policy can no longer be evaluated"
         return RunResult(status="diverged", metrics=last, message=f"after round {step}: {message}")
 
-    def _checkpoint(self, progress: _Progress) -> None:
+    def _checkpoint(self, progress: RunProgress) -> None:
         start = time.perf_counter()
         trainer = self._trainer
-        tensors = {"weights": trainer.policy.arena.weights}
+        tensors = {"weights": trainer.policy.parameters.weights}
         for owner, part in trainer.stateful.items():
             tensors |= {f"{owner}.{name}": value for name, value in part.state().items()}
         save_checkpoint(

@@ -16,16 +16,15 @@ from ablatekit_rft.engines.base import Engine
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.mismatch import Mismatch
 from ablatekit_rft.learning.advantages import Signal, teach
-from ablatekit_rft.learning.kl_reference import MovingReference
+from ablatekit_rft.learning.kl_reference import KlReference
 from ablatekit_rft.learning.replay import ReplayBuffer, group_scores
-from ablatekit_rft.learning.stale_weights import DelayedWeights
+from ablatekit_rft.learning.stale_weights import StaleWeights
 from ablatekit_rft.learning.statistics import round_metrics
 from ablatekit_rft.learning.updates import Updater
 from ablatekit_rft.levels.lr_scale import REFERENCE_BATCH
-from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.levels.types import Start
 from ablatekit_rft.metrics import names as metrics
-from ablatekit_rft.metrics.budget import Costs, Horizon, learning_rate
+from ablatekit_rft.metrics.budget import BudgetMeter, Costs, learning_rate
 from ablatekit_rft.metrics.stopwatch import Stopwatch
 from ablatekit_rft.policy.models import Tokenizer
 from ablatekit_rft.policy.policy import Policy
@@ -71,9 +70,9 @@ class Trainer:
     decoding: Decoding
     reference: Policy
     updater: Updater
-    horizon: Horizon = field(init=False)
-    delayed: DelayedWeights = field(init=False)
-    kl_reference: MovingReference = field(init=False)
+    meter: BudgetMeter = field(init=False)
+    stale_weights: StaleWeights = field(init=False)
+    kl_reference: KlReference = field(init=False)
     replay: ReplayBuffer = field(init=False)
     memory: Memory = field(init=False)
     collector: Collector = field(init=False)
@@ -92,9 +91,9 @@ class Trainer:
                 self.decoding,
                 memory,
             ),
-            "horizon": Horizon(settings.budget),
-            "delayed": DelayedWeights(self.policy, settings.staleness),
-            "kl_reference": MovingReference(settings, self.policy, self.reference),
+            "meter": BudgetMeter(settings.budget),
+            "stale_weights": StaleWeights(self.policy, settings.staleness),
+            "kl_reference": KlReference(settings, self.policy, self.reference),
             "replay": ReplayBuffer(settings, self.seeds),
         }
         for name, part in parts.items():
@@ -102,11 +101,11 @@ class Trainer:
 
     @property
     def stateful(self) -> Mapping[str, Stateful]:
-        """What a checkpoint keeps besides the weights, by name."""
+        """What a checkpoint keeps besides the weights, by the name that it has there."""
         return {
             "optimizer": self.updater.optimizer,
             "updater": self.updater,
-            "delayed": self.delayed,
+            "delayed": self.stale_weights,
             "kl_reference": self.kl_reference,
             "replay": self.replay,
             "memory": self.memory,
@@ -118,15 +117,15 @@ class Trainer:
         pass_rate: Pass@1 of the base model on the train probe. Raises UsageError when nothing of
         the budget is left for rounds.
         """
-        level = get_level("advantage", self.settings.advantage)
+        level = self.settings.level("advantage")
         if level.state is not None:
-            coding = get_level("reward_coding", self.settings.reward_coding).function
+            coding = self.settings.level("reward_coding").bound(self.settings)
             start = Start(len(self.train_set.queries), float(coding(torch.tensor(pass_rate))))
-            self.memory.keep(ADVANTAGE, level.state(start, self.settings))
+            self.memory.keep(ADVANTAGE, level.initial_state(start, self.settings))
         costs = self.collector.measure_difficulty()
-        if self.horizon.is_spent(costs):
+        if self.meter.is_spent(costs):
             rule = "measuring how difficult the train items are spends the whole budget"
-            spent = f"{self.horizon.spent(costs)} of {self.horizon.budget.amount}"
+            spent = f"{self.meter.spent(costs)} of {self.meter.budget.amount}"
             remedy = "Raise budget.amount, or lower difficulty_samples or train_items"
             raise UsageError(Problem(rule, spent, remedy))
         return costs
@@ -140,7 +139,7 @@ class Trainer:
         watch = Stopwatch(self.policy.device)
         reference = self.kl_reference.at_round(costs.rounds)
         scored = old = None
-        with self.delayed.at_round(costs.rounds) as version:
+        with self.stale_weights.at_round(costs.rounds) as version:
             drawn, mismatch = self.collector.collect(costs.rounds, version, watch)
             if self.settings.kl_place == "reward":
                 drawn = self._with_policy_logp(drawn, watch)
@@ -223,14 +222,14 @@ class Trainer:
 
         None where no level asks for it.
         """
-        if "drift" not in get_level("advantage", self.settings.advantage).needs:
+        if "drift" not in self.settings.level("advantage").needs:
             return None
         query = drawn.rollouts.query
         items = torch.zeros_like(drawn.rollouts.prompts.lengths).index_copy(0, query, drawn.item)
         drift = torch.zeros(len(items), device=query.device)
-        found = last_rollouts(self.memory.of(LAST), items, drawn.rollouts.prompts)
-        if found is not None:
-            last, visited = found
+        visited_before = last_rollouts(self.memory.of(LAST), items, drawn.rollouts.prompts)
+        if visited_before is not None:
+            last, visited = visited_before
             moved = (last.logp - self._scored(self.policy, last, watch)).abs() * last.mask
             drift = drift.index_copy(0, visited, moved.sum(dim=1) / last.lengths)
         return drift[query]
@@ -239,7 +238,7 @@ class Trainer:
         """Take in what this round taught about the items and the advantage's baseline."""
         self.memory.keep(ADVANTAGE, signal.state)
         self.collector.remember(drawn)
-        if "drift" in get_level("advantage", self.settings.advantage).needs:
+        if "drift" in self.settings.level("advantage").needs:
             count = len(self.train_set.queries)
             state = with_last(self.memory.of(LAST), count, drawn.item, drawn.rollouts)
             self.memory.keep(LAST, state)
@@ -252,19 +251,19 @@ class Trainer:
 
     def _learning_rate(self, before: Costs, after: Costs, rollouts: int) -> float:
         """The rate of the round's updates on so many rollouts."""
-        settings, fraction = self.settings, self.horizon.trained_fraction
+        settings, fraction = self.settings, self.meter.trained_fraction
         batch = rollouts / max(1, min(settings.minibatches, rollouts)) / REFERENCE_BATCH
-        scale = get_level("lr_scale", settings.lr_scale).function(batch)
+        scale = settings.level("lr_scale").bound(settings)(batch)
         return float(scale * learning_rate(settings, fraction(before), fraction(after)))
 
 
-def _mismatch_metrics(found: Mismatch | None) -> dict[str, float]:
-    if found is None:
+def _mismatch_metrics(mismatch: Mismatch | None) -> dict[str, float]:
+    if mismatch is None:
         return {}
     return {
-        metrics.ENGINE_MEAN: found.mean,
-        metrics.ENGINE_MAX: found.max,
-        metrics.ENGINE_P99: found.p99,
+        metrics.ENGINE_MEAN: mismatch.mean,
+        metrics.ENGINE_MAX: mismatch.max,
+        metrics.ENGINE_P99: mismatch.p99,
     }
 
 

@@ -10,10 +10,15 @@ One module per stage; `RftSettings` is all of them, flat.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, cast, get_args
 
+from pydantic import ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from ablatekit.errors import nearest
 from ablatekit_rft.levels.registry import get_level
-from ablatekit_rft.levels.types import Level, Stage
+from ablatekit_rft.levels.stages import Stage
+from ablatekit_rft.levels.types import Level
 from ablatekit_rft.settings.advantage import AdvantageSettings
 from ablatekit_rft.settings.data import DataSettings
 from ablatekit_rft.settings.execution import ExecutionSettings, Vllm
@@ -25,6 +30,9 @@ from ablatekit_rft.settings.reward import RewardSettings
 from ablatekit_rft.settings.selection import SelectionSettings
 
 __all__ = ["Budget", "Evaluation", "RftSettings", "Vllm"]
+
+STAGES: tuple[Stage, ...] = get_args(Stage)
+"""The stages, and the settings that name a level of each."""
 
 
 # Pydantic takes the fields of the last base first: the bases stand in reverse order.
@@ -63,12 +71,21 @@ class RftSettings(
                 nested[part] = value
         return cls.model_validate(nested)
 
-    def chosen_levels(self) -> dict[str, Level]:
+    def chosen_levels(self) -> dict[Stage, Level]:
         """The level of every setting that names one."""
-        found = {}
-        for name, field in type(self).model_fields.items():
-            extra = field.json_schema_extra
-            if isinstance(extra, dict) and "stage" in extra:
-                stage = cast("Stage", extra["stage"])
-                found[name] = get_level(stage, getattr(self, name))
-        return found
+        return {stage: self.level(stage) for stage in STAGES}
+
+    def level(self, stage: Stage) -> Level:
+        """The level that the setting of a stage names."""
+        return get_level(stage, getattr(self, stage))
+
+    @field_validator(*STAGES, mode="after")
+    @classmethod
+    def _levels_read_settings(cls, name: str, info: ValidationInfo) -> str:
+        stage = cast("Stage", info.field_name)
+        for parameter in get_level(stage, name).reads:
+            if parameter not in cls.model_fields:
+                why = f"names {name!r}, which takes {parameter!r} by keyword: no such setting. "
+                why += nearest(parameter, cls.model_fields)
+                raise PydanticCustomError("level", "{why}", {"why": why})
+        return name

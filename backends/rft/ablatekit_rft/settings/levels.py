@@ -15,7 +15,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ablatekit.errors import UsageError
 from ablatekit_rft.levels.registry import get_level, levels_of, stage_metadata
-from ablatekit_rft.levels.types import Stage
+from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.sources.references import is_reference
 
 
@@ -44,7 +44,7 @@ class LevelOf:
         except UsageError as error:
             if is_reference(name):
                 raise PydanticCustomError("level", "{why}", {"why": str(error)}) from None
-            expected = ", ".join(repr(one) for one in levels_of(self.stage))
+            expected = ", ".join(repr(level) for level in levels_of(self.stage))
             # The type and context of pydantic's own error for a value that is none of a list.
             raise PydanticCustomError(
                 "literal_error", "Input should be {expected}", {"expected": expected}

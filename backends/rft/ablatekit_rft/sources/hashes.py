@@ -1,4 +1,4 @@
-"""What a model name stands for, as a hash of its content. Imports no torch."""
+"""What a name of a file or a model stands for, as a hash of its content. Imports no torch."""
 
 from __future__ import annotations
 
@@ -69,8 +69,7 @@ def _directory_content(directory: Path) -> str:
         )
     _check_type(directory / "config.json")
     paths = sorted(path for path in directory.iterdir() if _is_content(path))
-    stamps = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
-    return _files_content(directory.resolve(), stamps)
+    return content_hash({path.name: bytes_hash(path) for path in paths})
 
 
 def stateful_model(model_type: str, name: str) -> UsageError:
@@ -94,7 +93,15 @@ def _is_content(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".") and path.suffix != ".md"
 
 
-@functools.lru_cache(maxsize=64)
-def _files_content(directory: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
-    # Sizes and times are part of the key: a changed file is hashed again.
-    return content_hash({name: file_hash(directory / name) for name, _, _ in stamps})
+def bytes_hash(path: Path) -> str:
+    """Hash of a file's bytes, read once per process as long as its size and time do not change.
+
+    Planning asks for the content of a context once for each of its runs.
+    """
+    status = path.stat()
+    return _stamped_hash(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _stamped_hash(path: Path, _size: int, _changed_at: int) -> str:
+    return file_hash(path)

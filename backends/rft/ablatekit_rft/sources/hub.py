@@ -56,16 +56,16 @@ class HubDataset:
 
 def parse_hub_name(text: str) -> HubModel | None:
     """`owner/name` or `owner/name@revision`; None for any other text."""
-    found = _NAME.fullmatch(text.removeprefix("hub:"))
-    return HubModel(found["name"], found["revision"] or MAIN) if found else None
+    parts = _NAME.fullmatch(text.removeprefix("hub:"))
+    return HubModel(parts["name"], parts["revision"] or MAIN) if parts else None
 
 
 def parse_hub_dataset(text: str) -> HubDataset | None:
     """`owner/name[/subset][@revision]`; None for any other text."""
-    found = _DATASET.fullmatch(text.removeprefix("hub-dataset:"))
-    if found is None:
+    parts = _DATASET.fullmatch(text.removeprefix("hub-dataset:"))
+    if parts is None:
         return None
-    return HubDataset(found["name"], found["subset"], found["revision"] or MAIN)
+    return HubDataset(parts["name"], parts["subset"], parts["revision"] or MAIN)
 
 
 def pinned(model: HubModel) -> HubModel:

@@ -34,11 +34,13 @@ def referenced(name: str) -> Any:
     """What a reference names. Raises UsageError when it cannot be imported or is not there."""
     place, _, attribute = name.rpartition(":")
     module = _file_module(Path(place)) if place.endswith(".py") else _module(place)
-    found = getattr(module, attribute, None)
-    if found is None:
-        known = nearest(attribute, (one for one in vars(module) if not one.startswith("_")))
+    value = getattr(module, attribute, None)
+    if value is None:
+        known = nearest(
+            attribute, (public for public in vars(module) if not public.startswith("_"))
+        )
         raise UsageError(Problem(f"no function {attribute!r} in {place}", repr(name), known))
-    return found
+    return value
 
 
 def source_hash(name: str, function: Callable[..., Any]) -> str:
@@ -46,7 +48,7 @@ def source_hash(name: str, function: Callable[..., Any]) -> str:
     file = Path(inspect.getfile(inspect.unwrap(function)))
     whole_package = (file.parent / "__init__.py").is_file()
     files = sorted(file.parent.rglob("*.py")) if whole_package else []
-    sources = {str(one.relative_to(file.parent)): file_hash(one) for one in files}
+    sources = {str(source.relative_to(file.parent)): file_hash(source) for source in files}
     return content_hash({"name": name, "source": sources or file_hash(file)})
 
 
@@ -91,5 +93,5 @@ def _place(error: BaseException) -> Location | None:
     if isinstance(error, SyntaxError) and error.filename:
         return Location(error.filename, error.lineno)
     frames = traceback.extract_tb(error.__traceback__)[1:]
-    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
-    return Location(own[-1].filename, own[-1].lineno) if own else None
+    users = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    return Location(users[-1].filename, users[-1].lineno) if users else None

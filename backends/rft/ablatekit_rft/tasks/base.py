@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from ablatekit.errors import Problem, UsageError, nearest
@@ -30,14 +29,6 @@ class EndlessSplitError(UsageError):
     def __init__(self, name: str) -> None:
         remedy = "Say how many: train_items, evaluation.probe_items, evaluation.test_items"
         super().__init__(Problem("a generated task has no end", repr(name), remedy))
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The items of one RFT run: disjoint, in the order in which `Task.items` gives them."""
-
-    train: tuple[Query, ...]
-    test: tuple[Query, ...]
 
 
 class Task(Protocol):
@@ -84,8 +75,3 @@ def first_items(queries: Sequence[Query], n: int | None, where: str) -> tuple[Qu
             )
         )
     return tuple(queries[:n])
-
-
-def rft_split(task: Task, *, train: int, test: int) -> Split:
-    """The first `train` and `test` items of a task for one RFT run."""
-    return Split(train=task.items("train", train), test=task.items("test", test))

@@ -56,13 +56,13 @@ def in_tags(verifier: BatchJudge) -> BatchJudge:
     """
 
     def judge(queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
-        found = [TAGGED.fullmatch(text) for text in completions]
-        tagged = [place for place, match in enumerate(found) if match is not None]
-        answers = [match["answer"].strip() for match in found if match is not None]
+        matches = [TAGGED.fullmatch(text) for text in completions]
+        tagged = [place for place, match in enumerate(matches) if match is not None]
+        answers = [match["answer"].strip() for match in matches if match is not None]
         judged = verifier([queries[place] for place in tagged], answers)
         judgements = [Judgement(Verdict.WRONG, format_ok=False)] * len(completions)
-        for place, one in zip(tagged, judged, strict=True):
-            judgements[place] = Judgement(one.verdict, format_ok=True, why=one.why)
+        for place, judgement in zip(tagged, judged, strict=True):
+            judgements[place] = Judgement(judgement.verdict, format_ok=True, why=judgement.why)
         return judgements
 
     return judge

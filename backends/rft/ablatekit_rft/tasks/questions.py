@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablatekit.canonical import content_hash, file_hash
+from ablatekit.canonical import content_hash
 from ablatekit.errors import Problem, UsageError
+from ablatekit_rft.sources.hashes import bytes_hash
 from ablatekit_rft.sources.hub import HubDataset
 from ablatekit_rft.tasks import rows
 from ablatekit_rft.tasks.base import AnswerKind, SplitName, first_items
@@ -78,9 +79,9 @@ def data_files(dataset: str) -> dict[str, tuple[Path, ...]]:
     path = Path(dataset)
     if path.is_file():
         return {"train": (path,), "test": ()}
-    there = sorted(one for one in path.rglob("*") if one.suffix in rows.SUFFIXES)
+    data = sorted(file for file in path.rglob("*") if file.suffix in rows.SUFFIXES)
     files = {
-        split: tuple(one for one in there if one.stem.lower().startswith(split))
+        split: tuple(file for file in data if file.stem.lower().startswith(split))
         for split in ("train", "test")
     }
     if not files["train"]:
@@ -93,20 +94,18 @@ def data_files(dataset: str) -> dict[str, tuple[Path, ...]]:
 def local_content(dataset: str) -> str:
     """Hash of the bytes of a data set's files, by split, and of the way they are read."""
     files = data_files(dataset)
-    hashes = {split: [file_hash(path) for path in paths] for split, paths in files.items()}
+    hashes = {split: [bytes_hash(path) for path in paths] for split, paths in files.items()}
     return content_hash({"version": VERSION, "files": hashes})
 
 
 def local_task(dataset: str, fields: Fields) -> QuestionTask:
     """The task in local files."""
-    files = data_files(dataset)
-    stamps = tuple(path.stat().st_mtime_ns for paths in files.values() for path in paths)
-    return _local_task(dataset, fields, stamps)
+    return _local_task(dataset, fields, local_content(dataset))
 
 
 @functools.lru_cache(maxsize=8)
-def _local_task(dataset: str, fields: Fields, _stamps: tuple[int, ...]) -> QuestionTask:
-    # Times are part of the key: a changed file is read again.
+def _local_task(dataset: str, fields: Fields, _content: str) -> QuestionTask:
+    # The content is part of the key: a changed file is read again.
     read = {
         split: [row for path in paths for row in rows.read_file(path, fields)]
         for split, paths in data_files(dataset).items()

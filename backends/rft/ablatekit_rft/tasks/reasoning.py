@@ -34,7 +34,7 @@ class ReasoningTask:
     pool: JudgePool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pool", JudgePool(self.name))
+        object.__setattr__(self, "pool", JudgePool(f"{__name__}:{judge_of.__name__}", self.name))
 
     @property
     def answers(self) -> AnswerKind:
@@ -44,11 +44,11 @@ class ReasoningTask:
         """The first `n` items of a split; see `Task.items`. An item's id is its place."""
         if n is None:
             raise EndlessSplitError(self.name)
-        found = tuple(itertools.islice(self._split(split), n))
-        if len(found) < n:
+        queries = tuple(itertools.islice(self._split(split), n))
+        if len(queries) < n:
             rule = f"the {split} split of {self.name!r} has too few distinct items"
-            raise UsageError(Problem(rule, f"{n} asked for, {len(found)} there", "Ask for fewer"))
-        return found
+            raise UsageError(Problem(rule, f"{n} asked for, {len(queries)} there", "Ask for fewer"))
+        return queries
 
     def _split(self, split: SplitName) -> Iterator[Query]:
         seen: set[str] = set()

@@ -87,14 +87,16 @@ def dataset_content(dataset: str) -> str:
 def _generated_content(dataset: str) -> str:
     task = get_task(dataset)
     items = {
-        split: [[query.item, query.prompt, query.gold] for query in _first(task, split)]
+        split: [[query.item, query.prompt, query.gold] for query in _hashed_items(dataset, split)]
         for split in ("train", "test")
     }
     return content_hash({"name": task.name, "version": task.version, "items": items})
 
 
-def _first(task: Task, split: SplitName) -> tuple[Query, ...]:
+@functools.cache
+def _hashed_items(dataset: str, split: SplitName) -> tuple[Query, ...]:
     """The first items of a split, all of them where there are fewer."""
+    task = get_task(dataset)
     try:
         return task.items(split, HASHED_ITEMS)
     except UsageError:
@@ -112,8 +114,16 @@ def check_sizes(dataset: str, fields: Fields, sizes: Mapping[SplitName, int | No
 
     A data set on the hub is first looked at when a run loads it.
     """
-    if _on_hub(dataset) is not None and not questions.is_local(dataset):
-        return
-    task = find_task(dataset, fields)
     for split, size in sizes.items():
-        task.items(split, size)
+        if questions.is_local(dataset):
+            questions.local_task(dataset, fields).items(split, size)
+        elif _on_hub(dataset) is None:
+            _check_generated(dataset, split, size)
+
+
+@functools.cache
+def _check_generated(dataset: str, split: SplitName, size: int | None) -> None:
+    # Every run of a study asks, and only generating the items shows how many there are.
+    hashed = _hashed_items(dataset, split) if dataset in TASKS else ()
+    if size is None or size > len(hashed):
+        find_task(dataset).items(split, size)

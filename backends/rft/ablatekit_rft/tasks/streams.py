@@ -35,7 +35,13 @@ class Draws:
 
     def text(self, alphabet: str, length: int) -> str:
         """`length` independent characters of `alphabet`, with replacement."""
-        return "".join(alphabet[self.below(len(alphabet))] for _ in range(length))
+        bits, n = self._bits, len(alphabet)
+        letters = []
+        for _ in range(length):
+            bits, drawn = divmod(bits, n)
+            letters.append(alphabet[drawn])
+        self._bits = bits
+        return "".join(letters)
 
 
 def split_of(prompt: str) -> SplitName:

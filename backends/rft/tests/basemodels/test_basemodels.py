@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,14 +47,6 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 BAND = (0.2, 0.4)
 PROBED = 512
 SMALL = Recipe(pool=200, check_items=8, batch_size=8, check_every=100, max_steps=3)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

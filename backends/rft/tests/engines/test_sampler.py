@@ -145,7 +145,7 @@ def test_invert_cdf_at_its_ends() -> None:
 def test_a_broken_policy_is_noticed(causal_lm: Any, family: str) -> None:
     policy = Policy(causal_lm(family), pad_id=0)
     with torch.no_grad():
-        policy.arena.weights.fill_(float("nan"))
+        policy.parameters.weights.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="not finite"):
         draw(policy)
 

@@ -109,12 +109,14 @@ def gap(engine: VllmEngine, rollouts: Rollouts, temperature: float = 1.0) -> flo
 
 def update(policy: Policy, rollouts: Rollouts, rate: float = 0.02) -> None:
     """One step of policy gradient with the first token's parity as reward."""
-    policy.arena.zero_gradient()
+    policy.parameters.zero_gradient()
     advantage = (rollouts.tokens[:, 0] % 2).float() - 0.5
     policy.backward(-(policy.logp(rollouts, 1.0).sum(dim=1) * advantage).mean())
     with torch.no_grad():
-        gradient = policy.arena.gradient
-        policy.arena.weights -= rate * gradient / gradient.norm() * policy.arena.weights.norm()
+        gradient = policy.parameters.gradient
+        policy.parameters.weights -= (
+            rate * gradient / gradient.norm() * policy.parameters.weights.norm()
+        )
 
 
 def test_log_probabilities_agree_after_each_of_five_updates(engine: VllmEngine) -> None:
@@ -126,9 +128,9 @@ def test_log_probabilities_agree_after_each_of_five_updates(engine: VllmEngine) 
             assert found is not None
             assert found.max < 1e-3
             assert bool((scored.entropy[scored.mask] > 0).all())
-        before = policy.arena.weights.clone()
+        before = policy.parameters.weights.clone()
         update(policy, sampled)
-        assert not torch.equal(policy.arena.weights, before)
+        assert not torch.equal(policy.parameters.weights, before)
         assert gap(engine, sampled) > 1e-2
         engine.sync(version)
         assert gap(engine, draw(engine, first=version)) < 1e-3
@@ -206,10 +208,10 @@ def test_an_engine_that_takes_no_update_fails_the_self_test(
             push(process, weights)
 
     monkeypatch.setattr(VllmProcess, "push", first_only)
-    before = policy.arena.weights.clone()
+    before = policy.parameters.weights.clone()
     with pytest.raises(EngineError, match="at the self-test the engine is stale"):
         start(policy)
-    assert torch.equal(policy.arena.weights, before)
+    assert torch.equal(policy.parameters.weights, before)
 
 
 def test_equal_seeds_repeat_and_different_ones_differ(engine: VllmEngine) -> None:

@@ -47,7 +47,7 @@ def test_every_format_has_golden_numbers() -> None:
 def test_format_reward(name: str) -> None:
     outcome, formed = torch.tensor([1.0, 1.0, 0.0, 0.0]), torch.tensor([1.0, 0.0, 1.0, 0.0])
     settings = RftSettings(format_weight=0.2)
-    graded = get_level("format_reward", name).function(outcome, formed, settings)
+    graded = get_level("format_reward", name).bound(settings)(outcome, formed)
     assert graded.tolist() == pytest.approx(FORMATS[name], abs=1e-7)
 
 
@@ -82,7 +82,7 @@ def test_length_shaping(name: str) -> None:
         10,
     )
     settings = RftSettings(length_weight=0.5, overlong_buffer=0.4)
-    shaped = get_level("length_shaping", name).function(parts, settings)
+    shaped = get_level("length_shaping", name).bound(settings)(parts)
     assert shaped.tolist() == pytest.approx(SHAPED[name], abs=1e-6)
 
 
@@ -97,7 +97,7 @@ def test_pass_rates_of_a_length_penalty_leave_out_greedy_and_unjudged_rollouts()
         torch.tensor([True, False, False]),
         10,
     )
-    shaped = get_level("length_shaping", "pass_rate").function(parts, RftSettings(length_weight=1))
+    shaped = get_level("length_shaping", "pass_rate").bound(RftSettings(length_weight=1))(parts)
     assert shaped.tolist() == [0.0, -1.0, -1.0]
 
 
@@ -120,19 +120,17 @@ def test_truncation(name: str) -> None:
         rewards, rewards, torch.tensor([10, 10]), cut, torch.tensor([0, 1]), ~(cut & False), 10
     )
     settings = RftSettings(truncation_reward=0.25, truncation_scale=0.5)
-    found, trains = get_level("truncation", name).function(parts, settings)
+    found, trains = get_level("truncation", name).bound(settings)(parts)
     assert (found.tolist(), trains.tolist()) == TRUNCATED[name]
 
 
 def test_flips_turn_verdicts_around_at_their_rate() -> None:
     correct = torch.tensor([1.0, 0.0] * 5000)
     uniforms = torch.rand(10_000, generator=torch.Generator().manual_seed(0))
-    seen = get_level("reward_noise", "flip").function(
-        correct, uniforms, RftSettings(reward_flip=0.2)
-    )
+    seen = get_level("reward_noise", "flip").bound(RftSettings(reward_flip=0.2))(correct, uniforms)
     assert set(seen.tolist()) == {0.0, 1.0}
     assert float((seen != correct).float().mean()) == pytest.approx(0.2, abs=0.015)
-    assert torch.equal(get_level("reward_noise", "none").function(correct, uniforms, None), correct)
+    assert torch.equal(get_level("reward_noise", "none").function(correct, uniforms), correct)
 
 
 KEPT = {
@@ -146,7 +144,7 @@ KEPT = {
 @pytest.mark.parametrize("name", sorted(levels_of("group_filter")))
 def test_filters_look_at_pass_rates(name: str) -> None:
     settings = RftSettings(filter_low=0.0, filter_high=0.5)
-    kept = get_level("group_filter", name).function(np.array([0.0, 0.5, 1.0, np.nan]), settings)
+    kept = get_level("group_filter", name).bound(settings)(np.array([0.0, 0.5, 1.0, np.nan]))
     assert kept.tolist() == KEPT[name]
 
 
@@ -174,7 +172,9 @@ ROWS = {
 @pytest.mark.parametrize("name", sorted(ROWS))
 def test_downsampling(name: str) -> None:
     rewards, outcome = np.array([-1.0, 2.0, 0.5, 1.5, 0.0]), np.array([0.0, 1.0, 0.0, 1.0, 0.0])
-    rows = get_level("downsample", name).function(rewards, outcome, 3, np.random.default_rng(0))
+    rows = get_level("downsample", name).bound(RftSettings(downsample_to=3))(
+        rewards, outcome, np.random.default_rng(0)
+    )
     assert rows.tolist() == ROWS[name]
 
 
@@ -185,7 +185,7 @@ def test_max_variance_is_the_best_of_all_subsets(seed: int) -> None:
     rng = np.random.default_rng(seed)
     rewards, keep = rng.normal(size=7).round(1), int(rng.integers(1, 7))
     level = get_level("downsample", "max_variance")
-    rows = level.function(rewards, np.zeros(7), keep, rng)
+    rows = level.bound(RftSettings(downsample_to=keep))(rewards, np.zeros(7), rng)
     best = max(rewards[list(some)].var() for some in itertools.combinations(range(7), keep))
     assert len(set(rows.tolist())) == keep
     assert rewards[rows].var() == pytest.approx(best, abs=1e-12)
@@ -195,7 +195,7 @@ def test_random_downsampling_is_uniform() -> None:
     rng, level = np.random.default_rng(0), get_level("downsample", "random")
     counts = np.zeros(5)
     for _ in range(2000):
-        rows = level.function(np.zeros(5), np.zeros(5), 2, rng)
+        rows = level.bound(RftSettings(downsample_to=2))(np.zeros(5), np.zeros(5), rng)
         assert len(set(rows.tolist())) == 2
         counts[rows] += 1
     assert np.abs(counts / 2000 - 0.4).max() < 0.04
@@ -224,7 +224,7 @@ def test_a_rollout_without_a_verdict_is_outside_every_baseline(
 
     settings = make_settings(advantage=name, rollouts=3)
     level = get_level("advantage", name)
-    state = level.state(Start(3, 0.4), settings) if level.state else None
+    state = level.initial_state(Start(3, 0.4), settings) or None
     outcome = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 1.0])
     error = torch.tensor([False, False, True, False, False, True])
     rollouts = rollouts_of([1, 2, 3, 4, 5, 6], 3)
@@ -339,7 +339,7 @@ def items_of(policy: str, position: int = 0, count: int = 6, **settings: Any) ->
     rates = np.array([0.0, 0.0, 0.5, 0.5, 1.0, 1.0, np.nan, 0.25])
     difficulty = np.array([1.0, 0.0, 0.5, 0.25, 0.75, 1.0, 0.0, 0.5])
     view = SamplerView(8, position, count, rates, difficulty, Seeds("run", "context"))
-    return [int(one) for one in get_level("sample_policy", policy).function(view, chosen)]
+    return [int(one) for one in get_level("sample_policy", policy).bound(chosen)(view)]
 
 
 def test_epochs_and_curricula_visit_every_item_once() -> None:

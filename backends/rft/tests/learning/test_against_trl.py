@@ -112,8 +112,8 @@ def ours(step: Experience, settings: Any) -> tuple[float, Mapping[str, Tensor]]:
     model, _ = basemodels.load("tiny-llama")
     policy = Policy(model, 0)
     found = StepLoss(settings, 10).accumulate(policy, step)
-    arena = policy.arena
-    gradients = {name: slot.view(arena.gradient) for name, slot in arena.slots.items()}
+    parameters = policy.parameters
+    gradients = {name: slot.view(parameters.gradient) for name, slot in parameters.slots.items()}
     kl = settings.kl_coefficient * found.kl if settings.kl_place != "none" else 0.0
     return found.policy + kl, gradients
 

@@ -1,4 +1,4 @@
-"""Reuse of experience: minibatches, delayed weights, replay, moving references; resume of all."""
+"""Reuse of experience: minibatches, stale weights, replay, moving references; resume of all."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from ablatekit_rft.learning.kl_reference import MovingReference
+from ablatekit_rft.learning.kl_reference import KlReference
 from ablatekit_rft.learning.replay import ReplayBuffer, group_scores
-from ablatekit_rft.learning.stale_weights import DelayedWeights
+from ablatekit_rft.learning.stale_weights import StaleWeights
 from ablatekit_rft.learning.updates import build_updater
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.metrics.specs import metric_specs
@@ -134,23 +134,23 @@ def test_every_step_has_its_own_denominators(
         aggregation=aggregation, minibatches=2, optimizer="sgd", grad_clip=None, rollouts=2
     )
     policy = policy_of(causal_lm)
-    seeds, start = Seeds("run", "c"), policy.arena.weights.detach().clone()
+    seeds, start = Seeds("run", "c"), policy.parameters.weights.detach().clone()
     whole = experience(experience_of, 8, 6)
     rate, updater = 1e-4, build_updater(settings, seeds, policy, 6)
     halves = list(updater._splits(8, 0))
     updater.train(whole, 0, rate, Stopwatch(policy.device))
-    trained = policy.arena.weights.detach().clone()
+    trained = policy.parameters.weights.detach().clone()
 
-    policy.arena.weights.data.copy_(start)
+    policy.parameters.weights.data.copy_(start)
     for rows in halves:
         assert rows is not None
         half = whole.select(rows)
         logp, mask = policy.logp(half.rollouts, 1.0), half.rollouts.mask.float()
         loss = -(half.advantage[:, None] * logp * mask * _weights(half, aggregation)).sum()
-        policy.arena.zero_gradient()
+        policy.parameters.zero_gradient()
         loss.backward()
-        policy.arena.weights.data.sub_(rate * policy.arena.gradient)
-    expected = policy.arena.weights.detach()
+        policy.parameters.weights.data.sub_(rate * policy.parameters.gradient)
+    expected = policy.parameters.weights.detach()
     assert float((expected - start).norm()) > 1e-3
     assert float((trained - expected).norm() / (expected - start).norm()) < 1e-4
 
@@ -168,17 +168,17 @@ def _weights(half: Experience, aggregation: str) -> Tensor:
     return each[:, None]
 
 
-@pytest.mark.parametrize("delay", [0, 1, 3])
-def test_delayed_weights_are_those_of_so_many_rounds_ago(causal_lm: Any, delay: int) -> None:
+@pytest.mark.parametrize("staleness", [0, 1, 3])
+def test_stale_weights_are_those_of_so_many_rounds_ago(causal_lm: Any, staleness: int) -> None:
     policy = policy_of(causal_lm)
-    delayed, seen = DelayedWeights(policy, delay), []
+    stale_weights, seen = StaleWeights(policy, staleness), []
     for index in range(6):
-        policy.arena.weights.fill_(index)
-        with delayed.at_round(index) as version:
+        policy.parameters.weights.fill_(index)
+        with stale_weights.at_round(index) as version:
             seen.append(version)
-            assert float(policy.arena.weights[0]) == version
-        assert float(policy.arena.weights[0]) == index
-    assert seen == [max(0, index - delay) for index in range(6)]
+            assert float(policy.parameters.weights[0]) == version
+        assert float(policy.parameters.weights[0]) == index
+    assert seen == [max(0, index - staleness) for index in range(6)]
 
 
 REFERENCES = {
@@ -192,14 +192,14 @@ REFERENCES = {
 @pytest.mark.parametrize("kind", REFERENCES)
 def test_moving_references(causal_lm: Any, make_settings: Any, kind: str) -> None:
     policy = policy_of(causal_lm)
-    policy.arena.weights.fill_(-1)
+    policy.parameters.weights.fill_(-1)
     settings = make_settings(
         kl_place="loss", kl_reference=kind, kl_reference_rounds=2, kl_reference_mix=0.5
     )
-    reference, seen = MovingReference(settings, policy, policy.frozen_copy()), []
+    reference, seen = KlReference(settings, policy, policy.frozen_copy()), []
     for index in range(5):
-        policy.arena.weights.fill_(index)
-        seen.append(float(reference.at_round(index).arena.weights[0]))
+        policy.parameters.weights.fill_(index)
+        seen.append(float(reference.at_round(index).parameters.weights[0]))
     assert seen == REFERENCES[kind]
 
 
@@ -215,10 +215,10 @@ def test_muon_orthogonalises_matrices_and_leaves_the_rest_to_adamw(causal_lm: An
         eps=1e-8,
         momentum=0.95,
     )
-    ours = FlatOptimizer(policy.arena, spec)
+    ours = FlatOptimizer(policy.parameters, spec)
     named = dict(plain.named_parameters())
     tables = {"model.embed_tokens.weight"}
-    assert policy.arena.tables == tables
+    assert policy.parameters.tables == tables
     matrices = [value for name, value in named.items() if value.dim() == 2 and name not in tables]
     muon = torch.optim.Muon(
         matrices, lr=1e-2, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw"
@@ -235,33 +235,57 @@ def test_muon_orthogonalises_matrices_and_leaves_the_rest_to_adamw(causal_lm: An
     for _ in range(3):
         for name, value in named.items():
             value.grad = torch.randn(value.shape, generator=generator)
-            policy.arena.slots[name].view(policy.arena.gradient).copy_(value.grad)
+            policy.parameters.slots[name].view(policy.parameters.gradient).copy_(value.grad)
         muon.step()
         adam.step()
         ours.step(1e-2)
     for name, value in named.items():
-        found = policy.arena.slots[name].view(policy.arena.weights)
+        found = policy.parameters.slots[name].view(policy.parameters.weights)
         torch.testing.assert_close(found, value.detach(), atol=1e-5, rtol=1e-4)
 
 
 STATEFUL: dict[str, dict[str, Any]] = {
-    "stale": {"staleness": 2, "ratio_level": "token", "clip": "ppo"},
-    "fifo": {"replay": "fifo", "replay_rounds": 2, "ratio_level": "sequence_sum", "clip": "ppo"},
-    "success": {"replay": "success", "kl_place": "loss"},
-    "groups": {"replay": "groups", "advantage": "group_mean", "ratio_level": "token"},
-    "minibatches": {"minibatches": 2, "epochs": 2, "ratio_level": "sequence", "clip": "gspo"},
-    "ema": {"kl_place": "loss", "kl_reference": "ema", "kl_reference_rounds": 2},
-    "reset": {"kl_place": "reward", "kl_reference": "reset", "kl_reference_rounds": 2},
-    "previous": {"kl_place": "loss_is", "kl_reference": "previous"},
-    "adaptive": {"entropy": "adaptive", "entropy_target": 5.0, "entropy_step": 0.1},
-    "top_tokens": {"entropy": "top_tokens"},
-    "muon": {"optimizer": "muon", "lr_scale": "sqrt"},
-    "bf16": {"precision": "bf16"},
+    "stale, ema": {
+        "staleness": 2,
+        "ratio_level": "token",
+        "clip": "ppo",
+        "kl_place": "loss",
+        "kl_reference": "ema",
+        "kl_reference_rounds": 2,
+    },
+    "fifo, reset": {
+        "replay": "fifo",
+        "replay_rounds": 2,
+        "ratio_level": "sequence_sum",
+        "clip": "ppo",
+        "kl_place": "reward",
+        "kl_reference": "reset",
+        "kl_reference_rounds": 2,
+    },
+    "success, previous": {"replay": "success", "kl_place": "loss_is", "kl_reference": "previous"},
+    "groups, adaptive": {
+        "replay": "groups",
+        "advantage": "group_mean",
+        "ratio_level": "token",
+        "entropy": "adaptive",
+        "entropy_target": 5.0,
+        "entropy_step": 0.1,
+    },
+    "minibatches, muon": {
+        "minibatches": 2,
+        "epochs": 2,
+        "ratio_level": "sequence",
+        "clip": "gspo",
+        "optimizer": "muon",
+        "lr_scale": "sqrt",
+    },
+    "top_tokens, bf16": {"entropy": "top_tokens", "precision": "bf16"},
     "autocast": {"precision": "bf16_autocast", "mismatch": "tis_token"},
 }
+"""Cells that hold every state of a run; states that do not touch share a cell."""
 BASE: dict[str, Any] = {
     "reward_coding": "pm1",
-    "budget": {"amount": 5},
+    "budget": {"amount": 4},
     "evaluation": {"points": 1, "probe_items": 8, "test_items": 8},
 }
 
@@ -279,21 +303,21 @@ def bits(model: Any) -> Tensor:
 
 
 @pytest.mark.parametrize("cell", STATEFUL)
-def test_every_state_survives_an_interruption_at_any_round(
+def test_every_state_survives_interruptions(
     train_toy: Any, make_context: Any, make_settings: Any, cell: str
 ) -> None:
     settings = make_settings(**BASE, **STATEFUL[cell])
     undisturbed = make_context(folder="undisturbed")
     _, expected = train_toy(settings, undisturbed)
     context = make_context()
-    for stop in range(1, 5):
+    for stop in (1, 3):
         context.stop_at = stop
         with pytest.raises(RunInterruptedError, match=f"round {stop}"):
             train_toy(settings, context)
         context.stop_at = None
         context.done.clear()
     _, model = train_toy(settings, context)
-    assert context.resumed == [1, 2, 3, 4]
+    assert context.resumed == [1, 3]
     assert torch.equal(bits(model), bits(expected))
     assert history(context, settings) == history(undisturbed, settings)
     declared = {spec.name for spec in metric_specs(settings)}
@@ -307,8 +331,8 @@ def test_updates_and_rounds_are_counted_apart(
     context = make_context()
     cell = {**BASE, "minibatches": 4, "epochs": 2, "ratio_level": "token"}
     result, _ = train_toy(make_settings(**cell), context)
-    assert result.metrics[metrics.UPDATES] == 5 * 8
-    assert list(context.series(metrics.GRAD_NORM)) == [1, 2, 3, 4, 5]
+    assert result.metrics[metrics.UPDATES] == 4 * 8
+    assert list(context.series(metrics.GRAD_NORM)) == [1, 2, 3, 4]
     assert max(context.series(metrics.RATIO_MAX).values()) > 1
 
 
@@ -316,8 +340,8 @@ def test_stale_rollouts_say_their_age_and_have_ratios(
     train_toy: Any, make_context: Any, make_settings: Any
 ) -> None:
     context = make_context()
-    train_toy(make_settings(**BASE, **STATEFUL["stale"]), context)
-    assert list(context.series(metrics.AGE_MEAN).values()) == [0, 1, 2, 2, 2]
+    train_toy(make_settings(**BASE, **STATEFUL["stale, ema"]), context)
+    assert list(context.series(metrics.AGE_MEAN).values()) == [0, 1, 2, 2]
     ratios = list(context.series(metrics.RATIO_MAX).values())
     assert ratios[0] == pytest.approx(1, abs=1e-5)
     assert ratios[-1] > 1.001
@@ -357,6 +381,7 @@ def test_adapters_train_alone_and_resume(
     _, model = train_toy(settings, context)
     found, other = dict(model.named_parameters()), dict(expected.named_parameters())
     adapters = {name for name in found if "lora_" in name}
+    assert adapters
     assert adapters == {name for name, value in found.items() if value.requires_grad}
     assert all(torch.equal(found[name], other[name]) for name in found)
     assert all(bool(found[name].any()) for name in adapters)
@@ -385,7 +410,7 @@ def test_adapters_start_at_the_base_model_and_share_it_with_the_reference(
     theirs = {id(value) for value in frozen.model.parameters()}
     assert base
     assert all(id(value) in theirs for value in base)
-    assert policy.arena.weights.data_ptr() != frozen.arena.weights.data_ptr()
+    assert policy.parameters.weights.data_ptr() != frozen.parameters.weights.data_ptr()
 
 
 def test_a_reference_reset_every_round_exerts_no_force(
@@ -393,7 +418,7 @@ def test_a_reference_reset_every_round_exerts_no_force(
 ) -> None:
     """The rule kl_to_itself: KL and its gradient are 0 with one update per round."""
     _, plain = train_toy(make_settings(**BASE), make_context(folder="plain"))
-    for estimator in ("k2", "k3", "k3+"):
+    for estimator in ("k2", "k3+"):
         cell = {
             "kl_place": "loss",
             "kl_estimator": estimator,

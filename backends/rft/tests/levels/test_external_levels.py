@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from ablatekit_rft.backend import RftBackend
 from ablatekit_rft.content import check_levels
-from ablatekit_rft.levels.external import level_hash
+from ablatekit_rft.levels.external import installed_levels, level_hash
 from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.settings import RftSettings
 from pydantic import ValidationError
 
-from ablatekit.errors import UsageError
+from ablatekit.errors import PluginError, UsageError
 
 PACKAGE = '''
 from ablatekit_rft.levels.types import level
@@ -30,7 +30,7 @@ from ablatekit_rft.levels.types import level
     source="a package of this test",
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
-def halved(view, settings):
+def halved(view):
     """Half of the reward."""
     return view.rewards / 2
 '''
@@ -56,7 +56,7 @@ responses:
 """
 
 OWN = '''
-def quartered(view, settings):
+def quartered(view):
     """A quarter of the reward."""
     return view.rewards / 4
 '''
@@ -153,6 +153,18 @@ def test_a_package_that_cannot_be_imported_is_named(workplace: Path) -> None:
     assert "Traceback" not in said
 
 
+def test_a_package_with_another_signature_gets_one_message_with_the_right_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path)
+    (tmp_path / "half_levels.py").write_text(PACKAGE.replace("(view)", "(view, settings)"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "half_levels", raising=False)
+    with pytest.raises(PluginError, match=r"half_levels\.py:\d+.*Write `def halved\(view\)`"):
+        installed_levels.__wrapped__()
+    monkeypatch.delitem(sys.modules, "half_levels")
+
+
 def own_level(folder: Path, text: str, name: str = "own.py") -> str:
     (folder / name).write_text(text)
     return f"{folder / name}:quartered"
@@ -233,7 +245,7 @@ def test_a_level_of_another_stage_is_refused(tmp_path: Path) -> None:
 def test_what_a_level_must_not_give_is_refused(
     train_toy: Any, make_context: Any, make_settings: Any, tmp_path: Path, given: str, said: str
 ) -> None:
-    named = own_level(tmp_path, f"def quartered(view, settings):\n    return {given}\n")
+    named = own_level(tmp_path, f"def quartered(view):\n    return {given}\n")
     wanted = rf"quartered' must give a finite torch tensor of shape \(8,\) or \(8, \d\).*{said}"
     with pytest.raises(UsageError, match=wanted):
         train_toy(make_settings(advantage=named), make_context())

@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 import torch
 from ablatekit_rft.levels.registry import LEVELS, get_level, levels_of, stage_metadata
+from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.levels.token_views import StepView
-from ablatekit_rft.levels.types import Level, Stage
+from ablatekit_rft.levels.types import Level
 from ablatekit_rft.settings import RftSettings
 from torch import Tensor
 

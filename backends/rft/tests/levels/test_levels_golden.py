@@ -30,7 +30,7 @@ def advantage(
     name: str, groups: list[list[float]], lengths: list[int] | None = None, **settings: Any
 ) -> torch.Tensor:
     view = view_of(groups, lengths)
-    result = get_level("advantage", name).function(view, RftSettings(**settings))
+    result = get_level("advantage", name).bound(RftSettings(**settings))(view)
     assert isinstance(result, torch.Tensor)
     assert result.dtype == torch.float32
     return result
@@ -163,10 +163,10 @@ def test_eps_is_added_to_the_standard_deviation() -> None:
 def test_remax_compares_with_the_greedy_completion_of_the_query() -> None:
     view = view_of([[1.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
     greedy = torch.tensor([False, False, True] * 2)
-    found = get_level("advantage", "remax").function(replace(view, greedy=greedy), RftSettings())
+    found = get_level("advantage", "remax").function(replace(view, greedy=greedy))
     assert found.tolist() == [0.0, -1.0, 0.0, 1.0, 0.0, 0.0]
     with pytest.raises(UsageError, match="greedy completion"):
-        get_level("advantage", "remax").function(view, RftSettings())
+        get_level("advantage", "remax").bound(RftSettings())(view)
 
 
 def test_token_returns_carry_the_penalties_still_to_come() -> None:
@@ -175,7 +175,7 @@ def test_token_returns_carry_the_penalties_still_to_come() -> None:
     view = RewardView(
         torch.tensor([0.6, -0.2]), torch.tensor([0, 1]), torch.tensor([2, 1]), penalty=penalty
     )
-    found = get_level("advantage", "reinforce_pp").function(view, RftSettings())
+    found = get_level("advantage", "reinforce_pp").bound(RftSettings())(view)
     returns = [1 - 0.1 - 0.3, 1 - 0.3, 0 - 0.2]
     mean = sum(returns) / 3
     spread = math.sqrt(sum((one - mean) ** 2 for one in returns) / 2)
@@ -190,13 +190,13 @@ def test_groups_need_not_be_contiguous_nor_of_one_size() -> None:
         torch.tensor([1, 0, 1, 0, 1]),
         torch.ones(5, dtype=torch.int64),
     )
-    result = get_level("advantage", "group_mean").function(view, RftSettings())
+    result = get_level("advantage", "group_mean").bound(RftSettings())(view)
     assert result.tolist() == pytest.approx([2 / 3, 1.0, -1 / 3, -1.0, -1 / 3], abs=1e-6)
 
 
 def test_no_advantage_returns_the_rewards_themselves() -> None:
     view = view_of([[1.0, 0.0]])
-    get_level("advantage", "none").function(view, RftSettings()).mul_(7)
+    get_level("advantage", "none").bound(RftSettings())(view).mul_(7)
     assert view.rewards.tolist() == [1.0, 0.0]
 
 
@@ -300,4 +300,4 @@ def test_every_optimizer_has_golden_numbers() -> None:
 def test_optimizer_is_data(name: str) -> None:
     settings = RftSettings(learning_rate=3e-4, weight_decay=0.01)
     expected = OptimizerSpec(learning_rate=3e-4, weight_decay=0.01, **OPTIMIZERS[name])
-    assert get_level("optimizer", name).function(settings) == expected
+    assert get_level("optimizer", name).bound(settings)() == expected

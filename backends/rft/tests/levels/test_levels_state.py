@@ -32,10 +32,9 @@ def view_of(rewards: list[float], items: list[int], drift: list[float] | None = 
 
 def rounds(name: str, views: list[RewardView], **settings: Any) -> list[list[float]]:
     chosen, level = RftSettings(**settings), get_level("advantage", name)
-    assert level.state is not None
-    state, found = level.state(Start(4, 0.25), chosen), []
+    state, found = level.initial_state(Start(4, 0.25), chosen), []
     for view in views:
-        advantage, state = level.function(view, chosen, state)
+        advantage, state = level.bound(chosen)(view, state)
         found.append(advantage.tolist())
     return found
 
@@ -83,10 +82,9 @@ def test_a_tracker_keeps_a_value_per_item_and_forgets_with_the_drift() -> None:
 
 def test_a_tracker_bounds_what_it_forgets() -> None:
     level, chosen = get_level("advantage", "tracker"), RftSettings()
-    assert level.state is not None
-    state = level.state(Start(3, 0.25), chosen)
+    state = level.initial_state(Start(3, 0.25), chosen)
     view = view_of([1.0, 0.0, 1.0], [0, 1, 2], [0.06, 9.0, 0.006])
-    _, after = level.function(view, chosen, state)
+    _, after = level.bound(chosen)(view, state)
     kept = [0.875, 0.875, 2**-0.1]
     assert after["weight"].tolist() == pytest.approx([8 * one + 1 for one in kept], abs=1e-5)
     assert after["total"].tolist() == pytest.approx(

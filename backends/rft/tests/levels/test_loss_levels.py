@@ -71,7 +71,7 @@ def surrogate(name: str, ratio: float, advantage: float, **settings: Any) -> tup
         torch.tensor([[advantage]], dtype=torch.float64),
         torch.ones(1, 1, dtype=torch.bool),
     )
-    found = get_level("clip", name).function(view, RftSettings(**settings))
+    found = get_level("clip", name).bound(RftSettings(**settings))(view)
     assert isinstance(found, Surrogate)
     (gradient,) = torch.autograd.grad(found.loss.sum(), logp)
     return found, float(gradient)
@@ -186,7 +186,7 @@ def test_every_correction_has_golden_numbers() -> None:
 
 def correction(name: str, **settings: Any) -> Tensor:
     view = EngineView(ENGINE + GAP, ENGINE, MASK)
-    weights = get_level("mismatch", name).function(view, RftSettings(**settings))
+    weights = get_level("mismatch", name).bound(RftSettings(**settings))(view)
     assert isinstance(weights, Tensor)
     return weights[MASK]
 
@@ -209,7 +209,7 @@ ENTROPY = torch.tensor([[0.1, 0.9], [0.5, 7.0]])
 
 def entropy_term(name: str, coefficient: float = 0.0, **settings: Any) -> Any:
     view = EntropyView(ENTROPY, MASK, coefficient)
-    return get_level("entropy", name).function(view, RftSettings(**settings))
+    return get_level("entropy", name).bound(RftSettings(**settings))(view)
 
 
 def test_entropy_bonus_is_its_coefficient() -> None:
@@ -252,7 +252,7 @@ STORED = ReplayView(
 
 def choice(name: str, **settings: Any) -> tuple[list[int], list[int]]:
     level = get_level("replay", name)
-    found = level.function(FRESH, STORED, RftSettings(**settings), np.random.default_rng(0))
+    found = level.bound(RftSettings(**settings))(FRESH, STORED, np.random.default_rng(0))
     return found.fresh.tolist(), found.stored.tolist()
 
 

@@ -15,7 +15,6 @@ from ablatekit_rft.policy import models
 from ablatekit_rft.policy.models import CharacterTokenizer, TransformersTokenizer, load_model
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts
-from ablatekit_rft.run import loop
 
 from ablatekit.errors import UsageError
 from ablatekit.testing.specs import run_spec
@@ -239,16 +238,6 @@ def test_a_hub_model_is_loaded_at_the_commit_of_the_run(
     monkeypatch.setattr(models.AutoTokenizer, "from_pretrained", tokenizer)
     load_model(name, CPU, content)
     assert asked == [("owner/name", revision)] * 2
-
-
-def test_a_missing_gpu_is_the_users_mistake(
-    monkeypatch: pytest.MonkeyPatch, make_context: Any
-) -> None:
-    monkeypatch.setattr(loop.torch.cuda, "is_available", lambda: False)
-    backend = RftBackend()
-    spec = run_spec(backend, {"device": "cuda"})
-    with pytest.raises(UsageError, match=r"no CUDA device.*device: cuda\. Set device: auto or cpu"):
-        backend.run(spec, make_context())
 
 
 def test_nothing_but_the_ends_of_sequence_is_taken_from_a_models_generation_settings(

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft.learning.loss import StepLoss
-from ablatekit_rft.levels.registry import levels_of
 from ablatekit_rft.policy.packing import micro_batches, pack
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts, Rollouts, first_eos
@@ -50,8 +49,9 @@ def plain_logp(model: Any, rollouts: Rollouts, temperature: float) -> torch.Tens
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("per_query", [1, 3])
+@pytest.mark.parametrize(
+    ("family", "per_query"), [*((family, 3) for family in FAMILIES), ("llama", 1), ("gpt2", 1)]
+)
 def test_logp_and_gradient_equal_the_plain_module(
     causal_lm: Any, family: str, per_query: int
 ) -> None:
@@ -61,9 +61,9 @@ def test_logp_and_gradient_equal_the_plain_module(
     weights = torch.randn(6, 6, generator=torch.Generator().manual_seed(1))
 
     def gradient(logp: torch.Tensor) -> torch.Tensor:
-        policy.arena.zero_gradient()
+        policy.parameters.zero_gradient()
         (logp * weights * rollouts.mask).sum().backward()
-        return policy.arena.gradient.clone()
+        return policy.parameters.gradient.clone()
 
     ours, plain = policy.logp(rollouts, 0.7), plain_logp(policy.model, rollouts, 0.7)
     torch.testing.assert_close(ours, plain, atol=1e-5, rtol=0)
@@ -79,9 +79,9 @@ def test_gradients_reach_the_modules_own_parameters(causal_lm: Any, family: str)
     policy = Policy(model, pad_id=0)
     policy.logp(random_rollouts([3, 2], 1), 1.0).sum().backward()
     for name, parameter in model.named_parameters():
-        slot = policy.arena.slots[name]
-        assert torch.equal(parameter.grad, slot.view(policy.arena.gradient)), name
-    assert bool(policy.arena.gradient.any())
+        slot = policy.parameters.slots[name]
+        assert torch.equal(parameter.grad, slot.view(policy.parameters.gradient)), name
+    assert bool(policy.parameters.gradient.any())
 
 
 @pytest.mark.parametrize("family", LEAN)
@@ -91,10 +91,10 @@ def test_a_pad_token_inside_a_completion_gets_the_modules_gradient(
     policy, rollouts = Policy(causal_lm(family), pad_id=0), random_rollouts([5, 4], 1)
     rollouts.tokens[0, 1] = 0
     policy.logp(rollouts, 1.0).sum().backward()
-    ours = policy.arena.gradient.clone()
-    policy.arena.zero_gradient()
+    ours = policy.parameters.gradient.clone()
+    policy.parameters.zero_gradient()
     plain_logp(policy.model, rollouts, 1.0).sum().backward()
-    assert float((ours - policy.arena.gradient).norm() / ours.norm()) < 1e-6
+    assert float((ours - policy.parameters.gradient).norm() / ours.norm()) < 1e-6
 
 
 def test_weights_are_read_live(causal_lm: Any) -> None:
@@ -113,7 +113,7 @@ def test_a_frozen_copy_does_not_follow(causal_lm: Any) -> None:
     frozen = policy.frozen_copy()
     expected = policy.logp(rollouts, 1.0).detach()
     with torch.no_grad():
-        policy.arena.weights.mul_(1.1)
+        policy.parameters.weights.mul_(1.1)
     assert torch.equal(frozen.logp_without_gradient(rollouts, 1.0, 10**6), expected)
 
 
@@ -139,8 +139,9 @@ def test_tempered_log_softmax_is_the_formula() -> None:
     torch.testing.assert_close(tempered_log_softmax(logits, 2.0), expected)
 
 
-@pytest.mark.parametrize("aggregation", sorted(levels_of("aggregation")))
-@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.parametrize(
+    ("family", "aggregation"), [("llama", "query_mean"), ("gpt2", "token_mean")]
+)
 def test_gradient_ignores_micro_batches_padding_and_row_order(
     causal_lm: Any, make_settings: Any, experience_of: Any, aggregation: str, family: str
 ) -> None:
@@ -151,12 +152,12 @@ def test_gradient_ignores_micro_batches_padding_and_row_order(
         settings = make_settings(
             aggregation=aggregation, kl_place="loss", micro_batch_tokens=micro_batch_tokens
         )
-        policy.arena.zero_gradient()
+        policy.parameters.zero_gradient()
         advantage = torch.sin(rollouts.tokens.sum(1).float())
         reference = -0.1 * rollouts.mask.float()
         experience = experience_of(rollouts, advantage, reference_logp=reference)
         StepLoss(settings, 6).accumulate(policy, experience)
-        return policy.arena.gradient.clone()
+        return policy.parameters.gradient.clone()
 
     rollouts = random_rollouts(lengths, per_query=2)
     expected = gradient(rollouts)
@@ -186,14 +187,14 @@ def test_leaving_out_rollouts_without_advantage_changes_nothing(
 ) -> None:
     policy, rollouts = Policy(causal_lm("llama"), pad_id=0), random_rollouts([6, 2, 4, 1], 2)
     advantage = torch.tensor([1.0, 0.0, 0.0, -0.5])
-    policy.arena.zero_gradient()
+    policy.parameters.zero_gradient()
     losses = StepLoss(make_settings(), 6).accumulate(policy, experience_of(rollouts, advantage))
-    skipped = policy.arena.gradient.clone()
-    policy.arena.zero_gradient()
+    skipped = policy.parameters.gradient.clone()
+    policy.parameters.zero_gradient()
     whole = -(policy.logp(rollouts, 1.0).sum(1) * advantage).sum() / 4
     whole.backward()
     assert losses.policy == pytest.approx(float(whole.detach()), rel=1e-6)
-    assert float((policy.arena.gradient - skipped).norm() / skipped.norm()) < 1e-6
+    assert float((policy.parameters.gradient - skipped).norm() / skipped.norm()) < 1e-6
 
 
 def test_micro_batches_cover_every_row_once_within_the_budget() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft.basemodels.catalogue import FAMILIES as BASE_MODELS
-from ablatekit_rft.levels.registry import get_level, levels_of
+from ablatekit_rft.levels.registry import LEVELS, get_level, levels_of
+from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.levels.token_views import EntropyView, StepView
-from ablatekit_rft.levels.types import RewardView, Stage
+from ablatekit_rft.levels.types import RewardView
 from ablatekit_rft.rules import RULES, generation, loss, run, updates
 from ablatekit_rft.settings import RftSettings
 
@@ -37,6 +38,15 @@ def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
         if rule.kind in ("inert", "alias") and rule.applies(result):
             result.update(rule.then)
     return result
+
+
+@pytest.mark.parametrize("stage", sorted(LEVELS))
+def test_a_setting_that_only_some_levels_read_is_inert_under_the_others(stage: Stage) -> None:
+    """By a rule, so that a new parameter cannot be forgotten."""
+    levels = LEVELS[stage]
+    for name in {name for level in levels for name in level.reads}:
+        inert = [rule for rule in RULES if stage in rule.when and name in rule.then]
+        assert inert or all(name in level.reads for level in levels), name
 
 
 def test_rules_have_unique_names_and_reasons() -> None:
@@ -366,7 +376,7 @@ def test_pure_bfloat16_loses_what_single_precision_keeps(
 def test_normalised_kl_alone_gives_advantages_of_full_size() -> None:
     kl = 1e-3 * torch.rand(8, generator=torch.Generator().manual_seed(1))
     view = RewardView(1 - kl, torch.zeros(8, dtype=torch.int64), torch.ones(8, dtype=torch.int64))
-    normalised = get_level("advantage", "group_norm").function(view, RftSettings())
+    normalised = get_level("advantage", "group_norm").bound(RftSettings())(view)
     assert normalised.std().item() == pytest.approx(1, abs=1e-3)
 
 
@@ -397,7 +407,7 @@ def test_a_share_of_1_teaches_every_token() -> None:
     mask = torch.tensor([[True, True], [True, False]])
     view = EntropyView(torch.rand(2, 2), mask, 0.0)
     settings = RftSettings(entropy="top_tokens", entropy_share=1.0)
-    term = get_level("entropy", "top_tokens").function(view, settings)
+    term = get_level("entropy", "top_tokens").bound(settings)(view)
     assert torch.equal(term.taught, mask)
 
 

@@ -112,11 +112,11 @@ def weights_taught(settings: RftSettings, drawn: Drawn, seed: int) -> Tensor:
     """(N, T): what multiplies each token's log-probability in the gradient of a round's steps."""
     if settings.group_filter != "none":
         level = get_level("group_filter", settings.group_filter)
-        kept = torch.from_numpy(level.function(pass_rates(drawn), settings))
+        kept = torch.from_numpy(level.bound(settings)(pass_rates(drawn)))
         drawn = replace(drawn, kept=kept[drawn.rollouts.query])
     advantage = get_level("advantage", settings.advantage)
     coded = get_level("reward_coding", settings.reward_coding).function(torch.tensor(0.25))
-    state = advantage.state(Start(8, float(coded)), settings) if advantage.state else {}
+    state = advantage.initial_state(Start(8, float(coded)), settings)
     rollouts = drawn.rollouts
     reference = rollouts.logp * 1.25 if settings.kl_place == "reward" else None
     limit, drift = rollouts.tokens.shape[1], torch.zeros(len(drawn.outcome))

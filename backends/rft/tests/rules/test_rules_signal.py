@@ -10,6 +10,7 @@ import pytest
 import torch
 from ablatekit_rft.learning.advantages import Signal, teach
 from ablatekit_rft.levels.registry import get_level, levels_of
+from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.levels.types import SamplerView, Start
 from ablatekit_rft.policy.rollout import Prompts, Rollouts
 from ablatekit_rft.rollouts.drawn import draw_plan, filtered
@@ -22,6 +23,9 @@ from ablatekit.study.settings import flatten_model
 
 HERE = (*signal.RULES, *recoding.RULES, *selection.RULES, *parameters.RULES)
 LIMIT, ITEMS = 9, 48
+GROUP_LEVELS = signal.GROUP_LEVELS.is_in or ()
+MEAN_LEVELS = signal.MEAN_LEVELS.is_in or ()
+NORM_LEVELS = signal.NORM_LEVELS.is_in or ()
 
 
 def resolved(**settings: Any) -> dict[str, Any]:
@@ -63,7 +67,7 @@ def signal_of(given: Mapping[str, Any], seed: int = 0) -> Signal:
     coding = get_level("reward_coding", settings.reward_coding).function
     level = get_level("advantage", settings.advantage)
     start = Start(ITEMS, float(coding(torch.tensor(0.4))))
-    state = level.state(start, settings) if level.state else {}
+    state = level.initial_state(start, settings)
     drift = torch.from_numpy(rng.random(queries)).float()[query] * 0.1
     reference = -torch.from_numpy(rng.random((rows, limit))).float()
     with_kl = reference if settings.kl_place == "reward" else None
@@ -88,7 +92,7 @@ def same(left: Mapping[str, Any], right: Mapping[str, Any], tolerance: float = 2
 
 POSITIVE_PART = {"advantage": "pos_only", "pos_only_of": "group_norm"}
 INVALID: dict[str, list[dict[str, Any]]] = {
-    "group_of_one": [{"advantage": name} for name in signal.GROUP_LEVELS],
+    "group_of_one": [{"advantage": name} for name in GROUP_LEVELS],
     "positive_group_of_one": [{"advantage": "pos_only", "pos_only_of": "group_norm"}],
     "batch_of_one": [
         {"advantage": name, "queries_per_round": 1}
@@ -121,7 +125,7 @@ INVALID: dict[str, list[dict[str, Any]]] = {
     ],
     "batch_successes_have_no_contrast": [
         {"downsample": "success_only", "rollouts": 4, "advantage": name}
-        for name in ("batch_mean", "batch_norm")
+        for name in ("batch_mean", "batch_norm", "reinforce_pp")
     ],
     "successes_have_no_contrast": [
         {"downsample": "success_only", "rollouts": 4, "advantage": "group_norm"}
@@ -178,7 +182,7 @@ def test_exactly_what_a_level_cannot_compute_is_refused(
 
 
 def test_nothing_is_learnt_from_successes_compared_with_each_other() -> None:
-    for name in (*signal.GROUP_LEVELS, "batch_mean", "batch_norm"):
+    for name in (*GROUP_LEVELS, "batch_mean", "batch_norm", "reinforce_pp"):
         given = {"downsample": "success_only", "rollouts": 4, "advantage": name}
         found = signal_of(given)
         assert len(found.rows) > 10
@@ -208,13 +212,13 @@ ALIASES: dict[str, list[dict[str, Any]]] = {
     "positive_part_of_pm1": [{"advantage": "pos_only", **PM1, "format_reward": "gate"}],
     "shifted_reward": [
         {"advantage": name, **NEG, **G, **more}
-        for name in (*signal.MEAN_LEVELS, *signal.NORM_LEVELS, "passk_max")
+        for name in (*MEAN_LEVELS, *NORM_LEVELS, "passk_max")
         for more in ({}, {"length_shaping": "soft_overlong", "kl_place": "reward"})
     ],
     "shifted_reward_of_ema": [{"advantage": "ema", **NEG}],
     "rescaled_reward": [
         {"advantage": name, **PM1, **G, **more}
-        for name in signal.NORM_LEVELS
+        for name in NORM_LEVELS
         for more in ({}, {"format_reward": "gate", "truncation": "mask"})
     ],
     "rescaled_reward_of_passk": [{"advantage": "passk_max", "passk_scale": "std", **PM1, **G}],
@@ -305,17 +309,20 @@ OTHER_VALUES: dict[str, Any] = {
 }
 ALIVE = {"reward_coding": "pm1", "rollouts": 5}
 READERS = [
-    (stage, parameter, level)
-    for stage, table in parameters.READ_BY.items()
+    (stage, parameter, name)
+    for stage, names in {
+        **parameters.PARAMETERS,
+        "downsample": (*parameters.PARAMETERS["downsample"], "downsample_advantage"),
+    }.items()
     if stage != "sample_policy"
-    for parameter in table
-    for level in levels_of(stage)
+    for parameter in names
+    for name in levels_of(stage)
 ]
 
 
 @pytest.mark.parametrize(("stage", "parameter", "level"), READERS)
 def test_a_parameter_matters_exactly_where_it_is_read(
-    stage: str, parameter: str, level: str
+    stage: Stage, parameter: str, level: str
 ) -> None:
     given: dict[str, Any] = {**ALIVE, stage: level}
     if level == "max_rl":
@@ -326,7 +333,9 @@ def test_a_parameter_matters_exactly_where_it_is_read(
         given |= {"pos_only_of": "group_norm", "passk_scale": "std"}
     plain = resolved(**given)
     changed = {**plain, parameter: OTHER_VALUES[parameter]}
-    read = level in parameters.READ_BY[stage][parameter]
+    read = parameter in get_level(stage, level).reads
+    if parameter == "downsample_advantage":
+        read = level != "none"
     unread = f"unread_{parameter}" in applying("inert", changed)
     assert unread != read
     assert canonical(changed)[parameter] == (OTHER_VALUES[parameter] if read else plain[parameter])
@@ -351,7 +360,7 @@ def drawn_items(position: int, **settings: Any) -> list[int]:
     view = SamplerView(
         ITEMS, position, 16, rates, rng.integers(0, 5, ITEMS) / 4, Seeds("run", "context")
     )
-    items = get_level("sample_policy", chosen.sample_policy).function(view, chosen)
+    items = get_level("sample_policy", chosen.sample_policy).bound(chosen)(view)
     assert items.shape == (16,)
     return [int(item) for item in items]
 
@@ -368,7 +377,7 @@ SAMPLING = {
 @pytest.mark.parametrize("parameter", SAMPLING)
 @pytest.mark.parametrize("level", levels_of("sample_policy"))
 def test_a_sampling_parameter_matters_exactly_where_it_is_read(parameter: str, level: str) -> None:
-    read = level in parameters.READ_BY["sample_policy"][parameter]
+    read = parameter in get_level("sample_policy", level).reads
     given: dict[str, Any] = {"sample_policy": level}
     changed = {**given, parameter: SAMPLING[parameter]}
     assert (drawn_items(0, **given) != drawn_items(0, **changed)) == read
@@ -404,8 +413,8 @@ def test_advantages_of_a_rollout_alone_do_not_see_when_others_are_left_out() -> 
 
 
 def test_every_inert_rule_is_verified() -> None:
-    verified = {f"unread_{name}" for table in parameters.READ_BY.values() for name in table}
-    verified |= {"no_comparison", "unread_difficulty"}
+    verified = {f"unread_{name}" for names in parameters.PARAMETERS.values() for name in names}
+    verified |= {"no_comparison", "unread_difficulty", "unread_downsample_advantage"}
     verified |= {"unread_eps_of_passk", "unread_eps_of_positive_rewards"}
     assert verified == {rule.name for rule in HERE if rule.kind == "inert"}
 
@@ -460,7 +469,7 @@ def test_a_near_alias_scales_exactly(
         assert torch.allclose(one.advantage, scale * other.advantage, rtol=2e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", signal.MEAN_LEVELS)
+@pytest.mark.parametrize("name", MEAN_LEVELS)
 def test_a_doubled_reward_is_a_doubled_centred_advantage(name: str) -> None:
     given = resolved(advantage=name, **PM1, **G)
     assert "doubled_reward" in applying("warn", given)
@@ -468,16 +477,19 @@ def test_a_doubled_reward_is_a_doubled_centred_advantage(name: str) -> None:
     assert torch.allclose(one.advantage, 2 * other.advantage, rtol=2e-5, atol=2e-6)
 
 
-DENOMINATORS = {
-    "masked_failures": ({"truncation": "mask"}, {"truncation": "as_is"}),
-    "uniform_groups_teach_nothing": (
-        {"group_filter": "drop", "advantage": "group_norm", **G},
-        {"group_filter": "none"},
+DENOMINATORS = [
+    ("masked_failures", ({"truncation": "mask"}, {"truncation": "as_is"})),
+    *(
+        (
+            "uniform_groups_teach_nothing",
+            ({"group_filter": "drop", "advantage": name, **G}, {"group_filter": "none"}),
+        )
+        for name in ("group_mean", "group_norm", "rloo", "opo", "max_rl", "passk_max")
     ),
-}
+]
 
 
-@pytest.mark.parametrize(("name", "case"), DENOMINATORS.items())
+@pytest.mark.parametrize(("name", "case"), DENOMINATORS)
 def test_only_denominators_change(name: str, case: tuple[dict[str, Any], dict[str, Any]]) -> None:
     given = resolved(**case[0])
     assert name in applying("warn", given)
@@ -512,5 +524,5 @@ def test_a_first_visit_is_compared_with_nothing() -> None:
 
 def test_every_warning_is_verified() -> None:
     again = {f"items_must_come_again_{unit}" for unit in ("rounds", "samples")}
-    verified = {*SCALES, *DENOMINATORS, *again}
+    verified = {*SCALES, *(name for name, _ in DENOMINATORS), *again}
     assert verified == {rule.name for rule in HERE if rule.kind == "warn"}

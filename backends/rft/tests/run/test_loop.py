@@ -11,17 +11,12 @@ import pytest
 import torch
 from ablatekit_rft.learning import updates
 from ablatekit_rft.levels.sampling import round_queries
-from ablatekit_rft.levels.types import OptimizerSpec
 from ablatekit_rft.metrics import names as metrics
-from ablatekit_rft.metrics.budget import Costs, EvaluationPoints, Horizon, learning_rate
 from ablatekit_rft.metrics.specs import metric_specs
-from ablatekit_rft.policy.flat_parameters import ParameterArena
-from ablatekit_rft.policy.optimizer import FlatOptimizer, clip_gradient, flat_norm
-from ablatekit_rft.run import loop, rounds
+from ablatekit_rft.policy.optimizer import clip_gradient
+from ablatekit_rft.run import rounds
 from ablatekit_rft.run.divergence import Collapse
-from ablatekit_rft.settings import Budget
 
-from ablatekit.runs.records import RunSpec
 from ablatekit.runs.seeds import Seeds
 
 
@@ -40,12 +35,21 @@ def repeatable(context: Any, settings: Any) -> dict[int, dict[str, float]]:
     }
 
 
+@pytest.fixture(scope="module")
+def default_run(train_toy: Any, make_shared_context: Any, make_settings: Any) -> Any:
+    """Settings, context, result and model of the plainest run."""
+    settings, context = make_settings(), make_shared_context("a")
+    return settings, context, *train_toy(settings, context)
+
+
 @pytest.mark.parametrize("place", ["none", "reward", "loss"])
 def test_a_run_logs_every_declared_metric_and_no_other(
-    train_toy: Any, make_context: Any, make_settings: Any, place: str
+    default_run: Any, train_toy: Any, make_context: Any, make_settings: Any, place: str
 ) -> None:
-    settings, context = make_settings(kl_place=place), make_context()
-    result, _ = train_toy(settings, context)
+    settings, context, result, _ = default_run
+    if place != "none":
+        settings, context = make_settings(kl_place=place), make_context()
+        result, _ = train_toy(settings, context)
     declared = {spec.name for spec in metric_specs(settings)}
     logged = {name for values in context.logged.values() for name in values}
     assert logged == declared
@@ -56,26 +60,23 @@ def test_a_run_logs_every_declared_metric_and_no_other(
     assert np.isfinite(values).all()
 
 
-def test_the_curve_starts_at_step_0_and_ends_with_the_budget(
-    train_toy: Any, make_context: Any, make_settings: Any
-) -> None:
-    context = make_context()
-    train_toy(make_settings(), context)
+def test_the_curve_starts_at_step_0_and_ends_with_the_budget(default_run: Any) -> None:
+    _, context, _, _ = default_run
     assert list(context.series(metrics.TRAIN_PASS)) == [0, 2, 4, 6]
     assert list(context.series(metrics.TRAIN_GREEDY)) == [0, 6]
     assert list(context.series(metrics.GRAD_NORM)) == [1, 2, 3, 4, 5, 6]
     assert context.done[-1] == (6, 6)
 
 
-def test_learning_rate_0_changes_nothing_in_20_rounds(
-    train_toy: Any, make_context: Any, make_settings: Any
+def test_learning_rate_0_changes_nothing(
+    causal_lm: Any, train_toy: Any, make_context: Any, make_settings: Any
 ) -> None:
     settings = make_settings(
         learning_rate=0.0,
         weight_decay=0.1,
-        budget={"amount": 20},
+        budget={"amount": 6},
         evaluation={
-            "points": 4,
+            "points": 2,
             "probe_items": 16,
             "test_items": 12,
             "intermediate_fraction": 1.0,
@@ -83,10 +84,9 @@ def test_learning_rate_0_changes_nothing_in_20_rounds(
     )
     context = make_context()
     _, model = train_toy(settings, context)
-    _, base = train_toy(make_settings(learning_rate=0.0), make_context(folder="other"))
-    assert weights_hash(model) == weights_hash(base)
+    assert weights_hash(model) == weights_hash(causal_lm("llama"))
     assert max(context.series(metrics.GRAD_NORM).values()) > 0
-    sampled = [split_rows(context.items[step], "train") for step in (0, 5, 10, 15, 20)]
+    sampled = [split_rows(context.items[step], "train") for step in (0, 3, 6)]
     assert all(rows == sampled[0] for rows in sampled)
     assert len(set(context.series(metrics.KL_INIT).values())) == 1
     assert len(set(context.series(metrics.TEST_PASS).values())) == 1
@@ -113,11 +113,12 @@ def test_training_raises_the_reward(train_toy: Any, make_context: Any, make_sett
 
 
 def test_equal_runs_are_bitwise_equal_and_other_replicates_differ(
-    train_toy: Any, make_context: Any, make_settings: Any
+    default_run: Any, train_toy: Any, make_context: Any
 ) -> None:
-    settings = make_settings()
-    contexts = [make_context(run, folder=str(place)) for place, run in enumerate("aab")]
-    models = [train_toy(settings, context)[1] for context in contexts]
+    settings, first, _, model = default_run
+    others = [make_context(run, folder=run) for run in "ab"]
+    models = [model, *(train_toy(settings, context)[1] for context in others)]
+    contexts = [first, *others]
     hashes = [weights_hash(model) for model in models]
     assert hashes[0] == hashes[1] != hashes[2]
     histories = [repeatable(context, settings) for context in contexts]
@@ -129,7 +130,7 @@ def test_equal_runs_are_bitwise_equal_and_other_replicates_differ(
 AT_THE_END = {"points": 1, "probe_items": 8, "test_items": 8}
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt_neox", "gpt2"])
+@pytest.mark.parametrize("family", ["qwen3", "gpt_neox", "gpt2"])
 def test_threads_and_processes_change_no_bit(
     train_toy: Any, make_context: Any, make_settings: Any, family: str
 ) -> None:
@@ -139,7 +140,7 @@ def test_threads_and_processes_change_no_bit(
     )
     hashes = []
     try:
-        for threads in (1, 2, 4):
+        for threads in (1, 4):
             torch.set_num_threads(threads)
             context = make_context(folder=str(threads))
             hashes.append(weights_hash(train_toy(settings, context, family)[1]))
@@ -155,10 +156,10 @@ import torch
 torch.set_num_threads(3)
 import conftest, test_loop
 from ablatekit.runs.seeds import Seeds
-from ablatekit_rft.run.loop import train_model
+from ablatekit_rft.run.build import train_model
 from ablatekit_rft.settings import RftSettings
 folder = pathlib.Path(tempfile.mkdtemp())
-context = conftest.MemoryContext(Seeds("run", "c"), folder / "checkpoint", folder / "cache")
+context = conftest.MemoryContext(Seeds("a", "c"), folder / "checkpoint", folder / "cache")
 model = conftest.make_model("llama")
 settings = RftSettings.model_validate(conftest.SMALL)
 train_model(settings, context, model, conftest.DigitTokenizer(), conftest.ParityTask())
@@ -166,10 +167,8 @@ print(test_loop.weights_hash(model))
 """
 
 
-def test_another_process_gives_the_same_bits(
-    train_toy: Any, make_context: Any, make_settings: Any
-) -> None:
-    _, model = train_toy(make_settings(), make_context())
+def test_another_process_gives_the_same_bits(default_run: Any) -> None:
+    *_, model = default_run
     script = IN_ANOTHER_PROCESS.format(tests=[str(path) for path in Path(__file__).parents[:2]])
     output = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
@@ -202,34 +201,6 @@ def test_the_budget_counts_in_its_unit(
     assert rates == pytest.approx(expected)
     tokens = sum(8 * value for value in context.series(metrics.LENGTH_MEAN).values())
     assert result.metrics[metrics.GENERATED_TOKENS] == pytest.approx(tokens)
-
-
-def test_evaluation_points_are_shares_of_the_budget() -> None:
-    points = EvaluationPoints(Horizon(Budget(unit="samples", amount=100)), 4)
-
-    def reached(before: int, after: int) -> str:
-        return points.reached(Costs(samples=before), Costs(samples=after))
-
-    assert reached(0, 24) == "none"
-    assert reached(24, 25) == "intermediate"
-    assert reached(25, 49) == "none"
-    assert reached(20, 80) == "intermediate"
-    assert reached(80, 100) == "end"
-    assert reached(99, 130) == "end"
-
-
-def test_learning_rate_follows_its_formula(make_settings: Any) -> None:
-    def rates(**changed: Any) -> list[float]:
-        settings = make_settings(learning_rate=1.0, **changed)
-        return [learning_rate(settings, step / 10, (step + 1) / 10) for step in range(10)]
-
-    assert rates() == [1.0] * 10
-    assert rates(lr_schedule="linear") == pytest.approx([1 - step / 10 for step in range(10)])
-    cosine = [(1 + np.cos(np.pi * step / 10)) / 2 for step in range(10)]
-    assert rates(lr_schedule="cosine") == pytest.approx(cosine)
-    warm = rates(lr_schedule="linear", warmup_fraction=0.2)
-    assert warm[:3] == pytest.approx([0.5, 1.0, 1.0])
-    assert warm[3] == pytest.approx(1 - 0.1 / 0.8)
 
 
 def test_a_gradient_that_is_not_finite_ends_the_run_before_it_is_applied(
@@ -298,64 +269,3 @@ def test_an_epoch_holds_every_query_once_and_orders_differ_between_runs() -> Non
     assert rounds[3].tolist() == round_queries(seeds, 10, 4, 3).tolist()
     other = np.concatenate([round_queries(Seeds("b", "c"), 10, 4, index) for index in range(5)])
     assert stream.tolist() != other.tolist()
-
-
-@pytest.mark.parametrize("algorithm", ["adamw", "sgd"])
-def test_the_flat_optimizer_is_torchs_on_separate_parameters(
-    causal_lm: Any, algorithm: Any
-) -> None:
-    flat_model, plain_model = causal_lm("gpt_neox"), causal_lm("gpt_neox")
-    arena = ParameterArena(flat_model)
-    adam = {"betas": (0.9, 0.95), "eps": 1e-8} if algorithm == "adamw" else {}
-    spec = OptimizerSpec(algorithm=algorithm, learning_rate=1e-2, weight_decay=0.1, **adam)
-    flat = FlatOptimizer(arena, spec)
-    parameters = list(plain_model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": 0.1},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    kind = torch.optim.AdamW if algorithm == "adamw" else torch.optim.SGD
-    plain = kind(groups, lr=1e-2, **adam)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(3):
-        for name, parameter in plain_model.named_parameters():
-            parameter.grad = torch.randn(parameter.shape, generator=generator)
-            arena.slots[name].view(arena.gradient).copy_(parameter.grad)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        assert clip_gradient(arena.gradient, 1.0).norm == pytest.approx(float(norm), rel=1e-5)
-        plain.step()
-        flat.step(1e-2)
-    for ours, theirs in zip(flat_model.parameters(), parameters, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
-
-
-def test_flat_norm_is_the_norm() -> None:
-    flat = torch.arange(64, dtype=torch.float32)
-    assert flat_norm(flat) == pytest.approx(float(flat.norm()), rel=1e-6)
-    assert not clip_gradient(flat, None).clipped
-    with pytest.raises(FloatingPointError, match="nan"):
-        clip_gradient(torch.full((16,), float("nan")), 1.0)
-
-
-def test_train_reads_a_specification(make_context: Any) -> None:
-    spec = RunSpec(
-        backend="rft",
-        results_version=1,
-        settings={
-            "model": "tiny-llama",
-            "dataset": "letter-sort",
-            "queries_per_round": 8,
-            "budget.amount": 2,
-            "evaluation.points": 1,
-            "evaluation.probe_items": 16,
-            "evaluation.test_items": 16,
-        },
-        execution={"device": "cpu", "threads": 1},
-        context={"model": "tiny-llama", "dataset": "letter-sort"},
-        content={},
-        replicate=0,
-    )
-    context = make_context()
-    result = loop.train(spec, context)
-    assert result.status == "finished"
-    assert result.metrics[metrics.SAMPLES] == 16

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,23 +40,37 @@ def interrupt(train_toy: Any, settings: Any, context: Any, at: int) -> None:
     context.done.clear()
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-@pytest.mark.parametrize("stops", [[0], [1], [3], [5], [1, 2, 4]])
+@dataclass(frozen=True)
+class Undisturbed:
+    """A run that nobody stopped."""
+
+    settings: Any
+    context: Any
+    result: Any
+    weights: torch.Tensor
+
+
+@pytest.fixture(scope="module")
+def undisturbed(train_toy: Any, make_shared_context: Any, make_settings: Any) -> Undisturbed:
+    settings = make_settings(kl_place="reward", lr_schedule="cosine")
+    context = make_shared_context()
+    result, model = train_toy(settings, context)
+    return Undisturbed(settings, context, result, weights(model))
+
+
+@pytest.mark.parametrize("stops", [[0, 5], [1, 2, 4]])
 def test_a_resumed_run_equals_an_undisturbed_one(
-    train_toy: Any, make_context: Any, make_settings: Any, stops: list[int], optimizer: str
+    undisturbed: Undisturbed, train_toy: Any, make_context: Any, stops: list[int]
 ) -> None:
-    settings = make_settings(kl_place="reward", optimizer=optimizer, lr_schedule="cosine")
-    undisturbed = make_context(folder="undisturbed")
-    expected, expected_model = train_toy(settings, undisturbed)
-    context = make_context()
+    settings, context = undisturbed.settings, make_context()
     for stop in stops:
         interrupt(train_toy, settings, context, stop)
     result, model = train_toy(settings, context)
     assert context.resumed == stops
-    assert torch.equal(weights(model), weights(expected_model))
-    assert history(context, settings) == history(undisturbed, settings)
-    assert context.items == undisturbed.items
-    cost = metrics.SECONDS
+    assert torch.equal(weights(model), undisturbed.weights)
+    assert history(context, settings) == history(undisturbed.context, settings)
+    assert context.items == undisturbed.context.items
+    expected, cost = undisturbed.result, metrics.SECONDS
     assert {name for name in result.metrics if name != cost} == {
         name for name in expected.metrics if name != cost
     }
@@ -63,23 +78,19 @@ def test_a_resumed_run_equals_an_undisturbed_one(
 
 
 def test_a_killed_run_continues_from_its_latest_checkpoint(
-    train_toy: Any, make_context: Any, make_settings: Any, monkeypatch: pytest.MonkeyPatch
+    undisturbed: Undisturbed,
+    train_toy: Any,
+    make_context: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = make_settings()
-    undisturbed = make_context(folder="undisturbed")
-    _, expected_model = train_toy(settings, undisturbed)
-    context = make_context()
+    settings, context = undisturbed.settings, make_context()
     monkeypatch.setattr(CheckpointClock, "is_due", lambda _clock: True)
-
-    def die(*_arguments: Any) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         log = type(context).log
 
         def log_until_4(self: Any, step: int, values: Any) -> None:
             if step == 4:
-                die()
+                raise KeyboardInterrupt
             log(self, step, values)
 
         patch.setattr(type(context), "log", log_until_4)
@@ -88,8 +99,8 @@ def test_a_killed_run_continues_from_its_latest_checkpoint(
     context.done.clear()
     _, model = train_toy(settings, context)
     assert context.resumed == [3]
-    assert torch.equal(weights(model), weights(expected_model))
-    assert history(context, settings) == history(undisturbed, settings)
+    assert torch.equal(weights(model), undisturbed.weights)
+    assert history(context, settings) == history(undisturbed.context, settings)
 
 
 def snapshot(value: float) -> Snapshot:
@@ -118,6 +129,17 @@ def test_the_latest_whole_checkpoint_is_read(tmp_path: Path) -> None:
     assert found.state == {"value": 3.0}
     (kept / STATE).write_text("{")
     assert load_checkpoint(tmp_path) is None
+
+
+def test_names_of_one_tensor_are_kept_apart(tmp_path: Path) -> None:
+    values = torch.arange(6.0)
+    tensors = {"whole": values, "again": values, "part": values[2:4], "other": values + 1}
+    save_checkpoint(tmp_path, 1, Snapshot(tensors, {}))
+    loaded = load_checkpoint(tmp_path)
+    assert loaded is not None
+    assert {name: value.tolist() for name, value in loaded.tensors.items()} == {
+        name: value.tolist() for name, value in tensors.items()
+    }
 
 
 def test_older_and_unfinished_checkpoints_are_removed(tmp_path: Path) -> None:

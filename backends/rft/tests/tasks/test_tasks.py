@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -14,12 +12,11 @@ from ablatekit_rft.tasks import (
     UnknownTaskError,
     Verdict,
     get_task,
-    rft_split,
     task_names,
 )
 from ablatekit_rft.tasks.base import SplitName
 from ablatekit_rft.tasks.streams import SPLIT_SHARES, Draws, split_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SPLITS: tuple[SplitName, ...] = ("pretrain", "train", "test")
@@ -63,8 +60,8 @@ def test_an_unknown_name_gets_the_nearest_or_all_known_names() -> None:
 
 
 def test_splits_are_disjoint(task: Task) -> None:
-    sets = [{query.item for query in task.items(split, 4096)} for split in SPLITS]
-    assert all(len(items) == 4096 for items in sets)
+    sets = [{query.item for query in task.items(split, 2048)} for split in SPLITS]
+    assert all(len(items) == 2048 for items in sets)
     assert not sets[0] & sets[1]
     assert not sets[0] & sets[2]
     assert not sets[1] & sets[2]
@@ -98,12 +95,6 @@ def test_the_first_items_are_what_they_have_always_been() -> None:
     assert {name: [query.prompt for query in three] for name, three in found.items()} == FIRST
 
 
-def test_rft_split_takes_the_first_of_each(task: Task) -> None:
-    split = rft_split(task, train=5, test=7)
-    assert split.train == task.items("train", 5)
-    assert split.test == task.items("test", 7)
-
-
 def test_the_gold_answer_is_correct_and_fits(task: Task) -> None:
     for split in SPLITS:
         for query in task.items(split, 300):
@@ -135,11 +126,14 @@ def test_hostile_completions_are_wrong_and_never_raise(task: Task, completion: s
     assert judged(task, query, completion) is Verdict.WRONG
 
 
+QUERIES = [(get_task(name), *get_task(name).items("train", 1)) for name in FIRST]
+
+
+@settings(max_examples=50)
 @given(st.text())
 def test_no_text_but_the_answer_is_correct(completion: str) -> None:
-    for name in FIRST:
-        query = get_task(name).items("train", 1)[0]
-        verdict = judged(get_task(name), query, completion)
+    for task, query in QUERIES:
+        verdict = judged(task, query, completion)
         assert verdict is (Verdict.CORRECT if completion == query.gold else Verdict.WRONG)
 
 
@@ -147,14 +141,6 @@ def test_draws_are_uniform() -> None:
     counts = Counter(Draws("uniform", index).between(5, 10) for index in range(6000))
     assert sorted(counts) == [5, 6, 7, 8, 9, 10]
     assert all(abs(count - 1000) < 150 for count in counts.values())
-
-
-def test_tasks_and_the_catalogue_import_no_torch() -> None:
-    code = (
-        "import sys, ablatekit_rft.tasks, ablatekit_rft.basemodels as b; b.catalogue(); "
-        "sys.exit(bool({'torch', 'transformers', 'tokenizers'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(

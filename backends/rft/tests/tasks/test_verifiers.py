@@ -26,38 +26,16 @@ from ablatekit_rft.tasks.verifiers.numbers import (
 from ablatekit_rft.tasks.verifiers.pool import JudgePool
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE, build_verifier, check_verifier
 from ablatekit_rft.tasks.verifiers.user import judge_of
+from ablatekit_rft.testing.verifier_suite import ANY_TEXT
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ablatekit.errors import UsageError
 from ablatekit.testing.specs import run_spec
 
 C, W, E = Verdict.CORRECT, Verdict.WRONG, Verdict.ERROR
 HOSTILE = ("", " ", "\x00", "####", "\\boxed{", "\\boxed", "1" * 100_000, "\ud800", "{" * 9999)
-PIECES = (
-    *("\\boxed", "\\boxed ", "\\fbox", "\\frac", "\\sqrt", "\\text", "\\left", "\\$", "^", "_"),
-    *("{", "}", "$", "####", "#### ", " ", "\n", ",", ".", "-", "\u2212", "/", "e", "=", "%", "x"),
-    *(
-        "0",
-        "1",
-        "12",
-        "1,234",
-        "1,2",
-        "3/0",
-        "1e999",
-        "\u00bd",
-        "\u00b2",
-        "\u0663",
-        "\u4e09",
-        "\x00",
-    ),
-    *("</think>", "<answer>", "</answer>", "=>", "What is 1 + 2?"),
-)
-MIXED = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
-"""Texts that look like answers, whole and broken."""
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-HAS_MATH = importlib.util.find_spec("math_verify") is not None
-NO_MATH = "no module math_verify: pip install 'ablatekit-rft[math]'"
+UNHURRIED = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+USER_JUDGE = "ablatekit_rft.tasks.verifiers.user:judge_of"
 
 
 @pytest.mark.parametrize(
@@ -251,17 +229,6 @@ def test_hostile_completions_are_never_correct(name: str, text: str) -> None:
     assert BY_RULE[name]("12", text).verdict is W
 
 
-@pytest.mark.parametrize("name", sorted(BY_RULE))
-@UNHURRIED
-@given(gold=st.text() | MIXED, text=st.text() | MIXED)
-def test_rules_never_raise_and_an_unreadable_key_is_nobodys_fault(
-    name: str, gold: str, text: str
-) -> None:
-    judgement = BY_RULE[name](gold, text)
-    if not gold.strip():
-        assert judgement.verdict is E
-
-
 SEVEN = Query("q", "?", "7")
 TASKS = [(one, *one.items("train", 1)) for one in map(registry.get_task, registry.task_names())]
 KINDS: tuple[AnswerKind, ...] = ("text", "number", "hash", "latex")
@@ -270,7 +237,7 @@ TASKS += [(QuestionTask(kind, kind, (), ()), SEVEN) for kind in KINDS]
 
 @pytest.mark.parametrize(("task", "query"), TASKS, ids=[task.name for task, _ in TASKS])
 @UNHURRIED
-@given(text=st.text() | MIXED)
+@given(text=ANY_TEXT)
 def test_no_task_raises_over_a_completion(task: Any, query: Query, text: str) -> None:
     for judge in (task.judge, in_tags(task.judge)):
         assert judge([query], [text])[0].verdict is not E
@@ -296,8 +263,7 @@ import os, time
 
 def judge(question, gold, completion):
     if completion == "hang":
-        while True:
-            pass
+        time.sleep(600)
     if completion == "exit":
         os._exit(3)
     if completion == "raise":
@@ -318,7 +284,7 @@ def user_file(tmp_path: Path) -> str:
 
 
 def test_a_users_function_judges_and_its_failures_are_errors(user_file: str) -> None:
-    pool = JudgePool(user_file, processes=2, time_limit=2.0)
+    pool = JudgePool(USER_JUDGE, user_file, processes=2, time_limit=2.0)
     texts = ["7", "8", "hang", "exit", "raise", "unsure", "form", "7"]
     start = time.monotonic()
     found = pool.judge([("Q", "7", text) for text in texts])
@@ -344,7 +310,9 @@ def test_a_verdict_is_true_false_or_none_and_nothing_that_counts_as_true(tmp_pat
     for said in (*no_verdict, "(True, None)", "(True, True, True)", "np.array([1])"):
         with pytest.raises(UsageError, match=r"returns True, False or None"):
             judge("", "", said)
-    found = JudgePool(f"{tmp_path / 'mine.py'}:judge", processes=1).judge([("", "", "0.3")])
+    found = JudgePool(USER_JUDGE, f"{tmp_path / 'mine.py'}:judge", processes=1).judge(
+        [("", "", "0.3")]
+    )
     assert found == [Judgement(E, False)]
     assert "received 0.3" in found[0].why
 
@@ -352,7 +320,7 @@ def test_a_verdict_is_true_false_or_none_and_nothing_that_counts_as_true(tmp_pat
 def test_a_function_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("")
     with pytest.raises(RuntimeError, match="cannot start"):
-        JudgePool(f"{tmp_path / 'mine.py'}:judge").judge([("q", "1", "1")])
+        JudgePool(USER_JUDGE, f"{tmp_path / 'mine.py'}:judge").judge([("q", "1", "1")])
 
 
 def test_the_source_of_a_users_function_is_part_of_the_runs_identity(
@@ -384,32 +352,6 @@ def test_a_chosen_verifier_replaces_the_tasks_own() -> None:
     assert strict.judge([query], ["3 + 4 = 7"])[0].verdict is W
     assert strict.items("train", 3) == own.items("train", 3)
     assert (strict.name, strict.answers, strict.max_new_tokens) == ("arithmetic-1", "number", 32)
-
-
-@pytest.fixture(scope="module")
-def math() -> Any:
-    if not HAS_MATH:
-        pytest.skip(NO_MATH)
-    verifier = build_verifier("math")
-    yield verifier
-    verifier.pool.close()  # type: ignore[attr-defined]
-
-
-def test_mathematics_is_compared_as_mathematics(math: Any) -> None:
-    table = [
-        ("\\frac{1}{2}", "\\boxed{0.5}", C, True),
-        ("x^2+1", "thus \\boxed{1+x^2}", C, True),
-        ("\\{1,2\\}", "\\boxed{\\{2,1\\}}", C, True),
-        ("2\\sqrt{3}", "\\boxed{\\sqrt{12}}", C, True),
-        ("5", "\\boxed{6}", W, True),
-        ("5", "no answer", W, False),
-        ("", "\\boxed{3}", E, True),
-        ("??", "\\boxed{3}", E, True),
-        ("??", "\\boxed{??}", E, True),
-        ("\\text{Evelyn}", "\\boxed{\\text{Evelyn}}", C, True),
-    ]
-    found = math([Query("", "", gold) for gold, *_ in table], [text for _, text, *_ in table])
-    assert found == [Judgement(verdict, format_ok) for *_, verdict, format_ok in table]
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

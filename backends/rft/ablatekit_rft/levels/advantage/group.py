@@ -1,13 +1,14 @@
-"""Advantages within the rollouts of one query: `(view, settings) -> (N,)` float32.
+"""Advantages within the rollouts of one query: `(view) -> (N,)` float32.
 
 A group is what the view holds of a query: extra rollouts, which carry no gradient, included.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ablatekit.errors import Problem, UsageError
+from ablatekit_rft.levels.stages import Need
 from ablatekit_rft.levels.statistics import (
     all_together,
     centred,
@@ -18,12 +19,10 @@ from ablatekit_rft.levels.statistics import (
     sums,
     uniform,
 )
-from ablatekit_rft.levels.types import Need, RewardView, level
+from ablatekit_rft.levels.types import RewardView, level
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from ablatekit_rft.settings import RftSettings
 
 _GROUPS: frozenset[Need] = frozenset({"groups"})
 
@@ -34,6 +33,7 @@ _GROUPS: frozenset[Need] = frozenset({"groups"})
     formula="A_i = r_i - mean_g(r)",
     source="Dr. GRPO, arXiv:2503.20783",
     needs=_GROUPS,
+    traits={"shift_invariant", "scale_equivariant", "centred", "within_query"},
     min_group=2,
     peers={
         "TRL": "scale_rewards='none'",
@@ -41,7 +41,7 @@ _GROUPS: frozenset[Need] = frozenset({"groups"})
         "OpenRLHF": "dr_grpo",
     },
 )
-def group_mean(view: RewardView, _settings: RftSettings) -> Tensor:
+def group_mean(view: RewardView) -> Tensor:
     """Centred on the mean of the query's rollouts, the rollout itself included."""
     return centred(view.rewards, view.group)
 
@@ -52,6 +52,7 @@ def group_mean(view: RewardView, _settings: RftSettings) -> Tensor:
     formula="A_i = (r_i - mean_g(r)) / (std_g(r) + eps)",
     source="GRPO, arXiv:2402.03300",
     needs=_GROUPS,
+    traits={"shift_invariant", "scale_invariant", "centred", "within_query"},
     min_group=2,
     peers={
         "TRL": "scale_rewards='group' (default), eps 1e-4",
@@ -59,13 +60,13 @@ def group_mean(view: RewardView, _settings: RftSettings) -> Tensor:
         "OpenRLHF": "group_norm, eps 1e-9; with n=1 NaN",
     },
 )
-def group_norm(view: RewardView, settings: RftSettings) -> Tensor:
+def group_norm(view: RewardView, *, advantage_eps: float) -> Tensor:
     """Centred and divided by the standard deviation of the query's rollouts.
 
     On binary rewards its expected gradient is that of 2 arcsin(sqrt(p)), p the success probability
     (arXiv:2601.10201), up to the finite size of the group.
     """
-    return normalised(view.rewards, view.group, settings.advantage_eps)
+    return normalised(view.rewards, view.group, advantage_eps)
 
 
 @level(
@@ -74,6 +75,7 @@ def group_norm(view: RewardView, settings: RftSettings) -> Tensor:
     formula="A_i = (r_i - mean_g(r)) / (std_N(r) + eps)",
     source="Lite PPO, arXiv:2508.08221",
     needs=_GROUPS,
+    traits={"shift_invariant", "scale_invariant", "centred"},
     min_group=2,
     peers={
         "TRL": "scale_rewards='batch', std of the raw rewards as here",
@@ -81,10 +83,10 @@ def group_norm(view: RewardView, settings: RftSettings) -> Tensor:
         "OpenRLHF": "reinforce_baseline, std of the centred token values",
     },
 )
-def group_mean_batch_std(view: RewardView, settings: RftSettings) -> Tensor:
+def group_mean_batch_std(view: RewardView, *, advantage_eps: float) -> Tensor:
     """Centred on the query's mean, divided by the standard deviation of the whole round."""
     spread = deviation(view.rewards, all_together(view.group))
-    return centred(view.rewards, view.group) / (spread + settings.advantage_eps)
+    return centred(view.rewards, view.group) / (spread + advantage_eps)
 
 
 @level(
@@ -93,6 +95,7 @@ def group_mean_batch_std(view: RewardView, settings: RftSettings) -> Tensor:
     formula="A_i = r_i - mean of the other rollouts of the query = n/(n-1) (r_i - mean_g(r))",
     source="RLOO, arXiv:2402.14740",
     needs=_GROUPS,
+    traits={"shift_invariant", "scale_equivariant", "centred", "within_query"},
     min_group=2,
     peers={
         "TRL": "RLOOTrainer, n=2 by default",
@@ -100,7 +103,7 @@ def group_mean_batch_std(view: RewardView, settings: RftSettings) -> Tensor:
         "OpenRLHF": "rloo; with n=1 a division by zero",
     },
 )
-def rloo(view: RewardView, _settings: RftSettings) -> Tensor:
+def rloo(view: RewardView) -> Tensor:
     """Centred on the mean of the query's other rollouts."""
     count = counts(view.rewards, view.group)
     scale = count / (count - 1)
@@ -113,10 +116,11 @@ def rloo(view: RewardView, _settings: RftSettings) -> Tensor:
     formula="A_i = r_i - sum_g(T_j r_j) / sum_g(T_j)",
     source="OPO, arXiv:2505.23585",
     needs=frozenset({"groups", "lengths"}),
+    traits={"shift_invariant", "scale_equivariant", "centred", "within_query"},
     min_group=2,
     peers={"TRL": "none", "verl": "opo", "OpenRLHF": "none"},
 )
-def opo(view: RewardView, _settings: RftSettings) -> Tensor:
+def opo(view: RewardView) -> Tensor:
     """A baseline weighted by length: the one of least variance if a gradient's square is T."""
     counts(view.rewards, view.group)
     lengths = view.lengths.to(view.rewards.dtype)
@@ -131,11 +135,12 @@ def opo(view: RewardView, _settings: RftSettings) -> Tensor:
     formula="A_i = N / #(r_j != 0) (r_i - mean_g(r)) / F, F = 1",
     source="GPG, arXiv:2504.02546",
     needs=_GROUPS,
+    traits={"scale_equivariant", "centred"},
     min_group=2,
     params={"F": 1.0},
     peers={"TRL": "none", "verl": "gpg, F=1 by default", "OpenRLHF": "none"},
 )
-def gpg(view: RewardView, _settings: RftSettings) -> Tensor:
+def gpg(view: RewardView) -> Tensor:
     """Centred, and scaled up by the share of rewards that are zero.
 
     It counts rewards, not successes, so that 0/1 and +-1 are different choices.
@@ -150,10 +155,11 @@ def gpg(view: RewardView, _settings: RftSettings) -> Tensor:
     formula="A_i = (r_i - mean_g(r)) / mean_g(r), 0 where mean_g(r) <= 0",
     source="MaxRL, arXiv:2602.02710",
     needs=_GROUPS,
+    traits={"scale_invariant", "centred", "within_query"},
     min_group=2,
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
-def max_rl(view: RewardView, _settings: RftSettings) -> Tensor:
+def max_rl(view: RewardView) -> Tensor:
     """Centred and divided by the query's mean: a query solved with chance p weighs about 1/p.
 
     Its objective is a truncated series of log p. Rewards must not be negative.
@@ -170,10 +176,13 @@ def max_rl(view: RewardView, _settings: RftSettings) -> Tensor:
     " all others: 0",
     source="Pass@k training, arXiv:2503.19595",
     needs=_GROUPS,
+    traits={"shift_invariant", "centred", "within_query"},
     min_group=2,
     peers={"TRL": "none", "verl": "grpo_passk, over the std by default", "OpenRLHF": "none"},
 )
-def passk_max(view: RewardView, settings: RftSettings) -> Tensor:
+def passk_max(
+    view: RewardView, *, advantage_eps: float, passk_scale: Literal["none", "std"]
+) -> Tensor:
     """Only the best rollout of a query teaches, by its lead over the second.
 
     With binary rewards only a query with exactly one success teaches.
@@ -185,9 +194,9 @@ def passk_max(view: RewardView, settings: RftSettings) -> Tensor:
     others = view.rewards.masked_fill(first & alone, float("-inf"))
     second = extreme(others, view.group, "amax")[view.group]
     lead = (best - second).where(first & alone, 0.0)
-    if settings.passk_scale == "none":
+    if passk_scale == "none":
         return lead
-    return lead / (deviation(view.rewards, view.group) + settings.advantage_eps)
+    return lead / (deviation(view.rewards, view.group) + advantage_eps)
 
 
 @level(
@@ -197,15 +206,16 @@ def passk_max(view: RewardView, settings: RftSettings) -> Tensor:
     " more that carry no gradient",
     source="The released code of arXiv:2601.22532 (onerpo)",
     needs=frozenset({"groups", "extra"}),
+    traits={"shift_invariant", "scale_invariant", "centred", "within_query"},
     min_group=2,
     peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
-def extra_baseline(view: RewardView, settings: RftSettings) -> Tensor:
+def extra_baseline(view: RewardView, *, advantage_eps: float) -> Tensor:
     """An advantage without more rollouts in the gradient: it separates the two.
 
     The extra rollouts are generated samples like any other, and count as such in the budget.
     """
-    return normalised(view.rewards, view.group, settings.advantage_eps)
+    return normalised(view.rewards, view.group, advantage_eps)
 
 
 @level(
@@ -214,9 +224,10 @@ def extra_baseline(view: RewardView, settings: RftSettings) -> Tensor:
     formula="A_i = r_i - r(greedy completion of the query)",
     source="ReMax, arXiv:2310.10505",
     needs=frozenset({"greedy"}),
+    traits={"shift_invariant", "scale_equivariant", "centred", "within_query"},
     peers={"TRL": "none", "verl": "remax", "OpenRLHF": "none"},
 )
-def remax(view: RewardView, _settings: RftSettings) -> Tensor:
+def remax(view: RewardView) -> Tensor:
     """Compared with what the policy answers greedily: one more decode per query, in the budget."""
     greedy = view.greedy
     if greedy is None or int(greedy.sum()) != int(view.group.max()) + 1:

@@ -26,8 +26,8 @@ _LEADING_POINT = re.compile(r"(?<![\d.])\.(?=\d)")
 
 def last_boxed(text: str) -> str | None:
     """The content of the last `\\boxed{...}` with balanced braces; None if there is none."""
-    for found in reversed(list(_BOX.finditer(text))):
-        content = _content(text, found.end())
+    for box in reversed(list(_BOX.finditer(text))):
+        content = _content(text, box.end())
         if content is not None:
             return content
     return None
@@ -70,8 +70,8 @@ def normalise(answer: str) -> str:
     return "\\frac{1}{2}" if text == "0.5" else text
 
 
-def _full_fraction(found: re.Match[str]) -> str:
-    top, bottom = (part for part in found.groups() if part is not None)
+def _full_fraction(fraction: re.Match[str]) -> str:
+    top, bottom = (part for part in fraction.groups() if part is not None)
     return f"\\frac{{{top}}}{{{bottom}}}"
 
 
@@ -80,11 +80,11 @@ def judge_boxed(gold: str, text: str) -> Judgement:
 
     Source: the reward of arXiv:2601.22532's release for MATH.
     """
-    found = last_boxed(text)
+    answer = last_boxed(text)
     if not gold.strip():
-        return unreadable_key(gold, format_ok=found is not None)
-    right = found is not None and normalise(found) == normalise(gold)
-    return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok=found is not None)
+        return unreadable_key(gold, format_ok=answer is not None)
+    right = answer is not None and normalise(answer) == normalise(gold)
+    return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok=answer is not None)
 
 
 def judge_exact(gold: str, text: str) -> Judgement:

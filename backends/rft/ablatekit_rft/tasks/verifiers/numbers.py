@@ -63,8 +63,8 @@ def last_number(text: str) -> str | None:
 
     A comma belongs to a number only before groups of three digits: 1,234 is one, 1,2,3 are three.
     """
-    found = _IN_TEXT.findall(plain_minus(text))
-    return found[-1] if found else None
+    numbers = _IN_TEXT.findall(plain_minus(text))
+    return numbers[-1] if numbers else None
 
 
 def number_in_words(text: str) -> str | None:
@@ -73,15 +73,15 @@ def number_in_words(text: str) -> str | None:
     None for several numbers, and for an expression such as `x+1` or `2x`.
     """
     plain = _LATEX_WORDS.sub(" ", plain_minus(text))
-    found = _IN_TEXT.findall(plain)
+    numbers = _IN_TEXT.findall(plain)
     only_words = _WORDS.fullmatch(_IN_TEXT.sub(" ", plain)) and not _PRODUCT.search(plain)
-    return found[0] if len(found) == 1 and only_words else None
+    return numbers[0] if len(numbers) == 1 and only_words else None
 
 
 def hash_answer(text: str) -> str | None:
     """What stands behind the last `#### ` within the last 300 characters, if it is a number."""
-    found = _AFTER_HASH.findall(text[-HASH_TAIL:])
-    return found[-1] if found else None
+    answers = _AFTER_HASH.findall(text[-HASH_TAIL:])
+    return answers[-1] if answers else None
 
 
 def judge_number(gold: str, text: str) -> Judgement:
@@ -115,9 +115,9 @@ def judge_hash(gold: str, text: str) -> Judgement:
     return _compare(gold, hash_answer(text))
 
 
-def _compare(gold: str, found: str | None) -> Judgement:
+def _compare(gold: str, answer: str | None) -> Judgement:
     wanted = read_number(gold)
     if wanted is None:
-        return unreadable_key(gold, format_ok=found is not None)
-    right = found is not None and read_number(found) == wanted
-    return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok=found is not None)
+        return unreadable_key(gold, format_ok=answer is not None)
+    right = answer is not None and read_number(answer) == wanted
+    return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok=answer is not None)

@@ -50,16 +50,20 @@ class _Child:
 
 
 class JudgePool:
-    """Judges (gold, completion) pairs in processes that run `ablatekit_rft.tasks.verifiers.child`.
+    """Judges lists of texts in processes that run `ablatekit_rft.tasks.verifiers.child`.
 
-    `judge_name` is what the child looks up: `math`, a reference to a user's function, or a task of
-    reasoning-gym. Processes start with the first judgement and are reused.
+    `factory` is the function that gives the judge, as `module:function`; it is called with
+    `arguments` in each process. Processes start with the first judgement and are reused.
     """
 
     def __init__(
-        self, judge_name: str, *, processes: int | None = None, time_limit: float = TIME_LIMIT
+        self,
+        factory: str,
+        *arguments: str,
+        processes: int | None = None,
+        time_limit: float = TIME_LIMIT,
     ) -> None:
-        self._name = judge_name
+        self._judge = (factory, *arguments)
         self._size = processes or default_processes()
         self._limit = time_limit
         self._children: list[_Child] = []
@@ -74,20 +78,20 @@ class JudgePool:
 
         ERROR for one that takes longer than the limit, raises, or ends its process.
         """
-        found: list[Judgement] = [FAILED] * len(asked)
+        judgements: list[Judgement] = [FAILED] * len(asked)
         waiting = list(reversed(range(len(asked))))
         while waiting or any(child.place is not None for child in self._children):
             self._start(min(self._size, len(waiting)))
             for child in self._children:
                 if child.ready and child.place is None and waiting:
                     self._hand_over(child, waiting.pop(), asked)
-            self._collect(found)
+            self._collect(judgements)
             self._replace_late()
-        return found
+        return judgements
 
     def _start(self, wanted: int) -> None:
         for _ in range(wanted - len(self._children)):
-            command = [sys.executable, "-m", "ablatekit_rft.tasks.verifiers.child", self._name]
+            command = [sys.executable, "-m", "ablatekit_rft.tasks.verifiers.child", *self._judge]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             child = _Child(process, deadline=time.monotonic() + START_LIMIT)
             self._children.append(child)
@@ -102,7 +106,7 @@ class JudgePool:
             stream.write(line)
             stream.flush()
 
-    def _collect(self, found: list[Judgement]) -> None:
+    def _collect(self, judgements: list[Judgement]) -> None:
         """Read what the processes say, waiting until one speaks or the first deadline."""
         with selectors.DefaultSelector() as selector:
             busy = [child for child in self._children if not child.ready or child.place is not None]
@@ -110,9 +114,9 @@ class JudgePool:
                 selector.register(_stream(child.process.stdout), selectors.EVENT_READ, child)
             first = min((child.deadline for child in busy), default=time.monotonic())
             for key, _ in selector.select(max(0.0, first - time.monotonic())):
-                self._read(key.data, found)
+                self._read(key.data, judgements)
 
-    def _read(self, child: _Child, found: list[Judgement]) -> None:
+    def _read(self, child: _Child, judgements: list[Judgement]) -> None:
         data = os.read(_stream(child.process.stdout).fileno(), 65_536)
         if not data:
             self._drop(child)
@@ -124,7 +128,7 @@ class JudgePool:
             if not child.ready:
                 child.ready = True
             elif child.place is not None:
-                found[child.place] = _judgement(bytes(line))
+                judgements[child.place] = _judgement(bytes(line))
                 child.place = None
 
     def _replace_late(self) -> None:
@@ -138,7 +142,9 @@ class JudgePool:
         self._children.remove(child)
         _end([child])
         if not child.ready:
-            raise RuntimeError(f"the verifier {self._name!r} cannot start: see its messages above")
+            raise RuntimeError(
+                f"the verifier {self._judge[-1]!r} cannot start: see its messages above"
+            )
 
 
 def _judgement(line: bytes) -> Judgement:

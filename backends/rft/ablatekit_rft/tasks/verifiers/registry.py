@@ -31,6 +31,9 @@ BY_RULE: Mapping[str, PairJudge] = MappingProxyType(
 MATH = "math"
 NAMES = ("auto", *BY_RULE, MATH)
 
+_MATH_JUDGE = "ablatekit_rft.tasks.verifiers.mathematics:mathematics_judge"
+_USER_JUDGE = "ablatekit_rft.tasks.verifiers.user:judge_of"
+
 
 @dataclass(frozen=True, slots=True)
 class ByRule:
@@ -71,8 +74,9 @@ def build_verifier(name: str) -> BatchJudge:
         return ByRule(BY_RULE[name])
     if name == MATH:
         require_package("math_verify", "math", "the verifier math needs the package math-verify")
-        return InPool(JudgePool(MATH), lambda query: (query.gold,))
-    return InPool(JudgePool(check_verifier(name)), lambda query: (query.prompt, query.gold))
+        return InPool(JudgePool(_MATH_JUDGE), lambda query: (query.gold,))
+    pool = JudgePool(_USER_JUDGE, check_verifier(name))
+    return InPool(pool, lambda query: (query.prompt, query.gold))
 
 
 def require_package(module: str, extra: str, rule: str) -> None:

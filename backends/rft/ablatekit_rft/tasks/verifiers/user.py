@@ -54,7 +54,7 @@ def _flag(said: Any) -> bool:
 
 
 def _function(reference: str) -> UserFunction:
-    found = referenced(reference)
-    if not inspect.isfunction(found):
+    function = referenced(reference)
+    if not inspect.isfunction(function):
         raise UsageError(Problem("a verifier is a function", repr(reference)))
-    return found
+    return function

@@ -1,0 +1,1 @@
+"""Kinds of design: one file per kind, registered under `ablatekit.designs`."""

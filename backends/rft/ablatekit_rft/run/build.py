@@ -1,0 +1,112 @@
+"""A run from its specification: model, task, trainer and evaluator, handed to the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ablatekit.backend import RunContext
+from ablatekit.errors import Problem, UsageError
+from ablatekit.runs.records import RunResult, RunSpec
+from ablatekit_rft.basemodels import smollm2
+from ablatekit_rft.content import check_levels
+from ablatekit_rft.engines.decoding import Decoding
+from ablatekit_rft.engines.select import build_engine, draw_kind
+from ablatekit_rft.evaluation.evaluate import build_evaluator
+from ablatekit_rft.learning.updates import build_updater
+from ablatekit_rft.metrics.peak_memory import forget_peak
+from ablatekit_rft.policy.models import (
+    Tokenizer,
+    check_cache,
+    check_length,
+    load_model,
+    parameterised,
+)
+from ablatekit_rft.policy.policy import Policy
+from ablatekit_rft.policy.threads import steady_threads
+from ablatekit_rft.rollouts.collect import TrainSet
+from ablatekit_rft.rollouts.prompts import build_prompting
+from ablatekit_rft.run.loop import Loop
+from ablatekit_rft.run.rounds import Trainer
+from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.tasks import Task
+from ablatekit_rft.tasks.judged import open_task
+
+
+def train(run: RunSpec, context: RunContext) -> RunResult:
+    """Execute one run: train and evaluate until the budget is spent.
+
+    Resumes from the latest checkpoint in `context.checkpoint_dir`. Raises RunInterruptedError, with
+    a checkpoint written, once `context.should_stop()`.
+    """
+    settings = RftSettings.from_dotted({**run.settings, **run.execution})
+    check_levels(settings, run.content)
+    torch.set_num_threads(settings.threads)
+    device = _device(settings.device)
+    forget_peak(device)
+    name, content = settings.model, run.content.get("model", "")
+    if name == smollm2.NAME:
+        name = str(smollm2.directory(context.cache_lock))
+    model, tokenizer = load_model(name, device, content)
+    task = open_task(settings, run.content.get("dataset", ""))
+    return train_model(settings, context, model, tokenizer, task)
+
+
+def train_model(
+    settings: RftSettings, context: RunContext, model: Any, tokenizer: Tokenizer, task: Task
+) -> RunResult:
+    """`train` with the model and the task at hand; the model is changed in place."""
+    steps = settings.max_new_tokens or task.max_new_tokens
+    if settings.drawing_engine == "policy":
+        check_cache(model, settings.model)
+    policy = Policy(
+        parameterised(model, settings, context.seeds),
+        tokenizer.pad_id,
+        vocabulary=tokenizer.size,
+        autocast=settings.precision == "bf16_autocast",
+    )
+    queries = task.items("train", settings.train_items)
+    prompting = build_prompting(settings, task, tokenizer, queries)
+    train_set = TrainSet.of(settings, queries, prompting.encode)
+    evaluator = build_evaluator(
+        settings.evaluation,
+        task,
+        tokenizer,
+        context.seeds,
+        encode=prompting.encode,
+        max_new_tokens=settings.evaluation.max_new_tokens or steps,
+        reference_budget=settings.micro_batch_tokens,
+        draws=draw_kind(settings),
+    )
+    decoding = Decoding.of_training(settings, steps, tokenizer)
+    longest = max(_longest(train_set.encoded) + steps, evaluator.longest)
+    check_length(policy.base_model.config, longest)
+    trainer = Trainer(
+        settings=settings,
+        task=task,
+        tokenizer=tokenizer,
+        seeds=context.seeds,
+        train_set=train_set,
+        policy=policy,
+        engine=build_engine(settings, policy, decoding, train_set.encoded, longest, context.seeds),
+        decoding=decoding,
+        reference=policy.frozen_copy(),
+        updater=build_updater(settings, context.seeds, policy, steps),
+    )
+    with steady_threads(policy.parameters.weights):
+        return Loop(trainer, evaluator, context).execute()
+
+
+def _longest(encoded: Sequence[list[int]]) -> int:
+    return max(len(prompt) for prompt in encoded)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        rule, remedy = "no CUDA device is available to torch", "Set device: auto or cpu"
+        raise UsageError(Problem(rule, f"device: {name}", remedy))
+    return torch.device(name)

@@ -1,0 +1,1 @@
+"""For authors of plugins: conformance suites of what extends the backend."""

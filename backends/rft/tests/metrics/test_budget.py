@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from ablatekit_rft.metrics.budget import BudgetMeter, Costs, EvaluationPoints, learning_rate
+from ablatekit_rft.settings import Budget
+
+
+def test_evaluation_points_are_shares_of_the_budget() -> None:
+    points = EvaluationPoints(BudgetMeter(Budget(unit="samples", amount=100)), 4)
+
+    def reached(before: int, after: int) -> str:
+        return points.reached(Costs(samples=before), Costs(samples=after))
+
+    assert reached(0, 24) == "none"
+    assert reached(24, 25) == "intermediate"
+    assert reached(25, 49) == "none"
+    assert reached(20, 80) == "intermediate"
+    assert reached(80, 100) == "end"
+    assert reached(99, 130) == "end"
+
+
+def test_learning_rate_follows_its_formula(make_settings: Any) -> None:
+    def rates(**changed: Any) -> list[float]:
+        settings = make_settings(learning_rate=1.0, **changed)
+        return [learning_rate(settings, step / 10, (step + 1) / 10) for step in range(10)]
+
+    assert rates() == [1.0] * 10
+    assert rates(lr_schedule="linear") == pytest.approx([1 - step / 10 for step in range(10)])
+    cosine = [(1 + np.cos(np.pi * step / 10)) / 2 for step in range(10)]
+    assert rates(lr_schedule="cosine") == pytest.approx(cosine)
+    warm = rates(lr_schedule="linear", warmup_fraction=0.2)
+    assert warm[:3] == pytest.approx([0.5, 1.0, 1.0])
+    assert warm[3] == pytest.approx(1 - 0.1 / 0.8)
