@@ -18,7 +18,7 @@ class SectionedCommand(TyperCommand):
     Typer shows panels only with rich, whose import alone takes longer than the rest of a help page.
     """
 
-    def format_options(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
