@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 from pydantic import BaseModel
 
 from ablatekit.plugins import load_plugin
 from ablatekit.runs.records import Resources
 from ablatekit.runs.workspace import RunDirectory
-from ablatekit.worker import Outcome
+
+if TYPE_CHECKING:
+    from ablatekit.worker import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
