@@ -136,8 +136,7 @@ def sync(
     if as_json:
         typer.echo(json.dumps({"runs": outcome.runs, "metrics": outcome.metrics}, indent=2))
     else:
-        tracker = study.loaded.study.tracking.tracker
-        typer.echo(f"{tracker}: {outcome.runs} runs, {outcome.metrics} new metrics")
+        typer.echo(f"{outcome.place}: {outcome.runs} runs, {outcome.metrics} new metrics")
 
 
 def _prepared(file: Path, overrides: list[str] | None, workspace: Path | None) -> PreparedStudy:

@@ -28,7 +28,7 @@ from ablatekit.dispatch.executors.base import (
     Started,
     Task,
     Workload,
-    load_executor,
+    make_executor,
 )
 from ablatekit.dispatch.progress import Observer
 from ablatekit.errors import Problem, WorkspaceError
@@ -206,7 +206,6 @@ def _prepare(plan: Plan, workspace: Workspace, options: DispatchOptions) -> _Pro
 
 def _executor(backend: str, entries: Sequence[_Entry], options: DispatchOptions) -> Executor:
     """The executor that the options name, with places for all of these runs."""
-    kind = load_executor(options.executor)
     workload = Workload(
         need=_largest_need(backend, entries),
         runs=len(entries),
@@ -214,7 +213,7 @@ def _executor(backend: str, entries: Sequence[_Entry], options: DispatchOptions)
         timeout=options.timeout,
         python=options.python,
     )
-    return kind(workload, kind.settings.model_validate(dict(options.settings)))
+    return make_executor(options.executor, workload, options.settings)
 
 
 def _largest_need(backend: str, entries: Sequence[_Entry]) -> Resources:

@@ -178,7 +178,7 @@ def sync_study(study: PreparedStudy) -> MirrorOutcome:
     outcome = sync(study.plan, study.workspace, mirror.tracker, mirror.settings)
     if outcome.warning:
         remedy = "Repeat the command once the tracker can be reached; nothing is lost"
-        raise WorkspaceError(Problem(outcome.warning, f"tracker: {mirror.tracker}", remedy))
+        raise WorkspaceError(Problem(outcome.warning, remedy=remedy))
     return outcome
 
 

@@ -26,7 +26,7 @@ from ablatekit.dispatch.executors.base import (
     Started,
     Task,
     Workload,
-    load_executor,
+    make_executor,
 )
 from ablatekit.runs.eventlog import read_events
 from ablatekit.runs.records import Resources, RunSpec
@@ -59,9 +59,8 @@ class ExecutorSuite:
     @contextmanager
     def executor(self, workers: int = 2, timeout: float | None = None) -> Iterator[Executor]:
         """An executor with places for so many runs at once, closed at the end."""
-        kind = load_executor(self.executor_name)
         workload = Workload(need=Resources(), runs=workers, workers=workers, timeout=timeout)
-        executor = kind(workload, kind.settings.model_validate(dict(self.settings)))
+        executor = make_executor(self.executor_name, workload, self.settings)
         try:
             yield executor
         finally:

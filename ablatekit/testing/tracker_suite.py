@@ -25,7 +25,7 @@ from ablatekit.design.plan import Cell, Plan
 from ablatekit.runs.runlog import AttemptEnd
 from ablatekit.runs.workspace import Workspace
 from ablatekit.testing.runs import small_plan, write_attempt
-from ablatekit.tracking.base import Status, Tracker, load_tracker
+from ablatekit.tracking.base import Status, Tracker, make_tracker
 from ablatekit.tracking.mirror import Mirror, MirrorOutcome
 
 _WRITES = frozenset({"create", "add", "attach", "set_status", "delete"})
@@ -87,8 +87,7 @@ class TrackerSuite:
 
     def tracker(self, plan: Plan, workspace: Workspace) -> Tracker:
         """The tracker of a study, as the mirror makes it, but for small calls."""
-        kind = load_tracker(self.tracker_name)
-        tracker = kind(plan, workspace, kind.settings.model_validate(dict(self.settings)))
+        tracker = make_tracker(self.tracker_name, plan, workspace, self.settings)
         setattr(tracker, "points_at_once", self.points_at_once)  # noqa: B010 - a class variable
         return tracker
 
@@ -247,7 +246,7 @@ class TrackerSuite:
             mirror.update()
             mirror.close()
             assert _open_files(tmp_path) == []
-        assert mirror.outcome == MirrorOutcome(runs=1, metrics=3)
+        assert (mirror.outcome.runs, mirror.outcome.metrics) == (1, 3)
 
 
 class _Forgetful:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel
 
 from ablatekit.design.plan import Plan
 from ablatekit.errors import AblatekitError
-from ablatekit.plugins import load_plugin
+from ablatekit.plugins import broken_contract, load_plugin
 from ablatekit.runs.workspace import Workspace
 
 Status: TypeAlias = Literal["running", "finished", "failed", "interrupted"]
@@ -124,6 +124,15 @@ class Tracker(Protocol):
         """Let go of connections and files."""
 
 
-def load_tracker(name: str) -> type[Tracker]:
-    """The tracker called `name`; raises PluginError when there is none."""
-    return cast("type[Tracker]", load_plugin("tracker", name))
+def make_tracker(
+    name: str, plan: Plan, workspace: Workspace, settings: Mapping[str, Any]
+) -> Tracker:
+    """The tracker called `name` for one study, with its own part of the study file.
+
+    Raises PluginError when there is none, or when it lacks what the protocol demands.
+    """
+    kind = load_plugin("tracker", name)
+    tracker = kind(plan, workspace, kind.settings.model_validate(dict(settings)))
+    if not isinstance(tracker, Tracker):
+        raise broken_contract("tracker", name)
+    return tracker

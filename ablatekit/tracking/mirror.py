@@ -45,7 +45,7 @@ from ablatekit.tracking.base import (
     Status,
     Tracker,
     TrackerError,
-    load_tracker,
+    make_tracker,
 )
 
 _LOCK_SECONDS = 60.0
@@ -53,11 +53,12 @@ _LOCK_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class MirrorOutcome:
-    """Records made, points sent, and why the mirror is incomplete if it is."""
+    """Records made, points sent, why the mirror is incomplete if it is, and where it is."""
 
     runs: int = 0
     metrics: int = 0
     warning: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,9 +268,7 @@ def open_mirror(
     plan: Plan, workspace: Workspace, tracker: str, settings: Mapping[str, Any]
 ) -> Mirror:
     """The mirror of a study in the tracker that is called so, with its part of the study file."""
-    kind = load_tracker(tracker)
-    chosen = kind.settings.model_validate(dict(settings))
-    return Mirror(plan, workspace, kind(plan, workspace, chosen))
+    return Mirror(plan, workspace, make_tracker(tracker, plan, workspace, settings))
 
 
 @contextmanager
@@ -295,7 +294,7 @@ class Mirror:
     """The mirror of one study in one tracker; `update` as often as wanted."""
 
     def __init__(self, plan: Plan, workspace: Workspace, tracker: Tracker) -> None:
-        self.outcome = MirrorOutcome()
+        self.outcome = MirrorOutcome(place=tracker.place)
         self._plan = plan
         self._cells = cells_by_unit(plan)
         self._workspace = workspace

@@ -14,7 +14,6 @@ import pytest
 from ablatekit.canonical import write_json
 from ablatekit.dispatch import coordinator as coordinator_module
 from ablatekit.dispatch.coordinator import DispatchOptions, coordinating, execute
-from ablatekit.dispatch.executors.slots import Machine
 from ablatekit.dispatch.progress import SilentObserver
 from ablatekit.errors import PluginError, WorkspaceError
 from ablatekit.runs.records import RunResult
@@ -80,8 +79,9 @@ def test_every_run_of_a_plan_gets_a_result_and_a_second_call_does_nothing(
 
 
 def test_a_limit_executes_the_first_runs_in_order(make_plan, workspace, forked):
-    plan = make_plan()
-    outcome = execute(plan, workspace, forked(limit=3), SilentObserver())
+    plan, notes = make_plan(), Notes()
+    outcome = execute(plan, workspace, forked(limit=3), notes)
+    assert notes.said == ["workers are forks"]
     assert (outcome.counts.finished, outcome.counts.remaining) == (3, 5)
     assert not outcome.interrupted
     states = [run_state(workspace.run(planned.run_id)) for planned in plan.runs]
@@ -90,14 +90,15 @@ def test_a_limit_executes_the_first_runs_in_order(make_plan, workspace, forked):
 
 def test_a_diverged_run_is_a_result_and_not_retried(make_plan, workspace, forked):
     plan = make_plan(diverge_rate=1.0)
-    outcome = execute(plan, workspace, forked(), SilentObserver())
-    assert (outcome.counts.diverged, outcome.counts.failed) == (8, 0)
-    assert all(len(workspace.run(run.run_id).attempts()) == 1 for run in plan.runs)
+    outcome = execute(plan, workspace, forked(limit=2), SilentObserver())
+    assert (outcome.counts.diverged, outcome.counts.failed) == (2, 0)
+    assert attempts(plan, workspace)[:2] == [1, 1]
 
 
-def test_a_claim_says_who_and_with_what(make_plan, workspace, faulty):
-    plan = make_plan(backend=faulty)
-    execute(plan, workspace, one_worker(), SilentObserver())
+def test_a_run_says_who_executed_it_with_what_and_what_it_printed(make_plan, workspace, faulty):
+    plan = make_plan(backend=faulty, behaviour="chatter")
+    outcome = execute(plan, workspace, one_worker(), SilentObserver())
+    assert outcome.counts.finished == 2
     run = workspace.run(plan.runs[0].run_id)
     claim = read_claim(run.attempt(1))
     assert (claim.study, claim.study_hash) == (plan.study, plan.hash)
@@ -106,6 +107,8 @@ def test_a_claim_says_who_and_with_what(make_plan, workspace, faulty):
     assert "numpy" in read_result(run).versions
     (event,) = read_history(run)
     assert event.metrics["threads"] == 1
+    lines = (run.attempt(1).logs / "output.txt").read_text().splitlines()
+    assert lines == ["hello from print", '{"say": "ended"}', "hello from a child"]
 
 
 @pytest.mark.parametrize("behaviour", ["die", "give_up"])
@@ -156,15 +159,6 @@ def test_a_run_that_keeps_failing_is_reported_with_its_last_words(
     assert [ending[0] for ending in notes.endings].count("retried") == 1
 
 
-def test_what_a_backend_prints_goes_to_its_log_and_nowhere_else(make_plan, workspace, faulty):
-    plan = make_plan(backend=faulty, behaviour="chatter")
-    outcome = execute(plan, workspace, one_worker(), SilentObserver())
-    assert outcome.counts.finished == 2
-    log = workspace.run(plan.runs[0].run_id).attempt(1).logs / "output.txt"
-    lines = log.read_text().splitlines()
-    assert lines == ["hello from print", '{"say": "ended"}', "hello from a child"]
-
-
 def test_a_full_disk_pauses_and_costs_no_attempt(make_plan, workspace, faulty, forked, monkeypatch):
     answers = iter([False, False, True])
     monkeypatch.setattr(
@@ -187,12 +181,12 @@ def test_an_unknown_executor_is_a_usage_error(make_plan, workspace):
         execute(make_plan(), workspace, one_worker(executor="no-such"), SilentObserver())
 
 
-def test_an_executor_that_holds_less_than_the_runs_need_says_so(make_plan, workspace, monkeypatch):
-    machine = Machine(cores=1, memory=0.1)
-    monkeypatch.setattr(Machine, "here", classmethod(lambda _cls: machine))
-    notes = Notes()
-    execute(make_plan(), workspace, one_worker(limit=1), notes)
-    assert notes.said == ["1 workers may need 0.2 GiB of memory together, this machine has 0.1 GiB"]
+def test_an_executor_that_lacks_a_method_is_refused(
+    make_plan, workspace, fork_executor, monkeypatch
+):
+    monkeypatch.delattr("forkexecutor.ForkExecutor.drain")
+    with pytest.raises(PluginError, match="does not fulfil the contract"):
+        execute(make_plan(), workspace, one_worker(executor=fork_executor), SilentObserver())
 
 
 def test_a_study_has_one_coordinator(workspace):

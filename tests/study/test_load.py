@@ -138,7 +138,7 @@ def test_every_mistake_gives_one_problem_at_its_place(
         ("dispatch.timeout=30x", "Write a number and a unit (s, m, h or d), such as 30m"),
         ("responses={a: {metric: m, summary: time_to(e)}}", "Write final | mean_last(k) | auc"),
         ("factors.rollouts=[1, 4]", "Write rollouts: {baseline: 1, levels: [1, 4]}"),
-        ("design={kind: custm}", "Did you mean 'custom'? Known: custom, full"),
+        ("design={kind: custm}", "Did you mean 'custom'?"),
         ("design={kind: custom, cell: [{}], cells: [{}]}", "Did you mean 'cells'?"),
         ("design={kind: custom}", "One mapping factor -> level for each cell"),
         ("dispatch.worker=2", "Did you mean 'workers'?"),

@@ -190,13 +190,20 @@ def test_a_tracker_that_is_down_is_a_warning_and_is_tried_again(plan, workspace)
     mirror = Mirror(plan, workspace, tracker)
     mirror.update()
     mirror.update()
-    assert mirror.outcome == MirrorOutcome(warning="the tracker is incomplete: no route")
+    warning = "the tracker is incomplete: no route"
+    assert mirror.outcome == MirrorOutcome(warning=warning, place="the tracker")
     assert tracker.closed == 2
 
 
 def test_an_unknown_tracker_is_refused_by_name(plan, workspace):
     with pytest.raises(PluginError, match=r"'no-such'.*mlflow"):
         sync(plan, workspace, "no-such", {})
+
+
+def test_a_tracker_that_lacks_a_method_is_refused(plan, workspace, json_tracker, monkeypatch):
+    monkeypatch.delattr("jsontracker.JsonTracker.attach")
+    with pytest.raises(PluginError, match="does not fulfil the contract"):
+        sync(plan, workspace, json_tracker, {})
 
 
 def test_a_study_has_one_mirror_at_a_time(plan, workspace):

@@ -7,13 +7,13 @@ still executes a run. It leaves nothing behind: `close` ends every worker that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel
 
-from ablatekit.plugins import load_plugin
+from ablatekit.plugins import broken_contract, load_plugin
 from ablatekit.runs.records import Resources
 from ablatekit.runs.workspace import RunDirectory
 
@@ -142,6 +142,13 @@ class Executor(Protocol):
         """End every worker and everything that it started, and wait for that."""
 
 
-def load_executor(name: str) -> type[Executor]:
-    """The executor called `name`; raises PluginError when there is none."""
-    return cast("type[Executor]", load_plugin("executor", name))
+def make_executor(name: str, workload: Workload, settings: Mapping[str, Any]) -> Executor:
+    """The executor called `name` for a workload, with its own part of the study file.
+
+    Raises PluginError when there is none, or when it lacks what the protocol demands.
+    """
+    kind = load_plugin("executor", name)
+    executor = kind(workload, kind.settings.model_validate(dict(settings)))
+    if not isinstance(executor, Executor):
+        raise broken_contract("executor", name)
+    return executor

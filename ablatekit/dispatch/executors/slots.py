@@ -63,7 +63,7 @@ def memory_warning(workload: Workload, machine: Machine, slots: int) -> str | No
     if machine.memory is None or needed <= machine.memory:
         return None
     return (
-        f"{slots} workers may need {needed:.1f} GiB of memory together, this machine has"
+        f"runs at once: {slots}, which may need {needed:.1f} GiB of memory; this machine has"
         f" {machine.memory:.1f} GiB"
     )
 

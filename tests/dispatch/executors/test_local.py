@@ -6,8 +6,8 @@ import platform
 import pytest
 
 from ablatekit.dispatch.executors import local
-from ablatekit.dispatch.executors.base import load_executor
-from ablatekit.dispatch.executors.local import LocalExecutor, kill_orphans
+from ablatekit.dispatch.executors.local import kill_orphans
+from ablatekit.dispatch.executors.slots import Machine
 from ablatekit.runs.runlog import Claim, claim_attempt, log_tail, write_claim
 from ablatekit.runs.workspace import Workspace
 from ablatekit.testing.executor_suite import ExecutorSuite, written_task
@@ -20,7 +20,6 @@ class TestLocalExecutor(ExecutorSuite):
 @pytest.mark.parametrize(
     ("behaviour", "timeout", "message", "name", "last_words"),
     [
-        ("die", None, "the worker exited with code 3", None, None),
         ("fault", None, "the worker died of SIGSEGV", "SIGSEGV", "faulty_backend"),
         ("hang", 0.5, "took longer than 0.5 s", "SIGKILL", None),
     ],
@@ -39,12 +38,18 @@ def test_how_a_worker_died_is_said(
         assert any(last_words in line for line in log_tail(task.run.attempt(1)))
 
 
+def test_more_workers_than_the_memory_holds_are_noted(monkeypatch):
+    machine = Machine(cores=8, memory=1.5)
+    monkeypatch.setattr(Machine, "here", classmethod(lambda _cls: machine))
+    with TestLocalExecutor().executor(workers=2) as executor:
+        (noted,) = executor.poll(0.0)
+    assert (
+        noted.text == "runs at once: 2, which may need 2.0 GiB of memory; this machine has 1.5 GiB"
+    )
+
+
 def claim(pid, host="elsewhere"):
     return Claim(study="s", study_hash="h", pid=pid, host=host, user="u", started=0.0, versions={})
-
-
-def test_local_is_found_by_its_name():
-    assert load_executor("local") is LocalExecutor
 
 
 def test_only_orphans_of_dead_workers_on_this_machine_are_killed(tmp_path, monkeypatch):

@@ -83,7 +83,7 @@ def test_auto_plans_no_more_workers_than_the_memory_holds(workers, need, memory,
 def test_more_workers_than_the_memory_holds_are_a_warning(memory, warns):
     warning = memory_warning(workload(6, memory=4.0), Machine(cores=8, memory=memory), 6)
     assert warns == (
-        warning == "6 workers may need 24.0 GiB of memory together, this machine has 16.0 GiB"
+        warning == "runs at once: 6, which may need 24.0 GiB of memory; this machine has 16.0 GiB"
     )
     assert warns == (warning is not None)
 

@@ -19,7 +19,15 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from ablatekit.canonical import read_json
-from ablatekit.dispatch.executors.base import Ended, Event, Progressed, Started, Task, Workload
+from ablatekit.dispatch.executors.base import (
+    Ended,
+    Event,
+    Noted,
+    Progressed,
+    Started,
+    Task,
+    Workload,
+)
 from ablatekit.runs.runlog import AttemptEnd, EndKind, live_attempt, write_end
 from ablatekit.runs.workspace import RunDirectory
 from ablatekit.worker import Channel, Worker, base_versions
@@ -66,6 +74,7 @@ class ForkExecutor:
         self._places = 2 if workload.workers == "auto" else workload.workers
         self._timeout = workload.timeout
         self._children: list[Child] = []
+        self._notes = [Noted("workers are forks")]
 
     @property
     def free(self) -> int:
@@ -95,6 +104,8 @@ class ForkExecutor:
         self._children.append(Child(task, pid, commands, replies))
 
     def poll(self, seconds: float) -> Iterator[Event]:
+        while self._notes:
+            yield self._notes.pop()
         with selectors.DefaultSelector() as selector:
             for child in self._children:
                 selector.register(child.replies, selectors.EVENT_READ, child)
