@@ -36,10 +36,11 @@ def test_imports_follow_the_direction_of_the_data() -> None:
 
 
 def _imported_by(statement: str) -> set[str]:
-    code = f"{statement}; import sys; print(*sorted({{m.split('.')[0] for m in sys.modules}}))"
+    """Names of all modules, packages with their parts, that a process has after a statement."""
+    code = f"{statement}; import sys; print(*sys.modules, file=sys.stderr)"
     outcome = _run(sys.executable, "-c", code)
     assert outcome.returncode == 0, outcome.stderr
-    return set(outcome.stdout.split())
+    return set(outcome.stderr.split())
 
 
 @pytest.mark.parametrize("module", ["ablatekit.cli.main", "ablatekit_rft.backend"])
@@ -49,3 +50,26 @@ def test_import_is_light(module: str) -> None:
 
 def test_a_worker_starts_without_mlflow_and_without_training_packages() -> None:
     assert not _imported_by("import ablatekit.worker") & set(HEAVY)
+
+
+def _command(*words: str) -> set[str]:
+    """What a process has imported after `ablatekit WORDS`, which ends with exit code 0."""
+    code = "from ablatekit.cli.main import invoke; assert invoke({}) == 0"
+    return _imported_by(code.format(list(words)))
+
+
+def test_help_imports_nothing_but_typer() -> None:
+    assert not _command("--help") & {*HEAVY, "pydantic", "numpy", "rich", "yaml"}
+
+
+def test_an_analysis_imports_no_second_statistical_stack(tmp_path: Path) -> None:
+    rows = [f"{'ab'[i % 2]},m{i // 2 % 2},{i % 3 + i % 2}" for i in range(16)]
+    table = tmp_path / "runs.csv"
+    table.write_text("\n".join(["x,model,y", *rows]))
+    short = ("--response", "y", "--factors", "x", "--contexts", "model")
+    by_factors = _command("analyze", str(table), *short)
+    assert "pandas" in by_factors
+    stack = {"scipy.stats", "scipy.optimize", "statsmodels", "formulaic", "matplotlib", "jinja2"}
+    assert not by_factors & stack
+    by_formula = _command("analyze", str(table), "--formula", "y ~ x + (1 | model)")
+    assert not by_formula & {"scipy.stats", "statsmodels", "matplotlib", "jinja2"}

@@ -109,8 +109,8 @@ class Criterion:
         values = np.broadcast_to(value, len(self.columns))
         return np.concatenate(
             [
-                np.where(rows == cols, own, 0.0)
-                for own, (rows, cols) in zip(values, self.columns, strict=True)
+                np.where(rows == cols, value, 0.0)
+                for value, (rows, cols) in zip(values, self.columns, strict=True)
             ]
         ).astype(np.float64)
 
@@ -317,9 +317,9 @@ class Criterion:
         q = slices[0].stop - slices[0].start
         for a in range(p):
             for b in range(p):
-                own = np.diagonal(state.b[slices[a], slices[b]]).sum()
+                trace = np.diagonal(state.b[slices[a], slices[b]]).sum()
                 used = (reduced[:, a * q : (a + 1) * q] * reduced[:, b * q : (b + 1) * q]).sum()
-                out[a, b] = own - used
+                out[a, b] = trace - used
         return out
 
     def inverse(self, state: State) -> Floats:

@@ -112,12 +112,12 @@ def _term_columns(
     labels: list[str] = []
     for name in term:
         contrasts = frozenset(term) - {name} in present
-        columns, own = variables[name].columns(points[name], contrasts)
+        columns, level_labels = variables[name].columns(points[name], contrasts)
         if block is None:
-            block, labels = columns, own
+            block, labels = columns, level_labels
             continue
         block = (columns[:, :, None] * block[:, None, :]).reshape(len(columns), -1)
-        labels = [f"{left}:{right}" for right in own for left in labels]
+        labels = [f"{left}:{right}" for right in level_labels for left in labels]
     assert block is not None
     return block, labels
 

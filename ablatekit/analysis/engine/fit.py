@@ -119,8 +119,8 @@ class MixedFit:
         """Fitted values (n,) including the random effects."""
         values = (self.frame.x @ self.beta)[self.frame.cell]
         for term, effects in zip(self.frame.random, self.random_effects(), strict=True):
-            for own, column in zip(effects.modes.T, term.columns.T, strict=True):
-                part = own[term.codes]
+            for mode, column in zip(effects.modes.T, term.columns.T, strict=True):
+                part = mode[term.codes]
                 values += part if np.all(column == 1.0) else part * column[self.frame.cell]
         return np.asarray(values)
 
@@ -231,9 +231,9 @@ def _assemble(
 
 def _term_back(layout: WorkingLayout, term: int) -> Floats:
     """(p_k, p_k) that turns working random effects into effects on the original columns."""
-    own = layout.terms[term]
-    back = np.diag(1.0 / own.scale)
-    back[0] -= own.shift / own.scale
+    stored = layout.terms[term]
+    back = np.diag(1.0 / stored.scale)
+    back[0] -= stored.shift / stored.scale
     return np.asarray(back)
 
 

@@ -121,7 +121,7 @@ def repeated_summands(text: str) -> tuple[str, ...]:
 
 def _mask(text: str) -> str:
     """The text with every backquoted name blanked, positions kept. Raises for an open backquote."""
-    masked = re.sub(r"`[^`]*`", lambda found: "_" * len(found[0]), text)
+    masked = re.sub(r"`[^`]*`", lambda match: "_" * len(match[0]), text)
     if "`" in masked:
         raise TableError(Problem("a backquote is not closed", text.strip()))
     return masked
@@ -193,8 +193,8 @@ def _written(expression: str) -> str:
 def _position(text: str, variable: str) -> int:
     compact = re.sub(r"\s+", "", text)
     pattern = re.escape(re.sub(r"\s+", "", variable.replace("^", "**")))
-    found = re.search(rf"(?<![\w.]){pattern}(?![\w.])", compact)
-    return found.start() if found else len(compact)
+    match = re.search(rf"(?<![\w.]){pattern}(?![\w.])", compact)
+    return match.start() if match else len(compact)
 
 
 def _split_bars(text: str) -> tuple[str, list[str]]:
@@ -233,9 +233,9 @@ def _without_bars(fixed: str, text: str) -> str:
 
 
 def _random_specs(bar: str) -> list[RandomSpec]:
-    found = re.search(r"\|\|?", _mask(bar))
-    assert found is not None
-    left, separator, group = bar[: found.start()], found[0], bar[found.end() :]
+    match = re.search(r"\|\|?", _mask(bar))
+    assert match is not None
+    left, separator, group = bar[: match.start()], match[0], bar[match.end() :]
     nested = left.count("(") != left.count(")")
     if not left.strip() or not group.strip() or "|" in _mask(group) or nested:
         raise TableError(

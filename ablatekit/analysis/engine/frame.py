@@ -269,12 +269,12 @@ def _coding(
         return default, 0
     if re.fullmatch(r"(contr\.)?sum", text, re.IGNORECASE):
         return "sum", 0
-    found = _TREATMENT.match(text)
-    if found is None:
+    treatment = _TREATMENT.match(text)
+    if treatment is None:
         raise TableError(
             Problem("an unknown coding", name, "Use C(x), C(x, Sum) or C(x, Treatment('level'))")
         )
-    level = found.group(1)
+    level = treatment.group(1)
     if level is not None and level not in levels:
         raise TableError(Problem(f"no such level of {name}", level, nearest(level, levels)))
     return "treatment", levels.index(level) if level is not None else 0
@@ -353,9 +353,9 @@ def _random_term(
                 f"Remove {spec.text} or treat {spec.grouping} as fixed",
             )
         )
-    own = {name: points[name] for name in variables_of(spec.terms)}
-    columns = model_columns(spec.intercept, spec.terms, variables, own)
+    values = {name: points[name] for name in variables_of(spec.terms)}
+    columns = model_columns(spec.intercept, spec.terms, variables, values)
     matrix = columns.matrix
-    if not own:
+    if not values:
         matrix = np.ones((len(counts), 1))
     return RandomTerm(spec, codes, levels, matrix, columns.names)

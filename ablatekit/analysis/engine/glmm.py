@@ -102,10 +102,10 @@ def fit_logistic(frame: ModelFrame) -> LogisticFit:
     laplace.eta = joint.eta
     start = np.append(theta, joint.beta)
     tolerance = max(1e-6, 1e-9 * len(frame.y))  # rounding in a sum over the rows grows with them
-    found = optimize.minimize(
+    minimum = optimize.minimize(
         laplace.value, start, jac=True, method="BFGS", options={"gtol": tolerance, "maxiter": 500}
     )
-    parameters = _polish(laplace, found.x, 100.0 * tolerance)
+    parameters = _polish(laplace, minimum.x, 100.0 * tolerance)
     value, gradient = laplace.value(parameters)
     size = shape.size
     hessian = _hessian(laplace, parameters)

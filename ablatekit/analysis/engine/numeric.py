@@ -23,8 +23,8 @@ def response_and_weights(
     """The response (n,) and the weights (n,); `cbind(s, f)` is s/(s + f) with weights s + f."""
     counts = None if name in table.columns else _COUNTS.match(name)
     if counts is None:
-        own = None if weights is None else positive_weights(table[weights], weights)
-        return _response(table, name), own
+        prior = None if weights is None else positive_weights(table[weights], weights)
+        return _response(table, name), prior
     if weights is not None:
         raise TableError(Problem("cbind(successes, failures) brings its own weights", weights))
     pair = [_response(table, _evaluable(table, text)) for text in counts.groups()]

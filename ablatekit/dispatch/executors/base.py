@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel
 
 from ablatekit.plugins import broken_contract, load_plugin
 from ablatekit.runs.records import Resources
 from ablatekit.runs.workspace import RunDirectory
-from ablatekit.worker import Outcome
+
+if TYPE_CHECKING:
+    from ablatekit.worker import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -45,6 +46,7 @@ def catalogue() -> Mapping[str, BaseModelInfo]:
     return {name: model_info(name) for name in FAMILIES}
 
 
+@functools.cache  # a plan asks for every run, and the files of an installed package stay
 def model_info(name: str) -> BaseModelInfo:
     """One shipped base model; `UnknownBaseModelError` lists the known names."""
     if name not in FAMILIES:

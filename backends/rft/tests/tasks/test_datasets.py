@@ -17,7 +17,16 @@ from ablatekit_rft.backend import RftBackend
 from ablatekit_rft.sources.hub import parse_hub_dataset
 from ablatekit_rft.tasks import find_task, questions
 from ablatekit_rft.tasks.query import Query, Verdict
-from ablatekit_rft.tasks.registry import PINNED, dataset_content
+from ablatekit_rft.tasks.registry import (
+    FEWER_ITEMS,
+    GENERATED,
+    HASHED_ITEMS,
+    PINNED,
+    TASKS,
+    dataset_content,
+    generated_content,
+    get_task,
+)
 from ablatekit_rft.tasks.rows import Fields, question_id
 
 from ablatekit.errors import UsageError
@@ -245,3 +254,14 @@ def test_reasoning_gym_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPa
 def test_queries_show_their_solution_or_their_answer() -> None:
     assert Query("i", "p", "g").shown == "g"
     assert Query("i", "p", "g", "s").shown == "s"
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_what_identifies_a_shipped_task_is_the_hash_of_its_first_items(name: str) -> None:
+    assert dataset_content(name) == GENERATED[name] == generated_content(name)
+
+
+@pytest.mark.parametrize("name", sorted({*TASKS} - {*FEWER_ITEMS}))
+def test_a_shipped_task_has_the_items_that_identify_it(name: str) -> None:
+    for split in ("train", "test"):
+        assert len(get_task(name).items(split, HASHED_ITEMS)) == HASHED_ITEMS
