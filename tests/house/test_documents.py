@@ -73,3 +73,30 @@ def test_study_files_named_in_documents_exist() -> None:
     }
     assert named
     assert not [name for name in sorted(named) if not (ROOT / name).is_file()]
+
+
+TEMPLATE_ROOTS = ("", "ablatekit", "ablatekit/analysis", "ablatekit/report", "backends/rft/ablatekit_rft")
+    "",
+    "ablatekit",
+    "ablatekit/analysis",
+    "ablatekit/report",
+    "backends/rft/ablatekit_rft",
+)
+
+
+def _rows_of_changes() -> list[list[str]]:
+    """The cells of CONTRIBUTING's table of where new code goes."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("## Where new code goes")[1].split("\n## ")[0]
+    rows = [line.strip("|").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return rows[1:]
+
+
+@pytest.mark.parametrize("row", _rows_of_changes(), ids=lambda row: row[0].strip())
+def test_every_kind_of_change_names_a_first_file_and_a_template_that_exist(row: list[str]) -> None:
+    _, first, template, *_ = row
+    named = re.findall(r"`([\w/<>.]+(?:\.py|/))`", f"{first} {template}")
+    paths = [name for name in named if "<" not in name]
+    assert paths
+    for name in paths:
+        assert any((ROOT / root / name).exists() for root in TEMPLATE_ROOTS), name
