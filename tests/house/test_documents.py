@@ -75,13 +75,8 @@ def test_study_files_named_in_documents_exist() -> None:
     assert not [name for name in sorted(named) if not (ROOT / name).is_file()]
 
 
-TEMPLATE_ROOTS = ("", "ablatekit", "ablatekit/analysis", "ablatekit/report", "backends/rft/ablatekit_rft")
-    "",
-    "ablatekit",
-    "ablatekit/analysis",
-    "ablatekit/report",
-    "backends/rft/ablatekit_rft",
-)
+RFT = "backends/rft/ablatekit_rft"
+TEMPLATE_ROOTS = ("", "ablatekit", "ablatekit/analysis", "ablatekit/report", RFT)
 
 
 def _rows_of_changes() -> list[list[str]]:
