@@ -3,9 +3,10 @@
     python benchmarks/latency.py > benchmarks/results/latency.txt
 
 Whole processes, user plus system, warm caches (those of bytecode too, in a folder of their own:
-what an environment that writes none would compile anew each time), all commands in turn, several times: the ratio of
-the minima decides, the ratio of the medians stands beside it. Exit code 1 where a command is slower
-than its floor. The study of 192 runs that `study status` counts is made by the simulated backend.
+where an environment writes none, it would be compiled anew each time), all commands in turn,
+several times: the ratio of the minima decides, the ratio of the medians stands beside it. Exit code
+1 where a command is slower than its floor. The study of 192 runs that `study status` counts is made
+by the simulated backend.
 """
 
 from __future__ import annotations
