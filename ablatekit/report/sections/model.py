@@ -70,8 +70,8 @@ def fit_facts(response: ResponseAnalysis) -> Iterator[tuple[str, str]]:
     for (_, title), value in zip(formulas.LIKELIHOOD, likelihood, strict=True):
         if value is not None:
             yield title, general(value)
-    for name, title in formulas.EXPLAINED if explained else ():
-        value = explained.get(name)
+    for name, title in formulas.EXPLAINED:
+        value = explained.get(name) if explained else None
         if value is not None and (name != "conditional" or response.get("random")):
             yield title, general(value, 3)
 
