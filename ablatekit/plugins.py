@@ -64,16 +64,19 @@ def load_plugin(axis: Axis, name: str) -> Any:
     try:
         plugin = point.load()
     except (ImportError, AttributeError) as error:
-        raise PluginError(
-            Problem(
-                f"{CONTRACTS[axis].noun} {name!r} cannot be imported",
-                str(error),
-                f"Install what {_distribution(point)} needs in this environment",
-            )
-        ) from error
+        remedy = f"Install what {_distribution(point)} needs in this environment"
+        raise _not_imported(axis, name, str(error), remedy) from error
+    except (Exception, SystemExit) as error:  # a plugin's module may raise anything
+        remedy = f"Ask the author of {_distribution(point)}, or uninstall it"
+        raise _not_imported(axis, name, f"{type(error).__name__}: {error}", remedy) from error
     if axis != "backend" and not _is_plugin(axis, plugin, name):
         raise broken_contract(axis, name)
     return plugin
+
+
+def _not_imported(axis: Axis, name: str, received: str, remedy: str) -> PluginError:
+    rule = f"{CONTRACTS[axis].noun} {name!r} cannot be imported"
+    return PluginError(Problem(rule, received, remedy))
 
 
 def load_backend(name: str) -> Backend:
