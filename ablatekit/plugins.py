@@ -138,16 +138,20 @@ def _identity(point: EntryPoint) -> tuple[str, str]:
 
 
 def _points(axis: Axis) -> tuple[EntryPoint, ...]:
+    return installed_points(CONTRACTS[axis].group)
+
+
+def installed_points(group: str) -> tuple[EntryPoint, ...]:
+    """What the installed distributions register under an entry-point group; nothing is imported."""
     places = tuple((entry, _changed(entry)) for entry in sys.path)
-    return _installed(places)[axis]
+    return _installed(places).get(group, ())
 
 
 @cache
-def _installed(_places: tuple[tuple[str, int], ...]) -> Mapping[Axis, tuple[EntryPoint, ...]]:
-    """The plugins of every axis: reading takes tens of milliseconds, and a study names several."""
+def _installed(_places: tuple[tuple[str, int], ...]) -> Mapping[str, tuple[EntryPoint, ...]]:
+    """What is registered, by group: reading takes milliseconds, and a study asks for several."""
     points = entry_points()
-    groups = {axis: contract.group for axis, contract in CONTRACTS.items()}
-    return {axis: tuple(points.select(group=group)) for axis, group in groups.items()}
+    return {group: tuple(points.select(group=group)) for group in points.groups}
 
 
 def _changed(entry: str) -> int:
