@@ -93,7 +93,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def _write_inputs(path: Path) -> None:
     """The files that documents name: README's study, short, a second one, and tables of runs."""
     (text,) = STUDY.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    short = text.replace("amount: 60", "amount: 2").replace("replicates: 3", "replicates: 2")
+    short = text.replace("amount: 60", "amount: 7").replace("replicates: 3", "replicates: 2")
     assert short != text
     (path / "my_study.yaml").write_text(short, encoding="utf-8")
     other = short.replace("name: rollouts_or_queries", "name: another_study")
