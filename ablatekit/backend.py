@@ -121,7 +121,11 @@ class Rule:
 
     def applies(self, settings: Settings) -> bool:
         """Whether every condition holds."""
-        return all(test.holds(settings[name], settings) for name, test in self.when.items())
+        # A plan asks this ten thousands of times: a loop takes half of the time of a generator.
+        for name, test in self.when.items():  # noqa: SIM110
+            if not test.holds(settings[name], settings):
+                return False
+        return True
 
 
 class RunContext(Protocol):

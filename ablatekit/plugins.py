@@ -64,16 +64,19 @@ def load_plugin(axis: Axis, name: str) -> Any:
     try:
         plugin = point.load()
     except (ImportError, AttributeError) as error:
-        raise PluginError(
-            Problem(
-                f"{CONTRACTS[axis].noun} {name!r} cannot be imported",
-                str(error),
-                f"Install what {_distribution(point)} needs in this environment",
-            )
-        ) from error
+        remedy = f"Install what {_distribution(point)} needs in this environment"
+        raise _not_imported(axis, name, str(error), remedy) from error
+    except (Exception, SystemExit) as error:  # a plugin's module may raise anything
+        remedy = f"Ask the author of {_distribution(point)}, or uninstall it"
+        raise _not_imported(axis, name, f"{type(error).__name__}: {error}", remedy) from error
     if axis != "backend" and not _is_plugin(axis, plugin, name):
         raise broken_contract(axis, name)
     return plugin
+
+
+def _not_imported(axis: Axis, name: str, received: str, remedy: str) -> PluginError:
+    rule = f"{CONTRACTS[axis].noun} {name!r} cannot be imported"
+    return PluginError(Problem(rule, received, remedy))
 
 
 def load_backend(name: str) -> Backend:
@@ -135,16 +138,20 @@ def _identity(point: EntryPoint) -> tuple[str, str]:
 
 
 def _points(axis: Axis) -> tuple[EntryPoint, ...]:
+    return installed_points(CONTRACTS[axis].group)
+
+
+def installed_points(group: str) -> tuple[EntryPoint, ...]:
+    """What the installed distributions register under an entry-point group; nothing is imported."""
     places = tuple((entry, _changed(entry)) for entry in sys.path)
-    return _installed(places)[axis]
+    return _installed(places).get(group, ())
 
 
 @cache
-def _installed(_places: tuple[tuple[str, int], ...]) -> Mapping[Axis, tuple[EntryPoint, ...]]:
-    """The plugins of every axis: reading takes tens of milliseconds, and a study names several."""
+def _installed(_places: tuple[tuple[str, int], ...]) -> Mapping[str, tuple[EntryPoint, ...]]:
+    """What is registered, by group: reading takes milliseconds, and a study asks for several."""
     points = entry_points()
-    groups = {axis: contract.group for axis, contract in CONTRACTS.items()}
-    return {axis: tuple(points.select(group=group)) for axis, group in groups.items()}
+    return {group: tuple(points.select(group=group)) for group in points.groups}
 
 
 def _changed(entry: str) -> int:

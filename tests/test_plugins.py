@@ -73,6 +73,16 @@ def test_a_name_that_two_distributions_register_is_refused(install: Install) -> 
         load_plugin("executor", "cluster")
 
 
+@pytest.mark.parametrize("source", ["raise RuntimeError('no device')", "exit(3)", "def ("])
+def test_a_plugin_that_fails_as_it_is_imported_is_one_message(
+    install: Install, source: str
+) -> None:
+    install("ablatekit.trackers", "board", source)
+    with pytest.raises(PluginError, match="tracker 'board' cannot be imported") as raised:
+        load_plugin("tracker", "board")
+    assert "uninstall it" in str(raised.value)
+
+
 @pytest.mark.parametrize("source", ["import no_such_package", "Pluggin = None"])
 def test_a_plugin_that_cannot_be_imported_says_what_it_lacks(install: Install, source: str) -> None:
     install("ablatekit.trackers", "board", source)

@@ -102,4 +102,7 @@ def _refusal(error: OSError) -> Problem:
 def main() -> None:
     """Entry point of the `ablatekit` command."""
     gc.set_threshold(IMPORTED_OBJECTS)
-    sys.exit(invoke())
+    exit_code = invoke()
+    # The process ends: to search all that was imported for garbage would only delay it.
+    gc.freeze()
+    sys.exit(exit_code)

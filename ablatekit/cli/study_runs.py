@@ -128,7 +128,7 @@ def sync(
     workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
-    """Rebuild what the MLflow mirror lacks from the run directories."""
+    """Rebuild what the mirror in a tracker lacks from the run directories."""
     from ablatekit.pipeline.run import sync_study
 
     study = _prepared(file, overrides, workspace)

@@ -160,19 +160,19 @@ def _interim(study: PreparedStudy) -> list[str]:
 
 def any_estimate(analysis: Analysis) -> bool:
     """Whether any effect of any response has been estimated."""
-    effects = (row for one in analysis["responses"].values() for row in one["effects"])
+    effects = (row for response in analysis["responses"].values() for row in response["effects"])
     return any(row["se"] is not None for row in effects)
 
 
 def sync_study(study: PreparedStudy) -> MirrorOutcome:
-    """Rebuild what the mirror lacks from the run directories. Needs a tracking URI."""
+    """Rebuild what the mirror lacks from the run directories. Needs a mirror that is on."""
     mirror = study.mirror
     if mirror is None:
         raise WorkspaceError(
             Problem(
                 "this study has no mirror",
-                "tracking: {uri: null}",
-                "Name a tracking URI in the study, or with --set tracking.uri=sqlite:///mlflow.db",
+                f"tracker: {study.loaded.study.tracking.tracker}, switched off",
+                "Say under `tracking:` of the study where its runs are mirrored",
             )
         )
     outcome = sync(study.plan, study.workspace, mirror.tracker, mirror.settings)

@@ -9,6 +9,7 @@ instance of the executor's settings.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, Union, cast
@@ -120,7 +121,10 @@ def _any_part(place: _Place) -> Any:
 
 
 def _plugins(axis: Axis) -> Iterator[Any]:
-    return (load_plugin(axis, name) for name in plugin_names(axis))
+    """Every plugin of an axis that can be imported; a broken one is named where it is used."""
+    for name in plugin_names(axis):
+        with suppress(PluginError):
+            yield load_plugin(axis, name)
 
 
 def _only(name: str) -> Any:

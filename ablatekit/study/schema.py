@@ -112,7 +112,7 @@ StudyAdjustment: TypeAlias = Literal["holm", "none"]
 class StudyPart(BaseModel):
     """A mapping of the study file: unknown keys are errors, and no value changes its type."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     def beside(self, shared: type[BaseModel]) -> dict[str, Any]:
         """The keys that only the named plugin reads, beside those of `shared`."""

@@ -149,11 +149,12 @@ def _model_leaves(
     settings: BaseModel, dumped: Mapping[str, Any], prefix: str
 ) -> Iterator[tuple[str, Any]]:
     for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, BaseModel):
-            yield from _model_leaves(value, dumped[name], f"{prefix}{name}.")
+        value = dumped[name]
+        part = getattr(settings, name) if isinstance(value, dict) else None
+        if isinstance(part, BaseModel):
+            yield from _model_leaves(part, value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", dumped[name]
+            yield f"{prefix}{name}", value
 
 
 def documented(model: type[BaseModel]) -> type[BaseModel]:

@@ -72,6 +72,31 @@ def test_the_terminal_shows_the_model(table, capsys):
         assert words in shown
 
 
+def test_least_squares_have_no_random_effects_to_explain(table, capsys):
+    assert invoke(["analyze", str(table), "--formula", "y ~ a"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "of the fixed effects" in shown
+    assert "random effects" not in shown
+
+
+def test_the_methods_paragraph_names_the_adjustment_that_was_used(table, tmp_path):
+    arguments = ["--formula", "y ~ a + (1|g)", "--adjust", "mvt", "--report", str(tmp_path)]
+    assert invoke(["analyze", str(table), *arguments]) == 0
+    text = (tmp_path / "report.md").read_text()
+    assert "when the adjusted p value (mvt) is below 0.05" in text
+    assert "one family" in text
+    assert "Holm" not in text
+
+
+def test_the_methods_of_a_mean_of_effects_describe_no_levels(table, tmp_path):
+    arguments = ["--formula", "y ~ 1", "--variances", "w", "--report", str(tmp_path)]
+    assert invoke(["analyze", str(table), *arguments]) == 0
+    text = (tmp_path / "report.md").read_text()
+    assert "The fitted model was" in text
+    for absent in ("effect of a level", "analysis of variance uses", "Holm", "inconclusive"):
+        assert absent not in text
+
+
 def test_kenward_roger_and_a_logistic_model(table, capsys):
     found = _run(capsys, table, "--formula", "y ~ a + (1|g)", "--df", "kenward-roger")
     assert found["responses"]["y"]["effects"][0]["method"]["code"] == "kenward_roger"

@@ -10,7 +10,7 @@ import numpy as np
 from ablatekit.analysis.cells.effects import Evaluated
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout, level_units
-from ablatekit.analysis.core.numbers import number
+from ablatekit.analysis.core.numbers import number, numbers
 from ablatekit.analysis.core.schema.companions import (
     Improvement,
     InterquartileMean,
@@ -183,9 +183,9 @@ def _profile_rows(
                 factor=factor,
                 level=level,
                 threshold=threshold.tolist(),
-                share=_numbers(share),
-                low=_numbers(low),
-                high=_numbers(high),
+                share=numbers(share),
+                low=numbers(low),
+                high=numbers(high),
             )
         )
     return rows
@@ -209,7 +209,3 @@ def _permutation_row(
         exact=test.exact,
         reason=reason or test.reason,
     )
-
-
-def _numbers(values: Floats) -> list[float | None]:
-    return [number(value) for value in values.tolist()]

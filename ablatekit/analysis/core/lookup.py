@@ -100,6 +100,17 @@ def setting(analysis: Analysis, name: str, default: Any) -> Any:
     return study.get(name, default)
 
 
+def adjustments_of(analysis: Analysis) -> list[str]:
+    """How the p values of the effects were adjusted: as planned, or as the rows of a formula say.
+
+    Empty where a formula has no effects.
+    """
+    if "design" in analysis:
+        return [str(setting(analysis, "adjust", "holm"))]
+    effects = (row for response in analysis["responses"].values() for row in response["effects"])
+    return sorted({row.get("adjustment", "none") for row in effects})
+
+
 def is_planned(analysis: Analysis) -> bool:
     """Whether the runs were executed from a frozen plan; a table that was brought along was not."""
     return analysis.get("study", {}).get("backend") not in (None, "", "table")

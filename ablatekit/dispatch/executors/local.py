@@ -45,7 +45,7 @@ _START_SECONDS = 120.0
 class LocalSettings(BaseModel):
     """What a study file says of this executor beside its name: nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 @dataclass(eq=False)

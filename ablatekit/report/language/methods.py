@@ -29,6 +29,7 @@ SPREAD = (
 FAMILY = (
     "A family holds the level-against-baseline average effects of one response under one inference."
 )
+FORMULA_FAMILY = "The level-against-baseline effects form one family."
 GAP = (
     "Whether a level acts differently on learning and generalization is tested on the"
     " gap, paired within the run, in a family of its own."
@@ -207,22 +208,32 @@ def items(decomposed: Sequence[str]) -> str:
     )
 
 
-def verdicts(alpha: float, *, adjusted: bool, margin: bool) -> str:
+def intervals(alpha: float) -> str:
+    """What the intervals are."""
+    return f"Intervals are two-sided {100 * (1 - alpha):g}% intervals per comparison."
+
+
+def verdicts(alpha: float, adjustments: Sequence[str], *, margin: bool) -> str:
     """The verdict rule in the words of the verdicts."""
-    text = f"Intervals are two-sided {100 * (1 - alpha):g}% intervals per comparison."
+    text = "A level"
     if margin:
         text += (
-            f" A level is called {word('equivalent')} when the {100 * (1 - 2 * alpha):g}% interval"
+            f" is called {word('equivalent')} when the {100 * (1 - 2 * alpha):g}% interval"
             " lies within the smallest effect that matters (two one-sided tests; Schuirmann, 1987)."
             " Otherwise it"
         )
-    else:
-        text += " A level"
-    p = "the Holm-adjusted p value (Holm, 1979)" if adjusted else "the p value"
     return (
-        f"{text} {word('helps')} or {word('hurts')} when {p} is below {alpha:g}, and is"
-        f" {word('inconclusive')} if not."
+        f"{text} {word('helps')} or {word('hurts')} when {_judged_by(adjustments)} is below"
+        f" {alpha:g}, and is {word('inconclusive')} if not."
     )
+
+
+def _judged_by(adjustments: Sequence[str]) -> str:
+    if adjustments == ["none"]:
+        return "the p value"
+    if adjustments == ["holm"]:
+        return "the Holm-adjusted p value (Holm, 1979)"
+    return f"the adjusted p value ({', '.join(adjustments)})"
 
 
 def counts(subject: Subject, planned: int, ends: Sequence[tuple[int, str]], analysed: int) -> str:

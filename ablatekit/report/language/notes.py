@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ablatekit.analysis.core.lookup import alpha_of
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.companions import PolicyComparison
-from ablatekit.report.language.numbers import p_value, scale_of, sentence
+from ablatekit.report.language.numbers import Scale, p_value, scale_of, sentence
 from ablatekit.report.language.reading import factor_labels, subject_of
 from ablatekit.report.language.sentences import say
 
@@ -59,14 +59,18 @@ def _divergence_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iter
             None,
         )
         lost = f"{ended['diverged']} of {ended['planned']}" if ended else "20% or more of the"
-        sizes = [scale.effect(row[policy]) for policy in ("score", "worst", "exclude")]
-        unit = f" {scale.unit}" if scale.unit else ""
+        sizes = [_size(row[policy], scale) for policy in ("score", "worst", "exclude")]
         yield (
             f"{sentence(response['label'])}, {names.get(row['factor'], row['factor'])}"
-            f" {row['level']}: {lost} runs diverged. The effect is {sizes[0]}{unit} with their last"
-            f" valid scores, {sizes[1]}{unit} with the worst score and {sizes[2]}{unit} without"
-            " them."
+            f" {row['level']}: {lost} runs diverged. The effect is {sizes[0]} with their last"
+            f" valid scores, {sizes[1]} with the worst score and {sizes[2]} without them."
         )
+
+
+def _size(effect: float | None, scale: Scale) -> str:
+    if effect is None:
+        return "not estimable"
+    return f"{scale.effect(effect)} {scale.unit}".rstrip()
 
 
 def _place(row: PolicyComparison) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ablatekit.analysis.core.lookup import all_main_effects, setting
+from ablatekit.analysis.core.lookup import adjustments_of, all_main_effects
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.report.language.reading import flatten
 
@@ -145,7 +145,7 @@ def _references(analysis: Analysis) -> Iterator[Reference]:
         yield AGARWAL
     if any(r.get("diagnostics", {}).get("brown_forsythe_p") is not None for r in responses):
         yield BROWN_FORSYTHE
-    if setting(analysis, "adjust", "holm") == "holm":
+    if "holm" in adjustments_of(analysis):
         yield HOLM
     if any(
         effect["method"]["code"] in KENWARD_ROGER_METHODS for effect in all_main_effects(analysis)

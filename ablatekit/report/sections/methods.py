@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ablatekit.analysis.core.lookup import (
+    adjustments_of,
     all_main_effects,
     alpha_of,
     interactions,
@@ -116,7 +117,10 @@ def _summary(response: ResponseAnalysis) -> str:
 def _estimation(analysis: Analysis) -> Iterator[str]:
     responses, subject = analysis["responses"].values(), subject_of(analysis)
     effects = [effect for response in responses for effect in response["effects"]]
-    yield methods.average_effect(subject) if "design" in analysis else methods.adjusted_effect()
+    if "design" in analysis:
+        yield methods.average_effect(subject)
+    elif effects:
+        yield methods.adjusted_effect()
     if any(effect["estimand"] == "baseline" for effect in effects):
         yield methods.AT_BASELINE
     averages = list(all_main_effects(analysis))
@@ -131,7 +135,8 @@ def _estimation(analysis: Analysis) -> Iterator[str]:
     yield methods.models(list(dict.fromkeys(_model(response) for response in responses)))
     if any(interactions(response) for response in responses):
         yield methods.INTERACTIONS
-    notes = dict.fromkeys(say(response["anova_note"], subject.unit) for response in responses)
+    tested = [response["anova_note"] for response in responses if response["anova"]]
+    notes = dict.fromkeys(say(note, subject.unit) for note in tested)
     yield from (_variance_note(note) for note in notes if note)
     yield from _equal_variances(analysis, effects)
     yield from _companions(analysis)
@@ -186,11 +191,16 @@ def _how(effects: Sequence[Effect]) -> str:
 
 
 def _verdicts(analysis: Analysis) -> Iterator[str]:
-    adjusted = setting(analysis, "adjust", "holm") == "holm"
+    alpha, adjustments = alpha_of(analysis), adjustments_of(analysis)
+    yield methods.intervals(alpha)
+    if not adjustments:
+        return
     margin = any(response["smallest_effect"] for response in analysis["responses"].values())
-    yield methods.verdicts(alpha_of(analysis), adjusted=adjusted, margin=margin)
-    if adjusted:
+    yield methods.verdicts(alpha, adjustments, margin=margin)
+    if "design" in analysis and adjustments == ["holm"]:
         yield methods.FAMILY
+    elif adjustments != ["none"]:
+        yield methods.FORMULA_FAMILY
     if analysis.get("comparisons"):
         yield methods.GAP
 

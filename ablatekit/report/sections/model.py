@@ -70,9 +70,9 @@ def fit_facts(response: ResponseAnalysis) -> Iterator[tuple[str, str]]:
     for (_, title), value in zip(formulas.LIKELIHOOD, likelihood, strict=True):
         if value is not None:
             yield title, general(value)
-    shares = [explained.get(name) for name, _ in formulas.EXPLAINED] if explained else []
-    for (_, title), value in zip(formulas.EXPLAINED, shares, strict=False):
-        if value is not None:
+    for name, title in formulas.EXPLAINED:
+        value = explained.get(name) if explained else None
+        if value is not None and (name != "conditional" or response.get("random")):
             yield title, general(value, 3)
 
 

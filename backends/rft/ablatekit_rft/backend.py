@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import ClassVar
 
 from pydantic import BaseModel
 
 from ablatekit.backend import Rule, RunContext, Settings
+from ablatekit.canonical import canonical_json
 from ablatekit.errors import PluginError, Problem
 from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit_rft import content
@@ -33,11 +36,11 @@ class RftBackend:
 
     def metrics(self, settings: Settings) -> Sequence[MetricSpec]:
         """What a run reports; see `ablatekit_rft.metrics`."""
-        return metric_specs(RftSettings.from_dotted(settings))
+        return metric_specs(_validated(canonical_json(dict(settings))))
 
     def resources(self, settings: Settings) -> Resources:
         """Threads, a share of a GPU unless `device` is cpu, and memory for weights and moments."""
-        chosen = RftSettings.from_dotted(settings)
+        chosen = _validated(canonical_json(dict(settings)))
         return Resources(
             cpus=chosen.threads,
             gpus=0.0 if chosen.device == "cpu" else chosen.gpu_share,
@@ -46,7 +49,7 @@ class RftBackend:
 
     def content(self, settings: Settings) -> Mapping[str, str]:
         """Hashes of what settings name; see `ablatekit_rft.content`."""
-        return content.named_content(RftSettings.from_dotted(settings))
+        return content.named_content(_validated(canonical_json(dict(settings))))
 
     def run(self, run: RunSpec, context: RunContext) -> RunResult:
         """Train and evaluate one run. Raises PluginError where the training half is missing."""
@@ -54,6 +57,12 @@ class RftBackend:
         from ablatekit_rft.run.build import train
 
         return train(run, context)
+
+
+@lru_cache(maxsize=1024)
+def _validated(settings: str) -> RftSettings:
+    """Settings from their JSON: a plan asks for metrics and for content of the same ones."""
+    return RftSettings.from_dotted(json.loads(settings))
 
 
 def _require_training_packages() -> None:

@@ -65,6 +65,15 @@ def test_a_level_that_lost_many_runs_is_named_beside_the_verdicts(diverged):
     assert any(text.startswith("Generalization, KL penalty k3: 20 of 60") for text in told)
 
 
+def test_an_effect_that_a_policy_leaves_open_is_said_in_words(diverged):
+    for row in diverged["responses"]["learning"]["missing"]["policies"]:
+        row["exclude"] = None
+    told = next(b for b in section(diverged, "answer").blocks if isinstance(b, Warnings)).texts
+    assert any(
+        text.endswith("with the worst score and not estimable without them.") for text in told
+    )
+
+
 def test_runs_that_did_not_finish_are_listed_once_for_all_responses(diverged):
     tables = [block for block in section(diverged, "missing").blocks if isinstance(block, Table)]
     assert [table.id for table in tables] == [

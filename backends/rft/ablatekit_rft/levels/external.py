@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from ablatekit.errors import Location, PluginError, Problem, UsageError, nearest
+from ablatekit.plugins import installed_points
 from ablatekit_rft.levels.stages import TRAITS, VIEWS, Stage
 from ablatekit_rft.levels.types import Level, level
 from ablatekit_rft.sources.references import referenced, source_hash
@@ -28,7 +29,7 @@ def installed_levels() -> tuple[Level, ...]:
 
     Raises PluginError for a package whose levels cannot be imported or are not levels.
     """
-    points = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
+    points = sorted(installed_points(ENTRY_POINT_GROUP), key=lambda point: point.name)
     return tuple(offered for point in points for offered in _offered(point))
 
 

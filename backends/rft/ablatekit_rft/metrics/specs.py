@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ablatekit.runs.records import MetricSpec
@@ -67,6 +68,7 @@ def _greedy(name: str, items: str, split: str) -> MetricSpec:
     return replace(_watched(name, "fraction", doc, "higher"), items=split)
 
 
+@cache
 def _completions() -> tuple[MetricSpec, ...]:
     return (
         _watched(metrics.TRAIN_LENGTH, "tokens", "Mean completion length, train probe"),
@@ -97,6 +99,7 @@ def _completions() -> tuple[MetricSpec, ...]:
     )
 
 
+@cache
 def _costs() -> tuple[MetricSpec, ...]:
     return (
         _cost(metrics.UPDATES, "updates", "Optimizer steps so far"),
@@ -114,6 +117,7 @@ def _costs() -> tuple[MetricSpec, ...]:
     )
 
 
+@cache
 def _round() -> tuple[MetricSpec, ...]:
     return (
         _watched(metrics.CORRECT, "fraction", "Correct rollouts of the round", "higher"),
@@ -172,6 +176,7 @@ def _round() -> tuple[MetricSpec, ...]:
     )
 
 
+@cache
 def _times() -> tuple[MetricSpec, ...]:
     return (
         _time(metrics.TIME_GENERATE, "generating rollouts"),

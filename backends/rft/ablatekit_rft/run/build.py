@@ -33,6 +33,7 @@ from ablatekit_rft.run.rounds import Trainer
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task
 from ablatekit_rft.tasks.judged import open_task
+from ablatekit_rft.traits.measures import check_claims
 
 
 def train(run: RunSpec, context: RunContext) -> RunResult:
@@ -43,6 +44,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     """
     settings = RftSettings.from_dotted({**run.settings, **run.execution})
     check_levels(settings, run.content)
+    check_claims(settings)
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
     forget_peak(device)

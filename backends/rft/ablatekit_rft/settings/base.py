@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 class Part(BaseModel):
     """A part of the settings: closed, frozen, documented by docstrings, finite numbers only."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod

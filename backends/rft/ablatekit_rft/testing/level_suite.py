@@ -19,8 +19,8 @@ from ablatekit_rft.levels.external import level_problem
 from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.levels.types import Level, OptimizerSpec, Start
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.testing.examples import Arguments, equal, examples, leaves, variants
-from ablatekit_rft.testing.traits import UNMEASURED, measured_traits
+from ablatekit_rft.traits.examples import Arguments, equal, examples, leaves, variants
+from ablatekit_rft.traits.measures import UNMEASURED, measured_traits
 
 if TYPE_CHECKING:
     import pytest

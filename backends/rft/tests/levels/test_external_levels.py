@@ -14,10 +14,13 @@ from ablatekit_rft.backend import RftBackend
 from ablatekit_rft.content import check_levels
 from ablatekit_rft.levels.external import installed_levels, level_hash
 from ablatekit_rft.levels.registry import get_level
+from ablatekit_rft.run.build import train
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.traits.measures import check_claims
 from pydantic import ValidationError
 
 from ablatekit.errors import PluginError, UsageError
+from ablatekit.runs.records import RunSpec
 
 PACKAGE = '''
 from ablatekit_rft.levels.types import level
@@ -188,6 +191,42 @@ def test_a_source_that_changed_after_planning_stops_the_run(tmp_path: Path) -> N
     own_level(tmp_path, OWN.replace("/ 4", "/ 8"))
     with pytest.raises(UsageError, match="source of a level has changed"):
         check_levels(settings, planned)
+
+
+CLAIMING = '''
+from ablatekit_rft.levels.types import level
+
+
+@level("advantage", "mine", formula="A_i = CODE", source="here", traits={"shift_invariant"})
+def mine(view):
+    """Mine."""
+    return CODE
+'''
+
+
+@pytest.mark.parametrize(
+    ("code", "is_true"), [("view.rewards", False), ("view.rewards - view.rewards.mean()", True)]
+)
+def test_a_trait_that_a_users_level_claims_is_measured_before_it_trains(
+    tmp_path: Path, code: str, is_true: bool
+) -> None:
+    (tmp_path / "claiming.py").write_text(CLAIMING.replace("CODE", code), encoding="utf-8")
+    run = RunSpec(
+        backend="rft",
+        results_version=2,
+        settings={"advantage": f"{tmp_path / 'claiming.py'}:mine"},
+        context={},
+        content={},
+        replicate=0,
+    )
+    if is_true:
+        check_claims(RftSettings.from_dotted(run.settings))
+        return
+    with pytest.raises(UsageError, match=r"has the traits that it claims.*shift_invariant") as held:
+        train(run, None)  # type: ignore[arg-type]
+    (problem,) = held.value.problems
+    assert problem.where is not None
+    assert problem.where.file.endswith("claiming.py")
 
 
 @pytest.mark.parametrize(

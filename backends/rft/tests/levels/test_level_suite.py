@@ -12,7 +12,7 @@ from ablatekit_rft.levels.stages import TRAITS, Stage, Trait
 from ablatekit_rft.levels.token_views import Surrogate, SurrogateView
 from ablatekit_rft.levels.types import Level, RewardParts, RewardView, level
 from ablatekit_rft.testing.level_suite import LevelSuite
-from ablatekit_rft.testing.traits import UNMEASURED, measured_traits
+from ablatekit_rft.traits.measures import UNMEASURED, measured_traits
 from torch import Tensor
 
 

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ablatekit.errors import Problem, UsageError
+from ablatekit_rft.levels.external import is_external, place_of
 from ablatekit_rft.levels.stages import TRAITS, Trait
 from ablatekit_rft.levels.token_views import EngineView, EntropyView, StepView
 from ablatekit_rft.levels.types import Level, RewardView, Start
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.testing.examples import (
+from ablatekit_rft.traits.examples import (
     ITEMS,
     ROLLOUTS,
     ROWS,
@@ -46,12 +48,30 @@ def measured_traits(
         for trait, meaning in TRAITS.items()
         if level.stage in meaning.stages
         and trait not in UNMEASURED
-        and all(
-            _MEASURES[trait](level, chosen, np.random.default_rng(seed))
-            for chosen in settings
-            for seed in range(SEEDS)
-        )
+        and all(_holds(trait, level, chosen) for chosen in settings)
     )
+
+
+def check_claims(settings: RftSettings) -> None:
+    """Refuse a user's or a package's level that does not do what its traits say.
+
+    Plans merge cells and refuse combinations by traits. Measured under the run's own settings;
+    raises UsageError with the place of the level.
+    """
+    for level in settings.chosen_levels().values():
+        if not is_external(level):
+            continue
+        claimed = (trait for trait in sorted(level.traits - UNMEASURED))
+        untrue = [trait for trait in claimed if not _holds(trait, level, settings)]
+        if untrue:
+            rule = f"a level of {level.stage} has the traits that it claims"
+            remedy = "Remove the trait from @level(...), or mend the function"
+            raise UsageError(Problem(rule, ", ".join(untrue), remedy, place_of(level)))
+
+
+def _holds(trait: Trait, level: Level, settings: RftSettings) -> bool:
+    measure = _MEASURES[trait]
+    return all(measure(level, settings, np.random.default_rng(seed)) for seed in range(SEEDS))
 
 
 def _rounds(level: Level, rng: np.random.Generator) -> list[RewardView]:

@@ -1,0 +1,1 @@
+"""Whether levels do what their traits say, by the numbers, on made-up rounds."""
