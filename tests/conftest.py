@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 
 Install: TypeAlias = Callable[..., None]
 """`install(group, name, source)` for the length of a test."""
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+"""Before numpy is loaded: threads of small linear algebra wait for one another on shared cores."""
 
 LONG = ("/tests/pipeline/", "/tests/tracking/", "/tests/dispatch/")
 """Few tests of minutes: at the end, one process would run them while the others wait."""

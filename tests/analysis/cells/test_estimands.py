@@ -248,7 +248,8 @@ def test_an_additive_truth_makes_all_estimands_agree(factorial, study, pick, eff
     def mean(a, b, c, m, d):
         return effects[0] * a + effects[1] * b + effects[2] * c + float(noise[m, d])
 
-    rows = _effects(study(factorial((2, 2, 2), mean=mean, sd=0.0), "ABC", CONTEXTS))
+    frame = factorial((2, 2, 2), mean=mean, sd=0.0)
+    rows = _effects(study(frame, "ABC", CONTEXTS, inference="narrow"))
     for position, factor in enumerate("ABC"):
         for estimand in ("average", "baseline", "removal", "shapley"):
             row = pick(rows, factor=factor, estimand=estimand, inference="narrow")
@@ -260,7 +261,7 @@ def test_an_additive_truth_makes_all_estimands_agree(factorial, study, pick, eff
 def test_shapley_values_add_up_to_full_minus_baseline(factorial, study, seed, factors):
     frame = factorial((2,) * factors, models=2, datasets=1, seed=seed)
     names = "ABCD"[:factors]
-    rows = _effects(study(frame, names, CONTEXTS))
+    rows = _effects(study(frame, names, CONTEXTS, inference="narrow"))
     total = sum(
         row["estimate"]
         for row in rows
