@@ -241,6 +241,41 @@ def _unequal_variances(unit: Unit, p: float, pooled: bool) -> str:
     return f"{unit}-to-{unit} variance differs between cells (p = {p:.3g}){where}"
 
 
+def _absent_words(column: str, words: list[str], rows: list[int]) -> str:
+    shown = [f"{word!r} in row {row}" for word, row in zip(words, rows, strict=True)]
+    return f"{column}: {_first(shown)} {'counts' if len(rows) == 1 else 'count'} as missing"
+
+
+def _direction_guessed(direction: str, word: str) -> str:
+    why = f"by {word!r} in its name" if word else "as its name says nothing else"
+    return f"{direction} is better, {why}; --direction decides"
+
+
+def _spelling_variants(column: str, spellings: list[str]) -> str:
+    known = {2: "two", 3: "three", 4: "four", 5: "five"}
+    few = known.get(len(spellings), str(len(spellings)))
+    shown = ", ".join(map(repr, spellings))
+    return f"{column} has {few} spellings: {shown}; they count as {few} levels"
+
+
+def _repeated_rows(rows: list[int]) -> str:
+    where = f"row{'' if len(rows) == 1 else 's'} {_first([str(row) for row in rows])}"
+    return f"{where}: the same as an earlier row in every column (copied?); all are analysed"
+
+
+def _hidden_factor(column: str, levels: list[str]) -> str:
+    shown = ", ".join(map(repr, levels))
+    return (
+        f"rows that agree in every factor and context differ in {column} ({shown}): if it is a"
+        " choice, name it among the factors or contexts; they count as replicates"
+    )
+
+
+def _first(texts: list[str], most: int = 5) -> str:
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
 def _rows_left_out(rows: int) -> str:
     return f"{count(rows, 'row')} with a missing value {'was' if rows == 1 else 'were'} left out"
 
@@ -503,6 +538,17 @@ SENTENCES: Mapping[Code, Words] = {
         f"replicates repeat each other exactly in {count(runs, 'run')}: the same seed?"
     ),
     "unequal_starts": "step-0 scores differ within a context although the draws are common",
+    # what a table holds
+    "absent_words": _absent_words,
+    "direction_guessed": _direction_guessed,
+    "spelling_variants": _spelling_variants,
+    "repeated_rows": _repeated_rows,
+    "hidden_factor": _hidden_factor,
+    "outcomes_agree": "outcomes of 0 and 1 agree within every cell, so nothing estimates the"
+    " {noise}",
+    "tested_by_permutation": "outcomes of 0 and 1 agree within every cell: p values of average"
+    " effects are those of the permutation test, and there are no intervals",
+    "permutation_test": "permutation test, labels exchanged within combination and context",
     # how a fit went
     "gradient_not_zero": "the gradient at the optimum is {gradient:.2g}, not zero",
     "local_minima": "the criterion has several local minima: starts ended up to {spread:.2g} apart"
