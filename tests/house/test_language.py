@@ -11,7 +11,7 @@ from string import Formatter
 
 import pytest
 
-from ablatekit.analysis.core.schema.codes import ARGUMENTS
+from ablatekit.analysis.core.schema.codes import ARGUMENTS, Code
 from ablatekit.report.language.sentences import SENTENCES
 from ablatekit.report.language.statements import (
     companions,
@@ -108,14 +108,14 @@ def _parameters(sentence: Words) -> set[str]:
     return set(inspect.signature(speak).parameters)
 
 
-def test_every_code_is_said_once():
+def test_every_code_is_said_once() -> None:
     assert set(SENTENCES) == set(ARGUMENTS)
     said = [code for module in SUBJECTS for code in module.SENTENCES]
     assert sorted(said) == sorted(set(said))
 
 
 @pytest.mark.parametrize("code", sorted(ARGUMENTS))
-def test_words_take_the_arguments_of_their_code(code):
+def test_words_take_the_arguments_of_their_code(code: Code) -> None:
     sentence, arguments = SENTENCES[code], set(ARGUMENTS[code])
     taken = _parameters(sentence) - {"unit", "noise"}
     assert taken <= arguments if isinstance(sentence, str) else taken == arguments
