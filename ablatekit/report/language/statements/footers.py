@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablatekit.analysis.core.schema.codes import Code
@@ -19,13 +19,12 @@ def _narrow_inference(
     return f"Narrow: holds in {where}; {basis}; {1 - alpha:.0%} intervals."
 
 
-def _broad_inference(fewest: int, alpha: float) -> str:
+def _broad_inference(scopes: Sequence[Sequence[str]], fewest: int, alpha: float) -> str:
+    over = "; ".join(" and ".join(scope) for scope in scopes if scope)
     return (
-        f"Broad: contexts like these, at least {fewest}, which count as exchangeable; t over the"
-        " contrast's value in each context, df = contexts - 1. Where contexts are unequally precise"
-        " or lack the contrast: a mixed model with a random slope per context, Kenward-Roger df,"
-        " never above contexts - 1 (rows name their method; analysis.json holds both)."
-        f" {1 - alpha:.0%} intervals."
+        f"Broad: an unweighted t over values of the very contrast, at least {fewest} levels of each"
+        f" variable ({over or 'none has two levels'}); over several variables at once the widest of"
+        f" the intervals decides. {1 - alpha:.0%} intervals."
     )
 
 
