@@ -130,7 +130,7 @@ def _in_rows(
 def told(
     analysis: Analysis, messages: Sequence[Statement], by_response: Mapping[str, list[Statement]]
 ) -> Analysis:
-    """The analysis with what there is to say about the table, first in every response's diagnostics.
+    """The analysis with what there is to say of the table, first in every response's diagnostics.
 
     by_response: what concerns one response alone.
     """

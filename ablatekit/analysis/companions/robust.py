@@ -111,7 +111,9 @@ def _answer_by_permutation(
 ) -> None:
     why = statement("outcomes_agree")
     tests = {(row["factor"], row["level"]): row for row in response["robust"]["permutation"]}
-    family = [row for row in refused if (row["estimand"], row["inference"]) == ("average", "narrow")]
+    family = [
+        row for row in refused if (row["estimand"], row["inference"]) == ("average", "narrow")
+    ]
     for row in refused:
         row["reason"] = why
     p = np.array([tests[row["factor"], row["level"]]["p"] for row in family], dtype=float)

@@ -91,7 +91,9 @@ def spelling_variants(levels: Mapping[str, Iterable[str]]) -> list[Statement]:
     return told
 
 
-def odd_rows(frame: pd.DataFrame, responses: Sequence[str], labels: Sequence[str]) -> list[Statement]:
+def odd_rows(
+    frame: pd.DataFrame, responses: Sequence[str], labels: Sequence[str]
+) -> list[Statement]:
     """Rows that repeat others, and columns that tell replicates apart without having a role."""
     frame = frame[[name for name in frame.columns if _is_plain(frame[name])]]
     others = [str(name) for name in frame.columns if name not in (*responses, *labels)]
@@ -134,7 +136,9 @@ def _gaps(column: pd.Series[Any]) -> Problem:
         " levels of another factor"
     )
     word = "row" if len(empty) == 1 else "rows"
-    return Problem("a factor or context has empty cells", f"{str(column.name)!r} in {word} {rows}", remedy)
+    return Problem(
+        "a factor or context has empty cells", f"{str(column.name)!r} in {word} {rows}", remedy
+    )
 
 
 def listed(texts: Sequence[str]) -> str:
@@ -186,7 +190,7 @@ def _is_hidden(column: pd.Series[Any], group: pd.Series[int]) -> bool:
     if not 1 < len(values) <= min(MOST_VALUES, len(column) / 2):
         return False
     inside = pd.Series(codes).groupby(group.to_numpy(), sort=False)
-    if not (inside.nunique() > 1).any():
+    if (inside.min() == inside.max()).all():
         return False
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return True

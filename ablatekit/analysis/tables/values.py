@@ -20,9 +20,7 @@ FEWEST_ROWS = 2
 """Rows at a level before their common gap counts as a rule rather than as an accident."""
 
 
-def with_numbers(
-    frame: pd.DataFrame, names: Sequence[str]
-) -> tuple[pd.DataFrame, list[Statement]]:
+def with_numbers(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[Statement]]:
     """Columns of numbers among which words such as n/a stand, with these as missing values.
 
     A column with any other text stays as it is. Each statement names the words and their rows.
@@ -109,4 +107,6 @@ def _unknown_ending(words: pd.Series[Any], unknown: Booleans) -> Problem:
     shown = ", ".join(f"{word!r} in row {row}" for word, row in list(first.items())[::-1][:5])
     listed = "; ".join(f"{ending} ({', '.join(known)})" for ending, known in ENDINGS.items())
     remedy = f"Rename the column if it says something else. Known, in any case: {listed}"
-    return Problem(f"an unknown word in the column {STATUS}, which says how runs ended", shown, remedy)
+    return Problem(
+        f"an unknown word in the column {STATUS}, which says how runs ended", shown, remedy
+    )

@@ -45,7 +45,8 @@ LOWER_IS_BETTER = frozenset(
         "loss", "nll", "crossentropy", "perplexity", "ppl", "bpb", "bpc", "error", "err",
         "mistake", "wer", "cer", "fer", "eer", "mse", "rmse", "mae", "mape", "smape", "rmsle",
         "nrmse", "regret", "latency", "runtime", "walltime", "traintime", "trainingtime",
-        "duration", "seconds", "fid", "kid", "brier", "ece", "cost", "price", "failure", "misclassification", "violation", "toxicity",
+        "duration", "seconds", "fid", "kid", "brier", "ece", "cost", "price", "failure",
+        "misclassification", "violation", "toxicity",
         "hallucination", "deviation", "residual", "overfitting",
     }
 )  # fmt: skip

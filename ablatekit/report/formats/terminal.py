@@ -18,6 +18,7 @@ from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph
 from ablatekit.report.formats.tables import PLAIN, titled_table
 from ablatekit.report.language import agreements, formulas, page
 from ablatekit.report.language.captions import versus, with_unit
+from ablatekit.report.language.notes import every_warning
 from ablatekit.report.language.numbers import (
     MISSING,
     Scale,
@@ -38,6 +39,10 @@ from ablatekit.report.sections.variance import anova_table
 if TYPE_CHECKING:
     from ablatekit.analysis.compare import ComparedEffect, StudyComparison
 
+WIDTH = 80
+"""The columns of characters that every table fits into as long as its numbers allow."""
+LEVEL_WIDTH, FRAME_WIDTH = 16, 3
+"""Room for the names of levels, which may be folded, and for the frame of a column."""
 MOST_COLUMNS = 6
 """Of a table on a terminal; one with more gives up its intervals."""
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
@@ -55,24 +60,73 @@ def answer(analysis: Analysis) -> Iterator[RenderableType]:
     every = analysis["responses"].items()
     fitted = {name: response for name, response in every if is_formula(response)}
     if not fitted:
-        yield summary(analysis)
+        asked = questions(analysis)
+        yield from (summary(analysis, part) for part in _side_by_side(analysis, asked))
     for name, response in fitted.items():
         yield from _formula(name, response, factor_labels(analysis))
+    yield from (Text(page.noted(typeset(warning))) for warning in every_warning(analysis))
 
 
-def summary(analysis: Analysis) -> Table:
-    """One line per non-baseline level: effects, narrow and broad verdicts, and the gap."""
-    asked = questions(analysis)
-    titles = (with_unit(question.title, question.scale.unit) for question in asked)
-    table = titled_table(Text(_title(analysis)), ("level", *titles))
+def summary(analysis: Analysis, asked: Sequence[Question] | None = None) -> Table:
+    """One line per non-baseline level: effects, narrow and broad verdicts, and the gap.
+
+    asked: the questions that have a column; all of them by default.
+    """
+    asked = questions(analysis) if asked is None else asked
+    heads = [_head(analysis, question) for question in asked]
+    table = titled_table(Text(_title(analysis)), ("level", *heads))
     table.show_lines = True
+    stacked = _width(analysis, asked, stacked=False) > WIDTH
+    room = max(0, WIDTH - _width(analysis, asked, stacked=stacked)) // max(1, len(asked))
+    for column, question in zip(table.columns[1:], asked, strict=True):
+        column.min_width = _unbroken_width(analysis, question, stacked=stacked)
+        column.max_width = column.min_width + room
     for level in comparisons(analysis):
         table.add_row(
             Text(f"{level.label}\n{versus(level.level, level.baseline)}"),
-            *(_texts(question, level) for question in asked),
+            *(_texts(question, level, stacked=stacked) for question in asked),
         )
     table.caption, table.caption_justify = _reasons(analysis), "left"
     return table
+
+
+def _head(analysis: Analysis, question: Question) -> str:
+    """The response with its unit, and which values of it are better."""
+    title = with_unit(question.title, question.scale.unit)
+    for response in analysis["responses"].values():
+        if response["effects"] is question.effects:
+            return f"{title}\n{page.better(response['direction'], guessed=_is_guessed(response))}"
+    return title
+
+
+def _is_guessed(response: ResponseAnalysis) -> bool:
+    messages = response["diagnostics"].get("messages", [])
+    return any(message["code"] == "direction_guessed" for message in messages)
+
+
+def _side_by_side(analysis: Analysis, asked: Sequence[Question]) -> Iterator[Sequence[Question]]:
+    """The questions in groups whose columns a terminal has room for."""
+    group: list[Question] = []
+    for question in asked:
+        if group and _width(analysis, [*group, question], stacked=True) > WIDTH:
+            yield group
+            group = []
+        group.append(question)
+    yield group
+
+
+def _width(analysis: Analysis, asked: Sequence[Question], *, stacked: bool) -> int:
+    """Of a table with these questions whose intervals are not broken."""
+    columns = (_unbroken_width(analysis, question, stacked=stacked) for question in asked)
+    return LEVEL_WIDTH + FRAME_WIDTH + sum(column + FRAME_WIDTH for column in columns)
+
+
+def _unbroken_width(analysis: Analysis, question: Question, *, stacked: bool) -> int:
+    """The longest line that holds an interval, or the longest word."""
+    cells = [_texts(question, level, stacked=stacked).plain for level in comparisons(analysis)]
+    lines = [line for cell in cells for line in cell.split("\n")]
+    parts = [[line] if line.endswith("]") else line.split() for line in lines]
+    return max((len(text) for part in parts for text in part), default=0)
 
 
 def _formula(
@@ -84,7 +138,7 @@ def _formula(
     method = say(model["method"], "row")
     yield Text(model["formula"])
     yield Text(formulas.headline(method, model["n"], criterion, converged=model["converged"]))
-    yield from (Text(page.noted(say(message, "row"))) for message in model["messages"])
+    yield Text(page.better(response["direction"], guessed=_is_guessed(response)))
     yield from rendered(effect_tests(name, response))
     anova = anova_table(name, response, labels, "row")
     for block in (anova, *fit_blocks(name, response)):
@@ -137,11 +191,12 @@ def _says_something(table: document.Table, place: int) -> bool:
 
 
 def _unbroken(table: document.Table, place: int) -> int | None:
-    """The width at which no number and no verdict is broken; words of a user may be."""
+    """The width at which no number, interval or verdict is broken; words of a user may be."""
     entries = [row[place] for row in table.rows]
     if any(isinstance(entry, document.Text) for entry in entries):
         return None
-    return max(len(part) for entry in entries for part in _short(entry).split() or [""])
+    texts = [(_short(entry), isinstance(entry, document.Interval)) for entry in entries]
+    return max(len(part) for text, whole in texts for part in ([text] if whole else text.split()))
 
 
 def _short(entry: Entry) -> str:
@@ -181,9 +236,10 @@ def _title(analysis: Analysis) -> str:
     return page.heading(title_of(analysis), unit, counts["analysed"], counts["planned"])
 
 
-def _texts(question: Question, level: Comparison) -> Text:
+def _texts(question: Question, level: Comparison, *, stacked: bool) -> Text:
+    """The cell of a level; stacked: an interval stands below its estimate."""
     narrow = find_effect(question.effects, level, "narrow")
-    text = _effect_text(narrow, question)
+    text = _effect_text(narrow, question, "\n" if stacked else " ")
     broad = find_effect(question.effects, level, "broad")
     if broad is None or (narrow is not None and narrow["verdict"] == "identical"):
         return text
@@ -191,13 +247,13 @@ def _texts(question: Question, level: Comparison) -> Text:
     return _append_verdict(text, broad, question)
 
 
-def _effect_text(effect: Effect | None, question: Question) -> Text:
+def _effect_text(effect: Effect | None, question: Question, between: str) -> Text:
     if effect is None:
         return Text("\N{EM DASH}", style="dim")
     text, scale = Text(), question.scale
     if not absent(effect["estimate"]):
         known = not absent(effect["low"]) and not absent(effect["high"])
-        interval = f" {scale.interval(effect['low'], effect['high'])}" if known else ""
+        interval = f"{between}{scale.interval(effect['low'], effect['high'])}" if known else ""
         text.append(f"{scale.effect(effect['estimate'])}{interval}\n")
     return _append_verdict(text, effect, question)
 

@@ -117,12 +117,10 @@ def _has_decimal_commas(column: pd.Series[Any]) -> bool:
     """Whether all values are numbers if a comma is decimal, and not all if it parts thousands."""
     if pd.api.types.is_numeric_dtype(column):
         return False
-    words = column.dropna().astype(str)
-    words = words[~words.map(is_absent)]
-    first = words.iloc[0] if len(words) else ""
-    if not _DECIMAL_COMMA.fullmatch(first) or not words.map(_DECIMAL_COMMA.fullmatch).all():
+    words = [word for word in column.dropna() if not is_absent(str(word))]
+    if not words or not all(_DECIMAL_COMMA.fullmatch(str(word)) for word in words):
         return False
-    return not words.map(_THOUSANDS.fullmatch).all()
+    return not all(_THOUSANDS.fullmatch(str(word)) for word in words)
 
 
 def _separator(path: Path) -> str:
