@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from ablatekit.errors import Problem, TableError
 FRACTION = "fraction"
 PLAIN = "none"
 """The unit of a number that has none, on the command line."""
+_RISING = re.compile(r"(?:(?:np\.)?(?:log(?:2|10|1p)?|sqrt|exp)\(|cbind\()\s*([^,()]+).*\)")
+_CALL = re.compile(r"[()]|^[^`]*[-+*/^][^`]*$")
 LEAST_POINT = 0.01
 """A share is shown in points where at least one value reaches one."""
 
@@ -66,6 +69,17 @@ def guess(name: str) -> Statement:
     """That a direction is guessed from a name, and the word that decided."""
     direction, word = direction_of(name)
     return statement("direction_guessed", direction=direction, word=word)
+
+
+def measured_name(response: str) -> str:
+    """The column whose name says which values of a formula's left side are better; else empty.
+
+    A function that rises with its argument keeps the direction; of counts the successes decide.
+    """
+    rising = _RISING.fullmatch(response)
+    if rising:
+        return measured_name(rising[1])
+    return "" if _CALL.search(response) else response.strip("` ")
 
 
 def unit_of(values: Floats, name: str, chosen: str | None = None) -> str:

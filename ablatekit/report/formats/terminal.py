@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 """The columns of characters that every table fits into as long as its numbers allow."""
-LEVEL_WIDTH, FRAME_WIDTH = 16, 3
-"""Room for the names of levels, which may be folded, and for the frame of a column."""
+LEVEL_WIDTH, LEAST_WIDTH, FRAME_WIDTH = 16, 10, 3
+"""Room for the names of levels and for other words, which may be folded, and for a frame."""
 MOST_COLUMNS = 6
 """Of a table on a terminal; one with more gives up its intervals."""
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
@@ -161,22 +162,87 @@ def rendered(block: Block) -> Iterator[RenderableType]:
             return
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A column as it is printed; no entry is broken below `width`, None where words may be."""
+
+    title: str
+    entries: list[str]
+    width: int | None
+    interval: bool
+
+    @property
+    def least(self) -> int:
+        """The width at which nothing is broken that must not be."""
+        width = LEAST_WIDTH if self.width is None else self.width
+        return max(width, *(map(len, self.title.split())))
+
+    @property
+    def most(self) -> int:
+        """The width at which nothing is folded."""
+        return max(len(line) for text in (self.title, *self.entries) for line in text.split("\n"))
+
+    def over(self, other: _Shown) -> _Shown:
+        """This column with the entries of another one below its own."""
+        entries = ["\n".join(pair) for pair in zip(self.entries, other.entries, strict=True)]
+        width = max(self.width or 0, other.width or 0)
+        return _Shown(f"{self.title}\n{other.title}", entries, width, interval=False)
+
+
 def _rendered_table(table: document.Table) -> Iterator[RenderableType]:
     """A table without the columns that hold nothing, then why rows have no numbers."""
     if not table.rows:
         return
-    filled = [place for place in _fitting(table) if _says_something(table, place)]
-    titles = [table.columns[place].title for place in filled]
-    rows = [[_short(row[place]) for place in filled] for row in table.rows]
+    columns = [_column(table, place) for place in _fitting(table) if _says_something(table, place)]
+    crowded = _total(columns, whole=True) > WIDTH
+    columns = _stacked(columns) if crowded else columns
+    rows = zip(*(column.entries for column in columns), strict=True)
+    titles = [column.title for column in columns]
     shown = titled_table(Text(table.caption), titles, map(_texts_of, rows), PLAIN)
-    for column, place in zip(shown.columns, filled, strict=True):
-        column.min_width = _unbroken(table, place)
+    if crowded:
+        _narrow(shown, columns)
     yield shown
     reasons: dict[str, list[str]] = {}
     for entries in table.rows:
         for note in filter(None, (getattr(entry, "note", "") for entry in entries)):
             reasons.setdefault(note, []).append(" ".join(filter(None, map(_name, entries))))
     yield from (Text(formulas.because(why, ", ".join(of))) for why, of in reasons.items())
+
+
+def _column(table: document.Table, place: int) -> _Shown:
+    entries = [row[place] for row in table.rows]
+    interval = any(isinstance(entry, document.Interval) for entry in entries)
+    texts, width = [_short(entry) for entry in entries], None
+    if not any(isinstance(entry, document.Text) for entry in entries):
+        parts = texts if interval else [part for text in texts for part in text.split()]
+        width = max(map(len, parts), default=0)
+    return _Shown(table.columns[place].title, texts, width, interval)
+
+
+def _narrow(shown: Table, columns: Sequence[_Shown]) -> None:
+    """Give every column the width of its numbers, and the rest of the terminal to words."""
+    words = [column for column in columns if column.width is None]
+    room = WIDTH - _total(columns) + LEAST_WIDTH * len(words)
+    for printed, column in zip(shown.columns, columns, strict=True):
+        if column.width is None:
+            printed.max_width = max(LEAST_WIDTH, room // len(words))
+        else:
+            printed.width = column.least
+
+
+def _total(columns: Sequence[_Shown], *, whole: bool = False) -> int:
+    """The width of a table of these columns; whole: neither words nor titles are folded."""
+    return 1 + sum(FRAME_WIDTH + (column.most if whole else column.least) for column in columns)
+
+
+def _stacked(columns: Sequence[_Shown]) -> list[_Shown]:
+    """Columns with every interval below the number on its left."""
+    stacked: list[_Shown] = []
+    for column in columns:
+        if column.interval and stacked and stacked[-1].width is not None:
+            column = stacked.pop().over(column)
+        stacked.append(column)
+    return stacked
 
 
 def _fitting(table: document.Table) -> list[int]:
@@ -190,21 +256,12 @@ def _says_something(table: document.Table, place: int) -> bool:
     return any(_short(row[place]) not in ("", MISSING) for row in table.rows)
 
 
-def _unbroken(table: document.Table, place: int) -> int | None:
-    """The width at which no number, interval or verdict is broken; words of a user may be."""
-    entries = [row[place] for row in table.rows]
-    if any(isinstance(entry, document.Text) for entry in entries):
-        return None
-    texts = [(_short(entry), isinstance(entry, document.Interval)) for entry in entries]
-    return max(len(part) for text, whole in texts for part in ([text] if whole else text.split()))
-
-
 def _short(entry: Entry) -> str:
     """An entry without its note."""
     return word(entry.verdict) if isinstance(entry, Badge) else entry.text
 
 
-def _texts_of(row: Sequence[str]) -> list[Text]:
+def _texts_of(row: Iterable[str]) -> list[Text]:
     return [Text(text) for text in row]
 
 
