@@ -23,8 +23,9 @@ from ablatekit.analysis.tables.checks import (
 from ablatekit.analysis.tables.item_table import RUN, collapse_items, holds_items
 from ablatekit.analysis.tables.measures import Measure, guessed, planned_response
 from ablatekit.analysis.tables.study_tables import StudyTables
-from ablatekit.analysis.tables.values import STATUS, endings, with_levels, with_numbers
+from ablatekit.analysis.tables.values import endings, with_levels, with_numbers
 from ablatekit.analysis.tables.wide import melted
+from ablatekit.analysis.tables.words import STATUS
 from ablatekit.canonical import content_hash
 from ablatekit.design.plan import (
     Cell,
@@ -74,7 +75,11 @@ def analyse_table(
     messages += [] if by_item else odd_rows(frame, names, labels)
     made = _analyse_items if by_item else _analyse_runs
     result = made(frame, planned, factors, contexts, baselines or {}, analysis, provenance or {})
-    return told(answered_by_permutation(result), messages, guessed(measures))
+    return told(
+        answered_by_permutation(result),
+        messages,
+        guessed([m for m in measures if isinstance(m, Measure)]),
+    )
 
 
 def _analyse_runs(

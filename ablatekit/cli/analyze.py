@@ -110,11 +110,11 @@ def analyze(
     }
     if formula is None:
         roles = {option: _names(text) for option, text in {**short, "--wide": wide}.items()}
-        chosen = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
-        analysis = _by_factors(table, reader, roles, _pairs(baseline or []), rule, chosen)
+        planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
+        analysis = _by_factors(table, reader, roles, _pairs(baseline or []), rule, planned)
         _deliver(analysis, to_json, report)
         return
-    chosen = {
+    chosen: dict[str, Any] = {
         "alpha": alpha,
         "method": method,
         "df": df,
@@ -210,7 +210,7 @@ def _by_factors(
     roles: Mapping[str, Sequence[str]],
     baselines: Mapping[str, str],
     rule: Mapping[str, Any],
-    chosen: Mapping[str, Any],
+    planned: Mapping[str, Any],
 ) -> Analysis:
     """`roles` names the columns of --response, --factors, --contexts and --wide."""
     from dataclasses import replace
@@ -231,7 +231,7 @@ def _by_factors(
         factors,
         contexts,
         baselines,
-        replace(DEFAULTS, **chosen),
+        replace(DEFAULTS, **planned),
         _provenance(table),
         roles["--wide"],
     )

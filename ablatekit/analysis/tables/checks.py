@@ -13,9 +13,9 @@ import pandas as pd
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.engine.numeric import finite
 from ablatekit.analysis.tables.item_table import DATASET, ITEM, RUN
-from ablatekit.analysis.tables.values import STATUS, endings, first_text, text_rows, with_levels
+from ablatekit.analysis.tables.values import endings, first_text, text_rows, with_levels
 from ablatekit.analysis.tables.wide import REPLICATE, numbered_columns
-from ablatekit.analysis.tables.words import spelling, words_of
+from ablatekit.analysis.tables.words import STATUS, spelling, words_of
 from ablatekit.errors import Problem, TableError, nearest
 
 SHOWN = 5
@@ -23,6 +23,8 @@ MOST_LEVELS = 1000
 """Of a column whose spellings are compared: names of items are no levels."""
 MOST_VALUES = 12
 """Of a column that may be a factor which nobody named."""
+ALIKE = 0.8
+"""The part of the groups that hold the same values where a column is crossed with the others."""
 REPLICATE_WORDS = frozenset(
     {"seed", "seeds", "replicate", "rep", "repeat", "repetition", "trial", "run", "runs", "id",
      "uuid", "index", "unnamed", "name", "path", "file", "fold", "split", "try", "attempt", "date",
@@ -194,13 +196,8 @@ def _is_hidden(column: pd.Series[Any], group: pd.Series[int]) -> bool:
         return False
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return True
-    sets = inside.agg(lambda part: tuple(sorted(part)))
-    return _mostly_one(sets) and not _counts_up(column, group)
-
-
-def _mostly_one(sets: pd.Series[Any]) -> bool:
-    """Whether four of five groups hold the same values equally often."""
-    return bool(sets.value_counts().iloc[0] >= 0.8 * len(sets))
+    sets = Counter(tuple(sorted(part)) for _, part in inside)
+    return sets.most_common(1)[0][1] >= ALIKE * sets.total() and not _counts_up(column, group)
 
 
 def _counts_up(column: pd.Series[Any], group: pd.Series[int]) -> bool:

@@ -11,8 +11,7 @@ import pandas as pd
 from ablatekit.analysis.core.arrays import Booleans
 from ablatekit.analysis.core.layout import NOT_SET
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
-from ablatekit.analysis.tables.readers.csv import STATUS
-from ablatekit.analysis.tables.words import ENDINGS, ending_of, is_absent
+from ablatekit.analysis.tables.words import ENDINGS, STATUS, ending_of, is_absent
 from ablatekit.errors import Problem, TableError
 
 FEWEST_ROWS = 2
@@ -100,15 +99,16 @@ def endings(frame: pd.DataFrame, known: Booleans, roles: Sequence[str]) -> list[
     Where it says nothing, a run with a value of some response (`known`) has finished, another one
     has failed. Raises TableError for a word whose meaning is not known.
     """
-    by_value = np.where(known, "finished", "failed")
+    by_value: list[str] = np.where(known, "finished", "failed").tolist()
     if STATUS not in frame.columns or STATUS in roles:
-        return by_value.tolist()
+        return by_value
     given = frame[STATUS].astype(object)
     meaning = given.map(lambda word: ending_of(str(word)), na_action="ignore")
     unknown = meaning.isna() & given.notna()
     if unknown.any():
         raise TableError(_unknown_ending(given[unknown.to_numpy()], unknown.to_numpy()))
-    return meaning.where(given.notna(), pd.Series(by_value, given.index)).tolist()
+    stated = zip(meaning, by_value, given.notna(), strict=True)
+    return [ending if says else by_itself for ending, by_itself, says in stated]
 
 
 def _unknown_ending(words: pd.Series[Any], unknown: Booleans) -> Problem:

@@ -38,9 +38,9 @@ def melted(
             row = first_text(frame[name])
             shown = f"{name} with {frame[name].iloc[row]!r} in row {row + 1}"
             raise TableError(Problem("a column of --wide must be numeric", shown))
-    numbering = [] if REPLICATE in rest else [REPLICATE]
+    own = REPLICATE in rest
     parts = [
-        frame[rest].assign(**{response: frame[name], **dict.fromkeys(numbering, name)})
+        frame[rest].assign(**{response: frame[name], REPLICATE: frame[REPLICATE] if own else name})
         for name in columns
     ]
     stacked = pd.concat(parts).sort_index(kind="stable")

@@ -11,6 +11,9 @@ from typing import Literal, TypeAlias
 Ending: TypeAlias = Literal["finished", "diverged", "failed", "missing"]
 Direction: TypeAlias = Literal["higher", "lower"]
 
+STATUS = "status"
+"""The column that says how runs ended."""
+
 ENDINGS: Mapping[Ending, tuple[str, ...]] = MappingProxyType(
     {
         "finished": (

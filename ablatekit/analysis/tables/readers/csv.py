@@ -17,15 +17,13 @@ from typing import IO, Any, ClassVar
 import pandas as pd
 
 from ablatekit.analysis.tables.readers.base import file_kind, has_suffix
-from ablatekit.analysis.tables.words import is_absent
+from ablatekit.analysis.tables.words import STATUS, is_absent
 from ablatekit.errors import Location, Problem, TableError
 
 SEPARATORS: Mapping[str, str] = MappingProxyType({".csv": ",", ".tsv": "\t"})
 """The usual one of every kind of file; others are recognised."""
 OTHERS = (",", ";", "\t", "|")
 MISSING = ("", "NA", "NaN", "nan", "<NA>", "#N/A")
-STATUS = "status"
-"""How runs ended: a column in which nan is the word for a diverged run."""
 SAMPLE_LINES = 20
 CHUNK_BYTES = 1 << 20
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?\s*")
@@ -73,6 +71,7 @@ class CsvReader:
         with _text_table(path):
             _refuse_nul(path)
         names = self.columns(path)
+        # nan in the column of endings is the word for a diverged run
         words = {STATUS} & set(names) if columns is None else set[str]()
         text = words | (set(labels) & set(names))
         frame = _parsed(path, names, text, words, ".")
