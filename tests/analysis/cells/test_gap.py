@@ -41,7 +41,7 @@ def test_effects_on_the_gap_are_paired_within_the_run(paired, study, response, p
     assert wide["verdict"] == "widens"
     assert wide["size"] == "by_more"
     flat = pick(gap["effects"], factor="B", estimand="average", inference="narrow")
-    assert (flat["verdict"], flat["size"]) == ("equivalent", None)
+    assert (flat["verdict"], flat["size"]) == ("narrows", "less")
     named = {"response": "gap", "estimand": "average", "inference": "narrow", "scope": []}
     assert flat["family"] == statement("effect_family", **named)
     assert statement("gap_rule", alpha=0.05, smallest_effect=0.02) in gap["footer"]
