@@ -25,6 +25,8 @@ Code: TypeAlias = Literal[
     # what inference over contexts lacks
     "same_in_every_level",
     "no_contexts_in_formula", "no_blocking_variable", "too_few_levels",
+    # what a regression on a covariate lacks, and what it reaches for
+    "nested_variable", "constant_covariate", "on_a_line", "extrapolated",
     # what companions lack
     "one_run_per_cell", "shared_runs", "unequal_runs", "too_many_runs", "correlated_slope",
     "failed_bootstraps",
@@ -83,6 +85,11 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     # what inference over contexts lacks
     "too_few_levels": ("variable", "levels", "fewest"),
     "same_in_every_level": ("variable",),
+    # what a regression on a covariate lacks, and what it reaches for
+    "nested_variable": ("variable",),
+    "constant_covariate": ("covariate",),
+    "on_a_line": ("variable", "covariate"),
+    "extrapolated": ("covariate", "at", "low", "high"),
     # what companions lack
     "too_many_runs": ("runs", "replicates"),
     "failed_bootstraps": ("failed", "draws"),
