@@ -115,6 +115,13 @@ def _cases() -> dict[str, Any]:
     return cases
 
 
+@cache
+def _estimable() -> dict[str, Any]:
+    text = (REFERENCE.parent / "estimable" / "reference.json").read_text(encoding="utf-8")
+    values: dict[str, Any] = json.loads(text)
+    return values
+
+
 class Corpus:
     """The R reference cases (lme4, lmerTest, pbkrtest, emmeans, car, effectsize, metafor)."""
 
@@ -127,6 +134,11 @@ class Corpus:
     @staticmethod
     def names(*kinds: str) -> list[str]:
         return [name for name, case in _cases().items() if case["kind"] in kinds]
+
+    @staticmethod
+    def at_mean(name: str, table: str, rows: Any) -> Any:
+        """The same ANOVA where factors are tested at the mean of the covariates, if it differs."""
+        return _estimable()["at_mean"].get(name, {}).get(table, rows)
 
     @staticmethod
     def table(case: dict[str, Any]) -> pd.DataFrame:

@@ -68,7 +68,10 @@ def effect_row(
 
 @dataclass(frozen=True, kw_only=True)
 class TermTest:
-    """The F test of one term with its sums of squares and effect sizes; NaN without a number."""
+    """The F test of one term with its sums of squares and effect sizes; NaN without a number.
+
+    `notes` say what is tested where that is not plain: empty cells, the place of a covariate.
+    """
 
     term: str
     num_df: float = np.nan
@@ -79,6 +82,7 @@ class TermTest:
     share: float = np.nan
     sizes: Mapping[SizeKey, EffectSize] = field(default_factory=dict)
     reason: Statement | None = None
+    notes: tuple[Statement, ...] = ()
 
 
 def anova_row(test: TermTest) -> AnovaRow:
@@ -96,6 +100,7 @@ def anova_row(test: TermTest) -> AnovaRow:
         partial_omega2=None,
         share=number(test.share),
         reason=test.reason,
+        notes=list(test.notes),
     )
     limits: dict[str, float | None] = {}
     for key, size in test.sizes.items():

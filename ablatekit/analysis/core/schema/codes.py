@@ -44,6 +44,7 @@ Code: TypeAlias = Literal[
     # analysis of variance
     "cell_anova", "no_factor_varies", "no_response_varies", "aliased_term", "is_error",
     "no_error_to_test", "formula_anova", "residual_anova", "chi_square_anova", "no_meta_anova",
+    "tests_observed_cells", "tests_at_mean", "tests_at_zero",
     # footers of tables
     "narrow_inference", "broad_inference", "conditional_on_evaluation", "truncated_model",
     "own_variances", "not_adjusted", "adjusted", "verdict_rule", "average_effect",
@@ -110,6 +111,9 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "formula_anova": ("type", "method"),
     "residual_anova": ("type",),
     "chi_square_anova": ("type",),
+    "tests_observed_cells": ("terms", "empty", "cells"),
+    "tests_at_mean": ("covariates", "values"),
+    "tests_at_zero": ("covariates",),
     # footers of tables
     "narrow_inference": ("contexts", "method", "df", "refused", "alpha"),
     "broad_inference": ("fewest", "alpha"),
