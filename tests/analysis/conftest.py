@@ -141,6 +141,12 @@ class Corpus:
         return _estimable()["at_mean"].get(name, {}).get(table, rows)
 
     @staticmethod
+    def goodnight(name: str) -> dict[str, Any]:
+        """F tests by estimable functions, with the table that they are of as `frame`."""
+        case = _estimable()["goodnight"][name]
+        return {**case, "frame": pd.read_csv(REFERENCE.parent / "estimable" / case["data"])}
+
+    @staticmethod
     def table(case: dict[str, Any]) -> pd.DataFrame:
         data = pd.read_csv(REFERENCE / case["data"])
         for factor, levels in (case.get("factors") or {}).items():

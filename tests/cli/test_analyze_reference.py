@@ -347,7 +347,9 @@ def test_anova(case: Case) -> None:
             close(column(found, "den_df"), column(rows, "DenDF"), 1e-4)
             close(column(found, "p"), column(rows, "Pr(>F)"), 1e-6, 1.0)
     sizes = case.get("effect_sizes")
-    if sizes is not None and case.anova("anova_III_satterthwaite") == case.get("anova_III_satterthwaite"):
+    if sizes is not None and case.anova("anova_III_satterthwaite") == case.get(
+        "anova_III_satterthwaite"
+    ):
         found = case.run(*_method(case))["anova"]
         for name in ("eta2", "omega2", "epsilon2"):
             ours = column(found, f"partial_{name}")

@@ -11,7 +11,6 @@ Source: Goodnight 1978, The Four Types of Estimable Functions (SAS technical rep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,13 +42,14 @@ def type_three(model: IndicatorModel) -> tuple[Floats, ...]:
 def in_coefficients(rows: Floats, model: IndicatorModel, x: Floats) -> Floats:
     """Estimable rows (k, P) as functions (k, p) of the coefficients of x (m, p).
 
-    x has the column space of the model's matrix and full rank; both share their rows.
+    x has the column space of the model's matrix, and both have the same rows. Where x is not of
+    full rank, any least-squares coefficients serve.
     """
     return np.asarray(np.linalg.lstsq(model.matrix.T, rows.T, rcond=RANK)[0].T @ x)
 
 
 def sum_of_squares(rows: Floats, beta: Floats, unscaled: Floats) -> float:
-    """What the hypothesis L beta = 0 takes: (L b)'(L V L')^-1 (L b) with V (p, p) unscaled."""
+    """What the hypothesis L beta = 0 takes: (L b)'(L V L')^-1 (L b) with V = (X'WX)^- (p, p)."""
     value = rows @ beta
     return float(value @ np.linalg.solve(rows @ unscaled @ rows.T, value)) if len(rows) else 0.0
 

@@ -116,7 +116,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "truncated_least_squares": ("order",),
     "stratified_bootstrap": ("draws", "alpha"),
     # analysis of variance
-    "cell_anova": ("type", "order", "pure"),
+    "cell_anova": ("order", "pure"),
     "formula_anova": ("type", "method"),
     "residual_anova": ("type",),
     "chi_square_anova": ("type",),
