@@ -126,6 +126,7 @@ class Corpus:
     """The R reference cases (lme4, lmerTest, pbkrtest, emmeans, car, effectsize, metafor)."""
 
     folder = REFERENCE
+    estimable = REFERENCE.parent / "estimable"
 
     @staticmethod
     def case(name: str) -> dict[str, Any]:
@@ -144,7 +145,17 @@ class Corpus:
     def goodnight(name: str) -> dict[str, Any]:
         """F tests by estimable functions, with the table that they are of as `frame`."""
         case = _estimable()["goodnight"][name]
-        return {**case, "frame": pd.read_csv(REFERENCE.parent / "estimable" / case["data"])}
+        return {**case, "frame": pd.read_csv(Corpus.estimable / case["data"])}
+
+    @staticmethod
+    def curve() -> list[dict[str, Any]]:
+        """Type III of a factor that interacts with a curve, at the mean of its columns."""
+        return list(_estimable()["curve"])
+
+    @staticmethod
+    def no_intercept() -> list[dict[str, Any]]:
+        """The test of a factor that stands for the intercept, averaged over the other factor."""
+        return list(_estimable()["no_intercept"])
 
     @staticmethod
     def table(case: dict[str, Any]) -> pd.DataFrame:
