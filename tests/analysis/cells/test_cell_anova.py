@@ -24,6 +24,10 @@ def _anova(plan_and_tables, response="y"):
     return {row["term"]: row for row in result["anova"]}, result["anova_note"]
 
 
+def _about_cells(row):
+    return [note for note in row["notes"] if note["code"] == "tests_observed_cells"]
+
+
 @pytest.mark.parametrize(
     ("case", "response", "factors"),
     [
@@ -102,7 +106,7 @@ def test_a_model_whose_terms_have_all_cells_is_not_changed_by_cells_of_higher_or
         row = theirs.loc[f"C({name}, Sum)"]
         assert table[name]["statistic"] == pytest.approx(row["sum_sq"] / row["df"] / scale)
         assert table[name]["den_df"] == len(frame) - 5
-        assert table[name]["notes"] == []
+        assert _about_cells(table[name]) == []
 
 
 @pytest.mark.parametrize("name", ["missing_cell_a", "missing_cell_b", "two_holes"])
@@ -118,7 +122,7 @@ def test_empty_cells_are_tested_as_goodnight_does(name, corpus, study):
         assert ours["p"] == pytest.approx(row["p"], rel=1e-5)
         holes = [9 - len(case["frame"][factors].drop_duplicates())]
         arguments = {"terms": [":".join(factors)], "empty": holes, "cells": [9]}
-        assert ours["notes"] == [statement("tests_observed_cells", **arguments)]
+        assert _about_cells(ours) == [statement("tests_observed_cells", **arguments)]
 
 
 def test_both_ways_agree_where_cells_are_empty(factorial, study):
@@ -140,7 +144,7 @@ def test_both_ways_agree_where_cells_are_empty(factorial, study):
         assert ours["sum_squares"] == pytest.approx(row["sum_squares"], rel=1e-9)
         statistic = row["mean_square"] / full.sigma**2
         assert ours["statistic"] == pytest.approx(statistic, rel=1e-9)
-        assert ours["notes"] == row["notes"]
+        assert _about_cells(ours) == _about_cells(row)
 
 
 def test_what_a_truncated_model_leaves_over_is_not_called_noise(factorial, study):

@@ -92,6 +92,7 @@ SENTENCES: Mapping[Code, Words] = {
     "tests_observed_cells": ByUnit(_tests_observed_cells),
     "tests_at_mean": _tests_at_mean,
     "tests_at_zero": _tests_at_zero,
+    "empty_size_intervals": "F is too small to go with any effect size: intervals are empty",
     "no_meta_anova": "no ANOVA table for a meta-analysis; `meta` tests the moderators",
 }
 """The words of every such code."""
