@@ -95,8 +95,9 @@ def build_frame(
     """Evaluate a formula on a table.
 
     weights: a column of positive prior weights, Var(e_i) = sigma^2 / w_i, or of what `measure`
-    says. factors: numeric columns to read as categorical. Rows with a missing value in a used column are dropped and counted.
-    A response `cbind(successes, failures)` becomes a proportion with its trials as weights.
+    says. factors: columns to read as categorical. Rows with a missing value in a used column are
+    dropped and counted. A response `cbind(successes, failures)` becomes a proportion with its
+    trials as weights.
     Raises TableError for unknown columns, a response that is not numeric, values that are not
     finite, no complete row, weights that are not positive, a factor or a group with one level.
     """

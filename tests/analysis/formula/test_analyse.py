@@ -56,6 +56,14 @@ def _required(row: Any) -> set[str]:
 
 
 def test_verdicts(table: pd.DataFrame) -> None:
+    def sizes(**options: Any) -> list[str | None]:
+        out = analyse_formula(table, "y ~ a + b + (1 | ctx)", FormulaOptions(**options))
+        return [effect["size"] for effect in out["effects"]]
+
+    assert sizes() == [None, None, None]
+    assert sizes(smallest_effect=0.01) == ["by_more", None, "by_more"]
+    assert sizes(smallest_effect=50.0) == ["less", None, "less"]
+
     def verdicts(**options: Any) -> list[str]:
         out = analyse_formula(table, "y ~ a + b + (1 | ctx)", FormulaOptions(**options))
         return [effect["verdict"] for effect in out["effects"]]
