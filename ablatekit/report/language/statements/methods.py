@@ -1,0 +1,71 @@
+"""Methods of estimation and tests, and the analysis of variance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ablatekit.analysis.core.schema.codes import Code
+from ablatekit.report.language.reading import Unit
+from ablatekit.report.language.statements.phrases import ByUnit, Words
+
+
+def _cell_anova(unit: Unit, type: str, order: int, pure: bool) -> str:  # noqa: A002
+    kinds = {"III": "Type III sums of squares (sum coding)", "II": "Type II sums of squares"}
+    why = "" if type == "III" else f" because some combinations have no {unit}"
+    error = (
+        f"{unit}s within cell and context" if pure else f"what terms up to order {order} leave over"
+    )
+    return (
+        f"{kinds[type]}{why}; error: {error}; share = the term's part of the total sum of squares"
+        " (the shares add up to 1 in a balanced design)."
+    )
+
+
+def _stratified_bootstrap(unit: Unit, draws: int, alpha: float) -> str:
+    never = ", never the item" if unit == "run" else ""
+    return (
+        f"stratified bootstrap over {unit}s within cell and context, {draws} draws, percentile"
+        f" intervals at {1 - alpha:.0%}; the {unit} is the unit{never}"
+    )
+
+
+SENTENCES: Mapping[Code, Words] = {
+    # methods
+    "cell_means_t": "t, residual df of the saturated cell means",
+    "welch_t": "Welch-Satterthwaite t from the contrast's own cells",
+    "hidden_replication_t": "t, interactions above order {order} as error (hidden replication)",
+    "truncated_t": "t, residual df of the model without interactions above order {order}",
+    "contexts_t": "t over per-context values",
+    "levels_t": "t over the levels of a blocking variable",
+    "widest_t": "the widest of the intervals over each variable and over both",
+    "independent_t": "Welch t of independent estimates, no context in both studies",
+    "paired_t": "paired t over the contexts of both studies, df = contexts - 1",
+    "satterthwaite": "Satterthwaite df",
+    "kenward_roger": "Kenward-Roger df",
+    "residual": "residual df",
+    "asymptotic": "normal approximation",
+    "saturated_cell_means": "saturated cell means",
+    "truncated_least_squares": "least squares without interactions above order {order}",
+    "reml": "REML",
+    "ml": "maximum likelihood",
+    "ols": "least squares",
+    "laplace": "Laplace approximation",
+    "dl": "DerSimonian-Laird",
+    "pm": "Paule-Mandel",
+    "he": "Hedges",
+    "sj": "Sidik-Jonkman",
+    "ee": "equal effects",
+    "stratified_bootstrap": ByUnit(_stratified_bootstrap),
+    # analysis of variance
+    "cell_anova": ByUnit(_cell_anova),
+    "no_factor_varies": "nothing varies: no factor has two levels with {unit}s",
+    "no_response_varies": "nothing varies: the response is constant",
+    "aliased_term": "aliased with other terms",
+    "is_error": "the error that the other terms are tested against",
+    "no_error_to_test": "no residual variation to test against",
+    "formula_anova": "type {type}, {method}",
+    "residual_anova": "type {type}, residual df",
+    "chi_square_anova": "type {type}, Wald chi2 divided by its df",
+    "no_meta_anova": "no ANOVA table for a meta-analysis; `meta` tests the moderators",
+}
+"""The words of every such code."""
