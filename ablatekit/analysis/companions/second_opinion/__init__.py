@@ -1,1 +1,1 @@
-"""A second opinion on an analysis: statsmodels, by code that shares nothing with ours (DESIGN 5)."""
+"""A second opinion on an analysis: statsmodels, by code that shares nothing with ours."""

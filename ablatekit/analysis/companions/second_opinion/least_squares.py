@@ -1,4 +1,4 @@
-"""Least squares by statsmodels: a mean per cell and context, or terms up to an order per context."""
+"""Least squares by statsmodels: a mean per cell and context, or terms up to an order."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def cell_means(frame: pd.DataFrame) -> LeastSquares | None:
         return None
     exog = np.eye(len(observed))[codes]
     fit = sm.OLS(frame["y"].to_numpy(dtype=float), exog).fit(method="qr")
-    unit_rows = {pair: row for pair, row in zip(observed, np.eye(len(observed)), strict=True)}
+    unit_rows = dict(zip(observed, np.eye(len(observed)), strict=True))
     return LeastSquares(fit, unit_rows, True, pd.Series(codes))
 
 

@@ -40,9 +40,10 @@ from ablatekit.analysis.companions.second_opinion.variance_table import (
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.companions import SecondOpinion
-from ablatekit.analysis.core.schema.vocabulary import Statement, statement
+from ablatekit.analysis.core.schema.vocabulary import statement
 
-RESPONSE = "response:"
+RESPONSE, NO_CONTEXT = "response:", "all runs"
+"""What columns of responses begin with, and the label of runs without a context."""
 ANOVA_NUMBERS = ("num_df", "den_df", "sum_squares", "statistic", "p")
 TOO_LARGE, NOT_DETERMINED = statement("too_large_to_recompute"), statement("not_in_the_runs")
 NUMBERS = ("estimate", "se", "df", "p", "low", "high", "low_equivalence", "high_equivalence")
@@ -197,14 +198,14 @@ def _asked(
     if frame.empty:
         return None
     design = analysis["design"]
-    contexts = {" / ".join(context.values()): context for context in design["contexts"]}
+    contexts = {" / ".join(c.values()) or NO_CONTEXT: c for c in design["contexts"]}
     return Question(
         name=name,
         frame=frame,
         cells=design_cells(design, {row["factor"]: row["baseline"] for row in rows}),
         variables={
             variable: {label: context[variable] for label, context in contexts.items()}
-            for variable in design["contexts"][0]
+            for variable in next(iter(contexts.values()), {})
         },
         order=order,
         alpha=analysis["study"]["alpha"],
@@ -330,12 +331,12 @@ def _family(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]])
 
 
 def _beyond(row: Mapping[str, Any], margin: float) -> float:
-    """The one-sided p that an effect lies within the margin; the largest of a row's parts."""
-    parts = row["parts"] or [row]
-    return max(
-        float(student.sf((abs(part["estimate"]) - margin) / part["se"], part["df"]))
-        for part in parts
-    )
+    """The p that an effect lies within the margin, both tails at it; the largest of the parts."""
+    tails = []
+    for part in row["parts"] or [row]:
+        away = (abs(part["estimate"]) + np.array([-margin, margin])) / part["se"]
+        tails.append(float(student.sf(away, part["df"]).sum()))
+    return min(max(tails), 1.0)
 
 
 def _context_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> None:

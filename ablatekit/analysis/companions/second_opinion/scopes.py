@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import statsmodels.formula.api as smf
-from scipy.stats import t as student
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.weightstats import DescrStatsW
 
@@ -26,14 +25,6 @@ class ScopeTest:
 
     row: Tested
     parts: dict[tuple[str, ...], Tested]
-
-    def margin_p(self, margin: float) -> float:
-        """The largest one-sided p that the effect is no larger than the margin."""
-        ps = [
-            float(student.sf((abs(part.estimate) - margin) / part.se, part.df))
-            for part in self.parts.values()
-        ]
-        return max(ps)
 
 
 def one_way(values: Sequence[float], alpha: float) -> Tested:
@@ -85,7 +76,8 @@ def _is_crossing(
 ) -> bool:
     """Whether the scope is all that varies, and the contrast exists once in every combination."""
     studied = pd.DataFrame(variables)
-    outer = [name for name in studied if studied[name].nunique() > 1 and not _nested(studied, name)]
+    count = studied.nunique()
+    outer = [name for name in studied if count[name] > 1 and not _nested(studied, name)]
     pairs = table[list(scope)].drop_duplicates()
     full = table[list(scope)].nunique().prod()
     return len(scope) == len(outer) == 2 and len(pairs) == len(table) == full
@@ -93,11 +85,11 @@ def _is_crossing(
 
 def _nested(studied: pd.DataFrame, name: str) -> bool:
     """Whether every level of a variable lies in one level of another one, which has fewer."""
+    count = studied.nunique()
     return any(
         studied.groupby(name)[other].nunique().max() == 1
-        and studied[other].nunique() < studied[name].nunique()
         for other in studied
-        if other != name and studied[other].nunique() > 1
+        if other != name and 1 < count[other] < count[name]
     )
 
 

@@ -13,7 +13,7 @@ from statsmodels.stats.anova import anova_lm
 
 from ablatekit.analysis.companions.second_opinion.least_squares import MOST_WORK, LeastSquares
 
-CONTEXT = "context"
+CONTEXT, HIGHER = "context", "higher_interactions"
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,34 @@ def type_three(
 
     The error is that of `pure`, runs of one cell in one context, or without it the residual.
     """
-    names = [name for name in (*factors, CONTEXT) if frame[name].nunique() > 1]
+    count = frame[[*factors, CONTEXT]].nunique()
+    names = [name for name in (*factors, CONTEXT) if count[name] > 1]
     short = {name: f"f{number}" for number, name in enumerate(names)}
-    sizes = [frame[name].nunique() for name in names]
+    sizes = [count[name] for name in names]
     if len(frame) * float(np.prod(sizes)) ** 2 > MOST_WORK:
         return None
     coded = frame[names].rename(columns=short).assign(y=frame["y"])
     terms = " + ".join(f"C({name}, Sum)" for name in short.values())
     table = anova_lm(smf.ols(f"y ~ ({terms}) ** {min(order, len(names))}", coded).fit(), typ=3)
-    error, error_df = table.loc["Residual", "sum_sq"], table.loc["Residual", "df"]
-    if pure is not None:
-        error, error_df = pure.fit.ssr, pure.fit.df_resid
+    left = (table.loc["Residual", "sum_sq"], table.loc["Residual", "df"])
+    error = left if pure is None else (float(pure.fit.ssr), float(pure.fit.df_resid))
     long = {name: original for original, name in short.items()}
     tests = {}
     for label, row in table.drop(index=["Intercept", "Residual"]).iterrows():
         parts = [part.removeprefix("C(").removesuffix(", Sum)") for part in str(label).split(":")]
-        statistic = row["sum_sq"] / row["df"] / (error / error_df)
-        tests[":".join(long[part] for part in parts)] = TermTest(
-            num_df=float(row["df"]),
-            den_df=float(error_df),
-            sum_squares=float(row["sum_sq"]),
-            statistic=float(statistic),
-            p=float(fisher.sf(statistic, row["df"], error_df)),
-        )
+        tests[":".join(long[part] for part in parts)] = _tested(row["sum_sq"], row["df"], error)
+    if left[1] > error[1]:
+        tests[HIGHER] = _tested(left[0] - error[0], left[1] - error[1], error)
     return tests
+
+
+def _tested(squares: float, df: float, error: tuple[float, float]) -> TermTest:
+    """The F test of a sum of squares against that of the error, with its df."""
+    statistic = float(squares / df / (error[0] / error[1]))
+    return TermTest(
+        num_df=float(df),
+        den_df=float(error[1]),
+        sum_squares=float(squares),
+        statistic=statistic,
+        p=float(fisher.sf(statistic, df, error[1])),
+    )
