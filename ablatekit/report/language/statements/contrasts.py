@@ -62,7 +62,7 @@ SENTENCES: Mapping[Code, Words] = {
     "identical_runs": "identical by construction: both levels are the same {unit}s",
     "no_shared_runs": "no matched pair of cells has {unit}s in the same contexts",
     "one_level_inside": lambda level, outer, inside: (
-        f"{level} is the only level inside {outer} = {_listed(inside)}, and the factor does not exist"
+        f"{level} is the only level inside {outer} = {_listed(inside)}; the factor does not exist"
         " elsewhere: nothing to compare it with"
     ),
     "never_in_one_context": lambda level_contexts, baseline_contexts: (
