@@ -129,7 +129,7 @@ def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LeastSquares | N
     """
     first = cells.frame.drop_duplicates("unit").set_index("unit")
     contexts = sorted(frame["context"].unique())
-    coded = _coded(cells, order, first)
+    coded = coded_terms(cells, order, first)
     width = coded.shape[1] * len(contexts)
     if len(frame) * float(width) ** 2 > MOST_WORK:
         return None
@@ -145,7 +145,7 @@ def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LeastSquares | N
     return LeastSquares(fit, rows, False, frame["unit"])
 
 
-def _coded(cells: Cells, order: int, first: pd.DataFrame) -> Floats:
+def coded_terms(cells: Cells, order: int, first: pd.DataFrame) -> Floats:
     """The coded terms of every unit (U, p), with the levels that cells have."""
     names = {name: f"f{number}" for number, name in enumerate(cells.factors)}
     data = {short: pd.Categorical(first[name]) for name, short in names.items()}

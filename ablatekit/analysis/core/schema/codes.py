@@ -55,7 +55,7 @@ Code: TypeAlias = Literal[
     "probability_effects",
     # what a second opinion leaves out
     "too_large_to_recompute", "not_in_the_runs", "empty_cells", "no_counterpart",
-    "second_opinion_failed", "no_statsmodels",
+    "no_optimum", "lower_optimum", "second_opinion_failed", "no_statsmodels",
     # diverged, failed and left-out runs
     "score_policy", "worst_policy", "exclude_policy", "complete_rows_policy", "diverged_left_out",
     "diverged_with_score", "diverged_with_worst", "never_reached", "without_metric", "without_area",
