@@ -28,7 +28,7 @@ ALIKE = 0.8
 REPLICATE_WORDS = frozenset(
     {"seed", "seeds", "replicate", "rep", "repeat", "repetition", "trial", "run", "runs", "id",
      "uuid", "index", "unnamed", "name", "path", "file", "fold", "split", "try", "attempt", "date",
-     "timestamp", "created", "started", "ended", "updated", "state", STATUS}
+     "timestamp", "created", "started", "ended", "updated", "state", "r", "nr", "idx", STATUS}
 )  # fmt: skip
 """Words in the names of columns that tell replicates apart without being a choice."""
 _COMMA = re.compile(r"\s*[+-]?\d+,\d")
