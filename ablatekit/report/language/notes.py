@@ -39,18 +39,18 @@ def every_warning(analysis: Analysis) -> list[str]:
     Not the guess of a direction, which stands in the head of a table, and no reason of an effect.
     """
     unit, names = subject_of(analysis).unit, list(analysis["responses"])
-    concerned: dict[str, list[str]] = {}
+    concerned: dict[str, dict[str, None]] = {}
     for name, response in analysis["responses"].items():
         reasons = [effect["reason"] for effect in response["effects"]]
         for message in _messages(response):
             if message["code"] != "direction_guessed" and message not in reasons:
-                concerned.setdefault(say(message, unit), []).append(name)
+                concerned.setdefault(say(message, unit), {})[name] = None
     gaps = analysis.get("comparisons", {}).values()
     design = analysis.get("design")
     told = [*analysis.get("deviations", []), *(design["warnings"] if design else [])]
     for text, whose in concerned.items():
         labels = [sentence(analysis["responses"][name]["label"]) for name in whose]
-        told.append(text if whose == names else f"{', '.join(labels)}: {text}")
+        told.append(text if list(whose) == names else f"{', '.join(labels)}: {text}")
     told += [say(message, unit) for gap in gaps for message in gap.get("messages", [])]
     return list(dict.fromkeys(told))
 
