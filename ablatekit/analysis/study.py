@@ -60,7 +60,7 @@ from ablatekit.analysis.core.schema.vocabulary import InferenceName, Statement, 
 from ablatekit.analysis.core.student import t_quantile, two_sided
 from ablatekit.analysis.footers import footers
 from ablatekit.analysis.stats.verdict import rule_for
-from ablatekit.analysis.tables.costs import level_costs, prices
+from ablatekit.analysis.tables.costs import Prices, level_costs, prices
 from ablatekit.analysis.tables.missing import count_runs, missing_runs
 from ablatekit.analysis.tables.outcomes import outcomes_of
 from ablatekit.analysis.tables.responses import History, Response, is_proportion, positions, respond
@@ -193,22 +193,23 @@ def analyse(
     policy = plan.analysis.diverged
     responses = {r.name: respond(r, tables, design, policy) for r in plan.analysis.responses}
     analysed = {run for response in responses.values() for run in response.values.run}
+    costs = prices(plan, tables, design)
     unrepeatable = {
         "cost": level_costs(tables, design, _costs(plan, repeatable=False)),
-        "price": level_prices(prices(plan, tables, design), design),
+        "price": level_prices(costs, design),
     }
     return Analysis(
         schema_version=SCHEMA_VERSION,
-        study=_study(plan),
+        study=_study(plan, costs),
         design=_design(plan, tables, design),
         counts=count_runs(tables.runs, analysed),
         deviations=list(deviations),
         provenance={**provenance, **{name: rows for name, rows in unrepeatable.items() if rows}},
         responses={
-            planned.name: _response(plan, planned, responses[planned.name], tables, design)
+            planned.name: _response(plan, planned, responses[planned.name], tables, design, costs)
             for planned in plan.analysis.responses
         },
-        comparisons=gap_comparisons(responses, design, plan.analysis, inferences(plan)),
+        comparisons=gap_comparisons(responses, design, plan.analysis, inferences(plan), costs),
     )
 
 
@@ -235,7 +236,7 @@ def _sorted(tables: StudyTables) -> StudyTables:
     )
 
 
-def _study(plan: Plan) -> dict[str, Any]:
+def _study(plan: Plan, costs: Prices | None) -> dict[str, Any]:
     analysis = plan.analysis
     return {
         "name": plan.study,
@@ -249,6 +250,8 @@ def _study(plan: Plan) -> dict[str, Any]:
         "alpha": analysis.alpha,
         "adjust": analysis.adjust,
         "diverged": analysis.diverged,
+        "price": costs.metric if costs else None,
+        "predict_at": dict(analysis.predict_at),
     }
 
 
@@ -261,6 +264,7 @@ def _design(plan: Plan, tables: StudyTables, design: Layout) -> DesignRecord:
                 "label": factor.label,
                 "levels": list(factor.levels),
                 "baseline": factor.baseline,
+                "scale": factor.scale,
             }
             for factor in design.factors
         ],
@@ -276,11 +280,15 @@ def _design(plan: Plan, tables: StudyTables, design: Layout) -> DesignRecord:
 
 
 def _response(
-    plan: Plan, planned: PlannedResponse, response: Response, tables: StudyTables, design: Layout
+    plan: Plan,
+    planned: PlannedResponse,
+    response: Response,
+    tables: StudyTables,
+    design: Layout,
+    costs: Prices | None,
 ) -> ResponseAnalysis:
     analysis = plan.analysis
     fitted = fit(response.values, design, analysis.interactions)
-    costs = prices(plan, tables, design)
     rule = rule_for(planned.direction, analysis.alpha, analysis.adjust, planned.smallest_effect)
     families = infer_all(fitted, inferences(plan), analysis.alpha)
     average = [effect for effect, _ in families[0].members]
