@@ -7,7 +7,9 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from ablatekit.analysis.cells.broad import Scope, scopes
 from ablatekit.analysis.cells.cell_anova import anova
+from ablatekit.analysis.cells.covariates import covariate_rows
 from ablatekit.analysis.cells.effects import (
     EffectFamily,
     Evaluated,
@@ -15,9 +17,11 @@ from ablatekit.analysis.cells.effects import (
     effect_rows,
     fit,
     infer_all,
+    plain_rows,
 )
 from ablatekit.analysis.cells.gap import gap_comparisons
 from ablatekit.analysis.cells.heterogeneity import spread
+from ablatekit.analysis.cells.prices import level_prices, pricing
 from ablatekit.analysis.companions import diagnostics as checks
 from ablatekit.analysis.companions.bounds import bounds, policies, unsteady_cells
 from ablatekit.analysis.companions.detectable import detectable_rows
@@ -43,13 +47,18 @@ from ablatekit.analysis.core.schema.companions import (
     RobustCompanions,
     Stability,
 )
-from ablatekit.analysis.core.schema.effects import ContextEffect, HeterogeneityRow
+from ablatekit.analysis.core.schema.effects import (
+    ContextEffect,
+    CovariateRow,
+    HeterogeneityRow,
+    PlainRow,
+)
 from ablatekit.analysis.core.schema.model import FixedRow, ModelRecord
 from ablatekit.analysis.core.schema.vocabulary import InferenceName, Statement, statement
 from ablatekit.analysis.core.student import t_quantile, two_sided
 from ablatekit.analysis.footers import footers
 from ablatekit.analysis.stats.verdict import rule_for
-from ablatekit.analysis.tables.costs import level_costs
+from ablatekit.analysis.tables.costs import Prices, level_costs, prices
 from ablatekit.analysis.tables.missing import count_runs, missing_runs
 from ablatekit.analysis.tables.outcomes import outcomes_of
 from ablatekit.analysis.tables.responses import History, Response, is_proportion, positions, respond
@@ -67,6 +76,28 @@ class Companions(TypedDict, total=False):
     effects_over_training: list[EffectAtStep]
     milestones: list[Milestone]
     stability: list[Stability]
+
+
+class OtherAnswers(TypedDict, total=False):
+    """Contrasts beside the effect table; an absent key is an absent section."""
+
+    plain_contexts: list[PlainRow]
+    covariates: list[CovariateRow]
+
+
+def other_answers(plan: Plan, fitted: Fitted, families: Sequence[EffectFamily]) -> OtherAnswers:
+    """What the contrasts of a response say beyond the effect table."""
+    analysis, design = plan.analysis, fitted.layout
+    average = [effect for effect, _ in families[0].members]
+    answers = OtherAnswers()
+    plain = plain_rows(families, design, analysis.alpha)
+    if plain:
+        answers["plain_contexts"] = plain
+    if plan.covariates:
+        answers["covariates"] = covariate_rows(
+            average, design, plan.covariates, analysis.predict_at, analysis.alpha
+        )
+    return answers
 
 
 def companions(
@@ -156,19 +187,23 @@ def analyse(
     policy = plan.analysis.diverged
     responses = {r.name: respond(r, tables, design, policy) for r in plan.analysis.responses}
     analysed = {run for response in responses.values() for run in response.values.run}
-    unrepeatable = level_costs(tables, design, _costs(plan, repeatable=False))
+    costs = prices(plan, tables, design)
+    unrepeatable = {
+        "cost": level_costs(tables, design, _costs(plan, repeatable=False)),
+        "price": level_prices(costs, design),
+    }
     return Analysis(
         schema_version=SCHEMA_VERSION,
-        study=_study(plan),
+        study=_study(plan, costs),
         design=_design(plan, tables, design),
         counts=count_runs(tables.runs, analysed),
         deviations=list(deviations),
-        provenance={**provenance, **({"cost": unrepeatable} if unrepeatable else {})},
+        provenance={**provenance, **{name: rows for name, rows in unrepeatable.items() if rows}},
         responses={
-            planned.name: _response(plan, planned, responses[planned.name], tables, design)
+            planned.name: _response(plan, planned, responses[planned.name], tables, design, costs)
             for planned in plan.analysis.responses
         },
-        comparisons=gap_comparisons(responses, design, plan.analysis, inferences(plan)),
+        comparisons=gap_comparisons(responses, design, plan.analysis, inferences(plan), costs),
     )
 
 
@@ -195,7 +230,7 @@ def _sorted(tables: StudyTables) -> StudyTables:
     )
 
 
-def _study(plan: Plan) -> dict[str, Any]:
+def _study(plan: Plan, costs: Prices | None) -> dict[str, Any]:
     analysis = plan.analysis
     return {
         "name": plan.study,
@@ -209,6 +244,8 @@ def _study(plan: Plan) -> dict[str, Any]:
         "alpha": analysis.alpha,
         "adjust": analysis.adjust,
         "diverged": analysis.diverged,
+        "price": costs.metric if costs else None,
+        "predict_at": dict(analysis.predict_at),
     }
 
 
@@ -221,8 +258,9 @@ def _design(plan: Plan, tables: StudyTables, design: Layout) -> DesignRecord:
                 "label": factor.label,
                 "levels": list(factor.levels),
                 "baseline": factor.baseline,
+                "scale": factor.scale,
             }
-            for factor in plan.factors
+            for factor in design.factors
         ],
         contexts=[dict(context) for context in plan.contexts],
         replicates=plan.replicates,
@@ -236,7 +274,12 @@ def _design(plan: Plan, tables: StudyTables, design: Layout) -> DesignRecord:
 
 
 def _response(
-    plan: Plan, planned: PlannedResponse, response: Response, tables: StudyTables, design: Layout
+    plan: Plan,
+    planned: PlannedResponse,
+    response: Response,
+    tables: StudyTables,
+    design: Layout,
+    costs: Prices | None,
 ) -> ResponseAnalysis:
     analysis = plan.analysis
     fitted = fit(response.values, design, analysis.interactions)
@@ -258,11 +301,15 @@ def _response(
         fixed=_fixed(fitted, analysis.alpha),
         anova=table.rows,
         anova_note=table.note,
-        effects=effect_rows(families, planned.name, rule),
+        effects=effect_rows(families, planned.name, rule, design, pricing(costs, fitted)),
         contexts=[
             row for effect in average for row in _context_rows(effect, fitted, analysis.alpha)
         ],
-        heterogeneity=[_heterogeneity(effect, fitted, analysis.alpha) for effect in average],
+        heterogeneity=[
+            _heterogeneity(effect, scope, fitted, analysis.alpha)
+            for scope in scopes(design)
+            for effect in average
+        ],
         diagnostics=_diagnostics(plan, planned, response, fitted, tables, average),
         missing=missing_section(plan, planned, response, tables, fitted),
         footers=footers(plan, fitted, planned, table.note),
@@ -274,6 +321,7 @@ def _response(
         result["dynamics"] = dynamics
     return {
         **result,
+        **other_answers(plan, fitted, families),
         **companions(plan, planned, response, tables, fitted, families),
     }
 
@@ -337,6 +385,7 @@ def _context_rows(effect: Evaluated, fitted: Fitted, alpha: float) -> list[Conte
                 factor=effect.contrast.factor,
                 level=effect.contrast.level,
                 context=context,
+                pairs=int(values.pairs[c]),
                 estimate=number(float(values.value[c])),
                 se=number(float(se[c])),
                 low=number(float(values.value[c] - scale * se[c])),
@@ -347,16 +396,18 @@ def _context_rows(effect: Evaluated, fitted: Fitted, alpha: float) -> list[Conte
     return rows
 
 
-def _heterogeneity(effect: Evaluated, fitted: Fitted, alpha: float) -> HeterogeneityRow:
-    between = spread(effect.values, fitted.model.error, fitted.layout.blocks, alpha)
+def _heterogeneity(
+    effect: Evaluated, scope: Scope, fitted: Fitted, alpha: float
+) -> HeterogeneityRow:
+    between = spread(effect.values, scope, fitted.model.error, fitted.layout, alpha)
     return HeterogeneityRow(
         factor=effect.contrast.factor,
         level=effect.contrast.level,
+        scope=list(scope),
         tau=number(between.tau),
         i2=number(between.i2),
         prediction_low=number(between.prediction_low),
         prediction_high=number(between.prediction_high),
-        warning=between.warning,
         reason=between.reason,
     )
 

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import Formatter
 
 import pytest
+
+from ablatekit.analysis.core.schema.codes import ARGUMENTS, Code
+from ablatekit.report.language.sentences import SENTENCES
+from ablatekit.report.language.statements import (
+    companions,
+    contrasts,
+    fits,
+    footers,
+    methods,
+    runs,
+    studies,
+)
+from ablatekit.report.language.statements.phrases import ByUnit, Words
+
+SUBJECTS = (companions, contrasts, fits, footers, methods, runs, studies)
 
 REPORT = Path(__file__).parents[2] / "ablatekit" / "report"
 PLACEHOLDER = "so-and-so"
@@ -80,3 +97,25 @@ def test_the_templates_contain_no_sentence():
 )
 def test_a_sentence_is_told_from_markup(source, is_one):
     assert bool(_sentences(source)) is is_one
+
+
+def _parameters(sentence: Words) -> set[str]:
+    """The arguments that the words of a code take."""
+    if isinstance(sentence, str):
+        named = {field for _, field, _, _ in Formatter().parse(sentence) if field}
+        return {re.split(r"[.\[!:]", field)[0] for field in named}
+    speak = sentence.speak if isinstance(sentence, ByUnit) else sentence
+    return set(inspect.signature(speak).parameters)
+
+
+def test_every_code_is_said_once() -> None:
+    assert set(SENTENCES) == set(ARGUMENTS)
+    said = [code for module in SUBJECTS for code in module.SENTENCES]
+    assert sorted(said) == sorted(set(said))
+
+
+@pytest.mark.parametrize("code", sorted(ARGUMENTS))
+def test_words_take_the_arguments_of_their_code(code: Code) -> None:
+    sentence, arguments = SENTENCES[code], set(ARGUMENTS[code])
+    taken = _parameters(sentence) - {"unit", "noise"}
+    assert taken <= arguments if isinstance(sentence, str) else taken == arguments

@@ -19,15 +19,21 @@ from ablatekit.analysis.core.schema.companions import (
     ItemLevel,
     Milestone,
     Missing,
+    MixedCompanion,
     RobustCompanions,
+    SecondOpinion,
     Stability,
 )
 from ablatekit.analysis.core.schema.effects import (
+    Configurations,
     ContextEffect,
+    CovariateRow,
+    Dose,
     Effect,
     GapComparison,
     HeterogeneityRow,
     LevelCost,
+    PlainRow,
 )
 from ablatekit.analysis.core.schema.formula import (
     AliasedTerm,
@@ -53,7 +59,7 @@ from ablatekit.analysis.core.schema.model import (
 )
 from ablatekit.analysis.core.schema.vocabulary import Number, Statement
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class ResponseAnalysis(TypedDict):
@@ -78,6 +84,11 @@ class ResponseAnalysis(TypedDict):
     effects: list[Effect]
     contexts: list[ContextEffect]
     heterogeneity: list[HeterogeneityRow]
+    plain_contexts: NotRequired[list[PlainRow]]
+    configurations: NotRequired[Configurations]
+    dose: NotRequired[Dose]
+    covariates: NotRequired[list[CovariateRow]]
+    mixed: NotRequired[MixedCompanion]
     dynamics: NotRequired[list[Curve]]
     effects_over_training: NotRequired[list[EffectAtStep]]
     milestones: NotRequired[list[Milestone]]
@@ -148,3 +159,4 @@ class Analysis(TypedDict):
     provenance: dict[str, Any]
     responses: dict[str, ResponseAnalysis]
     comparisons: dict[str, GapComparison]
+    second_opinion: NotRequired[SecondOpinion]

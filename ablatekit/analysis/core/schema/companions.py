@@ -241,6 +241,7 @@ class Detectable(TypedDict):
     level: str
     estimand: Estimand
     inference: InferenceName
+    scope: list[str]
     replicates: int
     contexts: int
     half_width: Number
@@ -318,3 +319,79 @@ class PolicyComparison(TypedDict):
     score: Number
     worst: Number
     exclude: Number
+
+
+class MixedEffect(TypedDict):
+    """An average effect by the mixed model, with Kenward-Roger's standard error and df."""
+
+    factor: str
+    level: str
+    baseline: str
+    contexts: int
+    estimate: Number
+    se: Number
+    df: Number
+    low: Number
+    high: Number
+    p: Number
+    reason: Statement | None
+
+
+class MixedCompanion(TypedDict):
+    """REML with random blocking variables and factor by blocking variable, beside the verdicts.
+
+    It borrows differences between contexts that lack a contrast, so that it never decides.
+    `random` are the variance components of every average effect's model, by factor and level.
+    """
+
+    effects: list[MixedEffect]
+    random: list[MixedVariance]
+    notes: list[Statement]
+
+
+class MixedVariance(TypedDict):
+    """One variance component of the model behind one average effect."""
+
+    factor: str
+    level: str
+    group: str
+    name: str
+    variance: Number
+    sd: Number
+
+
+class Recomputed(TypedDict):
+    """How one kind of number compares: `worst` is the largest relative difference."""
+
+    kind: str
+    count: int
+    worst: Number
+    tolerance: float
+
+
+class Disagreement(TypedDict):
+    """One number that the second opinion contradicts."""
+
+    kind: str
+    name: str
+    ours: Number
+    theirs: Number
+
+
+class NotRecomputed(TypedDict):
+    """Numbers that the second opinion left out, and why."""
+
+    kind: str
+    count: int
+    reason: Statement
+
+
+class SecondOpinion(TypedDict):
+    """What statsmodels makes of the same runs, by code that shares nothing with ours (DESIGN 5)."""
+
+    recomputed: int
+    of: int
+    worst: Number
+    kinds: list[Recomputed]
+    disagreements: list[Disagreement]
+    not_recomputed: list[NotRecomputed]

@@ -9,7 +9,9 @@ from typing_extensions import TypedDict
 from ablatekit.analysis.core.schema.codes import ARGUMENTS, Code
 
 Number: TypeAlias = float | None
-Estimand: TypeAlias = Literal["average", "baseline", "removal", "shapley", "interaction"]
+Estimand: TypeAlias = Literal[
+    "average", "baseline", "removal", "shapley", "interaction", "configuration"
+]
 InferenceName: TypeAlias = Literal["narrow", "broad"]
 AnovaType: TypeAlias = Literal["I", "II", "III"]
 Verdict: TypeAlias = Literal[
@@ -22,6 +24,11 @@ Verdict: TypeAlias = Literal[
     "identical",
     "not_estimated",
 ]
+Size: TypeAlias = Literal["by_more", "less", "open"]
+"""How large an effect with a direction is: by more than matters, less than matters, or open."""
+Sufficiency: TypeAlias = Literal["yes", "no", "open", "not_judged"]
+"""Whether the baseline suffices within the smallest effect that matters."""
+DoseScale: TypeAlias = Literal["log", "linear", "order"]
 
 
 class Statement(TypedDict):

@@ -1,0 +1,146 @@
+"""What stands under tables: inferences, rules, estimands, what was held equal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ablatekit.analysis.core.schema.codes import Code
+from ablatekit.report.language.statements.phrases import Words, amount
+from ablatekit.report.language.verdicts import word
+
+
+def _narrow_inference(
+    contexts: int, method: str, df: float, refused: str | None, alpha: float
+) -> str:
+    basis = f"refused: {refused}" if refused else f"{method} (df = {df})"
+    where = f"these {contexts} contexts, which are fixed and crossed with the cells"
+    where = where if contexts > 1 else "this one context"
+    return f"Narrow: holds in {where}; {basis}; {1 - alpha:.0%} intervals."
+
+
+def _broad_inference(scopes: Sequence[Sequence[str]], fewest: int, alpha: float) -> str:
+    over = "; ".join(" and ".join(scope) for scope in scopes if scope)
+    return (
+        f"Broad: an unweighted t over values of the very contrast, at least {fewest} levels of each"
+        f" variable ({over or 'none has two levels'}); over several variables at once the widest of"
+        f" the intervals decides. {1 - alpha:.0%} intervals."
+    )
+
+
+def _verdict_rule(alpha: float, smallest_effect: float | str | None) -> str:
+    decided = f"{word('helps')} / {word('hurts')}: adjusted p < {alpha:g}"
+    otherwise = f"else {word('inconclusive')}"
+    if smallest_effect is None:
+        return f"Verdict: {decided}, {otherwise}; no smallest effect is declared."
+    return (
+        f"Verdict: {word('equivalent')} if the {1 - 2 * alpha:.0%} interval lies within"
+        f" +-{amount(smallest_effect)} (not adjusted), else {decided}, {otherwise}."
+    )
+
+
+def _adjusted(method: str) -> str:
+    return (
+        f"p adjusted by {method.capitalize()} within this estimand of this response under one"
+        " inference; intervals are per comparison, simultaneous ones by Bonferroni."
+    )
+
+
+def _learning_curves(alpha: float) -> str:
+    return (
+        "Equal-weight mean over cells and contexts; pointwise intervals at"
+        f" {1 - alpha:.0%} from the run-to-run variance within cell and context."
+    )
+
+
+def _held_equal(settings: Mapping[str, Any]) -> str:
+    shown = ", ".join(f"{name} = {value}" for name, value in sorted(settings.items()))
+    return f"Held equal in every run: {shown}."
+
+
+def _matched_cells(effects: list[Mapping[str, Any]]) -> str:
+    parts = (
+        f"{row['factor']} {row['level']} against {row['baseline']}: {'; '.join(row['cells'])}"
+        for row in effects
+    )
+    return f"Matched cells. {'. '.join(parts)}."
+
+
+def _gap(direction: str) -> str:
+    difference = "learning minus generalization"
+    if direction == "lower":
+        difference = "generalization minus learning (lower is better)"
+    return (
+        f"Gap = {difference}, paired within each run; it {word('widens')} when generalization falls"
+        " further behind learning."
+    )
+
+
+def _gap_adjustment(adjust: str) -> str:
+    adjusted = "Not adjusted" if adjust == "none" else "p adjusted by Holm"
+    return (
+        f"{adjusted} within a family of its own (average effects of one inference); intervals are"
+        " per comparison;"
+    )
+
+
+def _gap_rule(alpha: float, smallest_effect: float | str | None) -> str:
+    equivalent = word("equivalent")
+    if smallest_effect is None:
+        return (
+            f"no smallest effect is declared for both responses, so no row is called {equivalent}."
+        )
+    return (
+        f"{equivalent}: the {1 - 2 * alpha:.0%} interval lies within +-{amount(smallest_effect)},"
+        " the smaller of the two responses' smallest effects."
+    )
+
+
+SENTENCES: Mapping[Code, Words] = {
+    # footers of tables
+    "narrow_inference": _narrow_inference,
+    "broad_inference": _broad_inference,
+    "conditional_on_evaluation": "Conditional on these evaluation items and draws.",
+    "truncated_model": "Assumes no interaction above order {order}.",
+    "own_variances": "Variances differ between cells (Brown-Forsythe p = {p:.3g}): narrow standard"
+    " errors are Welch's, from the contrast's own cells (pooled where one of them has a single"
+    " {unit}).",
+    "not_adjusted": "p values are not adjusted.",
+    "adjusted": _adjusted,
+    "verdict_rule": _verdict_rule,
+    "average_effect": "Level minus baseline, equal weight on matched combinations of the other"
+    " factors and on contexts.",
+    "baseline_effect": "Level minus baseline, every other factor at its baseline.",
+    "removal_effect": "Level minus baseline, every other factor at a non-baseline level (leave one"
+    " out).",
+    "shapley_value": "Mean gain over all orders of adding the choices, from every factor at its"
+    " baseline to the full configuration; the values add up to that difference.",
+    "interaction": "Difference of differences, level against baseline.",
+    "context_effects": "Average effect inside each context; narrow error, not adjusted.",
+    "heterogeneity": "tau: sd of true effects between contexts (moments); prediction interval for"
+    " one new context: mean +- t(contexts - 1) sqrt(tau^2 + se^2).",
+    "learning_curves": _learning_curves,
+    "metric_meaning": "{metric}: {doc}.",
+    "held_equal": _held_equal,
+    "matched_cells": _matched_cells,
+    "item_model": "Linear probability model of item outcomes, contexts fixed, weighted by samples;"
+    " items are nested in their data set. Effects on items like these: equal-weight contrasts of"
+    " cell means with the items of each data set as a random sample, from mean squares where every"
+    " run of a data set saw the same items and from a mixed model with a random slope per item"
+    " elsewhere; Satterthwaite df, never above those of the runs; not adjusted. Item outcomes are"
+    " repeated measures of a run, never replicates.",
+    "gap": _gap,
+    "gap_method": "Narrow: {method}. Broad: t over per-context values, Kenward-Roger where contexts"
+    " are unequally precise.",
+    "gap_adjustment": _gap_adjustment,
+    "gap_rule": _gap_rule,
+    "no_gap": "No gap: {reason}.",
+    "marginal_means": lambda adjustments: (
+        f"Equal-weight marginal means; p adjusted by {', '.join(adjustments)} within the family of"
+        " all level-against-baseline effects; intervals are per comparison."
+    ),
+    "probability_effects": "Average marginal effects in probability, random effects at their"
+    " modes; coefficients, means and contrasts are log odds; tests are normal, or t with runs"
+    " minus coefficients df for effects between runs.",
+}
+"""The words of every such code."""

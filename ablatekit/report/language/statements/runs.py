@@ -1,0 +1,79 @@
+"""Runs: how they ended, and what diagnostics say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ablatekit.analysis.core.schema.codes import Code
+from ablatekit.report.language.numbers import count
+from ablatekit.report.language.reading import Unit
+from ablatekit.report.language.statements.phrases import ByUnit, Words
+
+
+def _unsteady_cells(cells: int) -> str:
+    return (
+        f"{count(cells, 'cell')} lost 20% or more of the runs to divergence: intervals of single"
+        " cells (effects at the baseline, of removal, Shapley values) are then too short; in"
+        " simulation those at 95% covered 80 to 90%, unless diverged runs are excluded"
+    )
+
+
+def _unequal_variances(unit: Unit, p: float, pooled: bool) -> str:
+    where = "; the pooled error averages over that" if pooled else ""
+    return f"{unit}-to-{unit} variance differs between cells (p = {p:.3g}){where}"
+
+
+SENTENCES: Mapping[Code, Words] = {
+    # diverged, failed and left-out runs
+    "score_policy": "a diverged run enters with its last valid score",
+    "worst_policy": "a diverged run enters with the worst possible value",
+    "exclude_policy": "diverged runs are left out",
+    "complete_rows_policy": "rows with a missing value are left out",
+    "diverged_left_out": lambda runs: f"{count(runs, 'diverged run')} left out",
+    "diverged_with_score": lambda runs: (
+        f"{count(runs, 'diverged run')} entered with the last valid score"
+    ),
+    "diverged_with_worst": lambda runs, value: (
+        f"{count(runs, 'diverged run')} entered with the worst value, {value:g}"
+    ),
+    "never_reached": lambda runs, threshold: (
+        f"{count(runs, 'run')} never reached {threshold:g} and enter at their last step"
+    ),
+    "without_metric": ByUnit(
+        lambda unit, runs, metric: (
+            f"{count(runs, 'finished run')} never reported {metric}"
+            if unit == "run"
+            else f"{count(runs, unit)} without a value of {metric}"
+        )
+    ),
+    "without_area": lambda runs, metric: (
+        f"{count(runs, 'finished run')} reported {metric} at fewer than two steps, and an area"
+        " needs two"
+    ),
+    "without_result": ByUnit(
+        lambda unit, runs: (
+            f"{count(runs, unit)} without a result: cells with fewer {unit}s keep their full"
+            f" weight, cells without any {unit} leave their combinations out"
+        )
+    ),
+    "unsteady_cells": _unsteady_cells,
+    "unpaired_runs": ByUnit(
+        lambda unit, runs: f"{count(runs, unit)} without both responses left out"
+    ),
+    "constant_gap": "the gap is the same in every {unit}",
+    "outcomes_left_out": lambda runs: (
+        f"{count(runs, 'run')} left out: the response is not the mean of the run's last item"
+        " outcomes"
+    ),
+    # diagnostics
+    "unequal_variances": ByUnit(_unequal_variances),
+    "near_bounds": lambda cells: (
+        f"{count(cells, 'cell mean')} within 0.05 of 0 or 1: unequal room alone makes effects"
+        " differ"
+    ),
+    "repeated_histories": lambda runs: (
+        f"replicates repeat each other exactly in {count(runs, 'run')}: the same seed?"
+    ),
+    "unequal_starts": "step-0 scores differ within a context although the draws are common",
+}
+"""The words of every such code."""
