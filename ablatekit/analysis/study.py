@@ -27,6 +27,7 @@ from ablatekit.analysis.companions.bounds import bounds, policies, unsteady_cell
 from ablatekit.analysis.companions.detectable import detectable_rows
 from ablatekit.analysis.companions.dynamics import curves
 from ablatekit.analysis.companions.influence import influence_rows
+from ablatekit.analysis.companions.mixed import mixed_companion
 from ablatekit.analysis.companions.robust import robust
 from ablatekit.analysis.companions.training import effects_over_training, milestones, stability
 from ablatekit.analysis.core.layout import Layout, layout
@@ -44,6 +45,7 @@ from ablatekit.analysis.core.schema.companions import (
     ItemLevel,
     Milestone,
     Missing,
+    MixedCompanion,
     RobustCompanions,
     Stability,
 )
@@ -76,6 +78,7 @@ class Companions(TypedDict, total=False):
     effects_over_training: list[EffectAtStep]
     milestones: list[Milestone]
     stability: list[Stability]
+    mixed: MixedCompanion
 
 
 class OtherAnswers(TypedDict, total=False):
@@ -124,6 +127,9 @@ def companions(
     detectable = detectable_rows(fitted, families, alpha)
     if detectable:
         sections["detectable"] = detectable
+    mixed = mixed_companion(fitted, average, alpha)
+    if mixed is not None:
+        sections["mixed"] = mixed
     return {**sections, **_training(planned, response, tables, fitted, average, alpha)}
 
 

@@ -29,7 +29,7 @@ Code: TypeAlias = Literal[
     "nested_variable", "constant_covariate", "on_a_line", "extrapolated",
     # what companions lack
     "one_run_per_cell", "shared_runs", "unequal_runs", "too_many_runs", "correlated_slope",
-    "failed_bootstraps",
+    "failed_bootstraps", "few_kenward_roger_df", "mixed_model",
     # what a comparison of two responses or studies lacks
     "no_run_of_both", "unlike_responses", "unlike_studies", "no_standard_error",
     "no_variation_in_either", "few_shared_contexts", "same_difference",
@@ -56,6 +56,9 @@ Code: TypeAlias = Literal[
     "heterogeneity", "learning_curves", "metric_meaning", "held_equal", "matched_cells",
     "item_model", "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
     "probability_effects",
+    # what a second opinion leaves out
+    "too_large_to_recompute", "not_in_the_runs", "empty_cells", "no_counterpart",
+    "no_optimum", "lower_optimum", "second_opinion_failed", "no_statsmodels",
     # diverged, failed and left-out runs
     "score_policy", "worst_policy", "exclude_policy", "complete_rows_policy", "diverged_left_out",
     "diverged_with_score", "diverged_with_worst", "never_reached", "without_metric", "without_area",
@@ -94,6 +97,8 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     # what companions lack
     "too_many_runs": ("runs", "replicates"),
     "failed_bootstraps": ("failed", "draws"),
+    "few_kenward_roger_df": ("df",),
+    "mixed_model": ("variables", "fewest"),
     # what a comparison of two responses or studies lacks
     "unlike_responses": ("parts", "learning", "generalization"),
     "unlike_studies": ("part", "response", "first", "second"),
