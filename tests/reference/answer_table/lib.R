@@ -123,18 +123,33 @@ holm_rows <- function(rows) {          # one family: estimand x inference x scop
 at_ninety <- function(rows) lapply(rows, function(r) {      # limits at 1 - 2 alpha; over both: the widest at this level
   parts <- if (is.null(r$parts)) list(r) else r$parts; half <- sapply(parts, function(x) qt(.95, max(x$df, 1)) * x$se); k <- which.max(half)
   r$low_equivalence <- parts[[k]]$estimate - half[[k]]; r$high_equivalence <- parts[[k]]$estimate + half[[k]]; r })
+# P(all T_j <= upper_j, T_j >= lower_j) of the one-factor family: T_j = (b_j Z_0 + sqrt(1 - b_j^2) Z_j) / S, by quadrature.
+# Trapezoid rules over z and log s, whose errors vanish faster than any power of the step; `lower`, `upper` of length k.
+product_t <- function(lower, upper, b, df) {
+  z <- seq(-9, 9, length.out=181); u <- seq(log(qchisq(1e-15, df) / df) / 2, log(qchisq(1e-17, df, lower.tail=FALSE) / df) / 2, length.out=141); s <- exp(u)
+  inside <- matrix(1, length(z), length(s))
+  for (j in seq_along(b)) inside <- inside * (pnorm(outer(-b[j] * z, upper[j] * s, `+`) / sqrt(1 - b[j]^2)) - if (is.finite(lower[j])) pnorm(outer(-b[j] * z, lower[j] * s, `+`) / sqrt(1 - b[j]^2)) else 0)
+  weight <- exp(log(2) + df / 2 * log(df / 2) - lgamma(df / 2) + df * u - df * s^2 / 2) * (u[2] - u[1])
+  sum((dnorm(z) * (z[2] - z[1])) %*% inside * weight)
+}
+one_factor <- function(R) {            # b with R = outer(b, b) off its diagonal, or NULL
+  k <- nrow(R); if (k == 1) return(0); if (k == 2) return(if (R[1, 2] >= 0) rep(sqrt(R[1, 2]), 2))
+  b <- sapply(1:k, function(i) { o <- setdiff(1:k, i)[1:2]; sqrt(R[i, o[1]] * R[i, o[2]] / R[o[1], o[2]]) }); D <- R - outer(b, b); diag(D) <- 0
+  if (max(abs(D)) < 1e-9) b
+}
 dunnett_rows <- function(rows, n) {    # narrow configurations: the two-sided multivariate t of all of them
   i <- which(sapply(rows, function(r) r$estimand == "configuration" && r$inference == "narrow")); if (!length(i)) return(rows)
   L <- n$L[sapply(n$rows, function(c) c$estimand == "configuration"), , drop=FALSE]
   V <- L %*% vcov(n$fit) %*% t(L); R <- cov2cor(V)
-  for (j in seq_along(i)) { t <- abs(rows[[i[j]]]$estimate / rows[[i[j]]]$se)
-    set.seed(1); rows[[i[j]]]$p_adjusted <- 1 - mvtnorm::pmvt(rep(-t, nrow(R)), rep(t, nrow(R)), df=round(rows[[i[j]]]$df), corr=R, algorithm=mvtnorm::GenzBretz(maxpts=2e6, abseps=1e-7))[1] }
+  b <- one_factor(R); k <- nrow(R); df <- rows[[i[1]]]$df
+  for (j in seq_along(i)) { t <- abs(rows[[i[j]]]$estimate / rows[[i[j]]]$se); rows[[i[j]]]$quadrature <- !is.null(b)
+    set.seed(1); rows[[i[j]]]$p_adjusted <- 1 - if (is.null(b)) mvtnorm::pmvt(rep(-t, k), rep(t, k), df=round(df), corr=R, algorithm=mvtnorm::GenzBretz(maxpts=5e5, abseps=1e-6))[1] else product_t(rep(-t, k), rep(t, k), b, df) }
   rows
 }
 margin <- function(rows, delta, alpha=.05, higher=TRUE) {   # direction and size
-  at <- function(r, sign) pt((delta - sign * r$estimate) / r$se, r$df)          # one-sided against +-delta
-  for (i in seq_along(rows)) { r <- rows[[i]]; sign <- if (r$estimate > 0) 1 else -1; rows[[i]]$p_margin <- at(r, sign)
-    if (!is.null(r$parts)) rows[[i]]$p_margin <- max(sapply(r$parts, function(x) pt((delta - sign * x$estimate) / x$se, max(x$df, 1)))) }
+  # P(|T| >= |estimate| / se) where the effect is +-delta: both tails, because a zero effect may err to either side of a small margin
+  at <- function(r) pt((delta - abs(r$estimate)) / r$se, max(r$df, 1)) + pt((-delta - abs(r$estimate)) / r$se, max(r$df, 1))
+  for (i in seq_along(rows)) { r <- rows[[i]]; rows[[i]]$p_margin <- min(1, max(sapply(if (is.null(r$parts)) list(r) else r$parts, at))) }
   key <- sapply(rows, function(r) paste(r$estimand, r$inference, r$scope))
   for (k in unique(key)) { i <- which(key == k); p <- if (grepl("configuration narrow", k)) rep(NA, length(i)) else p.adjust(sapply(rows[i], `[[`, "p_margin"), "holm"); for (j in seq_along(i)) rows[[i[j]]]$p_margin_adjusted <- p[j] }
   for (i in seq_along(rows)) { r <- rows[[i]]

@@ -1,14 +1,5 @@
 # Rscript simultaneous.R: families of configurations, ratios and doses on cell means. Needs multcomp, mvtnorm, emmeans, jsonlite.
 suppressMessages({library(mvtnorm); library(multcomp); library(emmeans); library(jsonlite)}); source("lib.R")
-# P(all T_j <= upper_j, T_j >= lower_j) of the one-factor family: T_j = (b_j Z_0 + sqrt(1 - b_j^2) Z_j) / S, by quadrature.
-# Trapezoid rules over z and log s, whose errors vanish faster than any power of the step; `lower`, `upper` of length k.
-product_t <- function(lower, upper, b, df) {
-  z <- seq(-9, 9, length.out=401); u <- seq(log(qchisq(1e-15, df) / df) / 2, log(qchisq(1e-17, df, lower.tail=FALSE) / df) / 2, length.out=301); s <- exp(u)
-  inside <- matrix(1, length(z), length(s))
-  for (j in seq_along(b)) inside <- inside * (pnorm(outer(-b[j] * z, upper[j] * s, `+`) / sqrt(1 - b[j]^2)) - if (is.finite(lower[j])) pnorm(outer(-b[j] * z, lower[j] * s, `+`) / sqrt(1 - b[j]^2)) else 0)
-  weight <- exp(log(2) + df / 2 * log(df / 2) - lgamma(df / 2) + df * u - df * s^2 / 2) * (u[2] - u[1])
-  sum((dnorm(z) * (z[2] - z[1])) %*% inside * weight)
-}
 root <- function(f, a, b) uniroot(f, c(a, b), tol=1e-12)$root
 genz <- function(lower, upper, R, df) { set.seed(1); pmvt(lower, upper, df=df, corr=R, algorithm=GenzBretz(maxpts=2e5, abseps=1e-7))[1] }
 # `mean`, `scale` (variance factors of independent means) and the pooled error; cell `base` against all others.
@@ -27,13 +18,13 @@ best <- function(mean, scale, variance, df, higher=TRUE) { y <- if (higher) mean
   lapply(names(y), function(i) { o <- setdiff(names(y), i); b <- sqrt(scale[i] / (scale[o] + scale[i])); t <- (y[o] - y[i]) / sqrt(variance * (scale[o] + scale[i]))
     p <- 1 - product_t(rep(-Inf, length(o)), rep(max(t), length(o)), b, df)
     list(cell=i, estimate=max(y[o]) - y[[i]], statistic=max(t), p=p, may_be_best=p >= .05) }) }
-hsu_limits <- function(mean, scale, variance, df) lapply(names(mean), function(i) { # Hsu's constrained limits of mean_i - max of the others
-  d <- function(j) { o <- setdiff(names(mean), j); b <- sqrt(scale[j] / (scale[o] + scale[j])); root(function(q) 1 - product_t(rep(-Inf, length(o)), rep(q, length(o)), b, df) - .05, .5, 9) }
-  se <- function(i, j) sqrt(variance * (scale[[i]] + scale[[j]])); o <- setdiff(names(mean), i)
+hsu_limits <- function(mean, scale, variance, df) { # Hsu's constrained limits of mean_i - max of the others
+  critical <- sapply(setNames(names(mean), names(mean)), function(j) { o <- setdiff(names(mean), j); b <- sqrt(scale[j] / (scale[o] + scale[j])); root(function(q) 1 - product_t(rep(-Inf, length(o)), rep(q, length(o)), b, df) - .05, .5, 9) }); d <- function(j) critical[[j]]
+  lapply(names(mean), function(i) { se <- function(i, j) sqrt(variance * (scale[[i]] + scale[[j]])); o <- setdiff(names(mean), i)
   high <- max(0, min(sapply(o, function(j) mean[[i]] - mean[[j]] + d(i) * se(i, j))))
   may <- sapply(names(mean), function(m) min(sapply(setdiff(names(mean), m), function(j) mean[[m]] - mean[[j]] + d(m) * se(m, j))) > 0); m <- names(mean)[may]
   low <- if (identical(m, i)) 0 else min(0, sapply(setdiff(m, i), function(j) mean[[i]] - mean[[j]] - d(j) * se(i, j)))
-  list(cell=i, low=low, high=high, critical=d(i)) })
+  list(cell=i, low=low, high=high, critical=d(i)) }) }
 out <- list()
 set.seed(5); n <- c(base=6, a=3, b=4, c=2, d=7, e=3)   # one context, unequal numbers of runs
 one <- data.frame(cell=rep(names(n), n)); one$y <- round(c(base=0, a=.3, b=.9, c=-.2, d=.55, e=1)[one$cell] + rnorm(nrow(one), 0, .4), 4)
@@ -78,7 +69,8 @@ dose <- function(score) { d <- g; d$r <- factor(d$rollouts); d$group <- interact
   key <- do.call(rbind, strsplit(levels(d$group), "|", fixed=TRUE)); W <- P[match(key[, 1], levels(d$r)), ] / 6; e <- emmeans(m, ~ group); k <- contrast(e, list(linear=W[, 1], quadratic=W[, 2]), adjust="none"); j <- test(k, joint=TRUE)
   slope_w <- (s - mean(s)) / sum((s - mean(s))^2); w <- slope_w[match(key[, 1], levels(d$r))] / 6; b <- as.data.frame(contrast(e, list(slope=w), adjust="none"))
   per <- sapply(unique(d$model), function(x) { i <- key[, 3] == x; sum(w[i] * 3 * as.data.frame(e)$emmean[i]) }); t <- t.test(per)
-  list(f=list(statistic=j$F.ratio, num_df=j$df1, den_df=j$df2, p=j$p.value), poly=as.data.frame(k)[c("estimate", "SE", "df", "p.value")], slope=list(estimate=b$estimate, se=b$SE, df=b$df, p=b$p.value), per_model=as.list(per),
+  B <- crossprod(W, coef(m)); Q <- crossprod(W, vcov(m) %*% W); stat <- drop(t(B) %*% solve(Q, B)) / 2; stopifnot(abs(stat - j$F.ratio) < 6e-4, j$df1 == 2)
+  list(f=list(statistic=stat, num_df=2, den_df=df.residual(m), p=pf(stat, 2, df.residual(m), lower.tail=FALSE)), poly=as.data.frame(k)[c("estimate", "SE", "df", "p.value")], slope=list(estimate=b$estimate, se=b$SE, df=b$df, p=b$p.value), per_model=as.list(per),
        slope_over_models=list(estimate=unname(t$estimate), se=unname(t$stderr), df=unname(t$parameter), p=t$p.value)) }
 out$dose <- list(log=dose(log), linear=dose(identity), order=dose(seq_along))
 # Cells whose variances differ: Welch's t of each against the baseline, Holm.
