@@ -58,7 +58,8 @@ Code: TypeAlias = Literal[
     "probability_effects",
     # what a second opinion leaves out
     "too_large_to_recompute", "not_in_the_runs", "empty_cells", "no_counterpart",
-    "no_optimum", "lower_optimum", "second_opinion_failed", "no_statsmodels",
+    "no_optimum", "lower_optimum", "second_opinion_failed", "second_opinion_late",
+    "no_statsmodels",
     # diverged, failed and left-out runs
     "score_policy", "worst_policy", "exclude_policy", "complete_rows_policy", "diverged_left_out",
     "diverged_with_score", "diverged_with_worst", "never_reached", "without_metric", "without_area",
@@ -167,6 +168,9 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "unsteady_cells": ("cells",),
     "unpaired_runs": ("runs",),
     "outcomes_left_out": ("runs",),
+    # what a second opinion leaves out
+    "second_opinion_failed": ("status", "message"),
+    "second_opinion_late": ("seconds",),
     # diagnostics
     "unequal_variances": ("p", "pooled"),
     "near_bounds": ("cells",),
