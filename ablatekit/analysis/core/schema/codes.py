@@ -53,7 +53,7 @@ Code: TypeAlias = Literal[
     "baseline_effect", "removal_effect", "shapley_value", "interaction", "context_effects",
     "heterogeneity", "learning_curves", "metric_meaning", "held_equal", "matched_cells",
     "item_model", "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
-    "probability_effects",
+    "probability_effects", "baselines", "coding_of_satterthwaite",
     # diverged, failed and left-out runs
     "score_policy", "worst_policy", "exclude_policy", "complete_rows_policy", "diverged_left_out",
     "diverged_with_score", "diverged_with_worst", "never_reached", "without_metric", "without_area",
@@ -62,7 +62,8 @@ Code: TypeAlias = Literal[
     "unequal_variances", "near_bounds", "repeated_histories", "unequal_starts",
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
-    "terms_aliased", "written_twice", "items_nested", "unused_categorical", "capped_df",
+    "terms_aliased", "written_twice", "items_nested", "unused_categorical",
+    "numbers_like_levels", "capped_df",
     "no_df_between_runs", "low_kenward_roger_df", "normal_tests", "residual_df_only",
     "normal_meta_tests", "empty_q_profile",
     # two studies side by side
@@ -141,6 +142,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "gap_rule": ("alpha", "smallest_effect"),
     "no_gap": ("reason",),
     "marginal_means": ("adjustments",),
+    "baselines": ("factors", "levels"),
     # diverged, failed and left-out runs
     "diverged_left_out": ("runs",),
     "diverged_with_score": ("runs",),
@@ -166,6 +168,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "terms_aliased": ("terms",),
     "written_twice": ("term",),
     "unused_categorical": ("columns",),
+    "numbers_like_levels": ("columns", "counts"),
     "capped_df": ("limit", "without"),
     "residual_df_only": ("df",),
     # two studies side by side
