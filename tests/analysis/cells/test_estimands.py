@@ -128,7 +128,6 @@ def test_matched_cells_under_an_exclusion_equal_hand_computation(factorial, stud
     assert baseline["reason"] == statement("no_pair_at_baseline")
     interaction = pick(result["effects"], estimand="interaction", inference="narrow")
     assert interaction["reason"] == statement("no_quadruple")
-    assert result["anova_note"]["arguments"]["type"] == "II"
 
 
 def test_removal_averages_over_several_non_baseline_levels(factorial, study, pick):
@@ -314,3 +313,29 @@ def test_analysis_of_a_frame_leaves_the_frame_alone(factorial, study):
     before = frame.copy()
     _effects(study(frame, "AB", CONTEXTS))
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_a_lost_run_never_switches_the_model_of_a_study(factorial, study):
+    """The plan decides: with replicates lost the cell means stay, with nothing left they refuse."""
+    frame = factorial((2, 2, 2), models=3, datasets=1, replicates=2, seed=4)
+    frame.loc[frame.index % 2 == 1, "y"] = np.nan
+    plan, tables = study(frame, "ABC", CONTEXTS)
+    by_rows = analyse(plan, tables, {}, [])["responses"]["y"]
+    assert by_rows["model"]["method"]["code"] == "truncated_least_squares"
+    planned = analyse(replace(plan, backend="toy"), tables, {}, [])["responses"]["y"]
+    assert planned["model"]["method"]["code"] == "saturated_cell_means"
+    assert {row["reason"]["code"] for row in planned["effects"] if not row["scope"]} == {
+        "no_replicates"
+    }
+
+
+def test_a_cell_lost_everywhere_never_switches_the_model_of_a_study(factorial, study, pick):
+    frame = factorial((2, 2), models=3, datasets=1, replicates=2, seed=4)
+    frame.loc[(frame["A"] == "l1") & (frame["B"] == "l1"), "y"] = np.nan
+    frame.loc[(frame["A"] == "l0") & (frame["B"] == "l0"), "y"] = np.nan
+    plan, tables = study(frame, "AB", CONTEXTS)
+    for backend, method in (("table", "truncated_least"), ("toy", "saturated_cell")):
+        result = analyse(replace(plan, backend=backend), tables, {}, [])["responses"]["y"]
+        assert result["model"]["method"]["code"].startswith(method)
+        row = pick(result["effects"], factor="A", estimand="average", inference="narrow")
+        assert row["reason"] == statement("aliased_with", partners=["B"])

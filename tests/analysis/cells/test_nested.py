@@ -74,10 +74,8 @@ def test_what_carries_a_conditional_factor_averages_over_its_levels(conditional,
     assert off["estimate"] == pytest.approx(expected)
 
 
-def test_a_baseline_where_the_factor_does_not_exist_gives_way(conditional, study):
-    """`none` under the other loop is no level that the samplers could be compared with."""
-    named = conditional.assign(sampler=conditional["sampler"].replace("", "none"))
-    effects = _effects(named, NAMES, study)
+def test_a_baseline_where_the_factor_is_not_set_gives_way(conditional, study):
+    effects = _effects(conditional, NAMES, study)
     rows = [row for row in effects if row["factor"] == "sampler" and row["estimand"] == "average"]
     assert {(row["level"], row["baseline"]) for row in rows} == {
         ("bernoulli", "basic"), ("own", "basic")
@@ -99,6 +97,17 @@ def test_one_level_where_it_exists_is_refused_and_takes_nothing_down(conditional
         row = pick(effects, factor=factor, estimand="average", inference="narrow")
         assert row["estimate"] == pytest.approx(expected)
         assert row["se"] > 0
+
+
+def test_a_level_of_another_name_where_the_factor_is_not_set(conditional, study, pick):
+    """`none` under the other loop goes with that loop; the samplers compare among themselves."""
+    named = conditional.assign(sampler=conditional["sampler"].replace("", "none"))
+    effects = _effects(named, NAMES, study, baselines={"sampler": "basic"})
+    row = pick(effects, factor="sampler", level="none", estimand="average", inference="narrow")
+    assert row["reason"] == statement("aliased_with", partners=["loop"])
+    assert pick(effects, factor="sampler", level="own", estimand="average", inference="narrow")[
+        "se"
+    ]
 
 
 def test_aliased_factors_are_named(study, pick):
