@@ -91,9 +91,13 @@ class Criterion:
         self.first = blocks.eliminated
         self.of_level, self.a11, self.class_size = _classes(blocks, self.elimination)
         self.columns = [_column_major_lower(p) for _, p in blocks.shapes]
+        diagonals = np.concatenate([rows == cols for rows, cols in self.columns] or [[]])
+        self.diagonal: list[int] = np.flatnonzero(diagonals).tolist()
         self.slices = _slices(blocks.shapes[self.first :])
         self.scalar = all(p == 1 for _, p in blocks.shapes[self.first :])
         self.rows = len(blocks.a22)
+        others = [q * p for q, p in blocks.shapes[self.first :]]
+        self.of_row = np.repeat(np.arange(len(others)), others)
         self.directions = _directions(blocks)
         self.evaluations = 0
         self.degenerate = False
@@ -135,7 +139,7 @@ class Criterion:
         """Lam2 v for v (R, m)."""
         if self.scalar:
             return v * self._diagonal(factors)[:, None]
-        return self._apply(list(factors[self.first :]), v)
+        return self._apply(factors[self.first :], v)
 
     def lam_t(self, factors: Factors, v: Floats) -> Floats:
         """Lam2' v for v (R, m)."""
@@ -144,10 +148,7 @@ class Criterion:
         return self._apply([factor.T for factor in factors[self.first :]], v)
 
     def _diagonal(self, factors: Factors) -> Floats:
-        return np.repeat(
-            [factor[0, 0] for factor in factors[self.first :]],
-            [q for q, _ in self.shapes[self.first :]],
-        )
+        return np.array([factor[0, 0] for factor in factors[self.first :]])[self.of_row]
 
     def _apply(self, matrices: Factors, v: Floats) -> Floats:
         out = np.zeros_like(v)
@@ -176,7 +177,9 @@ class Criterion:
             h = _solved(chol, self.lam_t(factors, bx))
             c = c - h.T @ h
             lam_y = self.lam(factors, _solved(chol, h, trans=1))
-        cx = np.linalg.cholesky(c[:p, :p])
+        cx, failed = lapack.dpotrf(c[:p, :p], lower=1, clean=1)
+        if failed:
+            raise np.linalg.LinAlgError("the fixed effects are collinear at this theta")
         hx = _solved(cx, c[:p, p:])
         r2 = float(c[p, p] - (hx.T @ hx).item()) if p else float(c[0, 0])
         if r2 <= self.smallest_r2:

@@ -118,6 +118,10 @@ def bend(criterion: Criterion, normal: Factors) -> Floats:
     position = 0
     for matrix, (rows, cols) in zip(normal, criterion.columns, strict=True):
         size = len(rows)
+        if size == 1:
+            out[position, position] = 2.0 * matrix[0, 0]
+            position += 1
+            continue
         same = cols[:, None] == cols[None, :]
         out[position : position + size, position : position + size] = np.where(
             same, 2.0 * matrix[np.ix_(rows, rows)], 0.0

@@ -21,7 +21,8 @@ SizeName: TypeAlias = Literal["eta2", "omega2", "epsilon2"]
 class EffectSize:
     """An effect size with a two-sided interval (one-sided for Cohen's f: high is infinite).
 
-    Limits are NaN where the interval is empty: an F so small that no effect size goes with it.
+    Limits are NaN where the interval is empty: an F so small that no effect size goes with it. An
+    estimate of 0 has the limits 0 and, where larger sizes do not go with it, 0.
     """
 
     value: float
@@ -53,7 +54,7 @@ def with_interval(value: float, num_df: float, den_df: float, level: float = 0.9
         return EffectSize(value, float("nan"), float("nan"))
     f = (value / num_df) / ((1.0 - value) / den_df)
     tail = (1.0 - level) / 2.0
-    if special.fdtr(num_df, den_df, f) < tail:
+    if 0.0 < special.fdtr(num_df, den_df, f) < tail:
         return EffectSize(value, float("nan"), float("nan"))
     low = _noncentrality(f, num_df, den_df, 1.0 - tail)
     high = _noncentrality(f, num_df, den_df, tail)

@@ -9,12 +9,12 @@ from ablatekit.analysis.tables.responses import respond
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan
 
-RESPONSE = "response:"
-"""What the columns of responses begin with, so that a factor may have a response's name."""
+RESPONSE, VARIABLE = "response:", "variable:"
+"""What columns of responses and blocking variables begin with: a factor may have their names."""
 
 
 def run_table(plan: Plan, tables: StudyTables) -> pd.DataFrame:
-    """Run, unit, factors, context variables, `context`, replicate, status and the responses.
+    """Run, unit, factors, `context` and its variables, replicate, status and the responses.
 
     A run that does not enter the analysis of a response has no value there; diverged runs have the
     value that the policy of the plan gives them. Rows are in the order of the runs' names.
@@ -24,5 +24,12 @@ def run_table(plan: Plan, tables: StudyTables) -> pd.DataFrame:
         f"{RESPONSE}{planned.name}": respond(planned, tables, design, plan.analysis.diverged).by_run
         for planned in plan.analysis.responses
     }
-    frame = tables.runs.drop(columns=["message", "order"], errors="ignore").assign(**columns)
+    variables = {
+        f"{VARIABLE}{name}": tables.runs["context"].map(
+            dict(zip(design.contexts, levels, strict=True))
+        )
+        for name, levels in design.blocks.items()
+    }
+    kept = tables.runs.drop(columns=["message", "order"], errors="ignore")
+    frame = kept.assign(**{**variables, **columns})
     return frame.sort_values("run", kind="stable", ignore_index=True)

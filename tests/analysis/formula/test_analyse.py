@@ -177,12 +177,12 @@ def test_refusals(formula: str, error: type[Exception], message: str, table: pd.
         analyse_formula(table, formula)
 
 
-def test_every_reference_case_from_its_csv(corpus: Any) -> None:
+def test_every_reference_case_from_its_csv(corpus: Any, baselines_first: Any) -> None:
     """From the CSV, factors named: criterion, coefficients, SE and df of the corpus."""
     compared = 0
     for name in corpus.names("lmm", "ols"):
         case = corpus.case(name)
-        raw = pd.read_csv(corpus.folder / case["data"])
+        raw = baselines_first(corpus.folder / case["data"], case, typed=True)
         options = FormulaOptions(
             method="reml" if case.get("REML", True) else "ml",
             weights=case.get("weights"),

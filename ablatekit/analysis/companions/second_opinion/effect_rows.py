@@ -13,12 +13,13 @@ from statsmodels.stats.multitest import multipletests
 from ablatekit.analysis.companions.second_opinion.least_squares import LeastSquares, Tested
 from ablatekit.analysis.companions.second_opinion.question import InContext, Question
 from ablatekit.analysis.companions.second_opinion.scopes import ScopeTest, by_scope, one_way
-from ablatekit.analysis.companions.second_opinion.tally import Tally
+from ablatekit.analysis.companions.second_opinion.tally import NUMBERS, Tally, count_numbers
 from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
 from ablatekit.analysis.core.schema.vocabulary import statement
 
+ADJUSTED = ("p_adjusted", "p_margin_adjusted")
+NO_COUNTERPART = statement("no_counterpart")
 TOO_LARGE, NOT_DETERMINED = statement("too_large_to_recompute"), statement("not_in_the_runs")
-NUMBERS = ("estimate", "se", "df", "p", "low", "high", "low_equivalence", "high_equivalence")
 
 
 def effects(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -56,6 +57,7 @@ def _narrow_row(
             estimate,
             question.scale,
         )
+        tally.leave_out("narrow", count_numbers(row) - 1, NO_COUNTERPART)
         return
     by_welch = row["method"]["code"] == "welch_t"
     tested = (
@@ -125,16 +127,29 @@ def _families(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]
 def _family(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]]) -> None:
     narrow = (rows[0]["estimand"], rows[0]["inference"]) == ("configuration", "narrow")
     if narrow and rows[0]["method"]["code"] != "welch_t":
-        count = sum(count_numbers(row, ("p_adjusted", "p_margin_adjusted")) for row in rows)
-        tally.leave_out("dunnett", count, statement("no_counterpart"))
+        count = sum(count_numbers(row, ADJUSTED) for row in rows)
+        tally.leave_out("dunnett", count, NO_COUNTERPART)
         return
-    adjusted = {"p_adjusted": [row["p"] for row in rows]}
-    if question.margin is not None:
-        adjusted["p_margin_adjusted"] = [_beyond(row, question.margin) for row in rows]
-    for key, raw in adjusted.items():
-        theirs = multipletests(raw, method="holm")[1] if question.holm else raw
-        for row, p in zip(rows, theirs, strict=True):
-            tally.compare("holm", f"{_name(question.name, row)}: {key}", row[key], float(p))
+    _adjusted(tally, question, "p_adjusted", {i: row["p"] for i, row in enumerate(rows)}, rows)
+    margin = question.margin
+    if margin is not None:
+        tested = {i: _beyond(row, margin) for i, row in enumerate(rows) if row["se"] is not None}
+        _adjusted(tally, question, "p_margin_adjusted", tested, rows)
+
+
+def _adjusted(
+    tally: Tally,
+    question: Question,
+    key: str,
+    raw: Mapping[int, float],
+    rows: Sequence[Mapping[str, Any]],
+) -> None:
+    """Holm's p values from raw ones by the place of their row."""
+    values = list(raw.values())
+    theirs = multipletests(values, method="holm")[1] if values and question.holm else values
+    for place, p in zip(raw, theirs, strict=True):
+        name = f"{_name(question.name, rows[place])}: {key}"
+        tally.compare("holm", name, rows[place][key], float(p))
 
 
 def _beyond(row: Mapping[str, Any], margin: float) -> float:
@@ -194,11 +209,6 @@ def configurations(tally: Tally, question: Question, response: ResponseAnalysis)
         return
     against = {"against": section["baseline"]}
     effects(tally, question, [{**row, **against} for row in section["rows"]])
-
-
-def count_numbers(row: Mapping[str, Any], keys: Sequence[str] = NUMBERS) -> int:
-    """How many numbers a row has."""
-    return sum(row.get(key) is not None for key in keys)
 
 
 def _name(response: str, row: Mapping[str, Any]) -> str:

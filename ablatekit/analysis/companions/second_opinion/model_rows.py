@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablatekit.analysis.companions.second_opinion.effect_rows import TOO_LARGE, count_numbers
+from ablatekit.analysis.companions.second_opinion.effect_rows import TOO_LARGE
 from ablatekit.analysis.companions.second_opinion.least_squares import LeastSquares, coded_terms
 from ablatekit.analysis.companions.second_opinion.mixed_models import (
     RESIDUAL,
@@ -16,7 +16,13 @@ from ablatekit.analysis.companions.second_opinion.mixed_models import (
     crossed_model,
 )
 from ablatekit.analysis.companions.second_opinion.question import Question
-from ablatekit.analysis.companions.second_opinion.tally import LOOSE, Tally, relative_difference
+from ablatekit.analysis.companions.second_opinion.tally import (
+    LOOSE,
+    TERM_NUMBERS,
+    Tally,
+    count_numbers,
+    relative_difference,
+)
 from ablatekit.analysis.companions.second_opinion.variance_table import (
     has_empty_cell,
     type_three,
@@ -24,14 +30,12 @@ from ablatekit.analysis.companions.second_opinion.variance_table import (
 from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
 from ablatekit.analysis.core.schema.vocabulary import statement
 
-ANOVA_NUMBERS = ("num_df", "den_df", "sum_squares", "statistic", "p")
-
 
 def anova_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> None:
     """Terms of the ANOVA table; nothing is comparable where cells are empty."""
     rows = [row for row in response["anova"] if row["statistic"] is not None]
     note = response["anova_note"]["arguments"]
-    count = sum(count_numbers(row, ANOVA_NUMBERS) for row in rows)
+    count = sum(count_numbers(row, TERM_NUMBERS) for row in rows)
     if not rows:
         return
     frame = question.frame
@@ -48,7 +52,7 @@ def anova_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> 
         return
     for row in rows:
         test = theirs.get(row["term"])
-        for key in ANOVA_NUMBERS:
+        for key in TERM_NUMBERS:
             number = float("nan") if test is None else getattr(test, key)
             tally.compare("anova", f"{question.name}: {row['term']}: {key}", row[key], number)
 

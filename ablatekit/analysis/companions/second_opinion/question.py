@@ -27,8 +27,8 @@ from ablatekit.analysis.companions.second_opinion.tally import ROUNDING, TOLERAN
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 
-RESPONSE, NO_CONTEXT = "response:", "all runs"
-"""What columns of responses begin with, and the label of runs without a context."""
+RESPONSE, VARIABLE = "response:", "variable:"
+"""What columns of responses and of blocking variables begin with."""
 LARGEST_GRID = 2**14
 
 
@@ -140,9 +140,11 @@ def gap_question(analysis: Analysis, runs: pd.DataFrame, name: str) -> Question 
     )
     y = difference if learning["direction"] == "higher" else -difference
     rows = [row for row in comparison["effects"] if row["estimand"] != "interaction"]
-    orders = [
-        row["method"]["arguments"].get("order") for row in rows if row["inference"] == "narrow"
+    methods = [row["method"] for row in rows if row["inference"] == "narrow"]
+    told = [
+        note["arguments"]["method"] for note in comparison["footer"] if note["code"] == "gap_method"
     ]
+    orders = [method["arguments"].get("order") for method in (*methods, *told)]
     margins = [part["smallest_effect"] for part in (learning, other)]
     known = [margin for margin in margins if margin is not None]
     margin = min(known) if len(known) == len(margins) else None
@@ -161,15 +163,13 @@ def _asked(
     if frame.empty:
         return None
     design = analysis["design"]
-    contexts = {" / ".join(c.values()) or NO_CONTEXT: c for c in design["contexts"]}
+    labels = runs.drop_duplicates("context").set_index("context")
+    names = list(design["contexts"][0]) if design["contexts"] else []
     return Question(
         name=name,
         frame=frame,
         cells=design_cells(design, {row["factor"]: row["baseline"] for row in rows}),
-        variables={
-            variable: {label: context[variable] for label, context in contexts.items()}
-            for variable in next(iter(contexts.values()), {})
-        },
+        variables={name: labels[f"{VARIABLE}{name}"].to_dict() for name in names},
         order=order,
         alpha=analysis["study"]["alpha"],
         margin=margin,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.companions import (
     Disagreement,
     NotRecomputed,
@@ -17,6 +20,8 @@ from ablatekit.analysis.core.schema.vocabulary import Number, Statement
 TOLERANCE = 1e-8
 LOOSE = 1e-3
 """Of mixed models: two optimisers meet where the criterion is flat."""
+NUMBERS = ("estimate", "se", "df", "p", "low", "high", "low_equivalence", "high_equivalence")
+TERM_NUMBERS = ("num_df", "den_df", "sum_squares", "statistic", "p")
 ROUNDING = 1e-13
 """Of sums of values of size 1; smaller differences are no differences."""
 
@@ -106,3 +111,27 @@ def rounded_up(difference: float) -> Number:
     if difference == 0.0:
         return 0.0
     return 10.0 ** math.ceil(math.log10(difference)) if math.isfinite(difference) else None
+
+
+def count_numbers(row: Mapping[str, Any], keys: Sequence[str] = NUMBERS) -> int:
+    """How many numbers a row has."""
+    return sum(row.get(key) is not None for key in keys)
+
+
+def unanswered(analysis: Analysis, reason: Statement) -> SecondOpinion:
+    """No number recomputed, all for one reason."""
+    tally = Tally()
+    for kind, count in _asked_for(analysis):
+        tally.leave_out(kind, count, reason)
+    return tally.result()
+
+
+def _asked_for(analysis: Analysis) -> Iterator[tuple[str, int]]:
+    """Kinds of numbers in the sections that statsmodels could recompute."""
+    for response in analysis["responses"].values():
+        rows = [*response["effects"], *response.get("configurations", {}).get("rows", [])]
+        yield from ((row["inference"], count_numbers(row)) for row in rows)
+        yield from (("contexts", count_numbers(row)) for row in response["contexts"])
+        yield from (("anova", count_numbers(row, TERM_NUMBERS)) for row in response["anova"])
+    for comparison in analysis["comparisons"].values():
+        yield from ((row["inference"], count_numbers(row)) for row in comparison["effects"])

@@ -58,13 +58,17 @@ Code: TypeAlias = Literal[
     "probability_effects",
     # what a second opinion leaves out
     "too_large_to_recompute", "not_in_the_runs", "empty_cells", "no_counterpart",
-    "no_optimum", "lower_optimum", "second_opinion_failed", "no_statsmodels",
+    "no_optimum", "lower_optimum", "second_opinion_failed", "second_opinion_late",
+    "no_statsmodels",
     # diverged, failed and left-out runs
     "score_policy", "worst_policy", "exclude_policy", "complete_rows_policy", "diverged_left_out",
     "diverged_with_score", "diverged_with_worst", "never_reached", "without_metric", "without_area",
     "without_result", "unsteady_cells", "unpaired_runs", "constant_gap", "outcomes_left_out",
     # diagnostics
     "unequal_variances", "near_bounds", "repeated_histories", "unequal_starts",
+    # what a table holds
+    "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
+    "outcomes_agree", "tested_by_permutation", "permutation_test",
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
     "terms_aliased", "written_twice", "items_nested", "unused_categorical", "capped_df",
@@ -164,10 +168,19 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "unsteady_cells": ("cells",),
     "unpaired_runs": ("runs",),
     "outcomes_left_out": ("runs",),
+    # what a second opinion leaves out
+    "second_opinion_failed": ("status", "message"),
+    "second_opinion_late": ("seconds",),
     # diagnostics
     "unequal_variances": ("p", "pooled"),
     "near_bounds": ("cells",),
     "repeated_histories": ("runs",),
+    # what a table holds
+    "absent_words": ("column", "words", "rows"),
+    "direction_guessed": ("direction", "word"),
+    "spelling_variants": ("column", "spellings"),
+    "repeated_rows": ("rows",),
+    "hidden_factor": ("column", "levels"),
     # how a fit went
     "gradient_not_zero": ("gradient",),
     "local_minima": ("spread",),
