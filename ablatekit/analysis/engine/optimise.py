@@ -18,6 +18,8 @@ from ablatekit.analysis.engine.criterion import EXACT_MESSAGE, Criterion, Factor
 from ablatekit.analysis.engine.curvature import average_information, bend, jacobian
 from ablatekit.errors import NotEstimableError
 
+EVERY_START = (1.0, 0.1, 5.0)
+"""Diagonals of theta that find the best of several optima."""
 STOP = 1e-14
 ENOUGH = 1e-8
 SNAP = 1e-5
