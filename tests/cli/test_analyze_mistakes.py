@@ -175,7 +175,7 @@ def test_any_column_name_can_be_used(path: Any, capsys: Any, formula: str, label
     frame = pd.read_csv(path)
     source = label.removeprefix("C(`").removesuffix("`, Sum)")
     response = "acc (%)" if "acc" in formula else "y"
-    means = frame.groupby(source)[response].mean()
+    means = frame.groupby(source, sort=False)[response].mean()
     assert effects[0]["estimate"] == pytest.approx(means.iloc[1] - means.iloc[0])
 
 

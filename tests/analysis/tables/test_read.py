@@ -62,10 +62,11 @@ def test_chunk_boundaries_change_nothing(
 
 
 def test_the_analysis_is_that_of_the_whole_table(tmp_path: Path) -> None:
-    path = write(items(), tmp_path / "items.parquet")
+    table = items()
+    path = write(table, tmp_path / "items.parquet")
     chunked = analyse_formula(read_for_formula(path, FORMULA), FORMULA)
     assert chunked == analyse_formula(read_table(path), FORMULA)
-    assert chunked["effects"][0]["baseline"] == "off"
+    assert chunked["effects"][0]["baseline"] == table["a"].iloc[0]
 
 
 def test_categories_keep_their_order_and_text_is_sorted(tmp_path: Path) -> None:
