@@ -68,7 +68,7 @@ Code: TypeAlias = Literal[
     "unequal_variances", "near_bounds", "repeated_histories", "unequal_starts",
     # what a table holds
     "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
-    "outcomes_agree", "tested_by_permutation", "permutation_test",
+    "outcomes_agree", "tested_by_permutation", "permutation_test", "failed_left_out",
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
     "terms_aliased", "written_twice", "items_nested", "unused_categorical",
@@ -183,6 +183,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "spelling_variants": ("column", "spellings"),
     "repeated_rows": ("rows",),
     "hidden_factor": ("column", "levels"),
+    "failed_left_out": ("rows",),
     # how a fit went
     "gradient_not_zero": ("gradient",),
     "local_minima": ("spread",),
