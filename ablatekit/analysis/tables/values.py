@@ -24,7 +24,8 @@ FEWEST_ROWS = 2
 def with_numbers(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[Statement]]:
     """Columns of numbers among which words such as n/a stand, with these as missing values.
 
-    A column with any other text stays as it is. Each statement names the words and their rows.
+    Numbers that are stored as text or as objects are numbers, too. A column with any other text
+    stays as it is. Each statement names the words and their rows.
     """
     messages = []
     for name in names:
@@ -33,10 +34,12 @@ def with_numbers(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFram
         numbers = pd.to_numeric(frame[name].astype(object), errors="coerce")
         rows = text_rows(frame[name])
         words = [str(frame[name].iloc[row]) for row in rows]
-        if rows and all(map(is_absent, words)):
+        if not all(map(is_absent, words)):
+            continue
+        frame = frame.assign(**{name: numbers})
+        if rows:
             told = statement("absent_words", column=name, words=words, rows=[r + 1 for r in rows])
             messages.append(told)
-            frame = frame.assign(**{name: numbers})
     return frame, messages
 
 
