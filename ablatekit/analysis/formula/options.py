@@ -118,7 +118,7 @@ def unused_categorical(formula: Formula, options: FormulaOptions) -> list[Statem
 def numbers_like_levels(frame: ModelFrame) -> list[Statement]:
     """A note about covariates that hold a few whole numbers, as seeds, folds and sizes do.
 
-    A column that the formula also transforms is meant as a number; one of two values is no slope.
+    A column that the formula also transforms is meant as a number; of 0 and 1 it does not matter.
     """
     used = variables_of(frame.formula.terms)
     counts: dict[str, int] = {}
@@ -128,7 +128,8 @@ def numbers_like_levels(frame: ModelFrame) -> list[Statement]:
         if variable.categorical or variable.width > 1 or "(" in name or name in others:
             continue
         values = np.unique(frame.points[name])
-        if 2 < len(values) <= MOST_LEVELS and np.all(values == np.round(values)):
+        whole = bool(np.all(values == np.round(values)))
+        if whole and len(values) <= MOST_LEVELS and values.tolist() != [0.0, 1.0]:
             counts[name] = len(values)
     if not counts:
         return []
