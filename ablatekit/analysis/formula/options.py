@@ -34,7 +34,7 @@ class FormulaOptions:
     df: None is Satterthwaite for mixed models and Knapp-Hartung for a meta-analysis; least squares
     always take residual df, logistic models normal ones. variances: the column of known sampling
     variances, which makes it a meta-analysis; only then `method` may be another estimator of tau2.
-    categorical: numeric columns to read as factors. contrasts: `FACTOR` or `FACTOR:BASELINE`, by
+    categorical: columns to read as factors. contrasts: `FACTOR` or `FACTOR:BASELINE`, by
     default every categorical variable against its first level. means: `A` or `A:B`, by default the
     factors of the contrasts. against: a formula for a likelihood-ratio test. direction: None is
     guessed from the name of the response. unit: as in `ablatekit.analysis.tables.measures.Measure`.

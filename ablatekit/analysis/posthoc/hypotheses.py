@@ -226,7 +226,7 @@ def _type_three(frame: ModelFrame) -> list[Floats]:
         rows = [to_own[owners == position] for position in range(len(frame.formula.terms))]
     else:
         model = _indicator_model(placed)
-        rows = [in_coefficients(found, model, frame.x) for found in type_three(model)]
+        rows = [in_coefficients(functions, model, frame.x) for functions in type_three(model)]
     return _by_treatment_columns(placed, rows)
 
 
