@@ -185,7 +185,7 @@ def _frame(data: pd.DataFrame, formula: Formula, options: FormulaOptions) -> Mod
         data,
         formula,
         weights=options.weights or options.variances,
-        measure="weights" if options.variances is None else "sampling variances",
+        precision="weights" if options.variances is None else "sampling variances",
         factors=options.categorical,
         coding=options.coding,
     )
