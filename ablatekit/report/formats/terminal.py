@@ -9,37 +9,62 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
+from ablatekit.analysis.core.lookup import comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
-from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
 from ablatekit.report import document
-from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph
+from ablatekit.report.document import Badge, Block, Entry, Facts, Interval, Paragraph, scoped
 from ablatekit.report.formats.tables import PLAIN, titled_table
-from ablatekit.report.language import agreements, formulas, page
+from ablatekit.report.language import formulas, page
 from ablatekit.report.language.captions import versus, with_unit
 from ablatekit.report.language.numbers import (
     MISSING,
     Scale,
-    absent,
     general,
     p_value,
     scale_of,
     sentence,
     typeset,
 )
+from ablatekit.report.language.notes import answer_warnings, trust
 from ablatekit.report.language.reading import factor_labels, subject_of, title_of
 from ablatekit.report.language.sentences import say, say_all, told
-from ablatekit.report.language.verdicts import Tone, look, needed_for, signed, word
-from ablatekit.report.sections.answer import Question, questions
+from ablatekit.report.language.scopes import over
+from ablatekit.report.language.verdicts import (
+    AGREEMENTS,
+    Tone,
+    compared_studies,
+    look,
+    only_in,
+    signed,
+    sized,
+    word,
+)
+from ablatekit.report.sections.answer import (
+    UNJUDGED,
+    AnswerCell,
+    AnswerLine,
+    answer_lines,
+    baseline_sentences,
+    questions,
+)
+from ablatekit.report.sections.effects import all_estimands
 from ablatekit.report.sections.model import effect_tests, fit_blocks, is_formula
 from ablatekit.report.sections.variance import anova_table
 
 if TYPE_CHECKING:
-    from ablatekit.analysis.compare import ComparedEffect, StudyComparison
+    from ablatekit.analysis.compare import ComparedEffect, StudyComparison, StudyEffect
 
+COLUMNS = 80
+"""Of a terminal that is not made wider."""
 MOST_COLUMNS = 6
 """Of a table on a terminal; one with more gives up its intervals."""
+MOST_SIDE_BY_SIDE = 3
+"""Responses beside each other in the answer."""
+LEFT_OF_LEVELS = COLUMNS - 22
+"""Characters that the names of levels leave for responses."""
+SHORTEST, SHORTEST_WORDS = 12, 6
+"""Characters that the longest word of a verdict needs, and words of a user at least."""
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
 STYLES: dict[Tone, str] = {
     "good": "bold green",
@@ -47,32 +72,79 @@ STYLES: dict[Tone, str] = {
     "same": "blue",
     "open": "",
     "none": "dim",
+    "shift": "magenta",
 }
 
 
-def answer(analysis: Analysis) -> Iterator[RenderableType]:
-    """What a terminal shows of an analysis, whichever way it was made."""
+def answer(analysis: Analysis, *, everything: bool = False) -> Iterator[RenderableType]:
+    """What a terminal shows of an analysis, whichever way it was made.
+
+    `everything` adds the other estimands, scopes and companions to the answer table.
+    """
     every = analysis["responses"].items()
     fitted = {name: response for name, response in every if is_formula(response)}
     if not fitted:
-        yield summary(analysis)
+        yield from summary(analysis)
     for name, response in fitted.items():
         yield from _formula(name, response, factor_labels(analysis))
+    if everything and not fitted:
+        for block in all_estimands(analysis):
+            yield from rendered(block)
+    yield from (Text(page.warned(text)) for text in answer_warnings(analysis))
+    opinion = analysis.get("second_opinion")
+    if opinion:
+        yield Text(trust(opinion, subject_of(analysis).unit))
 
 
-def summary(analysis: Analysis) -> Table:
-    """One line per non-baseline level: effects, narrow and broad verdicts, and the gap."""
-    asked = questions(analysis)
-    titles = (with_unit(question.title, question.scale.unit) for question in asked)
-    table = titled_table(Text(_title(analysis)), ("level", *titles))
-    table.show_lines = True
-    for level in comparisons(analysis):
-        table.add_row(
-            Text(f"{level.label}\n{versus(level.level, level.baseline)}"),
-            *(_texts(question, level) for question in asked),
-        )
-    table.caption, table.caption_justify = _reasons(analysis), "left"
-    return table
+def summary(analysis: Analysis) -> Iterator[RenderableType]:
+    """One line per non-baseline level, then why some have no estimate, then the baseline.
+
+    As many responses stand side by side as 80 columns hold without breaking an interval.
+    """
+    asked, lines = questions(analysis), answer_lines(analysis)
+    widest = max((len(cell.estimate.interval) for line in lines for cell in line.cells), default=0)
+    side_by_side = min(MOST_SIDE_BY_SIDE, max(1, LEFT_OF_LEVELS // (max(widest, SHORTEST) + 3)))
+    for start in range(0, len(asked), side_by_side):
+        chosen = slice(start, start + side_by_side)
+        titles = (with_unit(question.title, question.scale.unit) for question in asked[chosen])
+        title = _title(analysis) if start == 0 else ""
+        table = titled_table(Text(title), ("level", *titles))
+        table.show_lines = True
+        for column in table.columns[1:]:
+            column.min_width = widest
+        for line in lines:
+            table.add_row(_level(line), *map(_cell, line.cells[chosen]))
+        yield table
+    yield from map(Text, _reasons(analysis))
+    yield from map(Text, baseline_sentences(analysis))
+
+
+def _level(line: AnswerLine) -> Text:
+    level = line.level
+    text = Text(f"{level.label}\n{versus(level.level, level.baseline)}")
+    return text.append(f"\n{line.price.text}", style="dim") if line.price else text
+
+
+def _cell(cell: AnswerCell) -> Text:
+    """Estimate, interval, verdict, scope and coverage, each on a line of its own."""
+    text = Text()
+    estimate = cell.estimate
+    if estimate.value is not None:
+        text.append("\n".join(filter(None, (estimate.text, estimate.interval))) + "\n")
+    _append_badge(text, cell.verdict)
+    if isinstance(cell.beyond, Badge) and cell.beyond.verdict != "identical":
+        text.append(f"\n{cell.beyond.over}: ", style="dim")
+        _append_badge(text, cell.beyond)
+    elif isinstance(cell.beyond, document.Text) and cell.beyond.note:
+        text.append(f"\n{cell.beyond.note}", style="dim")
+    return text.append(f"\n{estimate.note}", style="dim") if estimate.note else text
+
+
+def _append_badge(text: Text, badge: Badge) -> None:
+    """The verdict; its remark unless that is a reason, which stands below the table."""
+    text.append(signed(badge.verdict, badge.size), style=STYLES[look(badge.verdict).tone])
+    if badge.note and badge.verdict not in UNJUDGED:
+        text.append(f" ({badge.note})", style="dim")
 
 
 def _formula(
@@ -128,8 +200,12 @@ def _rendered_table(table: document.Table) -> Iterator[RenderableType]:
 def _fitting(table: document.Table) -> list[int]:
     """The columns that a terminal has room for: of many, an interval gives way to its error."""
     titles = [column.title for column in table.columns]
-    crowded = len(titles) > MOST_COLUMNS and "se" in titles
-    return [place for place, title in enumerate(titles) if not (crowded and title == "interval")]
+    places = list(range(len(titles)))
+    widths = [_unbroken(table, place) or SHORTEST_WORDS for place in places]
+    crowded = len(titles) > MOST_COLUMNS or sum(widths) + 2 * len(widths) > COLUMNS
+    if not (crowded and "se" in titles):
+        return places
+    return [place for place in places if titles[place] != "interval"]
 
 
 def _says_something(table: document.Table, place: int) -> bool:
@@ -137,16 +213,25 @@ def _says_something(table: document.Table, place: int) -> bool:
 
 
 def _unbroken(table: document.Table, place: int) -> int | None:
-    """The width at which no number and no verdict is broken; words of a user may be."""
+    """The width at which no number and no interval is broken; words of a user may be."""
     entries = [row[place] for row in table.rows]
     if any(isinstance(entry, document.Text) for entry in entries):
         return None
-    return max(len(part) for entry in entries for part in _short(entry).split() or [""])
+    return max(map(_longest_part, entries), default=0)
+
+
+def _longest_part(entry: Entry) -> int:
+    """The characters of an entry that stay on one line: an interval, else the longest word."""
+    text = _short(entry)
+    parts = [text] if isinstance(entry, Interval) else text.split()
+    return max(map(len, parts), default=0)
 
 
 def _short(entry: Entry) -> str:
     """An entry without its note."""
-    return word(entry.verdict) if isinstance(entry, Badge) else entry.text
+    if isinstance(entry, Badge):
+        return scoped(entry, sized(entry.verdict, entry.size))
+    return entry.text
 
 
 def _texts_of(row: Sequence[str]) -> list[Text]:
@@ -157,8 +242,8 @@ def _name(entry: Entry) -> str:
     return entry.text if isinstance(entry, document.Text) else ""
 
 
-def _reasons(analysis: Analysis) -> Text | None:
-    """Why some effects have no estimate: each reason once, below the table."""
+def _reasons(analysis: Analysis) -> list[str]:
+    """Why some levels have no estimate or no broad verdict: each reason once."""
     asked, unit = questions(analysis), subject_of(analysis).unit
     effects = (
         find_effect(question.effects, level, inference)
@@ -166,14 +251,14 @@ def _reasons(analysis: Analysis) -> Text | None:
         for level in comparisons(analysis)
         for inference in INFERENCES
     )
-    reasons = {
+    reasons = (
         told(effect["reason"], unit)
         if effect["verdict"] == "identical"
         else f"{effect['inference']} {word(effect['verdict'])}: {told(effect['reason'], unit)}"
         for effect in effects
         if effect is not None and effect["reason"]
-    }
-    return Text("\n".join(sorted(reasons))) if reasons else None
+    )
+    return sorted(set(reasons))
 
 
 def _title(analysis: Analysis) -> str:
@@ -181,42 +266,14 @@ def _title(analysis: Analysis) -> str:
     return page.heading(title_of(analysis), unit, counts["analysed"], counts["planned"])
 
 
-def _texts(question: Question, level: Comparison) -> Text:
-    narrow = find_effect(question.effects, level, "narrow")
-    text = _effect_text(narrow, question)
-    broad = find_effect(question.effects, level, "broad")
-    if broad is None or (narrow is not None and narrow["verdict"] == "identical"):
-        return text
-    text.append("\nbroad: ", style="dim")
-    return _append_verdict(text, broad, question)
-
-
-def _effect_text(effect: Effect | None, question: Question) -> Text:
-    if effect is None:
-        return Text("\N{EM DASH}", style="dim")
-    text, scale = Text(), question.scale
-    if not absent(effect["estimate"]):
-        known = not absent(effect["low"]) and not absent(effect["high"])
-        interval = f" {scale.interval(effect['low'], effect['high'])}" if known else ""
-        text.append(f"{scale.effect(effect['estimate'])}{interval}\n")
-    return _append_verdict(text, effect, question)
-
-
-def _append_verdict(text: Text, effect: Effect, question: Question) -> Text:
-    shape = look(effect["verdict"])
-    text.append(signed(effect["verdict"]), style=STYLES[shape.tone])
-    note = "" if effect["reason"] else needed_for(effect, question.room)
-    return text.append(f" ({note})", style="dim") if note else text
-
-
 def comparison(compared: StudyComparison, first: Analysis) -> Iterator[RenderableType]:
     """Two studies side by side: a table per response, and what limits the comparison."""
-    yield Text(agreements.headline(compared.names, compared.contexts))
+    yield Text(compared_studies(compared.names, compared.contexts))
     yield from _comparison_tables(compared, first)
     yield from map(Text, comparison_reasons(compared))
     yield from (Text(say(note)) for note in compared.notes)
     only = zip(compared.names, (compared.only_first, compared.only_second), strict=True)
-    yield from (Text(agreements.only_in(name, say_all(of, ", "))) for name, of in only if of)
+    yield from (Text(only_in(name, say_all(of, ", "))) for name, of in only if of)
 
 
 def _comparison_tables(compared: StudyComparison, first: Analysis) -> Iterator[Table]:
@@ -242,11 +299,19 @@ def _compared(row: ComparedEffect, labels: Mapping[str, str], scale: Scale) -> l
     p = "" if row.p_adjusted is None else f"\np {p_value(row.p_adjusted)}"
     return [
         Text(level),
-        Text(f"{scale.effect(row.first)}\n{word(row.first_verdict)}"),
-        Text(f"{scale.effect(row.second)}\n{word(row.second_verdict)}"),
+        Text("\n".join(_study_lines(row.first, scale))),
+        Text("\n".join(_study_lines(row.second, scale))),
         Text(f"{scale.effect(row.difference)}{interval}"),
-        Text(f"{agreements.AGREEMENTS[row.agreement]}{p}"),
+        Text(f"{AGREEMENTS[row.agreement]}{p}"),
     ]
+
+
+def _study_lines(study: StudyEffect, scale: Scale) -> Iterator[str]:
+    """One study's effect in the words of the answer table."""
+    yield scale.effect(study.estimate)
+    yield sized(study.verdict, study.size)
+    if study.broad is not None:
+        yield f"{over(study.scope)}: {word(study.broad)}"
 
 
 def comparison_reasons(compared: StudyComparison) -> list[str]:

@@ -6,7 +6,7 @@ Functions take words and numbers that are ready to be shown: `response` and `fac
 
 from __future__ import annotations
 
-from ablatekit.report.language.numbers import MINUS, count, sentence
+from ablatekit.report.language.numbers import MINUS, count, general, sentence
 from ablatekit.report.language.reading import Subject
 from ablatekit.report.language.verdicts import EFFECT_MARKS, GAP_MARKS, marks, word
 
@@ -15,6 +15,9 @@ I_SQUARED = "I\N{SUPERSCRIPT TWO}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 NO_EFFECT = "the analysis holds no such effect"
+GAP = "Gap"
+BEYOND = "beyond"
+PRICE = "price"
 ANSWER_TABLE = "Average effect of every level against its baseline"
 EVERY_CONTEXT = "Every effect in every context"
 CONTEXT_TABLE = "Average effect inside each context"
@@ -71,6 +74,17 @@ def with_unit(title: str, unit: str) -> str:
 def versus(level: str, baseline: str) -> str:
     """A level and what it is compared with."""
     return f"{level} vs {baseline}"
+
+
+def against(baseline: str) -> str:
+    """What a level is compared with."""
+    return f"vs {baseline}"
+
+
+def price(ratio: float, metric: str) -> str:
+    """What a level costs beside its baseline: 4x samples."""
+    noun = metric.rsplit("/", maxsplit=1)[-1].replace("_", " ")
+    return f"{general(ratio, 3)}{TIMES} {noun}".rstrip()
 
 
 def counted(title: str, number: int) -> str:

@@ -33,15 +33,21 @@ PROVENANCE = "Provenance"
 FROZEN = "No deviation from the plan that was frozen before the first run."
 
 
+def here(subject: Subject) -> str:
+    """What narrow inference holds for."""
+    if subject.contexts > 1:
+        return f"in these {subject.contexts} contexts"
+    return f"in these {subject.unit}s"
+
+
 def answer_lead(subject: Subject, confidence: str, *, broad: bool) -> str:
     """What the answer compares, and for what its verdicts hold."""
-    text = "Each level is compared with its factor's baseline."
-    if subject.contexts > 1:
-        text += f" The verdict holds for these {subject.contexts} contexts (narrow inference)"
-    else:
-        text += f" The verdict holds for these {subject.unit}s (narrow inference)"
+    text = (
+        "Each level is compared with its factor's baseline. The verdict holds"
+        f" {here(subject)} (narrow inference)"
+    )
     if broad:
-        text += "; the one marked broad says whether it would hold in contexts like these"
+        text += "; beside it stands the widest scope that the contexts can speak for"
     return f"{text}. Intervals are {confidence}, per comparison."
 
 

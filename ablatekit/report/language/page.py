@@ -48,3 +48,8 @@ def heading(title: str, unit: Unit, done: int, planned: int) -> str:
 def noted(text: str) -> str:
     """A note on a terminal."""
     return f"note: {text}"
+
+
+def warned(text: str) -> str:
+    """A warning on a terminal."""
+    return f"warning: {text}"

@@ -20,7 +20,8 @@ def _unsteady_cells(cells: int) -> str:
 
 def _unequal_variances(unit: Unit, p: float, pooled: bool) -> str:
     where = "; the pooled error averages over that" if pooled else ""
-    return f"{unit}-to-{unit} variance differs between cells (p = {p:.3g}){where}"
+    size = "< 0.001" if p < 0.001 else f"= {p:.3f}"
+    return f"{unit}-to-{unit} variance differs between cells (Brown-Forsythe p {size}){where}"
 
 
 SENTENCES: Mapping[Code, Words] = {
