@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablatekit.analysis.cells.broad import FEWEST_CONTEXTS
+from ablatekit.analysis.cells.broad import FEWEST_LEVELS, scopes
 from ablatekit.analysis.cells.contrasts import effect_contrasts
 from ablatekit.analysis.cells.effects import UNEQUAL_VARIANCES, Fitted
 from ablatekit.analysis.core.layout import Layout
@@ -21,7 +21,7 @@ def footers(
     analysis = plan.analysis
     adjustment = _adjustment(analysis)
     evaluated = [CONDITIONAL] if plan.backend != NO_BACKEND or response.items else []
-    narrow, broad = [*_narrow(fitted, analysis), *evaluated], _broad(analysis)
+    narrow, broad = [*_narrow(fitted, analysis), *evaluated], _broad(fitted, analysis)
     matched, own_cells = matched_cells(fitted.layout), _own_cells(fitted)
     notes = {
         "narrow": narrow,
@@ -85,8 +85,9 @@ def _narrow(fitted: Fitted, analysis: PlannedAnalysis) -> list[Statement]:
     return [inference, *assumed]
 
 
-def _broad(analysis: PlannedAnalysis) -> list[Statement]:
-    return [statement("broad_inference", fewest=FEWEST_CONTEXTS, alpha=analysis.alpha)]
+def _broad(fitted: Fitted, analysis: PlannedAnalysis) -> list[Statement]:
+    over = [list(scope) for scope in scopes(fitted.layout)]
+    return [statement("broad_inference", scopes=over, fewest=FEWEST_LEVELS, alpha=analysis.alpha)]
 
 
 def _own_cells(fitted: Fitted) -> list[Statement]:

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from ablatekit.analysis.cells.broad import Scope, scopes
 from ablatekit.analysis.cells.cell_anova import anova
 from ablatekit.analysis.cells.effects import (
     EffectFamily,
@@ -15,6 +16,7 @@ from ablatekit.analysis.cells.effects import (
     effect_rows,
     fit,
     infer_all,
+    plain_rows,
 )
 from ablatekit.analysis.cells.gap import gap_comparisons
 from ablatekit.analysis.cells.heterogeneity import spread
@@ -222,7 +224,7 @@ def _design(plan: Plan, tables: StudyTables, design: Layout) -> DesignRecord:
                 "levels": list(factor.levels),
                 "baseline": factor.baseline,
             }
-            for factor in plan.factors
+            for factor in design.factors
         ],
         contexts=[dict(context) for context in plan.contexts],
         replicates=plan.replicates,
@@ -258,15 +260,22 @@ def _response(
         fixed=_fixed(fitted, analysis.alpha),
         anova=table.rows,
         anova_note=table.note,
-        effects=effect_rows(families, planned.name, rule),
+        effects=effect_rows(families, planned.name, rule, design),
         contexts=[
             row for effect in average for row in _context_rows(effect, fitted, analysis.alpha)
         ],
-        heterogeneity=[_heterogeneity(effect, fitted, analysis.alpha) for effect in average],
+        heterogeneity=[
+            _heterogeneity(effect, scope, fitted, analysis.alpha)
+            for scope in scopes(design)
+            for effect in average
+        ],
         diagnostics=_diagnostics(plan, planned, response, fitted, tables, average),
         missing=missing_section(plan, planned, response, tables, fitted),
         footers=footers(plan, fitted, planned, table.note),
     )
+    plain = plain_rows(families, design, analysis.alpha)
+    if plain:
+        result["plain_contexts"] = plain
     unit = positions(tables.runs["unit"], design.units)
     context = positions(tables.runs["context"], design.contexts)
     dynamics = curves(design, response.history, unit, context, planned.metric, analysis.alpha)
@@ -337,6 +346,7 @@ def _context_rows(effect: Evaluated, fitted: Fitted, alpha: float) -> list[Conte
                 factor=effect.contrast.factor,
                 level=effect.contrast.level,
                 context=context,
+                pairs=int(values.pairs[c]),
                 estimate=number(float(values.value[c])),
                 se=number(float(se[c])),
                 low=number(float(values.value[c] - scale * se[c])),
@@ -347,16 +357,18 @@ def _context_rows(effect: Evaluated, fitted: Fitted, alpha: float) -> list[Conte
     return rows
 
 
-def _heterogeneity(effect: Evaluated, fitted: Fitted, alpha: float) -> HeterogeneityRow:
-    between = spread(effect.values, fitted.model.error, fitted.layout.blocks, alpha)
+def _heterogeneity(
+    effect: Evaluated, scope: Scope, fitted: Fitted, alpha: float
+) -> HeterogeneityRow:
+    between = spread(effect.values, scope, fitted.model.error, fitted.layout, alpha)
     return HeterogeneityRow(
         factor=effect.contrast.factor,
         level=effect.contrast.level,
+        scope=list(scope),
         tau=number(between.tau),
         i2=number(between.i2),
         prediction_low=number(between.prediction_low),
         prediction_high=number(between.prediction_high),
-        warning=between.warning,
         reason=between.reason,
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ablatekit.analysis.cells.contrasts import Contrast
+from ablatekit.analysis.cells.reasons import why_nowhere
 from ablatekit.analysis.core.arrays import Booleans, Floats
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
@@ -42,61 +43,72 @@ class CellMeans:
         return None
 
     def evaluate(self, contrast: Contrast) -> ContextValues:
-        """The contrast in every context, over the combinations that all used contexts have.
-
-        A context without any complete combination is left out of this contrast; a combination that
-        lacks a cell in a remaining context is left out in all of them, so that every context
-        estimates the same thing.
-        """
+        """The contrast in every context, over the combinations that this context has complete."""
         contexts = self.mean.shape[1]
         if contrast.reason:
-            return no_values(contexts, contrast.reason)
-        weights = _unit_weights(self.layout, contrast)
-        if not (np.abs(weights.mean(axis=0)) > TINY).any():
+            reason = why_nowhere(self.layout, self.count, contrast)
+            return no_values(contexts, reason, len(contrast.codes))
+        weights = unit_weights(self.layout, contrast)
+        if not weights.any():
             return identical_values(contexts, len(weights))
         empty_cells = (weights != 0).astype(float) @ (self.count == 0).astype(float)
         return self._average(contrast, weights, np.equal(empty_cells, 0.0))
 
     def _average(self, contrast: Contrast, weights: Floats, complete: Booleans) -> ContextValues:
-        estimable = complete & weights.any(axis=1, keepdims=True)
-        used: Booleans = np.any(estimable, axis=0)
-        keep: Booleans = np.all(complete[:, used], axis=1) & used.any()
-        mean_weights = weights[keep].mean(axis=0) if keep.any() else np.zeros(weights.shape[1])
-        if not mean_weights.any():
-            return no_values(len(used), statement("no_shared_runs"))
-        value, factor = self.combine(mean_weights)
-        single = np.full(len(used), float(np.sum(mean_weights**2)))
+        """The mean over `complete` (combinations, C) of `weights` (combinations, U)."""
+        used: Booleans = np.any(complete & weights.any(axis=1, keepdims=True), axis=0)
+        pairs = complete.sum(axis=0)
+        by_context = (complete.T @ weights) / np.maximum(pairs, 1)[:, None]
+        if not used.any():
+            reason = why_nowhere(self.layout, self.count, contrast)
+            return no_values(len(used), reason, len(weights))
+        values = self._weighted(by_context, used)
+        everywhere: Booleans = np.all(complete[:, used], axis=1)
+        differ = bool((everywhere != np.any(complete[:, used], axis=1)).any())
+        shared = None
+        if differ and weights[everywhere].any():
+            common = np.broadcast_to(weights[everywhere].mean(axis=0), by_context.shape)
+            shared = replace(
+                self._weighted(common, used),
+                pairs=np.where(used, int(everywhere.sum()), 0),
+                of_pairs=len(weights),
+            )
+        return replace(
+            values,
+            pairs=np.where(used, pairs, 0),
+            of_pairs=len(weights),
+            notes=_notes(self.layout, contrast, weights, used),
+            shared=shared,
+        )
+
+    def _weighted(self, weights: Floats, used: Booleans) -> ContextValues:
+        """Unit weights of every context (C, U), none of which needs an empty cell where `used`."""
+        weights = np.where(used[:, None], weights, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = np.where(weights != 0, weights * self.mean.T, 0.0).sum(axis=1)
+            factor = np.where(weights != 0, weights**2 / self.count.T, 0.0).sum(axis=1)
         return ContextValues(
             value=np.where(used, value, np.nan),
             factor=np.where(used, factor, np.nan),
-            single=np.where(used, single, np.nan),
+            single=np.where(used, (weights**2).sum(axis=1), np.nan),
             used=used,
-            combinations=int(keep.sum()),
-            notes=_notes(self.layout, contrast, weights, keep, used),
-            row=mean_weights,
+            pairs=np.zeros(len(used), dtype=np.int64),
+            of_pairs=0,
+            weights=weights,
         )
-
-    def combine(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Value and variance factor (C,) of unit weights (U,); NaN where a cell is empty."""
-        needed = weights != 0
-        value = weights[needed] @ self.mean[needed]
-        with np.errstate(divide="ignore"):
-            factor = weights[needed] ** 2 @ (1.0 / self.count[needed])
-        return value, factor
 
     def welch(self, values: ContextValues) -> Welch | None:
         """Variance of the mean over contexts from the contrast's own cells (Welch 1947).
 
         None when one of those cells has fewer than two runs, or when none of them varies.
         """
-        if values.row is None:
+        if values.weights is None:
             return None
-        needed = values.row != 0
-        count = self.count[np.ix_(needed, values.used)]
+        needed = values.weights != 0
+        count, squares = self.count.T[needed], self.squares.T[needed]
         if (count < 2).any():
             return None
-        squares = self.squares[np.ix_(needed, values.used)]
-        share = (values.row[needed, None] / values.contexts) ** 2
+        share = (values.weights[needed] / values.contexts) ** 2
         parts = share * squares / (count - 1) / count
         total = float(parts.sum())
         if is_zero(total, float(np.abs(self.fitted).max())):
@@ -105,7 +117,8 @@ class CellMeans:
 
     def cell(self, unit: int) -> tuple[Floats, Floats]:
         """Mean and variance factor (C,) of one unit."""
-        return self.combine(np.eye(len(self.mean))[unit])
+        with np.errstate(divide="ignore"):
+            return self.mean[unit], 1.0 / self.count[unit]
 
 
 def fit_cell_means(values: RunValues, layout: Layout) -> CellMeans:
@@ -148,29 +161,24 @@ def _pure_error(values: RunValues, count: Floats, squares: Floats) -> ErrorTerm:
     )
 
 
-def _unit_weights(layout: Layout, contrast: Contrast) -> Floats:
+def unit_weights(layout: Layout, contrast: Contrast) -> Floats:
     """Weights over units (combinations, U); cells that share a unit add up, or cancel."""
     units = np.vectorize(layout.unit_of.__getitem__, otypes=[np.int64])(contrast.codes)
     weights = np.zeros((len(units), len(layout.units)))
     rows = np.broadcast_to(np.arange(len(units))[:, None], units.shape)
-    np.add.at(weights, (rows, units), np.broadcast_to(contrast.weights, units.shape))
+    np.add.at(weights, (rows, units), contrast.weights)
     weights[np.abs(weights) < TINY] = 0.0
     return weights
 
 
 def _notes(
-    layout: Layout, contrast: Contrast, weights: Floats, keep: Booleans, used: Booleans
+    layout: Layout, contrast: Contrast, weights: Floats, used: Booleans
 ) -> tuple[Statement, ...]:
-    """What the average leaves out, and which of its parts are zero by construction."""
-    notes = []
-    same = int((keep & ~weights.any(axis=1)).sum())
+    """What the combinations are, which are zero by construction, and what contexts lack them."""
+    notes = [*contrast.notes]
+    same = int((~weights.any(axis=1)).sum())
     if same:
-        combinations = int(keep.sum())
-        notes.append(statement("same_runs_in", combinations=same, of_combinations=combinations))
-    lost = contrast.codes[~keep, 0]
-    if len(lost):
-        cells = [layout.cell_label(cell, contrast.varied) for cell in layout.decode(lost)]
-        notes.append(statement("combinations_left_out", cells=cells))
+        notes.append(statement("same_runs_in", combinations=same, of_combinations=len(weights)))
     if not used.all():
         left_out = [layout.contexts[context] for context in np.flatnonzero(~used)]
         notes.append(statement("contexts_left_out", contexts=left_out))

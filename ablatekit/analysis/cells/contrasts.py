@@ -1,21 +1,24 @@
 """Every estimand of a design as a linear contrast of cells (DESIGN 5).
 
-A contrast is a set of combinations, averaged with equal weight; each combination is the same small
+A contrast is a set of combinations, averaged with equal weight; each combination is a small
 weighted sum of cells: level minus baseline for an effect, difference of differences for an
-interaction. Which cells exist decides the combinations ("matched cells"); how cell means are
+interaction. Which combinations a context has decides what it averages there; how cell means are
 estimated is a model's business.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from math import factorial
 
 import numpy as np
 
-from ablatekit.analysis.core.arrays import Floats, Integers
-from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
+from ablatekit.analysis.core.layout import Conditional, Layout
+from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Estimand, Statement, statement
 
 DIFFERENCE = np.array([1.0, -1.0])
@@ -24,11 +27,11 @@ DIFFERENCE_OF_DIFFERENCES = np.array([1.0, -1.0, -1.0, 1.0])
 
 @dataclass(frozen=True)
 class Contrast:
-    """`codes` (combinations, cells of one) holds cell codes, `weights` those cells' weights.
+    """`codes` (combinations, m) holds cell codes, `weights` (combinations, m) those cells' weights.
 
     `reason` is set when the design contains no combination; `varied` are the positions of the
     factors that the contrast changes; `grid` marks combinations taken from the grid of all levels
-    because the design itself contains none.
+    because the design itself contains none; `notes` say what the combinations are.
     """
 
     factor: str
@@ -40,31 +43,43 @@ class Contrast:
     weights: Floats
     reason: Statement | None = None
     grid: bool = False
+    notes: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Matched pairs of cells at a level and at the baseline, as in `Contrast`.
+
+    `others` (pairs, m, F) are level indices in which what the pair itself changes is masked with
+    -1, as is a factor that does not exist there.
+    """
+
+    codes: Integers
+    weights: Floats
+    others: Integers
 
 
 def effect_contrasts(layout: Layout, codes: Integers, estimand: Estimand) -> list[Contrast]:
-    """One contrast for each non-baseline level of each factor, from the cells in `codes`."""
+    """One contrast for each compared level of each factor, from the cells in `codes`."""
     build = {"average": average, "baseline": at_baseline, "removal": removal, "shapley": shapley}
     return [
         build[estimand](layout, codes, factor, level)
         for factor in range(len(layout.factors))
-        for level in range(int(layout.sizes[factor]))
-        if level != layout.baselines[factor]
+        for level in layout.compared(factor)
     ]
 
 
 def average(layout: Layout, codes: Integers, factor: int, level: int) -> Contrast:
-    """Level minus baseline over every combination of the others that has both (matched cells)."""
-    pairs = _pairs(layout, codes, factor, level)
-    return _effect(layout, "average", factor, level, pairs, statement("no_matched_pair"))
+    """Level minus baseline over every combination of the others that has both (matched pairs)."""
+    pairs = matched_pairs(layout, codes, factor, level)
+    everything = np.ones(len(pairs.codes), dtype=bool)
+    return _effect(layout, "average", factor, level, pairs, everything)
 
 
 def at_baseline(layout: Layout, codes: Integers, factor: int, level: int) -> Contrast:
     """Level minus baseline with every other factor at its baseline: the marginal gain."""
-    pairs = _pairs(layout, codes, factor, level)
-    others = np.delete(layout.decode(pairs[:, 0]) == layout.baselines, factor, axis=1)
-    reason = statement("no_pair_at_baseline")
-    return _effect(layout, "baseline", factor, level, pairs[others.all(axis=1)], reason)
+    pairs = matched_pairs(layout, _joining_at(layout, codes, factor, True), factor, level)
+    return _effect(layout, "baseline", factor, level, pairs, _all_others(layout, pairs, True))
 
 
 def removal(layout: Layout, codes: Integers, factor: int, level: int) -> Contrast:
@@ -72,10 +87,8 @@ def removal(layout: Layout, codes: Integers, factor: int, level: int) -> Contras
 
     A factor with several non-baseline levels enters with equal weight on each of them.
     """
-    pairs = _pairs(layout, codes, factor, level)
-    others = np.delete(layout.decode(pairs[:, 0]) != layout.baselines, factor, axis=1)
-    reason = statement("no_pair_off_baseline")
-    return _effect(layout, "removal", factor, level, pairs[others.all(axis=1)], reason)
+    pairs = matched_pairs(layout, _joining_at(layout, codes, factor, False), factor, level)
+    return _effect(layout, "removal", factor, level, pairs, _all_others(layout, pairs, False))
 
 
 def shapley(layout: Layout, codes: Integers, factor: int, level: int) -> Contrast:
@@ -83,25 +96,25 @@ def shapley(layout: Layout, codes: Integers, factor: int, level: int) -> Contras
 
     Shapley (1953): subsets S of the other F - 1 factors weigh |S|! (F - 1 - |S|)! / F!.
     """
+    pairs = matched_pairs(layout, codes, factor, level)
     count = len(layout.factors)
     if (layout.sizes != 2).any() or len(np.unique(codes)) < layout.grid_size:
-        reason = statement("incomplete_for_shapley")
-        return _effect(layout, "shapley", factor, level, np.empty((0, 2), dtype=np.int64), reason)
-    pairs = _pairs(layout, codes, factor, level)
-    on = (layout.decode(pairs[:, 1]) != layout.baselines).sum(axis=1)
+        nothing = np.zeros(len(pairs.codes), dtype=bool)
+        return _effect(layout, "shapley", factor, level, pairs, nothing)
+    on = (layout.decode(pairs.codes[:, 1]) != layout.baselines).sum(axis=1)
     shares = [factorial(s) * factorial(count - 1 - s) / factorial(count) for s in on.tolist()]
-    weights = np.outer(shares, DIFFERENCE).ravel()
-    return _effect(layout, "shapley", factor, level, pairs.reshape(1, -1), None, weights)
+    weighted = (np.array(shares)[:, None] * pairs.weights).reshape(1, -1)
+    whole = Pairs(pairs.codes.reshape(1, -1), weighted, pairs.others)
+    return _effect(layout, "shapley", factor, level, whole, np.ones(1, dtype=bool))
 
 
 def interaction_contrasts(layout: Layout, codes: Integers) -> list[Contrast]:
-    """Every two-way difference of differences between non-baseline levels and baselines."""
+    """Every two-way difference of differences between compared levels and baselines."""
     return [
         _interaction(layout, codes, pair, (first, second))
         for pair in combinations(range(len(layout.factors)), 2)
-        for first in range(int(layout.sizes[pair[0]]))
-        for second in range(int(layout.sizes[pair[1]]))
-        if first != layout.baselines[pair[0]] and second != layout.baselines[pair[1]]
+        for first in layout.compared(pair[0])
+        for second in layout.compared(pair[1])
     ]
 
 
@@ -124,34 +137,160 @@ def _interaction(
         estimand="interaction",
         varied=pair,
         codes=quads,
-        weights=DIFFERENCE_OF_DIFFERENCES,
+        weights=np.tile(DIFFERENCE_OF_DIFFERENCES, (len(quads), 1)),
         reason=None if len(quads) else statement("no_quadruple"),
     )
 
 
-def _pairs(layout: Layout, codes: Integers, factor: int, level: int) -> Integers:
-    """Codes (pairs, 2) of the cells at `level` and of their partners at the baseline."""
+def matched_pairs(layout: Layout, codes: Integers, factor: int, level: int) -> Pairs:
+    """The pairs of cells that differ in this factor only.
+
+    A factor that exists at one of the two levels only goes with it: that side is then the mean over
+    the levels at which it exists.
+    """
+    baseline = int(layout.baselines[factor])
+    joining = [
+        conditional
+        for conditional in layout.conditionals
+        if conditional.outer == factor
+        and (level in conditional.inside) != (baseline in conditional.inside)
+    ]
+    if joining:
+        return _pairs_with_joining(layout, codes, factor, level, joining)
     at_level = codes[layout.decode(codes)[:, factor] == level]
-    partner = at_level + (layout.baselines[factor] - level) * layout.strides[factor]
-    return np.stack([at_level, partner], axis=1)[np.isin(partner, codes)]
+    partner = at_level + (baseline - level) * layout.strides[factor]
+    pairs = np.stack([at_level, partner], axis=1)[np.isin(partner, codes)]
+    others = layout.decode(pairs)
+    others[:, :, factor] = -1
+    return Pairs(pairs, np.tile(DIFFERENCE, (len(pairs), 1)), _masked(layout, others))
+
+
+def _pairs_with_joining(
+    layout: Layout, codes: Integers, factor: int, level: int, joining: list[Conditional]
+) -> Pairs:
+    """Pairs whose sides are means over the levels of factors that exist on one side only."""
+    cells = layout.decode(codes)
+    dropped = [factor, *(conditional.inner for conditional in joining)]
+    key = codes - cells[:, dropped] @ layout.strides[dropped]
+    sides: list[dict[int, list[int]]] = []
+    for side in (level, int(layout.baselines[factor])):
+        groups: dict[int, list[int]] = defaultdict(list)
+        for place in np.flatnonzero(cells[:, factor] == side):
+            groups[int(key[place])].append(int(codes[place]))
+        sides.append(groups)
+    shared = [rest for rest in sides[0] if rest in sides[1]]
+    widths = [max((len(groups[rest]) for rest in shared), default=1) for groups in sides]
+    pairs = np.zeros((len(shared), sum(widths)), dtype=np.int64)
+    weights = np.zeros(pairs.shape)
+    for row, rest in enumerate(shared):
+        for start, groups, sign in ((0, sides[0], 1.0), (widths[0], sides[1], -1.0)):
+            members = groups[rest]
+            pairs[row, start : start + widths[start > 0]] = members[0]
+            pairs[row, start : start + len(members)] = members
+            weights[row, start : start + len(members)] = sign / len(members)
+    others = layout.decode(pairs)
+    others[:, :, dropped] = -1
+    return Pairs(pairs, weights, _masked(layout, others))
+
+
+def _joining_at(layout: Layout, codes: Integers, factor: int, at_baseline: bool) -> Integers:
+    """The cells in which factors that exist under some levels of this one are at their baseline.
+
+    Or, with `at_baseline` false, away from it; cells where they do not exist are among them.
+    """
+    cells = layout.decode(codes)
+    keep = np.ones(len(codes), dtype=bool)
+    for conditional in layout.conditionals:
+        if conditional.outer == factor:
+            inner = cells[:, conditional.inner]
+            at = inner == layout.baselines[conditional.inner]
+            keep &= (inner == conditional.absent) | (at if at_baseline else ~at)
+    return codes[keep]
+
+
+def _masked(layout: Layout, others: Integers) -> Integers:
+    """Level indices with -1 where the factor does not exist."""
+    return np.where(others == layout.absent, -1, others)
+
+
+def _all_others(layout: Layout, pairs: Pairs, at_baseline: bool) -> Booleans:
+    """Whether all other factors that exist are at their baseline, or all away from it, (pairs,)."""
+    same = pairs.others == layout.baselines
+    fits = (pairs.others < 0) | (same if at_baseline else ~same)
+    return np.asarray(fits.all(axis=(1, 2)), dtype=np.bool_)
+
+
+NO_COMBINATION: Mapping[Estimand, Code] = {
+    "average": "no_matched_pair",
+    "baseline": "no_pair_at_baseline",
+    "removal": "no_pair_off_baseline",
+    "shapley": "incomplete_for_shapley",
+}
 
 
 def _effect(
-    layout: Layout,
-    estimand: Estimand,
-    factor: int,
-    level: int,
-    codes: Integers,
-    reason: Statement | None,
-    weights: Floats = DIFFERENCE,
+    layout: Layout, estimand: Estimand, factor: int, level: int, pairs: Pairs, keep: Booleans
 ) -> Contrast:
+    """The contrast over the pairs to keep; without any, the reason that fits best."""
+    reason = None
+    if not keep.any():
+        structural = why_never_compared(layout, factor, level)
+        reason = structural or statement(NO_COMBINATION[estimand])
     return Contrast(
         factor=layout.factors[factor].name,
         level=layout.level(factor, level),
         baseline=layout.factors[factor].baseline,
         estimand=estimand,
         varied=(factor,),
-        codes=codes,
-        weights=weights,
-        reason=None if len(codes) else reason,
+        codes=pairs.codes[keep],
+        weights=pairs.weights[keep],
+        reason=reason,
+        notes=_notes(layout, factor, level),
     )
+
+
+def why_never_compared(layout: Layout, factor: int, level: int) -> Statement | None:
+    """The reason that lies in the factor itself: it exists at one level only where it exists."""
+    for conditional in layout.conditionals:
+        only = layout.baselines[factor] == conditional.absent
+        if conditional.inner == factor and only:
+            return statement(
+                "one_level_inside",
+                level=layout.level(factor, level),
+                outer=layout.factors[conditional.outer].name,
+                inside=[layout.level(conditional.outer, i) for i in sorted(conditional.inside)],
+            )
+    return None
+
+
+def _notes(layout: Layout, factor: int, level: int) -> tuple[Statement, ...]:
+    """Where a nested level is compared, and what goes along with a level that carries others."""
+    baseline = int(layout.baselines[factor])
+    notes = []
+    inside = _only_under(layout, factor, level)
+    if inside is not None:
+        outer, under = inside
+        name = layout.factors[outer].name
+        notes.append(statement("compared_inside", outer=name, level=layout.level(outer, under)))
+    for conditional in layout.conditionals:
+        sides = (level in conditional.inside, baseline in conditional.inside)
+        if conditional.outer == factor and sides[0] != sides[1]:
+            name = layout.factors[conditional.inner].name
+            only = layout.level(factor, level if sides[0] else baseline)
+            notes.append(statement("goes_along", factor=name, level=only))
+    return tuple(notes)
+
+
+def _only_under(layout: Layout, factor: int, level: int) -> tuple[int, int] | None:
+    """The other factor and its level under which alone a level exists.
+
+    Under a baseline this goes without saying: designs that change one factor at a time are such.
+    """
+    at_level = layout.cells[layout.cells[:, factor] == level]
+    conditional = {pair.outer for pair in layout.conditionals if pair.inner == factor}
+    for outer in range(len(layout.factors)):
+        under = np.unique(at_level[:, outer])
+        away = outer in conditional or under[0] != layout.baselines[outer]
+        if outer != factor and len(under) == 1 and away:
+            return outer, int(under[0])
+    return None

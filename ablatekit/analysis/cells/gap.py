@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablatekit.analysis.cells.effects import effect_rows, fit, infer_all
+from ablatekit.analysis.cells.effects import effect_rows, fit, infer_all, plain_rows
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.effects import GapComparison
 from ablatekit.analysis.core.schema.vocabulary import InferenceName, Statement, statement
@@ -70,11 +70,13 @@ def gap_comparisons(
     fitted = fit(_none_of(paired) if refused else paired, layout, analysis.interactions)
     fitted = replace(fitted, refused=refused or (fitted.refused and NO_PAIRS))
     footer = _footer(fitted.model.error.method, margin, analysis, planned[LEARNING].direction)
+    families = infer_all(fitted, inferences, analysis.alpha)
     return {
         "gap": GapComparison(
             learning=LEARNING,
             generalization=GENERALIZATION,
-            effects=effect_rows(infer_all(fitted, inferences, analysis.alpha), "gap", rule),
+            effects=effect_rows(families, "gap", rule, layout),
+            plain_contexts=plain_rows(families, layout, analysis.alpha),
             footer=[statement("no_gap", reason=refused)] if refused else footer,
             messages=[refused] if refused else _messages(responses[LEARNING].values, paired),
         )

@@ -7,14 +7,18 @@ and full factorials with one replicate, whose higher interactions then stand in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from ablatekit.analysis.cells.cell_means import unit_weights
 from ablatekit.analysis.cells.coding import code_terms, terms_up_to
 from ablatekit.analysis.cells.contrasts import Contrast
-from ablatekit.analysis.core.arrays import Floats, Integers
+from ablatekit.analysis.cells.reasons import why_nowhere
+from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
 from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.values import (
     ContextValues,
@@ -30,7 +34,8 @@ from ablatekit.analysis.core.values import (
 class TruncatedModel:
     """Per context c: coefficients (C, p), their unscaled covariance (C, p, p), the row space.
 
-    `row_space` (C, p, p) projects onto what the runs of a context determine.
+    `row_space` (C, p, p) projects onto what the runs of a context determine; `count` (U, C) are the
+    runs.
     """
 
     layout: Layout
@@ -38,52 +43,101 @@ class TruncatedModel:
     coefficients: Floats
     covariance: Floats
     row_space: Floats
+    count: Floats
     residual: Floats
     fitted: Floats
     error: ErrorTerm
 
     def evaluate(self, contrast: Contrast) -> ContextValues:
-        """The contrast in every context whose runs determine it under the truncated model."""
+        """The contrast in every context whose runs determine it under the truncated model.
+
+        Averaged over all planned combinations where a context determines that, else over those that
+        it has complete. `pairs` counts the complete ones.
+        """
         contexts = len(self.layout.contexts)
         if contrast.reason:
-            return no_values(contexts, contrast.reason)
+            reason = why_nowhere(self.layout, self.count, contrast)
+            return no_values(contexts, reason, len(contrast.codes))
         if self._same_runs(contrast):
             return identical_values(contexts, len(contrast.codes))
+        complete = self._complete(contrast)
+        rows = self._combination_rows(contrast)
+        values = self.linear(self._context_rows(rows, complete), complete.sum(axis=0))
+        if values.reason is None:
+            return replace(
+                values,
+                of_pairs=0 if contrast.grid else len(contrast.codes),
+                notes=(*contrast.notes, *values.notes, *self._left_out(values.used)),
+            )
+        if values.reason["code"] == "aliased_below_order":
+            grounds = why_nowhere(self.layout, self.count, contrast)
+            named = grounds["code"] in ("aliased_with", "never_in_one_context", "no_run_at_level")
+            values = replace(values, reason=grounds if named else values.reason)
+        return replace(values, of_pairs=0 if contrast.grid else len(contrast.codes))
+
+    def _context_rows(self, rows: Floats, complete: Booleans) -> Floats:
+        """What every context averages (C, p), of the combinations' rows (combinations, p)."""
+        everything = np.broadcast_to(rows.mean(axis=0), (complete.shape[1], rows.shape[1]))
+        lacking = ~self._determined(everything) & complete.any(axis=0)
+        some = (complete.T @ rows) / np.maximum(complete.sum(axis=0), 1)[:, None]
+        return np.where(lacking[:, None], some, everything)
+
+    def _complete(self, contrast: Contrast) -> Booleans:
+        """Whether a context has runs in all cells of a combination, (combinations, C)."""
+        contexts = len(self.layout.contexts)
+        if contrast.grid:
+            return np.zeros((len(contrast.codes), contexts), dtype=bool)
+        weights = unit_weights(self.layout, contrast) != 0
+        lacking = weights.astype(float) @ (self.count == 0).astype(float)
+        return np.asarray(lacking == 0.0, dtype=np.bool_)
+
+    def _combination_rows(self, contrast: Contrast) -> Floats:
+        """Every combination over the coded terms, (combinations, p)."""
         cells = self._standing_in(contrast.codes)
-        return self.combine(np.tile(contrast.weights, len(cells)), cells, len(contrast.codes))
-
-    def combine(self, weights: Floats, cells: Integers, combinations: int) -> ContextValues:
-        """The mean over combinations of weighted cells (combinations, m, F)."""
         rows = self._rows(cells.reshape(-1, cells.shape[-1]))
-        return self.linear(weights @ rows / combinations, combinations)
+        by_cell = rows.reshape(*cells.shape[:2], -1)
+        return np.asarray(np.einsum("km,kmp->kp", contrast.weights, by_cell), dtype=np.float64)
 
-    def linear(self, row: Floats, combinations: int) -> ContextValues:
-        """The value of `row` (p,) over the coded terms, which averages over `combinations`."""
-        if not (np.abs(row) > 1e-12).any():
+    def _determined(self, rows: Floats) -> Booleans:
+        """Whether the runs of a context determine its row (C, p)."""
+        projected = np.einsum("cij,cj->ci", self.row_space, rows)
+        return np.asarray(np.abs(projected - rows).max(axis=1) < 1e-8, dtype=np.bool_)
+
+    def linear(self, rows: Floats, pairs: Integers) -> ContextValues:
+        """The value of every context's row (C, p) over the coded terms; `pairs` (C,)."""
+        if not (np.abs(rows) > 1e-12).any():
             reason = statement("zero_by_assumption", order=self.order)
             return no_values(len(self.coefficients), reason)
-        gap = np.abs(self.row_space @ row - row).max(axis=1)
-        used = gap < 1e-8
+        used = self._determined(rows)
         if not used.any():
             reason = statement("aliased_below_order", order=self.order)
             return no_values(len(used), reason)
-        factor = np.einsum("i,cij,j->c", row, self.covariance, row)
+        factor = np.einsum("ci,cij,cj->c", rows, self.covariance, rows)
+        matched = np.where(used, pairs, 0)
+        assumption: Code = "assumes_order" if matched.any() else "model_based"
         return ContextValues(
-            value=np.where(used, self.coefficients @ row, np.nan),
+            value=np.where(used, (self.coefficients * rows).sum(axis=1), np.nan),
             factor=np.where(used, factor, np.nan),
             single=np.where(used, factor * self.layout.replicates, np.nan),
             used=used,
-            combinations=combinations,
-            notes=(statement("assumes_order", order=self.order),),
-            row=row,
+            pairs=matched,
+            of_pairs=0,
+            notes=(statement(assumption, order=self.order),),
+            weights=np.where(used[:, None], rows, 0.0),
         )
+
+    def _left_out(self, used: Booleans) -> tuple[Statement, ...]:
+        left_out = [self.layout.contexts[context] for context in np.flatnonzero(~used)]
+        return (statement("contexts_left_out", contexts=left_out),) if left_out else ()
 
     def cell(self, unit: int) -> tuple[Floats, Floats]:
         """Fitted mean and variance factor (C,) of one unit."""
-        values = self.combine(np.ones(1), self.layout.unit_cells[unit][None, None, :], 1)
+        row = self.unit_rows[unit]
+        rows = np.broadcast_to(row, (len(self.coefficients), len(row)))
+        values = self.linear(rows, np.zeros(len(rows), dtype=np.int64))
         return values.value, values.factor
 
-    @property
+    @cached_property
     def unit_rows(self) -> Floats:
         """The coded terms of every unit (U, p)."""
         return self._rows(self.layout.unit_cells)
@@ -103,10 +157,7 @@ class TruncatedModel:
         return levels
 
     def _same_runs(self, contrast: Contrast) -> bool:
-        if contrast.grid or contrast.codes.shape[1] != 2:
-            return False
-        unit = self.layout.unit_of
-        return all(unit[a] == unit[b] for a, b in contrast.codes.tolist())
+        return not contrast.grid and not unit_weights(self.layout, contrast).any()
 
 
 def fit_truncated(
@@ -137,10 +188,17 @@ def fit_truncated(
         coefficients=coefficients,
         covariance=covariance,
         row_space=row_space,
+        count=_counts(values, layout),
         residual=residual,
         fitted=fitted,
         error=_residual_error(values, residual, ranks, method),
     )
+
+
+def _counts(values: RunValues, layout: Layout) -> Floats:
+    shape = (len(layout.units), len(layout.contexts))
+    count = np.bincount(values.unit * shape[1] + values.context, minlength=shape[0] * shape[1])
+    return count.reshape(shape).astype(float)
 
 
 def _residual_error(

@@ -9,7 +9,7 @@ import numpy as np
 from ablatekit.analysis.cells.cell_means import CellMeans, fit_cell_means
 from ablatekit.analysis.cells.contrasts import Contrast, effect_contrasts
 from ablatekit.analysis.cells.effects import evaluate, fit
-from ablatekit.analysis.core.arrays import Booleans, Floats
+from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.layout import Layout, level_units
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.companions import Bound, PolicyComparison
@@ -50,9 +50,10 @@ def _bound(contrast: Contrast, worst: CellMeans, best: CellMeans) -> Bound:
     """Positive weights on one case and negative weights on the other give either end."""
     values = worst.evaluate(contrast)
     low, high = np.nan, np.nan
-    if values.row is not None:
+    if values.weights is not None:
         low, high = (
-            _mixed(values.row, *ends, values.used) for ends in ((worst, best), (best, worst))
+            _mixed(values.weights, *ends, values.contexts)
+            for ends in ((worst, best), (best, worst))
         )
     return Bound(
         factor=contrast.factor,
@@ -63,10 +64,11 @@ def _bound(contrast: Contrast, worst: CellMeans, best: CellMeans) -> Bound:
     )
 
 
-def _mixed(weights: Floats, level: CellMeans, baseline: CellMeans, used: Booleans) -> float:
+def _mixed(weights: Floats, level: CellMeans, baseline: CellMeans, contexts: int) -> float:
+    """Weights (C, U) averaged over contexts, positive ones on one case, negative on the other."""
     weighted = weights != 0
-    rows = np.where(weights[weighted, None] > 0, level.mean[weighted], baseline.mean[weighted])
-    return float((weights[weighted] @ rows[:, used]).mean())
+    means = np.where(weights > 0, level.mean.T, baseline.mean.T)
+    return float(weights[weighted] @ means[weighted]) / contexts
 
 
 def many_diverged(tables: StudyTables, layout: Layout) -> set[tuple[str, str]]:
@@ -125,7 +127,7 @@ def _averages(
     if not len(response.values.y):
         return {}
     rows: Sequence[tuple[Contrast, float]] = [
-        (effect.contrast, float(np.mean(effect.values.value[effect.values.used])))
+        (effect.contrast, effect.values.mean)
         for effect in evaluate(fit(response.values, layout, order), "average")
         if effect.values.used.any()
     ]

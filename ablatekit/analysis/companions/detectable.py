@@ -12,13 +12,14 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
+from ablatekit.analysis.cells.broad import LevelValues, level_values
 from ablatekit.analysis.cells.effects import EffectFamily, Evaluated, Fitted
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.roots import bracketed_root
 from ablatekit.analysis.core.schema.companions import Detectable
-from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName, Statement
+from ablatekit.analysis.core.schema.vocabulary import Estimand, Statement
 from ablatekit.analysis.core.student import t_quantile
-from ablatekit.analysis.core.values import ContextValues, ErrorTerm
+from ablatekit.analysis.core.values import ErrorTerm
 from ablatekit.analysis.stats.inference import Estimate
 
 POWER = 0.8
@@ -45,55 +46,55 @@ def detectable_in_se(df: float, alpha: float, power: float = POWER) -> float:
 def detectable_rows(
     fitted: Fitted, families: Sequence[EffectFamily], alpha: float
 ) -> list[Detectable]:
-    """For every effect and inference: the study's replicates, and more of them."""
+    """For every effect, narrow and over one variable: the study's replicates, and more of them."""
     return [
         row
         for family in families
-        if family.estimand in SHOWN
+        if family.estimand in SHOWN and len(family.scope) < 2
         for effect, estimate in family.members
-        for row in _rows(fitted, effect, estimate, family.inference, alpha)
+        for row in _rows(fitted, effect, estimate, family, alpha)
     ]
 
 
 def _rows(
-    fitted: Fitted, effect: Evaluated, estimate: Estimate, inference: InferenceName, alpha: float
+    fitted: Fitted, effect: Evaluated, estimate: Estimate, family: EffectFamily, alpha: float
 ) -> list[Detectable]:
     now = fitted.layout.replicates
     if estimate.reason:
-        return [_row(effect, inference, now, (np.nan, np.nan), alpha, estimate.reason)]
+        return [_row(effect, family, now, (np.nan, np.nan), alpha, estimate.reason)]
     rows = []
     for more in MORE:
         precision = (estimate.se, estimate.df) if more == 0 else None
-        if more and inference == "narrow" and estimate.precision is not None:
+        if more and family.inference == "narrow" and estimate.precision is not None:
             precision = estimate.precision(now + more)
-        if more and inference == "broad":
-            precision = broad_precision(
-                estimate, effect.values, fitted.model.error, now, now + more
-            )
+        if more and family.inference == "broad":
+            levels = level_values(effect.values, fitted.layout.blocks[family.scope[0]])
+            precision = broad_precision(estimate, levels, fitted.model.error, now, now + more)
         if precision is not None and precision[1] > 0:
-            rows.append(_row(effect, inference, now + more, precision, alpha, None))
+            rows.append(_row(effect, family, now + more, precision, alpha, None))
     return rows
 
 
 def broad_precision(
-    estimate: Estimate, values: ContextValues, error: ErrorTerm, now: int, replicates: int
+    estimate: Estimate, levels: LevelValues, error: ErrorTerm, now: int, replicates: int
 ) -> tuple[float, float] | None:
-    """Standard error and df of the mean over contexts if each context had more replicates.
+    """Standard error and df of the mean over levels if each context had more replicates.
 
-    Only the part of the spread between contexts that is seed noise shrinks; None without an
+    Only the part of the spread between levels that is seed noise shrinks; None without an
     estimate of the noise.
     """
     if error.reason:
         return None
-    observed = estimate.se**2 * values.contexts
-    noise = min(observed, float(error.variance * values.factor[values.used].mean()))
+    count = len(levels.value)
+    observed = estimate.se**2 * count
+    noise = min(observed, float(error.variance * levels.noise.mean()))
     variance = observed - noise * (1 - now / replicates)
-    return float(np.sqrt(variance / values.contexts)), estimate.df
+    return float(np.sqrt(variance / count)), estimate.df
 
 
 def _row(
     effect: Evaluated,
-    inference: InferenceName,
+    family: EffectFamily,
     replicates: int,
     precision: tuple[float, float],
     alpha: float,
@@ -108,7 +109,8 @@ def _row(
         factor=effect.contrast.factor,
         level=effect.contrast.level,
         estimand=effect.contrast.estimand,
-        inference=inference,
+        inference=family.inference,
+        scope=list(family.scope),
         replicates=replicates,
         contexts=effect.values.contexts,
         half_width=number(half),

@@ -30,17 +30,16 @@ def without_one_run(effect: Evaluated, fitted: Fitted) -> Influence | None:
     Leaving out a run with residual e moves the mean of its cell, of n runs, by -e/(n - 1), and so
     an effect in which that mean has weight w by -w e/(n - 1) (Cook and Weisberg 1982, 2.2).
     """
-    model, values, row = fitted.model, fitted.values, effect.values.row
-    if not isinstance(model, CellMeans) or row is None or effect.values.reason:
+    model, values, weights = fitted.model, fitted.values, effect.values.weights
+    if not isinstance(model, CellMeans) or weights is None or effect.values.reason:
         return None
-    weights = np.outer(row, effect.values.used / effect.values.contexts)
-    weight = weights[values.unit, values.context]
+    weight = weights[values.context, values.unit] / effect.values.contexts
     count = model.count[values.unit, values.context]
     taking_part = weight != 0
     if not taking_part.any() or (count[taking_part] < 2).any():
         return None
     change = np.where(taking_part, -weight * model.residual / np.maximum(count - 1, 1), 0.0)
-    estimate = float(np.mean(effect.values.value[effect.values.used]))
+    estimate = effect.values.mean
     farthest = int(np.argmax(np.abs(change)))
     return Influence(estimate + float(change.min()), estimate + float(change.max()), farthest)
 

@@ -132,11 +132,10 @@ def item_effect(crossed: Crossed, contrast: ContextValues) -> ItemEffect:
 
 
 def _run_weights(model: CellMeans, contrast: ContextValues, values: RunValues) -> Floats:
-    """What every run weighs in the narrow estimate (N,): row / runs of its cell / contexts."""
-    assert contrast.row is not None
-    used = contrast.used[values.context]
-    share = contrast.row[values.unit] / model.count[values.unit, values.context]
-    return np.where(used, share / contrast.contexts, 0.0)
+    """What every run weighs in the narrow estimate (N,): weight / runs of its cell / contexts."""
+    assert contrast.weights is not None
+    share = contrast.weights[values.context, values.unit] / contrast.contexts
+    return np.asarray(share / model.count[values.unit, values.context])
 
 
 def _run_item_variance(
@@ -208,12 +207,12 @@ def item_slope(outcomes: Outcomes, fitted: Fitted, contrast: ContextValues) -> I
             "runs of one data set saw different items, and the tables are too large for a mixed "
             "model of them"
         )
-    row = contrast.row
-    assert row is not None
-    rows = fitted.model.unit_rows
+    weights = contrast.weights
+    assert weights is not None
+    rows, row = fitted.model.unit_rows, weights[contrast.used].mean(axis=0)
     slope = (row if rows is None else rows @ row) / float(row @ row)
     frame = item_frame(outcomes, fitted, slope)
-    fixed = _contrast_row(outcomes, fitted, contrast, row)
+    fixed = _contrast_row(outcomes, fitted, contrast, weights)
     lost = np.delete(fixed, frame.kept)
     if np.abs(lost).max(initial=0.0) > 0.0 or abs(fixed).sum() == 0.0:
         raise NotEstimableError("a cell of this contrast has no run with item outcomes")
@@ -242,18 +241,16 @@ def _fixed_rows(fitted: Fitted, unit: Integers, context: Integers) -> Floats:
 
 
 def _contrast_row(
-    outcomes: Outcomes, fitted: Fitted, contrast: ContextValues, row: Floats
+    outcomes: Outcomes, fitted: Fitted, contrast: ContextValues, weights: Floats
 ) -> Floats:
-    """The equal-weight mean over contexts of the contrast, over the fixed effects (p,)."""
-    share = contrast.used / contrast.contexts
+    """The mean over contexts of the contrast's weights (C, U or p), over the fixed effects (p,)."""
+    shares = np.where(contrast.used[:, None], weights, 0.0) / contrast.contexts
     if fitted.model.unit_rows is not None:
-        return np.asarray(np.kron(share, row), dtype=np.float64)
+        return shares.ravel()
     unit, context, _ = _cells(outcomes, fitted)
-    weights = row[unit] * share[context]
-    wanted = np.outer(row, share)
-    return (
-        weights if np.isclose(np.abs(weights).sum(), np.abs(wanted).sum()) else np.zeros(len(unit))
-    )
+    there = shares[context, unit]
+    complete = np.isclose(np.abs(there).sum(), np.abs(shares).sum())
+    return there if complete else np.zeros(len(unit))
 
 
 def _term(spec: RandomSpec, codes: Integers, size: int, columns: Floats) -> RandomTerm:

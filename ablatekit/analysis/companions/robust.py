@@ -94,14 +94,26 @@ def _sides(effect: Evaluated, members: dict[tuple[int, int], Integers], layout: 
         reason = effect.values.reason or contrast.reason
         return _Sides([], reason or statement("no_level_pair"))
     pairs = []
-    for left, right in contrast.codes.tolist():
-        units = layout.unit_of[left], layout.unit_of[right]
+    for codes, weights in zip(contrast.codes, contrast.weights, strict=True):
+        units = [
+            {layout.unit_of[code] for code in codes[side].tolist()}
+            for side in (weights > 0, weights < 0)
+        ]
         for c in range(len(layout.contexts)):
-            at_level, at_baseline = members.get((units[0], c)), members.get((units[1], c))
+            at_level, at_baseline = (_runs_of(members, side, c) for side in units)
             if at_level is not None and at_baseline is not None:
                 pairs.append((at_level, at_baseline))
     missing = None if pairs else statement("no_shared_runs")
     return _Sides(pairs, missing)
+
+
+def _runs_of(
+    members: dict[tuple[int, int], Integers], units: set[int], context: int
+) -> Integers | None:
+    """Positions of the runs of all units in a context; None where one of them has none."""
+    parts = [members.get((unit, context)) for unit in sorted(units)]
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
 
 
 def _level_runs(values: RunValues, layout: Layout) -> list[tuple[str, str, Integers]]:

@@ -95,10 +95,10 @@ def _at_step(
 
 
 def _at(now: Model, effect: Evaluated) -> ContextValues:
-    """The contrast at a step; the row of a truncated model is that of every other step."""
-    if isinstance(now, CellMeans) or effect.values.row is None:
+    """The contrast at a step; the rows of a truncated model are those of every other step."""
+    if isinstance(now, CellMeans) or effect.values.weights is None:
         return now.evaluate(effect.contrast)
-    return now.linear(effect.values.row, effect.values.combinations)
+    return now.linear(effect.values.weights, effect.values.pairs)
 
 
 def milestones(

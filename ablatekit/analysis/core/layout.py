@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,10 @@ from ablatekit.analysis.core.arrays import Integers
 from ablatekit.design.plan import Plan, PlannedFactor
 
 NO_CONTEXT = "all runs"
+NO_BACKEND = "table"
+"""The backend of a table that was brought along: nothing is known of how its values came about."""
+NOT_SET = ""
+"""The level of a conditional factor where it does not exist (an empty cell of a table)."""
 
 
 def context_label(context: Mapping[str, str]) -> str:
@@ -25,12 +29,27 @@ def counted(count: int, singular: str, plural: str | None = None) -> str:
 
 
 @dataclass(frozen=True)
+class Conditional:
+    """A factor that exists only under some levels of another one, given by their positions.
+
+    The factor `inner` is at its level `absent` exactly where `outer` is at none of `inside`.
+    """
+
+    inner: int
+    outer: int
+    inside: frozenset[int]
+    absent: int
+
+
+@dataclass(frozen=True)
 class Layout:
     """Cells, units and contexts of a study.
 
     `cells` (K, F) holds level indices, `cell_unit` (K,) the index into `units` of the condition
     that each cell shares. A cell's code is its mixed-radix number, so that replacing one level is
-    one addition.
+    one addition. `planned_df` are the residual df within cells that the plan promises; None where
+    the runs themselves are all that is known (a table). The baseline of a conditional factor is a
+    level of those under which it exists.
     """
 
     factors: tuple[PlannedFactor, ...]
@@ -40,6 +59,8 @@ class Layout:
     contexts: tuple[str, ...]
     blocks: Mapping[str, tuple[str, ...]]
     replicates: int
+    planned_df: int | None = None
+    conditionals: tuple[Conditional, ...] = ()
 
     @cached_property
     def sizes(self) -> Integers:
@@ -73,6 +94,37 @@ class Layout:
         first = [int(np.flatnonzero(self.cell_unit == unit)[0]) for unit in range(len(self.units))]
         return self.cells[first]
 
+    @cached_property
+    def absent(self) -> Integers:
+        """Index of the level at which a factor does not exist, (F,); -1 where it always does."""
+        levels = np.full(len(self.factors), -1, dtype=np.int64)
+        for conditional in self.conditionals:
+            levels[conditional.inner] = conditional.absent
+        return levels
+
+    @cached_property
+    def blocking(self) -> tuple[str, ...]:
+        """The variables that conclusions may generalise over: with two or more levels, not nested.
+
+        Of a variable nested in another (each of its levels lies in one level of that), the outer
+        one counts; of two that say the same, the first.
+        """
+        varied = [name for name, labels in self.blocks.items() if len(set(labels)) > 1]
+        return tuple(
+            name
+            for place, name in enumerate(varied)
+            if not any(
+                self._nested(name, other) and (position < place or not self._nested(other, name))
+                for position, other in enumerate(varied)
+                if other != name
+            )
+        )
+
+    def _nested(self, inner: str, outer: str) -> bool:
+        """Whether every level of one variable lies in a single level of the other."""
+        pairs = set(zip(self.blocks[inner], self.blocks[outer], strict=True))
+        return len(pairs) == len(set(self.blocks[inner]))
+
     @property
     def grid_size(self) -> int:
         """Number of combinations of all levels."""
@@ -86,6 +138,11 @@ class Layout:
     def decode(self, codes: Integers) -> Integers:
         """Level indices (..., F) of cell codes (...)."""
         return np.asarray((codes[..., None] // self.strides) % self.sizes, dtype=np.int64)
+
+    def compared(self, factor: int) -> list[int]:
+        """The levels of a factor that are compared with its baseline."""
+        skipped = (int(self.baselines[factor]), int(self.absent[factor]))
+        return [level for level in range(int(self.sizes[factor])) if level not in skipped]
 
     def level(self, factor: int, index: int) -> str:
         return self.factors[factor].levels[index]
@@ -107,20 +164,72 @@ def layout(plan: Plan) -> Layout:
     """The arrays of a plan; units and contexts keep the order of the plan."""
     index = [{level: i for i, level in enumerate(factor.levels)} for factor in plan.factors]
     names = [factor.name for factor in plan.factors]
-    cells = [[index[i][cell.levels[name]] for i, name in enumerate(names)] for cell in plan.cells]
+    rows = [[index[i][cell.levels[name]] for i, name in enumerate(names)] for cell in plan.cells]
+    cells = np.array(rows, dtype=np.int64).reshape(len(rows), len(names))
     units = tuple(dict.fromkeys(cell.unit for cell in plan.cells))
     number = {unit: i for i, unit in enumerate(units)}
     contexts = plan.contexts or ({},)
-    variables = tuple(contexts[0])
+    conditionals = _conditionals(plan.factors, cells)
     return Layout(
-        factors=plan.factors,
-        cells=np.array(cells, dtype=np.int64).reshape(len(cells), len(names)),
+        factors=_with_inner_baselines(plan.factors, conditionals),
+        cells=cells,
         cell_unit=np.array([number[cell.unit] for cell in plan.cells], dtype=np.int64),
         units=units,
         contexts=tuple(context_label(context) for context in contexts),
-        blocks={name: tuple(context[name] for context in contexts) for name in variables},
+        blocks={name: tuple(context[name] for context in contexts) for name in contexts[0]},
         replicates=plan.replicates,
+        planned_df=None if plan.backend == NO_BACKEND else _planned_df(plan),
+        conditionals=conditionals,
     )
+
+
+def _planned_df(plan: Plan) -> int:
+    """Planned runs beyond the first of every unit in every context."""
+    groups = {(run.unit, context_label(run.context)) for run in plan.runs}
+    return len(plan.runs) - len(groups)
+
+
+def _conditionals(factors: Sequence[PlannedFactor], cells: Integers) -> tuple[Conditional, ...]:
+    """Every factor that one level sets apart exactly where another factor leaves some levels.
+
+    That level says "not set" when it is empty, or when two or more levels exist otherwise; a factor
+    of two levels that always change together with another one is aliased instead.
+    """
+    pairs = (_conditional(factors, cells, inner) for inner in range(len(factors)))
+    return tuple(pair for pair in pairs if pair is not None)
+
+
+def _conditional(
+    factors: Sequence[PlannedFactor], cells: Integers, inner: int
+) -> Conditional | None:
+    levels = factors[inner].levels
+    for absent, label in enumerate(levels):
+        if label != NOT_SET and len(levels) < 3:
+            continue
+        is_absent = cells[:, inner] == absent
+        for outer in range(len(factors)):
+            without = set(cells[is_absent, outer].tolist())
+            inside = set(cells[~is_absent, outer].tolist())
+            if outer != inner and without and inside and not without & inside:
+                return Conditional(inner, outer, frozenset(inside), absent)
+    return None
+
+
+def _with_inner_baselines(
+    factors: tuple[PlannedFactor, ...], conditionals: Sequence[Conditional]
+) -> tuple[PlannedFactor, ...]:
+    """A baseline at which the factor does not exist gives way to the first level that does.
+
+    Where only one level exists, there is nothing to compare it with, and the baseline stays.
+    """
+    chosen = list(factors)
+    for conditional in conditionals:
+        factor = factors[conditional.inner]
+        absent = factor.levels[conditional.absent]
+        existing = [level for level in factor.levels if level != absent]
+        if factor.baseline == absent and len(existing) > 1:
+            chosen[conditional.inner] = replace(factor, baseline=existing[0])
+    return tuple(chosen)
 
 
 def level_units(layout: Layout, factor: int, level: int) -> Integers:

@@ -43,21 +43,24 @@ class ContextValues:
 
     `value` (C,) is NaN where a context lacks the contrast; `factor` (C,) is its variance divided by
     the residual variance, `single` (C,) the same with one run per cell; `used` (C,) marks contexts
-    that have it. `combinations` counts what it averages over. `row` is the contrast over the
-    model's fixed effects: units (U,) of the cell means, coded terms (p,) of a truncated model.
-    `identical`: the levels are the same runs. A `reason` means that there is no number at all;
-    `notes` qualify the number.
+    that have it. `pairs` (C,) counts the combinations that each context has complete, out of
+    `of_pairs` in every context. `weights` is the contrast over the model's fixed effects: units
+    (C, U) of the cell means, coded terms (C, p) of a truncated model. `shared` is the same contrast
+    over the combinations that all used contexts have, where those differ. `identical`: the levels
+    are the same runs. A `reason` means that there is no number at all; `notes` qualify the number.
     """
 
     value: Floats
     factor: Floats
     single: Floats
     used: Booleans
-    combinations: int
+    pairs: Integers
+    of_pairs: int
     identical: bool = False
     reason: Statement | None = None
     notes: tuple[Statement, ...] = ()
-    row: Floats | None = None
+    weights: Floats | None = None
+    shared: ContextValues | None = None
 
     @property
     def contexts(self) -> int:
@@ -65,12 +68,12 @@ class ContextValues:
         return int(self.used.sum())
 
     @property
-    def balanced(self) -> bool:
-        """Whether every context has the contrast, all with the same precision."""
-        return bool(self.used.all() and np.allclose(self.factor, self.factor[0], rtol=1e-9))
+    def mean(self) -> float:
+        """The equal-weight mean over the contexts that have the contrast."""
+        return float(np.mean(self.value[self.used]))
 
 
-def no_values(contexts: int, reason: Statement) -> ContextValues:
+def no_values(contexts: int, reason: Statement, of_pairs: int = 0) -> ContextValues:
     """A contrast that has no value in any context."""
     nothing = np.full(contexts, np.nan)
     return ContextValues(
@@ -78,23 +81,16 @@ def no_values(contexts: int, reason: Statement) -> ContextValues:
         factor=nothing,
         single=nothing,
         used=np.zeros(contexts, dtype=bool),
-        combinations=0,
+        pairs=np.zeros(contexts, dtype=np.int64),
+        of_pairs=of_pairs,
         reason=reason,
     )
 
 
 def identical_values(contexts: int, combinations: int) -> ContextValues:
     """A contrast whose two sides are the same runs."""
-    nothing = np.full(contexts, np.nan)
-    return ContextValues(
-        value=nothing,
-        factor=nothing,
-        single=nothing,
-        used=np.zeros(contexts, dtype=bool),
-        combinations=combinations,
-        identical=True,
-        reason=statement("identical_runs"),
-    )
+    values = no_values(contexts, statement("identical_runs"), combinations)
+    return replace(values, pairs=np.full(contexts, combinations), identical=True)
 
 
 @dataclass(frozen=True, kw_only=True)

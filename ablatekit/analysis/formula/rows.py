@@ -35,7 +35,14 @@ from ablatekit.analysis.stats.adjust import Adjustment, applicable, critical_val
 from ablatekit.analysis.stats.effectsize import EffectSize, SizeName, partial_size, with_interval
 from ablatekit.analysis.stats.inference import Estimate
 from ablatekit.analysis.stats.rows import EffectName, SizeKey, TermTest, anova_row, effect_row
-from ablatekit.analysis.stats.verdict import Judgement, VerdictRule, margin_test, verdict
+from ablatekit.analysis.stats.verdict import (
+    Judgement,
+    VerdictRule,
+    margin_p,
+    margin_test,
+    size,
+    verdict,
+)
 
 ContrastKind: TypeAlias = Literal["baseline", "pairwise", "mean"]
 
@@ -136,6 +143,7 @@ class Adjusted:
 
     method: Adjustment
     p: float
+    p_margin: float = math.nan
     low: float = math.nan
     high: float = math.nan
 
@@ -144,11 +152,14 @@ def judged_effect(
     name: EffectName, estimated: Estimate, adjusted: Adjusted, rule: VerdictRule
 ) -> Effect:
     """The row of one effect; with a smallest effect, equivalence and non-inferiority too."""
+    judged = verdict(estimated, adjusted.p, rule)
     judgement = Judgement(
         p_adjusted=adjusted.p,
+        p_margin_adjusted=adjusted.p_margin,
         low_simultaneous=adjusted.low,
         high_simultaneous=adjusted.high,
-        verdict=verdict(estimated, adjusted.p, rule),
+        verdict=judged,
+        size=size(estimated, adjusted.p_margin, judged, rule),
     )
     row = effect_row(name, estimated, judgement)
     row["statistic"] = number(estimated.estimate / estimated.se) if estimated.se > 0.0 else None
@@ -190,11 +201,21 @@ def _family_rows(
     method = applicable(wanted.rule.adjust, kind if len(specs) == 1 else "several factors")
     table = estimate(model, np.vstack(rows), labels, adjustment=method, level=1.0 - wanted.alpha)
     limits = _simultaneous(table, wanted.alpha)
+    estimates = [
+        _estimated(table, i, METHODS[model.method], wanted.alpha) for i in range(len(names))
+    ]
+    beyond = margin_p(estimates, wanted.rule.smallest_effect, method)
     return [
         judged_effect(
             name,
-            _estimated(table, i, METHODS[model.method], wanted.alpha),
-            Adjusted(method=method, p=table.p[i], low=limits[0][i], high=limits[1][i]),
+            estimates[i],
+            Adjusted(
+                method=method,
+                p=table.p[i],
+                p_margin=float(beyond[i]),
+                low=limits[0][i],
+                high=limits[1][i],
+            ),
             wanted.rule,
         )
         for i, name in enumerate(names)

@@ -284,6 +284,7 @@ def context_rows(effects: Sequence[Effect]) -> list[ContextEffect]:
             factor=row["factor"],
             level=row["level"],
             context="all rows",
+            pairs=0,
             estimate=None,
             se=None,
             low=None,
@@ -301,11 +302,11 @@ def heterogeneity_rows(effects: Sequence[Effect]) -> list[HeterogeneityRow]:
         HeterogeneityRow(
             factor=row["factor"],
             level=row["level"],
+            scope=[],
             tau=None,
             i2=None,
             prediction_low=None,
             prediction_high=None,
-            warning=None,
             reason=NO_CONTEXTS,
         )
         for row in effects

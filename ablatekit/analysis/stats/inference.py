@@ -9,11 +9,29 @@ from typing import TypeAlias
 import numpy as np
 
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
-from ablatekit.analysis.core.student import t_quantile, two_sided
+from ablatekit.analysis.core.student import t_quantile, two_sided, upper_tail
 from ablatekit.analysis.core.values import ContextValues, ErrorTerm, Welch
 
 MOST_NEEDED = 10**9
 WELCH_METHOD = statement("welch_t")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """One of several intervals for the same contrast, of which the widest decides.
+
+    `by` names the variables over whose levels it is taken.
+    """
+
+    by: tuple[str, ...]
+    estimate: float
+    se: float
+    df: float
+
+    def half_width(self, alpha: float) -> float:
+        """Half of the interval at 1 - alpha."""
+        return float(t_quantile(1 - alpha / 2, self.df)) * self.se
+
 
 Precision: TypeAlias = Callable[[int], tuple[float, float]]
 
@@ -24,8 +42,9 @@ class Estimate:
 
     NaN where there is no number; `reason` then says why. `needed` maps a half-width to the number
     of replicates (narrow) or contexts (broad) whose interval would be that short; `precision` maps
-    a number of replicates to the narrow standard error and df. `alternative` is another method's
-    answer to the same question.
+    a number of replicates to the narrow standard error and df. With `parts`, the widest of their
+    intervals decides at each level, and the largest p; `se` and `df` are those of the part that
+    decides at 1 - alpha. `shared` is the same over the combinations that all contexts have.
     """
 
     method: Statement
@@ -42,11 +61,31 @@ class Estimate:
     identical: bool = False
     needed: Callable[[float], int | None] | None = None
     precision: Precision | None = None
-    alternative: Estimate | None = None
+    parts: tuple[Interval, ...] = ()
+    shared: Estimate | None = None
 
     def half_width(self, alpha: float) -> float:
         """Half of the interval at 1 - alpha."""
+        if self.parts:
+            return max(part.half_width(alpha) for part in self.parts)
         return float(t_quantile(1 - alpha / 2, self.df)) * self.se
+
+    def beyond(self, margin: float) -> float:
+        """P value of the hypothesis that the effect lies within +-margin.
+
+        P(|T| >= |estimate| / se) at the margin, both tails: with one tail only, the chance to call
+        a zero effect larger than a small margin would be twice the level. NaN without an error.
+        """
+        errors = [(part.estimate, part.se, part.df) for part in self.parts]
+        errors = errors or [(self.estimate, self.se, self.df)]
+        return max(_beyond(estimate, se, df, margin) for estimate, se, df in errors)
+
+
+def _beyond(estimate: float, se: float, df: float, margin: float) -> float:
+    if not se > 0:
+        return np.nan
+    near, far = (float(upper_tail((abs(estimate) + m) / se, df)) for m in (-margin, margin))
+    return min(near + far, 1.0)
 
 
 def t_estimate(
@@ -85,7 +124,7 @@ def narrow(
     """
     if values.reason:
         return Estimate(reason=values.reason, identical=values.identical, method=error.method)
-    mean = float(np.mean(values.value[values.used]))
+    mean = values.mean
     if error.reason:
         return Estimate(estimate=mean, method=error.method, reason=error.reason, notes=values.notes)
     single = float(values.single[values.used].sum()) / values.contexts**2
@@ -98,7 +137,8 @@ def narrow(
         se, df, method = float(np.sqrt(error.variance * factor)), error.df, error.method
     needed = _replicates(precision, alpha)
     tested = t_estimate(mean, se, df, alpha, method, values.notes, needed)
-    return replace(tested, precision=precision)
+    shared = narrow(values.shared, error, alpha) if values.shared is not None else None
+    return replace(tested, precision=precision, shared=shared)
 
 
 def _precision(error: ErrorTerm, single: float) -> Precision:

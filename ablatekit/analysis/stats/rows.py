@@ -9,11 +9,11 @@ from typing import Literal, TypeAlias, cast
 import numpy as np
 
 from ablatekit.analysis.core.numbers import number, whole
-from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.effects import Alternative, Effect, Part
 from ablatekit.analysis.core.schema.model import AnovaRow
 from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName, Statement
 from ablatekit.analysis.stats.effectsize import EffectSize
-from ablatekit.analysis.stats.inference import Estimate
+from ablatekit.analysis.stats.inference import Estimate, Interval
 from ablatekit.analysis.stats.verdict import Judgement
 
 SizeKey: TypeAlias = Literal[
@@ -22,8 +22,21 @@ SizeKey: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """In how many contexts, and in how many of its pairs, a contrast exists."""
+
+    contexts: int
+    of_contexts: int
+    pairs: int
+    of_pairs: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class EffectName:
-    """Which contrast a row is about, what it averages over, and the family that judges it."""
+    """Which contrast a row is about, what it averages over, and the family that judges it.
+
+    A formula knows neither contexts nor pairs.
+    """
 
     factor: str
     level: str
@@ -32,21 +45,33 @@ class EffectName:
     inference: InferenceName
     family: Statement
     averaged_over: Statement
+    scope: tuple[str, ...] = ()
+    coverage: Coverage | None = None
 
 
 def effect_row(
-    name: EffectName, estimate: Estimate, judgement: Judgement, needed: int | None = None
+    name: EffectName,
+    estimate: Estimate,
+    judgement: Judgement,
+    needed: int | None = None,
+    price: float | None = None,
 ) -> Effect:
-    """A judged estimate; `needed`: replicates (narrow) or contexts (broad) for the margin."""
-    return Effect(
+    """A judged estimate; `needed`: replicates (narrow) or levels (broad) for the margin."""
+    coverage = name.coverage
+    row = Effect(
         factor=name.factor,
         level=name.level,
         baseline=name.baseline,
         estimand=name.estimand,
         inference=name.inference,
+        scope=list(name.scope),
         method=estimate.method,
         family=name.family,
         averaged_over=name.averaged_over,
+        contexts=coverage.contexts if coverage else None,
+        of_contexts=coverage.of_contexts if coverage else None,
+        pairs=coverage.pairs if coverage else None,
+        of_pairs=coverage.of_pairs if coverage else None,
         estimate=number(estimate.estimate),
         se=number(estimate.se),
         df=whole(estimate.df),
@@ -58,11 +83,37 @@ def effect_row(
         high_equivalence=number(estimate.high_equivalence),
         p=number(estimate.p),
         p_adjusted=number(judgement.p_adjusted),
+        p_margin_adjusted=number(judgement.p_margin_adjusted),
+        parts=[_part(part) for part in estimate.parts],
         verdict=judgement.verdict,
+        size=judgement.size,
+        price=None if price is None else number(price),
         replicates_needed=needed if name.inference == "narrow" else None,
         contexts_needed=needed if name.inference == "broad" else None,
         reason=estimate.reason,
         notes=list(estimate.notes),
+    )
+    if estimate.shared is not None:
+        row["common_pairs"] = _alternative(estimate.shared)
+    return row
+
+
+def _part(part: Interval) -> Part:
+    return Part(
+        by=list(part.by), estimate=number(part.estimate), se=number(part.se), df=whole(part.df)
+    )
+
+
+def _alternative(other: Estimate) -> Alternative:
+    return Alternative(
+        method=other.method,
+        estimate=number(other.estimate),
+        se=number(other.se),
+        df=number(other.df),
+        low=number(other.low),
+        high=number(other.high),
+        p=number(other.p),
+        reason=other.reason,
     )
 
 

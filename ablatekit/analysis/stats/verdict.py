@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from ablatekit.analysis.core.schema.vocabulary import Verdict
+from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.schema.vocabulary import Size, Verdict
 from ablatekit.analysis.core.student import upper_tail
 from ablatekit.analysis.stats.adjust import Adjustment, adjust_p
 from ablatekit.analysis.stats.inference import Estimate
@@ -29,9 +31,49 @@ class Judgement:
     """The family's part of one row."""
 
     p_adjusted: float
+    p_margin_adjusted: float
     low_simultaneous: float
     high_simultaneous: float
     verdict: Verdict
+    size: Size | None
+
+
+class FamilyTests(Protocol):
+    """How the p values of one family are adjusted, and how wide its simultaneous intervals are."""
+
+    def adjusted(self, family: Sequence[Estimate]) -> Floats:
+        """P values of zero effects (k,), NaN for rows without a p."""
+
+    def beyond(self, family: Sequence[Estimate], margin: float) -> Floats:
+        """P values of effects within +-margin (k,)."""
+
+    def half_widths(self, family: Sequence[Estimate], alpha: float) -> Floats:
+        """Half of the simultaneous 1 - alpha intervals (k,)."""
+
+
+@dataclass(frozen=True)
+class StepDown:
+    """Holm's, or another adjustment of p values; Bonferroni's simultaneous intervals."""
+
+    adjust: Adjustment
+
+    def adjusted(self, family: Sequence[Estimate]) -> Floats:
+        """P values of zero effects (k,)."""
+        return self._adjust(np.array([row.p for row in family]))
+
+    def beyond(self, family: Sequence[Estimate], margin: float) -> Floats:
+        """P values of effects within +-margin (k,)."""
+        tested = [row.beyond(margin) if not np.isnan(row.p) else np.nan for row in family]
+        return self._adjust(np.array(tested))
+
+    def half_widths(self, family: Sequence[Estimate], alpha: float) -> Floats:
+        """Bonferroni's (k,)."""
+        members = sum(not np.isnan(row.p) for row in family)
+        halves = [np.nan if np.isnan(row.p) else row.half_width(alpha / members) for row in family]
+        return np.array(halves)
+
+    def _adjust(self, p: Floats) -> Floats:
+        return adjust_p(p, self.adjust, int((~np.isnan(p)).sum()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,40 +95,80 @@ def rule_for(
     )
 
 
-def judge(family: Sequence[Estimate], rule: VerdictRule) -> list[Judgement]:
-    """Adjusted p, Bonferroni simultaneous interval and verdict of every row of one family.
+def judge(
+    family: Sequence[Estimate], rule: VerdictRule, tests: FamilyTests | None = None
+) -> list[Judgement]:
+    """Adjusted p values, simultaneous interval, direction and size of every row of one family.
 
-    Rows without a p are no part of the family.
+    Rows without a p are no part of the family. `tests` adjust otherwise than the rule says.
     """
-    p_raw = np.array([row.p for row in family])
-    members = int((~np.isnan(p_raw)).sum())
-    p_adjusted = adjust_p(p_raw, rule.adjust, members)
-    judgements = []
-    for row, p in zip(family, p_adjusted.tolist(), strict=True):
-        half = row.half_width(rule.alpha / members) if not np.isnan(p) else np.nan
-        judgements.append(
-            Judgement(
-                p_adjusted=p,
-                low_simultaneous=row.estimate - half,
-                high_simultaneous=row.estimate + half,
-                verdict=verdict(row, p, rule),
-            )
-        )
-    return judgements
+    tests = tests or StepDown(rule.adjust)
+    margin = rule.smallest_effect
+    unknown = np.full(len(family), np.nan)
+    p_adjusted = tests.adjusted(family)
+    p_margin = unknown if margin is None else tests.beyond(family, margin)
+    half = tests.half_widths(family, rule.alpha)
+    return [
+        _judgement(row, float(p), float(beyond), float(width), rule)
+        for row, p, beyond, width in zip(family, p_adjusted, p_margin, half, strict=True)
+    ]
+
+
+def _judgement(
+    row: Estimate, p: float, p_margin: float, half: float, rule: VerdictRule
+) -> Judgement:
+    judged = verdict(row, p, rule)
+    return Judgement(
+        p_adjusted=p,
+        p_margin_adjusted=p_margin,
+        low_simultaneous=row.estimate - half,
+        high_simultaneous=row.estimate + half,
+        verdict=judged,
+        size=size(row, p_margin, judged, rule),
+    )
 
 
 def verdict(row: Estimate, p_adjusted: float, rule: VerdictRule) -> Verdict:
-    """Equivalent if the 1 - 2 alpha interval is within the smallest effect; else by adjusted p."""
+    """A direction by the adjusted p; else equivalent within the margin (at 1 - 2 alpha)."""
     if row.identical:
         return "identical"
     if row.reason is not None or np.isnan(row.estimate):
         return "not_estimated"
-    margin = rule.smallest_effect
-    if margin is not None and -margin < row.low_equivalence and row.high_equivalence < margin:
-        return "equivalent"
     if p_adjusted < rule.alpha:
         return rule.rise if row.estimate > 0 else rule.fall
-    return "inconclusive"
+    return "equivalent" if _within_margin(row, rule) else "inconclusive"
+
+
+def size(
+    row: Estimate, p_margin_adjusted: float, judged: Verdict, rule: VerdictRule
+) -> Size | None:
+    """By more than matters at alpha / 2, less if the 1 - 2 alpha interval is in the margin.
+
+    None without a direction or a smallest effect.
+    """
+    if rule.smallest_effect is None or judged not in (rule.rise, rule.fall):
+        return None
+    if p_margin_adjusted < rule.alpha / 2:
+        return "by_more"
+    return "less" if _within_margin(row, rule) else "open"
+
+
+def _within_margin(row: Estimate, rule: VerdictRule) -> bool:
+    margin = rule.smallest_effect
+    if margin is None:
+        return False
+    return bool(-margin < row.low_equivalence and row.high_equivalence < margin)
+
+
+def margin_p(family: Sequence[Estimate], margin: float | None, adjust: Adjustment) -> Floats:
+    """Adjusted p values of effects within +-margin (k,), NaN without a margin.
+
+    A method that is made for a family's zero hypotheses only gives way to Holm's.
+    """
+    if margin is None:
+        return np.full(len(family), np.nan)
+    stepped = adjust if adjust in ("none", "holm", "bh", "bonferroni") else "holm"
+    return StepDown(stepped).beyond(family, margin)
 
 
 def margin_test(row: Estimate, margin: float, *, higher: bool) -> MarginTest:

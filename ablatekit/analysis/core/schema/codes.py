@@ -16,14 +16,15 @@ Code: TypeAlias = Literal[
     # what a contrast lacks
     "no_matched_pair", "no_pair_at_baseline", "no_pair_off_baseline", "no_quadruple",
     "incomplete_for_shapley", "shapley_is_average", "identical_runs", "no_shared_runs",
-    "no_level_pair", "no_pair_in_context", "not_estimable", "aliased", "aliased_below_order",
+    "no_level_pair", "no_pair_in_context", "one_level_inside", "never_in_one_context",
+    "no_run_at_level", "aliased_with", "not_estimable", "aliased", "aliased_below_order",
     "zero_by_assumption",
     # what an error term lacks
     "no_response_value", "no_run_value", "no_replicates", "identical_replicates",
     "constant_response", "no_error_left", "no_residual_variance", "no_df_left", "model_refused",
     # what inference over contexts lacks
-    "too_few_contexts", "few_contexts_for_spread", "same_in_every_context", "few_kenward_roger_df",
-    "no_contexts_in_formula",
+    "same_in_every_level",
+    "no_contexts_in_formula", "no_blocking_variable", "too_few_levels",
     # what companions lack
     "one_run_per_cell", "shared_runs", "unequal_runs", "too_many_runs", "correlated_slope",
     "failed_bootstraps",
@@ -31,13 +32,14 @@ Code: TypeAlias = Literal[
     "no_run_of_both", "unlike_responses", "unlike_studies", "no_standard_error",
     "no_variation_in_either", "few_shared_contexts", "same_difference",
     # notes on effects
-    "assumes_order", "same_runs_in", "combinations_left_out", "contexts_left_out",
-    "unequal_contexts", "varies_by_variable",
+    "assumes_order", "model_based", "same_runs_in", "contexts_left_out", "compared_inside",
+    "goes_along", "own_levels", "widest_of_one_way", "decided_by",
     # what a row averages over, and its family
-    "over_combinations", "at_baseline", "off_baseline", "over_orders", "over_factors",
+    "over_combinations", "at_baseline", "off_baseline", "over_orders", "over_factors", "over_scope",
     "effect_family", "marginal_family",
     # methods
-    "cell_means_t", "welch_t", "hidden_replication_t", "truncated_t", "contexts_t", "context_slope",
+    "cell_means_t", "welch_t", "hidden_replication_t", "truncated_t", "contexts_t", "levels_t",
+    "widest_t",
     "independent_t", "paired_t", "satterthwaite", "kenward_roger", "residual", "asymptotic",
     "saturated_cell_means", "truncated_least_squares", "reml", "ml", "ols", "laplace", "dl", "pm",
     "he", "sj", "ee", "stratified_bootstrap",
@@ -72,12 +74,15 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "shapley_is_average": ("order",),
     "aliased_below_order": ("order",),
     "zero_by_assumption": ("order",),
+    "one_level_inside": ("level", "outer", "inside"),
+    "never_in_one_context": ("level_contexts", "baseline_contexts"),
+    "no_run_at_level": ("level",),
+    "aliased_with": ("partners",),
     # what an error term lacks
     "model_refused": ("message",),
     # what inference over contexts lacks
-    "too_few_contexts": ("contexts", "fewest"),
-    "few_contexts_for_spread": ("contexts", "fewest"),
-    "few_kenward_roger_df": ("df",),
+    "too_few_levels": ("variable", "levels", "fewest"),
+    "same_in_every_level": ("variable",),
     # what companions lack
     "too_many_runs": ("runs", "replicates"),
     "failed_bootstraps": ("failed", "draws"),
@@ -88,17 +93,21 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     # notes on effects
     "assumes_order": ("order",),
     "same_runs_in": ("combinations", "of_combinations"),
-    "combinations_left_out": ("cells",),
+    "model_based": ("order",),
     "contexts_left_out": ("contexts",),
-    "unequal_contexts": ("reason",),
-    "varies_by_variable": ("variable", "contexts", "values"),
+    "compared_inside": ("outer", "level"),
+    "goes_along": ("factor", "level"),
+    "own_levels": ("variable", "other"),
+    "widest_of_one_way": ("scope",),
+    "decided_by": ("by",),
     # what a row averages over, and its family
     "over_combinations": ("combinations", "contexts", "grid"),
+    "over_scope": ("scope", "levels", "fixed"),
     "at_baseline": ("contexts",),
     "off_baseline": ("contexts",),
     "over_orders": ("contexts",),
     "over_factors": ("factors",),
-    "effect_family": ("response", "estimand", "inference"),
+    "effect_family": ("response", "estimand", "inference", "scope"),
     "marginal_family": ("estimand", "order"),
     # methods
     "hidden_replication_t": ("order",),
@@ -112,7 +121,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "chi_square_anova": ("type",),
     # footers of tables
     "narrow_inference": ("contexts", "method", "df", "refused", "alpha"),
-    "broad_inference": ("fewest", "alpha"),
+    "broad_inference": ("scopes", "fewest", "alpha"),
     "truncated_model": ("order",),
     "own_variances": ("p",),
     "adjusted": ("method",),

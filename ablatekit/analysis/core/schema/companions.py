@@ -241,6 +241,7 @@ class Detectable(TypedDict):
     level: str
     estimand: Estimand
     inference: InferenceName
+    scope: list[str]
     replicates: int
     contexts: int
     half_width: Number
