@@ -58,23 +58,29 @@ def all_main_effects(analysis: Analysis) -> Iterator[Effect]:
         yield from (effect for effect in response["effects"] if effect["estimand"] == "average")
 
 
+def find_effects(
+    effects: Sequence[Effect],
+    comparison: Comparison,
+    inference: InferenceName,
+    estimand: Estimand = "average",
+) -> list[Effect]:
+    """The rows of one level under one inference: broad ones are one per scope."""
+    key = (comparison.factor, comparison.level, inference, estimand)
+    return [
+        effect
+        for effect in effects
+        if (effect["factor"], effect["level"], effect["inference"], effect["estimand"]) == key
+    ]
+
+
 def find_effect(
     effects: Sequence[Effect],
     comparison: Comparison,
     inference: InferenceName,
     estimand: Estimand = "average",
 ) -> Effect | None:
-    """The effect of one level under one inference, if the analysis has it.
-
-    Of several scopes it is the widest that has a verdict (`widest`).
-    """
-    key = (comparison.factor, comparison.level, inference, estimand)
-    rows = [
-        effect
-        for effect in effects
-        if (effect["factor"], effect["level"], effect["inference"], effect["estimand"]) == key
-    ]
-    return widest(rows)
+    """The row of one level under one inference and its widest scope (`widest`), if there is one."""
+    return widest(find_effects(effects, comparison, inference, estimand))
 
 
 def widest(rows: Sequence[Effect]) -> Effect | None:

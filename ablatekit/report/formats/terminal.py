@@ -17,6 +17,7 @@ from ablatekit.report.document import Badge, Block, Entry, Facts, Interval, Para
 from ablatekit.report.formats.tables import PLAIN, titled_table
 from ablatekit.report.language import formulas, page
 from ablatekit.report.language.captions import versus, with_unit
+from ablatekit.report.language.notes import answer_warnings, trust
 from ablatekit.report.language.numbers import (
     MISSING,
     Scale,
@@ -26,10 +27,9 @@ from ablatekit.report.language.numbers import (
     sentence,
     typeset,
 )
-from ablatekit.report.language.notes import answer_warnings, trust
 from ablatekit.report.language.reading import factor_labels, subject_of, title_of
-from ablatekit.report.language.sentences import say, say_all, told
 from ablatekit.report.language.scopes import over
+from ablatekit.report.language.sentences import say, say_all, told
 from ablatekit.report.language.verdicts import (
     AGREEMENTS,
     Tone,

@@ -8,6 +8,11 @@ from ablatekit.report.language.reading import Subject
 ANSWER = "The answer"
 EFFECTS = "Effects"
 EFFECTS_LEAD = "How large each effect is, here and in contexts like these."
+CONFIGURATIONS = "Configurations"
+CONFIGURATIONS_LEAD = (
+    "Every cell of the design against the baseline cell: what a whole recipe gains for its price,"
+    " and whether the baseline suffices."
+)
 GAP = "Learning against generalization"
 INTERACTIONS = "Interactions"
 INTERACTIONS_LEAD = (

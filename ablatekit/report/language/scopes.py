@@ -48,14 +48,9 @@ def _kept(name: str, values: Sequence[str]) -> str:
     return f"these {count(len(values), noun, plural)}"
 
 
-def missing(levels: Mapping[str, Sequence[str]], fewest: int) -> str:
-    """What a study lacks that generalises over nothing: needs a third model."""
-    if not levels:
-        return "needs contexts"
-    name, values = max(levels.items(), key=lambda item: len(item[1]))
-    lacking = fewest - len(values)
-    if lacking <= 0:
-        return ""
+def needed(name: str, levels: int, fewest: int) -> str:
+    """What a scope lacks: needs a third model; needs 2 more models."""
+    lacking = fewest - levels
     if lacking == 1 and fewest <= len(ORDINALS):
         return f"needs a {ORDINALS[fewest - 1]} {variable(name)}"
     return f"needs {count(lacking, f'more {variable(name)}', f'more {variables(name)}')}"

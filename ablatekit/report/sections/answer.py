@@ -12,8 +12,10 @@ from ablatekit.analysis.core.lookup import (
     blocking_levels,
     comparisons,
     find_effect,
+    find_effects,
     price_of,
     priced_metric,
+    widest,
 )
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
@@ -59,8 +61,9 @@ ATTRIBUTES: tuple[Literal["method", "family", "averaged_over"], ...] = (
     "method", "family", "averaged_over",
 )  # fmt: skip
 NO_EFFECT = Badge("not_estimated", captions.NO_EFFECT)
-FEWEST_LEVELS = 3
-"""Levels of a blocking variable from which a scope generalises over it (DESIGN 5)."""
+TOO_FEW = "too_few_levels"
+NEEDED = ("variable", "levels", "fewest")
+"""The code and the arguments of a scope that lacks levels."""
 
 
 def answer_section(analysis: Analysis) -> Section | None:
@@ -105,9 +108,8 @@ def _verdict_line(question: Question, levels: Sequence[Comparison]) -> VerdictLi
             effect, beside = beside, None
         if effect is not None:
             wide = beside if beside is not None and beside["verdict"] not in UNJUDGED else None
-            judged = Judged(
-                level.name, wide["verdict"] if wide else None, question.over(wide) if wide else ""
-            )
+            over = say(wide["averaged_over"]) if wide else ""
+            judged = Judged(level.name, wide["verdict"] if wide else None, over)
             groups.setdefault((effect["verdict"], effect["size"]), []).append(judged)
     ordered = [
         VerdictGroup(verdict, size, groups[verdict, size])
@@ -153,24 +155,29 @@ def _price(analysis: Analysis, level: Comparison, metric: str) -> Quantity | Non
 
 def _cell(question: Question, level: Comparison) -> AnswerCell:
     narrow = find_effect(question.effects, level, "narrow")
-    broad = find_effect(question.effects, level, "broad")
-    shown = narrow or broad
+    broad = find_effects(question.effects, level, "broad")
+    shown = narrow or widest(broad)
     return AnswerCell(
         estimate_entry(shown, question.scale),
         badge(shown, question.room),
-        beyond(broad, question.room) if narrow and question.broad else None,
+        beyond(broad, question.room.unit) if narrow and question.broad else None,
     )
 
 
-def beyond(effect: Effect | None, available: Room) -> Entry:
+def beyond(rows: Sequence[Effect], unit: Unit) -> Entry:
     """The widest broad verdict with its scope; where no scope exists, what is missing."""
+    effect = widest(rows)
     if effect is None:
         return Text("")
+    if effect["verdict"] == "identical":
+        return Badge(effect["verdict"], told(effect["reason"], unit))
     if effect["verdict"] != "not_estimated":
-        over = "" if effect["verdict"] == "identical" else available.over(effect["scope"])
-        return Badge(effect["verdict"], remark(effect, available), over=over)
-    lacking = scopes.missing(available.blocking, FEWEST_LEVELS)
-    return Text("", note=lacking or told(effect["reason"], available.unit))
+        return Badge(effect["verdict"], over=say(effect["averaged_over"], unit))
+    few = [row["reason"] for row in rows if row["reason"] and row["reason"]["code"] == TOO_FEW]
+    if few:
+        nearest = max(few, key=lambda reason: int(reason["arguments"]["levels"]))
+        return Text("", note=scopes.needed(*(nearest["arguments"][name] for name in NEEDED)))
+    return Text("", note=told(effect["reason"], unit))
 
 
 def answer_table(analysis: Analysis) -> Table:
@@ -196,15 +203,18 @@ def answer_table(analysis: Analysis) -> Table:
 
 def baseline_sentences(analysis: Analysis) -> list[str]:
     """Whether the baseline suffices, a sentence per response whose configurations were compared."""
-    return [
-        baseline_suffices(
-            response["label"],
-            room(analysis, response).smallest,
-            list(_sufficiency(analysis, response)),
-        )
-        for response in analysis["responses"].values()
-        if "configurations" in response and response["configurations"]["suffices"]
-    ]
+    every = (baseline_sentence(analysis, part) for part in analysis["responses"].values())
+    return [text for text in every if text]
+
+
+def baseline_sentence(analysis: Analysis, response: ResponseAnalysis) -> str:
+    """Whether the baseline suffices on one response; empty where nothing was compared."""
+    configurations = response.get("configurations")
+    if not configurations or not configurations["suffices"]:
+        return ""
+    smallest = room(analysis, response).smallest
+    answers = list(_sufficiency(analysis, response))
+    return baseline_suffices(response["label"], smallest, answers)
 
 
 def _sufficiency(analysis: Analysis, response: ResponseAnalysis) -> Iterator[tuple[str, str]]:
@@ -250,10 +260,6 @@ class Question:
     scale: Scale
     room: Room
     gap: bool = False
-
-    def over(self, effect: Effect) -> str:
-        """The scope of a broad effect in words."""
-        return self.room.over(effect["scope"])
 
     @property
     def broad(self) -> bool:

@@ -23,8 +23,7 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
-from ablatekit.report.language import alternatives, captions, leads
-from ablatekit.report.language.notes import FEW_CONTEXTS, context_warnings
+from ablatekit.report.language import alternatives, captions, leads, scopes
 from ablatekit.report.language.numbers import Scale, absent, percent, scale_of, sentence
 from ablatekit.report.language.reading import (
     Unit,
@@ -80,6 +79,7 @@ def _context_table(analysis: Analysis) -> Table:
                     Quantity(scale.effect(row["estimate"]), row["estimate"]),
                     Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
                     Quantity(scale.plain(row["se"]), row["se"]),
+                    Quantity(f"{row['pairs']:,}", row["pairs"]),
                 ]
             )
             keys.append(
@@ -94,7 +94,7 @@ def _context_table(analysis: Analysis) -> Table:
         columns=[
             Column("response"), Column("factor"), Column("level"), Column("context"),
             Column("effect", numeric=True), Column("interval", numeric=True),
-            Column("se", numeric=True),
+            Column("se", numeric=True), Column("pairs", numeric=True),
         ],
         rows=rows,
         keys=keys,
@@ -146,9 +146,13 @@ def _heterogeneity_table(analysis: Analysis) -> Table | None:
             rows.append(
                 [Text(sentence(response["label"])), Text(factor), *_varying(row, scale, unit)]
             )
-            keys.append([("response", name), ("factor", row["factor"]), ("level", row["level"])])
+            keys.append(
+                [
+                    ("response", name), ("factor", row["factor"]), ("level", row["level"]),
+                    ("scope", " ".join(row["scope"])),
+                ]
+            )  # fmt: skip
         footers.append(footers_of(response, unit).get("heterogeneity", ""))
-        footers += context_warnings(analysis, response)
     if not rows:
         return None
     units = {scale_of(response).unit for response in analysis["responses"].values()}
@@ -157,10 +161,10 @@ def _heterogeneity_table(analysis: Analysis) -> Table | None:
         id="heterogeneity",
         caption=captions.HETEROGENEITY_TABLE,
         columns=[
-            Column("response"), Column("factor"), Column("level"),
+            Column("response"), Column("factor"), Column("level"), Column("scope"),
             Column(captions.with_unit(captions.TAU, shown), numeric=True),
             Column(captions.I_SQUARED, numeric=True),
-            Column(captions.with_unit(captions.NEW_CONTEXT, shown), numeric=True),
+            Column(captions.with_unit(captions.NEW_LEVEL, shown), numeric=True),
             Column("remark"),
         ],
         rows=rows,
@@ -173,8 +177,9 @@ def _varying(row: HeterogeneityRow, scale: Scale, unit: Unit) -> list[Entry]:
     low, high = row["prediction_low"], row["prediction_high"]
     return [
         Text(row["level"], strong=True),
+        Text(scopes.over(row["scope"]) if row["scope"] else ""),
         Quantity(scale.plain(row["tau"]), row["tau"]),
         Quantity(percent(row["i2"]), row["i2"]),
         Interval(scale.interval(low, high), low, high),
-        Text(FEW_CONTEXTS if row["warning"] else told(row["reason"], unit)),
+        Text(told(row["reason"], unit)),
     ]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
-from ablatekit.analysis.core.lookup import comparisons, find_effect
+from ablatekit.analysis.core.lookup import comparisons, find_effect, find_effects
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.report.document import (
-    Badge,
     Block,
     Column,
     Entry,
@@ -30,6 +29,7 @@ from ablatekit.report.language.sentences import say
 from ablatekit.report.language.verdicts import Room, look, word
 from ablatekit.report.sections.answer import (
     badge,
+    beyond,
     effect_entry,
     estimate_entry,
     gap_footer,
@@ -95,7 +95,7 @@ def _gap_table(analysis: Analysis, name: str) -> Table:
         Column(with_unit("gap", scale.unit), EFFECT_ON, numeric=True),
         Column("se", numeric=True), Column("df", numeric=True), Column("p", numeric=True),
         Column("adjusted p", numeric=True),
-        Column("verdict"), *([Column("broad")] if broad else []),
+        Column("verdict"), *([Column(captions.BEYOND)] if broad else []),
     ]  # fmt: skip
     rows: list[list[Entry]] = []
     available = gap_room(analysis, name)
@@ -108,8 +108,7 @@ def _gap_table(analysis: Analysis, name: str) -> Table:
             *_gap_entries(find_effect(gap["effects"], level, "narrow"), scale, available),
         ]  # fmt: skip
         if broad:
-            wide = badge(find_effect(gap["effects"], level, "broad"), available)
-            row.append(Badge(wide.verdict))
+            row.append(beyond(find_effects(gap["effects"], level, "broad"), available.unit))
         rows.append(row)
     return Table(
         id=f"gap-{slug(name)}",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ablatekit.analysis.core.schema.codes import Code
+from ablatekit.report.language import scopes
 from ablatekit.report.language.numbers import count
 from ablatekit.report.language.statements.phrases import NOISE, ByUnit, Words, in_contexts
+
+MOST_NAMED = 4
+"""Contexts that a sentence lists; of more it gives the number."""
 
 
 def _over_combinations(combinations: int, contexts: int, grid: bool) -> str:
@@ -19,10 +24,49 @@ def _marginal_family(estimand: str, order: int) -> str:
     return f"{estimand} of {order} factors" if order > 2 else estimand
 
 
-def _varies_by_variable(variable: str, contexts: int, values: int) -> str:
+def _named(names: Sequence[str]) -> str:
+    """The first few names, and how many there are besides."""
+    if len(names) <= MOST_NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[:MOST_NAMED])} and {len(names) - MOST_NAMED} more"
+
+
+def _never_in_one_context(level_contexts: list[str], baseline_contexts: list[str]) -> str:
     return (
-        f"the effect varies more by {variable} than by context: {contexts} contexts of {values}"
-        f" {variable} values act like {values}, and the broad interval is too short"
+        "no context has both this level and the baseline: the level is in"
+        f" {_named(level_contexts)}, the baseline in {_named(baseline_contexts)}"
+    )
+
+
+def _too_few_levels(variable: str, levels: int, fewest: int) -> str:
+    return f"{scopes.needed(variable, levels, fewest)} to generalise {scopes.over([variable])}"
+
+
+def _over_scope(
+    scope: list[str],
+    levels: list[int],  # noqa: ARG001
+    fixed: list[Mapping[str, Any]],
+) -> str:
+    if not scope:
+        return "nothing to generalise over"
+    return scopes.within(scope, {part["variable"]: part["levels"] for part in fixed})
+
+
+def _effect_family(response: str, estimand: str, inference: str, scope: list[str]) -> str:
+    reach = scopes.over(scope) if scope else inference
+    return f"{response}: {estimand} effects, {reach}"
+
+
+def _decided_by(by: list[str]) -> str:
+    if len(by) == 1:
+        return f"decided by the t {scopes.over(by)}"
+    return f"decided by the crossed variance of {scopes.listed(map(scopes.variables, by))}"
+
+
+def _widest_of_one_way(scope: list[str]) -> str:
+    return (
+        f"{scopes.listed(map(scopes.variables, scope))} are not two fully crossed variables here,"
+        " so that the widest t over one of them decides"
     )
 
 
@@ -43,6 +87,14 @@ SENTENCES: Mapping[Code, Words] = {
     "no_shared_runs": "no matched pair of cells has {unit}s in the same contexts",
     "no_level_pair": "no combination of the design has both levels",
     "no_pair_in_context": "this context has no matched pair of cells with {unit}s",
+    "one_level_inside": lambda level, outer, inside: (
+        f"one level only, {level}, inside {outer} {' and '.join(inside)}: nothing to compare with"
+    ),
+    "never_in_one_context": _never_in_one_context,
+    "no_run_at_level": "no {unit} at {level} has a value",
+    "aliased_with": lambda partners: (
+        f"aliased: it always changes together with {' and '.join(partners)}"
+    ),
     "not_estimable": "not estimable: it needs a combination of levels that was never observed",
     "aliased": "aliased: the design cannot separate it from earlier terms",
     "aliased_below_order": "not estimable: aliased under no interaction above order {order}",
@@ -64,28 +116,31 @@ SENTENCES: Mapping[Code, Words] = {
     "no_df_left": "no degrees of freedom are left for its test",
     "model_refused": "{message}",
     # what inference over contexts lacks
-    "too_few_contexts": "{contexts} of at least {fewest} contexts: too few to generalise from; add"
-    " contexts, or read the narrow row",
-    "few_contexts_for_spread": "{contexts} of at least {fewest} contexts",
-    "same_in_every_context": "the contrast has the same value in every context, so its spread is"
-    " unknown",
-    "few_kenward_roger_df": "Kenward-Roger leaves {df:.2g} df, too few to say anything",
+    "too_few_levels": _too_few_levels,
+    "no_blocking_variable": "no blocking variable has two levels, so that there is nothing to"
+    " generalise over",
+    "same_in_every_level": lambda variable: (
+        f"the contrast is the same at every {scopes.variable(variable)}, so that its spread is"
+        " unknown"
+    ),
     "no_contexts_in_formula": "a formula names no contexts: ask by --response, --factors and"
     " --contexts",
     # notes on effects
     "assumes_order": "assumes no interaction above order {order}",
+    "model_based": "model-based, 0 matched pairs, assumes no interaction above order {order}",
     "same_runs_in": "in {combinations} of {of_combinations} combinations both levels are the same"
     " {unit}s, a difference of 0 by construction",
-    "combinations_left_out": ByUnit(
-        lambda unit, cells: (
-            f"without the combinations whose {unit}s are missing: {'; '.join(cells)}"
-        )
-    ),
     "contexts_left_out": lambda contexts: (
         f"without contexts that lack the contrast: {', '.join(contexts)}"
     ),
-    "unequal_contexts": "contexts are unequally precise, but {reason}",
-    "varies_by_variable": _varies_by_variable,
+    "compared_inside": "compared inside {outer} {level}",
+    "goes_along": "{factor} exists at {level} alone and goes along with it, as the mean over its"
+    " levels",
+    "own_levels": lambda variable, other: (
+        f"each {scopes.variable(variable)} on its own {scopes.variables(other)}"
+    ),
+    "widest_of_one_way": _widest_of_one_way,
+    "decided_by": _decided_by,
     # what a row averages over, and its family
     "over_combinations": _over_combinations,
     "at_baseline": lambda contexts: f"every other factor at its baseline, {in_contexts(contexts)}",
@@ -94,7 +149,8 @@ SENTENCES: Mapping[Code, Words] = {
     ),
     "over_orders": lambda contexts: f"all orders of adding the choices, {in_contexts(contexts)}",
     "over_factors": lambda factors: ", ".join(factors),
-    "effect_family": "{response}: {estimand} effects, {inference}",
+    "over_scope": _over_scope,
+    "effect_family": _effect_family,
     "marginal_family": _marginal_family,
 }
 """The words of every such code."""
