@@ -8,7 +8,7 @@ from typing import Any
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.report.language import scopes
 from ablatekit.report.language.numbers import count
-from ablatekit.report.language.statements.phrases import NOISE, ByUnit, Words, in_contexts
+from ablatekit.report.language.statements.phrases import NOISE, NOT_SET, ByUnit, Words, in_contexts
 
 MOST_NAMED = 4
 """Contexts that a sentence lists; of more it gives the number."""
@@ -26,9 +26,9 @@ def _marginal_family(estimand: str, order: int) -> str:
 
 def _named(names: Sequence[str]) -> str:
     """The first few names, and how many there are besides."""
-    if len(names) <= MOST_NAMED:
-        return ", ".join(names)
-    return f"{', '.join(names[:MOST_NAMED])} and {len(names) - MOST_NAMED} more"
+    shown = ", ".join(name or NOT_SET for name in names[:MOST_NAMED])
+    left = len(names) - MOST_NAMED
+    return f"{shown} and {left} more" if left > 0 else shown
 
 
 def _never_in_one_context(level_contexts: list[str], baseline_contexts: list[str]) -> str:
@@ -68,6 +68,13 @@ def _widest_of_one_way(scope: list[str]) -> str:
         f"{scopes.listed(map(scopes.variables, scope))} are not two fully crossed variables here,"
         " so that the widest t over one of them decides"
     )
+    held = "; ".join(f"on {part['variable']} {_listed(part['levels'])}" for part in fixed)
+    return ", ".join(filter(None, (f"over {sampled}" if scope else "", held)))
+
+
+def _family(response: str, estimand: str, inference: str, scope: Sequence[str]) -> str:
+    over = f" over {' and '.join(scope)}" if scope else ""
+    return f"{response}: {estimand} effects, {inference}{over}"
 
 
 SENTENCES: Mapping[Code, Words] = {
@@ -88,13 +95,11 @@ SENTENCES: Mapping[Code, Words] = {
     "no_level_pair": "no combination of the design has both levels",
     "no_pair_in_context": "this context has no matched pair of cells with {unit}s",
     "one_level_inside": lambda level, outer, inside: (
-        f"one level only, {level}, inside {outer} {' and '.join(inside)}: nothing to compare with"
+        f"one level only, {level}, inside {outer} {_named(inside)}: nothing to compare with"
     ),
     "never_in_one_context": _never_in_one_context,
     "no_run_at_level": "no {unit} at {level} has a value",
-    "aliased_with": lambda partners: (
-        f"aliased: it always changes together with {' and '.join(partners)}"
-    ),
+    "aliased_with": lambda partners: f"aliased: it always changes together with {_named(partners)}",
     "not_estimable": "not estimable: it needs a combination of levels that was never observed",
     "aliased": "aliased: the design cannot separate it from earlier terms",
     "aliased_below_order": "not estimable: aliased under no interaction above order {order}",
@@ -133,7 +138,7 @@ SENTENCES: Mapping[Code, Words] = {
     "contexts_left_out": lambda contexts: (
         f"without contexts that lack the contrast: {', '.join(contexts)}"
     ),
-    "compared_inside": "compared inside {outer} {level}",
+    "compared_inside": "compared inside {outer} = {level}, where alone the level exists",
     "goes_along": "{factor} exists at {level} alone and goes along with it, as the mean over its"
     " levels",
     "own_levels": lambda variable, other: (

@@ -13,6 +13,10 @@ NOISE: Mapping[Unit, str] = {"run": "seed noise", "row": "noise"}
 """What makes two runs of one cell differ."""
 
 
+NOT_SET = "(not set)"
+"""The level of a factor where it does not exist."""
+
+
 @dataclass(frozen=True, slots=True)
 class ByUnit:
     """Words that name what values belong to: runs, or the rows of a table."""
