@@ -13,6 +13,7 @@ from ablatekit.analysis.core.lookup import comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
 from ablatekit.report import document
+from ablatekit.report.compose import details
 from ablatekit.report.document import Badge, Block, Entry, Facts, Interval, Paragraph, scoped
 from ablatekit.report.formats.tables import PLAIN, titled_table
 from ablatekit.report.language import formulas, page
@@ -48,7 +49,6 @@ from ablatekit.report.sections.answer import (
     baseline_sentences,
     questions,
 )
-from ablatekit.report.sections.effects import all_estimands
 from ablatekit.report.sections.model import effect_tests, fit_blocks, is_formula
 from ablatekit.report.sections.variance import anova_table
 
@@ -88,7 +88,7 @@ def answer(analysis: Analysis, *, everything: bool = False) -> Iterator[Renderab
     for name, response in fitted.items():
         yield from _formula(name, response, factor_labels(analysis))
     if everything and not fitted:
-        for block in all_estimands(analysis):
+        for block in details(analysis):
             yield from rendered(block)
     yield from (Text(page.warned(text)) for text in answer_warnings(analysis))
     opinion = analysis.get("second_opinion")

@@ -80,6 +80,9 @@ DOSE_FOOTER = (
     "One F test of a linear and a quadratic trend over the levels, narrow; p adjusted over the"
     " ordered factors of a response. It has no verdict: slopes have a direction."
 )
+SECOND_OPINION = "What statsmodels recomputed from the same runs"
+WORST = "worst relative difference"
+BEST_OTHER = "minus the best other"
 EVERY_CONFIGURATION = "Every configuration under every scope"
 PLAIN_CONTEXTS = "Plain t over contexts"
 PLAIN_FOOTER = (

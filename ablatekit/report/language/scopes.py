@@ -74,3 +74,8 @@ def listed(names: Iterable[str]) -> str:
     """a, b and c."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def covariate(name: str, of: str, levels: int) -> str:
+    """A covariate and how many levels of its variable it was taken from: params of 5 models."""
+    return f"{name} of {count(levels, variable(of), variables(of))}"

@@ -136,7 +136,7 @@ def _every_scope(name: str, rows: Sequence[Configuration], scale: Scale, availab
             Column("interval", numeric=True), Column("se", numeric=True),
             Column("df", numeric=True), Column("p", numeric=True),
             Column("adjusted p", numeric=True), Column("verdict"),
-            Column(captions.with_unit("minus the best other", scale.unit), numeric=True),
+            Column(captions.with_unit(captions.BEST_OTHER, scale.unit), numeric=True),
         ],
         rows=[
             [

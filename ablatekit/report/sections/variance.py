@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.companions import MixedCompanion
 from ablatekit.analysis.core.schema.model import AnovaRow
 from ablatekit.analysis.core.schema.vocabulary import Number
 from ablatekit.report.document import (
@@ -29,10 +30,11 @@ from ablatekit.report.language.numbers import (
     general,
     p_value,
     percent,
+    scale_of,
     sentence,
 )
 from ablatekit.report.language.reading import Unit, factor_labels, subject_of, term_label
-from ablatekit.report.language.sentences import footers_of, say, term_words, told
+from ablatekit.report.language.sentences import footers_of, say, say_all, term_words, told
 from ablatekit.report.sections.items import item_blocks
 
 NEGLIGIBLE = 0.001
@@ -59,7 +61,7 @@ def variance_section(analysis: Analysis) -> Section | None:
         caption = captions.shares_figures(subject_of(analysis))
         blocks.append(Gallery(pictures=pictures, caption=caption))
     lead = leads.variance_lead(subject_of(analysis)) if pictures else ""
-    parts = [*blocks, *tables, *item_blocks(analysis)]
+    parts = [*blocks, *tables, *mixed_blocks(analysis), *item_blocks(analysis)]
     return Section("variance", leads.VARIANCE, lead, parts)
 
 
@@ -160,3 +162,73 @@ def _omega_interval(row: AnovaRow) -> Interval:
 
 def _fixed(value: Number, decimals: int) -> str:
     return Scale(1.0, "", decimals).plain(value)
+
+
+def mixed_blocks(analysis: Analysis) -> list[Block]:
+    """The mixed model beside the verdicts: its average effects, and its variances on request."""
+    blocks: list[Block] = []
+    for name, response in analysis["responses"].items():
+        mixed = response.get("mixed")
+        if mixed:
+            blocks.append(_mixed_table(analysis, name, response, mixed))
+            title = captions.mixed_variances(response["label"])
+            blocks.append(Fold(title, [_mixed_variances(analysis, name, response, mixed)]))
+    return blocks
+
+
+def _mixed_table(
+    analysis: Analysis, name: str, response: ResponseAnalysis, mixed: MixedCompanion
+) -> Table:
+    labels, unit, scale = factor_labels(analysis), subject_of(analysis).unit, scale_of(response)
+    notes = say_all(mixed["notes"], "; ", unit)
+    return Table(
+        id=f"mixed-{slug(name)}",
+        caption=captions.mixed(response["label"]),
+        columns=[
+            Column("factor"), Column("level"),
+            Column(captions.with_unit("effect", scale.unit), numeric=True),
+            Column("interval", numeric=True), Column("se", numeric=True),
+            Column("df", numeric=True), Column("p", numeric=True),
+            Column("contexts", numeric=True),
+        ],
+        rows=[
+            [
+                Text(labels.get(row["factor"], row["factor"])),
+                Text(row["level"], note=captions.against(row["baseline"]), strong=True),
+                Quantity(scale.effect(row["estimate"]), row["estimate"]),
+                Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+                Quantity(scale.plain(row["se"]), row["se"]),
+                Quantity(general(row["df"], 3), row["df"]),
+                Quantity(p_value(row["p"]), row["p"]),
+                Quantity(f"{row['contexts']:,}", row["contexts"], told(row["reason"], unit)),
+            ]
+            for row in mixed["effects"]
+        ],
+        keys=[[("factor", row["factor"]), ("level", row["level"])] for row in mixed["effects"]],
+        footer="\n".join(filter(None, (captions.MIXED_FOOTER, notes))),
+    )  # fmt: skip
+
+
+def _mixed_variances(
+    analysis: Analysis, name: str, response: ResponseAnalysis, mixed: MixedCompanion
+) -> Table:
+    labels = factor_labels(analysis)
+    return Table(
+        id=f"mixed-variances-{slug(name)}",
+        caption=captions.mixed_variances(response["label"]),
+        columns=[
+            Column("factor"), Column("level"), Column("random"), Column("sd", numeric=True),
+            Column("variance", numeric=True),
+        ],
+        rows=[
+            [
+                Text(labels.get(row["factor"], row["factor"])),
+                Text(row["level"], strong=True),
+                Text(term_label(term_words(row["group"], subject_of(analysis).unit), labels)),
+                Quantity(general(row["sd"]), row["sd"]),
+                Quantity(general(row["variance"]), row["variance"]),
+            ]
+            for row in mixed["random"]
+        ],
+        footer="",
+    )  # fmt: skip

@@ -68,13 +68,6 @@ def _widest_of_one_way(scope: list[str]) -> str:
         f"{scopes.listed(map(scopes.variables, scope))} are not two fully crossed variables here,"
         " so that the widest t over one of them decides"
     )
-    held = "; ".join(f"on {part['variable']} {_listed(part['levels'])}" for part in fixed)
-    return ", ".join(filter(None, (f"over {sampled}" if scope else "", held)))
-
-
-def _family(response: str, estimand: str, inference: str, scope: Sequence[str]) -> str:
-    over = f" over {' and '.join(scope)}" if scope else ""
-    return f"{response}: {estimand} effects, {inference}{over}"
 
 
 SENTENCES: Mapping[Code, Words] = {
