@@ -1,9 +1,10 @@
-"""The tables of benchmarks/mixed_models.py: run level, item level, lme4's InstEval."""
+"""The tables of benchmarks/mixed_models.py: run level, item level, ratings, one run a cell."""
 
 from __future__ import annotations
 
 import subprocess
 import tempfile
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,68 @@ def insteval_table() -> pd.DataFrame:
         subprocess.run(["Rscript", "-e", code], check=True, capture_output=True)
         table = pd.read_csv(path)
     return table.astype(dict.fromkeys(("s", "d", "dept", "service"), "category"))
+
+
+def ratings_table() -> pd.DataFrame:
+    """The shape of InstEval without R: 73,421 ratings by 2,972 of 1,128 in 14 departments."""
+    rng = np.random.default_rng(3)
+    n, students, lecturers, departments = 73_421, 2972, 1128, 14
+    department = rng.integers(0, departments, lecturers)
+    s = np.concatenate([np.arange(students), rng.integers(0, students, n - students)])
+    d = rng.permutation(
+        np.concatenate([np.arange(lecturers), rng.integers(0, lecturers, n - lecturers)])
+    )
+    service = rng.integers(0, 2, n)
+    # A tenth of the ratings are of service courses, given in another department.
+    dept = np.where(rng.random(n) < 0.1, rng.integers(0, departments, n), department[d])
+    y = 3.2 - 0.07 * service + rng.normal(0, 0.32, students)[s] + rng.normal(0, 0.5, lecturers)[d]
+    y = y + rng.normal(0, 0.1, departments)[dept] + rng.normal(0, 1.18, n)
+    codes = {"s": s, "d": d, "dept": dept, "service": service}
+    columns = {name: labels(of, int(of.max()) + 1, name) for name, of in codes.items()}
+    return pd.DataFrame({"y": y, **columns})
+
+
+FIVE = {"a": 3, "b": 4, "c": 5, "d": 3, "e": 4}
+
+
+def five_factors_table() -> pd.DataFrame:
+    """One observation in every cell of five crossed factors, all of whose effects are random.
+
+    The kind of table of https://github.com/JuliaStats/MixedModels.jl/issues/591; every interaction
+    is a column of its own, so that every package can read it as a grouping factor.
+    """
+    rng = np.random.default_rng(4)
+    shape = tuple(FIVE.values())
+    index = dict(zip(FIVE, np.indices(shape).reshape(len(shape), -1), strict=True))
+    y = rng.normal(0, 0.5, int(np.prod(shape)))
+    columns: dict[str, Any] = {}
+    for names in effects_of(tuple(FIVE)):
+        sizes = tuple(FIVE[name] for name in names)
+        codes = np.ravel_multi_index(tuple(index[name] for name in names), sizes)
+        count = int(np.prod(sizes))
+        y = y + rng.normal(0, 1.0 / len(names), count)[codes]
+        columns["".join(names)] = labels(codes, count, "".join(names))
+    return pd.DataFrame({"y": y, **columns})
+
+
+def effects_of(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Main effects and interactions below the highest, which is the residual."""
+    return [chosen for size in range(1, len(names)) for chosen in combinations(names, size)]
+
+
+def unbalanced_table() -> pd.DataFrame:
+    """150 rows of an unbalanced 2 x 3 design over 5 models x 4 data sets, as text."""
+    rng = np.random.default_rng(11)
+    n = 150
+    a, b = rng.integers(0, 2, n), rng.choice(3, n, p=[0.5, 0.3, 0.2])
+    model, ds = rng.integers(0, 5, n), rng.integers(0, 4, n)
+    y = (
+        rng.normal(0, 1, 5)[model]
+        + rng.normal(0, 1, 4)[ds]
+        + rng.normal(0, 0.5, 20)[model * 4 + ds]
+    )
+    y = y + 0.5 * a - 0.3 * b + rng.normal(0, 0.6, n)
+    text = {"a": a, "b": b, "model": model, "ds": ds}
+    pair = np.char.add(np.char.add(model.astype(str), "x"), ds.astype(str))
+    columns = {name: np.char.add(name, codes.astype(str)) for name, codes in text.items()}
+    return pd.DataFrame({"y": y, **columns, "pair": pair})

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Install: TypeAlias = Callable[..., None]
 """`install(group, name, source)` for the length of a test."""
@@ -29,6 +33,30 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, otherwise in the order in which they were collected."""
     items.sort(key=lambda item: not any(part in item.path.as_posix() for part in LONG))
+
+
+@pytest.fixture(scope="session")
+def baselines_first() -> Callable[..., pd.DataFrame]:
+    """The table of a case of R's values, its first row at the baselines of R, which sorts levels.
+
+    Columns are text as written, or of the types that pandas gives them with `typed`; the index
+    counts the rows of the file.
+    """
+
+    def read(path: Path, case: Mapping[str, Any], typed: bool = False) -> pd.DataFrame:
+        import pandas as pd
+
+        text = pd.read_csv(path, dtype=str, keep_default_na=False)
+        fixed = re.sub(r"\([^()]*\|[^()]*\)", "", case.get("formula", ""))
+        levels = {name: own[0] for name, own in (case.get("factors") or {}).items()}
+        named = [name for name in levels if re.search(rf"\b{name}\b", fixed)]
+        first = int((text[named] == [levels[name] for name in named]).all(axis=1).argmax())
+        assert all(text[name][first] == levels[name] for name in named)
+        order = [first, *(row for row in range(len(text)) if row != first)]
+        table = pd.read_csv(path) if typed else text
+        return table.iloc[order]
+
+    return read
 
 
 @pytest.fixture

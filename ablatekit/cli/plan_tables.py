@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -29,6 +29,8 @@ def print_plan(
     console.print(_factor_table(plan))
     if plan.contexts[0]:
         console.print(f"Contexts: {'; '.join(_levels(one.values()) for one in plan.contexts)}")
+    for line in _stated(plan):
+        console.print(line)
     console.print(_cell_table(plan))
     _print_notes(plan, console)
     console.print(_order_table(plan))
@@ -54,6 +56,24 @@ def _headline(plan: Plan) -> str:
         f" x {plan.replicates} replicates = {len(plan.runs)} runs on {plan.backend}"
         f" (plan {plan.hash})"
     )
+
+
+def _stated(plan: Plan) -> Iterator[str]:
+    """What a study states about scales, covariates, predictions and prices."""
+    scales = [f"{factor.name} {factor.scale}" for factor in plan.factors if factor.scale]
+    if scales:
+        yield f"Scales: {', '.join(scales)}"
+    for variable, levels in plan.covariates.items():
+        carried = "; ".join(f"{level} {_values(values)}" for level, values in levels.items())
+        yield f"Covariates of {variable}: {carried}"
+    if plan.analysis.predict_at:
+        yield f"Effects predicted at: {_values(plan.analysis.predict_at)}"
+    if plan.analysis.price:
+        yield f"Prices count: {plan.analysis.price}"
+
+
+def _values(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} = {value:g}" for name, value in values.items())
 
 
 def _levels(levels: Iterable[str]) -> str:

@@ -26,6 +26,14 @@ WorkspaceOption = Annotated[
         "--workspace", metavar="DIR", help="Default: $ABLATEKIT_WORKSPACE, ablatekit-out."
     ),
 ]
+SecondOpinionOption = Annotated[
+    bool,
+    typer.Option(
+        "--second-opinion/--no-second-opinion",
+        envvar="ABLATEKIT_SECOND_OPINION",
+        help="Recompute the numbers with statsmodels, in some seconds of another process.",
+    ),
+]
 
 
 def export(
@@ -35,11 +43,12 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", metavar="ZIP", help="Default: STUDY.zip.")
     ] = None,
+    second_opinion: SecondOpinionOption = True,
     as_json: Json = False,
 ) -> None:
     """Bundle study, plan, tables and report in one archive that needs no backend to analyse."""
     from ablatekit.pipeline.frozen import continued, prepare
-    from ablatekit.pipeline.run import analysed
+    from ablatekit.pipeline.run import ReportOptions, analysed
     from ablatekit.report.bundle import write_bundle
     from ablatekit.runs.workspace import find_workspace
 
@@ -47,7 +56,8 @@ def export(
     path = output or Path(f"{study.plan.study}.zip")
     text = study.directory.study_file.read_bytes()
     theme = study.loaded.study.report.theme
-    write_bundle(path, text, study.plan, study.workspace, analysed(study), theme)
+    analysis = analysed(study, ReportOptions(second_opinion=second_opinion))
+    write_bundle(path, text, study.plan, study.workspace, analysis, theme)
     if as_json:
         size = path.stat().st_size
         typer.echo(json.dumps({"bundle": str(path), "bytes": size}, indent=2))
@@ -55,22 +65,28 @@ def export(
         typer.echo(f"bundle: {path}; next: ablatekit study report {path}")
 
 
-def report_bundle(path: Path, workspace: Path | None, theme: Theme, *, as_json: bool) -> Path:
+def report_bundle(
+    path: Path, workspace: Path | None, theme: Theme, *, second_opinion: bool, as_json: bool
+) -> Path:
     """Analyse a bundle's tables again; the page, beside the bundle or in a workspace if named."""
     from ablatekit.cli.console import print_all
+    from ablatekit.pipeline.second_opinion import with_second_opinion
     from ablatekit.report.bundle import analyse_bundle, read_bundle, same_analysis
     from ablatekit.report.formats.terminal import answer
     from ablatekit.report.write import write_report
 
-    bundle = read_bundle(path)
+    bundle, folder = read_bundle(path), _bundle_report(path, workspace)
     analysis = analyse_bundle(bundle)
+    if not as_json:
+        print_all(answer(analysis))
     same = same_analysis(analysis, bundle.analysis)
-    page = write_report(analysis, _bundle_report(path, workspace), theme).html
+    if second_opinion:
+        analysis = with_second_opinion(analysis, bundle.plan, bundle.tables)
+    page = write_report(analysis, folder, theme).html
     if as_json:
         result = {"report": str(page), "counts": analysis["counts"], "same_analysis": same}
         typer.echo(json.dumps(result, indent=2))
         return page
-    print_all(answer(analysis))
     typer.echo(f"the analysis {AGREEMENT[same]}")
     typer.echo(f"report: {page}")
     return page

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablatekit.cli.reports import ThemeOption, WorkspaceOption, report_bundle
+from ablatekit.cli.reports import (
+    SecondOpinionOption,
+    ThemeOption,
+    WorkspaceOption,
+    report_bundle,
+)
 from ablatekit.cli.study_files import Json, Overrides, StudyFile, plan
 from ablatekit.themes import Theme
 
@@ -28,20 +34,26 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="A smoke run of so many runs.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Start a changed study anew.")] = False,
+    second_opinion: SecondOpinionOption = True,
     as_json: Json = False,
 ) -> None:
     """Run a study to its report; the same command resumes it, and a finished one is a no-op."""
     if dry_run:
         plan(file, overrides, as_json=as_json)
         return
-    from ablatekit.cli.console import plain_console
+    from ablatekit.cli.console import plain_console, print_all
     from ablatekit.dispatch.progress import observer_for
     from ablatekit.errors import InterruptedStudyError
-    from ablatekit.pipeline.run import RunOptions, run_study
+    from ablatekit.pipeline.run import ReportOptions, RunOptions, run_study
+    from ablatekit.report.formats.terminal import answer
 
     study = _prepared(file, overrides, workspace)
     console = plain_console(stderr=as_json)
-    options = RunOptions(workers=workers, limit=limit, new=new)
+    telling = ReportOptions(
+        second_opinion=second_opinion,
+        show=lambda analysis: print_all(answer(analysis), console),
+    )
+    options = RunOptions(workers=workers, limit=limit, new=new, report=telling)
     try:
         outcome = run_study(study, options, observer_for(console))
     except KeyboardInterrupt:
@@ -75,14 +87,18 @@ def report(
     workspace: WorkspaceOption = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     theme: ThemeOption = None,
+    second_opinion: SecondOpinionOption = True,
     as_json: Json = False,
 ) -> None:
     """Analyse the results there are and write the report; FILE may be a bundle (study export)."""
     if file.suffix == ".zip":
         _refuse_overrides(file, overrides)
-        page = report_bundle(file, workspace, theme or "auto", as_json=as_json)
+        page = report_bundle(
+            file, workspace, theme or "auto", second_opinion=second_opinion, as_json=as_json
+        )
     else:
-        page = _report(_prepared(file, overrides, workspace), theme, as_json=as_json)
+        study = _prepared(file, overrides, workspace)
+        page = _report(study, theme, second_opinion=second_opinion, as_json=as_json)
     if open_it:
         typer.launch(page.as_uri())
 
@@ -96,17 +112,21 @@ def _refuse_overrides(file: Path, overrides: list[str] | None) -> None:
         raise StudyError(Problem("a bundle cannot be changed", f"{file}: {overrides[0]}", remedy))
 
 
-def _report(study: PreparedStudy, theme: Theme | None, *, as_json: bool) -> Path:
+def _report(
+    study: PreparedStudy, theme: Theme | None, *, second_opinion: bool, as_json: bool
+) -> Path:
     from ablatekit.cli.console import print_all
-    from ablatekit.pipeline.run import report_study
+    from ablatekit.pipeline.run import ReportOptions, report_study
     from ablatekit.report.formats.terminal import answer
 
-    analysis = report_study(study, theme)
+    options = ReportOptions(theme=theme, second_opinion=second_opinion)
+    if not as_json:
+        options = replace(options, show=lambda analysis: print_all(answer(analysis)))
+    analysis = report_study(study, options)
     page = study.directory.report / "index.html"
     if as_json:
         typer.echo(json.dumps({"report": str(page), "counts": analysis["counts"]}, indent=2))
     else:
-        print_all(answer(analysis))
         typer.echo(f"report: {page}")
     _require_estimates(analysis, study)
     return page
@@ -170,7 +190,8 @@ def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None
             console.print(
                 "nothing to do: every run has a result and the report is of these results"
             )
-        print_all(answer(outcome.analysis), console)
+        if not outcome.fresh:
+            print_all(answer(outcome.analysis), console)
         console.print(f"report: {outcome.report}", soft_wrap=True)
     counts = outcome.dispatch.counts
     if outcome.dispatch.interrupted:

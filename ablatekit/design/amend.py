@@ -97,6 +97,7 @@ def _changes(old: Plan, new: Plan) -> Iterator[Change]:
     yield from _differences("", _versions(old), _versions(new))
     yield from _removals(old, new)
     yield from _setting_changes(old, new)
+    yield from _covariate_changes(old, new)
     yield from _differences("analysis", _analysis(old), _analysis(new))
 
 
@@ -131,6 +132,8 @@ def _removals(old: Plan, new: Plan) -> Iterator[Change]:
             yield Change(f"factors.{factor.name}.levels", list(factor.levels), list(now.levels))
         elif factor.baseline != now.baseline:
             yield Change(f"factors.{factor.name}.baseline", factor.baseline, now.baseline)
+        elif factor.scale != now.scale:
+            yield Change(f"factors.{factor.name}.scale", factor.scale, now.scale)
     for context in old.contexts:
         if context not in new.contexts:
             yield Change("contexts", dict(context), None)
@@ -138,6 +141,15 @@ def _removals(old: Plan, new: Plan) -> Iterator[Change]:
         yield Change("replicates", old.replicates, new.replicates)
     for cell in _removed_cells(old, new):
         yield Change("cells", cell, None)
+
+
+def _covariate_changes(old: Plan, new: Plan) -> Iterator[Change]:
+    """Covariates of levels that both plans have."""
+    for variable in old.contexts[0]:
+        before, now = (plan.covariates.get(variable, {}) for plan in (old, new))
+        for level in dict.fromkeys(context[variable] for context in old.contexts):
+            prefix = f"contexts.{variable}.levels.{level}"
+            yield from _differences(prefix, before.get(level, {}), now.get(level, {}))
 
 
 def _removed_cells(old: Plan, new: Plan) -> Iterator[dict[str, str]]:

@@ -16,9 +16,10 @@ from ablatekit.design.plan import (
     Plan,
     PlannedAnalysis,
     PlannedFactor,
+    PlannedResponse,
     PlannedRun,
 )
-from ablatekit.design.responses import planned_responses
+from ablatekit.design.responses import planned_price, planned_responses
 from ablatekit.design.rules import CellInContext, canonical_conditions
 from ablatekit.errors import Location, PluginError, Problem, StudyError, UsageError
 from ablatekit.plugins import load_backend
@@ -69,11 +70,27 @@ def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
         ),
         excluded=crossing.excluded,
         runs=_runs(loaded, backend, distinct, contexts),
-        analysis=PlannedAnalysis(responses=responses, **study.analysis.model_dump()),
+        analysis=_analysis(loaded, reported, responses),
         held_equal=_held_equal([condition.settings for condition in distinct.values()]),
         cost_metrics=_names(reported, cost=True),
         unrepeatable_metrics=_names(reported, cost=False),
         warnings=(*crossing.warnings, *canonical.warnings, *warnings),
+        covariates={
+            variable.name: variable.covariates
+            for variable in loaded.contexts
+            if variable.covariate_names
+        },
+    )
+
+
+def _analysis(
+    loaded: LoadedStudy,
+    reported: Sequence[Sequence[MetricSpec]],
+    responses: tuple[PlannedResponse, ...],
+) -> PlannedAnalysis:
+    stated = loaded.study.analysis.model_dump()
+    return PlannedAnalysis(
+        responses=responses, **{**stated, "price": planned_price(loaded, reported)}
     )
 
 
@@ -84,6 +101,7 @@ def _planned_factors(loaded: LoadedStudy) -> tuple[PlannedFactor, ...]:
             levels=factor.level_names,
             baseline=factor.baseline,
             label=factor.label,
+            scale=factor.scale,
         )
         for factor in loaded.factors
     )
@@ -212,7 +230,7 @@ def _named_in(loaded: LoadedStudy, received: str) -> Location:
     for variable in loaded.contexts:
         for level in variable.levels:
             if level.name in received:
-                return loaded.source.where_value(level.loc)
+                return loaded.source.where_key(level.loc)
     return loaded.where_key("contexts" if loaded.contexts else "backend")
 
 

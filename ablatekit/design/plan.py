@@ -9,18 +9,20 @@ from typing import Any, Literal, Self
 from ablatekit.canonical import content_hash
 from ablatekit.errors import Problem, WorkspaceError
 from ablatekit.runs.records import RunSpec
+from ablatekit.study.scales import Scale
 
 PLAN_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFactor:
-    """A factor with its levels in the order of the study file."""
+    """A factor with its levels in the order of the study file; `scale` as the study states it."""
 
     name: str
     levels: tuple[str, ...]
     baseline: str
     label: str
+    scale: Scale | None = None
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -73,7 +75,11 @@ class PlannedResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedAnalysis:
-    """The analysis, frozen before the first run."""
+    """The analysis, frozen before the first run.
+
+    `price` is the cost metric that prices count, where the study names it; `predict_at` holds the
+    values of covariates at which effects are predicted.
+    """
 
     responses: tuple[PlannedResponse, ...]
     interactions: int
@@ -81,6 +87,8 @@ class PlannedAnalysis:
     alpha: float
     adjust: Literal["holm", "none"]
     diverged: str
+    price: str | None = None
+    predict_at: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +96,8 @@ class Plan:
     """Everything that `study run` will do, decided and hashed before it does anything.
 
     `held_equal` are the settings that are the same in every run; `warnings` are what rules say
-    about combinations that run; `merged` lists groups of cells that are one unit.
+    about combinations that run; `merged` lists groups of cells that are one unit; `covariates`
+    holds what context variables carry: variable -> level -> name -> value.
     """
 
     study: str
@@ -109,14 +118,16 @@ class Plan:
     cost_metrics: tuple[str, ...] = ()
     unrepeatable_metrics: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    covariates: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
         """Identity of the design and the analysis plan; where runs execute does not enter.
 
-        What the settings of every run decide already (`partial`) does not enter either.
+        What the settings of every run decide already (`partial`) does not enter either, nor what
+        a study may state and does not.
         """
-        value = asdict(replace(self, runs=()))
+        value = _as_stated(replace(self, runs=()))
         del value["python"]
         for response in value["analysis"]["responses"]:
             del response["partial"]
@@ -133,7 +144,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The content of `plan.json`."""
-        value = asdict(self)
+        value = _as_stated(self)
         for run, planned in zip(value["runs"], self.runs, strict=True):
             run["spec"] = planned.spec.to_json()
         return {"plan_version": PLAN_VERSION, "hash": self.hash, **value}
@@ -147,7 +158,7 @@ class Plan:
             raise WorkspaceError(Problem(rule, str(value.get("plan_version")), remedy))
         analysis = dict(value["analysis"])
         responses = tuple(PlannedResponse(**response) for response in analysis.pop("responses"))
-        plain = {part.name: value[part.name] for part in fields(cls)}
+        plain = {part.name: value[part.name] for part in fields(cls) if part.name != "covariates"}
         return cls(
             **{
                 **plain,
@@ -160,6 +171,7 @@ class Plan:
                 "cost_metrics": tuple(value["cost_metrics"]),
                 "unrepeatable_metrics": tuple(value["unrepeatable_metrics"]),
                 "warnings": tuple(value["warnings"]),
+                "covariates": value.get("covariates", {}),
             }
         )
 
@@ -169,10 +181,26 @@ def cells_by_unit(plan: Plan) -> dict[str, Cell]:
     return {cell.unit: cell for cell in reversed(plan.cells)}
 
 
+def cost_unit(metric: str) -> str:
+    """What a cost metric counts, by its name: tokens for `cost/generated_tokens`."""
+    return metric.rpartition("/")[2].rpartition("_")[2] or metric
+
+
 def run_label(cell: Cell, run: PlannedRun) -> str:
     """A run in words: its levels, its context, its replicate."""
     levels = " ".join(f"{factor}={level}" for factor, level in cell.levels.items())
     return " | ".join([levels, *run.context.values(), str(run.replicate)])
+
+
+def _as_stated(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data; keys that a study may leave out are absent where it did."""
+    value = asdict(plan)
+    parts = ((value, "covariates"), (value["analysis"], "price"), (value["analysis"], "predict_at"))
+    scales = ((factor, "scale") for factor in value["factors"])
+    for part, key in (*parts, *scales):
+        if not part[key]:
+            del part[key]
+    return value
 
 
 def _factor(value: Mapping[str, Any]) -> PlannedFactor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ablatekit.design.plan import PlannedResponse
+from ablatekit.design.plan import PlannedResponse, cost_unit
 from ablatekit.errors import Problem, StudyError, nearest
 from ablatekit.runs.records import Direction, MetricSpec
 from ablatekit.study.load import LoadedStudy
@@ -35,6 +35,28 @@ def planned_responses(
     planned = tuple(_planned(name, part, every[part.metric]) for name, part in parts.items())
     warnings = (_direction_warnings, _partial_warnings)
     return planned, tuple(text for warn in warnings for text in warn(planned, every))
+
+
+def planned_price(loaded: LoadedStudy, reported: Sequence[Sequence[MetricSpec]]) -> str | None:
+    """The cost metric that the study names by its name, its unit or the last word of its name.
+
+    Raises StudyError for what names no cost metric of every run, or several of them.
+    """
+    wanted = loaded.study.analysis.price
+    if wanted is None:
+        return None
+    costs = {name: spec for name, spec in _by_name(reported)[0].items() if spec.role == "cost"}
+    named = [name for name, spec in costs.items() if wanted in (spec.unit, cost_unit(name))]
+    chosen = [wanted] if wanted in costs else named
+    if len(chosen) == 1:
+        return chosen[0]
+    words = list(dict.fromkeys((*map(cost_unit, costs), *costs)))
+    remedy = f"Name one: {', '.join(named)}" if named else nearest(wanted, words)
+    rule = (
+        "the price counts several metrics" if named else "no cost metric of every run is so named"
+    )
+    where = loaded.where("analysis", "price")
+    raise StudyError(Problem(rule, repr(wanted), remedy, where))
 
 
 def _by_name(

@@ -158,7 +158,7 @@ class _Resolver:
         below = [other for other in given if name and other.startswith(f"{name}.")]
         remedy = literal_hint(details) or f"`ablatekit backend show {self.backend.name}` lists it"
         if above or below:
-            where = self.loaded.source.where_value(given[(above or below)[0]].loc)
+            where = given[(above or below)[0]].where(self.loaded.source)
             return Problem(rule, show(details["input"]), remedy, where)
         where = self.loaded.where_key("backend")
         return Problem(f"{rule} (cell {as_yaml(cell)})", "", remedy, where)

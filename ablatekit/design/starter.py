@@ -105,6 +105,8 @@ def _text(backend: Backend, name: str, factors: dict[str, tuple[Any, Any]]) -> s
         "# responses:",
         "#   learning: {metric: NAME, summary: final, smallest_effect: 0.02}",
         "",
+        "# Further keys: price: samples (what a level's price counts) and, where contexts carry a",
+        "# covariate, predict_at: {params: 7e9}.",
         "analysis: {interactions: 2, inference: both, alpha: 0.05, adjust: holm, diverged: score}",
         "dispatch: {executor: local, workers: auto, retries: 2}",
         "",
@@ -123,7 +125,9 @@ def _context_lines(backend: Backend) -> list[str]:
         return []
     return [
         "# What conclusions must hold across; every combination is run. Add values: conclusions",
-        "# about contexts like these (broad inference) need five or more combinations.",
+        "# about contexts like these (broad inference) need three or more of a variable.",
+        "# With a covariate of its values, effects are shown against it and predicted elsewhere:",
+        f"#   {fields[0].name}: {{levels: {{A: {{params: 1e8}}, B: {{params: 3e8}}, ...}}}}",
         "contexts:",
         *(f"  {field.name}: [{scalar_text(field.info.default)}]" for field in fields),
         "",

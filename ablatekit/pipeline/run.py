@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,11 +29,28 @@ from ablatekit.pipeline.frozen import (
     study_status,
 )
 from ablatekit.pipeline.provenance import provenance, results_hash, version_warnings
+from ablatekit.pipeline.second_opinion import with_second_opinion
 from ablatekit.report.write import analysis_json, write_report
 from ablatekit.study.schema import DispatchPart
 from ablatekit.themes import Theme
 from ablatekit.tracking.mirror import MirrorOutcome, sync
 from ablatekit.tracking.process import MirrorHandle, start_mirror
+
+
+def _keep_silent(analysis: Analysis) -> None:
+    """Nobody waits for the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """How an analysis is told: `show` is called with the answer before the rest is done.
+
+    A second opinion costs some seconds of another process.
+    """
+
+    theme: Theme | None = None
+    second_opinion: bool = True
+    show: Callable[[Analysis], None] = _keep_silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +60,7 @@ class RunOptions:
     workers: Literal["auto"] | int | None = None
     limit: int | None = None
     new: bool = False
+    report: ReportOptions = ReportOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +92,7 @@ def run_study(study: PreparedStudy, options: RunOptions, observer: Observer) -> 
         return StudyOutcome(
             dispatch=dispatch,
             mirror=mirror,
-            analysis=stored or analyse_study(study),
+            analysis=stored or analyse_study(study, options.report),
             report=study.directory.report / "index.html",
             fresh=stored is None,
         )
@@ -123,31 +142,34 @@ def _dispatch_options(study: PreparedStudy, options: RunOptions) -> DispatchOpti
     )
 
 
-def report_study(study: PreparedStudy, theme: Theme | None = None) -> Analysis:
+def report_study(study: PreparedStudy, options: ReportOptions = ReportOptions()) -> Analysis:
     """Analyse whatever results there are and write the report; labelled interim while runs lack.
 
     Raises WorkspaceError when the study has never been run here, StudyError when it has changed.
     """
-    return analyse_study(continued(study), theme)
+    return analyse_study(continued(study), options)
 
 
-def analyse_study(study: PreparedStudy, theme: Theme | None = None) -> Analysis:
+def analyse_study(study: PreparedStudy, options: ReportOptions = ReportOptions()) -> Analysis:
     """Write `analysis.json` and the report of the results there are."""
-    analysis = analysed(study)
+    analysis = analysed(study, options)
+    theme = options.theme or study.loaded.study.report.theme
     write_atomically(study.directory.analysis, analysis_json(analysis))
-    write_report(analysis, study.directory.report, theme or study.loaded.study.report.theme)
+    write_report(analysis, study.directory.report, theme)
     return analysis
 
 
-def analysed(study: PreparedStudy) -> Analysis:
-    """The analysis of the results there are; writes nothing."""
+def analysed(study: PreparedStudy, options: ReportOptions = ReportOptions()) -> Analysis:
+    """The analysis of the results there are, with its second opinion; writes nothing."""
     tables = collect(study.plan, study.workspace)
     deviations = (
         *frozen_deviations(study.directory),
         *_interim(study),
         *version_warnings(study),
     )
-    return analyse(study.plan, tables, provenance(study), deviations)
+    analysis = analyse(study.plan, tables, provenance(study), deviations)
+    options.show(analysis)
+    return with_second_opinion(analysis, study.plan, tables) if options.second_opinion else analysis
 
 
 def _interim(study: PreparedStudy) -> list[str]:

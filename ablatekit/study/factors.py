@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from ablatekit.errors import Problem, StudyError, nearest
 from ablatekit.study.messages import show
-from ablatekit.study.scalars import ScalarValue, resolve_scalar
-from ablatekit.study.schema import FactorPart, Study
+from ablatekit.study.scalars import ScalarValue, resolve_scalar, scalar_number
+from ablatekit.study.scales import Scale, misfit
+from ablatekit.study.schema import ContextPart, FactorPart, Study
 from ablatekit.study.settings import Given, flatten
 from ablatekit.study.yaml_source import Loc, Node
 
@@ -35,6 +36,7 @@ class Factor:
     levels: tuple[Level, ...]
     baseline: str
     label: str
+    scale: Scale | None = None
 
     @property
     def level_names(self) -> tuple[str, ...]:
@@ -47,10 +49,16 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class ContextVariable:
-    """A blocking variable with its values."""
+    """A blocking variable with its values; `covariates`: level -> name -> value."""
 
     name: str
     levels: tuple[Level, ...]
+    covariates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """The covariates that its values carry, in the order of the file."""
+        return tuple(dict.fromkeys(name for each in self.covariates.values() for name in each))
 
 
 def level_name(value: ScalarValue) -> str:
@@ -99,7 +107,7 @@ class LevelNames:
     def add(self, name: str) -> None:
         """Know one more level."""
         self._names.add(name)
-        number = _number(name)
+        number = scalar_number(name)
         if number is not None:
             self._by_number.setdefault(number, name)
 
@@ -107,23 +115,15 @@ class LevelNames:
         """The known level that `name` means, None if there is none."""
         if name in self._names:
             return name
-        number = _number(name)
+        number = scalar_number(name)
         return None if number is None else self._by_number.get(number)
-
-
-def _number(name: str) -> float | int | None:
-    try:
-        value = resolve_scalar(name)
-    except ValueError:
-        return None
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def read_factors(study: Study, source: Node) -> tuple[Factor, ...]:
     """The factors of a study.
 
     Raises StudyError for an empty factor, a single level, a duplicate level, a level without
-    settings, and a baseline that is no level.
+    settings, a baseline that is no level, and a level that has no place on the scale.
     """
     problems: list[Problem] = []
     factors = tuple(_factor(name, study.factors[name], source, problems) for name in study.factors)
@@ -151,8 +151,21 @@ def _factor(name: str, part: FactorPart, source: Node, problems: list[Problem]) 
         mistakes.append(
             Problem(rule, show(part.baseline), nearest(level_name(part.baseline), names), where)
         )
+    mistakes += _scale_problems(name, levels, part.scale, source)
     problems += mistakes
-    return Factor(name, levels, baseline or "", part.label or name)
+    return Factor(name, levels, baseline or "", part.label or name, part.scale)
+
+
+def _scale_problems(
+    name: str, levels: Sequence[Level], scale: Scale | None, source: Node
+) -> Iterator[Problem]:
+    if scale is None or (level := misfit([level.name for level in levels], scale)) is None:
+        return
+    loc = next(each.loc for each in levels if each.name == level)
+    number = "a number above 0" if scale == "log" else "a number"
+    rule = f"factor {name!r} has the scale {scale}, where every level is {number}"
+    remedy = "Use `scale: order` for levels in the order of the file, or leave the scale out"
+    yield Problem(rule, show(level), remedy, source.where_key(loc))
 
 
 def _short_form(setting: str, values: Sequence[ScalarValue], loc: Loc) -> tuple[Level, ...]:
@@ -183,8 +196,12 @@ def _long_form(
 
 def _key_name(key: str) -> str:
     """A long-form level is called as the same text would be in the short form."""
+    return level_name(_key_value(key))
+
+
+def _key_value(key: str) -> ScalarValue:
     try:
-        return level_name(resolve_scalar(key))
+        return resolve_scalar(key)
     except ValueError:
         return key
 
@@ -215,14 +232,41 @@ def _is_usable(name: str) -> bool:
 def read_contexts(study: Study, source: Node) -> tuple[ContextVariable, ...]:
     """The context variables of a study.
 
-    Raises StudyError for a variable without values and for a duplicate value.
+    Raises StudyError for a variable without values, for a duplicate value, and for a value that
+    lacks a covariate which another one has.
     """
     problems: list[Problem] = []
     variables = []
-    for name, values in study.contexts.items():
-        levels = _short_form(name, values, ("contexts", name))
-        problems += _level_problems(f"context {name!r}", levels, source, ("contexts", name))
-        variables.append(ContextVariable(name, levels))
+    for name, part in study.contexts.items():
+        loc: Loc = ("contexts", name)
+        if isinstance(part, ContextPart):
+            variable = _with_covariates(name, part, source)
+            problems += _covariate_problems(variable, source)
+            loc = (*loc, "levels")
+        else:
+            variable = ContextVariable(name, _short_form(name, part, loc))
+        problems += _level_problems(f"context {name!r}", variable.levels, source, loc)
+        variables.append(variable)
     if problems:
         raise StudyError(*problems)
     return tuple(variables)
+
+
+def _with_covariates(name: str, part: ContextPart, source: Node) -> ContextVariable:
+    levels, covariates = [], {}
+    for key, values in part.levels.items():
+        loc = ("contexts", name, "levels", key)
+        value = key if source.is_quoted_key(loc) else _key_value(key)
+        levels.append(Level(level_name(value), {name: Given(value, loc, is_key=True)}, loc))
+        covariates[level_name(value)] = values
+    return ContextVariable(name, tuple(levels), covariates)
+
+
+def _covariate_problems(variable: ContextVariable, source: Node) -> Iterator[Problem]:
+    for level in variable.levels:
+        for name in variable.covariate_names:
+            if name not in variable.covariates[level.name]:
+                rule = f"context {variable.name!r}: a level lacks the covariate {name!r}"
+                remedy = "Give it for every level, or for none"
+                where = source.where_key(level.loc)
+                yield Problem(rule, show(level.name), remedy, where)

@@ -20,6 +20,8 @@ RESERVED = frozenset(
 )
 """Columns that every table of runs or items has; no factor, context or response is called so."""
 
+COVARIATES_REMEDY = "Give the context variable covariates: {levels: {VALUE: {COVARIATE: NUMBER}}}"
+
 
 def check_names(
     study: Study, source: Node, factors: Sequence[Factor], contexts: Sequence[ContextVariable]
@@ -30,6 +32,7 @@ def check_names(
         *_reserved(study, source),
         *_set_twice(study, source, factors, contexts),
         *_unknown_levels(study, source, factors),
+        *_covariates(study, source, contexts),
     ]
 
 
@@ -100,6 +103,25 @@ def _unknown_levels(study: Study, source: Node, factors: Sequence[Factor]) -> It
             remedy = "Name the levels that must not meet, or remove the line"
             where = source.where_value(("exclude", index))
             yield Problem("an exclusion names no level", "{}", remedy, where)
+
+
+def _covariates(
+    study: Study, source: Node, contexts: Sequence[ContextVariable]
+) -> Iterator[Problem]:
+    """Covariates that two variables have, and predictions at covariates that none has."""
+    owners: dict[str, str] = {}
+    for variable in contexts:
+        for name in variable.covariate_names:
+            owner = owners.setdefault(name, variable.name)
+            if owner != variable.name:
+                rule = f"contexts {owner!r} and {variable.name!r} have a covariate of the same name"
+                where = source.where_key((*variable.levels[0].loc, name))
+                yield Problem(rule, repr(name), "Give each its own name", where)
+    for name in study.analysis.predict_at:
+        if name not in owners:
+            rule, where = "unknown covariate", source.where_key(("analysis", "predict_at", name))
+            remedy = nearest(name, owners) if owners else COVARIATES_REMEDY
+            yield Problem(rule, repr(name), remedy, where)
 
 
 def check_combination(

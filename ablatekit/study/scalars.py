@@ -44,6 +44,12 @@ def resolve_scalar(text: str) -> ScalarValue:
     return text
 
 
+def scalar_number(text: str) -> float | int | None:
+    """The number that `text` spells; None where it spells anything else."""
+    value = _resolved(text)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def scalar_text(value: ScalarValue) -> str:
     """A scalar as one would write it in a flow collection of a study file."""
     if isinstance(value, str):

@@ -23,6 +23,7 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
+from ablatekit.study.scales import Scale
 from ablatekit.study.settings import documented
 from ablatekit.study.summaries import FORMS, parse_summary
 from ablatekit.themes import Theme
@@ -89,7 +90,13 @@ def _workers(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
 def _levels_form(value: Any) -> str | None:
     if isinstance(value, list):
         return "short"
-    return "long" if isinstance(value, Mapping) else None
+    return "long" if isinstance(value, Mapping | ContextPart) else None
+
+
+def _covariate(value: Any, _inner: ValidatorFunctionWrapHandler) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    raise refusal("must be a number above 0", "Effects are regressed on its logarithm")
 
 
 Scalar: TypeAlias = Annotated[bool | int | float | str | None, WrapValidator(_scalar)]
@@ -104,6 +111,7 @@ Levels: TypeAlias = Annotated[
     ),
 ]
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=NAME_FORM, max_length=80)]
+Covariate: TypeAlias = Annotated[float, Field(gt=0), WrapValidator(_covariate)]
 Inference: TypeAlias = Literal["narrow", "broad", "both"]
 DivergedPolicy: TypeAlias = Literal["score", "worst", "exclude"]
 StudyAdjustment: TypeAlias = Literal["holm", "none"]
@@ -151,6 +159,26 @@ class FactorPart(StudyPart):
     """Short form: values of the setting of the same name. Long form: level name -> settings."""
     label: str | None = None
     """How reports call the factor."""
+    scale: Scale | None = None
+    """Where its levels lie: log | linear | order (as listed). By default log where all are numbers
+    above 0 that span fourfold or more, linear where they are numbers, else they have no order."""
+
+
+class ContextPart(StudyPart):
+    """A blocking variable whose values carry covariates, such as the size of a model."""
+
+    levels: Annotated[dict[str, dict[Name, Covariate]], Field(max_length=MAX_LEVELS)]
+    """Value of the setting of the same name -> covariate -> its value, a number above 0."""
+
+
+ContextValues: TypeAlias = Annotated[
+    Annotated[Values, Tag("short")] | Annotated[ContextPart, Tag("long")],
+    Discriminator(
+        _levels_form,
+        custom_error_type="levels",
+        custom_error_message="must be a list of values or {levels: {VALUE: {COVARIATE: NUMBER}}}",
+    ),
+]
 
 
 class DesignPart(StudyPart):
@@ -190,6 +218,11 @@ class AnalysisPart(StudyPart):
     """Adjustment of p values within a family."""
     diverged: DivergedPolicy = "score"
     """How a diverged run enters: its last valid score, the worst possible one, or not at all."""
+    price: str | None = None
+    """What a level's price counts: the name of a cost metric, or samples, tokens, updates or
+    seconds. By default the first of samples, tokens and updates that differs between cells."""
+    predict_at: dict[Name, Covariate] = Field(default_factory=dict)
+    """Covariate of a context variable -> the value at which the effect is predicted."""
 
 
 class DispatchPart(StudyPart):
@@ -253,7 +286,7 @@ class Study(StudyPart):
     backend: BackendPart
     factors: dict[Name, FactorPart] = Field(min_length=1)
     """Design choices under study."""
-    contexts: dict[Name, Values] = Field(default_factory=dict)
+    contexts: dict[Name, ContextValues] = Field(default_factory=dict)
     """Blocking variables (settings of the backend) and their values; all combinations are run."""
     replicates: int = Field(default=1, ge=1, le=10_000)
     """Independent repeats of every cell in every context."""

@@ -14,7 +14,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ablatekit.study.yaml_source import Loc
+from ablatekit.errors import Location
+from ablatekit.study.yaml_source import Loc, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,23 @@ class SettingField:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A setting as the study gives it: its value, and where."""
+    """A setting as the study gives it: its value, and where.
+
+    `is_key`: the value is the key at `loc`, a context's level that has covariates.
+    """
 
     value: Any
     loc: Loc
+    is_key: bool = False
 
     @property
     def named_at(self) -> Loc:
         """The key that names the setting; in the short form the factor or context variable."""
-        return self.loc[:2] if isinstance(self.loc[-1], int) else self.loc
+        return self.loc[:2] if self.is_key or isinstance(self.loc[-1], int) else self.loc
+
+    def where(self, source: Node) -> Location:
+        """Position of the value."""
+        return source.where_key(self.loc) if self.is_key else source.where_value(self.loc)
 
 
 def setting_fields(model: type[BaseModel]) -> dict[str, SettingField]:

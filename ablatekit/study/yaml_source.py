@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -62,6 +62,16 @@ class Node:
                 kept.append(step)
         return tuple(kept)
 
+    def is_quoted_key(self, loc: Loc) -> bool:
+        """Whether the key that the last step of `loc` names was written in quotes."""
+        node, quoted = self, False
+        for step in loc:
+            entry = node.entry(step)
+            if entry is None:
+                break
+            node, quoted = entry.node, entry.quoted
+        return quoted
+
     def where_value(self, loc: Loc) -> Location:
         """Position of the value at `loc`, or of the nearest value around it."""
         node = self
@@ -85,10 +95,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class MappingEntry:
-    """What a mapping holds under one key, with the position of the key."""
+    """What a mapping holds under one key, with the position of the key.
+
+    `quoted`: the key was written as text, also where it spells a number.
+    """
 
     where: Location
     node: Node
+    quoted: bool = False
 
 
 def read_source(path: Path) -> str:
@@ -158,7 +172,8 @@ def _relocate(node: Node, where: Location) -> Node:
     content = node.content
     if isinstance(content, Mapping):
         content = {
-            key: MappingEntry(where, _relocate(entry.node, where)) for key, entry in content.items()
+            key: replace(entry, where=where, node=_relocate(entry.node, where))
+            for key, entry in content.items()
         }
     elif isinstance(content, tuple):
         content = tuple(_relocate(part, where) for part in content)
@@ -180,7 +195,7 @@ def override(root: Node, key: str, value: Node) -> Node:
     head, rest = _first_key(root.content, key)
     below = root.content.get(head) or MappingEntry(value.where, Node(value.where, None))
     new = override(below.node, rest, value) if rest else value
-    return Node(root.where, {**root.content, head: MappingEntry(below.where, new)}, root.size)
+    return Node(root.where, {**root.content, head: replace(below, node=new)}, root.size)
 
 
 def _override_item(root: Node, items: tuple[Node, ...], key: str, value: Node) -> Node:
@@ -224,6 +239,10 @@ def _syntax_text(error: yaml.MarkedYAMLError) -> str:
         return str(error.problem or error.context)
     since = f" that starts in line {error.context_mark.line + 1}" if error.context_mark else ""
     return f"{error.problem} {error.context}{since}"
+
+
+def _is_plain(event: yaml.Event) -> bool:
+    return isinstance(event, yaml.ScalarEvent) and bool(event.implicit[0])
 
 
 class _Composer:
@@ -292,7 +311,7 @@ class _Composer:
 
     def _scalar(self, event: yaml.ScalarEvent) -> ScalarValue:
         text = str(event.value)
-        if not event.implicit[0]:
+        if not _is_plain(event):
             return text
         try:
             return resolve_scalar(text)
@@ -312,7 +331,7 @@ class _Composer:
         entries: dict[str, MappingEntry] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key, where = self._key(event), self._where(event)
-            entry = MappingEntry(where, self._node(next(self.events)))
+            entry = MappingEntry(where, self._node(next(self.events)), not _is_plain(event))
             if key in entries:
                 remedy = f"It was first given in line {entries[key].where.line}; keep one"
                 self.problems.append(Problem("duplicate key", repr(key), remedy, where))
@@ -324,7 +343,7 @@ class _Composer:
         if not isinstance(event, yaml.ScalarEvent):
             raise StudyError(self._compound_key(event))
         self._refuse_tag(event)
-        if event.value == "<<" and event.implicit[0]:
+        if event.value == "<<" and _is_plain(event):
             remedy = "YAML 1.2 has no merge keys: write the keys out, or alias a whole value"
             self.problems.append(
                 Problem("merge keys are not allowed", "<<", remedy, self._where(event))

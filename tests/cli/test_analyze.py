@@ -80,7 +80,8 @@ def test_levels_stay_as_written_and_the_baseline_can_be_named(table, tmp_path, p
     rows = json.loads(out.read_text())["responses"]["score"]["effects"]
     row = pick_row(rows, factor="rate", estimand="average", inference="narrow")
     assert (row["level"], row["baseline"]) == ("1e-4", "3e-4")
-    worse = pick_row(rows, factor="advantage", estimand="average", inference="broad")
+    average = {"factor": "advantage", "estimand": "average"}
+    worse = pick_row(rows, **average, inference="broad", scope=["model"])
     assert worse["verdict"] == "hurts"
 
 

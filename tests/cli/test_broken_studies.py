@@ -121,6 +121,56 @@ BROKEN = {
         "10:25",
         "exclude: [{dose: high}]",
     ),
+    "level off its scale": (
+        "low, high]",
+        "low, high]\n    scale: log",
+        "10:14",
+        "where every level is a number above 0; received none",
+    ),
+    "unknown scale": ("low, high]", "low, high]\n    scale: logg", "11:12", "Did you mean 'log'?"),
+    "covariate as text": (
+        "[model-a, model-b]",
+        "{levels: {model-a: {params: big}, model-b: {params: 2}}}",
+        "12:38",
+        "model.levels.model-a.params must be a number above 0; received big",
+    ),
+    "covariate of zero": (
+        "[model-a, model-b]",
+        "{levels: {model-a: {params: 1}, model-b: {params: 0}}}",
+        "12:60",
+        "must be a number above 0; received 0. Effects are regressed on its logarithm",
+    ),
+    "covariate missing": (
+        "[model-a, model-b]",
+        "{levels: {model-a: {params: 1}, model-b: {}}}",
+        "12:42",
+        "context 'model': a level lacks the covariate 'params'",
+    ),
+    "level with covariates twice": (
+        "[model-a, model-b]",
+        "{levels: {model-a: {}, model-a: {}}}",
+        "12:33",
+        "duplicate key",
+    ),
+    "context setting of a wrong type, with covariates": (
+        "[model-a, model-b]",
+        "{levels: {model-a: {}, 3: {}}}",
+        "12:33",
+        "'model' must be a string",
+    ),
+    "context of another form": ("[model-a, model-b]", "model-a", "12:10", "or {levels: {VALUE:"),
+    "covariate to predict at": (
+        "replicates: 2",
+        "analysis: {predict_at: {parms: 1}}",
+        "13:25",
+        "unknown covariate; received 'parms'. Give the context variable covariates",
+    ),
+    "unknown price": (
+        "replicates: 2",
+        "analysis: {price: sampels}",
+        "13:19",
+        "Did you mean 'samples'?",
+    ),
     "list and mapping mixed": ("version: 1\n", "- version: 1\n", "2:1", "not valid YAML"),
 }
 

@@ -46,6 +46,23 @@ def test_plan_shows_cells_merged_cells_and_runs(
     assert list(study.parent.iterdir()) == [study]
 
 
+def test_plan_shows_scales_covariates_and_prices(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = (
+        "factors.dose.scale=order",
+        "contexts.model={levels: {model-a: {params: 1.2e5}, model-b: {params: 3e5}}}",
+        "analysis={price: updates, predict_at: {params: 7e9}}",
+    )
+    sets = [part for option in options for part in ("--set", option)]
+    assert invoke(["study", "plan", str(study), *sets]) == 0
+    shown = capsys.readouterr().out
+    assert "Scales: dose order\n" in shown
+    assert "Covariates of model: model-a params = 120000; model-b params = 300000\n" in shown
+    assert "Effects predicted at: params = 7e+09\n" in shown
+    assert "Prices count: cost/updates\n" in shown
+
+
 def test_names_that_are_codes_of_emoji_are_shown_as_written(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

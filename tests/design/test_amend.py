@@ -57,6 +57,18 @@ def test_growth_only_adds_runs_after_the_planned_ones(
         (["backend.settings.budget.amount=6"], ["settings.budget.amount: 5 -> 6"]),
         (["analysis.alpha=0.1"], ["analysis.alpha: 0.05 -> 0.1"]),
         (["analysis.diverged=worst"], ["analysis.diverged: score -> worst"]),
+        (["analysis.price=updates"], ["analysis.price: null -> updates"]),
+        (["factors.rollouts.scale=log"], ["factors.rollouts.scale: null -> log"]),
+        (
+            [
+                "contexts.model={levels: {a: {p: 1}, b: {p: 2}, c: {p: 3}, d: {p: 4}}}",
+                "analysis.predict_at={p: 9}",
+            ],
+            [
+                "contexts.model.levels.a.p: null -> 1.0",
+                'analysis.predict_at: {} -> {"p": 9.0}',
+            ],
+        ),
         (["replicates=1"], ["replicates: 2 -> 1"]),
         (["contexts.dataset=[x]"], ['contexts: {"model": "a", "dataset": "y"} -> null']),
         (
@@ -103,6 +115,15 @@ def test_other_changes_are_refused_with_what_changed(
     amendment = amend_plan(old, new, fresh=True)
     assert amendment.deviations
     assert {run.run_id for run in amendment.plan.runs} == {run.run_id for run in new.runs}
+
+
+def test_a_new_level_brings_its_covariates(make_plan: MakePlan, study_text: str) -> None:
+    old = make_plan(study_text, "contexts.model={levels: {a: {p: 1}, b: {p: 2}}}")
+    new = make_plan(study_text, "contexts.model={levels: {a: {p: 1}, b: {p: 2}, c: {p: 3}}}")
+    amendment = amend_plan(old, new)
+    assert amendment.changes == ()
+    assert len(amendment.added) == 64
+    assert amendment.plan.covariates["model"]["c"] == {"p": 3.0}
 
 
 def test_names_for_readers_may_change(toy_plan: Plan, make_plan: MakePlan, study_text: str) -> None:

@@ -20,6 +20,7 @@ KL = "factors.kl={baseline: none, levels: [none, loss]}"
 COEFFICIENT = "factors.kl_coefficient={baseline: 0.0, levels: [0.0, 0.1]}"
 
 GOLDEN_RUN = "7fadbf157e1d0c49"
+GOLDEN_PLAN = "62d0a48189760570"
 
 
 def test_a_full_factorial_is_crossed_with_contexts_and_replicates(toy_plan: Plan) -> None:
@@ -41,6 +42,73 @@ def test_a_plan_survives_json(toy_plan: Plan) -> None:
     again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
     assert again == plan
     assert again.hash == plan.hash
+
+
+def test_what_a_study_does_not_state_is_no_part_of_the_plan(toy_plan: Plan) -> None:
+    value = toy_plan.to_json()
+    assert toy_plan.hash == GOLDEN_PLAN
+    assert value.keys().isdisjoint({"covariates"})
+    assert value["analysis"].keys().isdisjoint({"price", "predict_at"})
+    assert all("scale" not in factor for factor in value["factors"])
+
+
+def test_what_a_study_states_about_analysis_changes_the_plan_and_no_run(
+    toy_plan: Plan, make_plan: MakePlan, study_text: str
+) -> None:
+    options = (
+        "factors.rollouts.scale=log",
+        "contexts.model={levels: {a: {params: 2}, b: {params: 3}, c: {params: 70}}}",
+        "analysis.price=updates",
+        "analysis.predict_at={params: 7e9}",
+    )
+    plan = make_plan(study_text, *options)
+    assert [run.run_id for run in plan.runs] == [run.run_id for run in toy_plan.runs]
+    assert len({make_plan(study_text, option).hash for option in options[:3]}) == 3
+    assert plan.factors[1].scale == "log"
+    assert plan.covariates == {
+        "model": {"a": {"params": 2}, "b": {"params": 3}, "c": {"params": 70}}
+    }
+    assert plan.analysis.price == "updates"
+    assert plan.analysis.predict_at == {"params": 7e9}
+    again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    assert again == plan
+    assert again.hash == plan.hash
+
+
+COSTS = (
+    MetricSpec(name="cost/prompt_tokens", direction="lower", role="cost", unit="tokens"),
+    MetricSpec(name="cost/new_tokens", direction="lower", role="cost", unit="tokens"),
+    MetricSpec(name="cost/samples", direction="lower", role="cost", unit="rollouts"),
+)
+
+
+@pytest.mark.parametrize(
+    ("price", "metric"),
+    [
+        ("rollouts", "cost/samples"),
+        ("samples", "cost/samples"),
+        ("cost/new_tokens", "cost/new_tokens"),
+        ("tokens", "the price counts several metrics; received 'tokens'. Name one: cost/prompt"),
+        ("seconds", "no cost metric of every run is so named; received 'seconds'. Known: "),
+        ("kl", "no cost metric of every run is so named; received 'kl'"),
+    ],
+)
+def test_a_price_counts_one_cost_metric(
+    price: str,
+    metric: str,
+    make_plan: MakePlan,
+    study_text: str,
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported = (*backend.metrics({"kl": "none"})[:2], *COSTS)
+    monkeypatch.setattr(backend, "metrics", lambda _: reported)
+    if price in ("tokens", "seconds", "kl"):
+        with pytest.raises(StudyError) as raised:
+            make_plan(study_text, f"analysis.price={price}")
+        assert metric in str(raised.value)
+    else:
+        assert make_plan(study_text, f"analysis.price={price}").analysis.price == metric
 
 
 def test_a_plan_of_another_version_is_refused(toy_plan: Plan) -> None:

@@ -103,6 +103,30 @@ def test_short_and_long_forms(write_study: Write, study_text: str) -> None:
     assert factors["queries"].level("q64") is q64
 
 
+def test_a_context_carries_covariates_and_quotes_make_its_values_text(
+    write_study: Write, study_text: str
+) -> None:
+    levels = (
+        "{a: {params: 1.2e5, layers: 2}, 2: {params: 3, layers: 4}, '3': {params: 5, layers: 1}}"
+    )
+    text = study_text.replace("model: [a, b, c]", f"model: {{levels: {levels}}}")
+    model, dataset = load_study(write_study(text)).contexts
+    assert [level.settings["model"].value for level in model.levels] == ["a", 2, "3"]
+    assert model.covariate_names == ("params", "layers")
+    assert model.covariates["a"] == {"params": 1.2e5, "layers": 2.0}
+    assert tuple(model.covariates) == tuple(level.name for level in model.levels)
+    assert dataset.covariate_names == ()
+
+
+def test_a_prediction_names_the_nearest_covariate(write_study: Write, study_text: str) -> None:
+    options = [
+        "contexts.model={levels: {a: {params: 1}, b: {params: 2}}}",
+        "analysis.predict_at={parms: 7e9}",
+    ]
+    with pytest.raises(StudyError, match=r"received 'parms'. Did you mean 'params'\?"):
+        load_study(write_study(study_text), options)
+
+
 def test_long_form_keys_are_called_as_in_the_short_form(
     write_study: Write, study_text: str
 ) -> None:
@@ -146,6 +170,20 @@ def test_long_form_keys_are_called_as_in_the_short_form(
         ("exclude=[{}]", "an exclusion names no level"),
         ("exclude=[{rolouts: 1}]", "unknown factor"),
         ("exclude=[{rollouts: 3}]", "factor 'rollouts' has no such level"),
+        ("factors.rollouts.scale=cubic", "must be 'log', 'linear' or 'order'"),
+        ("factors.queries.scale=linear", "where every level is a number; received q32"),
+        ("factors.rollouts={baseline: 0, levels: [0, 4], scale: log}", 'above 0; received "0"'),
+        ("contexts.model={levels: {}}", "context 'model' is empty"),
+        ("contexts.model={levels: {1: {}, 1.0: {}}}", "context 'model': duplicate level"),
+        ("contexts.model={levels: {a: {p: 1}, b: {q: 1, p: 1}}}", "lacks the covariate 'q'"),
+        ("contexts.model={levels: {a: {p: true}}}", "must be a number above 0; received true"),
+        ("contexts.model={levels: {a: {p: -1}}}", "must be a number above 0; received -1"),
+        ("contexts.model={levels: {a: {budget: {amount: 2}}}}", "must be a number above 0"),
+        (
+            "contexts={a: {levels: {1: {p: 1}}}, b: {levels: {1: {p: 1}}}}",
+            "contexts 'a' and 'b' have a covariate of the same name; received 'p'",
+        ),
+        ("analysis.predict_at={params: 0}", "must be a number above 0; received 0"),
     ],
 )
 def test_every_mistake_gives_one_problem(

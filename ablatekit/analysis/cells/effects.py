@@ -272,7 +272,7 @@ def _on_grid(layout: Layout, contrast: Contrast, estimand: Estimand) -> Contrast
     everything = _contrasts(layout, np.arange(layout.grid_size), estimand)
     same = (contrast.factor, contrast.level)
     whole_grid = next(c for c in everything if (c.factor, c.level) == same)
-    return replace(whole_grid, grid=True)
+    return replace(whole_grid, grid=True, notes=())
 
 
 def _contrasts(layout: Layout, codes: Integers, estimand: Estimand) -> list[Contrast]:

@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from ablatekit.analysis.cells.effects import effect_rows, fit, infer_all, plain_rows
+from ablatekit.analysis.cells.prices import pricing
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.effects import GapComparison
 from ablatekit.analysis.core.schema.vocabulary import InferenceName, Statement, statement
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.stats.verdict import VerdictRule
+from ablatekit.analysis.tables.costs import Prices
 from ablatekit.analysis.tables.responses import Response
 from ablatekit.design.plan import PlannedAnalysis, PlannedResponse
 
@@ -48,6 +50,7 @@ def gap_comparisons(
     layout: Layout,
     analysis: PlannedAnalysis,
     inferences: Sequence[InferenceName],
+    costs: Prices | None = None,
 ) -> dict[str, GapComparison]:
     """The comparison `gap`, if the study has the responses `learning` and `generalization`.
 
@@ -75,7 +78,7 @@ def gap_comparisons(
         "gap": GapComparison(
             learning=LEARNING,
             generalization=GENERALIZATION,
-            effects=effect_rows(families, "gap", rule, layout),
+            effects=effect_rows(families, "gap", rule, layout, pricing(costs, fitted)),
             plain_contexts=plain_rows(families, layout, analysis.alpha),
             footer=[statement("no_gap", reason=refused)] if refused else footer,
             messages=[refused] if refused else _messages(responses[LEARNING].values, paired),

@@ -190,11 +190,7 @@ def _planned_df(plan: Plan) -> int:
 
 
 def _conditionals(factors: Sequence[PlannedFactor], cells: Integers) -> tuple[Conditional, ...]:
-    """Every factor that one level sets apart exactly where another factor leaves some levels.
-
-    That level says "not set" when it is empty, or when two or more levels exist otherwise; a factor
-    of two levels that always change together with another one is aliased instead.
-    """
+    """Every factor that is not set exactly where another one is at some of its levels."""
     pairs = (_conditional(factors, cells, inner) for inner in range(len(factors)))
     return tuple(pair for pair in pairs if pair is not None)
 
@@ -202,32 +198,30 @@ def _conditionals(factors: Sequence[PlannedFactor], cells: Integers) -> tuple[Co
 def _conditional(
     factors: Sequence[PlannedFactor], cells: Integers, inner: int
 ) -> Conditional | None:
-    levels = factors[inner].levels
-    for absent, label in enumerate(levels):
-        if label != NOT_SET and len(levels) < 3:
-            continue
-        is_absent = cells[:, inner] == absent
-        for outer in range(len(factors)):
-            without = set(cells[is_absent, outer].tolist())
-            inside = set(cells[~is_absent, outer].tolist())
-            if outer != inner and without and inside and not without & inside:
-                return Conditional(inner, outer, frozenset(inside), absent)
+    if NOT_SET not in factors[inner].levels:
+        return None
+    absent = factors[inner].levels.index(NOT_SET)
+    is_absent = cells[:, inner] == absent
+    for outer in range(len(factors)):
+        without = set(cells[is_absent, outer].tolist())
+        inside = set(cells[~is_absent, outer].tolist())
+        if outer != inner and not without & inside:
+            return Conditional(inner, outer, frozenset(inside), absent)
     return None
 
 
 def _with_inner_baselines(
     factors: tuple[PlannedFactor, ...], conditionals: Sequence[Conditional]
 ) -> tuple[PlannedFactor, ...]:
-    """A baseline at which the factor does not exist gives way to the first level that does.
+    """A baseline at which the factor is not set gives way to the first level that is.
 
     Where only one level exists, there is nothing to compare it with, and the baseline stays.
     """
     chosen = list(factors)
     for conditional in conditionals:
         factor = factors[conditional.inner]
-        absent = factor.levels[conditional.absent]
-        existing = [level for level in factor.levels if level != absent]
-        if factor.baseline == absent and len(existing) > 1:
+        existing = [level for level in factor.levels if level != NOT_SET]
+        if factor.baseline == NOT_SET and len(existing) > 1:
             chosen[conditional.inner] = replace(factor, baseline=existing[0])
     return tuple(chosen)
 

@@ -158,6 +158,8 @@ def parse_terms(text: str) -> tuple[bool, tuple[Term, ...]]:
 
     Variables inside a term follow their first appearance in `text`, as in R.
     """
+    if text.strip() == "1":
+        return True, ()
     from formulaic import Formula as FormulaicFormula  # its import takes as long as pandas's
     from formulaic.errors import FormulaicError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from ablatekit.analysis.engine.design import (
 from ablatekit.analysis.engine.formula import Formula, RandomSpec, unquoted, variables_of, words_of
 from ablatekit.analysis.engine.numeric import (
     CALL,
+    Measure,
     expression_at,
     expression_matrix,
     finite,
@@ -31,6 +32,7 @@ from ablatekit.analysis.engine.numeric import (
 from ablatekit.errors import Problem, TableError, nearest
 
 PRESENCE_LIMIT = 1 << 24
+FIRST_ROWS = 100
 _FACTOR = re.compile(r"(?:C|factor|as\.factor)\(\s*([\w.]+|`[^`]+`)\s*(?:,\s*(.+?))?\s*\)$")
 _TREATMENT = re.compile(r"(?:contr\.)?treatment(?:\(\s*[\"']?(.*?)[\"']?\s*\))?$", re.IGNORECASE)
 
@@ -87,14 +89,18 @@ def build_frame(
     formula: Formula,
     *,
     weights: str | None = None,
+    measure: Measure = "weights",
     factors: Collection[str] = (),
     coding: Coding = "treatment",
 ) -> ModelFrame:
     """Evaluate a formula on a table.
 
-    weights: a column of positive prior weights, Var(e_i) = sigma^2 / w_i. factors: numeric columns
-    to read as categorical. Rows with a missing value in a used column are dropped and counted.
-    A response `cbind(successes, failures)` becomes a proportion with its trials as weights.
+    The baseline of a factor is its first level in the table; of a column with declared categories,
+    the first of them; of `C(x, Treatment('level'))`, the level named.
+    weights: a column of positive prior weights, Var(e_i) = sigma^2 / w_i, or of what `measure`
+    says. factors: columns to read as categorical. Rows with a missing value in a used column are
+    dropped and counted. A response `cbind(successes, failures)` becomes a proportion with its
+    trials as weights.
     Raises TableError for unknown columns, a response that is not numeric, values that are not
     finite, no complete row, weights that are not positive, a factor or a group with one level.
     """
@@ -104,12 +110,13 @@ def build_frame(
     table = data if complete is None else _without_lost_levels(data[used].loc[complete])
     if len(table) == 0:
         raise TableError(_no_complete_row(data, used))
-    y, trials = response_and_weights(table, formula.response, weights)
+    y, trials = response_and_weights(table, formula.response, weights, measure)
     specs = [*formula.terms, *(term for spec in formula.random for term in spec.terms)]
     variables: dict[str, Variable] = {}
     rows: dict[str, Codes] = {}
+    reading = _Reading(data, factors, coding)
     for name in variables_of(specs):
-        variables[name], rows[name] = _evaluate(table, name, factors, coding)
+        variables[name], rows[name] = _evaluate(table, name, reading)
     cell, representatives = _cells(len(table), variables, rows)
     points = {name: values[representatives] for name, values in rows.items()}
     counts = np.bincount(cell, minlength=len(representatives)).astype(np.float64)
@@ -132,18 +139,28 @@ def build_frame(
 
 
 def factor_codes(column: pd.Series[Any]) -> tuple[Codes, tuple[str, ...]]:
-    """Integer codes and level names: categories keep their order, other values are sorted."""
+    """Integer codes and level names: categories keep their order, other values are sorted.
+
+    Text that is numbers throughout is sorted by them, and stays as it is written.
+    """
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.codes.to_numpy(), tuple(_label(x) for x in column.cat.categories)
     codes, uniques = pd.factorize(column)
     values = list(uniques)
-    numeric = pd.api.types.is_numeric_dtype(column.dtype)
-    order = sorted(
-        range(len(values)), key=(lambda j: values[j]) if numeric else lambda j: str(values[j])
-    )
+    keys = values if pd.api.types.is_numeric_dtype(column.dtype) else _sortable(map(str, values))
+    order = sorted(range(len(values)), key=keys.__getitem__)
     rank = np.empty(len(values), dtype=np.int32)
     rank[order] = np.arange(len(values), dtype=np.int32)
     return rank[codes], tuple(_label(values[j]) for j in order)
+
+
+def _sortable(texts: Iterable[str]) -> list[tuple[float, str]]:
+    """Keys that sort by number where all texts are numbers, else by the text."""
+    labels = list(texts)
+    try:
+        return [(float(label), label) for label in labels]
+    except ValueError:
+        return [(0.0, label) for label in labels]
 
 
 def group_codes(table: pd.DataFrame, names: Sequence[str]) -> tuple[Codes, tuple[str, ...]]:
@@ -229,9 +246,16 @@ def _without_lost_levels(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**lost)
 
 
-def _evaluate(
-    table: pd.DataFrame, name: str, factors: Collection[str], coding: Coding
-) -> tuple[Variable, Codes]:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How columns become variables; `data` is the table with its incomplete rows."""
+
+    data: pd.DataFrame
+    factors: Collection[str]
+    coding: Coding
+
+
+def _evaluate(table: pd.DataFrame, name: str, reading: _Reading) -> tuple[Variable, Codes]:
     wrapped = _FACTOR.match(name)
     wrapped = None if name in table.columns else wrapped
     source = unquoted(wrapped.group(1)) if wrapped else name
@@ -247,7 +271,7 @@ def _evaluate(
     plain = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(
         column.dtype
     )
-    if plain and not wrapped and source not in factors:
+    if plain and not wrapped and source not in reading.factors:
         return _numeric_variable(name, column.to_numpy(dtype=np.float64)[:, None], table.index)
     codes, levels = factor_codes(column)
     if len(levels) < 2:
@@ -258,17 +282,34 @@ def _evaluate(
                 "Take it out of the formula",
             )
         )
-    chosen, baseline = _coding(wrapped.group(2) if wrapped else None, levels, coding, name)
-    return Variable(name, levels, chosen, baseline), codes.astype(np.int32, copy=False)
+    first = _first_level(reading.data, source, levels)
+    chosen, baseline = _coding(wrapped.group(2) if wrapped else None, levels, name)
+    variable = Variable(
+        name, levels, chosen or reading.coding, first if baseline is None else baseline
+    )
+    return variable, codes.astype(np.int32, copy=False)
+
+
+def _first_level(data: pd.DataFrame, name: str, levels: tuple[str, ...]) -> int:
+    """The position of the first level in the table, of declared categories the first of them."""
+    column = data[name]
+    declared = isinstance(column.dtype, pd.CategoricalDtype)
+    if declared and name not in data.attrs.get(TEXT_COLUMNS, ()):
+        return 0
+    positions = {level: position for position, level in enumerate(levels)}
+    parts = (column.iloc[:FIRST_ROWS], column)  # the whole of a large column is rarely needed
+    labels = (_label(value) for part in parts for value in part if not pd.isna(value))
+    return next(positions[label] for label in labels if label in positions)
 
 
 def _coding(
-    text: str | None, levels: tuple[str, ...], default: Coding, name: str
-) -> tuple[Coding, int]:
+    text: str | None, levels: tuple[str, ...], name: str
+) -> tuple[Coding | None, int | None]:
+    """The coding and the baseline that a formula asks for, None where it leaves them open."""
     if text is None:
-        return default, 0
+        return None, None
     if re.fullmatch(r"(contr\.)?sum", text, re.IGNORECASE):
-        return "sum", 0
+        return "sum", None
     treatment = _TREATMENT.match(text)
     if treatment is None:
         raise TableError(
@@ -277,7 +318,7 @@ def _coding(
     level = treatment.group(1)
     if level is not None and level not in levels:
         raise TableError(Problem(f"no such level of {name}", level, nearest(level, levels)))
-    return "treatment", levels.index(level) if level is not None else 0
+    return "treatment", levels.index(level) if level is not None else None
 
 
 def _numeric_variable(

@@ -23,6 +23,8 @@ ENOUGH = 1e-8
 SNAP = 1e-5
 NEWTON_STEPS = 12
 GRADIENT_TOLERANCE = 1e-3
+# Newton's steps are quadratic so near: what is left is far below the noise of the criterion.
+NEAR = 1e-2
 ESCAPES = (1e-3, 1e-2, 1e-1, 1.0)
 
 
@@ -115,27 +117,18 @@ def _descend(search: _Search, state: State) -> tuple[State, str]:
         moved = _line_search(criterion, state, step, float(slope.gradient @ step))
         if moved is None:
             break
-        if _near(search.best, moved):
-            return _finish_near(criterion, moved), "newton, joined an earlier optimum"
+        if search.best is not None and _joins(search.best, moved):
+            return search.best, "newton, joined an earlier optimum"
         state, slope = moved, criterion.slope(moved)
     if decrease < ENOUGH:
         return state, "newton"
     return _quasi_newton(criterion, state), "newton, then l-bfgs-b"
 
 
-def _near(best: State | None, state: State) -> bool:
-    """Whether a later start has arrived at the optimum that is already known."""
-    if best is None:
-        return False
+def _joins(best: State, state: State) -> bool:
+    """Whether a later start has arrived at the optimum that is already known, from above."""
     distance = np.abs(np.abs(best.theta) - np.abs(state.theta)).max()
-    return bool(distance < 1e-3 and abs(best.value - state.value) < 1e-5)
-
-
-def _finish_near(criterion: Criterion, state: State) -> State:
-    slope = criterion.slope(state)
-    step, _ = _newton_step(criterion, state, slope)
-    moved = _line_search(criterion, state, step, float(slope.gradient @ step))
-    return moved if moved is not None else state
+    return bool(distance < NEAR and 0.0 <= state.value - best.value < NEAR**2)
 
 
 def _newton_step(criterion: Criterion, state: State, slope: Slope) -> tuple[Floats, float]:
@@ -156,15 +149,14 @@ def _newton_step(criterion: Criterion, state: State, slope: Slope) -> tuple[Floa
 def _limited(criterion: Criterion, state: State, step: Floats) -> Floats:
     """Shorten a step so that no diagonal entry of L falls below a tenth or grows tenfold."""
     factor = 1.0
-    position = 0
-    for rows, cols in criterion.columns:
-        for j in np.flatnonzero(rows == cols) + position:
-            here, move = abs(state.theta[j]), step[j] * np.sign(state.theta[j] or 1.0)
-            if here > 1e-3 and move < -0.9 * here:
-                factor = min(factor, 0.9 * here / -move)
-            elif move > 10.0 * max(here, 0.1):
-                factor = min(factor, 10.0 * max(here, 0.1) / move)
-        position += len(rows)
+    theta, steps = state.theta.tolist(), step.tolist()
+    for j in criterion.diagonal:
+        here = abs(theta[j])
+        move = steps[j] if theta[j] >= 0.0 else -steps[j]
+        if here > 1e-3 and move < -0.9 * here:
+            factor = min(factor, 0.9 * here / -move)
+        elif move > 10.0 * max(here, 0.1):
+            factor = min(factor, 10.0 * max(here, 0.1) / move)
     return step * factor
 
 

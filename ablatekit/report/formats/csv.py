@@ -17,7 +17,7 @@ NAMES: tuple[str, ...] = tuple({**Effect.__annotations__, **Configuration.__anno
 
 
 def effects_csv(analysis: Analysis) -> str:
-    """All estimands of every response and gap, configurations too, at full precision; what is missing is empty.
+    """All estimands and configurations, at full precision; what is missing is empty.
 
     Verdicts are codes, as in `analysis.json`; reasons, notes and methods are words.
     """

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ablatekit.analysis.core.lookup import comparisons, find_effect
+from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
 from ablatekit.report import document
 from ablatekit.report.compose import details
-from ablatekit.report.document import Badge, Block, Entry, Facts, Interval, Paragraph, scoped
+from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph, scoped
 from ablatekit.report.formats.tables import PLAIN, titled_table
 from ablatekit.report.language import formulas, page
-from ablatekit.report.language.captions import versus, with_unit
+from ablatekit.report.language.captions import held_fixed, versus, with_unit
 from ablatekit.report.language.notes import answer_warnings, trust
 from ablatekit.report.language.numbers import (
     MISSING,
@@ -28,7 +30,7 @@ from ablatekit.report.language.numbers import (
     sentence,
     typeset,
 )
-from ablatekit.report.language.reading import factor_labels, subject_of, title_of
+from ablatekit.report.language.reading import Unit, factor_labels, subject_of, title_of
 from ablatekit.report.language.scopes import over
 from ablatekit.report.language.sentences import say, say_all, told
 from ablatekit.report.language.verdicts import (
@@ -42,12 +44,14 @@ from ablatekit.report.language.verdicts import (
     word,
 )
 from ablatekit.report.sections.answer import (
-    UNJUDGED,
     AnswerCell,
-    AnswerLine,
-    answer_lines,
+    Question,
+    answer_cell,
     baseline_sentences,
+    estimate_entry,
+    price_entry,
     questions,
+    shown_scopes,
 )
 from ablatekit.report.sections.model import effect_tests, fit_blocks, is_formula
 from ablatekit.report.sections.variance import anova_table
@@ -55,16 +59,13 @@ from ablatekit.report.sections.variance import anova_table
 if TYPE_CHECKING:
     from ablatekit.analysis.compare import ComparedEffect, StudyComparison, StudyEffect
 
-COLUMNS = 80
-"""Of a terminal that is not made wider."""
+WIDTH = 80
+"""The columns of characters that every table fits into as long as its numbers allow."""
+LONGEST_VERDICT = len("inconclusive")
+LEVEL_WIDTH, LEAST_WIDTH, FRAME_WIDTH = 16, 10, 3
+"""Room for the names of levels and for other words, which may be folded, and for a frame."""
 MOST_COLUMNS = 6
 """Of a table on a terminal; one with more gives up its intervals."""
-MOST_SIDE_BY_SIDE = 3
-"""Responses beside each other in the answer."""
-LEFT_OF_LEVELS = COLUMNS - 22
-"""Characters that the names of levels leave for responses."""
-SHORTEST, SHORTEST_WORDS = 12, 6
-"""Characters that the longest word of a verdict needs, and words of a user at least."""
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
 STYLES: dict[Tone, str] = {
     "good": "bold green",
@@ -84,67 +85,114 @@ def answer(analysis: Analysis, *, everything: bool = False) -> Iterator[Renderab
     every = analysis["responses"].items()
     fitted = {name: response for name, response in every if is_formula(response)}
     if not fitted:
-        yield from summary(analysis)
+        yield from _answer_tables(analysis)
     for name, response in fitted.items():
         yield from _formula(name, response, factor_labels(analysis))
     if everything and not fitted:
         for block in details(analysis):
             yield from rendered(block)
-    yield from (Text(page.warned(text)) for text in answer_warnings(analysis))
+    yield from (Text(page.noted(typeset(warning))) for warning in answer_warnings(analysis))
     opinion = analysis.get("second_opinion")
     if opinion:
         yield Text(trust(opinion, subject_of(analysis).unit))
 
 
-def summary(analysis: Analysis) -> Iterator[RenderableType]:
-    """One line per non-baseline level, then why some have no estimate, then the baseline.
-
-    As many responses stand side by side as 80 columns hold without breaking an interval.
-    """
-    asked, lines = questions(analysis), answer_lines(analysis)
-    widest = max((len(cell.estimate.interval) for line in lines for cell in line.cells), default=0)
-    side_by_side = min(MOST_SIDE_BY_SIDE, max(1, LEFT_OF_LEVELS // (max(widest, SHORTEST) + 3)))
-    for start in range(0, len(asked), side_by_side):
-        chosen = slice(start, start + side_by_side)
-        titles = (with_unit(question.title, question.scale.unit) for question in asked[chosen])
-        title = _title(analysis) if start == 0 else ""
-        table = titled_table(Text(title), ("level", *titles))
-        table.show_lines = True
-        for column in table.columns[1:]:
-            column.min_width = widest
-        for line in lines:
-            table.add_row(_level(line), *map(_cell, line.cells[chosen]))
-        yield table
-    yield from map(Text, _reasons(analysis))
+def _answer_tables(analysis: Analysis) -> Iterator[RenderableType]:
+    """The answer, then its scopes, why some levels have no estimate, and the baseline."""
+    for part in _side_by_side(questions(analysis)):
+        yield summary(analysis, part)
+    yield from map(Text, filter(None, [held_fixed(shown_scopes(analysis)), *_reasons(analysis)]))
     yield from map(Text, baseline_sentences(analysis))
 
 
-def _level(line: AnswerLine) -> Text:
-    level = line.level
+def summary(analysis: Analysis, asked: Sequence[Question] | None = None) -> Table:
+    """One line per non-baseline level: effects, verdicts, the widest scope, and the gap.
+
+    asked: the questions that have a column; all of them by default.
+    """
+    asked = questions(analysis) if asked is None else asked
+    heads = [_head(analysis, question) for question in asked]
+    table = titled_table(Text(_title(analysis)), ("level", *heads))
+    table.show_lines = True
+    stacked = _width(asked, stacked=False) > WIDTH
+    room = max(0, WIDTH - _width(asked, stacked=stacked)) // max(1, len(asked))
+    for column, question in zip(table.columns[1:], asked, strict=True):
+        column.min_width = _unbroken_width(question, stacked=stacked)
+        column.max_width = column.min_width + room
+    for level in comparisons(analysis):
+        cells = (_cell(answer_cell(question, level), stacked=stacked) for question in asked)
+        table.add_row(_level(analysis, level), *cells)
+    return table
+
+
+def _level(analysis: Analysis, level: Comparison) -> Text:
     text = Text(f"{level.label}\n{versus(level.level, level.baseline)}")
-    return text.append(f"\n{line.price.text}", style="dim") if line.price else text
+    price = price_entry(analysis, level)
+    return text.append(f"\n{price.text}", style="dim") if price else text
 
 
-def _cell(cell: AnswerCell) -> Text:
-    """Estimate, interval, verdict, scope and coverage, each on a line of its own."""
-    text = Text()
-    estimate = cell.estimate
+def _cell(cell: AnswerCell, *, stacked: bool) -> Text:
+    """Estimate, verdict, scope and coverage; stacked: an interval stands below its estimate."""
+    text, estimate = Text(), cell.estimate
     if estimate.value is not None:
-        text.append("\n".join(filter(None, (estimate.text, estimate.interval))) + "\n")
-    _append_badge(text, cell.verdict)
-    if isinstance(cell.beyond, Badge) and cell.beyond.verdict != "identical":
-        text.append(f"\n{cell.beyond.over}: ", style="dim")
-        _append_badge(text, cell.beyond)
+        between = "\n" if stacked else " "
+        text.append(between.join(filter(None, (estimate.text, estimate.interval))) + "\n")
+    _append_verdict(text, cell.verdict)
+    if cell.needed:
+        text.append(f" ({cell.needed})", style="dim")
+    if isinstance(cell.beyond, Badge):
+        text.append(f"\n{cell.scope}: ", style="dim")
+        _append_verdict(text, cell.beyond)
     elif isinstance(cell.beyond, document.Text) and cell.beyond.note:
         text.append(f"\n{cell.beyond.note}", style="dim")
     return text.append(f"\n{estimate.note}", style="dim") if estimate.note else text
 
 
-def _append_badge(text: Text, badge: Badge) -> None:
-    """The verdict; its remark unless that is a reason, which stands below the table."""
+def _append_verdict(text: Text, badge: Badge) -> None:
+    """The verdict without its remark."""
     text.append(signed(badge.verdict, badge.size), style=STYLES[look(badge.verdict).tone])
-    if badge.note and badge.verdict not in UNJUDGED:
-        text.append(f" ({badge.note})", style="dim")
+
+
+def _head(analysis: Analysis, question: Question) -> str:
+    """The response with its unit, and which values of it are better."""
+    title = with_unit(question.title, question.scale.unit)
+    for response in analysis["responses"].values():
+        if response["effects"] is question.effects:
+            return f"{title}\n{page.better(response['direction'], guessed=_is_guessed(response))}"
+    return title
+
+
+def _is_guessed(response: ResponseAnalysis) -> bool:
+    messages = response["diagnostics"].get("messages", [])
+    return any(message["code"] == "direction_guessed" for message in messages)
+
+
+def _side_by_side(asked: Sequence[Question]) -> Iterator[Sequence[Question]]:
+    """The questions in groups whose columns a terminal has room for."""
+    group: list[Question] = []
+    for question in asked:
+        if group and _width([*group, question], stacked=True) > WIDTH:
+            yield group
+            group = []
+        group.append(question)
+    yield group
+
+
+def _width(asked: Sequence[Question], *, stacked: bool) -> int:
+    """Of a table with these questions whose intervals are not broken."""
+    columns = (_unbroken_width(question, stacked=stacked) for question in asked)
+    return LEVEL_WIDTH + FRAME_WIDTH + sum(column + FRAME_WIDTH for column in columns)
+
+
+def _unbroken_width(question: Question, *, stacked: bool) -> int:
+    """The longest line that holds an interval, or the longest word of a verdict."""
+    parts = [LONGEST_VERDICT]
+    for effect in question.effects:
+        if effect["estimand"] == "average" and effect["inference"] == "narrow":
+            entry = estimate_entry(effect, question.scale)
+            lines = [entry.text, entry.interval]
+            parts += [len(line) for line in (lines if stacked else [" ".join(lines)])]
+    return max(parts)
 
 
 def _formula(
@@ -156,7 +204,7 @@ def _formula(
     method = say(model["method"], "row")
     yield Text(model["formula"])
     yield Text(formulas.headline(method, model["n"], criterion, converged=model["converged"]))
-    yield from (Text(page.noted(say(message, "row"))) for message in model["messages"])
+    yield Text(page.better(response["direction"], guessed=_is_guessed(response)))
     yield from rendered(effect_tests(name, response))
     anova = anova_table(name, response, labels, "row")
     for block in (anova, *fit_blocks(name, response)):
@@ -179,16 +227,45 @@ def rendered(block: Block) -> Iterator[RenderableType]:
             return
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A column as it is printed; no entry is broken below `width`, None where words may be."""
+
+    title: str
+    entries: list[str]
+    width: int | None
+    interval: bool
+
+    @property
+    def least(self) -> int:
+        """The width at which nothing is broken that must not be."""
+        width = LEAST_WIDTH if self.width is None else self.width
+        return max(width, *(map(len, self.title.split())))
+
+    @property
+    def most(self) -> int:
+        """The width at which nothing is folded."""
+        return max(len(line) for text in (self.title, *self.entries) for line in text.split("\n"))
+
+    def over(self, other: _Shown) -> _Shown:
+        """This column with the entries of another one below its own."""
+        entries = ["\n".join(pair) for pair in zip(self.entries, other.entries, strict=True)]
+        width = max(self.width or 0, other.width or 0)
+        return _Shown(f"{self.title}\n{other.title}", entries, width, interval=False)
+
+
 def _rendered_table(table: document.Table) -> Iterator[RenderableType]:
     """A table without the columns that hold nothing, then why rows have no numbers."""
     if not table.rows:
         return
-    filled = [place for place in _fitting(table) if _says_something(table, place)]
-    titles = [table.columns[place].title for place in filled]
-    rows = [[_short(row[place]) for place in filled] for row in table.rows]
+    columns = [_column(table, place) for place in _fitting(table) if _says_something(table, place)]
+    crowded = _total(columns, whole=True) > WIDTH
+    columns = _stacked(columns) if crowded else columns
+    rows = zip(*(column.entries for column in columns), strict=True)
+    titles = [column.title for column in columns]
     shown = titled_table(Text(table.caption), titles, map(_texts_of, rows), PLAIN)
-    for column, place in zip(shown.columns, filled, strict=True):
-        column.min_width = _unbroken(table, place)
+    if crowded:
+        _narrow(shown, columns)
     yield shown
     reasons: dict[str, list[str]] = {}
     for entries in table.rows:
@@ -197,34 +274,51 @@ def _rendered_table(table: document.Table) -> Iterator[RenderableType]:
     yield from (Text(formulas.because(why, ", ".join(of))) for why, of in reasons.items())
 
 
+def _column(table: document.Table, place: int) -> _Shown:
+    entries = [row[place] for row in table.rows]
+    interval = any(isinstance(entry, document.Interval) for entry in entries)
+    texts, width = [_short(entry) for entry in entries], None
+    if not any(isinstance(entry, document.Text) for entry in entries):
+        parts = texts if interval else [part for text in texts for part in text.split()]
+        width = max(map(len, parts), default=0)
+    return _Shown(table.columns[place].title, texts, width, interval)
+
+
+def _narrow(shown: Table, columns: Sequence[_Shown]) -> None:
+    """Give every column the width of its numbers, and the rest of the terminal to words."""
+    words = [column for column in columns if column.width is None]
+    room = WIDTH - _total(columns) + LEAST_WIDTH * len(words)
+    for printed, column in zip(shown.columns, columns, strict=True):
+        if column.width is None:
+            printed.max_width = max(LEAST_WIDTH, room // len(words))
+        else:
+            printed.width = column.least
+
+
+def _total(columns: Sequence[_Shown], *, whole: bool = False) -> int:
+    """The width of a table of these columns; whole: neither words nor titles are folded."""
+    return 1 + sum(FRAME_WIDTH + (column.most if whole else column.least) for column in columns)
+
+
+def _stacked(columns: Sequence[_Shown]) -> list[_Shown]:
+    """Columns with every interval below the number on its left."""
+    stacked: list[_Shown] = []
+    for column in columns:
+        if column.interval and stacked and stacked[-1].width is not None:
+            column = stacked.pop().over(column)
+        stacked.append(column)
+    return stacked
+
+
 def _fitting(table: document.Table) -> list[int]:
     """The columns that a terminal has room for: of many, an interval gives way to its error."""
     titles = [column.title for column in table.columns]
-    places = list(range(len(titles)))
-    widths = [_unbroken(table, place) or SHORTEST_WORDS for place in places]
-    crowded = len(titles) > MOST_COLUMNS or sum(widths) + 2 * len(widths) > COLUMNS
-    if not (crowded and "se" in titles):
-        return places
-    return [place for place in places if titles[place] != "interval"]
+    crowded = len(titles) > MOST_COLUMNS and "se" in titles
+    return [place for place, title in enumerate(titles) if not (crowded and title == "interval")]
 
 
 def _says_something(table: document.Table, place: int) -> bool:
     return any(_short(row[place]) not in ("", MISSING) for row in table.rows)
-
-
-def _unbroken(table: document.Table, place: int) -> int | None:
-    """The width at which no number and no interval is broken; words of a user may be."""
-    entries = [row[place] for row in table.rows]
-    if any(isinstance(entry, document.Text) for entry in entries):
-        return None
-    return max(map(_longest_part, entries), default=0)
-
-
-def _longest_part(entry: Entry) -> int:
-    """The characters of an entry that stay on one line: an interval, else the longest word."""
-    text = _short(entry)
-    parts = [text] if isinstance(entry, Interval) else text.split()
-    return max(map(len, parts), default=0)
 
 
 def _short(entry: Entry) -> str:
@@ -234,7 +328,7 @@ def _short(entry: Entry) -> str:
     return entry.text
 
 
-def _texts_of(row: Sequence[str]) -> list[Text]:
+def _texts_of(row: Iterable[str]) -> list[Text]:
     return [Text(text) for text in row]
 
 
@@ -243,22 +337,29 @@ def _name(entry: Entry) -> str:
 
 
 def _reasons(analysis: Analysis) -> list[str]:
-    """Why some levels have no estimate or no broad verdict: each reason once."""
-    asked, unit = questions(analysis), subject_of(analysis).unit
-    effects = (
-        find_effect(question.effects, level, inference)
-        for question in asked
-        for level in comparisons(analysis)
-        for inference in INFERENCES
-    )
-    reasons = (
-        told(effect["reason"], unit)
-        if effect["verdict"] == "identical"
-        else f"{effect['inference']} {word(effect['verdict'])}: {told(effect['reason'], unit)}"
-        for effect in effects
-        if effect is not None and effect["reason"]
-    )
-    return sorted(set(reasons))
+    """Why some levels have no estimate or no broad verdict: each reason once, with its levels."""
+    unit = subject_of(analysis).unit
+    concerned: dict[str, list[str]] = {}
+    for level in comparisons(analysis):
+        for question in questions(analysis):
+            for reason in _reasons_of(question, level, unit):
+                concerned.setdefault(reason, []).append(level.name)
+    return [formulas.because(why, ", ".join(dict.fromkeys(of))) for why, of in concerned.items()]
+
+
+def _reasons_of(question: Question, level: Comparison, unit: Unit) -> list[str]:
+    """The narrow reason, or the broad one where there is a narrow estimate."""
+    narrow, broad = (find_effect(question.effects, level, name) for name in INFERENCES)
+    if narrow is not None and narrow["reason"]:
+        return [_unjudged(narrow, unit)]
+    if broad is not None and broad["reason"]:
+        return [f"{broad['inference']} {_unjudged(broad, unit)}"]
+    return []
+
+
+def _unjudged(effect: Effect, unit: Unit) -> str:
+    reason = told(effect["reason"], unit)
+    return reason if effect["verdict"] == "identical" else f"{word(effect['verdict'])}: {reason}"
 
 
 def _title(analysis: Analysis) -> str:

@@ -12,6 +12,7 @@ from ablatekit.analysis.core.schema.vocabulary import DoseScale
 from ablatekit.report.language.numbers import MINUS, count, general, sentence
 from ablatekit.report.language.reading import Subject
 from ablatekit.report.language.scopes import over
+from ablatekit.report.language.statements.phrases import NOT_SET
 from ablatekit.report.language.verdicts import EFFECT_MARKS, GAP_MARKS, marks, word
 
 TAU = "\N{GREEK SMALL LETTER TAU}"
@@ -115,7 +116,12 @@ def with_unit(title: str, unit: str) -> str:
 
 def versus(level: str, baseline: str) -> str:
     """A level and what it is compared with."""
-    return f"{level} vs {baseline}"
+    return f"{level or NOT_SET} vs {baseline or NOT_SET}"
+
+
+def held_fixed(scopes: Sequence[str]) -> str:
+    """What the verdicts beside generalise over, and on what they stay; nothing without any."""
+    return f"Beside: {'; '.join(scopes)}." if scopes else ""
 
 
 def against(baseline: str) -> str:

@@ -16,22 +16,25 @@ from ablatekit.report.language.sentences import say, told
 def answer_warnings(analysis: Analysis) -> list[str]:
     """Every warning of an analysis, once: deviations, the design, each response, the gaps.
 
-    What several responses share is said once, with all their labels.
+    What several responses share is said once, with their labels where not all do. A message that is
+    the reason of an effect stands with that effect.
     """
     unit = subject_of(analysis).unit
     design = analysis.get("design")
     warnings = [*analysis.get("deviations", []), *(design["warnings"] if design else [])]
     labels: dict[str, list[str]] = {}
     for response in analysis["responses"].values():
-        for text in _said(_messages(response), unit):
+        reasons = [effect["reason"] for effect in response["effects"]]
+        messages = [message for message in _messages(response) if message not in reasons]
+        for text in _said(messages, unit):
             labels.setdefault(text, []).append(response["label"])
     for text, named in labels.items():
-        single = len(analysis["responses"]) == 1
-        warnings.append(sentence(text) if single else f"{sentence(', '.join(named))}: {text}")
+        shared = len(named) == len(analysis["responses"])
+        warnings.append(text if shared else f"{sentence(', '.join(named))}: {text}")
     for response in analysis["responses"].values():
         warnings += _divergence_warnings(analysis, response)
     for gap in analysis.get("comparisons", {}).values():
-        warnings += [sentence(text) for text in _said(gap.get("messages", []), unit)]
+        warnings += _said(gap.get("messages", []), unit)
     opinion = analysis.get("second_opinion")
     if opinion:
         warnings += _disagreements(opinion)

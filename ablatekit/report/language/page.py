@@ -50,6 +50,6 @@ def noted(text: str) -> str:
     return f"note: {text}"
 
 
-def warned(text: str) -> str:
-    """A warning on a terminal."""
-    return f"warning: {text}"
+def better(direction: str, *, guessed: bool) -> str:
+    """Which values of a response are better, in the head of its table."""
+    return f"{direction} is better{' (guessed)' if guessed else ''}"

@@ -18,11 +18,13 @@ from ablatekit.report.language.statements import (
     methods,
     runs,
     studies,
+    tables,
 )
 from ablatekit.report.language.statements.phrases import NOISE, ByUnit, Words
 
 TERMS: Mapping[str, str] = {
     "higher_interactions": "interactions above the order",
+    "left_over": "left over",
 }
 """Terms of an ANOVA that are no factors, in words."""
 
@@ -42,6 +44,7 @@ SENTENCES: Mapping[Code, Words] = {
     **methods.SENTENCES,
     **runs.SENTENCES,
     **studies.SENTENCES,
+    **tables.SENTENCES,
 }
 """The words of every code."""
 

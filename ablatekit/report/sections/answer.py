@@ -108,25 +108,50 @@ def _verdict_line(question: Question, levels: Sequence[Comparison]) -> VerdictLi
             effect, beside = beside, None
         if effect is not None:
             wide = beside if beside is not None and beside["verdict"] not in UNJUDGED else None
-            over = say(wide["averaged_over"]) if wide else ""
+            over = scopes.over(wide["scope"]) if wide else ""
             judged = Judged(level.name, wide["verdict"] if wide else None, over)
             groups.setdefault((effect["verdict"], effect["size"]), []).append(judged)
+    wide = [find_effect(question.effects, level, "broad") for level in levels]
+    reach = _scopes([effect for effect in wide if effect is not None])
     ordered = [
         VerdictGroup(verdict, size, groups[verdict, size])
         for verdict in VERDICT_ORDER
         for size in SIZE_ORDER
         if (verdict, size) in groups
     ]
-    return VerdictLine(question.title, ordered)
+    return VerdictLine(question.title, ordered, captions.held_fixed(reach))
+
+
+def _scopes(effects: Sequence[Effect]) -> list[str]:
+    """The scopes that verdicts generalise over, in full words."""
+    known = (effect for effect in effects if effect["verdict"] not in UNJUDGED)
+    return list(dict.fromkeys(say(effect["averaged_over"]) for effect in known))
+
+
+def shown_scopes(analysis: Analysis) -> list[str]:
+    """The scopes of the answer's broad verdicts, in full words."""
+    broad = (
+        find_effect(question.effects, level, "broad")
+        for question in questions(analysis)
+        if question.broad
+        for level in comparisons(analysis)
+    )
+    return _scopes([effect for effect in broad if effect is not None])
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerCell:
-    """One level on one response or gap: the estimate, its verdict, and what holds beyond."""
+    """One level on one response or gap: the estimate, its verdict, and what holds beyond.
+
+    `scope` names what the verdict beyond generalises over, `needed` what would settle the narrow
+    one; both in the fewest words.
+    """
 
     estimate: EstimateEntry
     verdict: Badge
     beyond: Entry | None
+    scope: str
+    needed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,27 +165,37 @@ class AnswerLine:
 
 def answer_lines(analysis: Analysis) -> list[AnswerLine]:
     """One line per non-baseline level, in the order of the study."""
-    asked, metric = questions(analysis), priced_metric(analysis)
+    asked = questions(analysis)
     return [
-        AnswerLine(level, [_cell(question, level) for question in asked],
-                   _price(analysis, level, metric))
+        AnswerLine(level, [answer_cell(question, level) for question in asked],
+                   price_entry(analysis, level))
         for level in comparisons(analysis)
     ]  # fmt: skip
 
 
-def _price(analysis: Analysis, level: Comparison, metric: str) -> Quantity | None:
+def price_entry(analysis: Analysis, level: Comparison) -> Quantity | None:
+    """What a level costs beside its baseline, where that is known."""
     price = price_of(analysis, level)
-    return None if price is None else Quantity(captions.price(price, metric), price)
+    return (
+        None if price is None else Quantity(captions.price(price, priced_metric(analysis)), price)
+    )
 
 
-def _cell(question: Question, level: Comparison) -> AnswerCell:
+def answer_cell(question: Question, level: Comparison) -> AnswerCell:
+    """One level on one response or gap."""
     narrow = find_effect(question.effects, level, "narrow")
     broad = find_effects(question.effects, level, "broad")
     shown = narrow or widest(broad)
+    beside = beyond(broad, question.room.unit) if narrow and question.broad else None
+    if narrow and narrow["verdict"] in UNJUDGED:
+        beside = None
+    wide = widest(broad)
     return AnswerCell(
         estimate_entry(shown, question.scale),
         badge(shown, question.room),
-        beyond(broad, question.room.unit) if narrow and question.broad else None,
+        beside,
+        scopes.over(wide["scope"]) if wide is not None and wide["scope"] else "",
+        needed_for(shown, question.room).split(" for ")[0] if shown else "",
     )
 
 

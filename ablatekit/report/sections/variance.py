@@ -142,8 +142,9 @@ def anova_table(
 
 
 def _anova_entries(row: AnovaRow, labels: Mapping[str, str], unit: Unit) -> list[Entry]:
+    told_of_row = [told(row["reason"], unit), say_all(row["notes"], "; ", unit)]
     return [
-        Text(_term(row["term"], labels, unit), note=told(row["reason"], unit)),
+        Text(_term(row["term"], labels, unit), note="; ".join(filter(None, told_of_row))),
         Quantity(general(row["num_df"], 3), row["num_df"]),
         Quantity(general(row["den_df"], 3), row["den_df"]),
         Quantity(_fixed(row["statistic"], 2), row["statistic"]),

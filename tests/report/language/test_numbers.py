@@ -37,11 +37,34 @@ def test_intervals_and_missing_numbers():
 
 
 @pytest.mark.parametrize(
-    ("error", "decimals"), [(0.8, 1), (0.08, 2), (0.2, 2), (4.0, 0), (400.0, 0), (1e-9, 6)]
+    ("error", "decimals"), [(0.8, 1), (0.08, 2), (0.2, 2), (4.0, 0), (400.0, 0), (1e-9, 10)]
 )
 def test_the_last_digit_is_at_most_a_third_of_the_standard_error(error, decimals):
     assert decimals_for([error], 1.0) == decimals
-    assert decimals in (0, 6) or 10.0**-decimals <= error / 3
+    assert decimals == 0 or 10.0**-decimals <= error / 3
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.234e-9, "1.2e-09"),
+        (-1.6e-10, "-2e-10"),
+        (2e-11, "0"),
+        (0.0, "0"),
+        (3.0, "3.0000000000e+00"),
+    ],
+)
+def test_numbers_that_need_many_decimals_have_an_exponent(value, text):
+    assert Scale(1.0, "", 10).plain(value) == text.replace("-", "\N{MINUS SIGN}")
+
+
+def test_without_errors_the_estimates_decide_the_digits(analysis):
+    response = analysis["responses"]["learning"]
+    for effect in response["effects"]:
+        effect.update(se=None, estimate=0.75)
+    assert scale_of(response).plain(0.75) == "75.0"
+    response["unit"] = ""
+    assert scale_of(response).plain(0.75) == "0.750"
 
 
 @pytest.mark.parametrize(
@@ -67,10 +90,10 @@ def test_p_values_and_shares():
     ("unit", "metric", "summary", "shown"),
     [
         ("fraction", "m", "final", "pp"),
-        ("", "test/pass@1", "final", "pp"),
-        ("", "reward", "final", ""),
+        ("", "test/pass@1", "final", ""),
+        ("percent", "accuracy", "final", "pp"),
         ("nats", "entropy", "final", "nats"),
-        ("", "test/pass@1", "time_to(0.5)", ""),
+        ("steps", "test/pass@1", "time_to(0.5)", "steps"),
     ],
 )
 def test_proportions_are_shown_in_points(analysis, unit, metric, summary, shown):

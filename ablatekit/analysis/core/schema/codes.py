@@ -25,9 +25,11 @@ Code: TypeAlias = Literal[
     # what inference over contexts lacks
     "same_in_every_level",
     "no_contexts_in_formula", "no_blocking_variable", "too_few_levels",
+    # what a regression on a covariate lacks, and what it reaches for
+    "nested_variable", "constant_covariate", "on_a_line", "extrapolated",
     # what companions lack
     "one_run_per_cell", "shared_runs", "unequal_runs", "too_many_runs", "correlated_slope",
-    "failed_bootstraps",
+    "failed_bootstraps", "few_kenward_roger_df", "mixed_model",
     # what a comparison of two responses or studies lacks
     "no_run_of_both", "unlike_responses", "unlike_studies", "no_standard_error",
     "no_variation_in_either", "few_shared_contexts", "same_difference",
@@ -46,6 +48,7 @@ Code: TypeAlias = Literal[
     # analysis of variance
     "cell_anova", "no_factor_varies", "no_response_varies", "aliased_term", "is_error",
     "no_error_to_test", "formula_anova", "residual_anova", "chi_square_anova", "no_meta_anova",
+    "tests_observed_cells", "tests_at_mean", "tests_at_zero", "empty_size_intervals",
     # footers of tables
     "narrow_inference", "broad_inference", "conditional_on_evaluation", "truncated_model",
     "own_variances", "not_adjusted", "adjusted", "verdict_rule", "average_effect",
@@ -53,17 +56,24 @@ Code: TypeAlias = Literal[
     "heterogeneity", "learning_curves", "metric_meaning", "held_equal", "matched_cells",
     "item_model", "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
     "probability_effects",
+    # what a second opinion leaves out
+    "too_large_to_recompute", "not_in_the_runs", "empty_cells", "no_counterpart",
+    "no_optimum", "lower_optimum", "second_opinion_failed", "second_opinion_late",
+    "no_statsmodels",
     # diverged, failed and left-out runs
     "score_policy", "worst_policy", "exclude_policy", "complete_rows_policy", "diverged_left_out",
     "diverged_with_score", "diverged_with_worst", "never_reached", "without_metric", "without_area",
     "without_result", "unsteady_cells", "unpaired_runs", "constant_gap", "outcomes_left_out",
     # diagnostics
     "unequal_variances", "near_bounds", "repeated_histories", "unequal_starts",
+    # what a table holds
+    "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
+    "outcomes_agree", "tested_by_permutation", "permutation_test",
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
     "terms_aliased", "written_twice", "items_nested", "unused_categorical", "capped_df",
     "no_df_between_runs", "low_kenward_roger_df", "normal_tests", "residual_df_only",
-    "normal_meta_tests",
+    "normal_meta_tests", "empty_q_profile",
     # two studies side by side
     "held_different", "averaged_differently", "paired_by_context", "runs_in_both",
     "no_margin_in_both", "unlike_metrics", "response_part", "level_part",
@@ -83,9 +93,16 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     # what inference over contexts lacks
     "too_few_levels": ("variable", "levels", "fewest"),
     "same_in_every_level": ("variable",),
+    # what a regression on a covariate lacks, and what it reaches for
+    "nested_variable": ("variable",),
+    "constant_covariate": ("covariate",),
+    "on_a_line": ("variable", "covariate"),
+    "extrapolated": ("covariate", "at", "low", "high"),
     # what companions lack
     "too_many_runs": ("runs", "replicates"),
     "failed_bootstraps": ("failed", "draws"),
+    "few_kenward_roger_df": ("df",),
+    "mixed_model": ("variables", "fewest"),
     # what a comparison of two responses or studies lacks
     "unlike_responses": ("parts", "learning", "generalization"),
     "unlike_studies": ("part", "response", "first", "second"),
@@ -115,10 +132,14 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "truncated_least_squares": ("order",),
     "stratified_bootstrap": ("draws", "alpha"),
     # analysis of variance
-    "cell_anova": ("type", "order", "pure"),
+    "cell_anova": ("order", "pure"),
     "formula_anova": ("type", "method"),
     "residual_anova": ("type",),
     "chi_square_anova": ("type",),
+    "tests_observed_cells": ("terms", "empty", "cells"),
+    "tests_at_mean": ("covariates", "values"),
+    "tests_at_zero": ("covariates",),
+    "empty_size_intervals": ("sizes",),
     # footers of tables
     "narrow_inference": ("contexts", "method", "df", "refused", "alpha"),
     "broad_inference": ("scopes", "fewest", "alpha"),
@@ -147,15 +168,24 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "unsteady_cells": ("cells",),
     "unpaired_runs": ("runs",),
     "outcomes_left_out": ("runs",),
+    # what a second opinion leaves out
+    "second_opinion_failed": ("status", "message"),
+    "second_opinion_late": ("seconds",),
     # diagnostics
     "unequal_variances": ("p", "pooled"),
     "near_bounds": ("cells",),
     "repeated_histories": ("runs",),
+    # what a table holds
+    "absent_words": ("column", "words", "rows"),
+    "direction_guessed": ("direction", "word"),
+    "spelling_variants": ("column", "spellings"),
+    "repeated_rows": ("rows",),
+    "hidden_factor": ("column", "levels"),
     # how a fit went
     "gradient_not_zero": ("gradient",),
     "local_minima": ("spread",),
     "zero_variance": ("group",),
-    "singular": ("zero",),
+    "singular": ("zero", "perfect"),
     "few_levels": ("groups", "levels"),
     "rows_left_out": ("rows",),
     "terms_aliased": ("terms",),

@@ -180,6 +180,7 @@ class CovariateRow(TypedDict):
     p: Number
     predictions: list[Prediction]
     reason: Statement | None
+    notes: list[Statement]
 
 
 class Configuration(Effect):

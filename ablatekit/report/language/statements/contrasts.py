@@ -123,6 +123,16 @@ SENTENCES: Mapping[Code, Words] = {
     ),
     "no_contexts_in_formula": "a formula names no contexts: ask by --response, --factors and"
     " --contexts",
+    # what a regression on a covariate lacks, and what it reaches for
+    "nested_variable": "the levels of {variable} are nested in those of another variable, so they"
+    " are no independent sample",
+    "constant_covariate": "{covariate} is the same at every level that has the contrast",
+    "on_a_line": "the effects at the levels of {variable} lie on a line over log {covariate}, so"
+    " their spread around it is unknown",
+    "extrapolated": lambda covariate, at, low, high: (
+        f"{covariate} = {at:g} lies outside of the {low:g} to {high:g} that was observed: the"
+        " prediction holds only if the line goes on"
+    ),
     # notes on effects
     "assumes_order": "assumes no interaction above order {order}",
     "model_based": "model-based, 0 matched pairs, assumes no interaction above order {order}",

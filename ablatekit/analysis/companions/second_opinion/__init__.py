@@ -1,0 +1,1 @@
+"""A second opinion on an analysis: statsmodels, by code that shares nothing with ours."""

@@ -1,0 +1,235 @@
+"""What a row of an analysis contrasts, told from its own words: weights of runs' conditions.
+
+Written from the definitions of the estimands alone, on tables of levels; a condition (unit) is what
+cells share that are run once for all of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import factorial
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from ablatekit.analysis.core.schema.analysis import DesignRecord
+
+Weights: TypeAlias = dict[str, float]
+"""Of units."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a design with their levels, the baseline of every factor, and where a factor
+    does not exist.
+
+    `frame` has a column per factor and `unit`; `absent` maps a factor to its level that says so and
+    to the factor that decides it.
+    """
+
+    frame: pd.DataFrame
+    factors: tuple[str, ...]
+    levels: Mapping[str, tuple[str, ...]]
+    baselines: Mapping[str, str]
+
+    def grid(self) -> Cells:
+        """All combinations of levels; those that the design lacks are units of their own."""
+        names = list(self.factors)
+        product = pd.MultiIndex.from_product([self.levels[name] for name in names], names=names)
+        whole = self.frame.merge(product.to_frame(index=False), on=names, how="outer", sort=False)
+        lacking = whole["unit"].isna()
+        whole.loc[lacking, "unit"] = [f"not planned {place}" for place in np.flatnonzero(lacking)]
+        return replace(self, frame=whole)
+
+    @cached_property
+    def absent(self) -> dict[str, tuple[str, str]]:
+        """Of a conditional factor: the level at which it does not exist, and what decides that."""
+        conditional = {}
+        for inner in self.factors:
+            for level in self.levels[inner]:
+                outer = self._decider(inner, level)
+                if outer is not None and (level == "" or len(self.levels[inner]) > 2):
+                    conditional[inner] = (level, outer)
+                    break
+        return conditional
+
+    def _decider(self, inner: str, level: str) -> str | None:
+        """The first factor whose levels are never the same with this level and without it."""
+        here = self.frame[inner] == level
+        for outer in self.factors:
+            with_it, without = set(self.frame.loc[here, outer]), set(self.frame.loc[~here, outer])
+            if outer != inner and with_it and without and not with_it & without:
+                return outer
+        return None
+
+    def joining(self, factor: str, level: str, baseline: str) -> list[str]:
+        """Factors that exist at one of two levels of `factor` only."""
+        names = []
+        for inner, (absent, outer) in self.absent.items():
+            exists = set(self.frame.loc[self.frame[inner] != absent, factor])
+            if outer == factor and (level in exists) != (baseline in exists):
+                names.append(inner)
+        return names
+
+
+def design_cells(design: DesignRecord, baselines: Mapping[str, str]) -> Cells:
+    """The cells of a design; `baselines` are those that the rows of effects name."""
+    factors = tuple(factor["name"] for factor in design["factors"])
+    frame = pd.DataFrame([{**cell["levels"], "unit": cell["unit"]} for cell in design["cells"]])
+    levels = {factor["name"]: tuple(factor["levels"]) for factor in design["factors"]}
+    planned = {factor["name"]: factor["baseline"] for factor in design["factors"]}
+    return Cells(frame, factors, levels, {**planned, **baselines})
+
+
+def combinations(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
+    """The combinations that the row of an effect averages with equal weight."""
+    estimand = row["estimand"]
+    if estimand == "interaction":
+        return _quadruples(cells, row)
+    if estimand == "configuration":
+        return [_configuration(cells, row["levels"], row["against"])]
+    if estimand == "shapley":
+        return _over_orders(cells, row)
+    pairs = _pairs(cells, row, _keeping_others(cells, row))
+    return [_difference(*pair) for pair in pairs]
+
+
+def _keeping_others(cells: Cells, row: Mapping[str, Any]) -> pd.DataFrame:
+    """The cells whose other factors, where they exist, are where the estimand wants them."""
+    frame = cells.frame
+    if row["estimand"] == "average":
+        return frame
+    keep = pd.Series(True, index=frame.index)
+    for other in cells.factors:
+        if other == row["factor"]:
+            continue
+        at = frame[other] == cells.baselines[other]
+        gone = frame[other] == cells.absent.get(other, ("\0", ""))[0]
+        keep &= gone | (at if row["estimand"] == "baseline" else ~at)
+    return frame[keep]
+
+
+def _pairs(
+    cells: Cells, row: Mapping[str, Any], frame: pd.DataFrame
+) -> list[tuple[list[str], list[str]]]:
+    """Units at the level and at the baseline that agree in everything else that both have."""
+    factor, level, baseline = row["factor"], row["level"], row["baseline"]
+    dropped = {factor, *cells.joining(factor, level, baseline)}
+    rest = [name for name in cells.factors if name not in dropped]
+    sides: list[dict[tuple[str, ...], list[str]]] = []
+    for chosen in (level, baseline):
+        side: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for record in frame[frame[factor] == chosen].to_dict("records"):
+            side[tuple(record[name] for name in rest)].append(record["unit"])
+        sides.append(side)
+    return [(sides[0][key], sides[1][key]) for key in sides[0] if key in sides[1]]
+
+
+def _difference(plus: Sequence[str], minus: Sequence[str], times: float = 1.0) -> Weights:
+    """The mean of some units minus that of others; units on both sides cancel."""
+    weights: Weights = defaultdict(float)
+    for units, sign in ((plus, times), (minus, -times)):
+        for unit in units:
+            weights[unit] += sign / len(units)
+    return {unit: weight for unit, weight in weights.items() if abs(weight) > 1e-12}
+
+
+def _added(parts: Sequence[Weights]) -> Weights:
+    weights: Weights = defaultdict(float)
+    for part in parts:
+        for unit, weight in part.items():
+            weights[unit] += weight
+    return {unit: weight for unit, weight in weights.items() if abs(weight) > 1e-12}
+
+
+def _over_orders(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
+    """One combination: the gain of the level in every order in which levels are switched on."""
+    count, parts = len(cells.factors), []
+    by_unit = {
+        record["unit"]: sum(record[name] != cells.baselines[name] for name in cells.factors)
+        for record in cells.frame.to_dict("records")
+    }
+    for plus, minus in _pairs(cells, row, cells.frame):
+        before = by_unit[minus[0]]
+        share = factorial(before) * factorial(count - 1 - before) / factorial(count)
+        parts.append(_difference(plus, minus, share))
+    return [_added(parts)]
+
+
+def _quadruples(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
+    """Differences of differences over the combinations of the rest that have all four cells."""
+    first, second = _two_factors(cells, row)
+    rest = [name for name in cells.factors if name not in (first.name, second.name)]
+    corners: dict[tuple[str, ...], dict[tuple[str, str], str]] = defaultdict(dict)
+    for record in cells.frame.to_dict("records"):
+        key = tuple(record[name] for name in rest)
+        corners[key][record[first.name], record[second.name]] = record["unit"]
+    wanted = [
+        ((first.level, second.level), 1.0),
+        ((first.baseline, second.level), -1.0),
+        ((first.level, second.baseline), -1.0),
+        ((first.baseline, second.baseline), 1.0),
+    ]
+    return [
+        _added([{units[corner]: sign} for corner, sign in wanted])
+        for units in corners.values()
+        if all(corner in units for corner, _ in wanted)
+    ]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """One side of an interaction."""
+
+    name: str
+    level: str
+    baseline: str
+
+
+def _two_factors(cells: Cells, row: Mapping[str, Any]) -> tuple[_Compared, _Compared]:
+    """The two factors of a row "a:b"; names and levels may contain colons themselves."""
+    for first in cells.factors:
+        for second in cells.factors:
+            if f"{first}:{second}" != row["factor"]:
+                continue
+            baseline = (cells.baselines[first], cells.baselines[second])
+            for level in cells.levels[first]:
+                for other in cells.levels[second]:
+                    if f"{level}:{other}" == row["level"]:
+                        return (
+                            _Compared(first, level, baseline[0]),
+                            _Compared(second, other, baseline[1]),
+                        )
+    raise ValueError(f"no two factors make {row['factor']} at {row['level']}")
+
+
+def _configuration(cells: Cells, levels: Mapping[str, str], against: Mapping[str, str]) -> Weights:
+    """A cell against the baseline cell."""
+    plus, minus = _unit_of(cells, levels), _unit_of(cells, against)
+    return _difference([plus], [minus]) if plus and minus else {}
+
+
+def _unit_of(cells: Cells, levels: Mapping[str, str]) -> str | None:
+    here = np.logical_and.reduce(
+        [(cells.frame[name] == levels[name]).to_numpy() for name in cells.factors]
+    )
+    units = cells.frame.loc[here, "unit"]
+    return None if units.empty else str(units.iloc[0])
+
+
+def over_all(parts: Sequence[Weights]) -> Weights:
+    """The mean over all combinations."""
+    return {unit: weight / len(parts) for unit, weight in _added(parts).items()}
+
+
+def in_context(parts: Sequence[Weights], there: set[str]) -> tuple[Weights, int] | None:
+    """The mean over the combinations that a context has complete, and their number.
+
+    None for a context that has none in which the two sides are different runs.
+    """
+    complete = [part for part in parts if part.keys() <= there]
+    return (over_all(complete), len(complete)) if any(complete) else None

@@ -1,0 +1,218 @@
+"""Rows of effects, per-context values and configurations against statsmodels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+from statsmodels.stats.multitest import multipletests
+
+from ablatekit.analysis.companions.second_opinion.least_squares import LeastSquares, Tested
+from ablatekit.analysis.companions.second_opinion.question import InContext, Question
+from ablatekit.analysis.companions.second_opinion.scopes import ScopeTest, by_scope, one_way
+from ablatekit.analysis.companions.second_opinion.tally import NUMBERS, Tally, count_numbers
+from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
+from ablatekit.analysis.core.schema.vocabulary import statement
+
+ADJUSTED = ("p_adjusted", "p_margin_adjusted")
+NO_COUNTERPART = statement("no_counterpart")
+TOO_LARGE, NOT_DETERMINED = statement("too_large_to_recompute"), statement("not_in_the_runs")
+
+
+def effects(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of effects, and what Holm makes of their families."""
+    estimated = [row for row in rows if row["estimate"] is not None]
+    for row in estimated:
+        model = question.model_of(row)
+        found = {} if model is None else question.contexts(row, model)
+        if model is None or not found:
+            reason = TOO_LARGE if model is None else NOT_DETERMINED
+            tally.leave_out(row["inference"], count_numbers(row), reason)
+            continue
+        name, pairs = _name(question.name, row), sum(part.pairs for part in found.values())
+        tally.compare(row["inference"], f"{name}: contexts", row["contexts"], len(found))
+        tally.compare(row["inference"], f"{name}: pairs", row["pairs"], pairs)
+        compare = _narrow_row if row["inference"] == "narrow" else _broad_row
+        compare(tally, question, row, model, found)
+    _families(tally, question, estimated)
+
+
+def _narrow_row(
+    tally: Tally,
+    question: Question,
+    row: Mapping[str, Any],
+    model: LeastSquares,
+    found: Mapping[str, InContext],
+) -> None:
+    vector = np.mean([part.vector for part in found.values()], axis=0)
+    if row["se"] is None:
+        estimate = float(vector @ model.fit.params)
+        tally.compare(
+            "narrow",
+            f"{_name(question.name, row)}: estimate",
+            row["estimate"],
+            estimate,
+            question.scale,
+        )
+        tally.leave_out("narrow", count_numbers(row) - 1, NO_COUNTERPART)
+        return
+    by_welch = row["method"]["code"] == "welch_t"
+    tested = (
+        model.welch(vector, question.alpha) if by_welch else model.test([vector], question.alpha)[0]
+    )
+    _compare(tally, "narrow", question, row, tested)
+
+
+def _broad_row(
+    tally: Tally,
+    question: Question,
+    row: Mapping[str, Any],
+    model: LeastSquares,
+    found: Mapping[str, InContext],
+) -> None:
+    values = {c: float(part.vector @ model.fit.params) for c, part in found.items()}
+    name = _name(question.name, row)
+    if row["se"] is None:
+        tally.compare(
+            "broad",
+            f"{name}: estimate",
+            row["estimate"],
+            float(np.mean(list(values.values()))),
+            question.scale,
+        )
+        return
+    test = by_scope(values, question.variables, row["scope"], question.alpha)
+    if test is None:
+        tally.leave_out("broad", count_numbers(row), NOT_DETERMINED)
+        return
+    _compare(tally, "broad", question, row, test.row)
+    for part in row["parts"]:
+        _part(tally, question, name, part, test)
+
+
+def _part(
+    tally: Tally, question: Question, name: str, part: Mapping[str, Any], test: ScopeTest
+) -> None:
+    theirs = test.parts.get(tuple(part["by"]))
+    for key in ("estimate", "se", "df"):
+        number = float("nan") if theirs is None else getattr(theirs, key)
+        label = f"{name}, {' and '.join(part['by'])} alone: {key}"
+        tally.compare("broad", label, part[key], number, question.scale if key != "df" else 0.0)
+
+
+def _compare(
+    tally: Tally, kind: str, question: Question, row: Mapping[str, Any], tested: Tested
+) -> None:
+    """Every number of a row that a t test has."""
+    for key in NUMBERS:
+        if key in row:
+            scale = 0.0 if key in ("df", "p") else question.scale
+            label = f"{_name(question.name, row)}: {key}"
+            tally.compare(kind, label, row[key], getattr(tested, key), scale)
+
+
+def _families(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Holm's adjustment of every family, for zero and for the margin."""
+    families: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["p"] is not None:
+            families.setdefault(json.dumps(row["family"], sort_keys=True), []).append(row)
+    for family in families.values():
+        _family(tally, question, family)
+
+
+def _family(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]]) -> None:
+    narrow = (rows[0]["estimand"], rows[0]["inference"]) == ("configuration", "narrow")
+    if narrow and rows[0]["method"]["code"] != "welch_t":
+        count = sum(count_numbers(row, ADJUSTED) for row in rows)
+        tally.leave_out("dunnett", count, NO_COUNTERPART)
+        return
+    _adjusted(tally, question, "p_adjusted", {i: row["p"] for i, row in enumerate(rows)}, rows)
+    margin = question.margin
+    if margin is not None:
+        tested = {i: _beyond(row, margin) for i, row in enumerate(rows) if row["se"] is not None}
+        _adjusted(tally, question, "p_margin_adjusted", tested, rows)
+
+
+def _adjusted(
+    tally: Tally,
+    question: Question,
+    key: str,
+    raw: Mapping[int, float],
+    rows: Sequence[Mapping[str, Any]],
+) -> None:
+    """Holm's p values from raw ones by the place of their row."""
+    values = list(raw.values())
+    theirs = multipletests(values, method="holm")[1] if values and question.holm else values
+    for place, p in zip(raw, theirs, strict=True):
+        name = f"{_name(question.name, rows[place])}: {key}"
+        tally.compare("holm", name, rows[place][key], float(p))
+
+
+def _beyond(row: Mapping[str, Any], margin: float) -> float:
+    """The p that an effect lies within the margin, both tails at it; the largest of the parts."""
+    tails = []
+    for part in row["parts"] or [row]:
+        away = (abs(part["estimate"]) + np.array([-margin, margin])) / part["se"]
+        tails.append(float(student.sf(away, part["df"]).sum()))
+    return min(max(tails), 1.0)
+
+
+def context_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> None:
+    """The average effect inside every context."""
+    known = [row for row in response["contexts"] if row["estimate"] is not None]
+    model = question.model
+    if model is None:
+        tally.leave_out("contexts", sum(count_numbers(row) for row in known), TOO_LARGE)
+        return
+    found: dict[tuple[str, str], dict[str, InContext]] = {}
+    for row in known:
+        key = (row["factor"], row["level"])
+        if key not in found:
+            baseline = question.cells.baselines[row["factor"]]
+            average = {**row, "estimand": "average", "baseline": baseline}
+            found[key] = question.contexts(average, model)
+        name = f"{question.name}: {row['factor']}={row['level']} in {row['context']}"
+        if row["context"] not in found[key]:
+            tally.leave_out("contexts", count_numbers(row), NOT_DETERMINED)
+            continue
+        part = found[key][row["context"]]
+        tally.compare("contexts", f"{name}: pairs", row["pairs"], part.pairs)
+        tested = model.test([part.vector], question.alpha)[0]
+        for number in ("estimate", "se", "low", "high"):
+            theirs = getattr(tested, number)
+            tally.compare("contexts", f"{name}: {number}", row[number], theirs, question.scale)
+
+
+def plain_rows(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The t over contexts."""
+    for row in rows:
+        if row["se"] is None:
+            continue
+        model = question.model_of(row)
+        found = {} if model is None else question.contexts(row, model)
+        if model is None or not found:
+            reason = TOO_LARGE if model is None else NOT_DETERMINED
+            tally.leave_out("contexts_t", count_numbers(row), reason)
+            continue
+        values = [float(part.vector @ model.fit.params) for part in found.values()]
+        _compare(tally, "contexts_t", question, row, one_way(values, question.alpha))
+
+
+def configurations(tally: Tally, question: Question, response: ResponseAnalysis) -> None:
+    """Cells against the baseline cell, from raw cell means."""
+    section = response.get("configurations")
+    if section is None:
+        return
+    against = {"against": section["baseline"]}
+    effects(tally, question, [{**row, **against} for row in section["rows"]])
+
+
+def _name(response: str, row: Mapping[str, Any]) -> str:
+    """Where a number stands."""
+    scope = f" over {' and '.join(row['scope'])}" if row.get("scope") else ""
+    inference = f", {row['inference']}{scope}" if "inference" in row else ""
+    return f"{response}: {row['factor']}={row['level']}, {row['estimand']}{inference}"

@@ -1,0 +1,115 @@
+"""The mixed-model companion by statsmodels' `MixedLM`: estimates and variances."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams, VCSpec
+
+from ablatekit.analysis.core.arrays import Floats
+
+FEWEST = 3
+"""Levels of a variable that has variances; one with two levels is fixed."""
+OPTIMISERS = ("lbfgs", "bfgs", "powell")
+INTERCEPT, SLOPE, RESIDUAL = "(Intercept)", "c", ("Residual", "")
+NO_VARIANCE = 1e-9
+"""Over that of the residual: `MixedLM` has no likelihood at zero itself."""
+FLAT = 1e-7
+"""Of the log-likelihood: a higher value than this found elsewhere is a better optimum."""
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """r'beta and the variances, by variable and name, at the best optimum that was found.
+
+    `passed` says that the log-likelihood is higher at the variances in question.
+    """
+
+    estimate: float
+    variances: dict[tuple[str, str], float]
+    passed: bool
+
+
+def crossed_model(
+    frame: pd.DataFrame,
+    variables: Sequence[str],
+    exog: Floats,
+    row: Floats,
+    ours: Mapping[tuple[str, str], float],
+) -> Optimum | None:
+    """REML of `y ~ exog + sum_v (1|v) + (0+c|v)`, and the contrast `row` (p,) of exog (N, p).
+
+    The columns of `frame` are y, c and the variables; variables with two levels and their product
+    with c are fixed. `ours` are the variances in question. None where no search converges.
+    """
+    counts = frame[list(variables)].nunique()
+    exog, row = _with_fixed(frame, [v for v in variables if counts[v] == 2], exog, row)
+    random = [name for name in variables if counts[name] >= FEWEST]
+    _, size, basis = np.linalg.svd(exog, full_matrices=False)
+    kept = basis[size > 1e-10 * size[0]]
+    parts = _random_parts(frame, random)
+    labels = [str(number) for number in range(len(parts))]
+    columns = [[[str(i) for i in range(z.shape[1])]] for z in parts.values()]
+    y = frame["y"].to_numpy(dtype=float)
+    model = MixedLM(
+        y - y.mean(),
+        exog @ kept.T,
+        groups=np.zeros(len(y)),
+        exog_vc=VCSpec(labels, columns, [[z] for z in parts.values()]),
+    )
+    best = _best(model)
+    if best is None:
+        return None
+    keys = list(parts)
+    scaled = np.maximum([ours[key] / ours[RESIDUAL] for key in keys], NO_VARIANCE)
+    params = MixedLMParams.from_components(
+        fe_params=best.fe_params, cov_re=np.zeros((0, 0)), vcomp=scaled
+    )
+    return Optimum(
+        estimate=float(row @ kept.T @ best.fe_params),
+        variances={**dict(zip(keys, best.vcomp.tolist(), strict=True)), RESIDUAL: best.scale},
+        passed=bool(model.loglike(params, profile_fe=True) > best.llf + FLAT),
+    )
+
+
+def _with_fixed(
+    frame: pd.DataFrame, names: Sequence[str], exog: Floats, row: Floats
+) -> tuple[Floats, Floats]:
+    """Variables with two levels as +-1/2, and times c; the contrast takes their mean context."""
+    for name in names:
+        first = frame[name].min()
+        side = np.where(frame[name] == first, -0.5, 0.5)
+        of_context = frame.drop_duplicates("context")[name] == first
+        mean = float(np.where(of_context, -0.5, 0.5).mean())
+        exog = np.column_stack([exog, side, side * frame["c"].to_numpy()])
+        row = np.concatenate([row, [0.0, mean]])
+    return exog, row
+
+
+def _random_parts(frame: pd.DataFrame, names: Sequence[str]) -> dict[tuple[str, str], Floats]:
+    """The columns (N, levels) of every random term."""
+    parts: dict[tuple[str, str], Floats] = {}
+    for name in names:
+        indicators = pd.get_dummies(frame[name], dtype=float).to_numpy()
+        parts[name, INTERCEPT] = indicators
+        parts[name, SLOPE] = indicators * frame["c"].to_numpy()[:, None]
+    return parts
+
+
+def _best(model: Any) -> Any | None:
+    """The best of several searches; the others stop at lower likelihoods now and then."""
+    fits = []
+    for method in OPTIMISERS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                fits.append(model.fit(reml=True, method=method))
+            except (np.linalg.LinAlgError, ValueError):
+                continue
+    converged = [fit for fit in fits if fit.converged and np.isfinite(fit.llf)]
+    return max(converged, key=lambda fit: fit.llf, default=None)

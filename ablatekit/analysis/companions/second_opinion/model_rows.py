@@ -1,0 +1,144 @@
+"""The ANOVA table and the mixed-model companion against statsmodels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ablatekit.analysis.companions.second_opinion.effect_rows import TOO_LARGE
+from ablatekit.analysis.companions.second_opinion.least_squares import LeastSquares, coded_terms
+from ablatekit.analysis.companions.second_opinion.mixed_models import (
+    RESIDUAL,
+    Optimum,
+    crossed_model,
+)
+from ablatekit.analysis.companions.second_opinion.question import Question
+from ablatekit.analysis.companions.second_opinion.tally import (
+    LOOSE,
+    TERM_NUMBERS,
+    Tally,
+    count_numbers,
+    relative_difference,
+)
+from ablatekit.analysis.companions.second_opinion.variance_table import (
+    has_empty_cell,
+    type_three,
+)
+from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
+from ablatekit.analysis.core.schema.vocabulary import statement
+
+
+def anova_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> None:
+    """Terms of the ANOVA table; nothing is comparable where cells are empty."""
+    rows = [row for row in response["anova"] if row["statistic"] is not None]
+    note = response["anova_note"]["arguments"]
+    count = sum(count_numbers(row, TERM_NUMBERS) for row in rows)
+    if not rows:
+        return
+    frame = question.frame
+    first = question.cells.frame.drop_duplicates("unit").set_index("unit")
+    levels = first.loc[frame["unit"]].reset_index(drop=True)
+    levels = levels.assign(context=frame["context"].to_numpy(), y=frame["y"].to_numpy())
+    if has_empty_cell(levels, [*question.cells.factors, "context"]):
+        tally.leave_out("anova", count, statement("empty_cells"))
+        return
+    pure = question.means if note["pure"] else None
+    theirs = type_three(levels, question.cells.factors, note["order"], pure)
+    if theirs is None:
+        tally.leave_out("anova", count, TOO_LARGE)
+        return
+    for row in rows:
+        test = theirs.get(row["term"])
+        for key in TERM_NUMBERS:
+            number = float("nan") if test is None else getattr(test, key)
+            tally.compare("anova", f"{question.name}: {row['term']}: {key}", row[key], number)
+
+
+def mixed_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> None:
+    """The mixed-model companion of average effects."""
+    section = response.get("mixed")
+    model = question.model
+    if section is None or model is None:
+        return
+    for row in section["effects"]:
+        if row["estimate"] is None:
+            continue
+        ours = {
+            (part["group"], part["name"]): part["variance"]
+            for part in section["random"]
+            if (part["factor"], part["level"]) == (row["factor"], row["level"])
+        }
+        theirs = _mixed_model(question, model, {**row, "estimand": "average"}, ours)
+        if theirs is None:
+            tally.leave_out("mixed", 1 + len(ours), statement("no_optimum"))
+        else:
+            _mixed_row(tally, question, row, ours, theirs)
+
+
+def _mixed_row(
+    tally: Tally,
+    question: Question,
+    row: Mapping[str, Any],
+    ours: Mapping[tuple[str, str], float],
+    theirs: Optimum,
+) -> None:
+    """Estimate and variances; a difference does not count where ours is the better optimum."""
+    name = f"{question.name}: {row['factor']}={row['level']}, mixed model"
+    size = ours[RESIDUAL]
+    pairs = [("estimate", row["estimate"], theirs.estimate, size**0.5)]
+    pairs += [
+        (f"variance {label} {group}".strip(), variance, theirs.variances[group, label], size)
+        for (group, label), variance in ours.items()
+    ]
+    apart = any(relative_difference(a, b, scale) > LOOSE for _, a, b, scale in pairs)
+    if apart and theirs.passed:
+        tally.leave_out("mixed", len(pairs), statement("lower_optimum"))
+        return
+    for label, a, b, scale in pairs:
+        tally.compare("mixed", f"{name}: {label}", a, b, scale)
+
+
+def _mixed_model(
+    question: Question,
+    model: LeastSquares,
+    row: Mapping[str, Any],
+    ours: Mapping[tuple[str, str], float],
+) -> Optimum | None:
+    """Runs at the level and at its baseline in the contexts that have the contrast."""
+    found = question.contexts(row, model)
+    weights: dict[str, float] = {}
+    for part in found.values():
+        for unit, weight in part.weights.items():
+            weights[unit] = weights.get(unit, 0.0) + weight / len(found)
+    units = question.grid.frame.drop_duplicates("unit").set_index("unit")
+    if question.order is None:
+        side = pd.Series({unit: np.sign(weight) / 2.0 for unit, weight in weights.items()})
+        side = side.reindex(units.index).fillna(0.0)
+        columns = np.eye(len(units))
+    else:
+        at = units[row["factor"]]
+        side = ((at == row["level"]).astype(float) - (at == row["baseline"]).astype(float)) / 2.0
+        columns = coded_terms(question.grid, question.order, units)
+    contrast = pd.Series(weights).reindex(units.index).fillna(0.0).to_numpy() @ columns
+    frame = question.frame[question.frame["context"].isin(list(found))]
+    frame = frame.assign(c=side.loc[frame["unit"]].to_numpy())
+    levels = {name: frame["context"].map(level) for name, level in question.variables.items()}
+    frame = frame.assign(**levels)[frame["c"] != 0.0]
+    place = units.index.get_indexer(frame["unit"])
+    return crossed_model(frame, _distinct(frame, list(levels)), columns[place], contrast, ours)
+
+
+def _distinct(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """The variables that vary; of several that divide the runs alike, the first."""
+    counts, kept = frame[list(names)].nunique(), list[str]()
+    for name in names:
+        alike = any(
+            counts[name] == counts[other] == len(frame[[name, other]].drop_duplicates())
+            for other in kept
+        )
+        if counts[name] > 1 and not alike:
+            kept.append(name)
+    return kept

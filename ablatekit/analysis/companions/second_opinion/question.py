@@ -1,0 +1,177 @@
+"""What is asked of the runs: one response (or the gap) of one design, and its models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ablatekit.analysis.companions.second_opinion.contrasts import (
+    Cells,
+    Weights,
+    combinations,
+    design_cells,
+    in_context,
+    over_all,
+)
+from ablatekit.analysis.companions.second_opinion.least_squares import (
+    LeastSquares,
+    cell_means,
+    truncated,
+)
+from ablatekit.analysis.companions.second_opinion.tally import ROUNDING, TOLERANCE
+from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+
+RESPONSE, VARIABLE = "response:", "variable:"
+"""What columns of responses and of blocking variables begin with."""
+LARGEST_GRID = 2**14
+
+
+@dataclass(frozen=True)
+class InContext:
+    """A contrast in one context over the model's coefficients (p,), and its matched pairs."""
+
+    vector: Floats
+    pairs: int
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class Question:
+    """One response (or the gap) of one design: the runs that it has, and what is asked of them.
+
+    `order` is that of the truncated model, None for cell means. `variables` maps a blocking
+    variable to the level of every context.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    cells: Cells
+    variables: Mapping[str, Mapping[str, str]]
+    order: int | None
+    alpha: float
+    margin: float | None
+    holm: bool
+
+    @property
+    def scale(self) -> float:
+        """Estimates below this differ by rounding."""
+        return float(self.frame["y"].abs().max()) * ROUNDING / TOLERANCE
+
+    @cached_property
+    def there(self) -> dict[str, set[str]]:
+        """The units that every context has runs of."""
+        return {c: set(part["unit"]) for c, part in self.frame.groupby("context", sort=True)}
+
+    @cached_property
+    def means(self) -> LeastSquares | None:
+        """The saturated model."""
+        return cell_means(self.frame)
+
+    @cached_property
+    def grid(self) -> Cells:
+        """All combinations, where the truncated model may be asked for them."""
+        size = np.prod([len(levels) for levels in self.cells.levels.values()])
+        return self.cells.grid() if size <= LARGEST_GRID else self.cells
+
+    @cached_property
+    def model(self) -> LeastSquares | None:
+        """The model that estimates effects."""
+        if self.order is None:
+            return self.means
+        return truncated(self.frame, self.grid, self.order)
+
+    def model_of(self, row: Mapping[str, Any]) -> LeastSquares | None:
+        """The model behind a row: configurations are always raw cell means."""
+        return self.means if row["estimand"] == "configuration" else self.model
+
+    def contexts(self, row: Mapping[str, Any], model: LeastSquares) -> dict[str, InContext]:
+        """The contrast of a row in every context that has it."""
+        parts = combinations(self.cells, row)
+        if not parts and not model.saturated:
+            parts = combinations(self.grid, row)
+        found: dict[str, InContext] = {}
+        for context, units in self.there.items():
+            complete = in_context(parts, units)
+            for weights in _asked_of(parts, complete, model):
+                vector = model.row(weights, context)
+                if vector is not None:
+                    found[context] = InContext(vector, complete[1] if complete else 0, weights)
+                    break
+        return found
+
+
+def _asked_of(
+    parts: Sequence[Weights], complete: tuple[Weights, int] | None, model: LeastSquares
+) -> Iterator[Weights]:
+    """What a context may average: in a truncated model all combinations before its own."""
+    if parts and not model.saturated:
+        yield over_all(parts)
+    if complete:
+        yield complete[0]
+
+
+def response_question(
+    analysis: Analysis, runs: pd.DataFrame, name: str, response: ResponseAnalysis
+) -> Question | None:
+    """What is asked of one response; None without a value of it."""
+    y = runs[f"{RESPONSE}{name}"]
+    method = response["model"]["method"]
+    order = method["arguments"]["order"] if method["code"] == "truncated_least_squares" else None
+    rows = [row for row in response["effects"] if row["estimand"] != "interaction"]
+    margin = response["smallest_effect"]
+    return _asked(analysis, runs.assign(y=y), name, rows, order, margin)
+
+
+def gap_question(analysis: Analysis, runs: pd.DataFrame, name: str) -> Question | None:
+    """The same of how far generalization lies behind learning, in runs that have both."""
+    comparison = analysis["comparisons"][name]
+    learning, other = (
+        analysis["responses"][comparison[key]] for key in ("learning", "generalization")
+    )
+    difference = (
+        runs[f"{RESPONSE}{comparison['learning']}"]
+        - runs[f"{RESPONSE}{comparison['generalization']}"]
+    )
+    y = difference if learning["direction"] == "higher" else -difference
+    rows = [row for row in comparison["effects"] if row["estimand"] != "interaction"]
+    methods = [row["method"] for row in rows if row["inference"] == "narrow"]
+    told = [
+        note["arguments"]["method"] for note in comparison["footer"] if note["code"] == "gap_method"
+    ]
+    orders = [method["arguments"].get("order") for method in (*methods, *told)]
+    margins = [part["smallest_effect"] for part in (learning, other)]
+    known = [margin for margin in margins if margin is not None]
+    margin = min(known) if len(known) == len(margins) else None
+    return _asked(analysis, runs.assign(y=y), name, rows, orders[0] if orders else None, margin)
+
+
+def _asked(
+    analysis: Analysis,
+    runs: pd.DataFrame,
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    order: int | None,
+    margin: float | None,
+) -> Question | None:
+    frame = runs[np.isfinite(runs["y"])]
+    if frame.empty:
+        return None
+    design = analysis["design"]
+    labels = runs.drop_duplicates("context").set_index("context")
+    names = list(design["contexts"][0]) if design["contexts"] else []
+    return Question(
+        name=name,
+        frame=frame,
+        cells=design_cells(design, {row["factor"]: row["baseline"] for row in rows}),
+        variables={name: labels[f"{VARIABLE}{name}"].to_dict() for name in names},
+        order=order,
+        alpha=analysis["study"]["alpha"],
+        margin=margin,
+        holm=analysis["study"]["adjust"] == "holm",
+    )

@@ -1,0 +1,122 @@
+"""Broad rows by statsmodels: one-way t's, and the mean squares of the crossed table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import statsmodels.formula.api as smf
+from statsmodels.stats.anova import anova_lm
+from statsmodels.stats.weightstats import DescrStatsW
+
+from ablatekit.analysis.companions.second_opinion.least_squares import Tested, from_t
+
+FEWEST = 3
+"""Levels of a variable that a t over them needs."""
+SAME = 1e-12
+"""Of the values; a smaller standard error is rounding."""
+
+
+@dataclass(frozen=True)
+class ScopeTest:
+    """The row of a scope, and the intervals among which the widest decides (one for one-way)."""
+
+    row: Tested
+    parts: dict[tuple[str, ...], Tested]
+
+
+def one_way(values: Sequence[float], alpha: float) -> Tested:
+    """The t over values that count as a random sample."""
+    described = DescrStatsW(np.asarray(values, dtype=float))
+    _, p, df = described.ttest_mean(0.0)
+    outer, inner = described.tconfint_mean(alpha), described.tconfint_mean(2 * alpha)
+    return Tested(
+        estimate=float(described.mean),
+        se=float(described.std_mean),
+        df=float(df),
+        p=float(p),
+        low=float(outer[0]),
+        high=float(outer[1]),
+        low_equivalence=float(inner[0]),
+        high_equivalence=float(inner[1]),
+    )
+
+
+def by_scope(
+    values: Mapping[str, float],
+    variables: Mapping[str, Mapping[str, str]],
+    scope: Sequence[str],
+    alpha: float,
+) -> ScopeTest | None:
+    """A scope's row from per-context `values`; None where a variable has too few levels.
+
+    `variables` maps a blocking variable to the level of every context.
+    """
+    labels = {name: [levels[c] for c in values] for name, levels in variables.items()}
+    table = pd.DataFrame({**labels, "value": list(values.values())})
+    if any(table[name].nunique() < FEWEST for name in scope):
+        return None
+    parts = {(name,): one_way(_level_means(table, name), alpha) for name in scope}
+    if len(scope) > 1:
+        both = _crossed(table, scope, alpha) if _is_crossing(variables, table, scope) else None
+        parts |= {tuple(scope): both} if both is not None else {}
+    size = float(table["value"].abs().max())
+    parts = {by: part for by, part in parts.items() if part.se > SAME * size}
+    return ScopeTest(_widest(list(parts.values())), parts) if parts else None
+
+
+def _level_means(table: pd.DataFrame, name: str) -> list[float]:
+    return table.groupby(name, sort=True)["value"].mean().tolist()
+
+
+def _is_crossing(
+    variables: Mapping[str, Mapping[str, str]], table: pd.DataFrame, scope: Sequence[str]
+) -> bool:
+    """Whether the scope is all that varies, and the contrast exists once in every combination."""
+    studied = pd.DataFrame(variables)
+    count = studied.nunique()
+    outer = [name for name in studied if count[name] > 1 and not _nested(studied, name)]
+    pairs = table[list(scope)].drop_duplicates()
+    full = table[list(scope)].nunique().prod()
+    return len(scope) == len(outer) == 2 and len(pairs) == len(table) == full
+
+
+def _nested(studied: pd.DataFrame, name: str) -> bool:
+    """Whether every level of a variable lies in one level of another one, which has fewer."""
+    count = studied.nunique()
+    return any(
+        studied.groupby(name)[other].nunique().max() == 1
+        for other in studied
+        if other != name and 1 < count[other] < count[name]
+    )
+
+
+def _crossed(table: pd.DataFrame, scope: Sequence[str], alpha: float) -> Tested | None:
+    """The two-way table with one value in a cell; None where its variance is not positive."""
+    named = pd.DataFrame({"a": table[scope[0]], "b": table[scope[1]], "value": table["value"]})
+    squares = anova_lm(smf.ols("value ~ C(a) + C(b)", named).fit())
+    mean_square = squares["sum_sq"] / squares["df"]
+    first, second, rest = mean_square.tolist()
+    total = first + second - rest
+    if not total > 0.0:
+        return None
+    spread = float((mean_square**2 / squares["df"]).sum())
+    df = max(1.0, total**2 / spread)
+    return from_t(float(named["value"].mean()), float((total / len(named)) ** 0.5), df, alpha)
+
+
+def _widest(parts: Sequence[Tested]) -> Tested:
+    """At each level the widest interval, about the estimate of the one that decides at 1 - alpha.
+
+    The largest p; se and df are those of the one that decides.
+    """
+    decides = max(parts, key=lambda part: part.high - part.low)
+    inner = max(part.high_equivalence - part.low_equivalence for part in parts) / 2.0
+    return replace(
+        decides,
+        p=max(part.p for part in parts),
+        low_equivalence=decides.estimate - inner,
+        high_equivalence=decides.estimate + inner,
+    )

@@ -1,0 +1,35 @@
+"""The run table of a study: one row per planned run, with the value that each response gives it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ablatekit.analysis.core.layout import layout
+from ablatekit.analysis.tables.responses import respond
+from ablatekit.analysis.tables.study_tables import StudyTables
+from ablatekit.design.plan import Plan
+
+RESPONSE, VARIABLE = "response:", "variable:"
+"""What columns of responses and blocking variables begin with: a factor may have their names."""
+
+
+def run_table(plan: Plan, tables: StudyTables) -> pd.DataFrame:
+    """Run, unit, factors, `context` and its variables, replicate, status and the responses.
+
+    A run that does not enter the analysis of a response has no value there; diverged runs have the
+    value that the policy of the plan gives them. Rows are in the order of the runs' names.
+    """
+    design = layout(plan)
+    columns = {
+        f"{RESPONSE}{planned.name}": respond(planned, tables, design, plan.analysis.diverged).by_run
+        for planned in plan.analysis.responses
+    }
+    variables = {
+        f"{VARIABLE}{name}": tables.runs["context"].map(
+            dict(zip(design.contexts, levels, strict=True))
+        )
+        for name, levels in design.blocks.items()
+    }
+    kept = tables.runs.drop(columns=["message", "order"], errors="ignore")
+    frame = kept.assign(**{**variables, **columns})
+    return frame.sort_values("run", kind="stable", ignore_index=True)
