@@ -20,7 +20,7 @@ from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph, sco
 from ablatekit.report.formats.tables import PLAIN, titled_table
 from ablatekit.report.language import formulas, page
 from ablatekit.report.language.captions import held_fixed, versus, with_unit
-from ablatekit.report.language.notes import answer_warnings, trust
+from ablatekit.report.language.notes import answer_warnings, disagreements, trust
 from ablatekit.report.language.numbers import (
     MISSING,
     Scale,
@@ -92,9 +92,14 @@ def answer(analysis: Analysis, *, everything: bool = False) -> Iterator[Renderab
         for block in details(analysis):
             yield from rendered(block)
     yield from (Text(page.noted(typeset(warning))) for warning in answer_warnings(analysis))
+    yield from second_opinion(analysis)
+
+
+def second_opinion(analysis: Analysis) -> Iterator[RenderableType]:
+    """What the second opinion made of the numbers; nothing without one."""
     opinion = analysis.get("second_opinion")
     if opinion:
-        yield Text(trust(opinion, subject_of(analysis).unit))
+        yield from map(Text, (*disagreements(opinion), trust(opinion, subject_of(analysis).unit)))
 
 
 def _answer_tables(analysis: Analysis) -> Iterator[RenderableType]:

@@ -35,9 +35,6 @@ def answer_warnings(analysis: Analysis) -> list[str]:
         warnings += _divergence_warnings(analysis, response)
     for gap in analysis.get("comparisons", {}).values():
         warnings += _said(gap.get("messages", []), unit)
-    opinion = analysis.get("second_opinion")
-    if opinion:
-        warnings += _disagreements(opinion)
     return list(dict.fromkeys(warnings))
 
 
@@ -55,7 +52,8 @@ def _said(messages: Iterable[Statement], unit: Unit) -> list[str]:
     return list(dict.fromkeys(f"{say(message, unit).rstrip('.')}." for message in messages))
 
 
-def _disagreements(opinion: SecondOpinion) -> Iterator[str]:
+def disagreements(opinion: SecondOpinion) -> Iterator[str]:
+    """What the second opinion contradicts."""
     for row in opinion["disagreements"]:
         ours, theirs = general(row["ours"], 6), general(row["theirs"], 6)
         yield f"The second opinion differs on {row['name']} ({row['kind']}): {theirs}, not {ours}."

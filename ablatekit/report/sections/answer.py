@@ -36,7 +36,7 @@ from ablatekit.report.document import (
     Warnings,
 )
 from ablatekit.report.language import captions, leads, scopes
-from ablatekit.report.language.notes import answer_warnings, trust
+from ablatekit.report.language.notes import answer_warnings, disagreements, trust
 from ablatekit.report.language.numbers import Scale, absent, scale_of, sentence
 from ablatekit.report.language.reading import Unit, confidence, subject_of
 from ablatekit.report.language.sentences import footers_of, in_unit, say, say_all, told
@@ -72,10 +72,10 @@ def answer_section(analysis: Analysis) -> Section | None:
         return None
     blocks: list[Block] = [Verdicts(verdict_lines(analysis)), answer_table(analysis)]
     blocks += map(Paragraph, baseline_sentences(analysis))
-    warnings = answer_warnings(analysis)
+    opinion = analysis.get("second_opinion")
+    warnings = [*answer_warnings(analysis), *(disagreements(opinion) if opinion else [])]
     if warnings:
         blocks.append(Warnings(warnings))
-    opinion = analysis.get("second_opinion")
     if opinion:
         blocks.append(Paragraph(trust(opinion, subject_of(analysis).unit)))
     return Section("answer", leads.ANSWER, _lead(analysis), blocks)
