@@ -9,7 +9,7 @@ estimated is a model's business.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import factorial
@@ -17,7 +17,7 @@ from math import factorial
 import numpy as np
 
 from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
-from ablatekit.analysis.core.layout import Conditional, Layout
+from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Estimand, Statement, statement
 
@@ -121,14 +121,7 @@ def interaction_contrasts(layout: Layout, codes: Integers) -> list[Contrast]:
 def _interaction(
     layout: Layout, codes: Integers, pair: tuple[int, int], levels: tuple[int, int]
 ) -> Contrast:
-    cells = layout.decode(codes)
-    both = codes[(cells[:, pair[0]] == levels[0]) & (cells[:, pair[1]] == levels[1])]
-    to_first, to_second = (
-        int(layout.baselines[f] - level) * int(layout.strides[f])
-        for f, level in zip(pair, levels, strict=True)
-    )
-    quads = np.stack([both, both + to_first, both + to_second, both + to_first + to_second], axis=1)
-    quads = quads[np.isin(quads, codes).all(axis=1)]
+    quads, weights = _quadruples(layout, codes, pair, levels)
     names = [layout.factors[f] for f in pair]
     return Contrast(
         factor=":".join(factor.name for factor in names),
@@ -137,9 +130,35 @@ def _interaction(
         estimand="interaction",
         varied=pair,
         codes=quads,
-        weights=np.tile(DIFFERENCE_OF_DIFFERENCES, (len(quads), 1)),
+        weights=weights,
         reason=None if len(quads) else statement("no_quadruple"),
     )
+
+
+def _quadruples(
+    layout: Layout, codes: Integers, pair: tuple[int, int], levels: tuple[int, int]
+) -> tuple[Integers, Floats]:
+    """Codes and weights of the cells of every complete difference of differences."""
+    joining = {i for f, level in zip(pair, levels, strict=True) for i in _joining(layout, f, level)}
+    if joining - set(pair):
+        bases = (int(layout.baselines[pair[0]]), int(layout.baselines[pair[1]]))
+        sides = [
+            (levels, 1.0),
+            ((bases[0], levels[1]), -1.0),
+            ((levels[0], bases[1]), -1.0),
+            (bases, 1.0),
+        ]
+        found = _combinations(layout, codes, pair, sides, sorted(joining - set(pair)))
+        return found.codes, found.weights
+    cells = layout.decode(codes)
+    both = codes[(cells[:, pair[0]] == levels[0]) & (cells[:, pair[1]] == levels[1])]
+    to_first, to_second = (
+        int(layout.baselines[f] - level) * int(layout.strides[f])
+        for f, level in zip(pair, levels, strict=True)
+    )
+    quads = np.stack([both, both + to_first, both + to_second, both + to_first + to_second], axis=1)
+    quads = quads[np.isin(quads, codes).all(axis=1)]
+    return quads, np.tile(DIFFERENCE_OF_DIFFERENCES, (len(quads), 1))
 
 
 def matched_pairs(layout: Layout, codes: Integers, factor: int, level: int) -> Pairs:
@@ -149,14 +168,10 @@ def matched_pairs(layout: Layout, codes: Integers, factor: int, level: int) -> P
     the levels at which it exists.
     """
     baseline = int(layout.baselines[factor])
-    joining = [
-        conditional
-        for conditional in layout.conditionals
-        if conditional.outer == factor
-        and (level in conditional.inside) != (baseline in conditional.inside)
-    ]
+    joining = _joining(layout, factor, level)
     if joining:
-        return _pairs_with_joining(layout, codes, factor, level, joining)
+        sides = [((level,), 1.0), ((baseline,), -1.0)]
+        return _combinations(layout, codes, (factor,), sides, joining)
     at_level = codes[layout.decode(codes)[:, factor] == level]
     partner = at_level + (baseline - level) * layout.strides[factor]
     pairs = np.stack([at_level, partner], axis=1)[np.isin(partner, codes)]
@@ -165,32 +180,57 @@ def matched_pairs(layout: Layout, codes: Integers, factor: int, level: int) -> P
     return Pairs(pairs, np.tile(DIFFERENCE, (len(pairs), 1)), _masked(layout, others))
 
 
-def _pairs_with_joining(
-    layout: Layout, codes: Integers, factor: int, level: int, joining: list[Conditional]
+def _joining(layout: Layout, factor: int, level: int) -> list[int]:
+    """The factors that exist at this level or at the baseline, but not at both."""
+    baseline = int(layout.baselines[factor])
+    return [
+        conditional.inner
+        for conditional in layout.conditionals
+        if conditional.outer == factor
+        and (level in conditional.inside) != (baseline in conditional.inside)
+    ]
+
+
+def _combinations(
+    layout: Layout,
+    codes: Integers,
+    changed: tuple[int, ...],
+    sides: Sequence[tuple[tuple[int, ...], float]],
+    joining: Sequence[int],
 ) -> Pairs:
-    """Pairs whose sides are means over the levels of factors that exist on one side only."""
+    """Cells that agree in all factors but `changed` and `joining`, where every side has some.
+
+    A side is the levels of the changed factors with its sign: the mean over the levels of joining
+    factors.
+    """
     cells = layout.decode(codes)
-    dropped = [factor, *(conditional.inner for conditional in joining)]
+    dropped = [*changed, *joining]
     key = codes - cells[:, dropped] @ layout.strides[dropped]
-    sides: list[dict[int, list[int]]] = []
-    for side in (level, int(layout.baselines[factor])):
-        groups: dict[int, list[int]] = defaultdict(list)
-        for place in np.flatnonzero(cells[:, factor] == side):
-            groups[int(key[place])].append(int(codes[place]))
-        sides.append(groups)
-    shared = [rest for rest in sides[0] if rest in sides[1]]
-    widths = [max((len(groups[rest]) for rest in shared), default=1) for groups in sides]
-    pairs = np.zeros((len(shared), sum(widths)), dtype=np.int64)
-    weights = np.zeros(pairs.shape)
+    members = [
+        _by_rest(codes, key, (cells[:, list(changed)] == levels).all(axis=1)) for levels, _ in sides
+    ]
+    shared = [rest for rest in members[0] if all(rest in side for side in members)]
+    widths = [max((len(side[rest]) for rest in shared), default=1) for side in members]
+    starts = np.cumsum([0, *widths])
+    chosen = np.zeros((len(shared), starts[-1]), dtype=np.int64)
+    weights = np.zeros(chosen.shape)
     for row, rest in enumerate(shared):
-        for start, groups, sign in ((0, sides[0], 1.0), (widths[0], sides[1], -1.0)):
-            members = groups[rest]
-            pairs[row, start : start + widths[start > 0]] = members[0]
-            pairs[row, start : start + len(members)] = members
-            weights[row, start : start + len(members)] = sign / len(members)
-    others = layout.decode(pairs)
+        for start, width, side, (_, sign) in zip(starts, widths, members, sides, strict=False):
+            here = side[rest]
+            chosen[row, start : start + width] = here[0]
+            chosen[row, start : start + len(here)] = here
+            weights[row, start : start + len(here)] = sign / len(here)
+    others = layout.decode(chosen)
     others[:, :, dropped] = -1
-    return Pairs(pairs, weights, _masked(layout, others))
+    return Pairs(chosen, weights, _masked(layout, others))
+
+
+def _by_rest(codes: Integers, key: Integers, side: Booleans) -> dict[int, list[int]]:
+    """The cells of one side by what they have in common with those of the others."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    for place in np.flatnonzero(side):
+        groups[int(key[place])].append(int(codes[place]))
+    return groups
 
 
 def _joining_at(layout: Layout, codes: Integers, factor: int, at_baseline: bool) -> Integers:
@@ -203,14 +243,16 @@ def _joining_at(layout: Layout, codes: Integers, factor: int, at_baseline: bool)
     for conditional in layout.conditionals:
         if conditional.outer == factor:
             inner = cells[:, conditional.inner]
-            at = inner == layout.baselines[conditional.inner]
-            keep &= (inner == conditional.absent) | (at if at_baseline else ~at)
+            baseline = layout.baselines[conditional.inner]
+            only = baseline == conditional.absent  # one level where it exists: at no distance
+            at = inner == baseline
+            keep &= (inner == conditional.absent) | only | (at if at_baseline else ~at)
     return codes[keep]
 
 
 def _masked(layout: Layout, others: Integers) -> Integers:
-    """Level indices with -1 where the factor does not exist."""
-    return np.where(others == layout.absent, -1, others)
+    """Level indices with -1 where the factor does not exist, or has one level where it does."""
+    return np.where((others == layout.absent) | (layout.baselines == layout.absent), -1, others)
 
 
 def _all_others(layout: Layout, pairs: Pairs, at_baseline: bool) -> Booleans:

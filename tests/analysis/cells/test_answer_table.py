@@ -11,7 +11,6 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -105,7 +104,7 @@ def check_table(effects, plain, expected):
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_every_row_of_the_effect_table_agrees_with_r(response, name):
     expected = TABLES[name]
-    frame = pd.read_csv(FOLDER / "data" / f"{name}.csv", dtype={n: str for n in "ABC"})
+    frame = pd.read_csv(FOLDER / "data" / f"{name}.csv", dtype=dict.fromkeys("ABC", str))
     planned = response("y", smallest_effect=expected["smallest_effect"])
     contexts = expected["contexts"]
     contexts = [contexts] if isinstance(contexts, str) else contexts
@@ -131,3 +130,47 @@ def test_every_row_of_the_effect_table_agrees_with_r(response, name):
                 assert found.prediction_high == close(references[key]["prediction_high"])
                 checked += 1
     assert checked
+
+
+def ablation(name):
+    """The folder of PyKEEN's ablation table, or of a simulated one of its shape."""
+    if name == "pykeen_shape":
+        return FOLDER / "data"
+    folder = os.environ.get("ABLATEKIT_PUBLIC_DATA")
+    if folder is None:
+        pytest.skip("ABLATEKIT_PUBLIC_DATA does not name the folder with pykeen_ablation.csv")
+    return Path(folder)
+
+
+@pytest.mark.parametrize("name", ["pykeen_shape", "pykeen_ablation"])
+def test_an_ablation_with_nested_levels_and_a_conditional_factor_agrees_with_r(name):
+    frame = pd.read_csv(ablation(name) / f"{name}.csv", keep_default_na=False)
+    factors = ["loss", "optimizer", "training_loop", "negative_sampler"]
+    result = analyse_table(frame, "hits@10", factors, ["dataset", "model"])["responses"]["hits@10"]
+    expected = json.loads((FOLDER / f"{name}.json").read_text())
+    check_table(result["effects"], result["plain_contexts"], expected)
+    sampler = [row for row in result["effects"] if row["factor"] == "negative_sampler"]
+    assert {row["reason"]["code"] for row in sampler} == {"one_level_inside"}
+
+
+def test_contexts_that_lack_the_level_do_not_pull_the_broad_row(pick):
+    """Five contexts with effects 0 to 2 beside six, about 2 lower, that have the baseline only."""
+    shift = {f"c{i}": level for i, level in enumerate((-0.5, 0.5, 0.0, 0.3, -0.3))}
+    lower = {f"d{i}": level for i, level in enumerate((-2.4, -1.6, -2.0, -1.76, -2.24, -2.0))}
+    rows = [
+        {"f": level, "model": model, "y": value + noise}
+        for i, (model, start) in enumerate((shift | lower).items())
+        for level in ("a", "b")[: 2 if model in shift else 1]
+        for value in (start + (0.5 * i if level == "b" else 0.0),)
+        for noise in (0.05, -0.05)
+    ]
+    result = analyse_table(pd.DataFrame(rows), "y", ["f"], ["model"])["responses"]["y"]
+    narrow, broad = (
+        pick(result["effects"], factor="f", estimand="average", inference=inference)
+        for inference in ("narrow", "broad")
+    )
+    assert narrow["estimate"] == pytest.approx(1.0, abs=1e-9)
+    assert broad["estimate"] == pytest.approx(1.0, abs=1e-9)
+    assert (broad["contexts"], broad["of_contexts"], broad["df"]) == (5, 11, 4)
+    assert broad["se"] == pytest.approx(0.125**0.5, abs=1e-9)
+    assert broad["p"] == pytest.approx(0.0474207, abs=1e-7)
