@@ -45,7 +45,7 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class IntervalEntry:
     """A table entry [low, high]."""
 
     kind: ClassVar[str] = "interval"
@@ -81,7 +81,7 @@ class EstimateEntry:
     note: str = ""
 
 
-Entry: TypeAlias = Text | Quantity | Interval | EstimateEntry | Badge
+Entry: TypeAlias = Text | Quantity | IntervalEntry | EstimateEntry | Badge
 
 
 def plain_text(entry: Entry) -> str:
@@ -92,7 +92,7 @@ def plain_text(entry: Entry) -> str:
         case EstimateEntry():
             shown = f"{entry.text} {entry.interval}" if entry.interval else entry.text
             return noted(shown, entry.note)
-        case Interval():
+        case IntervalEntry():
             return entry.text
         case Text() | Quantity():
             return noted(entry.text, entry.note)

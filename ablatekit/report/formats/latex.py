@@ -17,7 +17,7 @@ from ablatekit.report.document import (
     Fold,
     Gallery,
     Heading,
-    Interval,
+    IntervalEntry,
     Paragraph,
     Picture,
     Quantity,
@@ -243,7 +243,7 @@ def _entry(entry: Entry) -> str:
         case Badge():
             shown = scoped(entry, signed(entry.verdict, entry.size))
             return noted(escape(shown), escape(entry.note))
-        case EstimateEntry() | Interval():
+        case EstimateEntry() | IntervalEntry():
             return _bracketed(escape(plain_text(entry)))
         case Text() | Quantity():
             text = escape(entry.text)

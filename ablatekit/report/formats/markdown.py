@@ -19,7 +19,7 @@ from ablatekit.report.document import (
     Fold,
     Gallery,
     Heading,
-    Interval,
+    IntervalEntry,
     Paragraph,
     Quantity,
     Section,
@@ -144,7 +144,7 @@ def _entry(entry: Entry) -> str:
         case Badge():
             shown = scoped(entry, signed(entry.verdict, entry.size))
             return noted(escape(shown), escape(entry.note))
-        case EstimateEntry() | Interval():
+        case EstimateEntry() | IntervalEntry():
             return escape(plain_text(entry))
         case Text() | Quantity():
             text = (

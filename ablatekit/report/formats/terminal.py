@@ -133,7 +133,8 @@ def summary(analysis: Analysis, asked: Sequence[Question] | None = None) -> Tabl
 def _level(analysis: Analysis, level: Comparison) -> Text:
     text = Text(f"{level.label}\n{versus(level.level, level.baseline)}")
     price = price_entry(analysis, level)
-    return text.append(f"\n{price.text}", style="dim") if price else text
+    differs = price is not None and price.value != 1.0
+    return text.append(f"\n{price.text}", style="dim") if price and differs else text
 
 
 def _cell(cell: AnswerCell, *, stacked: bool) -> Text:
@@ -281,7 +282,7 @@ def _rendered_table(table: document.Table) -> Iterator[RenderableType]:
 
 def _column(table: document.Table, place: int) -> _Shown:
     entries = [row[place] for row in table.rows]
-    interval = any(isinstance(entry, document.Interval) for entry in entries)
+    interval = any(isinstance(entry, document.IntervalEntry) for entry in entries)
     texts, width = [_short(entry) for entry in entries], None
     if not any(isinstance(entry, document.Text) for entry in entries):
         parts = texts if interval else [part for text in texts for part in text.split()]

@@ -96,11 +96,6 @@ CARRY_OVER_FOOTER = (
     "Effect on generalization divided by effect on learning, Fieller interval; shown where"
     " learning's own p is below alpha, without which the interval would have no bounds. No verdict."
 )
-MIXED_FOOTER = (
-    "REML with the blocking variables and the factor by each of them random, on the contexts that"
-    " have the contrast; Kenward-Roger. It assumes that contexts, and effects over them, are normal"
-    " draws and lets contexts inform each other; it stands beside the verdicts and decides none."
-)
 COVARIATES = "Effects against size"
 COVARIATE_FOOTER = (
     "Least squares of the effect at each level of the variable on the log of its covariate. Slope:"

@@ -26,7 +26,7 @@ from ablatekit.report.document import (
     Column,
     Entry,
     EstimateEntry,
-    Interval,
+    IntervalEntry,
     Paragraph,
     Quantity,
     Section,
@@ -111,8 +111,8 @@ def _verdict_line(question: Question, levels: Sequence[Comparison]) -> VerdictLi
             over = scopes.over(wide["scope"]) if wide else ""
             judged = Judged(level.name, wide["verdict"] if wide else None, over)
             groups.setdefault((effect["verdict"], effect["size"]), []).append(judged)
-    wide = [find_effect(question.effects, level, "broad") for level in levels]
-    reach = _scopes([effect for effect in wide if effect is not None])
+    widest_rows = [find_effect(question.effects, level, "broad") for level in levels]
+    reach = _scopes([effect for effect in widest_rows if effect is not None])
     ordered = [
         VerdictGroup(verdict, size, groups[verdict, size])
         for verdict in VERDICT_ORDER
@@ -186,7 +186,7 @@ def answer_cell(question: Question, level: Comparison) -> AnswerCell:
     narrow = find_effect(question.effects, level, "narrow")
     broad = find_effects(question.effects, level, "broad")
     shown = narrow or widest(broad)
-    beside = beyond(broad, question.room.unit) if narrow and question.broad else None
+    beside = beyond(broad, question.room) if narrow and question.broad else None
     if narrow and narrow["verdict"] in UNJUDGED:
         beside = None
     wide = widest(broad)
@@ -199,15 +199,16 @@ def answer_cell(question: Question, level: Comparison) -> AnswerCell:
     )
 
 
-def beyond(rows: Sequence[Effect], unit: Unit) -> Entry:
+def beyond(rows: Sequence[Effect], available: Room) -> Entry:
     """The widest broad verdict with its scope; where no scope exists, what is missing."""
-    effect = widest(rows)
+    effect, unit = widest(rows), available.unit
     if effect is None:
         return Text("")
     if effect["verdict"] == "identical":
         return Badge(effect["verdict"], told(effect["reason"], unit))
     if effect["verdict"] != "not_estimated":
-        return Badge(effect["verdict"], over=say(effect["averaged_over"], unit))
+        over = say(effect["averaged_over"], unit)
+        return Badge(effect["verdict"], needed_for(effect, available), over=over)
     few = [row["reason"] for row in rows if row["reason"] and row["reason"]["code"] == TOO_FEW]
     if few:
         nearest = max(few, key=lambda reason: int(reason["arguments"]["levels"]))
@@ -403,7 +404,7 @@ def effect_entry(effect: Effect | None, scale: Scale) -> Entry:
 def interval_entry(effect: Effect | None, scale: Scale) -> Entry:
     """The interval of an effect."""
     low, high = (effect["low"], effect["high"]) if effect else (None, None)
-    return Interval(scale.interval(low, high), low, high)
+    return IntervalEntry(scale.interval(low, high), low, high)
 
 
 def badge(effect: Effect | None, available: Room) -> Badge:

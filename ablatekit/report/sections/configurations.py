@@ -13,7 +13,7 @@ from ablatekit.report.document import (
     Entry,
     Fold,
     Heading,
-    Interval,
+    IntervalEntry,
     Paragraph,
     Quantity,
     Section,
@@ -107,7 +107,7 @@ def _entries(
         estimate_entry(shown, scale),
         Quantity(p_value(adjusted), adjusted),
         badge(shown, available),
-        beyond(broad, available.unit) if narrow is not None else Text(""),
+        beyond(broad, available) if narrow is not None else Text(""),
         Text(captions.may_be_best(best)),
         Quantity(cost, price),
     ]
@@ -149,7 +149,7 @@ def _every_scope(name: str, rows: Sequence[Configuration], scale: Scale, availab
                 Quantity(p_value(row["p"]), row["p"]),
                 Quantity(p_value(row["p_adjusted"]), row["p_adjusted"]),
                 badge(row, available),
-                Interval(
+                IntervalEntry(
                     scale.interval(row["best_low"], row["best_high"]),
                     row["best_low"], row["best_high"],
                 ),
@@ -184,7 +184,7 @@ def plain_table_of(
                 Text(_plain_name(row), note=told(row["reason"], unit)),
                 Text(ESTIMAND_NAMES[row["estimand"]]),
                 Quantity(scale.effect(row["estimate"]), row["estimate"]),
-                Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+                IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
                 Quantity(scale.plain(row["se"]), row["se"]),
                 Quantity(general(row["df"], 3), row["df"]),
                 Quantity(p_value(row["p"]), row["p"]),

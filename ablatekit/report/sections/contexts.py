@@ -15,7 +15,7 @@ from ablatekit.report.document import (
     Fold,
     Gallery,
     Heading,
-    Interval,
+    IntervalEntry,
     Picture,
     Quantity,
     Section,
@@ -94,7 +94,7 @@ def _context_table(analysis: Analysis) -> Table:
                     Text(row["level"], strong=True),
                     Text(row["context"], note=told(row["reason"], unit)),
                     Quantity(scale.effect(row["estimate"]), row["estimate"]),
-                    Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+                    IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
                     Quantity(scale.plain(row["se"]), row["se"]),
                     Quantity(f"{row['pairs']:,}", row["pairs"]),
                 ]
@@ -198,7 +198,7 @@ def _varying(row: HeterogeneityRow, scale: Scale, unit: Unit) -> list[Entry]:
         Text(scopes.over(row["scope"]) if row["scope"] else ""),
         Quantity(scale.plain(row["tau"]), row["tau"]),
         Quantity(percent(row["i2"]), row["i2"]),
-        Interval(scale.interval(low, high), low, high),
+        IntervalEntry(scale.interval(low, high), low, high),
         Text(told(row["reason"], unit)),
     ]
 
@@ -232,7 +232,7 @@ def _covariate_table(
                 Text(row["level"], note=captions.against(row["baseline"]), strong=True),
                 Text(scopes.covariate(row["covariate"], row["variable"], row["levels"])),
                 Quantity(scale.effect(row["slope"]), row["slope"]),
-                Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+                IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
                 Quantity(scale.plain(row["se"]), row["se"]),
                 Quantity(general(row["df"], 3), row["df"]),
                 Quantity(p_value(row["p"]), row["p"]),

@@ -14,7 +14,7 @@ from ablatekit.report.document import (
     Entry,
     Gallery,
     Heading,
-    Interval,
+    IntervalEntry,
     Picture,
     Quantity,
     Section,
@@ -115,7 +115,7 @@ def _gap_table(analysis: Analysis, name: str) -> Table:
             *_gap_entries(find_effect(gap["effects"], level, "narrow"), scale, available),
         ]  # fmt: skip
         if broad:
-            row.append(beyond(find_effects(gap["effects"], level, "broad"), available.unit))
+            row.append(beyond(find_effects(gap["effects"], level, "broad"), available))
         rows.append(row)
     return Table(
         id=f"gap-{slug(name)}",
@@ -161,7 +161,7 @@ def carry_over_blocks(analysis: Analysis, name: str) -> list[Block]:
                 Text(row["level"], note=captions.against(row["baseline"]), strong=True),
                 Text(over(row["scope"]) if row["scope"] else row["inference"]),
                 Quantity(RATIO.plain(row["ratio"]), row["ratio"]),
-                Interval(RATIO.interval(row["low"], row["high"]), row["low"], row["high"]),
+                IntervalEntry(RATIO.interval(row["low"], row["high"]), row["low"], row["high"]),
                 Quantity(general(row["df"], 3), row["df"]),
                 Text(told(row["reason"], unit)),
             ]
