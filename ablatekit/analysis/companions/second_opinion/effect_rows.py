@@ -64,6 +64,14 @@ def _narrow_row(
         model.welch(vector, question.alpha) if by_welch else model.test([vector], question.alpha)[0]
     )
     _compare(tally, "narrow", question, row, tested)
+    beside = row.get("common_pairs")
+    common = question.common(row, model, list(found)) if beside else None
+    if beside and common is not None:
+        name = f"{_name(question.name, row)}, over common pairs"
+        for key in ("estimate", "se", "df", "low", "high", "p"):
+            number = getattr(model.test([common], question.alpha)[0], key)
+            scale = 0.0 if key in ("df", "p") else question.scale
+            tally.compare("narrow", f"{name}: {key}", beside[key], number, scale)
 
 
 def _broad_row(

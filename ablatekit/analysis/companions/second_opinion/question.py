@@ -119,6 +119,18 @@ class Question:
                     break
         return found
 
+    def common(
+        self, row: Mapping[str, Any], model: LeastSquares, contexts: Sequence[str]
+    ) -> Floats | None:
+        """The contrast over the combinations that all these contexts have (p,)."""
+        parts = combinations(self.cells, row)
+        complete = [part for part in parts if all(part.keys() <= self.there[c] for c in contexts)]
+        if not any(complete):
+            return None
+        vectors = [model.row(over_all(complete), context) for context in contexts]
+        known = [vector for vector in vectors if vector is not None]
+        return np.asarray(np.mean(known, axis=0)) if len(known) == len(vectors) else None
+
 
 def _asked_of(
     parts: Sequence[Weights], complete: tuple[Weights, int] | None, model: LeastSquares
