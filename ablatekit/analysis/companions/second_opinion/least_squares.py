@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import patsy
 import statsmodels.api as sm
+import statsmodels.formula.api as smf
 from scipy.stats import t as student
 
 from ablatekit.analysis.companions.second_opinion.contrasts import Cells, Weights
@@ -151,4 +151,4 @@ def coded_terms(cells: Cells, order: int, first: pd.DataFrame) -> Floats:
     data = {short: pd.Categorical(first[name]) for name, short in names.items()}
     varied = [short for short, levels in data.items() if len(levels.categories) > 1]
     formula = f"({' + '.join(varied)}) ** {min(order, len(varied))}" if varied else "1"
-    return np.asarray(patsy.dmatrix(formula, pd.DataFrame(data), return_type="matrix"))
+    return np.asarray(smf.ols(f"one ~ {formula}", pd.DataFrame(data).assign(one=1.0)).exog)

@@ -33,7 +33,7 @@ from ablatekit.analysis.core.schema.vocabulary import statement
 
 def anova_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> None:
     """Terms of the ANOVA table; nothing is comparable where cells are empty."""
-    rows = [row for row in response["anova"] if row["statistic"] is not None]
+    rows: list[Mapping[str, Any]] = [r for r in response["anova"] if r["statistic"] is not None]
     note = response["anova_note"]["arguments"]
     count = sum(count_numbers(row, TERM_NUMBERS) for row in rows)
     if not rows:
@@ -69,7 +69,8 @@ def mixed_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> 
         ours = {
             (part["group"], part["name"]): part["variance"]
             for part in section["random"]
-            if (part["factor"], part["level"]) == (row["factor"], row["level"])
+            if part["variance"] is not None
+            and (part["factor"], part["level"]) == (row["factor"], row["level"])
         }
         if question.too_large_for_mixed:
             tally.leave_out("mixed", 1 + len(ours), TOO_LARGE)
@@ -150,7 +151,7 @@ def _mixed_model(
     frame = frame.assign(c=side.loc[frame["unit"]].to_numpy())
     levels = {name: frame["context"].map(level) for name, level in question.variables.items()}
     frame = frame.assign(**levels)[frame["c"] != 0.0]
-    place = units.index.get_indexer(frame["unit"])
+    place = units.index.get_indexer(pd.Index(frame["unit"]))
     return crossed_model(frame, _distinct(frame, list(levels)), columns[place], contrast, ours)
 
 

@@ -68,7 +68,8 @@ class Question:
     @cached_property
     def there(self) -> dict[str, set[str]]:
         """The units that every context has runs of."""
-        return {c: set(part["unit"]) for c, part in self.frame.groupby("context", sort=True)}
+        groups = self.frame.groupby("context", sort=True)
+        return {str(context): set(part["unit"]) for context, part in groups}
 
     @cached_property
     def means(self) -> LeastSquares | None:
@@ -195,7 +196,10 @@ def _asked(
         name=name,
         frame=frame,
         cells=design_cells(design, {row["factor"]: row["baseline"] for row in rows}),
-        variables={name: labels[f"{VARIABLE}{name}"].to_dict() for name in names},
+        variables={
+            name: dict(zip(labels.index, labels[f"{VARIABLE}{name}"], strict=True))
+            for name in names
+        },
         order=order,
         alpha=analysis["study"]["alpha"],
         margin=margin,

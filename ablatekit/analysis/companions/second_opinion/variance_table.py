@@ -29,7 +29,8 @@ class TermTest:
 
 def has_empty_cell(frame: pd.DataFrame, names: Sequence[str]) -> bool:
     """Whether a combination of the levels and contexts that have runs has none itself."""
-    return len(frame[list(names)].drop_duplicates()) < np.prod([frame[n].nunique() for n in names])
+    observed = frame[list(names)]
+    return bool(len(observed.drop_duplicates()) < np.prod(observed.nunique().to_list()))
 
 
 def type_three(
