@@ -36,7 +36,7 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class LeastSquares:
+class LinearFit:
     """A fitted model and what every unit in every context is in terms of its coefficients.
 
     `rows` maps (unit, context) to coefficients (p,); `fit` is statsmodels' result.
@@ -110,7 +110,7 @@ def from_t(estimate: float, se: float, df: float, alpha: float) -> Tested:
     )
 
 
-def cell_means(frame: pd.DataFrame) -> LeastSquares | None:
+def cell_means(frame: pd.DataFrame) -> LinearFit | None:
     """`y ~ 0 + C(cell)`, a cell being a unit in a context; None where it is too large."""
     pairs = pd.MultiIndex.from_frame(frame[["unit", "context"]])
     codes, observed = pd.factorize(pairs, sort=True)
@@ -119,10 +119,10 @@ def cell_means(frame: pd.DataFrame) -> LeastSquares | None:
     exog = np.eye(len(observed))[codes]
     fit = sm.OLS(frame["y"].to_numpy(dtype=float), exog).fit(method="qr")
     unit_rows = dict(zip(observed, np.eye(len(observed)), strict=True))
-    return LeastSquares(fit, unit_rows, True, pd.Series(codes))
+    return LinearFit(fit, unit_rows, True, pd.Series(codes))
 
 
-def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LeastSquares | None:
+def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LinearFit | None:
     """`y ~ context * (factors)^order`, contexts fixed and crossed with every term.
 
     A unit of several cells counts as its first one. None where it is too large.
@@ -142,7 +142,7 @@ def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LeastSquares | N
     pairs = zip(frame["unit"], frame["context"], strict=True)
     exog = np.vstack([rows[pair] for pair in pairs])
     fit = sm.OLS(frame["y"].to_numpy(dtype=float), exog).fit()
-    return LeastSquares(fit, rows, False, frame["unit"])
+    return LinearFit(fit, rows, False, frame["unit"])
 
 
 def coded_terms(cells: Cells, order: int, first: pd.DataFrame) -> Floats:

@@ -11,13 +11,13 @@ import statsmodels.formula.api as smf
 from scipy.stats import f as fisher
 from statsmodels.stats.anova import anova_lm
 
-from ablatekit.analysis.companions.second_opinion.least_squares import MOST_WORK, LeastSquares
+from ablatekit.analysis.companions.second_opinion.least_squares import MOST_WORK, LinearFit
 
 CONTEXT, HIGHER = "context", "higher_interactions"
 
 
 @dataclass(frozen=True)
-class TermTest:
+class RecomputedTerm:
     """The F test of one term."""
 
     num_df: float
@@ -34,8 +34,8 @@ def has_empty_cell(frame: pd.DataFrame, names: Sequence[str]) -> bool:
 
 
 def type_three(
-    frame: pd.DataFrame, factors: Sequence[str], order: int, pure: LeastSquares | None
-) -> dict[str, TermTest] | None:
+    frame: pd.DataFrame, factors: Sequence[str], order: int, pure: LinearFit | None
+) -> dict[str, RecomputedTerm] | None:
     """Every term up to `order`, contexts being one more factor; None where it is too large.
 
     The error is that of `pure`, runs of one cell in one context, or without it the residual.
@@ -61,10 +61,10 @@ def type_three(
     return tests
 
 
-def _tested(squares: float, df: float, error: tuple[float, float]) -> TermTest:
+def _tested(squares: float, df: float, error: tuple[float, float]) -> RecomputedTerm:
     """The F test of a sum of squares against that of the error, with its df."""
     statistic = float(squares / df / (error[0] / error[1]))
-    return TermTest(
+    return RecomputedTerm(
         num_df=float(df),
         den_df=float(error[1]),
         sum_squares=float(squares),
