@@ -70,6 +70,8 @@ def _fraction_with_a_lost_run(factorial):
 def _unequal_variances(factorial):
     frame = _complete(factorial, replicates=4)
     frame["y"] *= np.where(frame["A"] == "l1", 9.0, 1.0)
+    last = (frame[["A", "B"]] == "l1").all(axis=1) & (frame["model"] == "m0")
+    frame = frame.drop(index=frame.index[last & frame.duplicated(["A", "B", "model", "dataset"])])
     return frame, "AB", BOTH, {}
 
 
@@ -121,6 +123,15 @@ def test_statsmodels_agrees(kind, analysed, factorial):
     assert counts["contexts"] > 5
     left_out = {row["reason"]["code"] for row in opinion["not_recomputed"]}
     assert left_out <= {"empty_cells", "lower_optimum", "no_optimum"}
+
+
+def test_unequal_variances_take_welch(analysed, factorial):
+    analysis, runs = analysed(*_unequal_variances(factorial))
+    codes = {row["method"]["code"] for row in analysis["responses"]["y"]["effects"]}
+    assert {"welch_t", "cell_means_t"} <= codes
+    row = next(r for r in analysis["responses"]["y"]["effects"] if r["method"]["code"] == "welch_t")
+    row["df"] *= 1.01
+    assert second_opinion(analysis, runs)["disagreements"][0]["name"].endswith("narrow: df")
 
 
 def test_the_gap_is_recomputed_within_runs(analysed, factorial, response):

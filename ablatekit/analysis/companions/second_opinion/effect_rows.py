@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,9 @@ from ablatekit.analysis.core.schema.vocabulary import statement
 
 ADJUSTED = ("p_adjusted", "p_margin_adjusted")
 NO_COUNTERPART = statement("no_counterpart")
-TOO_LARGE, NOT_DETERMINED = statement("too_large_to_recompute"), statement("not_in_the_runs")
+TOO_LARGE = statement("too_large_to_recompute")
+SMALLEST_P = 1e-30
+"""Smaller p values are as good as zero, and the digits of a tail so far out are those of a t."""
 
 
 def effects(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -28,15 +31,15 @@ def effects(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, Any]
     for row in estimated:
         model = inquiry.model_of(row)
         found = {} if model is None else inquiry.contexts(row, model)
-        if model is None or not found:
-            reason = TOO_LARGE if model is None else NOT_DETERMINED
-            recount.leave_out(row["inference"], count_numbers(row), reason)
+        if model is None:
+            recount.leave_out(row["inference"], count_numbers(row), TOO_LARGE)
             continue
         name, pairs = _name(inquiry.name, row), sum(part.pairs for part in found.values())
         recount.compare(row["inference"], f"{name}: contexts", row["contexts"], len(found))
         recount.compare(row["inference"], f"{name}: pairs", row["pairs"], pairs)
-        compare = _narrow_row if row["inference"] == "narrow" else _broad_row
-        compare(recount, inquiry, row, model, found)
+        if found:
+            compare = _narrow_row if row["inference"] == "narrow" else _broad_row
+            compare(recount, inquiry, row, model, found)
     _families(recount, inquiry, estimated)
 
 
@@ -70,7 +73,7 @@ def _narrow_row(
         name = f"{_name(inquiry.name, row)}, over common pairs"
         for key in ("estimate", "se", "df", "low", "high", "p"):
             number = getattr(model.test([common], inquiry.alpha)[0], key)
-            scale = 0.0 if key in ("df", "p") else inquiry.scale
+            scale = _scale(inquiry, key)
             recount.compare("narrow", f"{name}: {key}", beside[key], number, scale)
 
 
@@ -94,7 +97,7 @@ def _broad_row(
         return
     test = by_scope(values, inquiry.variables, row["scope"], inquiry.alpha)
     if test is None:
-        recount.leave_out("broad", count_numbers(row), NOT_DETERMINED)
+        recount.compare("broad", f"{name}: se", row["se"], math.nan)
         return
     _compare(recount, "broad", inquiry, row, test.row)
     for part in row["parts"]:
@@ -108,7 +111,7 @@ def _part(
     for key in ("estimate", "se", "df"):
         number = float("nan") if theirs is None else getattr(theirs, key)
         label = f"{name}, {' and '.join(part['by'])} alone: {key}"
-        recount.compare("broad", label, part[key], number, inquiry.scale if key != "df" else 0.0)
+        recount.compare("broad", label, part[key], number, _scale(inquiry, key))
 
 
 def _compare(
@@ -117,9 +120,13 @@ def _compare(
     """Every number of a row that a t test has."""
     for key in NUMBERS:
         if key in row:
-            scale = 0.0 if key in ("df", "p") else inquiry.scale
             label = f"{_name(inquiry.name, row)}: {key}"
-            recount.compare(kind, label, row[key], getattr(tested, key), scale)
+            recount.compare(kind, label, row[key], getattr(tested, key), _scale(inquiry, key))
+
+
+def _scale(inquiry: Inquiry, key: str) -> float:
+    """The size below which a number's difference counts against it."""
+    return {"df": 0.0, "p": SMALLEST_P}.get(key, inquiry.scale)
 
 
 def _families(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -157,7 +164,7 @@ def _adjusted(
     theirs = multipletests(values, method="holm")[1] if values and inquiry.holm else values
     for place, p in zip(raw, theirs, strict=True):
         name = f"{_name(inquiry.name, rows[place])}: {key}"
-        recount.compare("holm", name, rows[place][key], float(p))
+        recount.compare("holm", name, rows[place][key], float(p), SMALLEST_P)
 
 
 def _beyond(row: Mapping[str, Any], margin: float) -> float:
@@ -184,10 +191,10 @@ def context_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis)
             average = {**row, "estimand": "average", "baseline": baseline}
             found[key] = inquiry.contexts(average, model)
         name = f"{inquiry.name}: {row['factor']}={row['level']} in {row['context']}"
-        if row["context"] not in found[key]:
-            recount.leave_out("contexts", count_numbers(row), NOT_DETERMINED)
+        part = found[key].get(row["context"])
+        if part is None:
+            recount.compare("contexts", f"{name}: estimate", row["estimate"], math.nan)
             continue
-        part = found[key][row["context"]]
         recount.compare("contexts", f"{name}: pairs", row["pairs"], part.pairs)
         tested = model.test([part.vector], inquiry.alpha)[0]
         for number in ("estimate", "se", "low", "high"):
@@ -202,9 +209,11 @@ def plain_rows(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, A
             continue
         model = inquiry.model_of(row)
         found = {} if model is None else inquiry.contexts(row, model)
-        if model is None or not found:
-            reason = TOO_LARGE if model is None else NOT_DETERMINED
-            recount.leave_out("contexts_t", count_numbers(row), reason)
+        if model is None:
+            recount.leave_out("contexts_t", count_numbers(row), TOO_LARGE)
+            continue
+        recount.compare("contexts_t", _name(inquiry.name, row), row["contexts"], len(found))
+        if len(found) < 2:
             continue
         values = [float(part.vector @ model.fit.params) for part in found.values()]
         _compare(recount, "contexts_t", inquiry, row, one_way(values, inquiry.alpha))

@@ -45,7 +45,6 @@ class LinearFit:
     fit: Any
     rows: Mapping[tuple[str, str], Floats]
     saturated: bool
-    groups: pd.Series[Any]
 
     def row(self, weights: Weights, context: str) -> Floats | None:
         """A contrast of units in one context; None where the runs do not determine it."""
@@ -83,16 +82,16 @@ class LinearFit:
     def welch(self, row: Floats, alpha: float) -> Tested:
         """The same with a variance of its own for every cell; saturated models only.
 
-        HC2 of a cell-means model is the sum of the cells' variances of their means.
+        HC2 of the means of the contrast's cells is the sum of the variances of those means.
         """
-        robust = self.fit.get_robustcov_results(cov_type="HC2", use_t=True)
-        variance = float(row @ robust.cov_params() @ row)
-        estimate = float(row @ self.fit.params)
-        parts = row**2 * np.diag(robust.cov_params())
-        counts = self.groups.value_counts().sort_index().to_numpy(dtype=float)
         used = row != 0
-        df = variance**2 / float(np.sum(parts[used] ** 2 / (counts[used] - 1)))
-        return from_t(estimate, variance**0.5, df, alpha)
+        runs = self.fit.model.exog[:, used].any(axis=1)
+        exog, y = self.fit.model.exog[np.ix_(runs, used)], self.fit.model.endog[runs]
+        robust = sm.OLS(y, exog).fit(cov_type="HC2", use_t=True)
+        parts = row[used] ** 2 * np.diag(robust.cov_params())
+        variance, weights = float(parts.sum()), exog.sum(axis=0) - 1.0
+        df = variance**2 / float(np.sum(parts**2 / weights))
+        return from_t(float(row[used] @ robust.params), variance**0.5, df, alpha)
 
 
 def from_t(estimate: float, se: float, df: float, alpha: float) -> Tested:
@@ -119,7 +118,7 @@ def cell_means(frame: pd.DataFrame) -> LinearFit | None:
     exog = np.eye(len(observed))[codes]
     fit = sm.OLS(frame["y"].to_numpy(dtype=float), exog).fit(method="qr")
     unit_rows = dict(zip(observed, np.eye(len(observed)), strict=True))
-    return LinearFit(fit, unit_rows, True, pd.Series(codes))
+    return LinearFit(fit, unit_rows, True)
 
 
 def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LinearFit | None:
@@ -142,7 +141,7 @@ def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LinearFit | None
     pairs = zip(frame["unit"], frame["context"], strict=True)
     exog = np.vstack([rows[pair] for pair in pairs])
     fit = sm.OLS(frame["y"].to_numpy(dtype=float), exog).fit()
-    return LinearFit(fit, rows, False, frame["unit"])
+    return LinearFit(fit, rows, False)
 
 
 def coded_terms(cells: Cells, order: int, first: pd.DataFrame) -> Floats:
