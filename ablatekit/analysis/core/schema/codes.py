@@ -57,7 +57,7 @@ Code: TypeAlias = Literal[
     "item_model", "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
     "probability_effects", "baselines", "coding_of_satterthwaite",
     # what a second opinion leaves out
-    "too_large_to_recompute", "not_in_the_runs", "empty_cells", "no_counterpart",
+    "too_large_to_recompute", "empty_cells", "no_counterpart",
     "no_optimum", "lower_optimum", "second_opinion_failed", "second_opinion_late",
     "no_statsmodels",
     # diverged, failed and left-out runs
