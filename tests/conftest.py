@@ -20,6 +20,9 @@ Install: TypeAlias = Callable[..., None]
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 """Before numpy is loaded: threads of small linear algebra wait for one another on shared cores."""
 
+os.environ.setdefault("ABLATEKIT_SECOND_OPINION", "0")
+"""Of studies: it imports statsmodels in another process; tests of it ask for it."""
+
 LONG = ("/tests/pipeline/", "/tests/tracking/", "/tests/dispatch/")
 """Few tests of minutes: at the end, one process would run them while the others wait."""
 

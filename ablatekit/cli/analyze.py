@@ -243,10 +243,11 @@ def _by_formula(
     """An analysis of one response, named as on the left of the formula."""
     from ablatekit.analysis.formula.analyse import formula_analysis
     from ablatekit.analysis.formula.options import FormulaOptions
-    from ablatekit.analysis.tables.read import read_for_formula
+    from ablatekit.analysis.tables.read import labels_of, read_for_formula
 
     options = FormulaOptions(**chosen)
-    frame = read_for_formula(table, f"{formula} {options.mentioned}", reader)
+    labels = labels_of(f"{formula} {options.against or ''}", options.categorical)
+    frame = read_for_formula(table, f"{formula} {options.mentioned}", reader, labels)
     return formula_analysis(frame, formula, options, _provenance(table))
 
 

@@ -176,7 +176,9 @@ def test_any_column_name_can_be_used(path: Any, capsys: Any, formula: str, label
     source = label.removeprefix("C(`").removesuffix("`, Sum)")
     response = "acc (%)" if "acc" in formula else "y"
     means = frame.groupby(source)[response].mean()
-    assert effects[0]["estimate"] == pytest.approx(means.iloc[1] - means.iloc[0])
+    base = frame[source].iloc[0]
+    assert effects[0]["baseline"] == base
+    assert effects[0]["estimate"] == pytest.approx(means.drop(base).iloc[0] - means[base])
 
 
 def test_a_group_may_have_spaces_and_huge_numbers(path: Any, capsys: Any) -> None:

@@ -1,6 +1,7 @@
-"""The root of a function of one number, by Brent's method.
+"""Roots: of a function of one number by Brent's method, of many at once by Chandrupatla's.
 
-The steps of `brentq` of scipy.optimize, bit for bit, whose import takes longer than most analyses.
+scipy.optimize has both, but its import takes longer than most analyses. The steps of the first are
+those of its `brentq`, bit for bit.
 Source: Brent 1973, Algorithms for Minimization without Derivatives, chapter 4.
 """
 
@@ -8,6 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+
+import numpy as np
+
+from ablatekit.analysis.core.arrays import Floats
 
 RELATIVE = 4 * 2.0**-52
 MOST_STEPS = 100
@@ -66,3 +71,50 @@ def _interpolated(places: tuple[float, float, float], values: tuple[float, float
     slope_other = (f_other - f_current) / (other - current)
     numerator = f_other * slope_other - f_before * slope_before
     return -f_current * numerator / (slope_other * slope_before * (f_other - f_before))
+
+
+def bracketed_roots(
+    function: Callable[[Floats], Floats], low: Floats, high: Floats, tolerance: float = 1e-12
+) -> Floats:
+    """Places (m,) between `low` and `high` at which a function of each, values (m,), is 0.
+
+    The function is called with all places at once. Correct to `tolerance` (1 + |root|). Raises
+    ValueError where signs agree. Source: Chandrupatla 1997, Advances in Engineering Software 28.
+    """
+    before, current = low.astype(np.float64), high.astype(np.float64)
+    f_before, f_current = function(before), function(current)
+    if np.any(np.sign(f_before) * np.sign(f_current) > 0.0):
+        raise ValueError("the function has the same sign at both ends")
+    share = np.full(len(before), 0.5)
+    for _ in range(MOST_STEPS):
+        tried = before + share * (current - before)
+        f_tried = function(tried)
+        same = np.sign(f_tried) == np.sign(f_before)
+        other, f_other = np.where(same, before, current), np.where(same, f_before, f_current)
+        current, f_current = np.where(same, current, before), np.where(same, f_current, f_before)
+        before, f_before = tried, f_tried
+        nearest = np.where(np.abs(f_before) < np.abs(f_current), before, current)
+        width = np.abs(current - before)
+        least = tolerance * (1.0 + np.abs(nearest)) / np.maximum(width, 1e-300)
+        done = (least > 0.5) | (f_before == 0.0) | (f_current == 0.0)
+        if done.all():
+            break
+        share = _share((before, current, other), (f_before, f_current, f_other))
+        share = np.where(done, 0.0, np.clip(share, least, 1.0 - least))
+    return nearest
+
+
+def _share(places: tuple[Floats, Floats, Floats], values: tuple[Floats, Floats, Floats]) -> Floats:
+    """The part of the bracket to go: inverse quadratic where that is safe, else a half."""
+    before, current, other = places
+    f_before, f_current, f_other = values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        place = (before - current) / (other - current)
+        value = (f_before - f_current) / (f_other - f_current)
+        quadratic = f_before / (f_current - f_before) * f_other / (f_current - f_other)
+        quadratic += (
+            (other - before) / (current - before)
+            * f_before / (f_other - f_before) * f_current / (f_other - f_current)
+        )  # fmt: skip
+        safe = (value**2 < place) & ((1.0 - value) ** 2 < 1.0 - place)
+    return np.where(safe, quadratic, 0.5)

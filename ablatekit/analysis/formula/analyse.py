@@ -34,6 +34,7 @@ from ablatekit.analysis.formula import sections
 from ablatekit.analysis.formula.options import (
     DEFAULTS,
     FormulaOptions,
+    numbers_like_levels,
     refuse_options,
     unused_categorical,
     wanted_of,
@@ -134,6 +135,7 @@ def _job(data: pd.DataFrame, formula: str, options: FormulaOptions) -> _Job:
         *messages,
         *sections.frame_messages(frame),
         *unused_categorical(parsed, options),
+        *numbers_like_levels(frame),
     ]
     guessed = [] if options.direction else [guess(measured_name(parsed.response))]
     told = [*guessed, *absent, *spelling_variants(_levels(frame))]
@@ -204,7 +206,7 @@ def _response(
     adjusted = sorted({row["adjustment"] for row in effects})
     diagnostics = sections.diagnostics(job.frame, fitted)
     diagnostics["messages"][:0] = job.told
-    told = [statement("marginal_means", adjustments=adjusted)]
+    told = [statement("marginal_means", adjustments=adjusted), *_baselines(job)]
     return ResponseAnalysis(
         label=label,
         metric=label,
@@ -224,6 +226,13 @@ def _response(
         missing=sections.missing(job.frame),
         footers={"effects": told} if effects else {},
     )
+
+
+def _baselines(job: _Job) -> list[Statement]:
+    """What levels are compared with."""
+    chosen = job.wanted.factors
+    told = {"factors": list(chosen), "levels": list(chosen.values())}
+    return [statement("baselines", **told)] if chosen else []
 
 
 def _add_tables(response: ResponseAnalysis, model: LinearModel, job: _Job) -> None:
@@ -262,6 +271,10 @@ def _mixed_response(job: _Job) -> ResponseAnalysis:
         fitted=fit.fitted(),
         residual_sd=number(fit.sigma),
     )
+    if model.method == "satterthwaite" and any(
+        (row["num_df"] or 0) > 1 for row in response["anova"]
+    ):
+        response["footers"]["anova"] = [statement("coding_of_satterthwaite")]
     sections.add_variances(response, fit)
     _add_tables(response, model, job)
     response["explained"] = sections.explained(fit)
@@ -375,7 +388,7 @@ def _logistic_response(job: _Job) -> ResponseAnalysis:
     response["vcov_conditional"] = sections.covariance(frame.names, fit.vcov_conditional)
     response["explained"] = sections.logistic_explained(fit)
     sections.add_likelihood(response, fit)
-    response["footers"] = {"effects": [statement("probability_effects")]}
+    response["footers"] = {"effects": [statement("probability_effects"), *_baselines(job)]}
     if options.against is not None:
         ratio = likelihood_ratio(fit, fit_logistic(_other_frame(job, options.against)))
         response["likelihood_ratio"] = sections.ratio_record(options.against, ratio)

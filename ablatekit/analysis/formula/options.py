@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from ablatekit.analysis.core.schema.vocabulary import AnovaType, Statement, statement
 from ablatekit.analysis.engine.design import Coding
 from ablatekit.analysis.engine.formula import Formula, variables_of, words_of
@@ -18,6 +20,7 @@ from ablatekit.analysis.tables.measures import measured_name
 from ablatekit.analysis.tables.words import Direction, direction_of
 from ablatekit.errors import Problem, UsageError, nearest
 
+MOST_LEVELS = 12
 FamilyName: TypeAlias = Literal["gaussian", "binomial"]
 Estimator: TypeAlias = Literal["reml", "ml", "dl", "pm", "he", "sj", "ee"]
 RandomIntervals: TypeAlias = Literal["profile", "bootstrap"]
@@ -110,6 +113,27 @@ def unused_categorical(formula: Formula, options: FormulaOptions) -> list[Statem
     used = used.union(*(words_of(name) for name in variables_of(specs)))
     unused = [name for name in options.categorical if name not in used]
     return [statement("unused_categorical", columns=unused)] if unused else []
+
+
+def numbers_like_levels(frame: ModelFrame) -> list[Statement]:
+    """A note about covariates that hold a few whole numbers, as seeds, folds and sizes do.
+
+    A column that the formula also transforms is meant as a number; one of two values is no slope.
+    """
+    used = variables_of(frame.formula.terms)
+    counts: dict[str, int] = {}
+    for name in used:
+        others = set[str]().union(*(words_of(other) for other in used if other != name))
+        variable = frame.variables[name]
+        if variable.categorical or variable.width > 1 or "(" in name or name in others:
+            continue
+        values = np.unique(frame.points[name])
+        if 2 < len(values) <= MOST_LEVELS and np.all(values == np.round(values)):
+            counts[name] = len(values)
+    if not counts:
+        return []
+    told = {"columns": list(counts), "counts": list(counts.values())}
+    return [statement("numbers_like_levels", **told)]
 
 
 def wanted_of(frame: ModelFrame, options: FormulaOptions) -> Wanted:

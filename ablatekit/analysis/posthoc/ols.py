@@ -27,6 +27,7 @@ from ablatekit.analysis.stats.effectsize import cohens_f, partial_size, with_int
 from ablatekit.analysis.stats.rows import TermTest, anova_row
 from ablatekit.errors import NotEstimableError
 
+ALONE = 1e-10
 RobustCovariance: TypeAlias = Literal["hc0", "hc1", "hc2", "hc3"]
 
 
@@ -98,15 +99,19 @@ def fit_ols(frame: ModelFrame) -> LeastSquares:
 
 
 def robust_vcov(fit: LeastSquares, kind: RobustCovariance) -> Floats:
-    """A heteroscedasticity-consistent covariance (p, p) of the coefficients."""
+    """A heteroscedasticity-consistent covariance (p, p) of the coefficients.
+
+    HC2 and HC3 are NaN where a row has a coefficient of its own, so that its residual is always 0.
+    """
     layout = working_layout(fit.frame)
     n = layout.n
-    h = fit.leverage
+    free = 1.0 - fit.leverage
+    free[free < ALONE] = np.nan
     factor = {
         "hc0": np.ones(n),
         "hc1": np.full(n, n / fit.df),
-        "hc2": 1.0 / (1.0 - h),
-        "hc3": 1.0 / (1.0 - h) ** 2,
+        "hc2": 1.0 / free,
+        "hc3": 1.0 / free**2,
     }[kind]
     weights = np.ones(n) if fit.frame.weights is None else fit.frame.weights
     squares = np.bincount(

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.polynomial import Chebyshev
 from scipy import special
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.roots import bracketed_roots
 from ablatekit.analysis.core.student import t_quantile, two_sided
+from ablatekit.analysis.stats.quadrature import scale_quadrature
 
 Adjustment: TypeAlias = Literal[
     "none", "holm", "bh", "bonferroni", "sidak", "tukey", "dunnettx", "mvt"
 ]
 
 LATTICE = 20011
-WIDEST_RANGE, RANGE_DEGREE, SCALES = 17.0, 160, 192
+WIDEST_RANGE, RANGE_DEGREE = 17.0, 160
 
 
 def applicable(method: Adjustment, kind: str) -> Adjustment:
@@ -154,25 +156,9 @@ def tukey_cdf(q: Floats, means: float, df: Floats) -> Floats:
     known = ~(np.isnan(q) | np.isnan(df))
     finite = known & np.isfinite(df)
     out = np.where(known, within(np.where(known, q, 0.0)), np.nan)
-    scale, weight = _scale_quadrature(df[finite])
+    scale, weight = scale_quadrature(df[finite])
     out[finite] = np.minimum((weight * within(q[finite][:, None] * scale)).sum(axis=1), 1.0)
     return out
-
-
-def _scale_quadrature(df: Floats) -> tuple[Floats, Floats]:
-    """Nodes s and weights (m, SCALES) of an expectation over s = sqrt(chi2(df) / df)."""
-    df = df[:, None]
-    low = 0.5 * np.log(special.chdtri(df, 1.0 - 1e-15) / df + 1e-300)
-    high = 0.5 * np.log(special.chdtri(df, 1e-17) / df)
-    low = np.maximum(low, -40.0)
-    step = (high - low) / (SCALES - 1.0)
-    log_s = low + step * np.arange(SCALES)
-    s = np.exp(log_s)
-    log_density = (
-        np.log(2.0) + df / 2.0 * np.log(df / 2.0) - special.gammaln(df / 2.0)
-        + df * log_s - df * s**2 / 2.0
-    )  # fmt: skip
-    return s, step * np.exp(log_density)
 
 
 def _dunnettx(t: Floats, k: int, df: Floats) -> Floats:
@@ -191,18 +177,8 @@ def _roots(
     chance: Callable[[Floats, Floats], Floats], df: Floats, family: float, level: float
 ) -> Floats:
     """t (m,) at which chance(t, df) is `level`: between the unadjusted value and Bonferroni's."""
-    from scipy.optimize import elementwise  # only Tukey's and Dunnett's limits need it
-
-    def excess(t: Floats, *arguments: Any) -> Floats:
-        return np.asarray(chance(t, arguments[0]) - level)
-
-    roots = elementwise.find_root(
-        excess,
-        _bracket(df, family, level),
-        args=(df,),
-        tolerances={"xatol": 1e-10, "xrtol": 1e-12},
-    )
-    return np.asarray(roots.x)
+    low, high = _bracket(df, family, level)
+    return bracketed_roots(lambda t: chance(t, df) - level, low, high, 1e-10)
 
 
 def _bracket(df: Floats, family: float, level: float) -> tuple[Floats, Floats]:

@@ -73,7 +73,7 @@ def refuse_columns(
 def refuse_infinite(frame: pd.DataFrame, responses: Sequence[str], labels: Sequence[str]) -> None:
     """Raises TableError for an infinite value, except of a diverged run, which may end in one."""
     known = frame[list(responses)].notna().any(axis=1).to_numpy()
-    diverged = np.array(endings(frame, known, [*responses, *labels])) == "diverged"
+    diverged = endings(frame, known, [*responses, *labels]) == "diverged"
     for name in responses:
         column = frame.loc[frame[name].notna() & ~diverged, name]
         finite(column.to_numpy(dtype=float), name, column.index)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_float_dtype
 
 from ablatekit.analysis.tables.readers.base import Reader, file_kind
 from ablatekit.errors import Location, PluginError, Problem, TableError
@@ -22,15 +23,53 @@ def read_table(path: Path, labels: Collection[str] = (), reader: str | None = No
     return _with_rows(path, _reader_of(path, reader).read(path, labels))
 
 
-def read_for_formula(path: Path, mentioned: str, reader: str | None = None) -> pd.DataFrame:
+def read_for_formula(
+    path: Path, mentioned: str, reader: str | None = None, labels: Collection[str] = ()
+) -> pd.DataFrame:
     """As `read_table`, of the columns that the text `mentioned` names, as small as possible.
 
-    Every column is read when a word of `mentioned` is not a column, so that an error can name the
-    nearest one.
+    Columns named in `labels`, and groups of a random term that are no whole numbers, stay text as
+    written, so that 1.10 is not 1.1. Every column is read when a word of `mentioned` is not a
+    column, so that an error can name the nearest one.
     """
     chosen = _reader_of(path, reader)
     names = _mentioned_columns(chosen.columns(path), mentioned)
-    return _with_rows(path, chosen.read(path, columns=names))
+    frame = chosen.read(path, labels, columns=names)
+    groups = [name for name in _groups(mentioned) & set(frame) if is_float_dtype(frame[name])]
+    if groups and not any(_is_calculated(mentioned, name) for name in groups):
+        frame = chosen.read(path, [*labels, *groups], columns=names)
+    return _with_rows(path, frame)
+
+
+def labels_of(formula: str, categorical: Collection[str]) -> list[str]:
+    """Columns that a formula takes as text: `categorical` and those inside C() or factor().
+
+    A column that also stands outside as a number, or inside another function, is read as one.
+    """
+    wrapped = re.compile(
+        r"(?:C|factor|as\.factor)\(\s*(`[^`]+`|[\w.]+)[^()]*(?:\([^()]*\))?[^()]*\)"
+    )
+    inside = {match.group(1).strip("`") for match in wrapped.finditer(formula)}
+    plain = wrapped.sub(" ", formula)
+    free = {name for name in inside if not re.search(_word(name), plain)}
+    named = free | set(categorical)
+    return sorted(name for name in named if not _is_calculated(plain, name))
+
+
+def _groups(text: str) -> set[str]:
+    """The names between a vertical bar and its closing parenthesis."""
+    parts = re.findall(r"\|([^|()]*)\)", text)
+    return {word.strip("`") for part in parts for word in re.findall(r"`[^`]+`|[\w.]+", part)}
+
+
+def _is_calculated(text: str, name: str) -> bool:
+    """Whether a function other than C() and factor() takes the column."""
+    calls = re.findall(r"(?<![\w.])(?!C\(|factor\(|as\.factor\()[\w.]+\(([^()]*)\)", text)
+    return any(re.search(_word(name), call) for call in calls)
+
+
+def _word(name: str) -> str:
+    return rf"(?<![\w.]){re.escape(name)}(?![\w.])"
 
 
 def load_reader(name: str) -> Reader:
@@ -79,9 +118,7 @@ def _with_rows(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _mentioned_columns(names: Sequence[str], mentioned: str) -> Sequence[str]:
     """The columns whose name occurs in the text; all of them when the text has another name."""
-    chosen = [
-        name for name in names if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", mentioned)
-    ]
+    chosen = [name for name in names if re.search(_word(name), mentioned)]
     bare = re.sub(r"`[^`]*`|,[^()]*(\([^()]*\))?(?=\))", "", mentioned)  # C(x, Sum): x
     words = re.findall(r"(?<![\w.])[^\W\d][\w.]*(?![\w.]|\s*\()", bare)
     known = {word for name in chosen for word in (name, *name.split())}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ablatekit.analysis.core.arrays import Booleans
 from ablatekit.analysis.core.layout import NOT_SET
@@ -14,6 +15,7 @@ from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.tables.words import ENDINGS, STATUS, ending_of, is_absent
 from ablatekit.errors import Problem, TableError
 
+MOST_SHOWN = 5
 FEWEST_ROWS = 2
 """Rows at a level before their common gap counts as a rule rather than as an accident."""
 
@@ -93,30 +95,29 @@ def _decides(levels: pd.Series[Any], empty: pd.Series[Any]) -> bool:
     return bool((never | (always & (rows["size"] >= FEWEST_ROWS))).all())
 
 
-def endings(frame: pd.DataFrame, known: Booleans, roles: Sequence[str]) -> list[str]:
+def endings(frame: pd.DataFrame, known: Booleans, roles: Sequence[str]) -> NDArray[np.str_]:
     """How every run ended: by the column `status` where there is one without another role.
 
     Where it says nothing, a run with a value of some response (`known`) has finished, another one
     has failed. Raises TableError for a word whose meaning is not known.
     """
-    by_value: list[str] = np.where(known, "finished", "failed").tolist()
+    by_value = np.where(known, "finished", "failed")
     if STATUS not in frame.columns or STATUS in roles:
         return by_value
-    given = frame[STATUS].astype(object)
-    meaning = given.map(lambda word: ending_of(str(word)), na_action="ignore")
-    unknown = meaning.isna() & given.notna()
-    if unknown.any():
-        raise TableError(_unknown_ending(given[unknown.to_numpy()], unknown.to_numpy()))
-    stated = zip(meaning, by_value, given.notna(), strict=True)
-    return [ending if says else by_itself for ending, by_itself, says in stated]
+    codes, words = pd.factorize(frame[STATUS])
+    meanings = [ending_of(str(word)) for word in words]
+    unknown = [place for place, meaning in enumerate(meanings) if meaning is None]
+    if unknown:
+        rows = [(str(words[place]), int((codes == place).argmax()) + 1) for place in unknown]
+        raise TableError(_unknown_ending(rows))
+    stated = np.array([*map(str, meanings), ""])[codes]
+    return np.where(codes >= 0, stated, by_value)
 
 
-def _unknown_ending(words: pd.Series[Any], unknown: Booleans) -> Problem:
-    rows = np.flatnonzero(unknown)
-    first = {str(word): int(row) + 1 for word, row in zip(words[::-1], rows[::-1], strict=True)}
-    shown = ", ".join(f"{word!r} in row {row}" for word, row in list(first.items())[::-1][:5])
+def _unknown_ending(rows: Sequence[tuple[str, int]]) -> Problem:
+    """Every word with the first row in which it stands, and the words that are known."""
+    shown = ", ".join(f"{word!r} in row {row}" for word, row in rows[:MOST_SHOWN])
     listed = "; ".join(f"{ending} ({', '.join(known)})" for ending, known in ENDINGS.items())
+    rule = f"an unknown word in the column {STATUS}, which says how runs ended"
     remedy = f"Rename the column if it says something else. Known, in any case: {listed}"
-    return Problem(
-        f"an unknown word in the column {STATUS}, which says how runs ended", shown, remedy
-    )
+    return Problem(rule, shown, remedy)

@@ -132,7 +132,8 @@ def test_logistic_response(table: pd.DataFrame) -> None:
     assert out["unit"] == "log odds"
     assert out["fixed"][1]["df"] is None
     assert 0.0 < out["effects"][0]["estimate"] < 1.0
-    assert out["footers"]["effects"] == [statement("probability_effects")]
+    compared = statement("baselines", factors=["a", "b"], levels=["off", "b0"])
+    assert out["footers"]["effects"] == [statement("probability_effects"), compared]
 
 
 def test_what_is_unusual_is_said(table: pd.DataFrame) -> None:
@@ -253,3 +254,51 @@ def test_a_random_slope_in_large_units_is_not_zero() -> None:
     out = analyse_formula(data, "y ~ x + (0 + x | g) + (1 | h)")
     assert out["model"]["singular"]
     assert statement("singular", zero=["h (Intercept)"], perfect=[]) in out["model"]["messages"]
+
+
+def test_the_first_level_in_the_table_is_the_baseline(table: pd.DataFrame) -> None:
+    """Also where its first row is left out; declared categories and the formula may say another."""
+    table = table.sort_values("b", ascending=False, kind="stable", ignore_index=True)
+    table.loc[0, "y"] = np.nan
+    table["declared"] = pd.Categorical(table["b"], ["b1", "b2", "b0"])
+
+    def baseline(term: str, **options: Any) -> str:
+        out = analyse_formula(table, f"y ~ {term} + (1 | ctx)", FormulaOptions(**options))
+        (told,) = (s for s in out["footers"]["effects"] if s["code"] == "baselines")
+        assert told["arguments"]["levels"] == [out["effects"][0]["baseline"]]
+        return out["effects"][0]["baseline"]
+
+    assert baseline("b") == "b2"
+    assert baseline("C(k)") == "2"
+    assert baseline("k", categorical=["k"]) == "2"
+    assert baseline("declared") == "b1"
+    assert baseline("C(b, Treatment('b0'))") == "b0"
+    assert baseline("b", contrasts=["b:b1"]) == "b1"
+
+
+def test_a_number_used_like_a_factor_is_pointed_out(table: pd.DataFrame) -> None:
+    def told(formula: str, **options: Any) -> list[Any]:
+        messages = analyse_formula(table, formula, FormulaOptions(**options))["model"]["messages"]
+        return [m["arguments"] for m in messages if m["code"] == "numbers_like_levels"]
+
+    table["seed"] = np.arange(len(table)) % 5
+    table["share"] = table["seed"] / 10.0
+    table["many"] = np.arange(len(table))
+    assert told("y ~ a + k * seed") == [{"columns": ["k", "seed"], "counts": [3, 5]}]
+    assert told("y ~ a + hit + share + many") == []
+    assert told("y ~ k + I(k^2)") == []
+    assert told("y ~ k + seed", categorical=["k", "seed"]) == []
+    assert told("y ~ a + (1 | seed)") == []
+
+
+def test_satterthwaite_with_several_numerator_df_says_what_it_depends_on(
+    table: pd.DataFrame,
+) -> None:
+    def told(formula: str, **options: Any) -> bool:
+        footers = analyse_formula(table, formula, FormulaOptions(**options))["footers"]
+        return statement("coding_of_satterthwaite") in footers.get("anova", [])
+
+    assert told("y ~ b + (1 | ctx)")
+    assert not told("y ~ a + (1 | ctx)")
+    assert not told("y ~ b + (1 | ctx)", df="kenward-roger")
+    assert not told("y ~ b")

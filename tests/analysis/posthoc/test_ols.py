@@ -11,7 +11,7 @@ import pytest
 from ablatekit.analysis.core.schema.vocabulary import AnovaType
 from ablatekit.analysis.engine.formula import parse_formula
 from ablatekit.analysis.engine.frame import build_frame
-from ablatekit.analysis.posthoc.ols import fit_ols, ols_anova
+from ablatekit.analysis.posthoc.ols import fit_ols, ols_anova, robust_vcov
 
 
 @pytest.fixture
@@ -64,3 +64,10 @@ def test_an_aliased_term_has_no_test(table: pd.DataFrame) -> None:
         row = next(row for row in ols_anova(fit, kind) if row["term"] == "N:P:K")
         assert row["num_df"] == 0
         assert row["p"] is None
+
+
+def test_a_row_with_a_coefficient_of_its_own_has_no_leverage_to_correct() -> None:
+    rows = pd.DataFrame({"a": ["u", "u", "v", "v", "w"], "y": [1.0, 2.0, 3.0, 5.0, 4.0]})
+    fit = fit_ols(build_frame(rows, parse_formula("y ~ a")))
+    assert np.isfinite([robust_vcov(fit, "hc0"), robust_vcov(fit, "hc1")]).all()
+    assert np.isnan([robust_vcov(fit, "hc2"), robust_vcov(fit, "hc3")]).all()

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ablatekit.analysis.formula.analyse import analyse_formula
-from ablatekit.analysis.tables.read import read_for_formula, read_table
+from ablatekit.analysis.tables.read import labels_of, read_for_formula, read_table
 from ablatekit.analysis.tables.readers import parquet
 from ablatekit.errors import PluginError, TableError
 
@@ -65,7 +65,7 @@ def test_the_analysis_is_that_of_the_whole_table(tmp_path: Path) -> None:
     path = write(items(), tmp_path / "items.parquet")
     chunked = analyse_formula(read_for_formula(path, FORMULA), FORMULA)
     assert chunked == analyse_formula(read_table(path), FORMULA)
-    assert chunked["effects"][0]["baseline"] == "off"
+    assert chunked["effects"][0]["baseline"] == items()["a"].iloc[0] == "z_on"
 
 
 def test_categories_keep_their_order_and_text_is_sorted(tmp_path: Path) -> None:
@@ -76,6 +76,35 @@ def test_categories_keep_their_order_and_text_is_sorted(tmp_path: Path) -> None:
     assert list(read["a"].cat.categories) == ["z_on", "off", "never"]
     assert list(read["run"].cat.categories) == list(table["run"].cat.categories)
     assert list(read["b"].cat.categories) == ["high", "low"]
+
+
+@pytest.mark.parametrize(
+    ("formula", "categorical", "expected"),
+    [
+        ("y ~ v", ["v"], ["v"]),
+        ("y ~ C(v) + factor(`w x`)", [], ["v", "w x"]),
+        ("y ~ C(v, Treatment('1.1')) + z", [], ["v"]),
+        ("y ~ v + C(v)", [], []),
+        ("y ~ log(v) + C(v)", [], []),
+        ("y ~ I(v^2) + v", ["v"], []),
+        ("y ~ x + (1 | v)", [], []),
+    ],
+)
+def test_columns_that_a_formula_takes_as_text(formula, categorical, expected) -> None:
+    assert labels_of(formula, categorical) == expected
+
+
+def test_text_stays_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("v,w,y\n1.10,007,1\n1.1,7,2\n2,07,3\n1.10,7,4\n")
+    read = read_for_formula(path, "y ~ v + w", labels=["v", "w"])
+    assert list(read["v"]) == ["1.10", "1.1", "2", "1.10"]
+    assert list(read["w"]) == ["007", "7", "07", "7"]
+    grouped = read_for_formula(path, "y ~ 1 + (1 | v) + (1 | w)")
+    assert list(grouped["v"]) == ["1.10", "1.1", "2", "1.10"]
+    assert grouped["w"].dtype.kind == "i"
+    numeric = read_for_formula(path, "y ~ log(v) + (1 | v)")
+    assert numeric["v"].dtype.kind == "f"
 
 
 def test_a_level_that_only_incomplete_rows_have_is_left_out(tmp_path: Path) -> None:

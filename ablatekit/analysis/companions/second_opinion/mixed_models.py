@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from ablatekit.analysis.core.arrays import Floats
 
 FEWEST = 3
 """Levels of a variable that has variances; one with two levels is fixed."""
-OPTIMISERS = ("lbfgs", "bfgs", "powell")
+OPTIMISERS = ("powell", "lbfgs", "bfgs")
 INTERCEPT, SLOPE, RESIDUAL = "(Intercept)", "c", ("Residual", "")
 NO_VARIANCE = 1e-9
 """Over that of the residual: `MixedLM` has no likelihood at zero itself."""
@@ -25,13 +25,14 @@ FLAT = 1e-7
 
 @dataclass(frozen=True)
 class Optimum:
-    """r'beta and the variances, by variable and name, at the best optimum that was found.
+    """r'beta and the variances, by variable and name, where a search ended, and its likelihood.
 
     `passed` says that the log-likelihood is higher at the variances in question.
     """
 
     estimate: float
     variances: dict[tuple[str, str], float]
+    log_likelihood: float
     passed: bool
 
 
@@ -41,18 +42,18 @@ def crossed_model(
     exog: Floats,
     row: Floats,
     ours: Mapping[tuple[str, str], float],
-) -> Optimum | None:
+) -> Iterator[Optimum]:
     """REML of `y ~ exog + sum_v (1|v) + (0+c|v)`, and the contrast `row` (p,) of exog (N, p).
 
     The columns of `frame` are y, c and the variables; variables with two levels and their product
-    with c are fixed. `ours` are the variances in question. None where no search converges.
+    with c are fixed. `ours` are the variances in question. One optimum after the other, from
+    searches that converge; each of them stops at lower likelihoods now and then.
     """
     counts = frame[list(variables)].nunique()
     exog, row = _with_fixed(frame, [v for v in variables if counts[v] == 2], exog, row)
-    random = [name for name in variables if counts[name] >= FEWEST]
     _, size, basis = np.linalg.svd(exog, full_matrices=False)
     kept = basis[size > 1e-10 * size[0]]
-    parts = _random_parts(frame, random)
+    parts = _random_parts(frame, [name for name in variables if counts[name] >= FEWEST])
     labels = [str(number) for number in range(len(parts))]
     columns = [[[str(i) for i in range(z.shape[1])]] for z in parts.values()]
     y = frame["y"].to_numpy(dtype=float)
@@ -62,19 +63,20 @@ def crossed_model(
         groups=np.zeros(len(y)),
         exog_vc=VCSpec(labels, columns, [[z] for z in parts.values()]),
     )
-    best = _best(model)
-    if best is None:
-        return None
-    keys = list(parts)
-    scaled = np.maximum([ours[key] / ours[RESIDUAL] for key in keys], NO_VARIANCE)
-    params = MixedLMParams.from_components(
-        fe_params=best.fe_params, cov_re=np.zeros((0, 0)), vcomp=scaled
-    )
-    return Optimum(
-        estimate=float(row @ kept.T @ best.fe_params),
-        variances={**dict(zip(keys, best.vcomp.tolist(), strict=True)), RESIDUAL: best.scale},
-        passed=bool(model.loglike(params, profile_fe=True) > best.llf + FLAT),
-    )
+    scaled = [ours.get(key, 0.0) / ours[RESIDUAL] for key in parts]
+    for fit in _fits(model):
+        params = MixedLMParams.from_components(
+            fe_params=fit.fe_params,
+            cov_re=np.zeros((0, 0)),
+            vcomp=np.maximum(scaled, NO_VARIANCE),
+        )
+        variances = dict(zip(parts, fit.vcomp.tolist(), strict=True))
+        yield Optimum(
+            estimate=float(row @ kept.T @ fit.fe_params),
+            variances={**variances, RESIDUAL: float(fit.scale)},
+            log_likelihood=float(fit.llf),
+            passed=bool(model.loglike(params, profile_fe=True) > fit.llf + FLAT),
+        )
 
 
 def _with_fixed(
@@ -101,15 +103,14 @@ def _random_parts(frame: pd.DataFrame, names: Sequence[str]) -> dict[tuple[str, 
     return parts
 
 
-def _best(model: Any) -> Any | None:
-    """The best of several searches; the others stop at lower likelihoods now and then."""
-    fits = []
+def _fits(model: Any) -> Iterator[Any]:
+    """The searches that converge."""
     for method in OPTIMISERS:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                fits.append(model.fit(reml=True, method=method))
+                fit = model.fit(reml=True, method=method)
             except (np.linalg.LinAlgError, ValueError):
                 continue
-    converged = [fit for fit in fits if fit.converged and np.isfinite(fit.llf)]
-    return max(converged, key=lambda fit: fit.llf, default=None)
+        if fit.converged and np.isfinite(fit.llf):
+            yield fit

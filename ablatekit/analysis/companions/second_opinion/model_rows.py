@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,11 +71,11 @@ def mixed_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> 
             for part in section["random"]
             if (part["factor"], part["level"]) == (row["factor"], row["level"])
         }
-        theirs = _mixed_model(question, model, {**row, "estimand": "average"}, ours)
-        if theirs is None:
-            tally.leave_out("mixed", 1 + len(ours), statement("no_optimum"))
-        else:
-            _mixed_row(tally, question, row, ours, theirs)
+        if question.too_large_for_mixed:
+            tally.leave_out("mixed", 1 + len(ours), TOO_LARGE)
+            continue
+        optima = _mixed_model(question, model, {**row, "estimand": "average"}, ours)
+        _mixed_row(tally, question, row, ours, optima)
 
 
 def _mixed_row(
@@ -83,22 +83,45 @@ def _mixed_row(
     question: Question,
     row: Mapping[str, Any],
     ours: Mapping[tuple[str, str], float],
-    theirs: Optimum,
+    optima: Iterator[Optimum],
 ) -> None:
-    """Estimate and variances; a difference does not count where ours is the better optimum."""
-    name = f"{question.name}: {row['factor']}={row['level']}, mixed model"
-    size = ours[RESIDUAL]
-    pairs = [("estimate", row["estimate"], theirs.estimate, size**0.5)]
-    pairs += [
-        (f"variance {label} {group}".strip(), variance, theirs.variances[group, label], size)
-        for (group, label), variance in ours.items()
-    ]
-    apart = any(relative_difference(a, b, scale) > LOOSE for _, a, b, scale in pairs)
-    if apart and theirs.passed:
-        tally.leave_out("mixed", len(pairs), statement("lower_optimum"))
+    """Estimate and variances against the first optimum that agrees, else against the best.
+
+    A difference does not count where our variances have the higher likelihood.
+    """
+    best: Optimum | None = None
+    for theirs in optima:
+        if best is None or theirs.log_likelihood > best.log_likelihood:
+            best = theirs
+        if not _apart(row, ours, theirs):
+            best = theirs
+            break
+    if best is None or (best.passed and _apart(row, ours, best)):
+        reason = statement("lower_optimum" if best else "no_optimum")
+        tally.leave_out("mixed", 1 + len(ours), reason)
         return
-    for label, a, b, scale in pairs:
+    name = f"{question.name}: {row['factor']}={row['level']}, mixed model"
+    for label, a, b, scale in _side_by_side(row, ours, best):
         tally.compare("mixed", f"{name}: {label}", a, b, scale)
+
+
+def _side_by_side(
+    row: Mapping[str, Any], ours: Mapping[tuple[str, str], float], theirs: Optimum
+) -> list[tuple[str, float, float, float]]:
+    """What, ours, theirs, and the size below which a difference is small, in the residual's."""
+    size = ours[RESIDUAL]
+    variances = [
+        (f"variance {label} {group}", ours.get((group, label), 0.0), variance, size)
+        for (group, label), variance in theirs.variances.items()
+    ]
+    return [("estimate", row["estimate"], theirs.estimate, size**0.5), *variances]
+
+
+def _apart(row: Mapping[str, Any], ours: Mapping[tuple[str, str], float], theirs: Optimum) -> bool:
+    return any(
+        relative_difference(a, b, scale) > LOOSE
+        for _, a, b, scale in _side_by_side(row, ours, theirs)
+    )
 
 
 def _mixed_model(
@@ -106,7 +129,7 @@ def _mixed_model(
     model: LeastSquares,
     row: Mapping[str, Any],
     ours: Mapping[tuple[str, str], float],
-) -> Optimum | None:
+) -> Iterator[Optimum]:
     """Runs at the level and at its baseline in the contexts that have the contrast."""
     found = question.contexts(row, model)
     weights: dict[str, float] = {}

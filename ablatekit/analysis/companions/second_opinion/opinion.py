@@ -6,6 +6,8 @@ contrast, and the definitions of DESIGN 5 say how, written here a second time.
 
 from __future__ import annotations
 
+import gc
+
 import pandas as pd
 
 from ablatekit.analysis.companions.second_opinion.effect_rows import (
@@ -23,6 +25,14 @@ from ablatekit.analysis.core.schema.companions import SecondOpinion
 
 def second_opinion(analysis: Analysis, runs: pd.DataFrame) -> SecondOpinion:
     """Recompute what stands in an analysis from its run table (`tables.run_table`)."""
+    gc.freeze()  # statsmodels' multipletests collects garbage at every call
+    try:
+        return _recomputed(analysis, runs)
+    finally:
+        gc.unfreeze()
+
+
+def _recomputed(analysis: Analysis, runs: pd.DataFrame) -> SecondOpinion:
     tally = Tally()
     for name, response in analysis["responses"].items():
         question = response_question(analysis, runs, name, response)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -29,7 +30,7 @@ from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 
 RESPONSE, VARIABLE = "response:", "variable:"
 """What columns of responses and of blocking variables begin with."""
-LARGEST_GRID = 2**14
+LARGEST_GRID, MOST_CROSSED = 2**14, 2000
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Question:
     """One response (or the gap) of one design: the runs that it has, and what is asked of them.
 
     `order` is that of the truncated model, None for cell means. `variables` maps a blocking
-    variable to the level of every context.
+    variable to the level of every context. `known` are contrasts that were asked for before.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Question:
     alpha: float
     margin: float | None
     holm: bool
+    known: dict[str, dict[str, InContext]] = field(default_factory=dict)
 
     @property
     def scale(self) -> float:
@@ -90,8 +92,20 @@ class Question:
         """The model behind a row: configurations are always raw cell means."""
         return self.means if row["estimand"] == "configuration" else self.model
 
+    @property
+    def too_large_for_mixed(self) -> bool:
+        """Whether crossed random terms, one dense group, would take minutes."""
+        return len(self.frame) > MOST_CROSSED
+
     def contexts(self, row: Mapping[str, Any], model: LeastSquares) -> dict[str, InContext]:
         """The contrast of a row in every context that has it."""
+        words = ("estimand", "factor", "level", "baseline", "levels", "against")
+        key = json.dumps([row.get(word) for word in words], sort_keys=True)
+        if key not in self.known:
+            self.known[key] = self._contexts(row, model)
+        return self.known[key]
+
+    def _contexts(self, row: Mapping[str, Any], model: LeastSquares) -> dict[str, InContext]:
         parts = combinations(self.cells, row)
         if not parts and not model.saturated:
             parts = combinations(self.grid, row)

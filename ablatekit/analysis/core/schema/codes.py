@@ -55,7 +55,7 @@ Code: TypeAlias = Literal[
     "baseline_effect", "removal_effect", "shapley_value", "interaction", "context_effects",
     "heterogeneity", "learning_curves", "metric_meaning", "held_equal", "matched_cells",
     "item_model", "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
-    "probability_effects",
+    "probability_effects", "baselines", "coding_of_satterthwaite",
     # what a second opinion leaves out
     "too_large_to_recompute", "not_in_the_runs", "empty_cells", "no_counterpart",
     "no_optimum", "lower_optimum", "second_opinion_failed", "second_opinion_late",
@@ -71,7 +71,8 @@ Code: TypeAlias = Literal[
     "outcomes_agree", "tested_by_permutation", "permutation_test",
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
-    "terms_aliased", "written_twice", "items_nested", "unused_categorical", "capped_df",
+    "terms_aliased", "written_twice", "items_nested", "unused_categorical",
+    "numbers_like_levels", "capped_df",
     "no_df_between_runs", "low_kenward_roger_df", "normal_tests", "residual_df_only",
     "normal_meta_tests", "empty_q_profile",
     # two studies side by side
@@ -157,6 +158,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "gap_rule": ("alpha", "smallest_effect"),
     "no_gap": ("reason",),
     "marginal_means": ("adjustments",),
+    "baselines": ("factors", "levels"),
     # diverged, failed and left-out runs
     "diverged_left_out": ("runs",),
     "diverged_with_score": ("runs",),
@@ -191,6 +193,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "terms_aliased": ("terms",),
     "written_twice": ("term",),
     "unused_categorical": ("columns",),
+    "numbers_like_levels": ("columns", "counts"),
     "capped_df": ("limit", "without"),
     "residual_df_only": ("df",),
     # two studies side by side

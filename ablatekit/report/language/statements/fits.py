@@ -20,6 +20,13 @@ def _singular(zero: list[str], perfect: list[str]) -> str:
     return f"singular fit: the variance parameters lie on their boundary{detail}"
 
 
+def _numbers_like_levels(columns: list[str], counts: list[int]) -> str:
+    held = ", ".join(
+        f"{name} ({values} whole numbers)" for name, values in zip(columns, counts, strict=True)
+    )
+    return f"enters as a slope, like any number: {held}; levels are named by --categorical"
+
+
 def _few_levels(groups: list[str], levels: list[int]) -> str:
     few = ", ".join(f"{group} ({size})" for group, size in zip(groups, levels, strict=True))
     return f"variances of groupings with < 5 levels are hardly estimable: {few}"
@@ -51,6 +58,7 @@ SENTENCES: Mapping[Code, Words] = {
     "unused_categorical": lambda columns: (
         f"--categorical names columns outside the formula: {', '.join(columns)}"
     ),
+    "numbers_like_levels": _numbers_like_levels,
     "capped_df": _capped_df,
     "no_df_between_runs": "as many coefficients as runs: effects between runs have no df for error",
     "low_kenward_roger_df": "some Kenward-Roger df are below 2: those tests say next to nothing",

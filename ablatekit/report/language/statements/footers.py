@@ -135,6 +135,14 @@ SENTENCES: Mapping[Code, Words] = {
     "gap_adjustment": _gap_adjustment,
     "gap_rule": _gap_rule,
     "no_gap": "No gap: {reason}.",
+    "baselines": lambda factors, levels: (
+        "Baselines: "
+        + ", ".join(f"{name} = {level}" for name, level in zip(factors, levels, strict=True))
+        + " (the first in the table unless named)."
+    ),
+    "coding_of_satterthwaite": "Satterthwaite's df of an F test with several numerator df depend on"
+    " the coding of the factors (here treatment coding against their baselines, as in lmerTest);"
+    " Kenward-Roger's do not.",
     "marginal_means": lambda adjustments: (
         f"Equal-weight marginal means; p adjusted by {', '.join(adjustments)} within the family of"
         " all level-against-baseline effects; intervals are per comparison."
