@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablatekit.analysis.companions.robust import answered_by_permutation
 from ablatekit.analysis.core.layout import NOT_SET, context_label
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.vocabulary import Statement
@@ -76,7 +75,7 @@ def analyse_table(
     made = _analyse_items if by_item else _analyse_runs
     result = made(frame, planned, factors, contexts, baselines or {}, analysis, provenance or {})
     return told(
-        answered_by_permutation(result),
+        result,
         messages,
         guessed([m for m in measures if isinstance(m, Measure)]),
     )
