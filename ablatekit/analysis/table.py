@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from ablatekit.analysis.companions.robust import answered_by_permutation
 from ablatekit.analysis.core.layout import context_label
 from ablatekit.analysis.core.schema.analysis import Analysis
-from ablatekit.analysis.engine.numeric import finite
+from ablatekit.analysis.core.schema.vocabulary import Statement
 from ablatekit.analysis.study import analyse
+from ablatekit.analysis.tables.checks import (
+    odd_rows,
+    refuse_columns,
+    refuse_infinite,
+    spelling_variants,
+)
 from ablatekit.analysis.tables.item_table import RUN, collapse_items, holds_items
-from ablatekit.analysis.tables.missing import STATUSES
+from ablatekit.analysis.tables.measures import Measure, guessed, planned_response
 from ablatekit.analysis.tables.study_tables import StudyTables
+from ablatekit.analysis.tables.values import (
+    NOT_SET,
+    STATUS,
+    endings,
+    with_levels,
+    with_numbers,
+)
+from ablatekit.analysis.tables.wide import melted
 from ablatekit.canonical import content_hash
 from ablatekit.design.plan import (
     Cell,
@@ -27,10 +40,9 @@ from ablatekit.design.plan import (
     PlannedResponse,
     PlannedRun,
 )
-from ablatekit.errors import Problem, TableError, nearest
+from ablatekit.errors import Problem, TableError, UsageError, nearest
 from ablatekit.runs.records import RunSpec
 
-STATUS = "status"
 DEFAULTS = PlannedAnalysis(
     responses=(), interactions=2, inference="both", alpha=0.05, adjust="holm", diverged="score"
 )
@@ -38,40 +50,99 @@ DEFAULTS = PlannedAnalysis(
 
 def analyse_table(
     frame: pd.DataFrame,
-    responses: Sequence[PlannedResponse] | str,
+    responses: Sequence[Measure | PlannedResponse] | str,
     factors: Sequence[str],
     contexts: Sequence[str] = (),
     baselines: Mapping[str, str] | None = None,
     analysis: PlannedAnalysis = DEFAULTS,
     provenance: Mapping[str, Any] | None = None,
+    wide: Sequence[str] = (),
 ) -> Analysis:
     """Effects of factors on responses, from one row per run or one row per run, item and sample.
 
-    `responses` is a column name, or responses whose `metric` names a column. Rows per item have the
-    columns `run` and `item`, and `dataset` where items belong to one. Raises TableError for columns
-    that are missing, not numeric, or do not vary, for infinite values, except of diverged runs, and
-    for factors that change within a run.
+    `responses` is a column name, or measures of columns, or responses whose `metric` names a
+    column. Rows per item have the columns `run` and `item`, and `dataset` where items belong to
+    one. `wide` names the columns, or patterns of them, that hold the runs of one row; the only
+    response is then their new name. What is odd in the table is told in every response's
+    `diagnostics`. Raises TableError for columns that are missing, not numeric, or do not vary, for
+    a `status` that is not known, for infinite values, except of diverged runs, and for factors
+    that change within a run.
     """
-    planned, labels = _responses(responses), [*factors, *contexts]
-    _check_columns(frame, [r.metric for r in planned], labels)
-    _check_finite(frame, [r.metric for r in planned])
-    if not holds_items(frame, labels):
-        plan, tables = plan_from_table(frame, planned, factors, contexts, baselines or {}, analysis)
-        return analyse(plan, tables, provenance or {}, [])
+    measures, labels = _measures(responses), [*factors, *contexts]
+    names = [_column(measure) for measure in measures]
+    frame, messages = _in_rows(frame, names, wide)
+    refuse_columns(frame, names, labels, factors)
+    frame = with_levels(frame, factors)
+    refuse_infinite(frame, names, labels)
+    planned = tuple(_planned(frame, measure) for measure in measures)
+    by_item = holds_items(frame, labels)
+    messages += spelling_variants({name: map(str, frame[name].unique()) for name in labels})
+    messages += [] if by_item else odd_rows(frame, names, labels)
+    made = _analyse_items if by_item else _analyse_runs
+    result = made(frame, planned, factors, contexts, baselines or {}, analysis, provenance or {})
+    return told(answered_by_permutation(result), messages, guessed(measures))
+
+
+def _analyse_runs(
+    frame: pd.DataFrame,
+    responses: tuple[PlannedResponse, ...],
+    factors: Sequence[str],
+    contexts: Sequence[str],
+    baselines: Mapping[str, str],
+    analysis: PlannedAnalysis,
+    provenance: Mapping[str, Any],
+) -> Analysis:
+    plan, tables = plan_from_table(frame, responses, factors, contexts, baselines, analysis)
+    return analyse(plan, tables, provenance, [])
+
+
+def _analyse_items(
+    frame: pd.DataFrame,
+    responses: tuple[PlannedResponse, ...],
+    factors: Sequence[str],
+    contexts: Sequence[str],
+    baselines: Mapping[str, str],
+    analysis: PlannedAnalysis,
+    provenance: Mapping[str, Any],
+) -> Analysis:
+    labels = [*factors, *contexts]
     status = [STATUS] if STATUS in frame.columns and STATUS not in labels else []
-    table = collapse_items(frame, [r.metric for r in planned], [*labels, *status])
-    planned = tuple(replace(response, items=response.metric) for response in planned)
-    plan, tables = plan_from_table(
-        table.runs, planned, factors, contexts, baselines or {}, analysis
-    )
+    table = collapse_items(frame, [r.metric for r in responses], [*labels, *status])
+    planned = tuple(replace(response, items=response.metric) for response in responses)
+    plan, tables = plan_from_table(table.runs, planned, factors, contexts, baselines, analysis)
     names = dict(zip(table.runs[RUN].astype(str), tables.runs["run"], strict=True))
     outcomes = table.outcomes.assign(run=table.outcomes["run"].astype(str).map(names))
-    return analyse(plan, replace(tables, outcomes=outcomes), provenance or {}, [])
+    return analyse(plan, replace(tables, outcomes=outcomes), provenance, [])
+
+
+def _in_rows(
+    frame: pd.DataFrame, names: Sequence[str], wide: Sequence[str]
+) -> tuple[pd.DataFrame, list[Statement]]:
+    """One row per run with numbers as responses."""
+    if not wide:
+        return with_numbers(frame, names)
+    if len(names) != 1:
+        rule = "--wide holds the runs of a single response"
+        raise UsageError(Problem(rule, ", ".join(names), "Analyse one response at a time"))
+    return melted(frame, names[0], wide)
+
+
+def told(
+    analysis: Analysis, messages: Sequence[Statement], by_response: Mapping[str, list[Statement]]
+) -> Analysis:
+    """The analysis with what there is to say of the table, first in every response's diagnostics.
+
+    by_response: what concerns one response alone.
+    """
+    for name, response in analysis["responses"].items():
+        first = [*by_response.get(name, []), *messages]
+        response["diagnostics"]["messages"][:0] = first
+    return analysis
 
 
 def plan_from_table(
     frame: pd.DataFrame,
-    responses: Sequence[PlannedResponse] | str,
+    responses: Sequence[Measure | PlannedResponse] | str,
     factors: Sequence[str],
     contexts: Sequence[str],
     baselines: Mapping[str, str],
@@ -81,9 +152,10 @@ def plan_from_table(
 
     The first level of a factor in the table is its baseline unless `baselines` names another one.
     """
-    planned = _responses(responses)
-    _check_columns(frame, [r.metric for r in planned], [*factors, *contexts])
-    labels = frame[[*factors, *contexts]].astype(str)
+    measures = _measures(responses)
+    refuse_columns(frame, [_column(m) for m in measures], [*factors, *contexts], factors)
+    planned = tuple(_planned(frame, measure) for measure in measures)
+    labels = with_levels(frame[[*factors, *contexts]], factors).astype(str)
     planned_factors = tuple(_factor(name, labels[name], baselines.get(name)) for name in factors)
     runs = _runs(labels, list(factors), list(contexts))
     cells = tuple(
@@ -105,91 +177,36 @@ def plan_from_table(
         cells=cells,
         excluded=(),
         runs=runs,
-        analysis=_with_responses(analysis, planned),
+        analysis=replace(analysis, responses=planned),
         held_equal={},
     )
     return plan, _tables(frame, plan, planned)
 
 
-def _responses(responses: Sequence[PlannedResponse] | str) -> tuple[PlannedResponse, ...]:
-    if not isinstance(responses, str):
-        return tuple(responses)
-    return (
-        PlannedResponse(
-            name=responses,
-            metric=responses,
-            summary="final",
-            direction="higher",
-            smallest_effect=None,
-            items=None,
-            label=responses,
-        ),
-    )
+def _measures(
+    responses: Sequence[Measure | PlannedResponse] | str,
+) -> list[Measure | PlannedResponse]:
+    return [Measure(column=responses)] if isinstance(responses, str) else list(responses)
 
 
-def _with_responses(
-    analysis: PlannedAnalysis, responses: tuple[PlannedResponse, ...]
-) -> PlannedAnalysis:
-    return PlannedAnalysis(
-        responses=responses,
-        interactions=analysis.interactions,
-        inference=analysis.inference,
-        alpha=analysis.alpha,
-        adjust=analysis.adjust,
-        diverged=analysis.diverged,
-    )
+def _column(measure: Measure | PlannedResponse) -> str:
+    return measure.column if isinstance(measure, Measure) else measure.metric
 
 
-def _check_columns(frame: pd.DataFrame, metrics: Sequence[str], labels: Sequence[str]) -> None:
-    problems = [
-        Problem("a column is missing from the table", repr(name), nearest(name, frame.columns))
-        for name in (*metrics, *labels)
-        if name not in frame.columns
-    ]
-    problems += [
-        Problem("a response must be numeric", f"{name} with {_first_text(frame[name])}")
-        for name in metrics
-        if name in frame.columns
-        and name not in labels
-        and not pd.api.types.is_numeric_dtype(frame[name])
-    ]
-    problems += [
-        Problem("a factor or context has empty cells", repr(name), "Fill them or drop the rows")
-        for name in labels
-        if name in frame.columns and frame[name].isna().any()
-    ]
-    if frame.empty:
-        problems.append(Problem("the table has no rows"))
-    roles = Counter((*metrics, *labels))
-    problems += [
-        Problem("a column has more than one role", repr(name), "Name every column once")
-        for name, count in roles.items()
-        if count > 1
-    ]
-    if problems:
-        raise TableError(*problems)
-
-
-def _check_finite(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
-    """A diverged run may end in an infinite value; any other one is a mistake in the table."""
-    diverged = frame[STATUS].astype(str) == "diverged" if STATUS in frame.columns else False
-    for name in metrics:
-        column = frame.loc[frame[name].notna() & ~np.asarray(diverged, dtype=np.bool_), name]
-        finite(column.to_numpy(dtype=float), name, column.index)
-
-
-def _first_text(column: pd.Series[Any]) -> str:
-    """The first value that is no number, with its row counted from 1."""
-    text = (pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()).to_numpy()
-    if not text.any():
-        return f"values of type {column.dtype}"
-    row = int(text.argmax())
-    return f"{column.iloc[row]!r} in row {row + 1}"
+def _planned(frame: pd.DataFrame, measure: Measure | PlannedResponse) -> PlannedResponse:
+    return planned_response(frame, measure) if isinstance(measure, Measure) else measure
 
 
 def _factor(name: str, column: pd.Series[str], baseline: str | None) -> PlannedFactor:
-    levels = tuple(column.unique())
-    chosen = levels[0] if baseline is None else baseline
+    """The levels in the order of the table, NOT_SET first; the baseline is the first that is set.
+
+    NOT_SET is the baseline where a single level is set: there is nothing else to compare it with.
+    """
+    observed = tuple(column.unique())
+    set_levels = tuple(level for level in observed if level != NOT_SET)
+    levels = (*((NOT_SET,) if NOT_SET in observed else ()), *set_levels)
+    first = set_levels[0] if len(set_levels) > 1 else levels[0]
+    chosen = first if baseline is None else baseline
     if chosen not in levels:
         raise TableError(
             Problem(
@@ -242,18 +259,6 @@ def _run(
     )
 
 
-def _status(
-    frame: pd.DataFrame, plan: Plan, known: NDArray[np.bool_]
-) -> NDArray[np.str_] | list[str]:
-    """The column `status` if it holds statuses; else a run without any response has failed."""
-    roles = {*(f.name for f in plan.factors), *plan.contexts[0]}
-    if STATUS in frame.columns and STATUS not in roles:
-        given = frame[STATUS].astype(str)
-        if set(given) <= set(STATUSES):
-            return given.to_list()
-    return np.where(known, "finished", "failed")
-
-
 def _tables(frame: pd.DataFrame, plan: Plan, responses: tuple[PlannedResponse, ...]) -> StudyTables:
     names = [run.run_id for run in plan.runs]
     metrics = {r.metric: frame[r.metric].to_numpy(dtype=float) for r in responses}
@@ -266,7 +271,7 @@ def _tables(frame: pd.DataFrame, plan: Plan, responses: tuple[PlannedResponse, .
             "context": [context_label(run.context) for run in plan.runs],
             "replicate": [run.replicate for run in plan.runs],
             "order": range(len(names)),
-            "status": _status(frame, plan, known),
+            "status": endings(frame, known, [*plan.cells[0].levels, *plan.contexts[0]]),
             "message": "",
         }
     )

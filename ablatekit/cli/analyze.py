@@ -32,14 +32,17 @@ from ablatekit.cli.analyze_options import (
     Pairwise,
     RandomIntervals,
     RandomTests,
+    ReaderName,
     Report,
     Responses,
     Seed,
     SmallestEffect,
     Table,
     ToJson,
+    UnitName,
     Variances,
     Weights,
+    Wide,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ def analyze(
     factors: Factors = None,
     contexts: Contexts = None,
     baseline: Baselines = None,
+    wide: Wide = None,
     interactions: Order = 2,
     diverged: Diverged = "score",
     report: Report = None,
@@ -76,7 +80,9 @@ def analyze(
     random_tests: RandomTests = False,
     random_intervals: RandomIntervals = None,
     seed: Seed = 0,
-    direction: Direction = "higher",
+    reader: ReaderName = None,
+    direction: Direction = None,
+    unit: UnitName = None,
     smallest_effect: SmallestEffect = None,
     alpha: Alpha = 0.05,
     to_json: ToJson = None,
@@ -99,16 +105,17 @@ def analyze(
         raise UsageError(*problems)
     rule: dict[str, Any] = {
         "direction": direction,
+        "unit": unit,
         "smallest_effect": smallest_effect,
-        "alpha": alpha,
     }
     if formula is None:
-        roles = {option: _names(text) for option, text in short.items()}
-        rule = {**rule, "interactions": interactions, "diverged": diverged}
-        analysis = _by_factors(table, roles, _pairs(baseline or []), rule)
+        roles = {option: _names(text) for option, text in {**short, "--wide": wide}.items()}
+        chosen = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
+        analysis = _by_factors(table, reader, roles, _pairs(baseline or []), rule, chosen)
         _deliver(analysis, to_json, report)
         return
     chosen = {
+        "alpha": alpha,
         "method": method,
         "df": df,
         "family": family,
@@ -126,7 +133,7 @@ def analyze(
         "random_intervals": random_intervals,
         "seed": seed,
     }
-    _deliver(_by_formula(table, formula, {**rule, **chosen}), to_json, report)
+    _deliver(_by_formula(table, reader, formula, {**rule, **chosen}), to_json, report)
 
 
 def _mixed_up(
@@ -199,16 +206,18 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 
 def _by_factors(
     table: Path,
+    reader: str | None,
     roles: Mapping[str, Sequence[str]],
     baselines: Mapping[str, str],
+    rule: Mapping[str, Any],
     chosen: Mapping[str, Any],
 ) -> Analysis:
-    """`roles` names the columns of --response, --factors and --contexts."""
+    """`roles` names the columns of --response, --factors, --contexts and --wide."""
     from dataclasses import replace
 
     from ablatekit.analysis.table import DEFAULTS, analyse_table
+    from ablatekit.analysis.tables.measures import Measure
     from ablatekit.analysis.tables.read import read_table
-    from ablatekit.design.plan import PlannedResponse
     from ablatekit.errors import Problem, UsageError, nearest
 
     factors, contexts = roles["--factors"], roles["--contexts"]
@@ -216,32 +225,28 @@ def _by_factors(
     if unknown:
         problems = (Problem("not one of --factors", n, nearest(n, factors)) for n in unknown)
         raise UsageError(*problems)
-    frame = read_table(table, [*factors, *contexts])
-    responses = [
-        PlannedResponse(
-            name=name,
-            metric=name,
-            summary="final",
-            direction=chosen["direction"],
-            smallest_effect=chosen["smallest_effect"],
-            items=None,
-            label=name,
-        )
-        for name in roles["--response"]
-    ]
-    analysis = replace(DEFAULTS, **{k: chosen[k] for k in ("alpha", "interactions", "diverged")})
-    provenance = _provenance(table)
-    return analyse_table(frame, responses, factors, contexts, baselines, analysis, provenance)
+    return analyse_table(
+        read_table(table, [*factors, *contexts], reader),
+        [Measure(column=name, **rule) for name in roles["--response"]],
+        factors,
+        contexts,
+        baselines,
+        replace(DEFAULTS, **chosen),
+        _provenance(table),
+        roles["--wide"],
+    )
 
 
-def _by_formula(table: Path, formula: str, chosen: Mapping[str, Any]) -> Analysis:
+def _by_formula(
+    table: Path, reader: str | None, formula: str, chosen: Mapping[str, Any]
+) -> Analysis:
     """An analysis of one response, named as on the left of the formula."""
     from ablatekit.analysis.formula.analyse import formula_analysis
     from ablatekit.analysis.formula.options import FormulaOptions
     from ablatekit.analysis.tables.read import read_for_formula
 
     options = FormulaOptions(**chosen)
-    frame = read_for_formula(table, f"{formula} {options.mentioned}")
+    frame = read_for_formula(table, f"{formula} {options.mentioned}", reader)
     return formula_analysis(frame, formula, options, _provenance(table))
 
 
@@ -269,7 +274,7 @@ def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> No
 
         print_all(answer(analysis))
     effects = [row for part in analysis["responses"].values() for row in part["effects"]]
-    if effects and all(row["se"] is None for row in effects):
+    if effects and all(row["p"] is None for row in effects):
         from ablatekit.report.language.sentences import say
 
         reason = next((say(row["reason"], "row") for row in effects if row["reason"]), "no row")

@@ -159,7 +159,36 @@ RandomIntervals = Annotated[
     _option(help="Limits of the standard deviations.", show_default=False, panel=BY_FORMULA),
 ]
 Seed = Annotated[int, _option(min=0, help="Of the bootstrap.", panel=BY_FORMULA)]
-Direction = Annotated[Literal["higher", "lower"], _option(help="Which direction is better.")]
+Wide = Annotated[
+    str | None,
+    _option(
+        metavar="COLUMN,...",
+        help="Columns that each hold one run of every row, such as 'seed_*'; --response is their"
+        " new name.",
+        panel=BY_FACTORS,
+    ),
+]
+ReaderName = Annotated[
+    str | None, _option("--reader", metavar="NAME", help="By default by the name of the file.")
+]
+Direction = Annotated[
+    Literal["higher", "lower"] | None,
+    _option(
+        help="Which direction is better. Default: lower for names such as loss, error, perplexity,"
+        " latency; else higher.",
+        show_default=False,
+    ),
+]
+UnitName = Annotated[
+    str | None,
+    _option(
+        "--unit",
+        metavar="UNIT",
+        help="fraction (0 to 1, differences in points), percent, none, or any other, shown as"
+        " given. Default: fraction where all values lie in 0 to 1.",
+        show_default=False,
+    ),
+]
 SmallestEffect = Annotated[
     float | None, _option(help="Smaller effects do not matter; allows `equivalent`.")
 ]

@@ -21,10 +21,11 @@ from ablatekit.report.language.statements import (
     methods,
     runs,
     studies,
+    tables,
 )
 from ablatekit.report.language.statements.phrases import ByUnit, Words
 
-SUBJECTS = (companions, contrasts, fits, footers, methods, runs, studies)
+SUBJECTS = (companions, contrasts, fits, footers, methods, runs, studies, tables)
 
 REPORT = Path(__file__).parents[2] / "ablatekit" / "report"
 PLACEHOLDER = "so-and-so"

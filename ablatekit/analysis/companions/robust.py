@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ablatekit.analysis.cells.effects import Evaluated
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout, level_units
 from ablatekit.analysis.core.numbers import number, numbers
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.companions import (
     Improvement,
     InterquartileMean,
@@ -18,8 +19,11 @@ from ablatekit.analysis.core.schema.companions import (
     Profile,
     RobustCompanions,
 )
+from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.values import RunValues
+from ablatekit.analysis.stats.adjust import adjust_p
+from ablatekit.analysis.stats.inference import Estimate
 from ablatekit.analysis.stats.permutation import permutation_test
 from ablatekit.analysis.stats.resampling import (
     Resamples,
@@ -29,6 +33,7 @@ from ablatekit.analysis.stats.resampling import (
     profile,
     resample,
 )
+from ablatekit.analysis.stats.verdict import VerdictRule, rule_for, verdict
 
 THRESHOLDS = 41
 ALONE = statement("one_run_per_cell")
@@ -75,6 +80,53 @@ def robust(
             for effect, side in zip(average, sides, strict=True)
         ],
     )
+
+
+def answered_by_permutation(analysis: Analysis) -> Analysis:
+    """Outcomes of 0 and 1 that agree within cells: the permutation test in place of a t test.
+
+    Narrow average effects take its p and have no interval; other rows say why there are none. The
+    diagnostics tell. Responses with noise, or with other values, stay as they are.
+    """
+    study = analysis["study"]
+    for response in analysis["responses"].values():
+        refused = [row for row in response["effects"] if _agree(row["reason"])]
+        residuals = response["diagnostics"]["residuals"]
+        y = np.add(residuals["fitted"], residuals["residual"])
+        if not refused or not np.isin(y, (0.0, 1.0)).all():
+            continue
+        rule = rule_for(
+            response["direction"], study["alpha"], study["adjust"], response["smallest_effect"]
+        )
+        _answer_by_permutation(response, refused, rule)
+    return analysis
+
+
+def _agree(reason: Statement | None) -> bool:
+    return reason is not None and reason["code"] in ("identical_replicates", "outcomes_agree")
+
+
+def _answer_by_permutation(
+    response: ResponseAnalysis, refused: Sequence[Effect], rule: VerdictRule
+) -> None:
+    why = statement("outcomes_agree")
+    tests = {(row["factor"], row["level"]): row for row in response["robust"]["permutation"]}
+    family = [
+        row for row in refused if (row["estimand"], row["inference"]) == ("average", "narrow")
+    ]
+    for row in refused:
+        row["reason"] = why
+    p = np.array([tests[row["factor"], row["level"]]["p"] for row in family], dtype=float)
+    adjusted = adjust_p(p, rule.adjust, int((~np.isnan(p)).sum()))
+    for row, raw, shown in zip(family, p.tolist(), adjusted.tolist(), strict=True):
+        row["method"] = statement("permutation_test")
+        row["reason"] = tests[row["factor"], row["level"]]["reason"]
+        row["p"], row["p_adjusted"] = number(raw), number(shown)
+        tested = Estimate(method=row["method"], estimate=row["estimate"] or 0.0, p=raw)
+        row["verdict"] = verdict(replace(tested, reason=row["reason"]), shown, rule)
+    model = response["model"]
+    model["messages"] = [message for message in model["messages"] if not _agree(message)]
+    response["diagnostics"]["messages"].append(statement("tested_by_permutation"))
 
 
 def _members(values: RunValues, layout: Layout) -> dict[tuple[int, int], Integers]:

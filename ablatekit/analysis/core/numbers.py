@@ -27,3 +27,9 @@ def whole(value: float) -> float | None:
     if not math.isfinite(value):
         return None
     return int(value) if value == int(value) else float(value)
+
+
+PROPORTION_UNITS = frozenset(
+    {"proportion", "fraction", "probability", "accuracy", "rate", "pass@1", "share"}
+)
+"""Units of values between 0 and 1, whose differences are shown in points."""

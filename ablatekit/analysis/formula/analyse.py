@@ -68,6 +68,10 @@ from ablatekit.analysis.stats.adjust import adjusted_p, applicable
 from ablatekit.analysis.stats.inference import Estimate
 from ablatekit.analysis.stats.meta import TauMethod, meta_analysis
 from ablatekit.analysis.stats.rows import EffectName
+from ablatekit.analysis.tables.checks import spelling_variants
+from ablatekit.analysis.tables.measures import guess, measured_name, unit_of
+from ablatekit.analysis.tables.values import with_numbers
+from ablatekit.analysis.tables.words import direction_of
 from ablatekit.errors import Problem, UsageError
 
 
@@ -80,6 +84,8 @@ class _Job:
     options: FormulaOptions
     wanted: Wanted
     messages: list[Statement] = field(default_factory=list)
+    told: list[Statement] = field(default_factory=list)
+    """What is odd in the table, and what was guessed of the response."""
 
     @property
     def alpha(self) -> float:
@@ -122,13 +128,33 @@ def formula_analysis(
 def _job(data: pd.DataFrame, formula: str, options: FormulaOptions) -> _Job:
     parsed, messages = _read(data, formula)
     refuse_options(parsed, options)
+    data, absent = with_numbers(data, [parsed.response])
     frame = _frame(data, parsed, options)
     messages = [
         *messages,
         *sections.frame_messages(frame),
         *unused_categorical(parsed, options),
     ]
-    return _Job(data, frame, options, wanted_of(frame, options), messages)
+    guessed = [] if options.direction else [guess(measured_name(parsed.response))]
+    told = [*guessed, *absent, *spelling_variants(_levels(frame))]
+    return _Job(data, frame, options, wanted_of(frame, options), messages, told)
+
+
+def _levels(frame: ModelFrame) -> dict[str, tuple[str, ...]]:
+    """The levels of every factor and grouping of a formula, by its name."""
+    groups = {term.spec.grouping: term.levels for term in frame.random}
+    return {**groups, **{name: variable.levels for name, variable in frame.variables.items()}}
+
+
+def _unit(job: _Job) -> str:
+    """The unit of the response: of a column by its values, of an effect size or a function none."""
+    options, name = job.options, job.frame.formula.response
+    if options.family == "binomial":
+        return "log odds"
+    if options.unit is None and (options.variances or name not in job.data.columns):
+        return ""
+    values = job.data[name].to_numpy(dtype=float) if name in job.data.columns else job.frame.y
+    return unit_of(values, name, options.unit)
 
 
 def _analysed(job: _Job) -> ResponseAnalysis:
@@ -175,14 +201,16 @@ def _response(
     """What every kind of model reports."""
     options, label = job.options, job.frame.formula.response
     adjusted = sorted({row["adjustment"] for row in effects})
+    diagnostics = sections.diagnostics(job.frame, fitted)
+    diagnostics["messages"][:0] = job.told
     told = [statement("marginal_means", adjustments=adjusted)]
     return ResponseAnalysis(
         label=label,
         metric=label,
         summary="as given",
-        direction=options.direction,
+        direction=options.direction or direction_of(measured_name(label))[0],
         smallest_effect=options.smallest_effect,
-        unit="log odds" if options.family == "binomial" else "",
+        unit=_unit(job),
         model=model,
         residual_sd=residual_sd,
         fixed=fixed,
@@ -191,7 +219,7 @@ def _response(
         effects=effects,
         contexts=sections.context_rows(effects),
         heterogeneity=sections.heterogeneity_rows(effects),
-        diagnostics=sections.diagnostics(job.frame, fitted),
+        diagnostics=diagnostics,
         missing=sections.missing(job.frame),
         footers={"effects": told} if effects else {},
     )

@@ -14,6 +14,8 @@ from ablatekit.analysis.formula.rows import Wanted
 from ablatekit.analysis.posthoc.units import DATASET
 from ablatekit.analysis.stats.adjust import Adjustment
 from ablatekit.analysis.stats.verdict import rule_for
+from ablatekit.analysis.tables.measures import measured_name
+from ablatekit.analysis.tables.words import Direction, direction_of
 from ablatekit.errors import Problem, UsageError, nearest
 
 FamilyName: TypeAlias = Literal["gaussian", "binomial"]
@@ -31,7 +33,8 @@ class FormulaOptions:
     variances, which makes it a meta-analysis; only then `method` may be another estimator of tau2.
     categorical: numeric columns to read as factors. contrasts: `FACTOR` or `FACTOR:BASELINE`, by
     default every categorical variable against its first level. means: `A` or `A:B`, by default the
-    factors of the contrasts. against: a formula for a likelihood-ratio test.
+    factors of the contrasts. against: a formula for a likelihood-ratio test. direction: None is
+    guessed from the name of the response. unit: as in `ablatekit.analysis.tables.measures.Measure`.
     """
 
     method: Estimator = "reml"
@@ -50,7 +53,8 @@ class FormulaOptions:
     random_tests: bool = False
     random_intervals: RandomIntervals | None = None
     seed: int = 0
-    direction: Literal["higher", "lower"] = "higher"
+    direction: Direction | None = None
+    unit: str | None = None
     smallest_effect: float | None = None
     alpha: float = 0.05
 
@@ -88,6 +92,9 @@ def refuse_options(formula: Formula, options: FormulaOptions) -> None:
          "--random-tests needs a linear model with random terms", formula.text, ""),
         (options.random_intervals is not None and (plain or binomial or meta),
          "--random-intervals needs a linear model with random terms", formula.text, ""),
+        (options.unit is not None and binomial,
+         "--unit is not for a logistic model, whose effects are probabilities", options.unit or "",
+         ""),
         (options.smallest_effect is not None and not options.smallest_effect > 0.0,
          "a smallest effect must be positive", f"{options.smallest_effect}", ""),
     ]  # fmt: skip
@@ -120,7 +127,8 @@ def wanted_of(frame: ModelFrame, options: FormulaOptions) -> Wanted:
         factors[name] = baseline or variable.levels[variable.baseline]
     specs = [tuple(_known(part, known) for part in text.split(":")) for text in options.means]
     means = tuple(specs or [(name,) for name in factors])
-    judged_by = rule_for(options.direction, options.alpha, options.adjust, options.smallest_effect)
+    better = options.direction or direction_of(measured_name(frame.formula.response))[0]
+    judged_by = rule_for(better, options.alpha, options.adjust, options.smallest_effect)
     return Wanted(factors, means, options.pairwise, judged_by)
 
 

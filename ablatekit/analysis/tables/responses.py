@@ -10,15 +10,14 @@ import pandas as pd
 
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
-from ablatekit.analysis.core.numbers import number
+from ablatekit.analysis.core.numbers import PROPORTION_UNITS, number
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.values import RunValues
+from ablatekit.analysis.tables.measures import FRACTION, looks_like_share
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import PlannedResponse
 from ablatekit.study.summaries import parse_summary
-
-PROPORTIONS = ("fraction", "proportion", "probability", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -100,10 +99,25 @@ def summarise(
 
 
 def is_proportion(response: PlannedResponse, values: Floats) -> bool:
-    """Whether the response is bounded by 0 and 1: by its unit, else by what was observed."""
+    """Whether the response is bounded by 0 and 1: by its unit, else by what was observed.
+
+    Never where a value lies outside.
+    """
+    if response.summary.startswith("time_to") or ((values < 0) | (values > 1)).any():
+        return False
     if response.unit:
-        return response.unit in PROPORTIONS and not response.summary.startswith("time_to")
-    return len(values) > 0 and bool((values >= 0).all() and (values <= 1).all())
+        return response.unit.lower() in PROPORTION_UNITS
+    return looks_like_share(values, response.metric)
+
+
+def shown_unit(response: PlannedResponse, values: Floats) -> str:
+    """The unit of a response in `analysis.json`: `fraction` for every kind of proportion.
+
+    A unit of proportions on values outside [0, 1] is none: nothing above 1 is shown in points.
+    """
+    if is_proportion(response, values):
+        return FRACTION
+    return "" if response.unit.lower() in PROPORTION_UNITS else response.unit
 
 
 def _last(history: History) -> Floats:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -18,6 +19,7 @@ from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph
 from ablatekit.report.formats.tables import PLAIN, titled_table
 from ablatekit.report.language import agreements, formulas, page
 from ablatekit.report.language.captions import versus, with_unit
+from ablatekit.report.language.notes import every_warning
 from ablatekit.report.language.numbers import (
     MISSING,
     Scale,
@@ -38,6 +40,10 @@ from ablatekit.report.sections.variance import anova_table
 if TYPE_CHECKING:
     from ablatekit.analysis.compare import ComparedEffect, StudyComparison
 
+WIDTH = 80
+"""The columns of characters that every table fits into as long as its numbers allow."""
+LEVEL_WIDTH, LEAST_WIDTH, FRAME_WIDTH = 16, 10, 3
+"""Room for the names of levels and for other words, which may be folded, and for a frame."""
 MOST_COLUMNS = 6
 """Of a table on a terminal; one with more gives up its intervals."""
 INFERENCES: tuple[InferenceName, ...] = ("narrow", "broad")
@@ -55,24 +61,73 @@ def answer(analysis: Analysis) -> Iterator[RenderableType]:
     every = analysis["responses"].items()
     fitted = {name: response for name, response in every if is_formula(response)}
     if not fitted:
-        yield summary(analysis)
+        asked = questions(analysis)
+        yield from (summary(analysis, part) for part in _side_by_side(analysis, asked))
     for name, response in fitted.items():
         yield from _formula(name, response, factor_labels(analysis))
+    yield from (Text(page.noted(typeset(warning))) for warning in every_warning(analysis))
 
 
-def summary(analysis: Analysis) -> Table:
-    """One line per non-baseline level: effects, narrow and broad verdicts, and the gap."""
-    asked = questions(analysis)
-    titles = (with_unit(question.title, question.scale.unit) for question in asked)
-    table = titled_table(Text(_title(analysis)), ("level", *titles))
+def summary(analysis: Analysis, asked: Sequence[Question] | None = None) -> Table:
+    """One line per non-baseline level: effects, narrow and broad verdicts, and the gap.
+
+    asked: the questions that have a column; all of them by default.
+    """
+    asked = questions(analysis) if asked is None else asked
+    heads = [_head(analysis, question) for question in asked]
+    table = titled_table(Text(_title(analysis)), ("level", *heads))
     table.show_lines = True
+    stacked = _width(analysis, asked, stacked=False) > WIDTH
+    room = max(0, WIDTH - _width(analysis, asked, stacked=stacked)) // max(1, len(asked))
+    for column, question in zip(table.columns[1:], asked, strict=True):
+        column.min_width = _unbroken_width(analysis, question, stacked=stacked)
+        column.max_width = column.min_width + room
     for level in comparisons(analysis):
         table.add_row(
             Text(f"{level.label}\n{versus(level.level, level.baseline)}"),
-            *(_texts(question, level) for question in asked),
+            *(_texts(question, level, stacked=stacked) for question in asked),
         )
     table.caption, table.caption_justify = _reasons(analysis), "left"
     return table
+
+
+def _head(analysis: Analysis, question: Question) -> str:
+    """The response with its unit, and which values of it are better."""
+    title = with_unit(question.title, question.scale.unit)
+    for response in analysis["responses"].values():
+        if response["effects"] is question.effects:
+            return f"{title}\n{page.better(response['direction'], guessed=_is_guessed(response))}"
+    return title
+
+
+def _is_guessed(response: ResponseAnalysis) -> bool:
+    messages = response["diagnostics"].get("messages", [])
+    return any(message["code"] == "direction_guessed" for message in messages)
+
+
+def _side_by_side(analysis: Analysis, asked: Sequence[Question]) -> Iterator[Sequence[Question]]:
+    """The questions in groups whose columns a terminal has room for."""
+    group: list[Question] = []
+    for question in asked:
+        if group and _width(analysis, [*group, question], stacked=True) > WIDTH:
+            yield group
+            group = []
+        group.append(question)
+    yield group
+
+
+def _width(analysis: Analysis, asked: Sequence[Question], *, stacked: bool) -> int:
+    """Of a table with these questions whose intervals are not broken."""
+    columns = (_unbroken_width(analysis, question, stacked=stacked) for question in asked)
+    return LEVEL_WIDTH + FRAME_WIDTH + sum(column + FRAME_WIDTH for column in columns)
+
+
+def _unbroken_width(analysis: Analysis, question: Question, *, stacked: bool) -> int:
+    """The longest line that holds an interval, or the longest word."""
+    cells = [_texts(question, level, stacked=stacked).plain for level in comparisons(analysis)]
+    lines = [line for cell in cells for line in cell.split("\n")]
+    parts = [[line] if line.endswith("]") else line.split() for line in lines]
+    return max((len(text) for part in parts for text in part), default=0)
 
 
 def _formula(
@@ -84,7 +139,7 @@ def _formula(
     method = say(model["method"], "row")
     yield Text(model["formula"])
     yield Text(formulas.headline(method, model["n"], criterion, converged=model["converged"]))
-    yield from (Text(page.noted(say(message, "row"))) for message in model["messages"])
+    yield Text(page.better(response["direction"], guessed=_is_guessed(response)))
     yield from rendered(effect_tests(name, response))
     anova = anova_table(name, response, labels, "row")
     for block in (anova, *fit_blocks(name, response)):
@@ -107,22 +162,87 @@ def rendered(block: Block) -> Iterator[RenderableType]:
             return
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A column as it is printed; no entry is broken below `width`, None where words may be."""
+
+    title: str
+    entries: list[str]
+    width: int | None
+    interval: bool
+
+    @property
+    def least(self) -> int:
+        """The width at which nothing is broken that must not be."""
+        width = LEAST_WIDTH if self.width is None else self.width
+        return max(width, *(map(len, self.title.split())))
+
+    @property
+    def most(self) -> int:
+        """The width at which nothing is folded."""
+        return max(len(line) for text in (self.title, *self.entries) for line in text.split("\n"))
+
+    def over(self, other: _Shown) -> _Shown:
+        """This column with the entries of another one below its own."""
+        entries = ["\n".join(pair) for pair in zip(self.entries, other.entries, strict=True)]
+        width = max(self.width or 0, other.width or 0)
+        return _Shown(f"{self.title}\n{other.title}", entries, width, interval=False)
+
+
 def _rendered_table(table: document.Table) -> Iterator[RenderableType]:
     """A table without the columns that hold nothing, then why rows have no numbers."""
     if not table.rows:
         return
-    filled = [place for place in _fitting(table) if _says_something(table, place)]
-    titles = [table.columns[place].title for place in filled]
-    rows = [[_short(row[place]) for place in filled] for row in table.rows]
+    columns = [_column(table, place) for place in _fitting(table) if _says_something(table, place)]
+    crowded = _total(columns, whole=True) > WIDTH
+    columns = _stacked(columns) if crowded else columns
+    rows = zip(*(column.entries for column in columns), strict=True)
+    titles = [column.title for column in columns]
     shown = titled_table(Text(table.caption), titles, map(_texts_of, rows), PLAIN)
-    for column, place in zip(shown.columns, filled, strict=True):
-        column.min_width = _unbroken(table, place)
+    if crowded:
+        _narrow(shown, columns)
     yield shown
     reasons: dict[str, list[str]] = {}
     for entries in table.rows:
         for note in filter(None, (getattr(entry, "note", "") for entry in entries)):
             reasons.setdefault(note, []).append(" ".join(filter(None, map(_name, entries))))
     yield from (Text(formulas.because(why, ", ".join(of))) for why, of in reasons.items())
+
+
+def _column(table: document.Table, place: int) -> _Shown:
+    entries = [row[place] for row in table.rows]
+    interval = any(isinstance(entry, document.Interval) for entry in entries)
+    texts, width = [_short(entry) for entry in entries], None
+    if not any(isinstance(entry, document.Text) for entry in entries):
+        parts = texts if interval else [part for text in texts for part in text.split()]
+        width = max(map(len, parts), default=0)
+    return _Shown(table.columns[place].title, texts, width, interval)
+
+
+def _narrow(shown: Table, columns: Sequence[_Shown]) -> None:
+    """Give every column the width of its numbers, and the rest of the terminal to words."""
+    words = [column for column in columns if column.width is None]
+    room = WIDTH - _total(columns) + LEAST_WIDTH * len(words)
+    for printed, column in zip(shown.columns, columns, strict=True):
+        if column.width is None:
+            printed.max_width = max(LEAST_WIDTH, room // len(words))
+        else:
+            printed.width = column.least
+
+
+def _total(columns: Sequence[_Shown], *, whole: bool = False) -> int:
+    """The width of a table of these columns; whole: neither words nor titles are folded."""
+    return 1 + sum(FRAME_WIDTH + (column.most if whole else column.least) for column in columns)
+
+
+def _stacked(columns: Sequence[_Shown]) -> list[_Shown]:
+    """Columns with every interval below the number on its left."""
+    stacked: list[_Shown] = []
+    for column in columns:
+        if column.interval and stacked and stacked[-1].width is not None:
+            column = stacked.pop().over(column)
+        stacked.append(column)
+    return stacked
 
 
 def _fitting(table: document.Table) -> list[int]:
@@ -136,20 +256,12 @@ def _says_something(table: document.Table, place: int) -> bool:
     return any(_short(row[place]) not in ("", MISSING) for row in table.rows)
 
 
-def _unbroken(table: document.Table, place: int) -> int | None:
-    """The width at which no number and no verdict is broken; words of a user may be."""
-    entries = [row[place] for row in table.rows]
-    if any(isinstance(entry, document.Text) for entry in entries):
-        return None
-    return max(len(part) for entry in entries for part in _short(entry).split() or [""])
-
-
 def _short(entry: Entry) -> str:
     """An entry without its note."""
     return word(entry.verdict) if isinstance(entry, Badge) else entry.text
 
 
-def _texts_of(row: Sequence[str]) -> list[Text]:
+def _texts_of(row: Iterable[str]) -> list[Text]:
     return [Text(text) for text in row]
 
 
@@ -181,9 +293,10 @@ def _title(analysis: Analysis) -> str:
     return page.heading(title_of(analysis), unit, counts["analysed"], counts["planned"])
 
 
-def _texts(question: Question, level: Comparison) -> Text:
+def _texts(question: Question, level: Comparison, *, stacked: bool) -> Text:
+    """The cell of a level; stacked: an interval stands below its estimate."""
     narrow = find_effect(question.effects, level, "narrow")
-    text = _effect_text(narrow, question)
+    text = _effect_text(narrow, question, "\n" if stacked else " ")
     broad = find_effect(question.effects, level, "broad")
     if broad is None or (narrow is not None and narrow["verdict"] == "identical"):
         return text
@@ -191,13 +304,13 @@ def _texts(question: Question, level: Comparison) -> Text:
     return _append_verdict(text, broad, question)
 
 
-def _effect_text(effect: Effect | None, question: Question) -> Text:
+def _effect_text(effect: Effect | None, question: Question, between: str) -> Text:
     if effect is None:
         return Text("\N{EM DASH}", style="dim")
     text, scale = Text(), question.scale
     if not absent(effect["estimate"]):
         known = not absent(effect["low"]) and not absent(effect["high"])
-        interval = f" {scale.interval(effect['low'], effect['high'])}" if known else ""
+        interval = f"{between}{scale.interval(effect['low'], effect['high'])}" if known else ""
         text.append(f"{scale.effect(effect['estimate'])}{interval}\n")
     return _append_verdict(text, effect, question)
 

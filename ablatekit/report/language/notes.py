@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ablatekit.analysis.core.lookup import alpha_of
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.companions import PolicyComparison
+from ablatekit.analysis.core.schema.vocabulary import Statement
 from ablatekit.report.language.numbers import Scale, p_value, scale_of, sentence
 from ablatekit.report.language.reading import factor_labels, subject_of
 from ablatekit.report.language.sentences import say
@@ -30,6 +31,38 @@ def answer_warnings(analysis: Analysis) -> list[str]:
     for gap in analysis.get("comparisons", {}).values():
         warnings += map(say, gap.get("messages", []))
     return list(dict.fromkeys(warnings))
+
+
+def every_warning(analysis: Analysis) -> list[str]:
+    """All that `analysis.json` warns of, each once, with the responses that it concerns.
+
+    Not the guess of a direction, which stands in the head of a table, and no reason of an effect.
+    """
+    unit, names = subject_of(analysis).unit, list(analysis["responses"])
+    concerned: dict[str, list[str]] = {}
+    for name, response in analysis["responses"].items():
+        reasons = [effect["reason"] for effect in response["effects"]]
+        for message in _messages(response):
+            if message["code"] != "direction_guessed" and message not in reasons:
+                concerned.setdefault(say(message, unit), []).append(name)
+    gaps = analysis.get("comparisons", {}).values()
+    design = analysis.get("design")
+    told = [*analysis.get("deviations", []), *(design["warnings"] if design else [])]
+    for text, whose in concerned.items():
+        labels = [sentence(analysis["responses"][name]["label"]) for name in whose]
+        told.append(text if whose == names else f"{', '.join(labels)}: {text}")
+    told += [say(message, unit) for gap in gaps for message in gap.get("messages", [])]
+    return list(dict.fromkeys(told))
+
+
+def _messages(response: ResponseAnalysis) -> list[Statement]:
+    items = response.get("items")
+    return [
+        *response["model"]["messages"],
+        *response["diagnostics"].get("messages", []),
+        *(response.get("missing") or {}).get("messages", []),
+        *(items["messages"] if items else []),
+    ]
 
 
 def context_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:

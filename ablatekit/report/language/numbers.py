@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ablatekit.analysis.core.numbers import PROPORTION_UNITS
 from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
 from ablatekit.analysis.core.schema.vocabulary import Number
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EM DASH}"
-RATE_METRIC = re.compile(r"pass@\d+|accuracy", re.IGNORECASE)
-PROPORTION_UNITS = frozenset(
-    {"proportion", "fraction", "probability", "accuracy", "rate", "pass@1", "share"}
-)
+POINTS, PERCENT = "pp", "percent"
+MOST_DECIMALS = 6
+"""Of a response; numbers that need more are written with an exponent."""
 
 
 SIGNS = (
@@ -47,7 +47,11 @@ class Scale:
 
     def plain(self, value: Number) -> str:
         """An unsigned-if-positive value."""
-        return MISSING if absent(value) else fixed(value * self.factor, self.decimals)  # type: ignore[operator]
+        if absent(value):
+            return MISSING
+        assert value is not None
+        write = fixed if self.decimals <= MOST_DECIMALS else _with_exponent
+        return write(value * self.factor, self.decimals)
 
     def interval(self, low: Number, high: Number) -> str:
         """[low, high], or a dash when either end is missing."""
@@ -66,19 +70,15 @@ def absent(value: Number) -> bool:
 
 
 def scale_of(response: ResponseAnalysis) -> Scale:
-    """Percentage points for proportions, the response's own unit otherwise."""
-    errors = [effect["se"] for effect in response["effects"]]
-    if _is_proportion(response):
-        return Scale(100.0, "pp", max(1, decimals_for(errors, 100.0)))
-    return Scale(1.0, response["unit"], decimals_for(errors, 1.0))
-
-
-def _is_proportion(response: ResponseAnalysis) -> bool:
-    """By its unit; a pass rate or an accuracy needs none."""
-    if response["summary"].startswith("time_to"):
-        return False
-    unit = response["unit"].lower()
-    return unit in PROPORTION_UNITS or (not unit and bool(RATE_METRIC.search(response["metric"])))
+    """Points for proportions and percentages, the response's own unit otherwise."""
+    unit, effects = response["unit"].lower(), response["effects"]
+    factor = 100.0 if unit in PROPORTION_UNITS else 1.0
+    errors = [effect["se"] for effect in effects if effect["se"]]
+    sizes = [abs(effect["estimate"]) for effect in effects if effect["estimate"]]
+    decimals = decimals_for(errors, factor) if errors else decimals_of(sizes, factor)
+    if unit in PROPORTION_UNITS:
+        return Scale(factor, POINTS, max(1, decimals))
+    return Scale(factor, POINTS if unit == PERCENT else response["unit"], decimals)
 
 
 def decimals_for(errors: Iterable[Number], factor: float) -> int:
@@ -86,7 +86,14 @@ def decimals_for(errors: Iterable[Number], factor: float) -> int:
     known = [error * factor for error in errors if error is not None and error > 0]
     if not known:
         return 3
-    return min(6, max(0, -math.floor(math.log10(float(np.median(known)) / 3))))
+    return max(0, -math.floor(math.log10(float(np.median(known)) / 3)))
+
+
+def decimals_of(sizes: Sequence[float], factor: float) -> int:
+    """Decimals where nothing has a standard error: three, or three digits of the median size."""
+    if not sizes:
+        return 3
+    return max(3, 2 - math.floor(math.log10(factor * float(np.median(sizes)))))
 
 
 def fixed(value: float, decimals: int) -> str:
@@ -95,6 +102,14 @@ def fixed(value: float, decimals: int) -> str:
     if float(text.replace(",", "")) == 0:
         text = text.removeprefix("-")
     return text.replace("-", MINUS)
+
+
+def _with_exponent(value: float, decimals: int) -> str:
+    """The number down to its decimals, such as 1.23e-09; 0 below the last one."""
+    if abs(value) < 0.5 * 10.0**-decimals:
+        return "0"
+    digits = max(0, math.floor(math.log10(abs(value))) + decimals)
+    return f"{value:.{digits}e}".replace("-", MINUS)
 
 
 def general(value: Number, digits: int = 4) -> str:

@@ -48,3 +48,8 @@ def heading(title: str, unit: Unit, done: int, planned: int) -> str:
 def noted(text: str) -> str:
     """A note on a terminal."""
     return f"note: {text}"
+
+
+def better(direction: str, *, guessed: bool) -> str:
+    """Which values of a response are better, in the head of its table."""
+    return f"{direction} is better{' (guessed)' if guessed else ''}"

@@ -18,6 +18,7 @@ from ablatekit.report.language.statements import (
     methods,
     runs,
     studies,
+    tables,
 )
 from ablatekit.report.language.statements.phrases import NOISE, ByUnit, Words
 
@@ -42,6 +43,7 @@ SENTENCES: Mapping[Code, Words] = {
     **methods.SENTENCES,
     **runs.SENTENCES,
     **studies.SENTENCES,
+    **tables.SENTENCES,
 }
 """The words of every code."""
 

@@ -61,6 +61,9 @@ Code: TypeAlias = Literal[
     "without_result", "unsteady_cells", "unpaired_runs", "constant_gap", "outcomes_left_out",
     # diagnostics
     "unequal_variances", "near_bounds", "repeated_histories", "unequal_starts",
+    # what a table holds
+    "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
+    "outcomes_agree", "tested_by_permutation", "permutation_test",
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
     "terms_aliased", "written_twice", "items_nested", "unused_categorical", "capped_df",
@@ -158,6 +161,12 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "unequal_variances": ("p", "pooled"),
     "near_bounds": ("cells",),
     "repeated_histories": ("runs",),
+    # what a table holds
+    "absent_words": ("column", "words", "rows"),
+    "direction_guessed": ("direction", "word"),
+    "spelling_variants": ("column", "spellings"),
+    "repeated_rows": ("rows",),
+    "hidden_factor": ("column", "levels"),
     # how a fit went
     "gradient_not_zero": ("gradient",),
     "local_minima": ("spread",),

@@ -1,25 +1,44 @@
-"""Text tables: .csv with commas, .tsv with tabs, both as they are or with .gz."""
+"""Text tables: .csv and .tsv, both as they are or with .gz; the separator is the header's."""
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
+import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import IO, Any, ClassVar
 
 import pandas as pd
 
 from ablatekit.analysis.tables.readers.base import file_kind, has_suffix
+from ablatekit.analysis.tables.words import is_absent
 from ablatekit.errors import Location, Problem, TableError
 
 SEPARATORS: Mapping[str, str] = MappingProxyType({".csv": ",", ".tsv": "\t"})
+"""The usual one of every kind of file; others are recognised."""
+OTHERS = (",", ";", "\t", "|")
 MISSING = ("", "NA", "NaN", "nan", "<NA>", "#N/A")
+STATUS = "status"
+"""How runs ended: a column in which nan is the word for a diverged run."""
+SAMPLE_LINES = 20
+CHUNK_BYTES = 1 << 20
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?\s*")
+_THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:,\d{3})*\s*")
 
 
 class CsvReader:
-    """Empty cells, NA and NaN are missing; "none" and "None" are levels."""
+    """Empty cells, NA and NaN are missing; "none" and "None" are levels.
+
+    Columns are separated by what separates the names in the first line: comma, semicolon, tab or
+    vertical bar. Where a column holds numbers with a comma before their decimals, and none of the
+    others has a point there, commas are decimal.
+    """
 
     name: ClassVar[str] = "csv"
     suffixes: ClassVar[tuple[str, ...]] = tuple(SEPARATORS)
@@ -51,31 +70,103 @@ class CsvReader:
         self, path: Path, labels: Collection[str] = (), columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
         """The rows; all are parsed, so that one that does not fit its header is noticed."""
+        with _text_table(path):
+            _refuse_nul(path)
         names = self.columns(path)
-        as_text = dict.fromkeys(set(labels) & set(names), str)
-        with _text_table(path), warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            try:
-                frame = pd.read_csv(
-                    path,
-                    sep=_separator(path),
-                    dtype=as_text,
-                    keep_default_na=False,
-                    na_values=list(MISSING),
-                    low_memory=False,
-                    index_col=False,  # else surplus first fields become row names
-                )
-            except pd.errors.ParserWarning as warning:
-                rule = "rows have more fields than the header"
-                remedy = "Give every column a name"
-                where = Location(str(path))
-                problem = Problem(rule, f"{len(names)} names", remedy, where)
-                raise TableError(problem) from warning
+        words = {STATUS} & set(names) if columns is None else set[str]()
+        text = words | (set(labels) & set(names))
+        frame = _parsed(path, names, text, words, ".")
+        if any(_has_decimal_commas(frame[name]) for name in names if name not in text):
+            commas = _parsed(path, names, text, words, ",")
+            if _numeric(frame) <= _numeric(commas):
+                frame = commas
         return frame if columns is None else frame[list(columns)]
 
 
+def _parsed(
+    path: Path, names: Sequence[str], text: set[str], words: set[str], decimal: str
+) -> pd.DataFrame:
+    """The rows; columns in `text` as written, and in those of `words` nothing else is missing."""
+    with _text_table(path), warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            frame: pd.DataFrame = pd.read_csv(
+                path,
+                sep=_separator(path),
+                decimal=decimal,
+                dtype=dict.fromkeys(text, str),
+                keep_default_na=False,
+                na_values={name: [""] if name in words else list(MISSING) for name in names},
+                low_memory=False,
+                index_col=False,  # else surplus first fields become row names
+            )
+        except pd.errors.ParserWarning as warning:
+            rule = "rows have more fields than the header"
+            remedy = "Give every column a name"
+            where = Location(str(path))
+            problem = Problem(rule, f"{len(names)} names", remedy, where)
+            raise TableError(problem) from warning
+    return frame
+
+
+def _numeric(frame: pd.DataFrame) -> set[str]:
+    return {str(name) for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])}
+
+
+def _has_decimal_commas(column: pd.Series[Any]) -> bool:
+    """Whether all values are numbers if a comma is decimal, and not all if it parts thousands."""
+    if pd.api.types.is_numeric_dtype(column):
+        return False
+    words = [word for word in column.dropna() if not is_absent(str(word))]
+    if not words or not all(_DECIMAL_COMMA.fullmatch(str(word)) for word in words):
+        return False
+    return not all(_THOUSANDS.fullmatch(str(word)) for word in words)
+
+
 def _separator(path: Path) -> str:
-    return SEPARATORS.get(file_kind(path), ",")
+    """What separates the names in the header, and as many values in the lines below it.
+
+    The usual separator of the file's kind wherever it does; else the one with most columns.
+    """
+    usual = SEPARATORS.get(file_kind(path), ",")
+    with _opened(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        lines = list(islice((line for line in text if line.strip()), SAMPLE_LINES))
+    widths = {separator: _width(lines, separator) for separator in (usual, *OTHERS)}
+    widest = max(widths, key=lambda separator: widths[separator])
+    return widest if widths[usual] < 2 <= widths[widest] else usual
+
+
+def _width(lines: Sequence[str], separator: str) -> int:
+    """The number of columns if all lines have as many; else 0."""
+    try:
+        sizes = {len(row) for row in csv.reader(lines, delimiter=separator) if row}
+    except csv.Error:
+        return 0
+    return sizes.pop() if len(sizes) == 1 else 0
+
+
+def _refuse_nul(path: Path) -> None:
+    """Bytes of value 0 are in no text; a parser would drop or cut what stands around them."""
+    line = 1
+    with _opened(path) as file:
+        start = file.read(2)
+        if start in (b"\xff\xfe", b"\xfe\xff"):
+            rule, remedy = "the file is not UTF-8 text", "Save it as UTF-8"
+            raise TableError(Problem(rule, "UTF-16", remedy, Location(str(path))))
+        part = start
+        while part:
+            at = part.find(b"\0")
+            line += part.count(b"\n", 0, at if at >= 0 else len(part))
+            if at >= 0:
+                remedy = "Save it anew as UTF-8 text; a part of it may be damaged"
+                where = Location(str(path), line)
+                raise TableError(Problem("the file holds a NUL byte", "", remedy, where))
+            part = file.read(CHUNK_BYTES)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """The bytes of a file, uncompressed."""
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 @contextmanager
@@ -88,5 +179,5 @@ def _text_table(path: Path) -> Iterator[None]:
         raise TableError(Problem("the file is not UTF-8 text", "", "", where)) from error
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise TableError(Problem(f"not a table ({error})", "", "", where)) from error
-    except OSError as error:
+    except (OSError, EOFError) as error:
         raise TableError(Problem(f"cannot be read ({error})", "", "", where)) from error

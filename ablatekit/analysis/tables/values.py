@@ -1,0 +1,112 @@
+"""Columns of a table as the values that they stand for: numbers, levels, how every run ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ablatekit.analysis.core.arrays import Booleans
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
+from ablatekit.analysis.tables.readers.csv import STATUS
+from ablatekit.analysis.tables.words import ENDINGS, ending_of, is_absent
+from ablatekit.errors import Problem, TableError
+
+NOT_SET = ""
+"""The level of a conditional factor where its condition does not hold."""
+FEWEST_ROWS = 2
+"""Rows at a level before their common gap counts as a rule rather than as an accident."""
+
+
+def with_numbers(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[Statement]]:
+    """Columns of numbers among which words such as n/a stand, with these as missing values.
+
+    A column with any other text stays as it is. Each statement names the words and their rows.
+    """
+    messages = []
+    for name in names:
+        if name not in frame.columns or pd.api.types.is_numeric_dtype(frame[name]):
+            continue
+        numbers = pd.to_numeric(frame[name].astype(object), errors="coerce")
+        rows = text_rows(frame[name])
+        words = [str(frame[name].iloc[row]) for row in rows]
+        if rows and all(map(is_absent, words)):
+            told = statement("absent_words", column=name, words=words, rows=[r + 1 for r in rows])
+            messages.append(told)
+            frame = frame.assign(**{name: numbers})
+    return frame, messages
+
+
+def text_rows(column: pd.Series[Any]) -> list[int]:
+    """Positions of the values that are no numbers; an empty cell is none."""
+    text = pd.to_numeric(column.astype(object), errors="coerce").isna() & column.notna()
+    return np.flatnonzero(text.to_numpy()).tolist()
+
+
+def with_levels(frame: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Factors as text; an empty cell of a conditional factor is the level NOT_SET.
+
+    A factor is conditional where another one decides whether it is set: at each of that one's
+    levels all of its cells are filled, or all of several are empty. Other gaps stay gaps.
+    """
+    text = {name: _as_text(frame[name]) for name in factors}
+    complete = [name for name in factors if not text[name].isna().any()]
+    waiting = [name for name in factors if name not in complete]
+    while waiting:
+        decided = [
+            name
+            for name in waiting
+            if any(_decides(text[other], text[name].isna()) for other in complete)
+        ]
+        if not decided:
+            break
+        for name in decided:
+            text[name] = text[name].fillna(NOT_SET)
+        complete += decided
+        waiting = [name for name in waiting if name not in decided]
+    return frame.assign(**text)
+
+
+def _as_text(column: pd.Series[Any]) -> pd.Series[Any]:
+    """The values as text, gaps as gaps; millions of rows have few levels."""
+    codes, values = pd.factorize(column)
+    text = np.array([*map(str, values), None], dtype=object)
+    return pd.Series(text[codes], column.index)
+
+
+def _decides(levels: pd.Series[Any], empty: pd.Series[Any]) -> bool:
+    if empty.all():
+        return False
+    rows = empty.groupby(levels, sort=False).agg(["sum", "size"])
+    never, always = rows["sum"] == 0, rows["sum"] == rows["size"]
+    return bool((never | (always & (rows["size"] >= FEWEST_ROWS))).all())
+
+
+def endings(frame: pd.DataFrame, known: Booleans, roles: Sequence[str]) -> list[str]:
+    """How every run ended: by the column `status` where there is one without another role.
+
+    Where it says nothing, a run with a value of some response (`known`) has finished, another one
+    has failed. Raises TableError for a word whose meaning is not known.
+    """
+    by_value = np.where(known, "finished", "failed")
+    if STATUS not in frame.columns or STATUS in roles:
+        return by_value.tolist()
+    given = frame[STATUS].astype(object)
+    meaning = given.map(lambda word: ending_of(str(word)), na_action="ignore")
+    unknown = meaning.isna() & given.notna()
+    if unknown.any():
+        raise TableError(_unknown_ending(given[unknown.to_numpy()], unknown.to_numpy()))
+    return meaning.where(given.notna(), pd.Series(by_value, given.index)).tolist()
+
+
+def _unknown_ending(words: pd.Series[Any], unknown: Booleans) -> Problem:
+    rows = np.flatnonzero(unknown)
+    first = {str(word): int(row) + 1 for word, row in zip(words[::-1], rows[::-1], strict=True)}
+    shown = ", ".join(f"{word!r} in row {row}" for word, row in list(first.items())[::-1][:5])
+    listed = "; ".join(f"{ending} ({', '.join(known)})" for ending, known in ENDINGS.items())
+    remedy = f"Rename the column if it says something else. Known, in any case: {listed}"
+    return Problem(
+        f"an unknown word in the column {STATUS}, which says how runs ended", shown, remedy
+    )

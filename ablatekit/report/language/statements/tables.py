@@ -1,0 +1,60 @@
+"""Tables that no study made: what is odd in one, and what was guessed of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ablatekit.analysis.core.schema.codes import Code
+from ablatekit.report.language.statements.phrases import Words
+
+FEW: Mapping[int, str] = {2: "two", 3: "three", 4: "four", 5: "five"}
+SHOWN = 5
+
+
+def _absent_words(column: str, words: list[str], rows: list[int]) -> str:
+    shown = [f"{word!r} in row {row}" for word, row in zip(words, rows, strict=True)]
+    return f"{column}: {_first(shown)} {'counts' if len(rows) == 1 else 'count'} as missing"
+
+
+def _direction_guessed(direction: str, word: str) -> str:
+    why = f"by {word!r} in its name" if word else "as its name says nothing else"
+    return f"{direction} is better, {why}; --direction decides"
+
+
+def _spelling_variants(column: str, spellings: list[str]) -> str:
+    few = FEW.get(len(spellings), str(len(spellings)))
+    shown = ", ".join(map(repr, spellings))
+    return f"{column} has {few} spellings of what may be one level: {shown}; they count as {few}"
+
+
+def _repeated_rows(rows: list[int]) -> str:
+    where = f"row{'' if len(rows) == 1 else 's'} {_first([str(row) for row in rows])}"
+    return f"{where}: the same as an earlier row in every column (copied?); all are analysed"
+
+
+def _hidden_factor(column: str, levels: list[str]) -> str:
+    return (
+        "rows that agree in every factor and context count as replicates, but differ in"
+        f" {column} ({', '.join(map(repr, levels))}): a factor or context that is not named?"
+    )
+
+
+def _first(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+    return ", ".join(texts[:SHOWN]) + more
+
+
+SENTENCES: Mapping[Code, Words] = {
+    # what a table holds
+    "absent_words": _absent_words,
+    "direction_guessed": _direction_guessed,
+    "spelling_variants": _spelling_variants,
+    "repeated_rows": _repeated_rows,
+    "hidden_factor": _hidden_factor,
+    "outcomes_agree": "outcomes of 0 and 1 agree within every cell, so nothing estimates the"
+    " {noise}",
+    "tested_by_permutation": "outcomes of 0 and 1 agree within every cell: p values of average"
+    " effects are those of the permutation test, and there are no intervals",
+    "permutation_test": "permutation test, labels exchanged within combination and context",
+}
+"""The words of every such code."""
