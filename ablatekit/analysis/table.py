@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ablatekit.analysis.companions.robust import answered_by_permutation
-from ablatekit.analysis.core.layout import context_label
+from ablatekit.analysis.core.layout import NOT_SET, context_label
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.vocabulary import Statement
 from ablatekit.analysis.study import analyse
@@ -24,13 +24,7 @@ from ablatekit.analysis.tables.checks import (
 from ablatekit.analysis.tables.item_table import RUN, collapse_items, holds_items
 from ablatekit.analysis.tables.measures import Measure, guessed, planned_response
 from ablatekit.analysis.tables.study_tables import StudyTables
-from ablatekit.analysis.tables.values import (
-    NOT_SET,
-    STATUS,
-    endings,
-    with_levels,
-    with_numbers,
-)
+from ablatekit.analysis.tables.values import STATUS, endings, with_levels, with_numbers
 from ablatekit.analysis.tables.wide import melted
 from ablatekit.canonical import content_hash
 from ablatekit.design.plan import (

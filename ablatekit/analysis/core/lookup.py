@@ -27,11 +27,16 @@ class Comparison:
 
 
 def comparisons(analysis: Analysis) -> tuple[Comparison, ...]:
-    """Every non-baseline level in the order of the study; levels of effects alone come last."""
+    """Every non-baseline level in the order of the study; levels of effects alone come last.
+
+    Without the gap of a factor that is not always set, where nothing compares it.
+    """
     found: dict[tuple[str, str], Comparison] = {}
+    compared = {(effect["factor"], effect["level"]) for effect in all_main_effects(analysis)}
     for factor in factors_of(analysis):
         for level in map(str, factor["levels"]):
-            if level != str(factor["baseline"]):
+            unset = not level and (factor["name"], level) not in compared
+            if level != str(factor["baseline"]) and not unset:
                 found[factor["name"], level] = Comparison(
                     factor["name"], level, str(factor["baseline"]), label_of(factor)
                 )

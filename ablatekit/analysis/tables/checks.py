@@ -13,9 +13,9 @@ import pandas as pd
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.engine.numeric import finite
 from ablatekit.analysis.tables.item_table import DATASET, ITEM, RUN
-from ablatekit.analysis.tables.values import STATUS, endings, text_rows, with_levels
+from ablatekit.analysis.tables.values import STATUS, endings, first_text, text_rows, with_levels
 from ablatekit.analysis.tables.wide import REPLICATE, numbered_columns
-from ablatekit.analysis.tables.words import is_absent, spelling, words_of
+from ablatekit.analysis.tables.words import spelling, words_of
 from ablatekit.errors import Problem, TableError, nearest
 
 SHOWN = 5
@@ -120,7 +120,7 @@ def _text(column: pd.Series[Any]) -> Problem:
     rule, rows = "a response must be numeric", text_rows(column)
     if not rows:
         return Problem(rule, f"{column.name} with values of type {column.dtype}")
-    row = next((row for row in rows if not is_absent(str(column.iloc[row]))), rows[0])
+    row = first_text(column)
     shown = f"{column.name} with {column.iloc[row]!r} in row {row + 1}"
     remedy = ""
     if _COMMA.match(str(column.iloc[row])):

@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 
 from ablatekit.analysis.core.arrays import Booleans
+from ablatekit.analysis.core.layout import NOT_SET
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.tables.readers.csv import STATUS
 from ablatekit.analysis.tables.words import ENDINGS, ending_of, is_absent
 from ablatekit.errors import Problem, TableError
 
-NOT_SET = ""
-"""The level of a conditional factor where its condition does not hold."""
 FEWEST_ROWS = 2
 """Rows at a level before their common gap counts as a rule rather than as an accident."""
 
@@ -43,6 +42,17 @@ def text_rows(column: pd.Series[Any]) -> list[int]:
     """Positions of the values that are no numbers; an empty cell is none."""
     text = pd.to_numeric(column.astype(object), errors="coerce").isna() & column.notna()
     return np.flatnonzero(text.to_numpy()).tolist()
+
+
+def first_text(column: pd.Series[Any]) -> int:
+    """Position of the first value that is neither a number nor a word for a missing one.
+
+    0 where there is none, as in a column of dates.
+    """
+    rows = text_rows(column)
+    return next(
+        (row for row in rows if not is_absent(str(column.iloc[row]))), rows[0] if rows else 0
+    )
 
 
 def with_levels(frame: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:

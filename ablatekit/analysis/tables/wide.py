@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pandas as pd
 
 from ablatekit.analysis.core.schema.vocabulary import Statement
-from ablatekit.analysis.tables.values import text_rows, with_numbers
+from ablatekit.analysis.tables.values import first_text, text_rows, with_numbers
+from ablatekit.analysis.tables.words import is_absent
 from ablatekit.errors import Problem, TableError, UsageError, nearest
 
 REPLICATE = "replicate"
@@ -33,7 +35,7 @@ def melted(
     frame, messages = with_numbers(frame, columns)
     for name in columns:
         if not pd.api.types.is_numeric_dtype(frame[name]):
-            row = next(iter(text_rows(frame[name])), 0)
+            row = first_text(frame[name])
             shown = f"{name} with {frame[name].iloc[row]!r} in row {row + 1}"
             raise TableError(Problem("a column of --wide must be numeric", shown))
     numbering = [] if REPLICATE in rest else [REPLICATE]
@@ -53,12 +55,19 @@ def numbered_columns(frame: pd.DataFrame, response: str) -> list[str]:
     groups: dict[str, list[str]] = {}
     for name in map(str, frame.columns):
         numbered = NUMBERED.match(name)
-        if numbered and numbered[1] and pd.api.types.is_numeric_dtype(frame[name]):
+        if numbered and numbered[1] and _is_numeric(frame[name]):
             groups.setdefault(numbered[1], []).append(name)
     several = {stem: names for stem, names in groups.items() if len(names) > 1}
     if response in several:
         return several[response]
     return max(several.values(), key=len, default=[])
+
+
+def _is_numeric(column: pd.Series[Any]) -> bool:
+    """Whether the column holds numbers and, at most, words for missing ones."""
+    return pd.api.types.is_numeric_dtype(column) or all(
+        is_absent(str(column.iloc[row])) for row in text_rows(column)
+    )
 
 
 def _matching(frame: pd.DataFrame, patterns: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ablatekit.report.language.numbers import MINUS, count, sentence
 from ablatekit.report.language.reading import Subject
+from ablatekit.report.language.statements.phrases import NOT_SET
 from ablatekit.report.language.verdicts import EFFECT_MARKS, GAP_MARKS, marks, word
 
 TAU = "\N{GREEK SMALL LETTER TAU}"
@@ -70,7 +71,7 @@ def with_unit(title: str, unit: str) -> str:
 
 def versus(level: str, baseline: str) -> str:
     """A level and what it is compared with."""
-    return f"{level} vs {baseline}"
+    return f"{level or NOT_SET} vs {baseline or NOT_SET}"
 
 
 def counted(title: str, number: int) -> str:

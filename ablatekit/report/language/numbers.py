@@ -90,10 +90,10 @@ def decimals_for(errors: Iterable[Number], factor: float) -> int:
 
 
 def decimals_of(sizes: Sequence[float], factor: float) -> int:
-    """Decimals where nothing has a standard error: three, or three digits of the median size."""
+    """Decimals where nothing has a standard error: three digits of the median size."""
     if not sizes:
         return 3
-    return max(3, 2 - math.floor(math.log10(factor * float(np.median(sizes)))))
+    return max(0, 2 - math.floor(math.log10(factor * float(np.median(sizes)))))
 
 
 def fixed(value: float, decimals: int) -> str:

@@ -79,7 +79,7 @@ class CsvReader:
         if any(_has_decimal_commas(frame[name]) for name in names if name not in text):
             commas = _parsed(path, names, text, words, ",")
             if _numeric(frame) <= _numeric(commas):
-                frame = commas
+                frame = commas.assign(**_with_points(commas, text))
         return frame if columns is None else frame[list(columns)]
 
 
@@ -121,6 +121,19 @@ def _has_decimal_commas(column: pd.Series[Any]) -> bool:
     if not words or not all(_DECIMAL_COMMA.fullmatch(str(word)) for word in words):
         return False
     return not all(_THOUSANDS.fullmatch(str(word)) for word in words)
+
+
+def _with_points(frame: pd.DataFrame, text: set[str]) -> dict[str, pd.Series[Any]]:
+    """Columns of numbers among which words such as n/a stand, with a point before decimals."""
+    return {
+        str(name): frame[name].map(_with_point, na_action="ignore")
+        for name in frame.columns
+        if name not in text and _has_decimal_commas(frame[name])
+    }
+
+
+def _with_point(word: object) -> str:
+    return str(word) if is_absent(str(word)) else str(word).replace(",", ".")
 
 
 def _separator(path: Path) -> str:

@@ -24,7 +24,7 @@ def _direction_guessed(direction: str, word: str) -> str:
 def _spelling_variants(column: str, spellings: list[str]) -> str:
     few = FEW.get(len(spellings), str(len(spellings)))
     shown = ", ".join(map(repr, spellings))
-    return f"{column} has {few} spellings of what may be one level: {shown}; they count as {few}"
+    return f"{column} has {few} spellings: {shown}; they count as {few} levels, or are they one?"
 
 
 def _repeated_rows(rows: list[int]) -> str:
