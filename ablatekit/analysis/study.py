@@ -9,6 +9,7 @@ import numpy as np
 
 from ablatekit.analysis.cells.broad import Scope, scopes
 from ablatekit.analysis.cells.cell_anova import anova
+from ablatekit.analysis.cells.covariates import covariate_rows
 from ablatekit.analysis.cells.effects import (
     EffectFamily,
     Evaluated,
@@ -20,6 +21,7 @@ from ablatekit.analysis.cells.effects import (
 )
 from ablatekit.analysis.cells.gap import gap_comparisons
 from ablatekit.analysis.cells.heterogeneity import spread
+from ablatekit.analysis.cells.prices import level_prices, pricing
 from ablatekit.analysis.companions import diagnostics as checks
 from ablatekit.analysis.companions.bounds import bounds, policies, unsteady_cells
 from ablatekit.analysis.companions.detectable import detectable_rows
@@ -45,13 +47,18 @@ from ablatekit.analysis.core.schema.companions import (
     RobustCompanions,
     Stability,
 )
-from ablatekit.analysis.core.schema.effects import ContextEffect, HeterogeneityRow
+from ablatekit.analysis.core.schema.effects import (
+    ContextEffect,
+    CovariateRow,
+    HeterogeneityRow,
+    PlainRow,
+)
 from ablatekit.analysis.core.schema.model import FixedRow, ModelRecord
 from ablatekit.analysis.core.schema.vocabulary import InferenceName, Statement, statement
 from ablatekit.analysis.core.student import t_quantile, two_sided
 from ablatekit.analysis.footers import footers
 from ablatekit.analysis.stats.verdict import rule_for
-from ablatekit.analysis.tables.costs import level_costs
+from ablatekit.analysis.tables.costs import level_costs, prices
 from ablatekit.analysis.tables.missing import count_runs, missing_runs
 from ablatekit.analysis.tables.outcomes import outcomes_of
 from ablatekit.analysis.tables.responses import History, Response, is_proportion, positions, respond
@@ -69,6 +76,28 @@ class Companions(TypedDict, total=False):
     effects_over_training: list[EffectAtStep]
     milestones: list[Milestone]
     stability: list[Stability]
+
+
+class OtherAnswers(TypedDict, total=False):
+    """Contrasts beside the effect table; an absent key is an absent section."""
+
+    plain_contexts: list[PlainRow]
+    covariates: list[CovariateRow]
+
+
+def other_answers(plan: Plan, fitted: Fitted, families: Sequence[EffectFamily]) -> OtherAnswers:
+    """What the contrasts of a response say beyond the effect table."""
+    analysis, design = plan.analysis, fitted.layout
+    average = [effect for effect, _ in families[0].members]
+    answers = OtherAnswers()
+    plain = plain_rows(families, design, analysis.alpha)
+    if plain:
+        answers["plain_contexts"] = plain
+    if plan.covariates:
+        answers["covariates"] = covariate_rows(
+            average, design, plan.covariates, analysis.predict_at, analysis.alpha
+        )
+    return answers
 
 
 def companions(
@@ -158,14 +187,17 @@ def analyse(
     policy = plan.analysis.diverged
     responses = {r.name: respond(r, tables, design, policy) for r in plan.analysis.responses}
     analysed = {run for response in responses.values() for run in response.values.run}
-    unrepeatable = level_costs(tables, design, _costs(plan, repeatable=False))
+    unrepeatable = {
+        "cost": level_costs(tables, design, _costs(plan, repeatable=False)),
+        "price": level_prices(prices(plan, tables, design), design),
+    }
     return Analysis(
         schema_version=SCHEMA_VERSION,
         study=_study(plan),
         design=_design(plan, tables, design),
         counts=count_runs(tables.runs, analysed),
         deviations=list(deviations),
-        provenance={**provenance, **({"cost": unrepeatable} if unrepeatable else {})},
+        provenance={**provenance, **{name: rows for name, rows in unrepeatable.items() if rows}},
         responses={
             planned.name: _response(plan, planned, responses[planned.name], tables, design)
             for planned in plan.analysis.responses
@@ -242,6 +274,7 @@ def _response(
 ) -> ResponseAnalysis:
     analysis = plan.analysis
     fitted = fit(response.values, design, analysis.interactions)
+    costs = prices(plan, tables, design)
     rule = rule_for(planned.direction, analysis.alpha, analysis.adjust, planned.smallest_effect)
     families = infer_all(fitted, inferences(plan), analysis.alpha)
     average = [effect for effect, _ in families[0].members]
@@ -260,7 +293,7 @@ def _response(
         fixed=_fixed(fitted, analysis.alpha),
         anova=table.rows,
         anova_note=table.note,
-        effects=effect_rows(families, planned.name, rule, design),
+        effects=effect_rows(families, planned.name, rule, design, pricing(costs, fitted)),
         contexts=[
             row for effect in average for row in _context_rows(effect, fitted, analysis.alpha)
         ],
@@ -273,9 +306,6 @@ def _response(
         missing=missing_section(plan, planned, response, tables, fitted),
         footers=footers(plan, fitted, planned, table.note),
     )
-    plain = plain_rows(families, design, analysis.alpha)
-    if plain:
-        result["plain_contexts"] = plain
     unit = positions(tables.runs["unit"], design.units)
     context = positions(tables.runs["context"], design.contexts)
     dynamics = curves(design, response.history, unit, context, planned.metric, analysis.alpha)
@@ -283,6 +313,7 @@ def _response(
         result["dynamics"] = dynamics
     return {
         **result,
+        **other_answers(plan, fitted, families),
         **companions(plan, planned, response, tables, fitted, families),
     }
 

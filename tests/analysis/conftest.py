@@ -115,10 +115,18 @@ def _cases() -> dict[str, Any]:
     return cases
 
 
+@cache
+def _estimable() -> dict[str, Any]:
+    text = (REFERENCE.parent / "estimable" / "reference.json").read_text(encoding="utf-8")
+    values: dict[str, Any] = json.loads(text)
+    return values
+
+
 class Corpus:
     """The R reference cases (lme4, lmerTest, pbkrtest, emmeans, car, effectsize, metafor)."""
 
     folder = REFERENCE
+    estimable = REFERENCE.parent / "estimable"
 
     @staticmethod
     def case(name: str) -> dict[str, Any]:
@@ -127,6 +135,27 @@ class Corpus:
     @staticmethod
     def names(*kinds: str) -> list[str]:
         return [name for name, case in _cases().items() if case["kind"] in kinds]
+
+    @staticmethod
+    def at_mean(name: str, table: str, rows: Any) -> Any:
+        """The same ANOVA where factors are tested at the mean of the covariates, if it differs."""
+        return _estimable()["at_mean"].get(name, {}).get(table, rows)
+
+    @staticmethod
+    def goodnight(name: str) -> dict[str, Any]:
+        """F tests by estimable functions, with the table that they are of as `frame`."""
+        case = _estimable()["goodnight"][name]
+        return {**case, "frame": pd.read_csv(Corpus.estimable / case["data"])}
+
+    @staticmethod
+    def curve() -> list[dict[str, Any]]:
+        """Type III of a factor that interacts with a curve, at the mean of its columns."""
+        return list(_estimable()["curve"])
+
+    @staticmethod
+    def no_intercept() -> list[dict[str, Any]]:
+        """The test of a factor that stands for the intercept, averaged over the other factor."""
+        return list(_estimable()["no_intercept"])
 
     @staticmethod
     def table(case: dict[str, Any]) -> pd.DataFrame:

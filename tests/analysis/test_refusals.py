@@ -47,7 +47,7 @@ def test_an_empty_cell_takes_its_combination_out(factorial, analysed, pick):
     found = analysed(frame, "AB")
     rows = found["effects"]
     row = pick(rows, factor="A", estimand="average", inference="narrow")
-    assert row["notes"] == [statement("combinations_left_out", cells=["B=l1"])]
+    assert (row["pairs"], row["of_pairs"]) == (6, 12)
     assert row["estimate"] == pytest.approx(1.0, abs=0.02)
     removal = pick(rows, factor="A", estimand="removal", inference="narrow")
     assert removal["reason"] == statement("no_shared_runs")
@@ -59,13 +59,13 @@ def test_an_all_failed_level_has_reasons_in_every_section(factorial, analysed, p
     frame = factorial((2, 2))
     frame.loc[frame["A"] == "l1", "y"] = np.nan
     found = analysed(frame, "AB")
-    reason = statement("no_shared_runs")
-    for inference in ("narrow", "broad"):
-        row = pick(found["effects"], factor="A", estimand="average", inference=inference)
+    reason = statement("no_run_at_level", level="l1")
+    for scope in ([], ["model"]):
+        row = pick(found["effects"], factor="A", estimand="average", scope=scope)
         assert (row["estimate"], row["reason"]) == (None, reason)
-        detectable = pick(found["detectable"], factor="A", estimand="average", inference=inference)
+        detectable = pick(found["detectable"], factor="A", estimand="average", scope=scope)
         assert (detectable["half_width"], detectable["reason"]) == (None, reason)
-    assert pick(found["heterogeneity"], factor="A")["reason"] == reason
+    assert pick(found["heterogeneity"], factor="A", scope=["model"])["reason"] == reason
     robust = found["robust"]
     assert pick(robust["improvement"], factor="A")["reason"] == reason
     assert pick(robust["permutation"], factor="A")["reason"] == reason
@@ -85,7 +85,7 @@ def test_an_aliased_term_of_a_fraction(factorial, analysed):
 def test_a_constant_response(factorial, analysed):
     found = analysed(factorial((2, 2), sd=0.0), "AB")
     assert _reasons(found, "average") == {"constant_response"}
-    assert _reasons(found, "average", "broad") == {"same_in_every_context"}
+    assert _reasons(found, "average", "broad") == {"same_in_every_level", "too_few_levels"}
     assert found["anova"][0]["reason"] == statement("no_response_varies")
     assert found["robust"]["profiles"] == []
 
@@ -93,9 +93,9 @@ def test_a_constant_response(factorial, analysed):
 def test_one_context_has_no_broad_inference(factorial, analysed, pick):
     found = analysed(factorial((2, 2), models=1, datasets=1), "AB")
     (reason,) = _reasons(found, "average", "broad")
-    assert reason == "too_few_contexts"
-    few = statement("few_contexts_for_spread", contexts=1, fewest=5)
-    assert pick(found["heterogeneity"], factor="A")["reason"] == few
+    assert reason == "no_blocking_variable"
+    none = statement("no_blocking_variable")
+    assert pick(found["heterogeneity"], factor="A")["reason"] == none
 
 
 @pytest.mark.parametrize("bound", [0.0, 1.0])

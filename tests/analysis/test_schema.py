@@ -86,7 +86,7 @@ def test_every_code_has_its_arguments() -> None:
 
 def test_an_analysis_by_factors_is_valid(table: pd.DataFrame) -> None:
     codes = _valid(analyse_table(table, "y", ["a", "b"], ["model", "dataset"]))
-    assert {"contexts_left_out", "cell_means_t", "context_slope"} <= codes
+    assert {"contexts_left_out", "cell_means_t", "levels_t"} <= codes
 
 
 def test_an_analysis_with_items_and_lost_runs_is_valid(study: Any, response: Any) -> None:

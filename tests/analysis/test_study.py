@@ -52,12 +52,12 @@ def _text(analysis):
 def test_planted_effects_are_found(planted, pick):
     result = analyse(*planted, {"version": "x"}, ["look 2"])
     rows = result["responses"]["learning"]["effects"]
-    for inference in ("narrow", "broad"):
-        row = pick(rows, factor="A", estimand="average", inference=inference)
+    for scope in ([], ["model"]):
+        row = pick(rows, factor="A", estimand="average", scope=scope)
         assert row["verdict"] == "helps"
         assert row["low"] < 0.1 < row["high"]
-        null = pick(rows, factor="B", estimand="average", inference=inference)
-        assert null["verdict"] == "equivalent"
+        null = pick(rows, factor="B", estimand="average", scope=scope)
+        assert null["verdict"] == ("inconclusive" if scope else "equivalent")
     assert result["deviations"] == ["look 2"]
     assert result["study"]["plan_hash"] == planted[0].hash
     assert result["responses"]["learning"]["model"]["n"] == 48

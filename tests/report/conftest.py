@@ -263,12 +263,13 @@ def anova_rows() -> list[dict[str, Any]]:
         {
             "term": term, "num_df": 1.0, "den_df": 96.0, "statistic": 400 * share,
             "p": float(np.exp(-60 * share)), "partial_eta2": share * 1.8,
-            "partial_omega2": share * 1.7, "share": share, "reason": None,
+            "partial_omega2": share * 1.7, "share": share, "reason": None, "notes": [],
         }
         for term, share in zip(terms, shares, strict=True)
     ]  # fmt: skip
     for term, share in (("context", 0.4312), ("context:cell", 0.0811), ("Residual", 0.1544)):
-        rows.append(dict.fromkeys(rows[0]) | {"term": term, "num_df": 5.0, "share": share})
+        plain = {"term": term, "num_df": 5.0, "share": share, "notes": []}
+        rows.append(dict.fromkeys(rows[0]) | plain)
     return rows
 
 
@@ -288,7 +289,7 @@ def response_record(name: str) -> dict[str, Any]:
         "residual_sd": 0.0203117,
         "fixed": [],
         "anova": anova_rows(),
-        "anova_note": statement("cell_anova", type="II", order=2, pure=True),
+        "anova_note": statement("cell_anova", order=2, pure=True),
         "effects": effect_rows(name) + interaction_rows(name),
         "contexts": context_rows(name),
         "heterogeneity": heterogeneity_rows(name),

@@ -155,7 +155,7 @@ def _sides(effect: Evaluated, members: dict[tuple[int, int], Integers], layout: 
             at_level, at_baseline = (_runs_of(members, side, c) for side in units)
             if at_level is not None and at_baseline is not None:
                 pairs.append((at_level, at_baseline))
-    missing = None if pairs else statement("no_shared_runs")
+    missing = None if pairs else effect.values.reason or statement("no_shared_runs")
     return _Sides(pairs, missing)
 
 

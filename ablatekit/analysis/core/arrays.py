@@ -15,3 +15,9 @@ Codes: TypeAlias = NDArray[Any]
 """Whole numbers of any width: codes of levels are stored as narrowly as they fit."""
 
 TEXT_COLUMNS = "text columns"
+
+
+def summed_products(left: Floats, right: Floats) -> Floats:
+    """sum_l left_l' right_l (a, b) for left (q, p, a) and right (q, p, b), through BLAS."""
+    rows = left.shape[0] * left.shape[1]
+    return np.asarray(left.reshape(rows, -1).T @ right.reshape(rows, -1))

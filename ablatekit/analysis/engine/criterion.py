@@ -17,16 +17,18 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import blas, lapack
 
-from ablatekit.analysis.core.arrays import Codes, Floats
-from ablatekit.analysis.engine.schur import Elimination, eliminate
+from ablatekit.analysis.core.arrays import Codes, Floats, summed_products
+from ablatekit.analysis.engine.schur import Elimination, eliminate, products_by_level
 from ablatekit.analysis.engine.sufficient import CrossProducts
 from ablatekit.errors import NotEstimableError
 
 Factors: TypeAlias = list[Floats]
 
 EXACT_FIT = 1e-13
+# Up to here a product and a triangular inverse stay on one thread.
+SMALL = 64
 EXACT_MESSAGE = (
     "the random terms reproduce the response exactly, so the residual variance is zero; are rows"
     " copies of one another (identical seeds)?"
@@ -61,13 +63,11 @@ class Slope:
     """First and second order information at a state.
 
     normal: per term, the derivative of the criterion in G_k (p_k, p_k); gradient: in theta;
-    residual1 (q1,p1), residual2 (R,): Z'V^-1(y - X beta); wx1, wx2: Z'V^-1[X y].
+    residual1 (q1,p1), residual2 (R,): Z'V^-1(y - X beta).
     """
 
     normal: list[Floats]
     gradient: Floats
-    wx1: Floats
-    wx2: Floats
     residual1: Floats
     residual2: Floats
 
@@ -173,18 +173,16 @@ class Criterion:
             if failed:
                 raise np.linalg.LinAlgError("theta is too large for a Cholesky factor")
             log_det += 2.0 * float(np.log(chol.diagonal()).sum())
-            h = solve_triangular(chol, self.lam_t(factors, bx), lower=True, check_finite=False)
+            h = _solved(chol, self.lam_t(factors, bx))
             c = c - h.T @ h
-            lam_y = self.lam(
-                factors, solve_triangular(chol, h, lower=True, trans=1, check_finite=False)
-            )
+            lam_y = self.lam(factors, _solved(chol, h, trans=1))
         cx = np.linalg.cholesky(c[:p, :p])
-        hx = solve_triangular(cx, c[:p, p:], lower=True, check_finite=False)
+        hx = _solved(cx, c[:p, p:])
         r2 = float(c[p, p] - (hx.T @ hx).item()) if p else float(c[0, 0])
         if r2 <= self.smallest_r2:
             self.degenerate = True
             raise NotEstimableError(EXACT_MESSAGE)
-        inverse = solve_triangular(cx, np.eye(p), lower=True, check_finite=False)
+        inverse = _solved(cx, np.eye(p))
         log_det_x = 2.0 * float(np.log(cx.diagonal()).sum())
         value = log_det + self.df * (1.0 + np.log(2.0 * np.pi * r2 / self.df)) + self.constant
         value += log_det_x if self.reml else 0.0
@@ -212,12 +210,12 @@ class Criterion:
             k = factor @ np.linalg.solve(d, turned)
             e = np.eye(p) - self.a11 @ k
             log_det = float(self.class_size @ np.linalg.slogdet(d)[1])
-        kx = np.einsum("lab,lbm->lam", k[self.of_level], blocks.a1x)
-        c = blocks.axx - np.einsum("lam,lan->mn", blocks.a1x, kx)
         if self.elimination is None:
+            c = blocks.axx - summed_products(blocks.a1x, k[self.of_level] @ blocks.a1x)
             return log_det, k, e, blocks.a22, blocks.a2x, c
         b = blocks.a22 - self.elimination.gram(k)
-        return log_det, k, e, b, blocks.a2x - self.elimination.cross(kx), c
+        crossed, own = self.elimination.right(k)
+        return log_det, k, e, b, blocks.a2x - crossed, blocks.axx - own
 
     def _block_factor(self, factors: Factors) -> Floats:
         """L (p1, any) with L L' = G of a block: l1^2 I + l2^2 J for two nested intercepts."""
@@ -236,37 +234,32 @@ class Criterion:
 
     def slope(self, state: State) -> Slope:
         """The derivatives in every G_k and in theta: dREML/dL_k = 2 N_k L_k."""
-        wx1, wx2 = self.scores(state)
-        direction = np.append(-state.beta, 1.0)
-        residual1, residual2 = wx1 @ direction, wx2 @ direction
+        residual1, residual2 = self.scores(state, np.append(-state.beta, 1.0)[:, None])
         normal = [
-            trace - self._fitted(state, wx) - self.df / state.r2 * residual.T @ residual
-            for trace, wx, residual in zip(
+            trace - fitted - self.df / state.r2 * residual.T @ residual
+            for trace, fitted, residual in zip(
                 self.traces(state),
-                self.per_term(wx1, wx2),
-                self.residual_scores(residual1, residual2),
+                self._fitted(state),
+                self.residual_scores(residual1[..., 0], residual2[:, 0]),
                 strict=True,
             )
         ]
         products = [2.0 * n @ f for n, f in zip(normal, state.factors, strict=True)]
-        return Slope(normal, self.pack(products), wx1, wx2, residual1, residual2)
+        return Slope(normal, self.pack(products), residual1[..., 0], residual2[:, 0])
 
-    def scores(self, state: State) -> tuple[Floats, Floats]:
-        """Z'V^-1[X y]: (q1, p1, m) for the eliminated term, (R, m) for the others."""
-        wx2 = state.bx - state.b @ state.lam_y if self.rows else state.bx
+    def scores(self, state: State, columns: Floats) -> tuple[Floats, Floats]:
+        """Z'V^-1[X y] C for C (m, c): (q1, p1, c) for the eliminated term, (R, c) for others."""
+        lam_y = state.lam_y @ columns
+        wx2 = state.bx @ columns
+        if self.rows:
+            wx2 -= state.b @ lam_y
         if not self.first:
-            return np.empty((0, 0, self.blocks.p + 1)), wx2
-        inner = self.blocks.a1x
+            return np.empty((0, 0, columns.shape[1])), wx2
+        q, width, m = self.blocks.a1x.shape
+        inner = (self.blocks.a1x.reshape(-1, m) @ columns).reshape(q, width, -1)
         if self.elimination is not None:
-            inner = inner - self.elimination.back(state.lam_y)
-        return np.einsum("lab,lbm->lam", state.e[self.of_level], inner), wx2
-
-    def per_term(self, w1: Floats, w2: Floats) -> list[Floats]:
-        """Scores per term as (q, p_k, m)."""
-        out = self._block_terms(w1)
-        for slices in self.slices:
-            out.append(np.stack([w2[part] for part in slices], axis=1))
-        return out
+            inner = inner - self.elimination.back(lam_y)
+        return state.e[self.of_level] @ inner, wx2
 
     def residual_scores(self, r1: Floats, r2: Floats) -> list[Floats]:
         """Residual scores per term as (q, p_k)."""
@@ -275,13 +268,33 @@ class Criterion:
             out.append(np.stack([r2[part] for part in slices], axis=1))
         return out
 
-    def _fitted(self, state: State, wx: Floats) -> Floats:
-        """sum_l Wx Phi Wx', the part of the trace that REML takes off."""
-        p, columns = self.blocks.p, wx.shape[1]
+    def _fitted(self, state: State) -> list[Floats]:
+        """Per term sum_l W Phi W' (p_k, p_k), W = Z'V^-1X: what REML takes off the traces."""
+        p = self.blocks.p
         if not self.reml or not p:
-            return np.zeros((columns, columns))
-        x = wx[:, :, :p]
-        return np.asarray(np.einsum("lap,lbp->ab", x @ state.phi, x))
+            return [np.zeros((width, width)) for _, width in self.shapes]
+        out: list[Floats] = []
+        if self.first:
+            if self.elimination is None:
+                sums = products_by_level(self.blocks.a1x[:, :, :p], state.phi)
+                e = state.e[self.of_level]
+            else:
+                sums, e = self.elimination.spread(state.lam_y[:, :p], state.phi), state.e
+            out += self._own_terms((e @ sums @ e.transpose(0, 2, 1)).sum(axis=0))
+        w = state.bx[:, :p]
+        if self.rows:
+            w = w - state.b @ state.lam_y[:, :p]
+        turned = w @ state.phi
+        for slices in self.slices:
+            pairs = [[np.vdot(turned[a], w[b]) for b in slices] for a in slices]
+            out.append(np.array(pairs))
+        return out
+
+    def _own_terms(self, block: Floats) -> list[Floats]:
+        """A sum over the levels of the eliminated block (p1, p1), per term of it."""
+        if self.first == 1:
+            return [block]
+        return [np.full((1, 1), (block * direction).sum()) for direction in self.directions]
 
     def traces(self, state: State) -> list[Floats]:
         """sum over levels of the diagonal blocks of Z'V^-1Z, per term (p_k, p_k)."""
@@ -292,9 +305,7 @@ class Criterion:
             if self.elimination is not None:
                 quadratic = self.elimination.quadratic(self.t_matrix(state, inverse))
                 blocks = blocks - np.einsum("vab,vbc,vdc->ad", state.e, quadratic, state.e)
-            blocks = (blocks + blocks.T) / 2.0
-            nested = [np.full((1, 1), (blocks * e).sum()) for e in self.directions]
-            out += [blocks] if self.first == 1 else nested
+            out += self._own_terms((blocks + blocks.T) / 2.0)
         left = self.lam_t(state.factors, state.b)
         for factor, slices in zip(state.factors[self.first :], self.slices, strict=True):
             out.append(self._other_trace(state, inverse, left, factor, slices))
@@ -309,11 +320,11 @@ class Criterion:
         if diagonal.min() > 1e-4 * max(float(np.abs(factor).max()), 1e-2):
             for a in range(p):
                 for b in range(p):
-                    out[a, b] = np.einsum("ij,ji->", inverse[slices[a]], left[:, slices[b]])
-            out = solve_triangular(factor, out, lower=True, trans=1)
+                    out[a, b] = np.vdot(inverse[slices[a]], left[:, slices[b]].T)
+            out = _solved(factor, out, trans=1)
             return (out + out.T) / 2.0
         columns = np.concatenate([np.arange(s.start, s.stop) for s in slices])
-        reduced = solve_triangular(state.c, left[:, columns], lower=True, check_finite=False)
+        reduced = _solved(state.c, left[:, columns])
         q = slices[0].stop - slices[0].start
         for a in range(p):
             for b in range(p):
@@ -326,6 +337,11 @@ class Criterion:
         """S^-1 (R, R)."""
         if not self.rows:
             return np.empty((0, 0))
+        if self.rows <= SMALL:
+            # OpenBLAS shares dpotri of any size between threads, which costs more than it saves
+            # here, and a hundred times as much where the other cores are busy.
+            root, _ = lapack.dtrtri(state.c, lower=1)
+            return np.asarray(root.T @ root)
         lower, _ = lapack.dpotri(state.c, lower=1)
         full = lower + lower.T
         full.flat[:: self.rows + 1] *= 0.5
@@ -334,6 +350,13 @@ class Criterion:
     def t_matrix(self, state: State, inverse: Floats) -> Floats:
         """T = Lam2 S^-1 Lam2' (R, R)."""
         return self.lam(state.factors, self.lam(state.factors, inverse).T)
+
+
+def _solved(lower: Floats, right: Floats, trans: int = 0) -> Floats:
+    """x of L x = right, or of L'x = right; scipy's function takes ten times as long to begin."""
+    if not right.size:
+        return right
+    return np.asarray(blas.dtrsm(1.0, lower, right, lower=1, trans_a=trans))
 
 
 def _classes(

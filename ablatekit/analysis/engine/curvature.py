@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.arrays import Floats, summed_products
 from ablatekit.analysis.engine.criterion import Criterion, Factors, Slope, State
 
 
@@ -14,40 +14,44 @@ def apply_v(criterion: Criterion, state: State, v1: Floats, v2: Floats) -> tuple
 
     s = A21 E'v1 + B v2; o2 = s - B T s; o1 = E A11 v1 + E A12 (v2 - T s).
     """
+    return _apply(criterion, state, v1, v2, 0)
+
+
+def apply_p(criterion: Criterion, state: State, v1: Floats, v2: Floats) -> tuple[Floats, Floats]:
+    """Z'PZ v with P = V^-1 - V^-1 X Phi X'V^-1."""
+    return _apply(criterion, state, v1, v2, criterion.blocks.p)
+
+
+def _apply(
+    criterion: Criterion, state: State, v1: Floats, v2: Floats, p: int
+) -> tuple[Floats, Floats]:
+    """Z'V^-1Z v less its projection on the first p fixed effects.
+
+    With Y = Lam S^-1 Lam'Bx, Z'V^-1X is E (A1x - A12 Y) and Bx - B Y, so that the projection needs
+    no product of all levels with all fixed effects: u = Phi (A1x'E'v1 + Bx'v2 - Y's).
+    """
+    elimination, s = criterion.elimination, state.b @ v2
+    e = state.e[criterion.of_level] if criterion.first else state.e
+    turned = e.transpose(0, 2, 1) @ v1 if criterion.first else v1
+    if elimination is not None:
+        s = s + elimination.cross(turned)
+    bx, lam_x = state.bx[:, :p], state.lam_y[:, :p]
+    inner = bx.T @ v2 - lam_x.T @ s
+    a1x = criterion.blocks.a1x[:, :, :p]
     if criterion.first:
-        e = state.e[criterion.of_level]
-        own = np.einsum("lab,lbc->lac", e @ criterion.a11[criterion.of_level], v1)
-        if not criterion.rows:
-            return own, v2
-        assert criterion.elimination is not None
-        s = criterion.elimination.cross(np.einsum("lba,lbc->lac", e, v1)) + state.b @ v2
-    else:
-        s = state.b @ v2
-    solved, _ = lapack.dpotrs(state.c, criterion.lam_t(state.factors, s), lower=1)
-    ts = criterion.lam(state.factors, solved)
-    o2 = s - state.b @ ts
+        inner += summed_products(a1x, turned)
+    u = state.phi[:p, :p] @ inner
+    ts = -(lam_x @ u)
+    if criterion.rows:
+        solved, _ = lapack.dpotrs(state.c, criterion.lam_t(state.factors, s), lower=1)
+        ts += criterion.lam(state.factors, solved)
+    o2 = s - state.b @ ts - bx @ u if criterion.rows else v2
     if not criterion.first:
         return v1, o2
-    assert criterion.elimination is not None
-    return own + np.einsum("lab,lbc->lac", e, criterion.elimination.back(v2 - ts)), o2
-
-
-def apply_p(
-    criterion: Criterion, state: State, slope: Slope, v1: Floats, v2: Floats
-) -> tuple[Floats, Floats]:
-    """Z'PZ v with P = V^-1 - V^-1 X Phi X'V^-1."""
-    o1, o2 = apply_v(criterion, state, v1, v2)
-    p = criterion.blocks.p
-    if not p:
-        return o1, o2
-    x1, x2 = slope.wx1[:, :, :p], slope.wx2[:, :p]
-    inner = x2.T @ v2
-    if criterion.first:
-        inner = inner + np.einsum("lap,lac->pc", x1, v1)
-    inner = state.phi @ inner
-    if criterion.first:
-        o1 = o1 - np.einsum("lap,pc->lac", x1, inner)
-    return o1, o2 - x2 @ inner
+    rest = -(a1x @ u)
+    if elimination is not None:
+        rest += elimination.back(v2 - ts)
+    return (state.e @ criterion.a11)[criterion.of_level] @ v1 + e @ rest, o2
 
 
 def parameter_vectors(criterion: Criterion, r1: Floats, r2: Floats) -> tuple[Floats, Floats]:
@@ -74,7 +78,7 @@ def inner(left: tuple[Floats, Floats], right: tuple[Floats, Floats]) -> Floats:
     """left' right over both parts: (c, d)."""
     total = left[1].T @ right[1]
     if left[0].size:
-        total = total + np.einsum("lac,lad->cd", left[0], right[0])
+        total = total + summed_products(left[0], right[0])
     return np.asarray(total)
 
 
@@ -84,7 +88,7 @@ def average_information(criterion: Criterion, state: State, slope: Slope) -> Flo
     With sigma^2 = r2/df and q_i = y'P V_i P y: H_ij = y'PV_iPV_jPy/sigma^2 - q_i q_j/(df sigma^4).
     """
     vectors = parameter_vectors(criterion, slope.residual1, slope.residual2)
-    products = apply_p(criterion, state, slope, *vectors)
+    products = apply_p(criterion, state, *vectors)
     sigma2 = state.r2 / criterion.df
     q = inner(vectors, (slope.residual1[..., None], slope.residual2[:, None]))[:, 0]
     return inner(vectors, products) / sigma2 - np.outer(q, q) / (criterion.df * sigma2**2)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.threads import one_thread
 from ablatekit.analysis.engine.criterion import Criterion, Slope, State
 from ablatekit.analysis.engine.design import Coding
 from ablatekit.analysis.engine.formula import Formula, parse_formula
@@ -150,6 +151,17 @@ def fit_mixed(
     and TableError for a random term with as many effects as rows.
     """
     _refuse_saturated(frame)
+    with one_thread(_largest_matrix(frame)):
+        return _fit(frame, method, starts)
+
+
+def _largest_matrix(frame: ModelFrame) -> int:
+    """Rows of the largest dense matrix of a fit: all terms but the largest, or fixed effects."""
+    sizes = [len(term.levels) * term.columns.shape[1] for term in frame.random]
+    return max(sum(sizes) - max(sizes, default=0), len(frame.kept))
+
+
+def _fit(frame: ModelFrame, method: Method, starts: tuple[float, ...]) -> MixedFit:
     layout = working_layout(frame)
     blocks = cross_products(layout, nest=True)
     reml = method == "reml"

@@ -23,6 +23,7 @@ from ablatekit.analysis.engine.design import (
 from ablatekit.analysis.engine.formula import Formula, RandomSpec, unquoted, variables_of, words_of
 from ablatekit.analysis.engine.numeric import (
     CALL,
+    Measure,
     expression_at,
     expression_matrix,
     finite,
@@ -87,14 +88,16 @@ def build_frame(
     formula: Formula,
     *,
     weights: str | None = None,
+    measure: Measure = "weights",
     factors: Collection[str] = (),
     coding: Coding = "treatment",
 ) -> ModelFrame:
     """Evaluate a formula on a table.
 
-    weights: a column of positive prior weights, Var(e_i) = sigma^2 / w_i. factors: numeric columns
-    to read as categorical. Rows with a missing value in a used column are dropped and counted.
-    A response `cbind(successes, failures)` becomes a proportion with its trials as weights.
+    weights: a column of positive prior weights, Var(e_i) = sigma^2 / w_i, or of what `measure`
+    says. factors: columns to read as categorical. Rows with a missing value in a used column are
+    dropped and counted. A response `cbind(successes, failures)` becomes a proportion with its
+    trials as weights.
     Raises TableError for unknown columns, a response that is not numeric, values that are not
     finite, no complete row, weights that are not positive, a factor or a group with one level.
     """
@@ -104,7 +107,7 @@ def build_frame(
     table = data if complete is None else _without_lost_levels(data[used].loc[complete])
     if len(table) == 0:
         raise TableError(_no_complete_row(data, used))
-    y, trials = response_and_weights(table, formula.response, weights)
+    y, trials = response_and_weights(table, formula.response, weights, measure)
     specs = [*formula.terms, *(term for spec in formula.random for term in spec.terms)]
     variables: dict[str, Variable] = {}
     rows: dict[str, Codes] = {}

@@ -13,7 +13,7 @@ from scipy import special
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.tails import normal_two_sided
 from ablatekit.analysis.engine.criterion import Criterion
-from ablatekit.analysis.engine.fit import VarianceComponent, variance_components
+from ablatekit.analysis.engine.fit import SINGULAR, VarianceComponent, variance_components
 from ablatekit.analysis.engine.frame import ModelFrame
 from ablatekit.analysis.engine.laplace import Laplace
 from ablatekit.analysis.engine.sufficient import WorkingLayout, cell_sums
@@ -113,6 +113,7 @@ def fit_logistic(frame: ModelFrame) -> LogisticFit:
     back = laplace.layout.back
     covariance = np.linalg.pinv(hessian, hermitian=True)[size:, size:] * 2.0
     names, values = _thetas(frame, shape, parameters[:size], laplace.layout)
+    spreads = [np.abs(factor.diagonal()) for factor in shape.factors(parameters[:size])]
     return LogisticFit(
         frame=frame,
         names=frame.names,
@@ -124,7 +125,7 @@ def fit_logistic(frame: ModelFrame) -> LogisticFit:
         minus2ll=value - _binomial_constant(frame),
         linear_predictor=laplace.eta,
         converged=bool(np.abs(gradient).max() < 1e-2 and mode.deviance < np.inf),
-        singular=bool(np.any(np.abs(values) < 1e-4)),
+        singular=any(bool((spread < SINGULAR).any()) for spread in spreads),
         gradient=float(np.abs(gradient).max()),
         evaluations=laplace.evaluations,
     )

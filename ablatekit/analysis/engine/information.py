@@ -18,7 +18,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ablatekit.analysis.core.arrays import Floats
+from ablatekit.analysis.core.arrays import Floats, summed_products
+from ablatekit.analysis.core.threads import one_thread
 from ablatekit.analysis.engine.criterion import Criterion, State
 from ablatekit.analysis.engine.curvature import apply_p, apply_v, inner, jacobian, parameter_vectors
 from ablatekit.analysis.engine.fit import MixedFit
@@ -58,15 +59,14 @@ class _Linear:
     """All quantities in the linear parameters g, the residual first, at sigma = 1.
 
     traces (c+1, c+1): tr(P V_i P V_j), or with V^-1 for ML; forms: y'P V_i P V_j P y;
-    slopes: tr(P V_i) - y'P V_i P y; g_matrices (c+1,p,p): X'V^-1 V_i V^-1 X;
-    q_matrices (c+1,c+1,p,p): X'V^-1 V_i V^-1 V_j V^-1 X; g (c+1,): the parameters.
+    slopes: tr(P V_i) - y'P V_i P y; g_matrices (c+1,p,p): X'V^-1 V_i V^-1 X; g (c+1,): the
+    parameters.
     """
 
     traces: Floats
     forms: Floats
     slopes: Floats
     g_matrices: Floats
-    q_matrices: Floats
     g: Floats
 
 
@@ -78,7 +78,15 @@ class Information:
 
     @cached_property
     def _likelihood(self) -> _Linear:
-        return _linear(self.fit, projected=self.fit.engine.criterion.reml)
+        criterion = self.fit.engine.criterion
+        with one_thread(criterion.rows):
+            return _linear(self.fit, self._scores, projected=criterion.reml)
+
+    @cached_property
+    def _scores(self) -> tuple[Floats, Floats]:
+        """Z'V^-1X: (q1, p1, p) of the eliminated term, (R, p) of the others."""
+        engine, p = self.fit.engine, self.fit.engine.criterion.blocks.p
+        return engine.criterion.scores(engine.state, np.eye(p + 1, p))
 
     @cached_property
     def hessian(self) -> Floats:
@@ -113,14 +121,16 @@ class Information:
         if self.fit.method != "reml":
             raise ValueError("Kenward-Roger needs a REML fit")
         engine, linear = self.fit.engine, self._likelihood
-        phi = engine.state.phi
+        criterion, phi = engine.criterion, engine.state.phi
+        with one_thread(criterion.rows):
+            q = _crossed_slopes(criterion, engine.state, self._scores, linear.g_matrices)
         smallest = float(np.abs(np.linalg.eigvalsh(linear.traces)).min())
         # inv where it exists: pinv would drop small but real directions and enlarge the df.
         invert = np.linalg.pinv if smallest < INVERSE_TOLERANCE else np.linalg.inv
         w = 2.0 * invert(linear.traces)
         p_matrices = -linear.g_matrices
         products = np.einsum("iab,bc,jcd->ijad", p_matrices, phi, p_matrices, optimize=True)
-        middle = np.einsum("ij,ijab->ab", w, linear.q_matrices - products)
+        middle = np.einsum("ij,ijab->ab", w, q - products)
         adjusted = phi + 2.0 * phi @ middle @ phi
         # P matrices are forms, covariances are not: the scale goes in the other way round.
         back = engine.layout.back
@@ -171,8 +181,11 @@ def _symmetric_slopes(slopes: Floats, rows: Floats, cols: Floats) -> Floats:
     return out
 
 
-def _linear(fit: MixedFit, projected: bool) -> _Linear:
-    """Everything in the linear parameters; `projected` takes P in the traces, else V^-1."""
+def _linear(fit: MixedFit, x: tuple[Floats, Floats], projected: bool) -> _Linear:
+    """Everything in the linear parameters; `projected` takes P in the traces, else V^-1.
+
+    x: Z'V^-1X, (q1, p1, p) of the eliminated term and (R, p) of the others.
+    """
     engine = fit.engine
     criterion, state, slope = engine.criterion, engine.state, engine.slope
     df, p, n = criterion.df, criterion.blocks.p, criterion.blocks.n
@@ -180,22 +193,20 @@ def _linear(fit: MixedFit, projected: bool) -> _Linear:
     sd = np.sqrt(state.r2 / df)
     residual = (slope.residual1 / sd, slope.residual2 / sd)
     vectors = parameter_vectors(criterion, *residual)
-    forms = inner(vectors, apply_p(criterion, state, slope, *vectors))
+    forms = inner(vectors, apply_p(criterion, state, *vectors))
     q = (
         inner(vectors, (residual[0][..., None], residual[1][:, None]))[:, 0]
         if size
         else np.empty(0)
     )
-    traces, single = _traces(criterion, state, slope.wx1, slope.wx2, projected)
-    g_matrices, q_matrices = _fixed_effects(fit)
+    traces, single = _traces(criterion, state, *x, projected)
     gamma = _linear_parameters(criterion, state)
     total = n - p if projected else n
     return _Linear(
         traces=_with_residual(traces, single, gamma, float(total)),
         forms=_with_residual(forms, q, gamma, float(df)),
         slopes=np.append(total - single @ gamma - (df - q @ gamma), single - q),
-        g_matrices=g_matrices,
-        q_matrices=q_matrices,
+        g_matrices=_slopes_of_precision(criterion, state, *x),
         g=np.append(1.0, gamma),
     )
 
@@ -216,44 +227,51 @@ def _with_residual(matrix: Floats, single: Floats, gamma: Floats, total: float) 
     return np.block([[np.array([[corner]]), border[None, :]], [border[:, None], matrix]])
 
 
-def _fixed_effects(fit: MixedFit) -> tuple[Floats, Floats]:
-    """X'V^-1V_iV^-1X (c+1,p,p) and X'V^-1V_iV^-1V_jV^-1X (c+1,c+1,p,p), residual first."""
-    engine = fit.engine
-    criterion, state, slope = engine.criterion, engine.state, engine.slope
+def _slopes_of_precision(criterion: Criterion, state: State, x1: Floats, x2: Floats) -> Floats:
+    """X'V^-1V_iV^-1X (c+1, p, p), residual first, of x = Z'V^-1X."""
+    entries = [_gram_by_level(x1, direction) for direction in criterion.directions]
+    columns = criterion.columns[criterion.first :]
+    for (rows, cols), slices in zip(columns, criterion.slices, strict=True):
+        for a, b in zip(rows.tolist(), cols.tolist(), strict=True):
+            product = x2[slices[a]].T @ x2[slices[b]]
+            entries.append(product if a == b else product + product.T)
+    # What involves the residual follows by homogeneity; computing it would need n x n products.
+    rest = np.linalg.inv(state.phi) if criterion.blocks.p else state.phi.copy()
+    for parameter, entry in zip(_linear_parameters(criterion, state), entries, strict=True):
+        rest -= parameter * entry
+    return np.stack([rest, *entries])
+
+
+def _crossed_slopes(
+    criterion: Criterion, state: State, x: tuple[Floats, Floats], g: Floats
+) -> Floats:
+    """X'V^-1V_iV^-1V_jV^-1X (c+1, c+1, p, p), residual first, of x = Z'V^-1X."""
     p, size = criterion.blocks.p, criterion.size
-    g = np.zeros((size + 1, p, p))
     q = np.zeros((size + 1, size + 1, p, p))
-    x1, x2 = slope.wx1[:, :, :p], slope.wx2[:, :p]
-    stacked1 = np.empty((*x1.shape[:2], size * p)) if criterion.first else x1.reshape(0, 0, 0)
+    x1, x2 = x
+    stacked1 = np.empty((*x1.shape[:2], size * p))
     stacked2 = np.empty((len(x2), size * p))
     for j in range(p):
-        v1, v2 = parameter_vectors(criterion, x1[:, :, j], x2[:, j])
-        if criterion.first:
-            stacked1[:, :, j::p] = v1
-        else:
-            stacked1 = np.empty((0, 0, size * p))
-        stacked2[:, j::p] = v2
+        stacked1[:, :, j::p], stacked2[:, j::p] = parameter_vectors(
+            criterion, x1[:, :, j], x2[:, j]
+        )
     if size and p:
-        g[1:] = inner((x1, x2), (stacked1, stacked2)).reshape(p, size, p).transpose(1, 0, 2)
         products = apply_v(criterion, state, stacked1, stacked2)
         crossed = inner((stacked1, stacked2), products).reshape(size, p, size, p)
         q[1:, 1:] = crossed.transpose(0, 2, 1, 3)
-    # What involves the residual follows by homogeneity; computing it would need n x n products.
     gamma = _linear_parameters(criterion, state)
-    precision = np.linalg.inv(state.phi) if p else state.phi
-    g[0] = precision - np.einsum("i,iab->ab", gamma, g[1:])
     for i in range(size):
         q[i + 1, 0] = g[i + 1] - np.einsum("j,jab->ab", gamma, q[i + 1, 1:])
         q[0, i + 1] = q[i + 1, 0].T
     q[0, 0] = g[0] - np.einsum("j,jab->ab", gamma, q[0, 1:])
-    return g, q
+    return q
 
 
 def _traces(
-    criterion: Criterion, state: State, wx1: Floats, wx2: Floats, projected: bool
+    criterion: Criterion, state: State, x1: Floats, x2: Floats, projected: bool
 ) -> tuple[Floats, Floats]:
     """tr(P V_i P V_j) (c, c) and tr(P V_i) (c,) over the random parameters; V^-1 unprojected."""
-    products = _BlockProducts(criterion, state, wx1, wx2, projected)
+    products = _BlockProducts(criterion, state, x1, x2, projected)
     first = len(criterion.directions)
     columns = criterion.columns[criterion.first :]
     entries = [
@@ -291,12 +309,12 @@ class _BlockProducts:
     """
 
     def __init__(
-        self, criterion: Criterion, state: State, wx1: Floats, wx2: Floats, projected: bool
+        self, criterion: Criterion, state: State, x1: Floats, x2: Floats, projected: bool
     ) -> None:
         self.criterion = criterion
         p = criterion.blocks.p if projected else 0
         root = np.linalg.cholesky(state.phi) if p else np.empty((0, 0))
-        self.x2 = wx2[:, :p] @ root
+        self.x2 = x2[:, :p] @ root
         # p is 0 for V^-1: then x is empty and every product below loses its projection.
         if criterion.rows:
             t = criterion.t_matrix(state, criterion.inverse(state))
@@ -306,7 +324,7 @@ class _BlockProducts:
         else:
             t, self.rest, self.m22 = state.b, state.b, state.b
         if criterion.first:
-            self._first_block(state, t, wx1[:, :, :p] @ root)
+            self._first_block(state, t, x1[:, :, :p] @ root)
 
     def _first_block(self, state: State, t: Floats, x1: Floats) -> None:
         """Per class D and the sum of U_l U_l', U = [F T^(1/2), x1]; per parameter the sums Q_i."""
@@ -315,7 +333,7 @@ class _BlockProducts:
         # D is shared by the levels of a class; U U' differs by level, but only its sum is needed.
         self.d = state.e @ criterion.a11
         width, classes = self.d.shape[1], len(self.d)
-        own = np.einsum("lap,lbp->lab", x1, x1).reshape(len(x1), -1)
+        own = (x1 @ x1.transpose(0, 2, 1)).reshape(len(x1), -1)
         sums = [np.bincount(criterion.of_level, column, minlength=classes) for column in own.T]
         self.class_u = np.stack(sums, axis=1).reshape(classes, width, width)
         self.own = [_gram_by_level(x1, e) for e in directions]
@@ -332,7 +350,7 @@ class _BlockProducts:
             q = elimination.gram(turned @ state.e)
             self.qt.append(q @ t)
             self.qr.append(q @ self.rest)
-            weighted = np.einsum("lab,lbp->lap", turned[criterion.of_level], x1)
+            weighted = turned[criterion.of_level] @ x1
             self.cross.append(elimination.cross(weighted))
         self.tx = [t @ cross for cross in self.cross]
         self.rx = [self.rest.T @ cross for cross in self.cross]
@@ -372,5 +390,4 @@ class _BlockProducts:
 
 def _gram_by_level(x1: Floats, direction: Floats) -> Floats:
     """sum_l x1_l' E x1_l (p, p) for x1 (q1, p1, p)."""
-    turned = np.einsum("ab,lbq->laq", direction, x1)
-    return np.asarray(np.tensordot(x1, turned, axes=([0, 1], [0, 1])))
+    return summed_products(x1, direction @ x1)

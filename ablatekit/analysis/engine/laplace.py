@@ -86,13 +86,12 @@ class Laplace:
         blocks = self.blocks(weights, working, beta is not None)
         criterion = Criterion(blocks, False, 0.0, once=True)
         state = criterion.evaluate(theta)
-        w1, w2 = criterion.scores(state)
-        direction = np.append(-state.beta, 1.0)
+        w1, w2 = criterion.scores(state, np.append(-state.beta, 1.0)[:, None])
         fixed = state.beta if beta is None else beta
         new_eta = (self.x @ fixed)[cell]
         effects: list[Floats] = []
         penalty = 0.0
-        scores = criterion.residual_scores(w1 @ direction, w2 @ direction)
+        scores = criterion.residual_scores(w1[..., 0], w2[:, 0])
         for k, (score, factor) in enumerate(zip(scores, state.factors, strict=True)):
             u = score @ factor
             penalty += float((u**2).sum())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,21 +15,32 @@ from ablatekit.errors import Problem, TableError
 
 CALL = re.compile(r"[\w.]+\(.*\)$")
 FUNCTIONS = {"np": np, "sqrt": np.sqrt, "abs": np.abs, "log1p": np.log1p}
+Measure: TypeAlias = Literal["weights", "sampling variances", "trials"]
+"""What a column that stands beside the response holds."""
+
+REMEDIES: Mapping[Measure, str] = {
+    "weights": "Drop rows of weight 0 first",
+    "sampling variances": "Give the variance of every effect, or empty the cell to leave a row out",
+    "trials": "Drop rows without trials first",
+}
 _COUNTS = re.compile(r"cbind\(\s*(.+?)\s*,\s*(.+?)\s*\)$")
 
 
 def response_and_weights(
-    table: pd.DataFrame, name: str, weights: str | None
+    table: pd.DataFrame, name: str, weights: str | None, measure: Measure = "weights"
 ) -> tuple[Floats, Floats | None]:
-    """The response (n,) and the weights (n,); `cbind(s, f)` is s/(s + f) with weights s + f."""
+    """The response (n,) and the weights (n,); `cbind(s, f)` is s/(s + f) with weights s + f.
+
+    measure: what the column `weights` holds, for the message about a value that is not above 0.
+    """
     counts = None if name in table.columns else _COUNTS.match(name)
     if counts is None:
-        prior = None if weights is None else positive_weights(table[weights], weights)
+        prior = None if weights is None else positive(table[weights], weights, measure)
         return _response(table, name), prior
     if weights is not None:
         raise TableError(Problem("cbind(successes, failures) brings its own weights", weights))
     pair = [_response(table, _evaluable(table, text)) for text in counts.groups()]
-    trials = positive_weights(pd.Series(pair[0] + pair[1], table.index), name)
+    trials = positive(pd.Series(pair[0] + pair[1], table.index), name, "trials")
     return pair[0] / trials, trials
 
 
@@ -78,16 +90,15 @@ def finite(values: Floats, name: str, rows: pd.Index[Any]) -> Floats:
     return values
 
 
-def positive_weights(column: pd.Series[Any], name: str) -> Floats:
+def positive(column: pd.Series[Any], name: str, measure: Measure) -> Floats:
     """The values (n,), or an error that names the first row whose value is not above 0."""
-    values = numbers(column, "weights must be numeric")
+    values = numbers(column, f"{measure} must be numeric")
     good = np.isfinite(values) & (values > 0)
     if not good.all():
         at = int((~good).argmax())
         shown = f"{name} with {values[at]:g} in {_row(column.index, at)}"
-        raise TableError(
-            Problem("weights must be positive and finite", shown, "Drop rows of weight 0 first")
-        )
+        rule = f"{measure} must be positive and finite"
+        raise TableError(Problem(rule, shown, REMEDIES[measure]))
     return values
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from ablatekit.analysis.core.arrays import Codes, Floats, Index
+from ablatekit.analysis.core.arrays import Codes, Floats, Index, summed_products
 from ablatekit.analysis.engine.sufficient import CrossProducts
 
 # Above 16 classes the sums per class cost more to form than the evaluations that they save.
@@ -49,17 +49,55 @@ class Elimination(Protocol):
         """sum_l A21_l v_l (R, m) for v (q1, p1, m)."""
         ...
 
+    def right(self, k: Floats) -> tuple[Floats, Floats]:
+        """sum_l A21_l K_l A1x_l (R, m) and sum_l A1x_l' K_l A1x_l (m, m)."""
+        ...
+
+    def spread(self, lam: Floats, phi: Floats) -> Floats:
+        """Sums over the levels of a class of D Phi D' (classes, p1, p1), D = A1x_l - A12_l Lam.
+
+        lam (R, p), phi (p, p): D has the first p columns of A1x.
+        """
+        ...
+
     def back(self, v: Floats) -> Floats:
         """A12_l v (q1, p1, m) for v (R, m)."""
         ...
 
 
-class _Dense:
+class _ByLevel:
+    """What is formed level by level where levels have no classes."""
+
+    a1x: Floats
+    of_level: Codes
+
+    def cross(self, v: Floats) -> Floats:
+        raise NotImplementedError
+
+    def back(self, v: Floats) -> Floats:
+        raise NotImplementedError
+
+    def right(self, k: Floats) -> tuple[Floats, Floats]:
+        kx = k[self.of_level] @ self.a1x
+        return self.cross(kx), summed_products(self.a1x, kx)
+
+    def spread(self, lam: Floats, phi: Floats) -> Floats:
+        return products_by_level(self.a1x[:, :, : len(phi)] - self.back(lam), phi)
+
+
+def products_by_level(d: Floats, phi: Floats) -> Floats:
+    """D_l Phi D_l' (q, p1, p1) for D (q, p1, p)."""
+    turned = (d.reshape(-1, len(phi)) @ phi).reshape(d.shape)
+    return np.asarray(np.einsum("lap,lbp->lab", turned, d))
+
+
+class _Dense(_ByLevel):
     """Sums through BLAS: R^2 q1 operations each, over the rows that a column has at all."""
 
     mode = "dense"
 
     def __init__(self, blocks: CrossProducts, of_level: Codes, classes: int) -> None:
+        self.a1x = blocks.a1x
         whole = [a if isinstance(a, np.ndarray) else a.toarray() for a in blocks.a21]
         self.rows = len(whole[0])
         self.used: list[Index] = [np.flatnonzero(a.any(axis=1)) for a in whole]
@@ -133,6 +171,14 @@ class _Classes(_Dense):
                 picked = left[:, own]
                 other = picked if a == b else right[:, own]
                 np.matmul(picked, other.T, out=self.sums[a, b][v])
+        self.right_cross: Sums = {}
+        self.right_own = np.empty((classes, *_squared(self.a1x.shape[1:])))
+        for a, b in np.ndindex(self.right_own.shape[1:3]):
+            for v, own in enumerate(members):
+                x = self.a1x[own, b]
+                self.right_own[v, a, b] = self.a1x[own, a].T @ x
+            parts = [self.a21[a][:, own] @ self.a1x[own, b] for own in members]
+            self.right_cross[a, b] = np.stack(parts)
 
     def _block(self, k: Floats, a: int, b: int) -> Floats:
         sums = self.sums[a, b]
@@ -148,13 +194,37 @@ class _Classes(_Dense):
             out[:, a, b] = out[:, b, a] = self.sums[a, b].reshape(self.classes, -1) @ corner
         return out
 
+    def right(self, k: Floats) -> tuple[Floats, Floats]:
+        m = self.a1x.shape[2]
+        crossed = np.zeros((self.rows, m))
+        for (a, b), sums in self.right_cross.items():
+            crossed[self.used[a]] += np.tensordot(k[:, a, b], sums, axes=1)
+        own = k.reshape(-1) @ self.right_own.reshape(k.size, -1)
+        return crossed, own.reshape(m, m)
 
-class _Pairs:
+    def spread(self, lam: Floats, phi: Floats) -> Floats:
+        p = len(phi)
+        turned = lam @ phi
+        mixed = np.empty((self.classes, *self.right_own.shape[1:3]))
+        for (a, b), sums in self.right_cross.items():
+            part = turned[self.used[a]].reshape(-1)
+            mixed[:, b, a] = sums[:, :, :p].reshape(self.classes, -1) @ part
+        own = np.tensordot(self.right_own[..., :p, :p], phi, axes=2)
+        return np.asarray(own - mixed - mixed.transpose(0, 2, 1) + self.quadratic(turned @ lam.T))
+
+
+def _squared(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    width, columns = shape
+    return width, width, columns, columns
+
+
+class _Pairs(_ByLevel):
     """Sums as one sparse product over the nonzero pairs inside every level."""
 
     mode = "pairs"
 
-    def __init__(self, a21: Sequence[Any]) -> None:
+    def __init__(self, a21: Sequence[Any], a1x: Floats) -> None:
+        self.a1x = a1x
         self.a21 = [sparse.csr_matrix(a) for a in a21]
         self.a12 = [a.T.tocsr() for a in self.a21]
         self.rows, self.classes = self.a21[0].shape
@@ -192,14 +262,14 @@ class _Pairs:
         return np.stack([a12 @ v for a12 in self.a12], axis=1)
 
 
-class _Complement:
+class _Complement(_ByLevel):
     """One column per level, A21 = c 1 1' + S with S sparse: the sums of S and what 1 adds."""
 
     mode = "complement"
 
-    def __init__(self, a21: Floats, common: float) -> None:
-        self.common = common
-        self.rest = _Pairs([_sparse_rest(a21, common)])
+    def __init__(self, a21: Floats, common: float, a1x: Floats) -> None:
+        self.a1x, self.common = a1x, common
+        self.rest = _Pairs([_sparse_rest(a21, common)], a1x)
         self.classes, self.of_level = self.rest.classes, self.rest.of_level
 
     def gram(self, k: Floats) -> Floats:
@@ -234,17 +304,17 @@ def eliminate(blocks: CrossProducts, once: bool = False) -> Elimination | None:
     # complement those that differ from a constant; what is left has no structure to use.
     distinct, of_level = np.unique(blocks.a11.reshape(q, -1), axis=0, return_inverse=True)
     classes = len(distinct)
-    used = sum(_used_rows(a) for a in blocks.a21)
+    used = sum(_used_rows(a) for a in blocks.a21) + blocks.a1x.shape[1] * blocks.a1x.shape[2]
     if classes <= min(CLASS_LIMIT, max(q // 4, 1)) and 8 * classes * used**2 < CLASS_BYTES:
         return _Classes(blocks, of_level.reshape(-1), classes)
     if _worthwhile([_filled(a) for a in blocks.a21], blocks.a21[0].shape[0]):
-        return _Pairs(blocks.a21)
+        return _Pairs(blocks.a21, blocks.a1x)
     first = blocks.a21[0]
     if len(blocks.a21) == 1 and isinstance(first, np.ndarray):
         # The most frequent entry of a crossing is its median; 64 rows tell it as well as all do.
         common = float(np.median(first[:: max(len(first) // 64, 1)]))
         if common and _worthwhile([np.count_nonzero(first != common, axis=0)], len(first)):
-            return _Complement(first, common)
+            return _Complement(first, common, blocks.a1x)
     return _Dense(blocks, np.arange(q), q)
 
 

@@ -182,6 +182,7 @@ def _frame(data: pd.DataFrame, formula: Formula, options: FormulaOptions) -> Mod
         data,
         formula,
         weights=options.weights or options.variances,
+        measure="weights" if options.variances is None else "sampling variances",
         factors=options.categorical,
         coding=options.coding,
     )
@@ -453,14 +454,15 @@ def _meta_response(job: _Job) -> ResponseAnalysis:
     )
     df = np.full(len(fit.beta), len(frame.y) - len(fit.beta) if fit.test == "knha" else np.inf)
     test = TTest(fit.beta, fit.se, df, fit.statistic, fit.p)
-    uncertain = [statement("normal_meta_tests")] if fit.test == "z" else []
+    told = [statement("normal_meta_tests")] if fit.test == "z" else []
+    told += [fit.heterogeneity.reason] if fit.heterogeneity and fit.heterogeneity.reason else []
     response = _response(
         job,
         sections.model_record(
             frame,
             statement(options.method),
             -2.0 * fit.log_likelihood,
-            [*job.messages, *uncertain],
+            [*job.messages, *told],
         ),
         fixed=fixed_rows(test, frame.names, job.alpha),
         anova=[],

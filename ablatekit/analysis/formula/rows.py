@@ -94,7 +94,7 @@ def mixed_anova_row(term: AnovaTerm, alpha: float) -> AnovaRow:
     """One row of the ANOVA table of a mixed model, effect sizes with limits at 1 - alpha."""
     test = term.test
     if test is None:
-        return anova_row(TermTest(term=term.term, reason=ALIASED))
+        return anova_row(TermTest(term=term.term, reason=ALIASED, notes=term.notes))
     sizes: dict[SizeKey, EffectSize] = {}
     for name, key in PARTIAL_SIZES.items():
         value = partial_size(name, test.statistic, float(test.num_df), test.den_df)
@@ -108,6 +108,7 @@ def mixed_anova_row(term: AnovaTerm, alpha: float) -> AnovaRow:
             p=test.p,
             sum_squares=test.sum_squares,
             sizes=sizes,
+            notes=term.notes,
         )
     )
 

@@ -47,8 +47,10 @@ from ablatekit.analysis.stats.meta import MetaAnalysis
 
 RESIDUAL_ROWS = 5000
 ZERO_SD = 1e-4
+PERFECT = 1e-6
 FEWEST_LEVELS = 5
 NO_CONTEXTS = statement("no_contexts_in_formula")
+NO_TAU2 = statement("ee")
 LOGISTIC_VARIANCE = math.pi**2 / 3.0  # of the standard logistic distribution, the residual's
 
 
@@ -261,6 +263,7 @@ def meta_record(fit: MetaAnalysis) -> MetaRecord:
         tau2_se=number(fit.tau2_se),
         tau2_low=number(limits.tau2[0]) if limits else None,
         tau2_high=number(limits.tau2[1]) if limits else None,
+        tau2_reason=limits.reason if limits else NO_TAU2,
         i2=number(fit.i2),
         i2_low=number(limits.i2[0]) if limits else None,
         i2_high=number(limits.i2[1]) if limits else None,
@@ -337,21 +340,37 @@ def fit_messages(fit: MixedFit) -> list[Statement]:
 
 
 def variance_messages(fit: MixedFit | LogisticFit, scale: float) -> list[Statement]:
-    """Variances at zero, which is an sd below 1e-4 of `scale`, and groupings of few levels."""
+    """Variances and correlations on their boundary, and groupings of few levels."""
     messages = []
     if fit.singular:
-        zero = [
-            f"{c.group} {c.name}"
-            for c in fit.components
-            if c.other is None and c.sd < ZERO_SD * scale
-        ]
-        messages.append(statement("singular", zero=zero))
+        zero = [f"{c.group} {c.name}" for c in _vanished(fit, scale)]
+        messages.append(statement("singular", zero=zero, perfect=_perfect(fit)))
     few = [term for term in fit.frame.random if len(term.levels) < FEWEST_LEVELS]
     if few:
         groups = [quoted(term.spec.grouping) for term in few]
         levels = [len(term.levels) for term in few]
         messages.append(statement("few_levels", groups=groups, levels=levels))
     return messages
+
+
+def _vanished(fit: MixedFit | LogisticFit, scale: float) -> list[VarianceComponent]:
+    """Components whose part of the response has an sd below 1e-4 of `scale`, in any unit."""
+    sizes = {
+        (term.spec.grouping, name): float(np.sqrt((column**2).mean()))
+        for term in fit.frame.random
+        for name, column in zip(term.names, term.columns.T, strict=True)
+    }
+    alone = [c for c in fit.components if c.other is None]
+    return [c for c in alone if c.sd * sizes[c.group, c.name] < ZERO_SD * scale]
+
+
+def _perfect(fit: MixedFit | LogisticFit) -> list[str]:
+    """Correlations at -1 or 1, whose components are not zero."""
+    return [
+        f"{c.group} {c.name} and {c.other}"
+        for c in fit.components
+        if c.other is not None and abs(c.sd) > 1.0 - PERFECT
+    ]
 
 
 def diagnostics(frame: ModelFrame, fitted: Floats) -> Diagnostics:

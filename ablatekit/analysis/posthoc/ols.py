@@ -6,7 +6,7 @@ and Computing 13) for type II.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -14,11 +14,15 @@ import numpy as np
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.model import AnovaRow
 from ablatekit.analysis.core.schema.vocabulary import AnovaType, statement
-from ablatekit.analysis.engine.design import independent_columns, model_columns
 from ablatekit.analysis.engine.frame import ModelFrame
 from ablatekit.analysis.engine.sufficient import working_layout
-from ablatekit.analysis.posthoc.anova import comparison_hypotheses
-from ablatekit.analysis.posthoc.coefficient_tests import FTest, LinearModel, residual_model
+from ablatekit.analysis.posthoc.anova import AnovaTerm
+from ablatekit.analysis.posthoc.coefficient_tests import LinearModel, residual_model
+from ablatekit.analysis.posthoc.hypotheses import (
+    comparison_hypotheses,
+    hypotheses,
+    hypothesis_notes,
+)
 from ablatekit.analysis.stats.effectsize import cohens_f, partial_size, with_interval
 from ablatekit.analysis.stats.rows import TermTest, anova_row
 from ablatekit.errors import NotEstimableError
@@ -113,33 +117,39 @@ def robust_vcov(fit: LeastSquares, kind: RobustCovariance) -> Floats:
 
 
 def ols_anova(fit: LeastSquares, kind: AnovaType = "III", level: float = 0.95) -> list[AnovaRow]:
-    """ANOVA with effect sizes; type III tests the plain coefficients under sum coding."""
-    rows = _sum_coded(fit.frame) if kind == "III" else comparison_hypotheses(fit.frame, kind)
+    """ANOVA with effect sizes; type III by estimable hypotheses."""
+    rows = hypotheses(fit.frame, kind) if kind == "III" else comparison_hypotheses(fit.frame, kind)
+    notes = hypothesis_notes(fit.frame, "III" if kind == "III" else "I")
     model = fit.model
     tests = {name: model.joint(matrix) for name, matrix in rows.items() if len(matrix)}
     residual = fit.sigma**2 * fit.df
     total = residual + sum(test.sum_squares for test in tests.values())
-    return [_anova_row(name, tests.get(name), fit, total, level) for name in rows]
+    return [
+        _anova_row(AnovaTerm(name, tests.get(name), told), fit, total, level)
+        for name, told in zip(rows, notes, strict=True)
+    ]
 
 
-def _anova_row(
-    term: str, test: FTest | None, fit: LeastSquares, total: float, level: float
-) -> AnovaRow:
+def _anova_row(row: AnovaTerm, fit: LeastSquares, total: float, level: float) -> AnovaRow:
     """The row of one term; `total` is the sum of squares of all terms and the residual."""
-    df = float(fit.df)
+    df, test = float(fit.df), row.test
     if test is None:
-        return anova_row(TermTest(term=term, num_df=0, den_df=df, reason=statement("aliased")))
+        aliased = TermTest(
+            term=row.term, num_df=0, den_df=df, reason=statement("aliased"), notes=row.notes
+        )
+        return anova_row(aliased)
     f, k = test.statistic, test.num_df
     eta2 = partial_size("eta2", f, k, df)
     omega2 = partial_size("omega2", f, k, df, len(fit.frame.y))
     epsilon2 = partial_size("epsilon2", f, k, df)
     return anova_row(
         TermTest(
-            term=term,
+            term=row.term,
             num_df=k,
             den_df=df,
             statistic=f,
             p=test.p,
+            notes=row.notes,
             sum_squares=test.sum_squares,
             share=test.sum_squares / total,
             sizes={
@@ -151,20 +161,3 @@ def _anova_row(
             },
         )
     )
-
-
-def _sum_coded(frame: ModelFrame) -> dict[str, Floats]:
-    """Rows that test a term's coefficients under sum coding, in the frame's own coefficients."""
-    formula = frame.formula
-    coded = {name: replace(v, coding="sum") for name, v in frame.variables.items()}
-    columns = model_columns(formula.intercept, formula.terms, coded, frame.points)
-    kept = independent_columns(columns.matrix, frame.counts).tolist()
-    root = np.sqrt(frame.counts)[:, None]
-    # gamma = pinv(X_sum) X_own beta for the same fitted values
-    solved = np.linalg.lstsq(columns.matrix[:, kept] * root, frame.x * root, rcond=None)[0]
-    to_sum = np.asarray(solved, dtype=np.float64)
-    owners = [columns.term[j] for j in kept]
-    return {
-        ":".join(term): to_sum[[j for j, owner in enumerate(owners) if owner == position]]
-        for position, term in enumerate(formula.terms)
-    }

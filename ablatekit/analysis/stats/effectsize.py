@@ -19,7 +19,10 @@ SizeName: TypeAlias = Literal["eta2", "omega2", "epsilon2"]
 
 @dataclass(frozen=True, slots=True)
 class EffectSize:
-    """An effect size with a two-sided interval (one-sided for Cohen's f: high is infinite)."""
+    """An effect size with a two-sided interval (one-sided for Cohen's f: high is infinite).
+
+    Limits are NaN where the interval is empty: an F so small that no effect size goes with it.
+    """
 
     value: float
     low: float
@@ -50,6 +53,8 @@ def with_interval(value: float, num_df: float, den_df: float, level: float = 0.9
         return EffectSize(value, float("nan"), float("nan"))
     f = (value / num_df) / ((1.0 - value) / den_df)
     tail = (1.0 - level) / 2.0
+    if special.fdtr(num_df, den_df, f) < tail:
+        return EffectSize(value, float("nan"), float("nan"))
     low = _noncentrality(f, num_df, den_df, 1.0 - tail)
     high = _noncentrality(f, num_df, den_df, tail)
     return EffectSize(value, low / (low + den_df), high / (high + den_df))
@@ -57,12 +62,11 @@ def with_interval(value: float, num_df: float, den_df: float, level: float = 0.9
 
 def cohens_f(eta2: float, num_df: float, den_df: float, level: float = 0.95) -> EffectSize:
     """sqrt(eta2/(1 - eta2)) with a one-sided lower limit."""
-    limits = with_interval(eta2, num_df, den_df, 2.0 * level - 1.0)
-    return EffectSize(
-        float(np.sqrt(eta2 / (1.0 - eta2))),
-        float(np.sqrt(limits.low / (1.0 - limits.low))),
-        float("inf"),
-    )
+    if not np.isfinite(eta2) or eta2 >= 1.0:
+        return EffectSize(float("inf") if eta2 >= 1.0 else eta2, float("nan"), float("inf"))
+    f = (eta2 / num_df) / ((1.0 - eta2) / den_df)
+    low = _noncentrality(f, num_df, den_df, level) / den_df
+    return EffectSize(float(np.sqrt(eta2 / (1.0 - eta2))), float(np.sqrt(low)), float("inf"))
 
 
 def _noncentrality(f: float, num_df: float, den_df: float, probability: float) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.roots import bracketed_root
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.student import t_quantile, two_sided
 from ablatekit.analysis.core.tails import chi2_quantile, chi2_tail, f_tail
 from ablatekit.errors import NotEstimableError, Problem, UsageError
@@ -26,10 +27,11 @@ MetaTest: TypeAlias = Literal["z", "knha"]
 
 @dataclass(frozen=True, slots=True)
 class Heterogeneity:
-    """Q-profile limits of tau2 and of I2 (percent)."""
+    """Q-profile limits of tau2 and of I2 (percent); NaN with the reason where there are none."""
 
     tau2: tuple[float, float]
     i2: tuple[float, float]
+    reason: Statement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,10 @@ def meta_analysis(
     that are not positive.
     """
     y, v = np.asarray(y, dtype=np.float64), np.asarray(v, dtype=np.float64)
-    if not (np.isfinite(v).all() and (v > 0.0).all()):
-        raise UsageError(Problem("sampling variances must be positive and finite"))
+    bad = np.flatnonzero(~(np.isfinite(v) & (v > 0.0)))
+    if len(bad):
+        shown = f"{v[bad[0]]:g} in row {bad[0] + 1}"
+        raise UsageError(Problem("sampling variances must be positive and finite", shown))
     columns = np.ones((len(y), 1))
     if moderators is not None:
         columns = np.hstack([columns, np.asarray(moderators, dtype=np.float64).reshape(len(y), -1)])
@@ -306,10 +310,16 @@ def _r2(studies: _Studies, method: TauMethod, tau2: float) -> float:
 
 
 def q_profile(studies: _Studies, level: float, typical: float) -> Heterogeneity:
-    """The tau2 at which the generalised Q statistic sits at the chi2 quantiles."""
+    """The tau2 >= 0 at which the generalised Q statistic lies between the chi2 quantiles.
+
+    None does where the effects differ less than their sampling variances let them.
+    """
     tail = (1.0 - level) / 2.0
     high_q = chi2_quantile(1.0 - tail, studies.df)
     low_q = chi2_quantile(tail, studies.df)
+    if studies.q(0.0) < low_q:
+        nothing = (float("nan"), float("nan"))
+        return Heterogeneity(nothing, nothing, statement("empty_q_profile"))
     low = _root_or_zero(lambda t: studies.q(t) - high_q)
     high = _root_or_zero(lambda t: studies.q(t) - low_q)
     return Heterogeneity(

@@ -11,7 +11,7 @@ import numpy as np
 from ablatekit.analysis.core.numbers import number, whole
 from ablatekit.analysis.core.schema.effects import Alternative, Effect, Part
 from ablatekit.analysis.core.schema.model import AnovaRow
-from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName, Statement
+from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName, Statement, statement
 from ablatekit.analysis.stats.effectsize import EffectSize
 from ablatekit.analysis.stats.inference import Estimate, Interval
 from ablatekit.analysis.stats.verdict import Judgement
@@ -119,7 +119,10 @@ def _alternative(other: Estimate) -> Alternative:
 
 @dataclass(frozen=True, kw_only=True)
 class TermTest:
-    """The F test of one term with its sums of squares and effect sizes; NaN without a number."""
+    """The F test of one term with its sums of squares and effect sizes; NaN without a number.
+
+    `notes` say what is tested where that is not plain: empty cells, the place of a covariate.
+    """
 
     term: str
     num_df: float = np.nan
@@ -130,6 +133,7 @@ class TermTest:
     share: float = np.nan
     sizes: Mapping[SizeKey, EffectSize] = field(default_factory=dict)
     reason: Statement | None = None
+    notes: tuple[Statement, ...] = ()
 
 
 def anova_row(test: TermTest) -> AnovaRow:
@@ -147,6 +151,7 @@ def anova_row(test: TermTest) -> AnovaRow:
         partial_omega2=None,
         share=number(test.share),
         reason=test.reason,
+        notes=[*test.notes, *_empty_intervals(test.sizes)],
     )
     limits: dict[str, float | None] = {}
     for key, size in test.sizes.items():
@@ -156,3 +161,8 @@ def anova_row(test: TermTest) -> AnovaRow:
             f"{key}_high": number(size.high),
         }
     return cast("AnovaRow", {**row, **limits})
+
+
+def _empty_intervals(sizes: Mapping[SizeKey, EffectSize]) -> list[Statement]:
+    empty = [key for key, size in sizes.items() if size.value < 1.0 and np.isnan(size.high)]
+    return [statement("empty_size_intervals", sizes=empty)] if empty else []

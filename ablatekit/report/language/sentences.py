@@ -24,6 +24,7 @@ from ablatekit.report.language.statements.phrases import NOISE, ByUnit, Words
 
 TERMS: Mapping[str, str] = {
     "higher_interactions": "interactions above the order",
+    "left_over": "left over",
 }
 """Terms of an ANOVA that are no factors, in words."""
 

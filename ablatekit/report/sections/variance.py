@@ -32,7 +32,7 @@ from ablatekit.report.language.numbers import (
     sentence,
 )
 from ablatekit.report.language.reading import Unit, factor_labels, subject_of, term_label
-from ablatekit.report.language.sentences import footers_of, say, term_words, told
+from ablatekit.report.language.sentences import footers_of, say, say_all, term_words, told
 from ablatekit.report.sections.items import item_blocks
 
 NEGLIGIBLE = 0.001
@@ -140,8 +140,9 @@ def anova_table(
 
 
 def _anova_entries(row: AnovaRow, labels: Mapping[str, str], unit: Unit) -> list[Entry]:
+    told_of_row = [told(row["reason"], unit), say_all(row["notes"], "; ", unit)]
     return [
-        Text(_term(row["term"], labels, unit), note=told(row["reason"], unit)),
+        Text(_term(row["term"], labels, unit), note="; ".join(filter(None, told_of_row))),
         Quantity(general(row["num_df"], 3), row["num_df"]),
         Quantity(general(row["den_df"], 3), row["den_df"]),
         Quantity(_fixed(row["statistic"], 2), row["statistic"]),

@@ -1,160 +1,186 @@
-"""Kenward-Roger over contexts against pbkrtest and our general mixed model, and against the t.
-
-Reference values: tests/reference/broad, made by its make.R with lme4 and pbkrtest.
-"""
+"""Broad rows: which scopes there are, their t's by scipy, and the widest of three intervals."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 
-from ablatekit.analysis.cells.broad import FEWEST_DF, SLOPE_METHOD, T_METHOD
-from ablatekit.analysis.cells.context_slope import context_slope, unit_sums
-from ablatekit.analysis.cells.effects import evaluate, fit
-from ablatekit.analysis.core.layout import layout
-from ablatekit.analysis.engine.fit import fit_formula
-from ablatekit.analysis.posthoc.coefficient_tests import linear_model
+from ablatekit.analysis.cells.broad import broad, over_contexts, scopes
+from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.analysis.core.values import ContextValues
 from ablatekit.analysis.study import analyse
-from ablatekit.analysis.tables.responses import respond
 
-CONTEXTS = ("model", "dataset")
-FOLDER = Path(__file__).parents[2] / "reference" / "broad"
-REFERENCE = json.loads((FOLDER / "reference.json").read_text())
-ESTIMANDS = ("average", "baseline", "removal", "interaction")
+BOTH = ("model", "dataset")
 
 
-def _runs(name):
-    frame = pd.read_csv(FOLDER / "runs.csv")
-    own = frame[frame["study"] == name]
-    return own.sort_values(["A", "B", "model", "dataset"], kind="stable", ignore_index=True)
+def _layout(contexts, names=BOTH):
+    blocks = {name: tuple(row[i] for row in contexts) for i, name in enumerate(names)}
+    labels = tuple(" / ".join(row) for row in contexts)
+    nothing = np.zeros((0, 0), dtype=np.int64)
+    return Layout((), nothing, nothing, (), labels, blocks, 2)
 
 
-def _effects(frame, study, names="AB"):
-    return analyse(*study(frame, names, CONTEXTS), {}, [])["responses"]["y"]
+def _grid(*sizes):
+    return [
+        tuple(f"{'mdk'[i]}{level}" for i, level in enumerate(levels))
+        for levels in np.ndindex(*sizes)
+    ]
 
 
-@pytest.mark.parametrize("estimand", ESTIMANDS)
-@pytest.mark.parametrize("name", sorted(REFERENCE))
-def test_unbalanced_studies_agree_with_pbkrtest(study, pick, name, estimand):
-    factor = "A:B" if estimand == "interaction" else "A"
-    rows = _effects(_runs(name), study)["effects"]
-    row = pick(rows, factor=factor, estimand=estimand, inference="broad")
-    expected = REFERENCE[name][estimand]
-    contexts = 6 if name != "context_without_a1" else 5
-    # In this one every context happens to have as many runs of the contrast's cells.
-    equal = (name, estimand) == ("lost", "removal")
-    slope, by_t = (row["alternative"], row) if equal else (row, row["alternative"])
-    assert (slope["method"], by_t["method"]) == (SLOPE_METHOD, T_METHOD)
-    assert slope["estimate"] == pytest.approx(expected["estimate"], rel=1e-5)
-    assert slope["se"] == pytest.approx(expected["se"], rel=1e-5)
-    assert slope["df"] == pytest.approx(min(expected["df"], contexts - 1), rel=1e-4)
-    assert by_t["df"] == contexts - 1
-
-
-@pytest.mark.parametrize("estimand", ["average", "baseline", "removal", "shapley"])
-def test_with_real_variation_a_balanced_study_gives_the_t_either_way(
-    factorial, study, pick, estimand
-):
-    frame = factorial((2, 2), seed=2, sd=0.1, mean=lambda a, b, m, d: a * (1 + m) + a * b * d + m)
-    rows = _effects(frame, study)["effects"]
-    row = pick(rows, factor="A", estimand=estimand, inference="broad")
-    assert (row["method"], row["alternative"]["method"]) == (T_METHOD, SLOPE_METHOD)
-    for key in ("estimate", "se", "df", "low", "high", "p"):
-        assert row["alternative"][key] == pytest.approx(row[key], rel=1e-6)
-
-
-@pytest.mark.parametrize("sizes", [(2, 3), (2, 2, 2)])
-def test_the_projected_model_is_the_general_one(factorial, study, sizes):
-    rng = np.random.default_rng(5)
-    frame = factorial(sizes, seed=4, mean=lambda a, *rest: 0.5 * a * rest[-2] + rest[-1])
-    frame = frame[rng.random(len(frame)) > 0.2]
-    plan, tables = study(frame, "ABC"[: len(sizes)], CONTEXTS)
-    design = layout(plan)
-    values = respond(plan.analysis.responses[0], tables, design, "score").values  # noqa: PD011
-    fitted = fit(values, design, 2)
-    for one in (evaluate(fitted, "average")[1], evaluate(fitted, "interaction")[0]):
-        row = one.values.row  # noqa: PD011
-        found = context_slope(fitted.sums, row)
-        table = pd.DataFrame(
-            {
-                "y": values.y,
-                "unit": [f"u{u:02d}" for u in values.unit],
-                "context": [f"k{c}" for c in values.context],
-                "c": (row / (row @ row))[values.unit],
-            }
-        )
-        general = fit_formula(table, "y ~ 0 + unit + (1 | context) + (0 + c | context)")
-        expected = linear_model(general, "kenward-roger").test(row[None, :])
-        assert found.estimate == pytest.approx(expected.estimate[0], rel=1e-7)
-        assert found.se == pytest.approx(expected.se[0], rel=1e-6)
-        assert found.df == pytest.approx(expected.df[0], rel=1e-5)
-
-
-@pytest.mark.parametrize("slope", [0.0, 0.3])
-def test_equal_contexts_reach_the_same_optimum_from_their_mean_squares(factorial, study, slope):
-    frame = factorial((2, 3), seed=6, sd=0.3, mean=lambda a, b, m, d: slope * a * (m - d) + b + m)
-    plan, tables = study(frame, "AB", CONTEXTS)
-    design = layout(plan)
-    values = respond(plan.analysis.responses[0], tables, design, "score").values  # noqa: PD011
-    fitted = fit(values, design, 2)
-    for one in (*evaluate(fitted, "average"), *evaluate(fitted, "interaction")):
-        row = one.values.row  # noqa: PD011
-        near, far = (context_slope(fitted.sums, row, balanced=flag) for flag in (True, False))
-        for key in ("estimate", "se", "df"):
-            assert getattr(near, key) == pytest.approx(getattr(far, key), rel=1e-6)
-        assert near.tau == pytest.approx(far.tau, abs=1e-5)
-
-
-def test_a_truncated_model_projects_its_own_columns(factorial, study):
-    frame = factorial((2, 2, 2), replicates=1, seed=9, mean=lambda a, b, _, m, d: a * m + b + d)
-    frame = frame.drop(index=[3, 17, 40])
-    plan, tables = study(frame, "ABC", CONTEXTS)
-    design = layout(plan)
-    values = respond(plan.analysis.responses[0], tables, design, "score").values  # noqa: PD011
-    fitted = fit(values, design, 2)
-    assert fitted.truncated
-    row = evaluate(fitted, "average")[0].values.row  # noqa: PD011
-    found = context_slope(fitted.sums, row)
-    levels = frame.sort_index()
-    sign = {name: np.where(levels[name] == "l1", 1.0, -1.0) for name in "ABC"}
-    table = pd.DataFrame({"y": levels["y"], **sign, "k": levels["model"] + levels["dataset"]})
-    table["c"] = np.where(levels["A"] == "l1", 0.5, -0.5)
-    general = fit_formula(table, "y ~ (A + B + C)**2 + (1 | k) + (0 + c | k)")
-    contrast = np.array([2.0 if name == "A" else 0.0 for name in general.names])
-    expected = linear_model(general, "kenward-roger").test(contrast[None, :])
-    assert found.estimate == pytest.approx(expected.estimate[0], rel=1e-7)
-    assert found.se == pytest.approx(expected.se[0], rel=1e-6)
-    assert found.df == pytest.approx(expected.df[0], rel=1e-5)
-
-
-def test_df_below_two_give_way_to_the_t_and_say_so(factorial, study, pick):
-    """Five contexts, of which two carry nearly all the information on the contrast."""
-    frame = factorial((2, 2), models=5, datasets=1, replicates=40, seed=3, sd=3.0)
-    thin = (frame["A"] == "l1") & frame["model"].isin(["m0", "m1", "m2"])
-    keep = ~thin | (frame.groupby(["model", "A", "B"]).cumcount() < 1)
-    row = pick(
-        _effects(frame[keep], study)["effects"], factor="A", estimand="average", inference="broad"
+def _values(value):
+    value = np.asarray(value, dtype=float)
+    used = ~np.isnan(value)
+    return ContextValues(
+        value=value,
+        factor=np.full(value.shape, 0.1),
+        single=np.full(value.shape, 0.1),
+        used=used,
+        pairs=used.astype(np.int64),
+        of_pairs=1,
     )
-    refused = row["alternative"]
-    if refused["reason"] is None:
-        assert row["df"] >= FEWEST_DF
-        pytest.fail(f"the design no longer leaves fewer than two df: {row['df']}")
-    assert row["method"] == T_METHOD
-    unequal = row["notes"][-1]
-    assert unequal["code"] == "unequal_contexts"
-    assert unequal["arguments"]["reason"]["code"] == "few_kenward_roger_df"
-    assert refused["p"] is None
 
 
-def test_sums_of_units_are_those_of_the_runs(factorial, study):
-    plan, tables = study(factorial((2, 2), seed=1), "AB", CONTEXTS)
-    design = layout(plan)
-    values = respond(plan.analysis.responses[0], tables, design, "score").values  # noqa: PD011
-    sums = unit_sums(values, design, None)
-    assert sums.count.sum() == len(values.y)
-    assert sums.total.sum() == pytest.approx(0.0, abs=1e-9)
-    assert sums.squares == pytest.approx(np.var(values.y) * len(values.y))
+@pytest.mark.parametrize(
+    ("contexts", "names", "expected"),
+    [
+        (_grid(3, 2), BOTH, (("model",), ("dataset",), BOTH)),
+        (_grid(4, 1), BOTH, (("model",),)),
+        (_grid(1, 1), BOTH, ((),)),
+        ([("m0", "d0"), ("m1", "d0"), ("m2", "d1"), ("m3", "d1")], BOTH, (("dataset",),)),
+        ([("m0", "d0"), ("m1", "d1"), ("m2", "d2")], BOTH, (("model",),)),
+        (
+            _grid(3, 3, 2),
+            (*BOTH, "size"),
+            (("model",), ("dataset",), ("size",), ("model", "dataset")),
+        ),
+    ],
+)
+def test_scopes_are_the_blocking_variables_that_vary(contexts, names, expected):
+    assert scopes(_layout(contexts, names)) == expected
+
+
+def test_over_one_variable_is_the_t_of_its_means():
+    table = np.random.default_rng(1).normal(0.4, 1.0, size=(5, 4))
+    table[0, 1] = table[3, 2] = np.nan
+    design = _layout(_grid(5, 4))
+    for axis, scope in ((1, "model"), (0, "dataset")):
+        row = broad(_values(table.ravel()), (scope,), design, 0.05)
+        means = np.nanmean(table, axis=axis)
+        expected = stats.ttest_1samp(means, 0.0)
+        assert (row.estimate, row.df) == (pytest.approx(means.mean()), len(means) - 1)
+        assert row.p == pytest.approx(expected.pvalue)
+        assert (row.low, row.high) == pytest.approx(tuple(expected.confidence_interval()))
+        other = "dataset" if scope == "model" else "model"
+        assert statement("own_levels", variable=scope, other=other) in row.notes
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_over_both_is_the_widest_of_three(seed):
+    """Crossed by R's mean squares, t over models, t over data sets; the largest p."""
+    rng = np.random.default_rng(seed)
+    table = rng.normal(0.3, 0.3, (4, 3)) + rng.normal(0, seed % 3, (4, 1))
+    m, d = table.shape
+    rows, columns = d * table.mean(axis=1).var(ddof=1), m * table.mean(axis=0).var(ddof=1)
+    rest = (table.var() * m * d - (m - 1) * rows - (d - 1) * columns) / ((m - 1) * (d - 1))
+    total = rows + columns - rest
+    spread = rows**2 / (m - 1) + columns**2 / (d - 1) + rest**2 / ((m - 1) * (d - 1))
+    candidates = [
+        (table.mean(axis=1).std(ddof=1) / m**0.5, m - 1),
+        (table.mean(axis=0).std(ddof=1) / d**0.5, d - 1),
+    ]
+    if total > 0:
+        candidates.append(((total / (m * d)) ** 0.5, max(total**2 / spread, 1.0)))
+    row = broad(_values(table.ravel()), BOTH, _layout(_grid(m, d)), 0.05)
+    for alpha, high in ((0.05, row.high), (0.1, row.high_equivalence)):
+        widest = max(stats.t.ppf(1 - alpha / 2, df) * se for se, df in candidates)
+        assert high - row.estimate == pytest.approx(widest)
+    p = max(2 * stats.t.sf(abs(table.mean()) / se, df) for se, df in candidates)
+    assert row.p == pytest.approx(p)
+    assert {(round(part.se, 9), round(part.df, 9)) for part in row.parts} == {
+        (round(se, 9), round(df, 9)) for se, df in candidates
+    }
+    for margin in (0.1, 1.0):
+        beyond = [
+            stats.t.sf((abs(table.mean()) - margin) / se, df)
+            + stats.t.sf((abs(table.mean()) + margin) / se, df)
+            for se, df in candidates
+        ]
+        assert row.beyond(margin) == pytest.approx(max(beyond))
+
+
+def test_an_incomplete_table_takes_the_widest_one_way_interval():
+    table = np.random.default_rng(4).normal(0.5, 1.0, size=(4, 4))
+    table[1, 2] = np.nan
+    row = broad(_values(table.ravel()), BOTH, _layout(_grid(4, 4)), 0.05)
+    means = [np.nanmean(table, axis=axis) for axis in (1, 0)]
+    tests = [stats.ttest_1samp(value, 0.0) for value in means]
+    widths = [np.diff(test.confidence_interval())[0] for test in tests]
+    decides = int(np.argmax(widths))
+    assert row.estimate == pytest.approx(means[decides].mean())
+    assert row.high - row.low == pytest.approx(widths[decides])
+    assert row.p == pytest.approx(max(test.pvalue for test in tests))
+    assert [part.by for part in row.parts] == [("model",), ("dataset",)]
+    assert statement("widest_of_one_way", scope=list(BOTH)) in row.notes
+
+
+def test_fewer_than_three_levels_with_the_contrast_are_refused():
+    table = np.random.default_rng(5).normal(size=(3, 3))
+    table[2] = np.nan
+    design = _layout(_grid(3, 3))
+    few = statement("too_few_levels", variable="model", levels=2, fewest=3)
+    assert broad(_values(table.ravel()), ("model",), design, 0.05).reason == few
+    assert broad(_values(table.ravel()), BOTH, design, 0.05).reason == few
+    assert broad(_values(table.ravel()), ("dataset",), design, 0.05).reason is None
+
+
+def test_contexts_without_the_level_lend_nothing(study, pick):
+    """Effects 0 to 2 in five contexts; six others ran the baseline only, about 2 lower."""
+    rows = []
+    for i in range(5):
+        for r in (-0.05, 0.05):
+            rows += [("a", f"c{i}", i / 7 + r), ("b", f"c{i}", i / 7 + 0.5 * i - r)]
+    rows += [("a", f"d{i}", -2 + i / 9 + r) for i in range(6) for r in (-0.05, 0.05)]
+    frame = pd.DataFrame(rows, columns=["f", "model", "y"])
+    effects = analyse(*study(frame, "f", ("model",)), {}, [])["responses"]["y"]["effects"]
+    narrow = pick(effects, estimand="average", inference="narrow")
+    over = pick(effects, estimand="average", inference="broad")
+    assert narrow["estimate"] == pytest.approx(1.0)
+    assert over["estimate"] == pytest.approx(1.0)
+    assert over["se"] == pytest.approx(0.3535534, abs=1e-7)
+    assert (over["df"], over["contexts"], over["of_contexts"]) == (4, 5, 11)
+    assert over["p"] == pytest.approx(0.0474207, abs=1e-7)
+
+
+def test_without_spread_there_is_no_broad_row():
+    row = broad(_values(np.full(6, 0.5)), ("model",), _layout(_grid(3, 2)), 0.05)
+    assert row.reason == statement("same_in_every_level", variable="model")
+    assert row.estimate == 0.5
+
+
+def test_the_plain_t_takes_contexts_as_they_are():
+    value = np.array([0.2, 0.5, np.nan, 0.1, 0.9])
+    row = over_contexts(_values(value), 0.05)
+    expected = stats.ttest_1samp(value[~np.isnan(value)], 0.0)
+    assert (row.p, row.df) == (pytest.approx(expected.pvalue), 3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.permutations(range(12)))
+def test_the_order_of_contexts_changes_nothing(seed, order):
+    rng = np.random.default_rng(seed)
+    value = rng.normal(size=12)
+    value[rng.random(12) < 0.15] = np.nan
+    contexts = _grid(4, 3)
+    shuffled = [contexts[i] for i in order]
+    for scope in (("model",), ("dataset",), BOTH):
+        straight = broad(_values(value), scope, _layout(contexts), 0.05)
+        mixed = broad(_values(value[list(order)]), scope, _layout(shuffled), 0.05)
+        assert (straight.reason is None) == (mixed.reason is None)
+        for key in ("estimate", "se", "df", "low", "high", "p"):
+            expected = pytest.approx(getattr(straight, key), rel=1e-9, nan_ok=True)
+            assert getattr(mixed, key) == expected

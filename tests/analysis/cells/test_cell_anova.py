@@ -1,14 +1,18 @@
-"""The ANOVA table against R's car and effectsize, statsmodels, and closed forms."""
+"""The ANOVA table against R, Goodnight's hypotheses, statsmodels, and closed forms."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
 from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.analysis.engine.formula import parse_formula
+from ablatekit.analysis.engine.frame import build_frame
+from ablatekit.analysis.posthoc.ols import fit_ols, ols_anova
 from ablatekit.analysis.stats.effectsize import with_interval
 from ablatekit.analysis.study import analyse
 
@@ -18,6 +22,10 @@ CONTEXTS = ("model", "dataset")
 def _anova(plan_and_tables, response="y"):
     result = analyse(*plan_and_tables, {}, [])["responses"][response]
     return {row["term"]: row for row in result["anova"]}, result["anova_note"]
+
+
+def _about_cells(row):
+    return [note for note in row["notes"] if note["code"] == "tests_observed_cells"]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +39,7 @@ def test_type_three_equals_r(reference, study, case, response, factors):
     """car::Anova(type=3) with contr.sum; effectsize partial eta2 and omega2."""
     expected = reference(case)
     table, note = _anova(study(expected["frame"], factors, responses=response), response)
-    assert note == statement("cell_anova", type="III", order=2, pure=True)
+    assert note == statement("cell_anova", order=2, pure=True)
     total = np.sum((expected["frame"][response] - expected["frame"][response].mean()) ** 2)
     for row in expected["anova_III_sumcontrasts"][1:-1]:
         ours = table[row[".row"]]
@@ -83,20 +91,71 @@ def test_unbalanced_runs_equal_statsmodels_type_three(factorial, study):
     assert {"A", "B", "context", "A:B", "A:context", "B:context", "A:B:context"} <= set(table)
 
 
-def test_empty_cells_give_type_two_as_statsmodels(factorial, study):
+def test_a_model_whose_terms_have_all_cells_is_not_changed_by_cells_of_higher_order(
+    factorial, study
+):
     frame = factorial((2, 3), models=1, datasets=1, replicates=4, seed=7)
     frame = frame[~((frame["A"] == "l1") & (frame["B"] == "l2"))].iloc[1:]
     table, note = _anova(study(frame, "AB", CONTEXTS, interactions=1))
-    assert note == statement("cell_anova", type="II", order=1, pure=True)
-    additive = smf.ols("y ~ A + B", frame).fit()
-    theirs = anova_lm(additive, typ=2)
+    assert note == statement("cell_anova", order=1, pure=True)
+    theirs = anova_lm(smf.ols("y ~ C(A, Sum) + C(B, Sum)", frame).fit(), typ=3)
     scale = np.sum((frame["y"] - frame.groupby(["A", "B"])["y"].transform("mean")) ** 2) / (
         len(frame) - 5
     )
     for name in ("A", "B"):
-        expected = theirs.loc[name, "sum_sq"] / theirs.loc[name, "df"] / scale
-        assert table[name]["statistic"] == pytest.approx(expected, rel=1e-9)
+        row = theirs.loc[f"C({name}, Sum)"]
+        assert table[name]["statistic"] == pytest.approx(row["sum_sq"] / row["df"] / scale)
         assert table[name]["den_df"] == len(frame) - 5
+        assert _about_cells(table[name]) == []
+
+
+@pytest.mark.parametrize("name", ["missing_cell_a", "missing_cell_b", "two_holes"])
+def test_empty_cells_are_tested_as_goodnight_does(name, corpus, study):
+    """F of tests/reference/estimable/goodnight.R, which print six decimals."""
+    case = corpus.goodnight(name)
+    factors = [row["term"] for row in case["rows"]][:2]
+    table, _ = _anova(study(case["frame"], factors, interactions=2))
+    for row in case["rows"]:
+        ours = table[row["term"]]
+        assert (ours["num_df"], ours["den_df"]) == (row["num_df"], row["den_df"])
+        assert ours["statistic"] == pytest.approx(row["f"], abs=1e-6)
+        assert ours["p"] == pytest.approx(row["p"], rel=1e-5)
+        holes = [9 - len(case["frame"][factors].drop_duplicates())]
+        arguments = {"terms": [":".join(factors)], "empty": holes, "cells": [9]}
+        assert _about_cells(ours) == [statement("tests_observed_cells", **arguments)]
+
+
+def test_both_ways_agree_where_cells_are_empty(factorial, study):
+    """Empty cells and empty combinations with contexts, by factors and by a formula."""
+    frame = factorial((2, 3, 2), models=2, datasets=2, replicates=2, seed=3)
+    lost = (frame["A"] == "l1") & (frame["B"] == "l2")
+    lost |= (frame["B"] == "l1") & (frame["model"] == "m1") & (frame["dataset"] == "d0")
+    frame = frame[~lost].drop(index=[5, 30]).assign(context=lambda f: f["model"] + f["dataset"])
+    table, _ = _anova(study(frame, "ABC", CONTEXTS, interactions=2))
+    terms = "(A + B + C + context)^2"
+    higher = "A:B:C + A:B:context + A:C:context + B:C:context + A:B:C:context"
+    other = fit_ols(build_frame(frame, parse_formula(f"y ~ {terms}")))
+    full = fit_ols(build_frame(frame, parse_formula(f"y ~ {terms} + {higher}")))
+    rows = {row["term"]: row for row in ols_anova(other, "III")}
+    assert len(rows) == 10
+    for name, row in rows.items():
+        ours = table[name]
+        assert ours["num_df"] == row["num_df"]
+        assert ours["sum_squares"] == pytest.approx(row["sum_squares"], rel=1e-9)
+        statistic = row["mean_square"] / full.sigma**2
+        assert ours["statistic"] == pytest.approx(statistic, rel=1e-9)
+        assert _about_cells(ours) == _about_cells(row)
+
+
+def test_what_a_truncated_model_leaves_over_is_not_called_noise(factorial, study):
+    one = factorial((2, 3), models=3, datasets=1, replicates=1, seed=1)
+    table, _ = _anova(study(one, "AB", CONTEXTS, interactions=1))
+    assert "left_over" in table
+    assert "seed_noise" not in table
+    again = one.assign(y=one["y"] + 0.1)
+    table, _ = _anova(study(pd.concat([one, again], ignore_index=True), "AB", CONTEXTS))
+    assert "seed_noise" in table
+    assert "left_over" not in table
 
 
 def test_without_replicates_higher_interactions_are_the_error(factorial, study):
@@ -105,7 +164,7 @@ def test_without_replicates_higher_interactions_are_the_error(factorial, study):
     theirs = anova_lm(smf.ols("y ~ A + B + C", frame.drop(columns=["model"])).fit())
     for name in "ABC":
         assert table[name]["p"] == pytest.approx(theirs.loc[name, "PR(>F)"], rel=1e-8)
-    assert note == statement("cell_anova", type="III", order=1, pure=False)
+    assert note == statement("cell_anova", order=1, pure=False)
 
 
 def test_no_error_left_gives_shares_and_a_reason(factorial, study):

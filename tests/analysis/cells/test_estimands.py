@@ -54,7 +54,7 @@ def test_effect_at_the_baseline_and_of_removal(cube, pick):
     _, mean, effects = cube
     baseline = pick(effects, factor="B", estimand="baseline", inference="narrow")
     assert baseline["estimate"] == pytest.approx(mean[0, 1, 0] - mean[0, 0, 0], abs=1e-12)
-    removal = pick(effects, factor="B", estimand="removal", inference="broad")
+    removal = pick(effects, factor="B", estimand="removal", inference="broad", scope=["model"])
     assert removal["estimate"] == pytest.approx(mean[1, 1, 1] - mean[1, 0, 1], abs=1e-12)
 
 
@@ -112,7 +112,7 @@ def test_matched_cells_under_an_exclusion_equal_hand_computation(factorial, stud
     result = analyse(plan, tables, {}, [])["responses"]["y"]
     mean = _cell_means(frame, ("advantage", "rollouts"))
     advantage = pick(result["effects"], factor="advantage", estimand="average", inference="narrow")
-    rollouts = pick(result["effects"], factor="rollouts", estimand="average", inference="broad")
+    rollouts = pick(result["effects"], factor="rollouts", estimand="average", scope=["model"])
     assert advantage["estimate"] == pytest.approx(mean["group_norm", "4"] - mean["none", "4"])
     assert rollouts["estimate"] == pytest.approx(mean["none", "4"] - mean["none", "1"])
     variance = frame.groupby(["advantage", "rollouts", *CONTEXTS])["y"].var().mean()
@@ -212,15 +212,20 @@ def test_failed_runs_leave_cells_their_full_weight(factorial, study, pick):
     assert len(result["responses"]["y"]["missing"]["runs"]) == 4
 
 
-def test_a_combination_without_runs_in_one_context_is_left_out_everywhere(factorial, study, pick):
+def test_a_combination_without_runs_is_left_out_of_its_own_context_only(factorial, study, pick):
     frame = factorial((2, 2), seed=9)
     lost = (frame[["A", "B", "model", "dataset"]] == ["l1", "l1", "m0", "d0"]).all(axis=1)
     frame.loc[lost, "y"] = np.nan
     mean = _cell_means(frame, ("A", "B"))
     effects = _effects(study(frame, "AB", CONTEXTS))
     row = pick(effects, factor="A", estimand="average", inference="narrow")
-    assert row["estimate"] == pytest.approx(mean["l1", "l0"] - mean["l0", "l0"])
-    assert row["notes"] == [statement("combinations_left_out", cells=["B=l1"])]
+    cells = frame.groupby(["A", *CONTEXTS, "B"])["y"].mean()
+    by_context = (cells["l1"] - cells["l0"]).groupby(level=CONTEXTS).mean()
+    assert row["estimate"] == pytest.approx(by_context.mean())
+    assert (row["contexts"], row["pairs"], row["of_pairs"]) == (6, 11, 12)
+    assert row["notes"] == []
+    shared = row["common_pairs"]["estimate"]
+    assert shared == pytest.approx(mean["l1", "l0"] - mean["l0", "l0"])
     removal = pick(effects, factor="A", estimand="removal", inference="narrow")
     assert removal["notes"] == [statement("contexts_left_out", contexts=["m0 / d0"])]
     assert removal["averaged_over"] == statement("off_baseline", contexts=5)
@@ -233,7 +238,7 @@ def test_a_level_whose_runs_all_failed_is_refused(factorial, study, pick):
         _effects(study(frame, "AB", CONTEXTS)), factor="A", estimand="average", inference="narrow"
     )
     assert row["estimate"] is None
-    assert row["reason"] == statement("no_shared_runs")
+    assert row["reason"] == statement("no_run_at_level", level="l1")
 
 
 numbers = st.integers(min_value=-50, max_value=50).map(lambda i: i / 10)

@@ -39,9 +39,10 @@ def test_effects_on_the_gap_are_paired_within_the_run(paired, study, response, p
     assert wide["estimate"] == pytest.approx(means["l1"] - means["l0"])
     assert wide["se"] == pytest.approx(np.sqrt(variance * 4 / len(paired)))
     assert wide["verdict"] == "widens"
-    flat = pick(gap["effects"], factor="B", estimand="average", inference="broad")
-    assert flat["verdict"] == "equivalent"
-    named = {"response": "gap", "estimand": "average", "inference": "broad"}
+    assert wide["size"] == "by_more"
+    flat = pick(gap["effects"], factor="B", estimand="average", inference="narrow")
+    assert (flat["verdict"], flat["size"]) == ("narrows", "less")
+    named = {"response": "gap", "estimand": "average", "inference": "narrow", "scope": []}
     assert flat["family"] == statement("effect_family", **named)
     assert statement("gap_rule", alpha=0.05, smallest_effect=0.02) in gap["footer"]
     learning = pick(
@@ -53,14 +54,17 @@ def test_effects_on_the_gap_are_paired_within_the_run(paired, study, response, p
     assert learning["verdict"] == "inconclusive"
 
 
-def test_broad_gap_is_the_t_over_context_values(paired, study, response, pick):
+def test_broad_gap_is_the_t_over_levels_of_a_variable(paired, study, response, pick):
     plan, tables = study(paired, "AB", CONTEXTS, responses=_responses(response, None, 0.02))
     gap = analyse(plan, tables, {}, [])["comparisons"]["gap"]
-    row = pick(gap["effects"], factor="B", estimand="average", inference="broad")
+    row = pick(gap["effects"], factor="B", estimand="average", scope=["model"])
     cells = paired.assign(gap=paired["learning"] - paired["generalization"])
     means = cells.groupby([*CONTEXTS, "B"])["gap"].mean().unstack("B")
-    assert row["p"] == pytest.approx(stats.ttest_1samp(means["l1"] - means["l0"], 0).pvalue)
-    assert row["verdict"] == "inconclusive"
+    values = (means["l1"] - means["l0"]).groupby(level="model").mean()
+    assert row["p"] == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    plain = pick(gap["plain_contexts"], factor="B", estimand="average")
+    assert plain["p"] == pytest.approx(stats.ttest_1samp(means["l1"] - means["l0"], 0).pvalue)
+    assert row["size"] is None
     assert statement("gap_rule", alpha=0.05, smallest_effect=None) in gap["footer"]
 
 
@@ -140,6 +144,6 @@ def test_without_any_value_the_reason_says_so(factorial, study, response, pick, 
         result["responses"]["learning"]["effects"],
         factor="A",
         estimand="average",
-        inference="broad",
+        scope=["model"],
     )
     assert learning["estimate"] is not None

@@ -45,7 +45,7 @@ def test_one_replicate_without_higher_interactions_refuses_narrow_inference(fact
     assert row["estimate"] == pytest.approx(means["l1"] - means["l0"])
     assert (row["se"], row["verdict"]) == (None, "not_estimated")
     assert row["reason"] == statement("no_replicates")
-    broad = pick(result["effects"], factor="A", estimand="average", inference="broad")
+    broad = pick(result["effects"], factor="A", estimand="average", scope=["model"])
     assert broad["p"] is not None
 
 

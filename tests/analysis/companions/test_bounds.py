@@ -119,4 +119,4 @@ def test_a_level_without_any_pair_has_a_reason(factorial, study, response, pick)
     found = _missing(*study(frame, "AB", CONTEXTS, responses=[response("y", unit="accuracy")]))
     row = pick(found["bounds"], factor="A")
     assert row["low"] is None
-    assert row["reason"] == statement("no_matched_pair")
+    assert row["reason"] == statement("aliased_with", partners=["B"])

@@ -47,9 +47,9 @@ def response_of(factorial, study):
 
 
 def test_the_study_itself_is_the_first_row(response_of, pick):
-    for inference in ("narrow", "broad"):
+    for scope in ([], ["model"]):
         for estimand in ("average", "baseline", "removal"):
-            names = {"factor": "A", "estimand": estimand, "inference": inference}
+            names = {"factor": "A", "estimand": estimand, "scope": scope}
             row = pick(response_of["detectable"], replicates=3, **names)
             effect = pick(response_of["effects"], **names)
             assert row["half_width"] == pytest.approx((effect["high"] - effect["low"]) / 2)
@@ -65,14 +65,15 @@ def test_more_replicates_narrow_by_the_residual_variance(response_of, pick):
     assert row["half_width"] == pytest.approx(stats.t.ppf(0.975, 24 * 6) * se)
 
 
-def test_more_replicates_shrink_only_the_seed_noise_between_contexts(response_of, pick):
-    names = {"factor": "A", "estimand": "average", "inference": "broad"}
+def test_more_replicates_shrink_only_the_seed_noise_between_levels(response_of, pick):
+    names = {"factor": "A", "estimand": "average", "scope": ["model"]}
     row = pick(response_of["detectable"], replicates=7, **names)
     values = [r["estimate"] for r in response_of["contexts"] if r["factor"] == "A"]
-    noise = response_of["residual_sd"] ** 2 * (1 / 6 + 1 / 6)
-    observed = np.var(values, ddof=1)
+    by_model = np.reshape(values, (3, 2)).mean(axis=1)
+    noise = response_of["residual_sd"] ** 2 * (1 / 6 + 1 / 6) / 2
+    observed = np.var(by_model, ddof=1)
     expected = observed - min(noise, observed) * (1 - 3 / 7)
-    assert row["half_width"] == pytest.approx(stats.t.ppf(0.975, 5) * np.sqrt(expected / 6))
+    assert row["half_width"] == pytest.approx(stats.t.ppf(0.975, 2) * np.sqrt(expected / 3))
     assert row["contexts"] == 6
 
 

@@ -56,14 +56,28 @@ def _required(row: Any) -> set[str]:
 
 
 def test_verdicts(table: pd.DataFrame) -> None:
+    def sizes(**options: Any) -> list[str | None]:
+        out = analyse_formula(table, "y ~ a + b + (1 | ctx)", FormulaOptions(**options))
+        return [effect["size"] for effect in out["effects"]]
+
+    assert sizes() == [None, None, None]
+    assert sizes(smallest_effect=0.01) == ["by_more", None, "by_more"]
+    assert sizes(smallest_effect=50.0) == ["less", None, "less"]
+
     def verdicts(**options: Any) -> list[str]:
         out = analyse_formula(table, "y ~ a + b + (1 | ctx)", FormulaOptions(**options))
         return [effect["verdict"] for effect in out["effects"]]
 
+    def sizes(smallest: float) -> list[str | None]:
+        options = FormulaOptions(smallest_effect=smallest)
+        out = analyse_formula(table, "y ~ a + b + (1 | ctx)", options)
+        return [effect["size"] for effect in out["effects"]]
+
     assert verdicts() == ["helps", "inconclusive", "hurts"]
     assert verdicts(direction="lower") == ["hurts", "inconclusive", "helps"]
     assert verdicts(smallest_effect=1.0) == ["helps", "equivalent", "hurts"]
-    assert verdicts(smallest_effect=50.0) == ["equivalent"] * 3
+    assert verdicts(smallest_effect=50.0) == ["helps", "equivalent", "hurts"]
+    assert sizes(50.0) == ["less", None, "less"]
 
 
 def test_holm_family_is_all_levels(table: pd.DataFrame) -> None:
@@ -140,14 +154,14 @@ def test_singular_fit_is_flagged(table: pd.DataFrame) -> None:
     table["y"] -= table.groupby("ctx")["y"].transform("mean")
     out = analyse_formula(table, "y ~ a + (1 | ctx)")
     assert out["model"]["singular"]
-    assert statement("singular", zero=["ctx (Intercept)"]) in out["model"]["messages"]
+    assert statement("singular", zero=["ctx (Intercept)"], perfect=[]) in out["model"]["messages"]
 
 
 def test_a_singular_logistic_fit_is_flagged(table: pd.DataFrame) -> None:
     table["hit"] = np.tile([0, 1, 1], len(table) // 3)
     out = analyse_formula(table, "hit ~ a + (1 | ctx)", FormulaOptions(family="binomial"))
     assert out["model"]["singular"]
-    assert statement("singular", zero=["ctx (Intercept)"]) in out["model"]["messages"]
+    assert statement("singular", zero=["ctx (Intercept)"], perfect=[]) in out["model"]["messages"]
 
 
 @pytest.mark.parametrize(
@@ -186,3 +200,56 @@ def test_every_reference_case_from_its_csv(corpus: Any) -> None:
         assert se == pytest.approx(corpus.column(case["coef"], "Std. Error"), rel=2e-6)
         compared += 1
     assert compared == 23
+
+
+def test_limits_of_tau2_that_do_not_exist_are_null_with_the_reason(corpus: Any) -> None:
+    data = pd.read_csv(corpus.estimable / "tau2-limits-empty-set.csv")
+    out = analyse_formula(data, "yi ~ 1", FormulaOptions(variances="vi"))
+    meta = out["meta"]
+    assert (meta["tau2"], meta["tau2_low"], meta["tau2_high"]) == (0.0, None, None)
+    assert (meta["i2_low"], meta["i2_high"]) == (None, None)
+    assert meta["tau2_reason"] == statement("empty_q_profile")
+    assert meta["tau2_reason"] in out["model"]["messages"]
+
+
+def test_a_sampling_variance_of_zero_is_refused_by_its_row(corpus: Any) -> None:
+    data = pd.read_csv(corpus.estimable / "zero-sampling-variance.csv")
+    with pytest.raises(TableError) as refusal:
+        analyse_formula(data, "yi ~ 1", FormulaOptions(variances="vi"))
+    (problem,) = refusal.value.problems
+    assert problem.rule == "sampling variances must be positive and finite"
+    assert problem.received == "vi with 0 in row 2"
+
+
+def test_a_row_without_trials_is_named_so() -> None:
+    data = pd.DataFrame({"s": [1, 0, 2, 3], "f": [2, 0, 1, 1], "a": list("uvuv")})
+    with pytest.raises(TableError, match="trials must be positive and finite"):
+        analyse_formula(data, "cbind(s, f) ~ a", FormulaOptions(family="binomial"))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+def test_a_singular_fit_names_only_what_is_zero(scale: float) -> None:
+    """Slopes in proportion to intercepts: nothing is zero, their correlation is 1, in any unit."""
+    rng = np.random.default_rng(1)
+    group = np.repeat(np.arange(8), 12)
+    x = np.tile(np.linspace(0.0, 1.0, 12), 8)
+    effect = rng.normal(size=8)[group]
+    y = effect * (1.0 + x) + 2.0 * rng.normal(size=96)
+    data = pd.DataFrame({"y": y, "x": x * scale, "g": group.astype(str)})
+    out = analyse_formula(data, "y ~ x + (1 + x | g)")
+    assert out["model"]["singular"]
+    told = statement("singular", zero=[], perfect=["g (Intercept) and x"])
+    assert told in out["model"]["messages"]
+
+
+def test_a_random_slope_in_large_units_is_not_zero() -> None:
+    rng = np.random.default_rng(5)
+    group, inner = np.repeat(np.arange(10), 10), np.tile(np.arange(10), 10)
+    x = rng.uniform(1e6, 2e6, 100)
+    noise = rng.normal(size=(10, 10))
+    noise -= noise.mean(axis=0)  # the groups h have the same mean
+    y = 1e-6 * rng.normal(size=10)[group] * x + 0.05 * noise.ravel()
+    data = pd.DataFrame({"y": y, "x": x, "g": group.astype(str), "h": inner.astype(str)})
+    out = analyse_formula(data, "y ~ x + (0 + x | g) + (1 | h)")
+    assert out["model"]["singular"]
+    assert statement("singular", zero=["h (Intercept)"], perfect=[]) in out["model"]["messages"]

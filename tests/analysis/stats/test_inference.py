@@ -93,11 +93,10 @@ def test_narrow_equals_a_contrast_of_the_saturated_least_squares_fit(factorial, 
 
 
 @pytest.mark.parametrize("estimand", ["average", "baseline", "removal", "shapley"])
-def test_broad_is_the_one_sample_t_of_per_context_values(factorial, study, pick, estimand):
+def test_broad_is_the_one_sample_t_of_per_level_values(factorial, study, pick, estimand):
     frame = factorial((2, 2), seed=2, mean=lambda a, b, m, d: a * (1 + m) + b * d + a * b * m)
-    row = pick(
-        _effects(study(frame, "AB", CONTEXTS)), factor="A", estimand=estimand, inference="broad"
-    )
+    effects = _effects(study(frame, "AB", CONTEXTS))
+    row = pick(effects, factor="A", estimand=estimand, scope=["model"])
     cells = frame.groupby([*CONTEXTS, "A", "B"])["y"].mean().unstack(["A", "B"])
     at = {b: cells["l1"][b] - cells["l0"][b] for b in ("l0", "l1")}
     values = {
@@ -106,11 +105,12 @@ def test_broad_is_the_one_sample_t_of_per_context_values(factorial, study, pick,
         "removal": at["l1"],
         "shapley": (at["l0"] + at["l1"]) / 2,
     }[estimand]
+    values = values.groupby(level="model").mean()
     expected = stats.ttest_1samp(values, 0.0)
     interval = expected.confidence_interval(0.95)
     inner = expected.confidence_interval(0.90)
     assert row["estimate"] == pytest.approx(values.mean())
-    assert row["df"] == 5
+    assert row["df"] == 2
     assert row["p"] == pytest.approx(expected.pvalue)
     assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
     assert (row["low_equivalence"], row["high_equivalence"]) == pytest.approx(
@@ -139,9 +139,11 @@ def test_unequal_variances_give_baseline_effects_their_own_cells_error(factorial
 
 def test_few_contexts_refuse_broad_with_the_reason(factorial, study, pick):
     rows = _effects(study(factorial((2, 2), models=2), "AB", CONTEXTS))
-    row = pick(rows, factor="A", estimand="average", inference="broad")
-    assert (row["se"], row["p"], row["verdict"]) == (None, None, "not_estimated")
-    assert row["reason"] == statement("too_few_contexts", contexts=4, fewest=5)
+    for scope in (["model"], ["dataset"], ["model", "dataset"]):
+        row = pick(rows, factor="A", estimand="average", scope=scope)
+        assert (row["se"], row["p"], row["verdict"]) == (None, None, "not_estimated")
+        named = {"variable": scope[0], "levels": 2, "fewest": 3}
+        assert row["reason"] == statement("too_few_levels", **named)
 
 
 def test_one_context_is_analysed_narrowly_only(factorial, study, pick):
@@ -150,9 +152,9 @@ def test_one_context_is_analysed_narrowly_only(factorial, study, pick):
     narrow_row = pick(result["effects"], factor="A", estimand="average", inference="narrow")
     assert narrow_row["df"] == 12
     broad_row = pick(result["effects"], factor="A", estimand="average", inference="broad")
-    assert broad_row["reason"] == statement("too_few_contexts", contexts=1, fewest=5)
+    assert broad_row["reason"] == statement("no_blocking_variable")
     codes = {row["reason"]["code"] for row in result["heterogeneity"]}
-    assert codes == {"few_contexts_for_spread"}
+    assert codes == {"no_blocking_variable"}
     assert "context" not in {row["term"] for row in result["anova"]}
 
 
@@ -220,11 +222,11 @@ def test_contexts_needed_reach_the_smallest_effect_and_one_fewer_do_not(factoria
         _effects(study(frame, "AB", CONTEXTS, smallest=0.4)),
         factor="A",
         estimand="average",
-        inference="broad",
+        scope=["model"],
     )
-    sd = row["se"] * np.sqrt(6)
+    sd = row["se"] * np.sqrt(3)
     half = [stats.t.ppf(0.975, n - 1) * sd / np.sqrt(n) for n in range(2, 1000)]
-    assert row["contexts_needed"] == next(n for n, h in enumerate(half, 2) if n >= 5 and h <= 0.4)
+    assert row["contexts_needed"] == next(n for n, h in enumerate(half, 2) if n >= 3 and h <= 0.4)
 
 
 def test_smallest_count_gives_up_on_the_impossible():
@@ -293,6 +295,8 @@ def test_broad_without_spread_is_refused():
         factor=np.full(6, 0.1),
         single=np.full(6, 0.2),
         used=np.ones(6, dtype=bool),
-        combinations=1,
+        pairs=np.ones(6, dtype=np.int64),
+        of_pairs=1,
     )
-    assert over_contexts(values, 0.05).reason == statement("same_in_every_context")
+    reason = statement("same_in_every_level", variable="context")
+    assert over_contexts(values, 0.05).reason == reason

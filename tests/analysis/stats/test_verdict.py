@@ -49,7 +49,7 @@ def test_rows_without_a_p_are_no_part_of_the_family():
         (-0.05, 0.01, RULE, "hurts"),
         (0.01, 0.02, RULE, "inconclusive"),
         (0.001, 0.005, RULE, "equivalent"),
-        (0.010, 0.002, RULE, "equivalent"),
+        (0.010, 0.002, RULE, "helps"),
         (0.019, 0.002, RULE, "helps"),
         (
             0.001,
@@ -76,8 +76,38 @@ def test_rows_without_a_p_are_no_part_of_the_family():
     ],
 )
 def test_verdict_table(estimate, se, rule, expected):
-    """Equivalence first, even when 0 lies outside the interval; then the adjusted p."""
+    """The adjusted p first; equivalence where it gives no direction."""
     assert judge([row(estimate, se)], rule)[0].verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("estimate", "se", "expected"),
+    [
+        (0.05, 0.01, "by_more"),
+        (-0.05, 0.01, "by_more"),
+        (0.03, 0.01, "open"),
+        (0.01, 0.002, "less"),
+        (0.01, 0.02, None),
+        (0.001, 0.005, None),
+    ],
+)
+def test_a_direction_has_a_size(estimate, se, expected):
+    assert judge([row(estimate, se)], RULE)[0].size == expected
+    without = VerdictRule(alpha=0.05, adjust="holm", smallest_effect=None)
+    assert judge([row(estimate, se)], without)[0].size is None
+
+
+def test_more_than_matters_is_tested_on_both_sides_of_the_margin():
+    """P(|T| >= |estimate| / se) at the margin; its adjusted value decides at alpha / 2."""
+    close = row(0.05, 0.01)
+    p = stats.t.sf(3, 50) + stats.t.sf(7, 50)
+    assert judge([close], RULE)[0].p_margin_adjusted == pytest.approx(p)
+    family = judge([close, row(0.0, 0.01)], RULE)
+    assert family[0].p_margin_adjusted == pytest.approx(2 * p)
+    below = row(0.02 + 0.01 * stats.t.isf(0.024, 50), 0.01)
+    assert judge([below], RULE)[0].size == "by_more"
+    above = row(0.02 + 0.01 * stats.t.isf(0.026, 50), 0.01)
+    assert judge([above], RULE)[0].size == "open"
 
 
 def test_equivalence_uses_the_interval_at_one_minus_two_alpha():

@@ -48,6 +48,7 @@ Code: TypeAlias = Literal[
     # analysis of variance
     "cell_anova", "no_factor_varies", "no_response_varies", "aliased_term", "is_error",
     "no_error_to_test", "formula_anova", "residual_anova", "chi_square_anova", "no_meta_anova",
+    "tests_observed_cells", "tests_at_mean", "tests_at_zero", "empty_size_intervals",
     # footers of tables
     "narrow_inference", "broad_inference", "conditional_on_evaluation", "truncated_model",
     "own_variances", "not_adjusted", "adjusted", "verdict_rule", "average_effect",
@@ -68,7 +69,7 @@ Code: TypeAlias = Literal[
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
     "terms_aliased", "written_twice", "items_nested", "unused_categorical", "capped_df",
     "no_df_between_runs", "low_kenward_roger_df", "normal_tests", "residual_df_only",
-    "normal_meta_tests",
+    "normal_meta_tests", "empty_q_profile",
     # two studies side by side
     "held_different", "averaged_differently", "paired_by_context", "runs_in_both",
     "no_margin_in_both", "unlike_metrics", "response_part", "level_part",
@@ -125,10 +126,14 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "truncated_least_squares": ("order",),
     "stratified_bootstrap": ("draws", "alpha"),
     # analysis of variance
-    "cell_anova": ("type", "order", "pure"),
+    "cell_anova": ("order", "pure"),
     "formula_anova": ("type", "method"),
     "residual_anova": ("type",),
     "chi_square_anova": ("type",),
+    "tests_observed_cells": ("terms", "empty", "cells"),
+    "tests_at_mean": ("covariates", "values"),
+    "tests_at_zero": ("covariates",),
+    "empty_size_intervals": ("sizes",),
     # footers of tables
     "narrow_inference": ("contexts", "method", "df", "refused", "alpha"),
     "broad_inference": ("scopes", "fewest", "alpha"),
@@ -171,7 +176,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "gradient_not_zero": ("gradient",),
     "local_minima": ("spread",),
     "zero_variance": ("group",),
-    "singular": ("zero",),
+    "singular": ("zero", "perfect"),
     "few_levels": ("groups", "levels"),
     "rows_left_out": ("rows",),
     "terms_aliased": ("terms",),

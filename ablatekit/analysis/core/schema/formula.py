@@ -181,6 +181,7 @@ class MetaRecord(TypedDict):
     tau2_se: Number
     tau2_low: Number
     tau2_high: Number
+    tau2_reason: Statement | None
     i2: Number
     i2_low: Number
     i2_high: Number

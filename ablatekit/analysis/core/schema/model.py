@@ -76,6 +76,7 @@ class AnovaRow(TypedDict):
     cohens_f_high: NotRequired[Number]
     share: Number
     reason: Statement | None
+    notes: list[Statement]
 
 
 class VarianceShare(TypedDict):

@@ -13,8 +13,10 @@ def _rows_left_out(rows: int) -> str:
     return f"{count(rows, 'row')} with a missing value {'was' if rows == 1 else 'were'} left out"
 
 
-def _singular(zero: list[str]) -> str:
-    detail = f" ({', '.join(zero)} estimated as zero)" if zero else ""
+def _singular(zero: list[str], perfect: list[str]) -> str:
+    found = [f"{', '.join(zero)} estimated as zero"] if zero else []
+    found += [f"{', '.join(perfect)} correlated perfectly"] if perfect else []
+    detail = f" ({'; '.join(found)})" if found else ""
     return f"singular fit: the variance parameters lie on their boundary{detail}"
 
 
@@ -54,6 +56,8 @@ SENTENCES: Mapping[Code, Words] = {
     "low_kenward_roger_df": "some Kenward-Roger df are below 2: those tests say next to nothing",
     "normal_tests": "z tests ignore how few groups there are: their p values are too small",
     "residual_df_only": "without random terms every df is the residual one, not {df}",
+    "empty_q_profile": "the Q-profile set of tau2 is empty: both limits would lie below 0, as the"
+    " effects differ less than their sampling variances let them",
     "normal_meta_tests": "z tests ignore the uncertainty of tau2: too small p for few rows",
 }
 """The words of every such code."""

@@ -5,20 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ablatekit.analysis.core.schema.codes import Code
+from ablatekit.report.language.numbers import count
 from ablatekit.report.language.reading import Unit
 from ablatekit.report.language.statements.phrases import ByUnit, Words
 
 
-def _cell_anova(unit: Unit, type: str, order: int, pure: bool) -> str:  # noqa: A002
-    kinds = {"III": "Type III sums of squares (sum coding)", "II": "Type II sums of squares"}
-    why = "" if type == "III" else f" because some combinations have no {unit}"
+def _cell_anova(unit: Unit, order: int, pure: bool) -> str:
     error = (
         f"{unit}s within cell and context" if pure else f"what terms up to order {order} leave over"
     )
     return (
-        f"{kinds[type]}{why}; error: {error}; share = the term's part of the total sum of squares"
-        " (the shares add up to 1 in a balanced design)."
+        f"Type III sums of squares by estimable hypotheses; error: {error}; share = the term's part"
+        " of the total sum of squares (the shares add up to 1 in a balanced design)."
     )
+
+
+def _tests_observed_cells(unit: Unit, terms: list[str], empty: list[int], cells: list[int]) -> str:
+    lacking = ", ".join(
+        f"{some} of {count(all_of, 'cell')} of {term}"
+        for term, some, all_of in zip(terms, empty, cells, strict=True)
+    )
+    return (
+        f"without {unit}s: {lacking}; tests the differences that the other cells estimate,"
+        " by type III estimable hypotheses"
+    )
+
+
+def _tests_at_mean(covariates: list[str], values: list[list[float]]) -> str:
+    places = (
+        f"{name} = {value[0]:.4g}" if len(value) == 1 else name
+        for name, value in zip(covariates, values, strict=True)
+    )
+    return f"interacts with covariates, tested at their means: {', '.join(places)}"
+
+
+def _tests_at_zero(covariates: list[str]) -> str:
+    places = ", ".join(f"{name} = 0" for name in covariates)
+    return f"tested at {places}: without its main effects the model has no other place"
 
 
 def _stratified_bootstrap(unit: Unit, draws: int, alpha: float) -> str:
@@ -66,6 +89,10 @@ SENTENCES: Mapping[Code, Words] = {
     "formula_anova": "type {type}, {method}",
     "residual_anova": "type {type}, residual df",
     "chi_square_anova": "type {type}, Wald chi2 divided by its df",
+    "tests_observed_cells": ByUnit(_tests_observed_cells),
+    "tests_at_mean": _tests_at_mean,
+    "tests_at_zero": _tests_at_zero,
+    "empty_size_intervals": "F is too small to go with any effect size: intervals are empty",
     "no_meta_anova": "no ANOVA table for a meta-analysis; `meta` tests the moderators",
 }
 """The words of every such code."""
