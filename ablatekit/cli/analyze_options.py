@@ -66,6 +66,9 @@ Diverged = Annotated[
     Literal["score", "worst", "exclude"],
     _option(help="How rows enter whose column `status` says diverged.", panel=BY_FACTORS),
 ]
+Everything = Annotated[
+    bool, typer.Option("--all", help="Show every estimand and scope, not just the answer.")
+]
 Report = Annotated[Path | None, _option(metavar="DIR", help="Write the report here.")]
 Formula = Annotated[
     str | None,

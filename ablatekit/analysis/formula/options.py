@@ -17,7 +17,7 @@ from ablatekit.analysis.posthoc.units import DATASET
 from ablatekit.analysis.stats.adjust import Adjustment
 from ablatekit.analysis.stats.verdict import rule_for
 from ablatekit.analysis.tables.measures import measured_name
-from ablatekit.analysis.tables.words import Direction, direction_of
+from ablatekit.analysis.tables.words import STATUS, Direction, direction_of
 from ablatekit.errors import Problem, UsageError, nearest
 
 MOST_LEVELS = 12
@@ -62,10 +62,15 @@ class FormulaOptions:
     alpha: float = 0.05
 
     @property
-    def mentioned(self) -> str:
-        """Text that names, in backquotes, columns needed besides the formula's own."""
-        named = (self.weights, self.variances, *self.categorical, DATASET)
+    def named(self) -> str:
+        """Text that names, in backquotes, the columns of these options."""
+        named = (self.weights, self.variances, *self.categorical)
         return " ".join([*(f"`{name}`" for name in named if name), self.against or ""])
+
+    @property
+    def mentioned(self) -> str:
+        """The same with all columns that are needed besides the formula's own."""
+        return f"{self.named} `{DATASET}` `{STATUS}`"
 
 
 DEFAULTS = FormulaOptions()
