@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,8 @@ from ablatekit.runs.records import RunSpec
 DEFAULTS = PlannedAnalysis(
     responses=(), interactions=2, inference="both", alpha=0.05, adjust="holm", diverged="score"
 )
+Check: TypeAlias = Callable[[Analysis, Plan, StudyTables], Analysis]
+"""An analysis with what a look at its plan and tables adds, such as a second opinion."""
 
 
 def analyse_table(
@@ -52,16 +54,17 @@ def analyse_table(
     analysis: PlannedAnalysis = DEFAULTS,
     provenance: Mapping[str, Any] | None = None,
     wide: Sequence[str] = (),
+    check: Check | None = None,
 ) -> Analysis:
     """Effects of factors on responses, from one row per run or one row per run, item and sample.
 
     `responses` is a column name, or measures of columns, or responses whose `metric` names a
     column. Rows per item have the columns `run` and `item`, and `dataset` where items belong to
     one. `wide` names the columns, or patterns of them, that hold the runs of one row; the only
-    response is then their new name. What is odd in the table is told in every response's
-    `diagnostics`. Raises TableError for columns that are missing, not numeric, or do not vary, for
-    a `status` that is not known, for infinite values, except of diverged runs, and for factors
-    that change within a run.
+    response is then their new name. `check` adds what it finds to the finished analysis. What is
+    odd in the table is told in every response's `diagnostics`. Raises TableError for columns that
+    are missing, not numeric, or do not vary, for a `status` that is not known, for infinite values,
+    except of diverged runs, and for factors that change within a run.
     """
     measures, labels = _measures(responses), [*factors, *contexts]
     names = [_column(measure) for measure in measures]
@@ -73,37 +76,25 @@ def analyse_table(
     by_item = holds_items(frame, labels)
     messages += spelling_variants({name: map(str, frame[name].unique()) for name in labels})
     messages += [] if by_item else odd_rows(frame, names, labels)
-    made = _analyse_items if by_item else _analyse_runs
-    result = made(frame, planned, factors, contexts, baselines or {}, analysis, provenance or {})
-    return told(
-        answered_by_permutation(result),
+    planning = _plan_of_items if by_item else plan_from_table
+    plan, tables = planning(frame, planned, factors, contexts, baselines or {}, analysis)
+    result = told(
+        answered_by_permutation(analyse(plan, tables, provenance or {}, [])),
         messages,
         guessed([m for m in measures if isinstance(m, Measure)]),
     )
+    return check(result, plan, tables) if check else result
 
 
-def _analyse_runs(
+def _plan_of_items(
     frame: pd.DataFrame,
-    responses: tuple[PlannedResponse, ...],
+    responses: Sequence[PlannedResponse],
     factors: Sequence[str],
     contexts: Sequence[str],
     baselines: Mapping[str, str],
     analysis: PlannedAnalysis,
-    provenance: Mapping[str, Any],
-) -> Analysis:
-    plan, tables = plan_from_table(frame, responses, factors, contexts, baselines, analysis)
-    return analyse(plan, tables, provenance, [])
-
-
-def _analyse_items(
-    frame: pd.DataFrame,
-    responses: tuple[PlannedResponse, ...],
-    factors: Sequence[str],
-    contexts: Sequence[str],
-    baselines: Mapping[str, str],
-    analysis: PlannedAnalysis,
-    provenance: Mapping[str, Any],
-) -> Analysis:
+) -> tuple[Plan, StudyTables]:
+    """The same from one row per run, item and sample."""
     labels = [*factors, *contexts]
     status = [STATUS] if STATUS in frame.columns and STATUS not in labels else []
     table = collapse_items(frame, [r.metric for r in responses], [*labels, *status])
@@ -111,7 +102,7 @@ def _analyse_items(
     plan, tables = plan_from_table(table.runs, planned, factors, contexts, baselines, analysis)
     names = dict(zip(table.runs[RUN].astype(str), tables.runs["run"], strict=True))
     outcomes = table.outcomes.assign(run=table.outcomes["run"].astype(str).map(names))
-    return analyse(plan, replace(tables, outcomes=outcomes), provenance, [])
+    return plan, replace(tables, outcomes=outcomes)
 
 
 def _in_rows(

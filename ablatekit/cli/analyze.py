@@ -36,6 +36,7 @@ from ablatekit.cli.analyze_options import (
     ReaderName,
     Report,
     Responses,
+    SecondOpinion,
     Seed,
     SmallestEffect,
     Table,
@@ -63,6 +64,7 @@ def analyze(
     wide: Wide = None,
     interactions: Order = 2,
     diverged: Diverged = "score",
+    second_opinion: SecondOpinion = False,
     report: Report = None,
     formula: Formula = None,
     method: Method = "reml",
@@ -113,7 +115,10 @@ def analyze(
     if formula is None:
         roles = {option: _names(text) for option, text in {**short, "--wide": wide}.items()}
         planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
-        analysis = _by_factors(table, reader, roles, _pairs(baseline or []), rule, planned)
+        baselines = _pairs(baseline or [])
+        analysis = _by_factors(
+            table, reader, roles, baselines, rule, planned, second_opinion=second_opinion
+        )
         _deliver(analysis, to_json, report, everything=everything)
         return
     chosen: dict[str, Any] = {
@@ -214,6 +219,8 @@ def _by_factors(
     baselines: Mapping[str, str],
     rule: Mapping[str, Any],
     planned: Mapping[str, Any],
+    *,
+    second_opinion: bool,
 ) -> Analysis:
     """`roles` names the columns of --response, --factors, --contexts and --wide."""
     from dataclasses import replace
@@ -228,6 +235,9 @@ def _by_factors(
     if unknown:
         problems = (Problem("not one of --factors", n, nearest(n, factors)) for n in unknown)
         raise UsageError(*problems)
+    check = None
+    if second_opinion:
+        from ablatekit.pipeline.second_opinion import with_second_opinion as check
     return analyse_table(
         read_table(table, [*factors, *contexts], reader),
         [Measure(column=name, **rule) for name in roles["--response"]],
@@ -237,6 +247,7 @@ def _by_factors(
         replace(DEFAULTS, **planned),
         _provenance(table),
         roles["--wide"],
+        check,
     )
 
 
