@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from ablatekit.analysis.companions.robust import answered_by_permutation
 from ablatekit.analysis.core.layout import NOT_SET, context_label
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.vocabulary import Statement
@@ -79,7 +78,7 @@ def analyse_table(
     planning = _plan_of_items if by_item else plan_from_table
     plan, tables = planning(frame, planned, factors, contexts, baselines or {}, analysis)
     result = told(
-        answered_by_permutation(analyse(plan, tables, provenance or {}, [])),
+        analyse(plan, tables, provenance or {}, []),
         messages,
         guessed([m for m in measures if isinstance(m, Measure)]),
     )
