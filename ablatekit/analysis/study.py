@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from ablatekit.analysis.companions.detectable import detectable_rows
 from ablatekit.analysis.companions.dynamics import curves
 from ablatekit.analysis.companions.influence import influence_rows
 from ablatekit.analysis.companions.mixed import mixed_companion
-from ablatekit.analysis.companions.robust import robust
+from ablatekit.analysis.companions.robust import answered_by_permutation, robust
 from ablatekit.analysis.companions.training import effects_over_training, milestones, stability
 from ablatekit.analysis.core.layout import Layout, layout
 from ablatekit.analysis.core.numbers import number
@@ -63,10 +63,19 @@ from ablatekit.analysis.stats.verdict import rule_for
 from ablatekit.analysis.tables.costs import Prices, level_costs, prices
 from ablatekit.analysis.tables.missing import count_runs, missing_runs
 from ablatekit.analysis.tables.outcomes import outcomes_of
-from ablatekit.analysis.tables.responses import History, Response, is_proportion, positions, respond
+from ablatekit.analysis.tables.responses import (
+    History,
+    Response,
+    is_proportion,
+    positions,
+    respond,
+    shown_unit,
+)
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.canonical import content_hash
 from ablatekit.design.plan import Plan, PlannedResponse
+
+GAP_SIDES: tuple[Literal["learning", "generalization"], ...] = ("learning", "generalization")
 
 
 class Companions(TypedDict, total=False):
@@ -198,19 +207,25 @@ def analyse(
         "cost": level_costs(tables, design, _costs(plan, repeatable=False)),
         "price": level_prices(costs, design),
     }
-    return Analysis(
+    analyses = {
+        planned.name: _response(plan, planned, responses[planned.name], tables, design, costs)
+        for planned in plan.analysis.responses
+    }
+    gaps = gap_comparisons(responses, design, plan.analysis, inferences(plan), costs)
+    for gap in gaps.values():
+        sides = (analyses[gap[side]]["diagnostics"] for side in GAP_SIDES)
+        gap["messages"] += checks.near_bounds_of_gap(*sides)
+    analysis = Analysis(
         schema_version=SCHEMA_VERSION,
         study=_study(plan, costs),
         design=_design(plan, tables, design),
         counts=count_runs(tables.runs, analysed),
         deviations=list(deviations),
         provenance={**provenance, **{name: rows for name, rows in unrepeatable.items() if rows}},
-        responses={
-            planned.name: _response(plan, planned, responses[planned.name], tables, design, costs)
-            for planned in plan.analysis.responses
-        },
-        comparisons=gap_comparisons(responses, design, plan.analysis, inferences(plan), costs),
+        responses=analyses,
+        comparisons=gaps,
     )
+    return answered_by_permutation(analysis)
 
 
 def inferences(plan: Plan) -> tuple[InferenceName, ...]:
@@ -301,7 +316,7 @@ def _response(
         summary=planned.summary,
         direction="higher" if planned.direction == "higher" else "lower",
         smallest_effect=planned.smallest_effect,
-        unit=planned.unit,
+        unit=shown_unit(planned, response.values.y),
         model=_model(planned, fitted, len(response.values.y)),
         residual_sd=number(float(np.sqrt(fitted.model.error.variance))),
         fixed=_fixed(fitted, analysis.alpha),
@@ -325,6 +340,7 @@ def _response(
     dynamics = curves(design, response.history, unit, context, planned.metric, analysis.alpha)
     if dynamics:
         result["dynamics"] = dynamics
+    result["diagnostics"]["messages"] += checks.shorter_broad(result["effects"])
     return {
         **result,
         **other_answers(plan, fitted, families),
@@ -444,6 +460,7 @@ def _diagnostics(
         messages.append(statement("repeated_histories", runs=repeated))
     if start is not None and not start["equal"]:
         messages.append(statement("unequal_starts"))
+    messages += checks.error_warnings(values, fitted.model, design)
     return Diagnostics(
         residuals=checks.residual_lists(values, fitted.model, design, order),
         brown_forsythe_p=number(fitted.brown_forsythe),

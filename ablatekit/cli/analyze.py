@@ -20,9 +20,11 @@ from ablatekit.cli.analyze_options import (
     Coding,
     Contexts,
     Contrasts,
+    Covariates,
     DegreesOfFreedom,
     Direction,
     Diverged,
+    Everything,
     Factors,
     Family,
     Formula,
@@ -30,11 +32,14 @@ from ablatekit.cli.analyze_options import (
     Method,
     Order,
     Pairwise,
+    PredictAt,
+    Price,
     RandomIntervals,
     RandomTests,
     ReaderName,
     Report,
     Responses,
+    Scales,
     Seed,
     SmallestEffect,
     Table,
@@ -62,6 +67,10 @@ def analyze(
     wide: Wide = None,
     interactions: Order = 2,
     diverged: Diverged = "score",
+    price: Price = None,
+    covariate: Covariates = None,
+    predict_at: PredictAt = None,
+    scale: Scales = None,
     report: Report = None,
     formula: Formula = None,
     method: Method = "reml",
@@ -86,6 +95,7 @@ def analyze(
     smallest_effect: SmallestEffect = None,
     alpha: Alpha = 0.05,
     to_json: ToJson = None,
+    everything: Everything = False,
 ) -> None:
     """Estimate effects from a table with one row per run, or fit a mixed model to its rows.
 
@@ -111,8 +121,9 @@ def analyze(
     if formula is None:
         roles = {option: _names(text) for option, text in {**short, "--wide": wide}.items()}
         planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
-        analysis = _by_factors(table, reader, roles, _pairs(baseline or []), rule, planned)
-        _deliver(analysis, to_json, report)
+        told = (price, covariate or [], predict_at or [], scale or [])
+        analysis = _by_factors(table, reader, roles, _pairs(baseline or []), rule, planned, told)
+        _deliver(analysis, to_json, report, everything=everything)
         return
     chosen: dict[str, Any] = {
         "alpha": alpha,
@@ -133,7 +144,8 @@ def analyze(
         "random_intervals": random_intervals,
         "seed": seed,
     }
-    _deliver(_by_formula(table, reader, formula, {**rule, **chosen}), to_json, report)
+    fitted = _by_formula(table, reader, formula, {**rule, **chosen})
+    _deliver(fitted, to_json, report, everything=everything)
 
 
 def _mixed_up(
@@ -211,15 +223,21 @@ def _by_factors(
     baselines: Mapping[str, str],
     rule: Mapping[str, Any],
     planned: Mapping[str, Any],
+    told: tuple[str | None, Sequence[str], Sequence[str], Sequence[str]],
 ) -> Analysis:
-    """`roles` names the columns of --response, --factors, --contexts and --wide."""
+    """`roles` names the columns of --response, --factors, --contexts and --wide.
+
+    `told` are the texts of --price, --covariate, --predict-at and --scale.
+    """
     from dataclasses import replace
 
     from ablatekit.analysis.table import DEFAULTS, analyse_table
+    from ablatekit.analysis.tables.annotations import read_annotations
     from ablatekit.analysis.tables.measures import Measure
     from ablatekit.analysis.tables.read import read_table
     from ablatekit.errors import Problem, UsageError, nearest
 
+    annotations = read_annotations(*told)
     factors, contexts = roles["--factors"], roles["--contexts"]
     unknown = [name for name in baselines if name not in factors]
     if unknown:
@@ -234,6 +252,7 @@ def _by_factors(
         replace(DEFAULTS, **planned),
         _provenance(table),
         roles["--wide"],
+        annotations,
     )
 
 
@@ -260,7 +279,9 @@ def _provenance(table: Path) -> dict[str, str]:
     return {**provenance, "table_hash": file_hash(table)} if there else provenance
 
 
-def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> None:
+def _deliver(
+    analysis: Analysis, to_json: str | None, report: Path | None, *, everything: bool
+) -> None:
     from ablatekit.errors import NotEstimableError
 
     _write_json(analysis, to_json)
@@ -273,7 +294,7 @@ def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> No
         from ablatekit.cli.console import print_all
         from ablatekit.report.formats.terminal import answer
 
-        print_all(answer(analysis))
+        print_all(answer(analysis, everything=everything))
     effects = [row for part in analysis["responses"].values() for row in part["effects"]]
     if effects and all(row["p"] is None for row in effects):
         from ablatekit.report.language.sentences import say

@@ -66,6 +66,9 @@ Diverged = Annotated[
     Literal["score", "worst", "exclude"],
     _option(help="How rows enter whose column `status` says diverged.", panel=BY_FACTORS),
 ]
+Everything = Annotated[
+    bool, typer.Option("--all", help="Show every estimand and scope, not just the answer.")
+]
 Report = Annotated[Path | None, _option(metavar="DIR", help="Write the report here.")]
 Formula = Annotated[
     str | None,
@@ -108,7 +111,11 @@ Variances = Annotated[
 ]
 Categorical = Annotated[
     str | None,
-    _option(metavar="COLUMN,...", help="Numeric columns to read as factors.", panel=BY_FORMULA),
+    _option(
+        metavar="COLUMN,...",
+        help="Columns to read as factors, their levels as written: 1.10 is not 1.1.",
+        panel=BY_FORMULA,
+    ),
 ]
 Coding = Annotated[
     Literal["treatment", "sum"], _option(help="Of the factors' coefficients.", panel=BY_FORMULA)
@@ -117,7 +124,8 @@ Contrasts = Annotated[
     list[str] | None,
     _option(
         metavar="FACTOR[:BASELINE]",
-        help="By default every categorical variable; may be repeated.",
+        help="By default every categorical variable against its first level in the table; may be"
+        " repeated.",
         panel=BY_FORMULA,
     ),
 ]
@@ -170,6 +178,42 @@ Wide = Annotated[
 ]
 ReaderName = Annotated[
     str | None, _option("--reader", metavar="NAME", help="By default by the name of the file.")
+]
+Price = Annotated[
+    str | None,
+    _option(
+        metavar="COLUMN",
+        help="What a run costs, such as samples: levels are priced as multiples of the baseline.",
+        panel=BY_FACTORS,
+    ),
+]
+Covariates = Annotated[
+    list[str] | None,
+    _option(
+        "--covariate",
+        metavar="[CONTEXT=]COLUMN",
+        help="A number above 0 that describes a context, such as params of a model: effects are"
+        " shown against it; may be repeated.",
+        panel=BY_FACTORS,
+    ),
+]
+PredictAt = Annotated[
+    list[str] | None,
+    _option(
+        metavar="COVARIATE=NUMBER",
+        help="Where to predict effects, such as params=7e9; may be repeated.",
+        panel=BY_FACTORS,
+    ),
+]
+Scales = Annotated[
+    list[str] | None,
+    _option(
+        "--scale",
+        metavar="FACTOR=SCALE",
+        help="Of a factor's levels: log, linear or order (as in the table). Default: by their"
+        " numbers; may be repeated.",
+        panel=BY_FACTORS,
+    ),
 ]
 Direction = Annotated[
     Literal["higher", "lower"] | None,
