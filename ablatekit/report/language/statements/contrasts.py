@@ -46,6 +46,11 @@ def _family(response: str, estimand: str, inference: str, scope: Sequence[str]) 
     return f"{response}: {estimand} effects, {inference}{over}"
 
 
+def _dose_family(response: str, inference: str, scope: Sequence[str]) -> str:
+    over = f" over {' and '.join(scope)}" if scope else ""
+    return f"{response}: slopes, {inference}{over}"
+
+
 SENTENCES: Mapping[Code, Words] = {
     # what a contrast lacks
     "no_matched_pair": "no combination of the other factors contains both this level and the"
@@ -73,6 +78,10 @@ SENTENCES: Mapping[Code, Words] = {
     "aliased_with": lambda partners: (
         f"always changes together with {_listed(partners)}: their effects cannot be told apart"
     ),
+    "no_baseline_cell": "the design lacks the cell with every factor at its baseline",
+    "no_common_context": "no context has {unit}s in every cell, so their means are of different"
+    " contexts",
+    "no_full_order": "no combination of the other factors has all levels",
     "no_level_pair": "no combination of the design has both levels",
     "no_pair_in_context": "this context has no matched pair of cells with {unit}s",
     "not_estimable": "not estimable: it needs a combination of levels that was never observed",
@@ -100,6 +109,10 @@ SENTENCES: Mapping[Code, Words] = {
     "too_few_levels": _too_few_levels,
     "same_in_every_level": "the contrast has the same value at every level of {variable}, so its"
     " spread is unknown",
+    "no_effect_on_learning": "the effect on learning has p = {p:.3g}, not below {alpha:g}: a ratio"
+    " to it has no bounds",
+    "best_needs_equal_variances": "variances differ between cells (Brown-Forsythe p = {p:.3g}): the"
+    " comparison with the best needs one variance",
     "no_contexts_in_formula": "a formula names no contexts: ask by --response, --factors and"
     " --contexts",
     # what a regression on a covariate lacks, and what it reaches for
@@ -130,7 +143,12 @@ SENTENCES: Mapping[Code, Words] = {
     "decided_by": lambda by: (
         f"decided by the {'crossed interval' if len(by) > 1 else f't over {by[0]}'}"
     ),
+    "dunnett_family": "one family of comparisons with the baseline cell (Dunnett)",
+    "dunnett_bound": "cells lie in different contexts: Dunnett's p and intervals are conservative",
+    "welch_family": "variances differ between cells (Brown-Forsythe p = {p:.3g}): Welch's t with"
+    " Holm's p in place of Dunnett's",
     # what a row averages over, and its family
+    "cell_against_baseline": lambda contexts: f"one cell, {in_contexts(contexts)}",
     "over_combinations": _over_combinations,
     "at_baseline": lambda contexts: f"every other factor at its baseline, {in_contexts(contexts)}",
     "off_baseline": lambda contexts: (
@@ -141,5 +159,6 @@ SENTENCES: Mapping[Code, Words] = {
     "over_factors": lambda factors: ", ".join(factors),
     "effect_family": _family,
     "marginal_family": _marginal_family,
+    "dose_family": _dose_family,
 }
 """The words of every such code."""
