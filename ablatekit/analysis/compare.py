@@ -17,7 +17,13 @@ from ablatekit.analysis.core.lookup import Comparison, alpha_of, comparisons, fi
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
-from ablatekit.analysis.core.schema.vocabulary import Number, Statement, Verdict, statement
+from ablatekit.analysis.core.schema.vocabulary import (
+    Number,
+    Size,
+    Statement,
+    Verdict,
+    statement,
+)
 from ablatekit.analysis.stats.inference import Estimate, t_estimate
 from ablatekit.analysis.stats.verdict import Judgement, VerdictRule, judge
 
@@ -28,6 +34,21 @@ FEWEST_PAIRS = 3
 AGREEMENTS: Mapping[Verdict, Agreement] = {
     "equivalent": "agree", "helps": "differ", "hurts": "differ", "inconclusive": "undecided",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyEffect:
+    """What one study says of a level: the narrow effect, and the widest broad verdict beside it.
+
+    `broad` is null where no scope exists.
+    """
+
+    estimate: Number
+    verdict: Verdict
+    size: Size | None
+    broad: Verdict | None
+    scope: tuple[str, ...]
+    price: Number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +63,8 @@ class ComparedEffect:
     factor: str
     level: str
     baseline: str
-    first: Number
-    first_verdict: Verdict
-    second: Number
-    second_verdict: Verdict
+    first: StudyEffect
+    second: StudyEffect
     difference: Number
     se: Number
     df: Number
@@ -160,7 +179,22 @@ def _rows(
     for (level, *effects), difference, judgement in zip(
         levels_of_both, differences, judgements, strict=True
     ):
-        yield _row(pair.name, level, effects, difference, judgement)
+        parts = zip((pair.first, pair.second), effects, strict=True)
+        said = [_study_effect(part, level, effect) for part, effect in parts]
+        yield _row(pair.name, level, said, difference, judgement)
+
+
+def _study_effect(response: ResponseAnalysis, level: Comparison, narrow: Effect) -> StudyEffect:
+    beside = find_effect(response["effects"], level, "broad")
+    known = beside is not None and beside["low"] is not None
+    return StudyEffect(
+        estimate=narrow["estimate"],
+        verdict=narrow["verdict"],
+        size=narrow["size"],
+        broad=beside["verdict"] if beside is not None and known else None,
+        scope=tuple(beside["scope"]) if beside is not None and known else (),
+        price=narrow["price"],
+    )
 
 
 def _unlike(pair: _Pair) -> Statement | None:
@@ -218,7 +252,7 @@ def _by_context(response: ResponseAnalysis, level: Comparison) -> dict[str, floa
 def _row(
     response: str,
     level: Comparison,
-    effects: Sequence[Effect],
+    effects: Sequence[StudyEffect],
     difference: Estimate,
     judgement: Judgement,
 ) -> ComparedEffect:
@@ -228,10 +262,8 @@ def _row(
         factor=level.factor,
         level=level.level,
         baseline=level.baseline,
-        first=first["estimate"],
-        first_verdict=first["verdict"],
-        second=second["estimate"],
-        second_verdict=second["verdict"],
+        first=first,
+        second=second,
         difference=number(difference.estimate),
         se=number(difference.se),
         df=number(difference.df),

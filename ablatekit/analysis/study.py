@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
@@ -71,6 +71,8 @@ from ablatekit.analysis.tables.responses import History, Response, is_proportion
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.canonical import content_hash
 from ablatekit.design.plan import Plan, PlannedResponse
+
+GAP_SIDES: tuple[Literal["learning", "generalization"], ...] = ("learning", "generalization")
 
 
 class Companions(TypedDict, total=False):
@@ -218,6 +220,14 @@ def analyse(
         "cost": level_costs(tables, design, _costs(plan, repeatable=False)),
         "price": level_prices(costs, design),
     }
+    analyses = {
+        planned.name: _response(plan, planned, responses[planned.name], tables, design, costs)
+        for planned in plan.analysis.responses
+    }
+    gaps = gap_comparisons(responses, design, plan.analysis, inferences(plan), costs)
+    for gap in gaps.values():
+        sides = (analyses[gap[side]]["diagnostics"] for side in GAP_SIDES)
+        gap["messages"] += checks.near_bounds_of_gap(*sides)
     return Analysis(
         schema_version=SCHEMA_VERSION,
         study=_study(plan, costs),
@@ -225,11 +235,8 @@ def analyse(
         counts=count_runs(tables.runs, analysed),
         deviations=list(deviations),
         provenance={**provenance, **{name: rows for name, rows in unrepeatable.items() if rows}},
-        responses={
-            planned.name: _response(plan, planned, responses[planned.name], tables, design, costs)
-            for planned in plan.analysis.responses
-        },
-        comparisons=gap_comparisons(responses, design, plan.analysis, inferences(plan), costs),
+        responses=analyses,
+        comparisons=gaps,
     )
 
 
@@ -345,6 +352,7 @@ def _response(
     dynamics = curves(design, response.history, unit, context, planned.metric, analysis.alpha)
     if dynamics:
         result["dynamics"] = dynamics
+    result["diagnostics"]["messages"] += checks.shorter_broad(result["effects"])
     return {
         **result,
         **other_answers(plan, planned, fitted, families, costs),
@@ -464,6 +472,7 @@ def _diagnostics(
         messages.append(statement("repeated_histories", runs=repeated))
     if start is not None and not start["equal"]:
         messages.append(statement("unequal_starts"))
+    messages += checks.error_warnings(values, fitted.model, design)
     return Diagnostics(
         residuals=checks.residual_lists(values, fitted.model, design, order),
         brown_forsythe_p=number(fitted.brown_forsythe),

@@ -23,6 +23,7 @@ from ablatekit.cli.analyze_options import (
     DegreesOfFreedom,
     Direction,
     Diverged,
+    Everything,
     Factors,
     Family,
     Formula,
@@ -86,6 +87,7 @@ def analyze(
     smallest_effect: SmallestEffect = None,
     alpha: Alpha = 0.05,
     to_json: ToJson = None,
+    everything: Everything = False,
 ) -> None:
     """Estimate effects from a table with one row per run, or fit a mixed model to its rows.
 
@@ -112,7 +114,7 @@ def analyze(
         roles = {option: _names(text) for option, text in {**short, "--wide": wide}.items()}
         planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
         analysis = _by_factors(table, reader, roles, _pairs(baseline or []), rule, planned)
-        _deliver(analysis, to_json, report)
+        _deliver(analysis, to_json, report, everything=everything)
         return
     chosen: dict[str, Any] = {
         "alpha": alpha,
@@ -133,7 +135,8 @@ def analyze(
         "random_intervals": random_intervals,
         "seed": seed,
     }
-    _deliver(_by_formula(table, reader, formula, {**rule, **chosen}), to_json, report)
+    fitted = _by_formula(table, reader, formula, {**rule, **chosen})
+    _deliver(fitted, to_json, report, everything=everything)
 
 
 def _mixed_up(
@@ -260,7 +263,9 @@ def _provenance(table: Path) -> dict[str, str]:
     return {**provenance, "table_hash": file_hash(table)} if there else provenance
 
 
-def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> None:
+def _deliver(
+    analysis: Analysis, to_json: str | None, report: Path | None, *, everything: bool
+) -> None:
     from ablatekit.errors import NotEstimableError
 
     _write_json(analysis, to_json)
@@ -273,7 +278,7 @@ def _deliver(analysis: Analysis, to_json: str | None, report: Path | None) -> No
         from ablatekit.cli.console import print_all
         from ablatekit.report.formats.terminal import answer
 
-        print_all(answer(analysis))
+        print_all(answer(analysis, everything=everything))
     effects = [row for part in analysis["responses"].values() for row in part["effects"]]
     if effects and all(row["p"] is None for row in effects):
         from ablatekit.report.language.sentences import say

@@ -66,6 +66,9 @@ Diverged = Annotated[
     Literal["score", "worst", "exclude"],
     _option(help="How rows enter whose column `status` says diverged.", panel=BY_FACTORS),
 ]
+Everything = Annotated[
+    bool, typer.Option("--all", help="Show every estimand and scope, not just the answer.")
+]
 Report = Annotated[Path | None, _option(metavar="DIR", help="Write the report here.")]
 Formula = Annotated[
     str | None,
@@ -108,7 +111,11 @@ Variances = Annotated[
 ]
 Categorical = Annotated[
     str | None,
-    _option(metavar="COLUMN,...", help="Numeric columns to read as factors.", panel=BY_FORMULA),
+    _option(
+        metavar="COLUMN,...",
+        help="Columns to read as factors, their levels as written: 1.10 is not 1.1.",
+        panel=BY_FORMULA,
+    ),
 ]
 Coding = Annotated[
     Literal["treatment", "sum"], _option(help="Of the factors' coefficients.", panel=BY_FORMULA)
@@ -117,7 +124,8 @@ Contrasts = Annotated[
     list[str] | None,
     _option(
         metavar="FACTOR[:BASELINE]",
-        help="By default every categorical variable; may be repeated.",
+        help="By default every categorical variable against its first level in the table; may be"
+        " repeated.",
         panel=BY_FORMULA,
     ),
 ]

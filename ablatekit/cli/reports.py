@@ -66,19 +66,25 @@ def export(
 
 
 def report_bundle(
-    path: Path, workspace: Path | None, theme: Theme, *, second_opinion: bool, as_json: bool
+    path: Path,
+    workspace: Path | None,
+    theme: Theme,
+    *,
+    second_opinion: bool,
+    everything: bool,
+    as_json: bool,
 ) -> Path:
     """Analyse a bundle's tables again; the page, beside the bundle or in a workspace if named."""
     from ablatekit.cli.console import print_all
     from ablatekit.pipeline.second_opinion import with_second_opinion
     from ablatekit.report.bundle import analyse_bundle, read_bundle, same_analysis
-    from ablatekit.report.formats.terminal import answer
+    from ablatekit.report.formats import terminal
     from ablatekit.report.write import write_report
 
     bundle, folder = read_bundle(path), _bundle_report(path, workspace)
     analysis = analyse_bundle(bundle)
     if not as_json:
-        print_all(answer(analysis))
+        print_all(terminal.answer(analysis, everything=everything))
     same = same_analysis(analysis, bundle.analysis)
     if second_opinion:
         analysis = with_second_opinion(analysis, bundle.plan, bundle.tables)
@@ -87,6 +93,7 @@ def report_bundle(
         result = {"report": str(page), "counts": analysis["counts"], "same_analysis": same}
         typer.echo(json.dumps(result, indent=2))
         return page
+    print_all(terminal.second_opinion(analysis))
     typer.echo(f"the analysis {AGREEMENT[same]}")
     typer.echo(f"report: {page}")
     return page

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ablatekit.cli.analyze_options import Everything
 from ablatekit.cli.reports import (
     SecondOpinionOption,
     ThemeOption,
@@ -16,14 +18,13 @@ from ablatekit.cli.reports import (
     report_bundle,
 )
 from ablatekit.cli.study_files import Json, Overrides, StudyFile, plan
-from ablatekit.themes import Theme
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ablatekit.analysis.core.schema.analysis import Analysis
     from ablatekit.pipeline.frozen import PreparedStudy
-    from ablatekit.pipeline.run import StudyOutcome
+    from ablatekit.pipeline.run import ReportOptions, StudyOutcome
 
 
 def run(
@@ -88,17 +89,26 @@ def report(
     open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     theme: ThemeOption = None,
     second_opinion: SecondOpinionOption = True,
+    everything: Everything = False,
     as_json: Json = False,
 ) -> None:
     """Analyse the results there are and write the report; FILE may be a bundle (study export)."""
+    from ablatekit.pipeline.run import ReportOptions
+
     if file.suffix == ".zip":
         _refuse_overrides(file, overrides)
         page = report_bundle(
-            file, workspace, theme or "auto", second_opinion=second_opinion, as_json=as_json
+            file,
+            workspace,
+            theme or "auto",
+            second_opinion=second_opinion,
+            everything=everything,
+            as_json=as_json,
         )
     else:
         study = _prepared(file, overrides, workspace)
-        page = _report(study, theme, second_opinion=second_opinion, as_json=as_json)
+        options = ReportOptions(theme=theme, second_opinion=second_opinion)
+        page = _report(study, options, everything=everything, as_json=as_json)
     if open_it:
         typer.launch(page.as_uri())
 
@@ -113,20 +123,21 @@ def _refuse_overrides(file: Path, overrides: list[str] | None) -> None:
 
 
 def _report(
-    study: PreparedStudy, theme: Theme | None, *, second_opinion: bool, as_json: bool
+    study: PreparedStudy, options: ReportOptions, *, everything: bool, as_json: bool
 ) -> Path:
     from ablatekit.cli.console import print_all
-    from ablatekit.pipeline.run import ReportOptions, report_study
-    from ablatekit.report.formats.terminal import answer
+    from ablatekit.pipeline.run import report_study
+    from ablatekit.report.formats import terminal
 
-    options = ReportOptions(theme=theme, second_opinion=second_opinion)
     if not as_json:
-        options = replace(options, show=lambda analysis: print_all(answer(analysis)))
+        shown = partial(terminal.answer, everything=everything)
+        options = replace(options, show=lambda analysis: print_all(shown(analysis)))
     analysis = report_study(study, options)
     page = study.directory.report / "index.html"
     if as_json:
         typer.echo(json.dumps({"report": str(page), "counts": analysis["counts"]}, indent=2))
     else:
+        print_all(terminal.second_opinion(analysis))
         typer.echo(f"report: {page}")
     _require_estimates(analysis, study)
     return page
@@ -181,7 +192,7 @@ def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None
     """Print what happened, and raise what its exit code says."""
     from ablatekit.cli.console import print_all
     from ablatekit.errors import InterruptedStudyError, RunsFailedError
-    from ablatekit.report.formats.terminal import answer
+    from ablatekit.report.formats import terminal
 
     if outcome.mirror is not None and outcome.mirror.warning:
         console.print(f"warning: {outcome.mirror.warning}")
@@ -190,8 +201,8 @@ def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None
             console.print(
                 "nothing to do: every run has a result and the report is of these results"
             )
-        if not outcome.fresh:
-            print_all(answer(outcome.analysis), console)
+        shown = terminal.second_opinion if outcome.fresh else terminal.answer
+        print_all(shown(outcome.analysis), console)
         console.print(f"report: {outcome.report}", soft_wrap=True)
     counts = outcome.dispatch.counts
     if outcome.dispatch.interrupted:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from ablatekit.analysis.core.lookup import comparisons
 from ablatekit.analysis.core.schema.analysis import Analysis
-from ablatekit.report.document import Document, Section
-from ablatekit.report.language import page
-from ablatekit.report.language.numbers import count
+from ablatekit.report.document import Block, Document, Section, Table
+from ablatekit.report.language import captions, page
+from ablatekit.report.language.numbers import count, scale_of
 from ablatekit.report.language.reading import subject_of, title_of
-from ablatekit.report.sections.answer import answer_section
-from ablatekit.report.sections.contexts import contexts_section
+from ablatekit.report.sections.answer import answer_section, gap_room, gap_scale, room
+from ablatekit.report.sections.configurations import (
+    configurations_section,
+    configurations_table,
+    plain_table_of,
+)
+from ablatekit.report.sections.contexts import (
+    contexts_section,
+    covariate_blocks,
+    heterogeneity_table,
+)
 from ablatekit.report.sections.design import design_section
 from ablatekit.report.sections.diagnostics import diagnostics_section
 from ablatekit.report.sections.dynamics import dynamics_section
-from ablatekit.report.sections.effects import forest_section
-from ablatekit.report.sections.gap import map_section
+from ablatekit.report.sections.effects import compact_estimands, dose_blocks, forest_section
+from ablatekit.report.sections.gap import carry_over_blocks, map_section
 from ablatekit.report.sections.interactions import interactions_section
 from ablatekit.report.sections.methods import methods_section
 from ablatekit.report.sections.missing import missing_section
 from ablatekit.report.sections.model import model_section
 from ablatekit.report.sections.provenance import provenance_section
 from ablatekit.report.sections.robust import robust_section
-from ablatekit.report.sections.variance import variance_section
+from ablatekit.report.sections.variance import mixed_blocks, variance_section
 
 
 def compose(analysis: Analysis) -> Document:
@@ -69,6 +78,7 @@ def _sections(analysis: Analysis) -> list[Section | None]:
     return [
         answer_section(analysis),
         forest_section(analysis),
+        configurations_section(analysis),
         model_section(analysis),
         map_section(analysis),
         interactions_section(analysis),
@@ -82,3 +92,26 @@ def _sections(analysis: Analysis) -> list[Section | None]:
         methods_section(analysis),
         provenance_section(analysis),
     ]
+
+
+def details(analysis: Analysis) -> list[Block]:
+    """What a terminal shows on request beside the answer: every estimand, scope and companion."""
+    blocks: list[Block] = []
+    for name, response in analysis["responses"].items():
+        scale, available = scale_of(response), room(analysis, response)
+        label = response["label"]
+        blocks.append(compact_estimands(name, label, response["effects"], scale, available))
+        configurations = response.get("configurations")
+        if configurations and configurations["rows"]:
+            blocks.append(configurations_table(analysis, name, response, configurations))
+        plain = response.get("plain_contexts")
+        if plain:
+            blocks.append(plain_table_of(name, label, plain, scale, available.unit))
+    for name, gap in analysis.get("comparisons", {}).items():
+        scale, available = gap_scale(analysis, name), gap_room(analysis, name)
+        blocks.append(compact_estimands(name, captions.GAP, gap["effects"], scale, available))
+        blocks += carry_over_blocks(analysis, name)
+    spread = heterogeneity_table(analysis)
+    blocks += [spread] if spread is not None else []
+    blocks += [*dose_blocks(analysis), *covariate_blocks(analysis), *mixed_blocks(analysis)]
+    return [block for block in blocks if isinstance(block, Table)]

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from ablatekit.analysis.core.schema.vocabulary import Number, Verdict
+from ablatekit.analysis.core.schema.vocabulary import Number, Size, Verdict
 from ablatekit.canonical import content_hash
 from ablatekit.report.language.numbers import general
 from ablatekit.report.language.reading import Unit, words
 from ablatekit.report.language.references import Reference
-from ablatekit.report.language.verdicts import VerdictLine, word
+from ablatekit.report.language.verdicts import VerdictLine, sized
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class IntervalEntry:
     """A table entry [low, high]."""
 
     kind: ClassVar[str] = "interval"
@@ -56,16 +56,21 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """A verdict and the remark that belongs to it."""
+    """A verdict, the size of its effect and the remark that belongs to it.
+
+    `over` is the scope that a broad verdict holds for.
+    """
 
     kind: ClassVar[str] = "badge"
     verdict: Verdict
     note: str = ""
+    size: Size | None = None
+    over: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class EstimateEntry:
-    """A table entry of an estimate over its interval."""
+    """A table entry of an estimate over its interval, with what it covers where that is not all."""
 
     kind: ClassVar[str] = "estimate"
     text: str
@@ -73,23 +78,34 @@ class EstimateEntry:
     value: Number
     low: Number
     high: Number
+    note: str = ""
 
 
-Entry: TypeAlias = Text | Quantity | Interval | EstimateEntry | Badge
+Entry: TypeAlias = Text | Quantity | IntervalEntry | EstimateEntry | Badge
 
 
 def plain_text(entry: Entry) -> str:
     """An entry in words, without its markup."""
     match entry:
         case Badge():
-            shown = word(entry.verdict)
-            return f"{shown} ({entry.note})" if entry.note else shown
+            return noted(scoped(entry, sized(entry.verdict, entry.size)), entry.note)
         case EstimateEntry():
-            return f"{entry.text} {entry.interval}" if entry.interval else entry.text
-        case Interval():
+            shown = f"{entry.text} {entry.interval}" if entry.interval else entry.text
+            return noted(shown, entry.note)
+        case IntervalEntry():
             return entry.text
         case Text() | Quantity():
-            return f"{entry.text} ({entry.note})" if entry.note else entry.text
+            return noted(entry.text, entry.note)
+
+
+def scoped(badge: Badge, shown: str) -> str:
+    """The words of a verdict after the scope that it holds for."""
+    return f"{badge.over}: {shown}" if badge.over else shown
+
+
+def noted(shown: str, note: str) -> str:
+    """Words with a remark in brackets, if there is one."""
+    return f"{shown} ({note})" if shown and note else shown or note
 
 
 @dataclass(frozen=True, slots=True)

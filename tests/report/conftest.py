@@ -65,8 +65,17 @@ PLANTED: dict[tuple[str, str], dict[str, tuple[float, str, str]]] = {
         "gap": (-0.02966015, "inconclusive", ""),
     },
 }
-WITHHELD = statement("too_few_contexts", contexts=2, fewest=5)
-METHODS = {"narrow": statement("cell_means_t"), "broad": statement("contexts_t")}
+WITHHELD = statement("too_few_levels", variable="model", levels=2, fewest=3)
+METHODS = {"narrow": statement("cell_means_t"), "broad": statement("levels_t")}
+OVER_MODELS = statement(
+    "over_scope",
+    scope=["model"],
+    levels=[3],
+    fixed=[{"variable": "dataset", "levels": ["letter-sort", "digit-chain"]}],
+)
+DIRECTIONS = ("helps", "hurts", "widens", "narrows")
+SIZES = {0.06134271: "by_more", 0.02871904: "open", 0.04911132: "by_more", 0.02417716: "open"}
+"""The size of a narrow effect that has a direction, by its estimate; of others "less"."""
 
 
 def effect_row(
@@ -81,9 +90,16 @@ def effect_row(
         "baseline": baseline,
         "estimand": "average",
         "inference": inference,
+        "scope": ["model"] if inference == "broad" else [],
         "method": METHODS[inference],
         "family": effect_family("average", inference),
-        "averaged_over": statement("over_combinations", combinations=8, contexts=6, grid=False),
+        "averaged_over": OVER_MODELS
+        if inference == "broad"
+        else statement("over_combinations", combinations=8, contexts=6, grid=False),
+        "contexts": 6,
+        "of_contexts": 6,
+        "pairs": 48 if level != "group_norm" else 40,
+        "of_pairs": 48,
         "estimate": estimate,
         "se": se,
         "df": df,
@@ -95,7 +111,11 @@ def effect_row(
         "high_equivalence": estimate + 0.84 * half,
         "p": float(np.exp(-abs(estimate) / se)),
         "p_adjusted": min(1.0, 3 * float(np.exp(-abs(estimate) / se))),
+        "p_margin_adjusted": 0.01 if SIZES.get(estimate) == "by_more" else 0.5,
+        "parts": [],
         "verdict": verdict,
+        "size": SIZES.get(estimate, "less") if verdict in DIRECTIONS else None,
+        "price": 4.0 if level == "4" else 1.0,
         "replicates_needed": 5 if (inference, verdict) == ("narrow", "inconclusive") else None,
         "contexts_needed": 11 if (inference, verdict) == ("broad", "inconclusive") else None,
         "reason": None,
@@ -104,7 +124,10 @@ def effect_row(
 
 
 def effect_family(estimand: str, inference: str) -> Statement:
-    return statement("effect_family", response="learning", estimand=estimand, inference=inference)
+    scope = ["model"] if inference == "broad" else []
+    return statement(
+        "effect_family", response="learning", estimand=estimand, inference=inference, scope=scope
+    )
 
 
 def without_numbers(row: dict[str, Any], verdict: str, reason: Statement) -> dict[str, Any]:
@@ -173,7 +196,7 @@ def context_rows(response: str) -> list[dict[str, Any]]:
         estimate = PLANTED[factor, level][response][0] + float(generator.normal(0, 0.02))
         rows.append(
             {
-                "factor": factor, "level": level, "context": context_name(context),
+                "factor": factor, "level": level, "context": context_name(context), "pairs": 8,
                 "estimate": estimate, "se": 0.0151, "low": estimate - 0.0301,
                 "high": estimate + 0.0301, "reason": None,
             }
@@ -186,15 +209,13 @@ def heterogeneity_rows(response: str) -> list[dict[str, Any]]:
     for factor, level in LEVELS:
         estimate = PLANTED.get((factor, level), {}).get(response, (None,))[0]
         known = estimate is not None
-        by_model = (factor, level) == ("advantage", "batch_norm")
         rows.append(
             {
-                "factor": factor, "level": level, "tau": 0.0171231 if known else None,
+                "factor": factor, "level": level, "scope": ["model"],
+                "tau": 0.0171231 if known else None,
                 "i2": 0.61337 if known else None,
                 "prediction_low": estimate - 0.0561 if known else None,
                 "prediction_high": estimate + 0.0561 if known else None,
-                "warning": statement("varies_by_variable", variable="model", contexts=6, values=3)
-                if by_model else None,
                 "reason": None if known else statement("identical_runs"),
             }
         )  # fmt: skip
@@ -273,6 +294,12 @@ def anova_rows() -> list[dict[str, Any]]:
     return rows
 
 
+def messages(response: str) -> list[Statement]:
+    if response == "learning":
+        return [statement("unequal_variances", p=0.0213, pooled=False)]
+    return [statement("near_bounds", cells=1)]
+
+
 def response_record(name: str) -> dict[str, Any]:
     return {
         "label": name.capitalize(),
@@ -304,7 +331,7 @@ def response_record(name: str) -> dict[str, Any]:
                 "equal": True,
                 "contexts": [{"context": context_name(c), "spread": 0.0} for c in CONTEXTS],
             },
-            "messages": [],
+            "messages": messages(name),
         },
         "missing": {
             "policy": statement("score_policy"),
@@ -344,6 +371,7 @@ def build_analysis() -> Any:
             "title": "Which choices matter around the minimalist baseline?",
             "question": "Which RFT design choices matter, and would that hold elsewhere?",
             "backend": "rft",
+            "price": "cost/samples",
             "analysis": {"alpha": 0.05, "interactions": 2, "adjust": "holm", "diverged": "score"},
         },
         "design": {

@@ -125,7 +125,7 @@ def configurations(
         best_reason=None,
         notes=[],
     )
-    compared = None if unit is None else _Compared(fitted, baseline, unit, rule)
+    compared = None if unit is None else _ComparedCells(fitted, baseline, unit, rule)
     for inference in inferences:
         for scope in scopes(layout) if inference == "broad" else ((),):
             if compared is None:
@@ -150,7 +150,7 @@ def baseline_cell(layout: Layout) -> Integers:
 
 
 @dataclass(frozen=True)
-class _Compared:
+class _ComparedCells:
     """The cells of a design beside its baseline cell, which is one of them."""
 
     fitted: Fitted
@@ -242,7 +242,7 @@ class _Compared:
 
 def _compare(
     section: Configurations,
-    compared: _Compared,
+    compared: _ComparedCells,
     response: str,
     inference: InferenceName,
     scope: Scope,
@@ -267,7 +267,7 @@ def _compare(
     section["suffices"].append(answer)
 
 
-def _notes(compared: _Compared, tests: FamilyTests) -> list[Statement]:
+def _notes(compared: _ComparedCells, tests: FamilyTests) -> list[Statement]:
     """How the narrow family is adjusted, and what that costs where contexts differ."""
     if not isinstance(tests, AgainstBaseline):
         own = compared.unequal and compared.cells.error.reason is None
@@ -277,7 +277,7 @@ def _notes(compared: _Compared, tests: FamilyTests) -> list[Statement]:
 
 
 def _row(
-    compared: _Compared,
+    compared: _ComparedCells,
     effect: Evaluated,
     estimate: Estimate,
     judgement: Judgement,
@@ -313,7 +313,7 @@ def _row(
 
 
 def _with_best(
-    row: Configuration, compared: _Compared, place: int, best: _Best | None
+    row: Configuration, compared: _ComparedCells, place: int, best: _Best | None
 ) -> Configuration:
     """The row with its cell's limits against the best of the others."""
     unit = compared.others[place]
@@ -336,7 +336,7 @@ class _Best:
     compared: ComparisonsWithBest
 
 
-def _best(compared: _Compared) -> tuple[_Best | None, Statement | None]:
+def _best(compared: _ComparedCells) -> tuple[_Best | None, Statement | None]:
     """Which cells may be the best, the baseline among them, or why that is not known.
 
     Over the contexts that have every cell that has any run: means over other contexts compare
@@ -364,7 +364,7 @@ def _best(compared: _Compared) -> tuple[_Best | None, Statement | None]:
 
 
 def _suffices(
-    compared: _Compared,
+    compared: _ComparedCells,
     estimates: Sequence[Estimate],
     judgements: Sequence[Judgement],
     tests: FamilyTests,
@@ -426,7 +426,7 @@ def _gain_bounds(estimates: Sequence[Estimate], tests: FamilyTests, rule: Verdic
     return np.asarray(gain + widths)
 
 
-def _plain(compared: _Compared) -> list[PlainRow]:
+def _plain(compared: _ComparedCells) -> list[PlainRow]:
     """The t over contexts of every configuration, where several variables make them no sample."""
     if len(compared.fitted.layout.blocking) < 2:
         return []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from scipy.special import fdtrc
 
 from ablatekit.analysis.cells.cell_means import CellMeans
 from ablatekit.analysis.cells.truncated import TruncatedModel
@@ -12,16 +13,23 @@ from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.companions import (
     ContextStart,
+    Diagnostics,
     LargestResidual,
     NearBound,
     Residuals,
     StepZero,
 )
+from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.tails import normal_quantile, ordinal_ranks
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.tables.responses import History
 
 NEAR = 0.05
+MOST = 0.5
+"""The share of the residual sum of squares above which one context carries most of it."""
+UNEVEN = 0.01
+"""The p value, over all contexts, below which that is no accident of equal variances."""
 
 
 def residual_lists(
@@ -118,3 +126,84 @@ def step_zero(history: History, context: Integers, contexts: Sequence[str]) -> S
             )
             rows.append(row)
     return StepZero(equal=all(row["equal"] for row in rows), contexts=rows) if rows else None
+
+
+def error_warnings(
+    values: RunValues, model: CellMeans | TruncatedModel, layout: Layout
+) -> list[Statement]:
+    """Where the error term rests on little: on few cells, or on one context."""
+    warnings = [_few_cells(model), _uneven_contexts(values, model, layout)]
+    return [warning for warning in warnings if warning is not None]
+
+
+def _few_cells(model: CellMeans | TruncatedModel) -> Statement | None:
+    """Fewer than half of the cells are replicated, so that those few speak for all."""
+    replicated, cells = int((model.count > 1).sum()), int((model.count > 0).sum())
+    if isinstance(model, TruncatedModel) or not 0 < replicated < cells / 2:
+        return None
+    return statement("few_error_cells", replicated=replicated, cells=cells, df=model.error.df)
+
+
+def _uneven_contexts(
+    values: RunValues, model: CellMeans | TruncatedModel, layout: Layout
+) -> Statement | None:
+    """One context with most of the residual sum of squares, beyond what equal variances allow.
+
+    The residual df of a truncated model count for contexts by their runs.
+    """
+    contexts = len(layout.contexts)
+    if model.error.reason is not None or contexts < 2:
+        return None
+    squares = np.bincount(values.context, weights=model.residual**2, minlength=contexts)
+    runs = np.bincount(values.context, minlength=contexts)
+    df = model.error.df * runs / len(values.y)
+    if isinstance(model, CellMeans):
+        df = runs - (model.count > 0).sum(axis=0)
+    worst = int(np.argmax(squares))
+    share, others = float(squares[worst] / squares.sum()), float(df.sum() - df[worst])
+    if share <= MOST or df[worst] <= 0 or others <= 0:
+        return None
+    ratio = (squares[worst] / df[worst]) / max((squares.sum() - squares[worst]) / others, 1e-300)
+    if contexts * fdtrc(df[worst], others, ratio) >= UNEVEN:
+        return None
+    return statement("uneven_contexts", context=layout.contexts[worst], share=share)
+
+
+def shorter_broad(effects: Sequence[Effect]) -> list[Statement]:
+    """Average effects whose broad interval is shorter than their narrow one, by scope.
+
+    The same values with more sources of error cannot be known better: the few levels of the scope
+    lie closer together by chance than their noise lets expect.
+    """
+    narrow = {
+        (row["factor"], row["level"]): width
+        for row in effects
+        if row["estimand"] == "average" and row["inference"] == "narrow"
+        if (width := _width(row)) is not None
+    }
+    shorter: dict[tuple[str, ...], list[str]] = {}
+    for row in effects:
+        key, width = (row["factor"], row["level"]), _width(row)
+        known = row["estimand"] == "average" and row["inference"] == "broad" and width is not None
+        if known and key in narrow and width is not None and width < narrow[key]:
+            shorter.setdefault(tuple(row["scope"]), []).append(": ".join(key))
+    return [
+        statement("shorter_broad", scope=list(scope), effects=names)
+        for scope, names in shorter.items()
+    ]
+
+
+def _width(row: Effect) -> float | None:
+    low, high = row["low"], row["high"]
+    return None if low is None or high is None else high - low
+
+
+def near_bounds_of_gap(learning: Diagnostics, generalization: Diagnostics) -> Iterator[Statement]:
+    """A warning where a cell mean of one of the two responses lies near 0 or 1."""
+    near = {
+        (row["unit"], row["context"])
+        for part in (learning, generalization)
+        for row in part["near_bounds"]
+    }
+    if near:
+        yield statement("gap_near_bounds", cells=len(near))

@@ -63,28 +63,72 @@ def all_main_effects(analysis: Analysis) -> Iterator[Effect]:
         yield from (effect for effect in response["effects"] if effect["estimand"] == "average")
 
 
+def find_effects(
+    effects: Sequence[Effect],
+    comparison: Comparison,
+    inference: InferenceName,
+    estimand: Estimand = "average",
+) -> list[Effect]:
+    """The rows of one level under one inference: broad ones are one per scope."""
+    key = (comparison.factor, comparison.level, inference, estimand)
+    return [
+        effect
+        for effect in effects
+        if (effect["factor"], effect["level"], effect["inference"], effect["estimand"]) == key
+    ]
+
+
 def find_effect(
     effects: Sequence[Effect],
     comparison: Comparison,
     inference: InferenceName,
     estimand: Estimand = "average",
 ) -> Effect | None:
-    """The effect of one level under one inference, if the analysis has it."""
-    key = (comparison.factor, comparison.level, inference, estimand)
-    for effect in effects:
-        if (effect["factor"], effect["level"], effect["inference"], effect["estimand"]) == key:
-            return effect
-    return None
+    """The row of one level under one inference and its widest scope (`widest`), if there is one."""
+    return widest(find_effects(effects, comparison, inference, estimand))
+
+
+def widest(rows: Sequence[Effect]) -> Effect | None:
+    """The row over the most blocking variables that has an interval; without any, the first row."""
+    known = [row for row in rows if row["low"] is not None or row["verdict"] == "identical"]
+    return max(known or rows[:1], key=lambda row: len(row["scope"]), default=None)
 
 
 def find_heterogeneity(
     response: ResponseAnalysis, comparison: Comparison
 ) -> HeterogeneityRow | None:
-    """How one level's effect varies between contexts, if the analysis has it."""
-    for row in response.get("heterogeneity", []):
-        if (row["factor"], row["level"]) == (comparison.factor, comparison.level):
-            return row
+    """How one level's effect varies over the widest scope with a prediction, if there is one."""
+    key = (comparison.factor, comparison.level)
+    rows = [
+        row for row in response.get("heterogeneity", []) if (row["factor"], row["level"]) == key
+    ]
+    known = [row for row in rows if row["prediction_low"] is not None]
+    return max(known or rows[:1], key=lambda row: len(row["scope"]), default=None)
+
+
+def blocking_levels(analysis: Analysis) -> dict[str, list[str]]:
+    """The levels of every blocking variable; none where nothing was blocked."""
+    design = analysis.get("design")
+    contexts = design["contexts"] if design else []
+    names = dict.fromkeys(name for context in contexts for name in context)
+    return {
+        name: list(dict.fromkeys(context[name] for context in contexts if name in context))
+        for name in names
+    }
+
+
+def price_of(analysis: Analysis, comparison: Comparison) -> float | None:
+    """What a level costs, as a multiple of its baseline, by the first response that says so."""
+    for response in analysis["responses"].values():
+        effect = find_effect(response["effects"], comparison, "narrow")
+        if effect is not None and effect["price"] is not None:
+            return effect["price"]
     return None
+
+
+def priced_metric(analysis: Analysis) -> str:
+    """The cost metric that prices count; empty where the analysis does not name it."""
+    return str(setting(analysis, "price", None) or "")
 
 
 def interactions(response: ResponseAnalysis, inference: InferenceName = "narrow") -> list[Effect]:

@@ -149,7 +149,7 @@ def _legend(panel: Panel, rows: Sequence[ForestRow]) -> None:
     for shown, left, words, tone, width, marker in (
         (True, 0, "narrow", "muted", 2.2, "o"),
         (broad, 88, "broad", "muted", 1.2, "D"),
-        (predicted, 164, "one new context", "grid", 6.0, ""),
+        (predicted, 164, "one new level", "grid", 6.0, ""),
     ):
         if not shown:
             continue

@@ -5,19 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ablatekit.analysis.core.schema.analysis import Analysis
-from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.effects import Configuration, Effect
 from ablatekit.report.language.reading import Unit, subject_of
 from ablatekit.report.language.sentences import is_statement, say, say_all
 
-NAMES: tuple[str, ...] = tuple(Effect.__annotations__)
+NAMES: tuple[str, ...] = tuple({**Effect.__annotations__, **Configuration.__annotations__})
 
 
 def effects_csv(analysis: Analysis) -> str:
-    """All estimands of every response and gap, at full precision; what is missing is empty.
+    """All estimands and configurations, at full precision; what is missing is empty.
 
     Verdicts are codes, as in `analysis.json`; reasons, notes and methods are words.
     """
@@ -36,19 +36,30 @@ def effects_csv(analysis: Analysis) -> str:
     return text.getvalue()
 
 
-def _parts(analysis: Analysis) -> Iterator[tuple[str, list[Effect]]]:
+def _parts(analysis: Analysis) -> Iterator[tuple[str, Sequence[Effect]]]:
     for name, response in analysis["responses"].items():
         yield name, response["effects"]
+        if "configurations" in response:
+            yield name, response["configurations"]["rows"]
     for name, gap in analysis.get("comparisons", {}).items():
         yield name, gap["effects"]
 
 
 def _shown(value: Any, unit: Unit) -> Any:
-    """Statements in words, another method's numbers as JSON, everything else as it is."""
+    """Statements in words, nested numbers as JSON, everything else as it is."""
     if is_statement(value):
         return say(value, unit)
     if isinstance(value, list):
-        return say_all(value, "; ", unit)
+        return _listed(value, unit)
     if isinstance(value, Mapping):
         return json.dumps({key: _shown(item, unit) for key, item in value.items()})
     return value
+
+
+def _listed(values: Sequence[Any], unit: Unit) -> str:
+    """Notes as sentences, a scope as its names, nested numbers as JSON."""
+    if all(is_statement(value) for value in values):
+        return say_all(values, "; ", unit)
+    if all(isinstance(value, str) for value in values):
+        return " ".join(values)
+    return json.dumps(values)

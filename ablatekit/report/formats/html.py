@@ -16,7 +16,7 @@ from ablatekit.report.figures.render import svg
 from ablatekit.report.language import page
 from ablatekit.report.language.hints import hint
 from ablatekit.report.language.numbers import typeset
-from ablatekit.report.language.verdicts import look
+from ablatekit.report.language.verdicts import SIZES, look
 from ablatekit.themes import Theme
 
 
@@ -36,6 +36,7 @@ def render_page(document: Document, theme: Theme = "auto") -> str:
     )
     environment.globals.update(
         look=look,
+        sizes=SIZES,
         exact=exact,
         grouped=grouped,
         opening=opening,

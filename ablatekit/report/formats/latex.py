@@ -17,7 +17,7 @@ from ablatekit.report.document import (
     Fold,
     Gallery,
     Heading,
-    Interval,
+    IntervalEntry,
     Paragraph,
     Picture,
     Quantity,
@@ -27,7 +27,9 @@ from ablatekit.report.document import (
     Verdicts,
     Warnings,
     file_stem,
+    noted,
     plain_text,
+    scoped,
 )
 from ablatekit.report.language import page
 from ablatekit.report.language.numbers import typeset
@@ -239,14 +241,14 @@ def _line(entries: Iterator[str]) -> str:
 def _entry(entry: Entry) -> str:
     match entry:
         case Badge():
-            text = escape(signed(entry.verdict))
-            return f"{text} ({escape(entry.note)})" if entry.note else text
-        case EstimateEntry() | Interval():
+            shown = scoped(entry, signed(entry.verdict, entry.size))
+            return noted(escape(shown), escape(entry.note))
+        case EstimateEntry() | IntervalEntry():
             return _bracketed(escape(plain_text(entry)))
         case Text() | Quantity():
             text = escape(entry.text)
             text = f"\\textbf{{{text}}}" if entry.strong and text else text
-            return _bracketed(f"{text} ({escape(entry.note)})" if entry.note else text)
+            return _bracketed(noted(text, escape(entry.note)))
 
 
 def _bracketed(text: str) -> str:

@@ -19,7 +19,7 @@ from ablatekit.report.document import (
     Fold,
     Gallery,
     Heading,
-    Interval,
+    IntervalEntry,
     Paragraph,
     Quantity,
     Section,
@@ -28,7 +28,9 @@ from ablatekit.report.document import (
     Verdicts,
     Warnings,
     file_stem,
+    noted,
     plain_text,
+    scoped,
 )
 from ablatekit.report.language import page
 from ablatekit.report.language.numbers import typeset
@@ -140,15 +142,15 @@ def _line(entries: Iterator[str] | Sequence[str]) -> str:
 def _entry(entry: Entry) -> str:
     match entry:
         case Badge():
-            text = signed(entry.verdict)
-            return f"{text} ({escape(entry.note)})" if entry.note else text
-        case EstimateEntry() | Interval():
+            shown = scoped(entry, signed(entry.verdict, entry.size))
+            return noted(escape(shown), escape(entry.note))
+        case EstimateEntry() | IntervalEntry():
             return escape(plain_text(entry))
         case Text() | Quantity():
             text = (
                 f"**{escape(entry.text)}**" if entry.strong and entry.text else escape(entry.text)
             )
-            return f"{text} ({escape(entry.note)})" if entry.note else text
+            return noted(text, escape(entry.note))
 
 
 def _excerpt(block: Excerpt) -> list[str]:

@@ -15,33 +15,53 @@ from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
 from ablatekit.report import document
-from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph
+from ablatekit.report.compose import details
+from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph, scoped
 from ablatekit.report.formats.tables import PLAIN, titled_table
-from ablatekit.report.language import agreements, formulas, page
-from ablatekit.report.language.captions import versus, with_unit
-from ablatekit.report.language.notes import every_warning
+from ablatekit.report.language import formulas, page
+from ablatekit.report.language.captions import held_fixed, versus, with_unit
+from ablatekit.report.language.notes import answer_warnings, disagreements, trust
 from ablatekit.report.language.numbers import (
     MISSING,
     Scale,
-    absent,
     general,
     p_value,
     scale_of,
     sentence,
     typeset,
 )
-from ablatekit.report.language.reading import factor_labels, subject_of, title_of
+from ablatekit.report.language.reading import Unit, factor_labels, subject_of, title_of
+from ablatekit.report.language.scopes import over
 from ablatekit.report.language.sentences import say, say_all, told
-from ablatekit.report.language.verdicts import Tone, look, needed_for, signed, word
-from ablatekit.report.sections.answer import Question, questions
+from ablatekit.report.language.verdicts import (
+    AGREEMENTS,
+    Tone,
+    compared_studies,
+    look,
+    only_in,
+    signed,
+    sized,
+    word,
+)
+from ablatekit.report.sections.answer import (
+    AnswerCell,
+    Question,
+    answer_cell,
+    baseline_sentences,
+    estimate_entry,
+    price_entry,
+    questions,
+    shown_scopes,
+)
 from ablatekit.report.sections.model import effect_tests, fit_blocks, is_formula
 from ablatekit.report.sections.variance import anova_table
 
 if TYPE_CHECKING:
-    from ablatekit.analysis.compare import ComparedEffect, StudyComparison
+    from ablatekit.analysis.compare import ComparedEffect, StudyComparison, StudyEffect
 
 WIDTH = 80
 """The columns of characters that every table fits into as long as its numbers allow."""
+LONGEST_VERDICT = len("inconclusive")
 LEVEL_WIDTH, LEAST_WIDTH, FRAME_WIDTH = 16, 10, 3
 """Room for the names of levels and for other words, which may be folded, and for a frame."""
 MOST_COLUMNS = 6
@@ -53,23 +73,45 @@ STYLES: dict[Tone, str] = {
     "same": "blue",
     "open": "",
     "none": "dim",
+    "shift": "magenta",
 }
 
 
-def answer(analysis: Analysis) -> Iterator[RenderableType]:
-    """What a terminal shows of an analysis, whichever way it was made."""
+def answer(analysis: Analysis, *, everything: bool = False) -> Iterator[RenderableType]:
+    """What a terminal shows of an analysis, whichever way it was made.
+
+    `everything` adds the other estimands, scopes and companions to the answer table.
+    """
     every = analysis["responses"].items()
     fitted = {name: response for name, response in every if is_formula(response)}
     if not fitted:
-        asked = questions(analysis)
-        yield from (summary(analysis, part) for part in _side_by_side(analysis, asked))
+        yield from _answer_tables(analysis)
     for name, response in fitted.items():
         yield from _formula(name, response, factor_labels(analysis))
-    yield from (Text(page.noted(typeset(warning))) for warning in every_warning(analysis))
+    if everything and not fitted:
+        for block in details(analysis):
+            yield from rendered(block)
+    yield from (Text(page.noted(typeset(warning))) for warning in answer_warnings(analysis))
+    yield from second_opinion(analysis)
+
+
+def second_opinion(analysis: Analysis) -> Iterator[RenderableType]:
+    """What the second opinion made of the numbers; nothing without one."""
+    opinion = analysis.get("second_opinion")
+    if opinion:
+        yield from map(Text, (*disagreements(opinion), trust(opinion, subject_of(analysis).unit)))
+
+
+def _answer_tables(analysis: Analysis) -> Iterator[RenderableType]:
+    """The answer, then its scopes, why some levels have no estimate, and the baseline."""
+    for part in _side_by_side(questions(analysis)):
+        yield summary(analysis, part)
+    yield from map(Text, filter(None, [held_fixed(shown_scopes(analysis)), *_reasons(analysis)]))
+    yield from map(Text, baseline_sentences(analysis))
 
 
 def summary(analysis: Analysis, asked: Sequence[Question] | None = None) -> Table:
-    """One line per non-baseline level: effects, narrow and broad verdicts, and the gap.
+    """One line per non-baseline level: effects, verdicts, the widest scope, and the gap.
 
     asked: the questions that have a column; all of them by default.
     """
@@ -77,18 +119,44 @@ def summary(analysis: Analysis, asked: Sequence[Question] | None = None) -> Tabl
     heads = [_head(analysis, question) for question in asked]
     table = titled_table(Text(_title(analysis)), ("level", *heads))
     table.show_lines = True
-    stacked = _width(analysis, asked, stacked=False) > WIDTH
-    room = max(0, WIDTH - _width(analysis, asked, stacked=stacked)) // max(1, len(asked))
+    stacked = _width(asked, stacked=False) > WIDTH
+    room = max(0, WIDTH - _width(asked, stacked=stacked)) // max(1, len(asked))
     for column, question in zip(table.columns[1:], asked, strict=True):
-        column.min_width = _unbroken_width(analysis, question, stacked=stacked)
+        column.min_width = _unbroken_width(question, stacked=stacked)
         column.max_width = column.min_width + room
     for level in comparisons(analysis):
-        table.add_row(
-            Text(f"{level.label}\n{versus(level.level, level.baseline)}"),
-            *(_texts(question, level, stacked=stacked) for question in asked),
-        )
-    table.caption, table.caption_justify = _reasons(analysis), "left"
+        cells = (_cell(answer_cell(question, level), stacked=stacked) for question in asked)
+        table.add_row(_level(analysis, level), *cells)
     return table
+
+
+def _level(analysis: Analysis, level: Comparison) -> Text:
+    text = Text(f"{level.label}\n{versus(level.level, level.baseline)}")
+    price = price_entry(analysis, level)
+    differs = price is not None and price.value != 1.0
+    return text.append(f"\n{price.text}", style="dim") if price and differs else text
+
+
+def _cell(cell: AnswerCell, *, stacked: bool) -> Text:
+    """Estimate, verdict, scope and coverage; stacked: an interval stands below its estimate."""
+    text, estimate = Text(), cell.estimate
+    if estimate.value is not None:
+        between = "\n" if stacked else " "
+        text.append(between.join(filter(None, (estimate.text, estimate.interval))) + "\n")
+    _append_verdict(text, cell.verdict)
+    if cell.needed:
+        text.append(f" ({cell.needed})", style="dim")
+    if isinstance(cell.beyond, Badge):
+        text.append(f"\n{cell.scope}: ", style="dim")
+        _append_verdict(text, cell.beyond)
+    elif isinstance(cell.beyond, document.Text) and cell.beyond.note:
+        text.append(f"\n{cell.beyond.note}", style="dim")
+    return text.append(f"\n{estimate.note}", style="dim") if estimate.note else text
+
+
+def _append_verdict(text: Text, badge: Badge) -> None:
+    """The verdict without its remark."""
+    text.append(signed(badge.verdict, badge.size), style=STYLES[look(badge.verdict).tone])
 
 
 def _head(analysis: Analysis, question: Question) -> str:
@@ -105,29 +173,32 @@ def _is_guessed(response: ResponseAnalysis) -> bool:
     return any(message["code"] == "direction_guessed" for message in messages)
 
 
-def _side_by_side(analysis: Analysis, asked: Sequence[Question]) -> Iterator[Sequence[Question]]:
+def _side_by_side(asked: Sequence[Question]) -> Iterator[Sequence[Question]]:
     """The questions in groups whose columns a terminal has room for."""
     group: list[Question] = []
     for question in asked:
-        if group and _width(analysis, [*group, question], stacked=True) > WIDTH:
+        if group and _width([*group, question], stacked=True) > WIDTH:
             yield group
             group = []
         group.append(question)
     yield group
 
 
-def _width(analysis: Analysis, asked: Sequence[Question], *, stacked: bool) -> int:
+def _width(asked: Sequence[Question], *, stacked: bool) -> int:
     """Of a table with these questions whose intervals are not broken."""
-    columns = (_unbroken_width(analysis, question, stacked=stacked) for question in asked)
+    columns = (_unbroken_width(question, stacked=stacked) for question in asked)
     return LEVEL_WIDTH + FRAME_WIDTH + sum(column + FRAME_WIDTH for column in columns)
 
 
-def _unbroken_width(analysis: Analysis, question: Question, *, stacked: bool) -> int:
-    """The longest line that holds an interval, or the longest word."""
-    cells = [_texts(question, level, stacked=stacked).plain for level in comparisons(analysis)]
-    lines = [line for cell in cells for line in cell.split("\n")]
-    parts = [[line] if line.endswith("]") else line.split() for line in lines]
-    return max((len(text) for part in parts for text in part), default=0)
+def _unbroken_width(question: Question, *, stacked: bool) -> int:
+    """The longest line that holds an interval, or the longest word of a verdict."""
+    parts = [LONGEST_VERDICT]
+    for effect in question.effects:
+        if effect["estimand"] == "average" and effect["inference"] == "narrow":
+            entry = estimate_entry(effect, question.scale)
+            lines = [entry.text, entry.interval]
+            parts += [len(line) for line in (lines if stacked else [" ".join(lines)])]
+    return max(parts)
 
 
 def _formula(
@@ -211,7 +282,7 @@ def _rendered_table(table: document.Table) -> Iterator[RenderableType]:
 
 def _column(table: document.Table, place: int) -> _Shown:
     entries = [row[place] for row in table.rows]
-    interval = any(isinstance(entry, document.Interval) for entry in entries)
+    interval = any(isinstance(entry, document.IntervalEntry) for entry in entries)
     texts, width = [_short(entry) for entry in entries], None
     if not any(isinstance(entry, document.Text) for entry in entries):
         parts = texts if interval else [part for text in texts for part in text.split()]
@@ -258,7 +329,9 @@ def _says_something(table: document.Table, place: int) -> bool:
 
 def _short(entry: Entry) -> str:
     """An entry without its note."""
-    return word(entry.verdict) if isinstance(entry, Badge) else entry.text
+    if isinstance(entry, Badge):
+        return scoped(entry, sized(entry.verdict, entry.size))
+    return entry.text
 
 
 def _texts_of(row: Iterable[str]) -> list[Text]:
@@ -269,23 +342,30 @@ def _name(entry: Entry) -> str:
     return entry.text if isinstance(entry, document.Text) else ""
 
 
-def _reasons(analysis: Analysis) -> Text | None:
-    """Why some effects have no estimate: each reason once, below the table."""
-    asked, unit = questions(analysis), subject_of(analysis).unit
-    effects = (
-        find_effect(question.effects, level, inference)
-        for question in asked
-        for level in comparisons(analysis)
-        for inference in INFERENCES
-    )
-    reasons = {
-        told(effect["reason"], unit)
-        if effect["verdict"] == "identical"
-        else f"{effect['inference']} {word(effect['verdict'])}: {told(effect['reason'], unit)}"
-        for effect in effects
-        if effect is not None and effect["reason"]
-    }
-    return Text("\n".join(sorted(reasons))) if reasons else None
+def _reasons(analysis: Analysis) -> list[str]:
+    """Why some levels have no estimate or no broad verdict: each reason once, with its levels."""
+    unit = subject_of(analysis).unit
+    concerned: dict[str, list[str]] = {}
+    for level in comparisons(analysis):
+        for question in questions(analysis):
+            for reason in _reasons_of(question, level, unit):
+                concerned.setdefault(reason, []).append(level.name)
+    return [formulas.because(why, ", ".join(dict.fromkeys(of))) for why, of in concerned.items()]
+
+
+def _reasons_of(question: Question, level: Comparison, unit: Unit) -> list[str]:
+    """The narrow reason, or the broad one where there is a narrow estimate."""
+    narrow, broad = (find_effect(question.effects, level, name) for name in INFERENCES)
+    if narrow is not None and narrow["reason"]:
+        return [_unjudged(narrow, unit)]
+    if broad is not None and broad["reason"]:
+        return [f"{broad['inference']} {_unjudged(broad, unit)}"]
+    return []
+
+
+def _unjudged(effect: Effect, unit: Unit) -> str:
+    reason = told(effect["reason"], unit)
+    return reason if effect["verdict"] == "identical" else f"{word(effect['verdict'])}: {reason}"
 
 
 def _title(analysis: Analysis) -> str:
@@ -293,43 +373,14 @@ def _title(analysis: Analysis) -> str:
     return page.heading(title_of(analysis), unit, counts["analysed"], counts["planned"])
 
 
-def _texts(question: Question, level: Comparison, *, stacked: bool) -> Text:
-    """The cell of a level; stacked: an interval stands below its estimate."""
-    narrow = find_effect(question.effects, level, "narrow")
-    text = _effect_text(narrow, question, "\n" if stacked else " ")
-    broad = find_effect(question.effects, level, "broad")
-    if broad is None or (narrow is not None and narrow["verdict"] == "identical"):
-        return text
-    text.append("\nbroad: ", style="dim")
-    return _append_verdict(text, broad, question)
-
-
-def _effect_text(effect: Effect | None, question: Question, between: str) -> Text:
-    if effect is None:
-        return Text("\N{EM DASH}", style="dim")
-    text, scale = Text(), question.scale
-    if not absent(effect["estimate"]):
-        known = not absent(effect["low"]) and not absent(effect["high"])
-        interval = f"{between}{scale.interval(effect['low'], effect['high'])}" if known else ""
-        text.append(f"{scale.effect(effect['estimate'])}{interval}\n")
-    return _append_verdict(text, effect, question)
-
-
-def _append_verdict(text: Text, effect: Effect, question: Question) -> Text:
-    shape = look(effect["verdict"])
-    text.append(signed(effect["verdict"]), style=STYLES[shape.tone])
-    note = "" if effect["reason"] else needed_for(effect, question.room)
-    return text.append(f" ({note})", style="dim") if note else text
-
-
 def comparison(compared: StudyComparison, first: Analysis) -> Iterator[RenderableType]:
     """Two studies side by side: a table per response, and what limits the comparison."""
-    yield Text(agreements.headline(compared.names, compared.contexts))
+    yield Text(compared_studies(compared.names, compared.contexts))
     yield from _comparison_tables(compared, first)
     yield from map(Text, comparison_reasons(compared))
     yield from (Text(say(note)) for note in compared.notes)
     only = zip(compared.names, (compared.only_first, compared.only_second), strict=True)
-    yield from (Text(agreements.only_in(name, say_all(of, ", "))) for name, of in only if of)
+    yield from (Text(only_in(name, say_all(of, ", "))) for name, of in only if of)
 
 
 def _comparison_tables(compared: StudyComparison, first: Analysis) -> Iterator[Table]:
@@ -355,11 +406,19 @@ def _compared(row: ComparedEffect, labels: Mapping[str, str], scale: Scale) -> l
     p = "" if row.p_adjusted is None else f"\np {p_value(row.p_adjusted)}"
     return [
         Text(level),
-        Text(f"{scale.effect(row.first)}\n{word(row.first_verdict)}"),
-        Text(f"{scale.effect(row.second)}\n{word(row.second_verdict)}"),
+        Text("\n".join(_study_lines(row.first, scale))),
+        Text("\n".join(_study_lines(row.second, scale))),
         Text(f"{scale.effect(row.difference)}{interval}"),
-        Text(f"{agreements.AGREEMENTS[row.agreement]}{p}"),
+        Text(f"{AGREEMENTS[row.agreement]}{p}"),
     ]
+
+
+def _study_lines(study: StudyEffect, scale: Scale) -> Iterator[str]:
+    """One study's effect in the words of the answer table."""
+    yield scale.effect(study.estimate)
+    yield sized(study.verdict, study.size)
+    if study.broad is not None:
+        yield f"{over(study.scope)}: {word(study.broad)}"
 
 
 def comparison_reasons(compared: StudyComparison) -> list[str]:

@@ -6,8 +6,12 @@ Functions take words and numbers that are ready to be shown: `response` and `fac
 
 from __future__ import annotations
 
-from ablatekit.report.language.numbers import MINUS, count, sentence
+from collections.abc import Mapping, Sequence
+
+from ablatekit.analysis.core.schema.vocabulary import DoseScale
+from ablatekit.report.language.numbers import MINUS, count, general, sentence
 from ablatekit.report.language.reading import Subject
+from ablatekit.report.language.scopes import over
 from ablatekit.report.language.statements.phrases import NOT_SET
 from ablatekit.report.language.verdicts import EFFECT_MARKS, GAP_MARKS, marks, word
 
@@ -16,13 +20,16 @@ I_SQUARED = "I\N{SUPERSCRIPT TWO}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 NO_EFFECT = "the analysis holds no such effect"
+GAP = "Gap"
+BEYOND = "beyond"
+PRICE = "price"
 ANSWER_TABLE = "Average effect of every level against its baseline"
 EVERY_CONTEXT = "Every effect in every context"
 CONTEXT_TABLE = "Average effect inside each context"
-HETEROGENEITY = "How much effects vary between contexts"
+HETEROGENEITY = "How much effects vary over what they are generalised to"
 HETEROGENEITY_TABLE = "Heterogeneity of the average effects"
 HETEROGENEITY_FOOTER = (
-    f"{TAU}: standard deviation of the true effects between contexts;"
+    f"{TAU}: standard deviation of the true effects over the levels of the scope;"
     f" {I_SQUARED}: share of their observed variance that is not sampling error."
 )
 FACTOR_TABLE = "Factors, levels and contexts"
@@ -46,7 +53,7 @@ STEP_ZERO = "Step-0 scores by context"
 FITTED = "Residuals against fitted values"
 QUANTILES = "Residuals against normal quantiles"
 ORDER = "Residuals in run order"
-NEW_CONTEXT = "in one new context"
+NEW_LEVEL = "at one new level"
 REACHED = "runs that reached it"
 PLACE_IN_ORDER = "place in the run order"
 MOVES_MOST = "moves it most"
@@ -64,6 +71,39 @@ BOUNDS_FOOTER = (
 )
 
 
+DOSE_SCALES: Mapping[DoseScale, str] = {
+    "log": "log of the level",
+    "linear": "the level itself",
+    "order": "the order of the levels",
+}
+"""What an ordered factor's levels count as."""
+DOSE_FOOTER = (
+    "One F test of a linear and a quadratic trend over the levels, narrow; p adjusted over the"
+    " ordered factors of a response. It has no verdict: slopes have a direction."
+)
+SECOND_OPINION = "What statsmodels recomputed from the same runs"
+WORST = "worst relative difference"
+BEST_OTHER = "minus the best other"
+EVERY_CONFIGURATION = "Every configuration under every scope"
+PLAIN_CONTEXTS = "Plain t over contexts"
+PLAIN_FOOTER = (
+    "As if contexts were a plain sample. Contexts that are a product of blocking variables are not:"
+    " where an effect varies by one of them, these intervals are too short. No verdict rests on"
+    " them."
+)
+CARRY_OVER = "How much of what is learnt carries over"
+CARRY_OVER_FOOTER = (
+    "Effect on generalization divided by effect on learning, Fieller interval; shown where"
+    " learning's own p is below alpha, without which the interval would have no bounds. No verdict."
+)
+COVARIATES = "Effects against size"
+COVARIATE_FOOTER = (
+    "Least squares of the effect at each level of the variable on the log of its covariate. Slope:"
+    " the change of the effect when the covariate grows e-fold. Predictions: the mean effect at"
+    " that value, and in brackets after it that of one new level. No verdict."
+)
+
+
 def with_unit(title: str, unit: str) -> str:
     """A heading with the unit of what stands below it."""
     return f"{title}, {unit}" if unit else title
@@ -72,6 +112,108 @@ def with_unit(title: str, unit: str) -> str:
 def versus(level: str, baseline: str) -> str:
     """A level and what it is compared with."""
     return f"{level or NOT_SET} vs {baseline or NOT_SET}"
+
+
+def held_fixed(scopes: Sequence[str]) -> str:
+    """What the verdicts beside generalise over, and on what they stay; nothing without any."""
+    return f"Beside: {'; '.join(scopes)}." if scopes else ""
+
+
+def against(baseline: str) -> str:
+    """What a level is compared with."""
+    return f"vs {baseline}"
+
+
+def price(ratio: float, metric: str) -> str:
+    """What a level costs beside its baseline: 4x samples."""
+    noun = metric.rsplit("/", maxsplit=1)[-1].replace("_", " ")
+    return f"{general(ratio, 3)}{TIMES} {noun}".rstrip()
+
+
+def part(by: Sequence[str], se: str, df: str) -> str:
+    """One of the intervals of which the widest decides: its error and df."""
+    name = over(by) if len(by) == 1 else "crossed"
+    return f"{name}: se {se}, df {df}"
+
+
+def common_pairs(effects: Sequence[str]) -> str:
+    """The effects over what all contexts share."""
+    return f"Over the pairs that all contexts share: {'; '.join(effects)}."
+
+
+def dose_tests(response: str) -> str:
+    """The caption of the tests of trends."""
+    return f"Trends of {response} over ordered factors"
+
+
+def dose_slopes(response: str) -> str:
+    """The caption of the slopes."""
+    return f"Slopes of {response} over ordered factors"
+
+
+def per_score(scale: DoseScale) -> str:
+    """What a slope is for one more of."""
+    return {"log": "per e-fold", "linear": "per unit", "order": "per step"}[scale]
+
+
+def configurations(response: str) -> str:
+    """The caption of the table of configurations."""
+    return f"Configurations against the baseline: {response}"
+
+
+def baseline_cell(levels: str) -> str:
+    """What configurations are compared with."""
+    return f"Baseline: {levels}."
+
+
+def configuration_footer(methods: Sequence[str]) -> str:
+    """How configurations are compared and judged."""
+    how = f" ({' / '.join(methods)})" if methods else ""
+    return (
+        f"Cell minus baseline cell, from raw cell means inside each context{how}; narrow verdicts"
+        " in one family of all configurations, beyond by Holm within the scope. May be best: not"
+        " excluded by Hsu's multiple comparisons with the best."
+    )
+
+
+def no_best_set(reason: str) -> str:
+    """Why nothing is said on which configuration may be the best."""
+    return f"No best set: {reason.rstrip('.')}."
+
+
+def may_be_best(known: bool | None) -> str:
+    """Whether a configuration may be the best one."""
+    return "" if known is None else ("yes" if known else "no")
+
+
+def plain_fold(response: str) -> str:
+    """The title that opens the t over contexts."""
+    return f"{PLAIN_CONTEXTS}: {response}"
+
+
+def carry_over(learning: str, generalization: str) -> str:
+    """The caption of the carry-over."""
+    return f"Effect on {generalization} per effect on {learning}"
+
+
+def mixed(response: str) -> str:
+    """The caption of the mixed model beside the effects."""
+    return f"Mixed model of {response}, beside the verdicts"
+
+
+def mixed_variances(response: str) -> str:
+    """The title that opens its variances."""
+    return f"Variances of the mixed models of {response}"
+
+
+def covariates(response: str) -> str:
+    """The caption of effects against a covariate."""
+    return f"Effects on {response} against a covariate of a blocking variable"
+
+
+def prediction(at: str, estimate: str, interval: str, new: str) -> str:
+    """An effect at one value of a covariate: its mean, and one new level."""
+    return f"at {at}: {estimate} {interval}, one new level {new}"
 
 
 def counted(title: str, number: int) -> str:
@@ -88,7 +230,7 @@ def effect_figures(confidence: str, *, broad: bool, predicted: bool, margin: boo
     if broad:
         text += " Hollow diamonds: broad."
     if predicted:
-        text += " Grey bars: prediction interval for one new context."
+        text += " Grey bars: prediction interval for one new level of the widest scope."
     return text + (" Shaded: within the smallest effect that matters." if margin else "")
 
 

@@ -8,7 +8,9 @@ HINTS = {
     "effect": "Level minus baseline, averaged over matched combinations of the rest; its interval"
     " below",
     "verdict": "Narrow: holds in these contexts",
-    "broad": "Whether it would hold in contexts like these; needs at least five",
+    "beyond": "The widest scope that the contexts can speak for, and the verdict over it; needs at"
+    " least three levels",
+    "price": "What a run at the level costs, as a multiple of one at the baseline",
     "se": "Standard error",
     "df": "Degrees of freedom",
     "p": "P value of no effect, not adjusted",
@@ -19,18 +21,18 @@ HINTS = {
     " beside the other terms; biased upwards",
     "partial \N{GREEK SMALL LETTER OMEGA}\N{SUPERSCRIPT TWO}": "The same with its bias removed;"
     " its interval beside it",
-    "\N{GREEK SMALL LETTER TAU}": "Standard deviation of the true effects between contexts",
-    "I\N{SUPERSCRIPT TWO}": "Share of the variance between contexts that is no sampling error",
-    "in one new context": "Prediction interval of the effect in one context more",
+    "\N{GREEK SMALL LETTER TAU}": "Standard deviation of the true effects over levels of the scope",
+    "I\N{SUPERSCRIPT TWO}": "Share of the variance over those levels that is no sampling error",
+    "at one new level": "Prediction interval of the effect at one level more",
     "IQM": "Interquartile mean: mean of the middle half of the {unit}s",
     "probability of improvement": "How often a {unit} at the level beats one at the baseline",
     "permutation p": "P value when levels are exchanged within cell and context",
     "late sd": "Standard deviation within a run over the last quarter of its evaluations",
     "collapse rate": "Share of runs that diverged or lost most of what they had gained",
     "mean step": "Restricted mean: a run that never reached it counts with its last step",
-    "together": "Whether two choices together are better or worse than the sum of their effects",
+    "together": "Whether two choices together gain more or less than the sum of their effects",
     "estimand": "What the effect averages over",
-    "inference": "Narrow: these contexts; broad: contexts like these",
+    "inference": "Narrow: these contexts; broad: levels like these of the scope",
 }  # fmt: skip
 
 

@@ -8,6 +8,11 @@ from ablatekit.report.language.reading import Subject
 ANSWER = "The answer"
 EFFECTS = "Effects"
 EFFECTS_LEAD = "How large each effect is, here and in contexts like these."
+CONFIGURATIONS = "Configurations"
+CONFIGURATIONS_LEAD = (
+    "Every cell of the design against the baseline cell: what a whole recipe gains for its price,"
+    " and whether the baseline suffices."
+)
 GAP = "Learning against generalization"
 INTERACTIONS = "Interactions"
 INTERACTIONS_LEAD = (
@@ -33,15 +38,21 @@ PROVENANCE = "Provenance"
 FROZEN = "No deviation from the plan that was frozen before the first run."
 
 
+def here(subject: Subject) -> str:
+    """What narrow inference holds for."""
+    if subject.contexts > 1:
+        return f"in these {subject.contexts} contexts"
+    return f"in these {subject.unit}s"
+
+
 def answer_lead(subject: Subject, confidence: str, *, broad: bool) -> str:
     """What the answer compares, and for what its verdicts hold."""
-    text = "Each level is compared with its factor's baseline."
-    if subject.contexts > 1:
-        text += f" The verdict holds for these {subject.contexts} contexts (narrow inference)"
-    else:
-        text += f" The verdict holds for these {subject.unit}s (narrow inference)"
+    text = (
+        "Each level is compared with its factor's baseline. The verdict holds"
+        f" {here(subject)} (narrow inference)"
+    )
     if broad:
-        text += "; the one marked broad says whether it would hold in contexts like these"
+        text += "; beside it stands the widest scope that the contexts can speak for"
     return f"{text}. Intervals are {confidence}, per comparison."
 
 

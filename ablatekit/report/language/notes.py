@@ -2,80 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from ablatekit.analysis.core.lookup import alpha_of
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
-from ablatekit.analysis.core.schema.companions import PolicyComparison
+from ablatekit.analysis.core.schema.companions import PolicyComparison, SecondOpinion
 from ablatekit.analysis.core.schema.vocabulary import Statement
-from ablatekit.report.language.numbers import Scale, p_value, scale_of, sentence
-from ablatekit.report.language.reading import factor_labels, subject_of
-from ablatekit.report.language.sentences import say
-
-FEW_CONTEXTS = "few contexts"
-"""The mark of a broad verdict whose effect varies by one blocking variable."""
-MARK_FOOTER = (
-    f"{FEW_CONTEXTS.capitalize()}: the effect varies more by one blocking variable than by context,"
-    " so that the contexts count for fewer and the broad interval is too short."
-)
+from ablatekit.report.language.numbers import Scale, count, general, scale_of, sentence
+from ablatekit.report.language.reading import Unit, factor_labels, subject_of
+from ablatekit.report.language.sentences import say, told
 
 
 def answer_warnings(analysis: Analysis) -> list[str]:
-    """Deviations, failed assumptions, and broad intervals that are too short."""
-    warnings = list(analysis.get("deviations", []))
+    """Every warning of an analysis, once: deviations, the design, each response, the gaps.
+
+    What several responses share is said once, with their labels where not all do. A message that is
+    the reason of an effect stands with that effect.
+    """
+    unit = subject_of(analysis).unit
+    design = analysis.get("design")
+    warnings = [*analysis.get("deviations", []), *(design["warnings"] if design else [])]
+    labels: dict[str, list[str]] = {}
     for response in analysis["responses"].values():
-        label = sentence(response["label"])
-        warnings += [f"{label}: {text}" for text in _diagnostic_warnings(analysis, response)]
-        warnings += context_warnings(analysis, response)
+        reasons = [effect["reason"] for effect in response["effects"]]
+        messages = [message for message in _messages(response) if message not in reasons]
+        for text in _said(messages, unit):
+            labels.setdefault(text, []).append(response["label"])
+    for text, named in labels.items():
+        shared = len(named) == len(analysis["responses"])
+        warnings.append(text if shared else f"{sentence(', '.join(named))}: {text}")
+    for response in analysis["responses"].values():
         warnings += _divergence_warnings(analysis, response)
     for gap in analysis.get("comparisons", {}).values():
-        warnings += map(say, gap.get("messages", []))
+        warnings += _said(gap.get("messages", []), unit)
     return list(dict.fromkeys(warnings))
 
 
-def every_warning(analysis: Analysis) -> list[str]:
-    """All that `analysis.json` warns of, each once, with the responses that it concerns.
-
-    Not the guess of a direction, which stands in the head of a table, and no reason of an effect.
-    """
-    unit, names = subject_of(analysis).unit, list(analysis["responses"])
-    concerned: dict[str, dict[str, None]] = {}
-    for name, response in analysis["responses"].items():
-        reasons = [effect["reason"] for effect in response["effects"]]
-        for message in _messages(response):
-            if message["code"] != "direction_guessed" and message not in reasons:
-                concerned.setdefault(say(message, unit), {})[name] = None
-    gaps = analysis.get("comparisons", {}).values()
-    design = analysis.get("design")
-    told = [*analysis.get("deviations", []), *(design["warnings"] if design else [])]
-    for text, whose in concerned.items():
-        labels = [sentence(analysis["responses"][name]["label"]) for name in whose]
-        told.append(text if list(whose) == names else f"{', '.join(labels)}: {text}")
-    told += [say(message, unit) for gap in gaps for message in gap.get("messages", [])]
-    return list(dict.fromkeys(told))
+def _messages(part: Mapping[str, Any]) -> Iterator[Statement]:
+    """The messages of a response and of all its parts."""
+    for key, value in part.items():
+        if key == "messages":
+            yield from value
+        elif isinstance(value, Mapping):
+            yield from _messages(value)
 
 
-def _messages(response: ResponseAnalysis) -> list[Statement]:
-    items = response.get("items")
-    return [
-        *response["model"]["messages"],
-        *response["diagnostics"].get("messages", []),
-        *(response.get("missing") or {}).get("messages", []),
-        *(items["messages"] if items else []),
+def _said(messages: Iterable[Statement], unit: Unit) -> list[str]:
+    """Messages as sentences, each once."""
+    return list(dict.fromkeys(f"{say(message, unit).rstrip('.')}." for message in messages))
+
+
+def disagreements(opinion: SecondOpinion) -> Iterator[str]:
+    """What the second opinion contradicts."""
+    for row in opinion["disagreements"]:
+        ours, theirs = general(row["ours"], 6), general(row["theirs"], 6)
+        yield f"The second opinion differs on {row['name']} ({row['kind']}): {theirs}, not {ours}."
+
+
+def trust(opinion: SecondOpinion, unit: Unit) -> str:
+    """What statsmodels recomputed, how near it came, and what it left out."""
+    text = f"Second opinion: {opinion['recomputed']:,} of {count(opinion['of'], 'number')}"
+    text += " recomputed by statsmodels"
+    if opinion["worst"] is not None:
+        text += f", worst relative difference {general(opinion['worst'], 2)}"
+    left = [
+        f"{row['count']:,} {row['kind']} ({told(row['reason'], unit).rstrip('.')})"
+        for row in opinion["not_recomputed"]
     ]
-
-
-def context_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:
-    """Every warning on how effects vary, once, with all the levels it concerns."""
-    names = factor_labels(analysis)
-    levels: dict[str, list[str]] = {}
-    for row in response.get("heterogeneity", []):
-        if row["warning"]:
-            level = f"{names.get(row['factor'], row['factor'])} {row['level']}"
-            levels.setdefault(say(row["warning"]), []).append(level)
-    for warning, concerned in levels.items():
-        label = sentence(response["label"])
-        yield f"{label}, {', '.join(concerned)}: {warning.rstrip('.')}."
+    return f"{text}. Not recomputed: {'; '.join(left)}." if left else f"{text}."
 
 
 def _divergence_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:
@@ -108,25 +102,3 @@ def _size(effect: float | None, scale: Scale) -> str:
 
 def _place(row: PolicyComparison) -> tuple[str, str]:
     return row["factor"], row["level"]
-
-
-def _diagnostic_warnings(analysis: Analysis, response: ResponseAnalysis) -> Iterator[str]:
-    diagnostics = response.get("diagnostics")
-    if not diagnostics:
-        return
-    near = len(diagnostics.get("near_bounds") or [])
-    if near:
-        yield (
-            f"{near} cell mean{'s lie' if near > 1 else ' lies'} within 0.05 of 0 or 1. Unequal"
-            " room alone makes effects differ there, on the gap too."
-        )
-    p = diagnostics.get("brown_forsythe_p")
-    if p is not None and p < alpha_of(analysis):
-        unit = subject_of(analysis).unit
-        yield (
-            f"{unit}-to-{unit} variance differs between cells (Brown-Forsythe p"
-            f" {p_value(p) if p < 0.001 else '= ' + p_value(p)}); average effects pool it."
-        )
-    start = diagnostics.get("step_zero")
-    if start is not None and start.get("equal") is False:
-        yield "step-0 scores differ within a context, although evaluation is common to its runs."

@@ -12,7 +12,6 @@ from ablatekit.analysis.core.lookup import (
     comparisons,
     factors_of,
     find_effect,
-    find_heterogeneity,
     is_planned,
     label_of,
 )
@@ -26,6 +25,7 @@ ESTIMAND_NAMES: dict[Estimand, str] = {
     "removal": "effect of removal",
     "shapley": "Shapley value",
     "interaction": "interaction",
+    "configuration": "configuration",
 }
 
 
@@ -97,10 +97,7 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def most_notable(analysis: Analysis, most: int) -> tuple[Comparison, ...]:
-    """At most `most` levels, in the order of the study: those whose effects stand out of the noise.
-
-    Levels that vary by a blocking variable come first, then the largest |estimate| / se.
-    """
+    """At most `most` levels, in the order of the study: those with the largest |estimate| / se."""
     levels = comparisons(analysis)
     if len(levels) <= most:
         return levels
@@ -108,12 +105,10 @@ def most_notable(analysis: Analysis, most: int) -> tuple[Comparison, ...]:
     return tuple(level for level in levels if level in ranked[:most])
 
 
-def _standing(analysis: Analysis, level: Comparison) -> tuple[bool, float]:
-    warned, largest = False, 0.0
+def _standing(analysis: Analysis, level: Comparison) -> float:
+    largest = 0.0
     for response in analysis["responses"].values():
-        spread = find_heterogeneity(response, level)
-        warned |= spread is not None and spread["warning"] is not None
         effect = find_effect(response["effects"], level, "narrow")
         if effect is not None and effect["estimate"] is not None:
             largest = max(largest, abs(effect["estimate"]) / (effect["se"] or 1.0))
-    return warned, largest
+    return largest

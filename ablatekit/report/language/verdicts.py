@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ablatekit.analysis.core.schema.effects import Effect
-from ablatekit.analysis.core.schema.vocabulary import Verdict
-from ablatekit.report.language.numbers import count, sentence
+from ablatekit.analysis.core.schema.effects import Effect, Suffices
+from ablatekit.analysis.core.schema.vocabulary import Size, Sufficiency, Verdict
+from ablatekit.report.language import scopes
+from ablatekit.report.language.numbers import Scale, absent, count, sentence
 from ablatekit.report.language.reading import Unit
+
+if TYPE_CHECKING:
+    from ablatekit.analysis.compare import Agreement
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A level under its narrow verdict, with the broad one and what weakens that (`mark`)."""
+    """A level under its narrow verdict; `over` is the scope of the broad verdict beside it."""
 
     name: str
     broad: Verdict | None
-    mark: str
+    over: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictGroup:
+    """The levels of one direction and size."""
+
+    verdict: Verdict
+    size: Size | None
+    levels: Sequence[Judged]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +39,11 @@ class VerdictLine:
     """One response: its levels grouped by narrow verdict, and a note on all of them."""
 
     title: str
-    groups: Sequence[tuple[Verdict, Sequence[Judged]]]
+    groups: Sequence[VerdictGroup]
     note: str = ""
 
 
-Tone: TypeAlias = Literal["good", "bad", "same", "open", "none"]
+Tone: TypeAlias = Literal["good", "bad", "same", "open", "none", "shift"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +66,33 @@ class Look:
 LOOKS: dict[Verdict, Look] = {
     "helps": Look(
         "helps", "good", "up", "\N{BLACK UP-POINTING TRIANGLE}", "^", "triangle up",
-        together="better than their sum",
+        together="more together than apart",
     ),
     "hurts": Look(
         "hurts", "bad", "down", "\N{BLACK DOWN-POINTING TRIANGLE}", "v", "triangle down",
-        together="worse than their sum",
+        together="less together than apart",
     ),
-    "equivalent": Look("equivalent", "same", "equal", "=", "s", "square", together="as their sum"),
+    "equivalent": Look(
+        "equivalent", "same", "equal", "=", "s", "square",
+        together="as much together as apart",
+    ),
     "inconclusive": Look("inconclusive", "open", "ring", "\N{WHITE CIRCLE}", "o", "hollow circle"),
     "widens": Look(
-        "widens", "bad", "widen", "\N{LEFTWARDS ARROW}\N{RIGHTWARDS ARROW}", "D", "diamond"
+        "widens", "shift", "widen", "\N{LEFTWARDS ARROW}\N{RIGHTWARDS ARROW}", "D", "diamond"
     ),
     "narrows": Look(
-        "narrows", "good", "narrow", "\N{RIGHTWARDS ARROW}\N{LEFTWARDS ARROW}", "X", "cross"
+        "narrows", "shift", "narrow", "\N{RIGHTWARDS ARROW}\N{LEFTWARDS ARROW}", "X", "cross"
     ),
     "identical": Look("identical", "none", "same", "\N{IDENTICAL TO}", "s", "square"),
     "not_estimated": Look("not estimated", "none", "dash", "\N{EN DASH}", "o", "hollow circle"),
 }  # fmt: skip
 """The one place that says how a verdict is called; analysis.json and CSV files hold its code."""
+SIZES: Mapping[Size, str] = {
+    "by_more": "by more than matters",
+    "less": "less than matters",
+    "open": "size open",
+}
+"""The size of an effect that has a direction, after the word of its verdict."""
 EFFECT_MARKS: tuple[Verdict, ...] = ("helps", "hurts", "equivalent", "inconclusive")
 GAP_MARKS: tuple[Verdict, ...] = ("widens", "narrows", "equivalent", "inconclusive")
 
@@ -85,9 +107,14 @@ def word(verdict: Verdict) -> str:
     return LOOKS[verdict].word
 
 
-def signed(verdict: Verdict) -> str:
-    """The word of a verdict after its glyph."""
-    return f"{LOOKS[verdict].glyph} {LOOKS[verdict].word}"
+def sized(verdict: Verdict, size: Size | None) -> str:
+    """Direction and size: helps, by more than matters."""
+    return f"{word(verdict)}, {SIZES[size]}" if size else word(verdict)
+
+
+def signed(verdict: Verdict, size: Size | None = None) -> str:
+    """The words of a verdict after its glyph."""
+    return f"{LOOKS[verdict].glyph} {sized(verdict, size)}"
 
 
 def together(verdict: Verdict) -> str:
@@ -104,30 +131,36 @@ def marks(verdicts: Sequence[Verdict]) -> str:
 class Room:
     """What an inconclusive verdict could be settled with.
 
-    The replicates and contexts that the study has, the smallest effect that matters, as shown, and
-    what values belong to.
+    The replicates that the study has, the levels of its blocking variables, the smallest effect
+    that matters, as shown, and what values belong to.
     """
 
     replicates: int
-    contexts: int
+    blocking: Mapping[str, Sequence[str]]
     smallest: str
     unit: Unit
+
+    def over(self, scope: Sequence[str]) -> str:
+        """A scope in words, with what stays as it is: over models, on these 2 data sets."""
+        return scopes.within(scope, self.blocking)
 
 
 def needed_for(effect: Effect, room: Room) -> str:
     """What an inconclusive verdict would need; empty for the others."""
     if effect["verdict"] != "inconclusive":
         return ""
+    nouns: tuple[str, ...] = ("replicate", "replicates")
+    needed, have = effect["replicates_needed"], room.replicates
     if effect["inference"] == "broad":
-        needed, noun, have = effect["contexts_needed"], "context", room.contexts
-    else:
-        needed, noun, have = effect["replicates_needed"], "replicate", room.replicates
+        name = effect["scope"][0] if effect["scope"] else "context"
+        needed, have = effect["contexts_needed"], len(room.blocking.get(name, ()))
+        nouns = scopes.variable(name), scopes.variables(name)
     if needed is None:
         return ""
     if needed <= have:
         margin = f"\N{PLUS-MINUS SIGN}{room.smallest}"
         return f"precise to {margin} already; the estimate lies too near that bound"
-    return f"about {count(needed, noun)} for \N{PLUS-MINUS SIGN}{room.smallest}"
+    return f"about {count(needed, *nouns)} for \N{PLUS-MINUS SIGN}{room.smallest}"
 
 
 def because(verdict: Verdict, reason: str) -> str:
@@ -143,13 +176,60 @@ def no_broad_verdict(reason: str) -> str:
 def spoken(line: VerdictLine) -> str:
     """The verdicts on one response in words, each with its levels."""
     return "; ".join(
-        f"{signed(verdict)}: {', '.join(map(_judged, levels))}" for verdict, levels in line.groups
+        f"{signed(group.verdict, group.size)}: {', '.join(map(_judged, group.levels))}"
+        for group in line.groups
     )
 
 
 def _judged(level: Judged) -> str:
-    """A level with its broad verdict: rollouts: 4 (broad helps, few contexts)."""
+    """A level with its broad verdict: rollouts: 4 (over models: helps)."""
     if level.broad is None:
         return level.name
-    broad = ", ".join(filter(None, (f"broad {word(level.broad)}", level.mark)))
-    return f"{level.name} ({broad})"
+    return f"{level.name} ({level.over}: {word(level.broad)})"
+
+
+SUFFICIENCY: Mapping[Sufficiency, str] = {
+    "yes": "yes", "no": "no", "open": "open", "not_judged": "not judged",
+}  # fmt: skip
+
+
+def baseline_suffices(label: str, smallest: str, answers: Sequence[tuple[str, str]]) -> str:
+    """Whether the baseline is good enough, for every inference: where, and the answer there."""
+    within = f" within {smallest}" if smallest else ""
+    told = "; ".join(f"{where}: {answer}" for where, answer in answers)
+    return f"The baseline suffices{within} on {label} {told}."
+
+
+def suffices_there(answer: Suffices, scale: Scale, reason: str) -> str:
+    """One answer with what it rests on: no, rollouts 4 gains by more than matters."""
+    said = SUFFICIENCY[answer["answer"]]
+    name = answer["configuration"]
+    if answer["answer"] == "no" and name:
+        return f"{said} ({name} helps by more than matters)"
+    if reason:
+        return f"{said} ({reason.rstrip('.')})"
+    if answer["answer"] == "not_judged" or absent(answer["bound"]):
+        return said
+    bound = f"{scale.effect(answer['bound'])} {scale.unit}".strip()
+    if answer["answer"] == "yes":
+        return f"{said} (no gain above {bound})"
+    return f"{said} (gains up to {bound} are not excluded{f', {name}' if name else ''})"
+
+
+AGREEMENTS: Mapping[Agreement, str] = {
+    "agree": "agree",
+    "differ": "differ",
+    "undecided": "undecided",
+    "not_compared": "not compared",
+}
+"""The shown word of every agreement of two studies; `--json` has its code."""
+
+
+def compared_studies(names: tuple[str, str], contexts: str) -> str:
+    """Which studies are compared, and whether they share contexts."""
+    return f"{names[1]} against {names[0]} ({contexts} contexts); p adjusted by Holm"
+
+
+def only_in(name: str, parts: str) -> str:
+    """What only one of two studies has."""
+    return f"only in {name}: {parts}"

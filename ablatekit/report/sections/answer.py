@@ -1,23 +1,33 @@
-"""The answer: one line per non-baseline level, and the verdicts in one sentence per response."""
+"""The answer: one line per non-baseline level, and whether the baseline suffices."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
+from ablatekit.analysis.core.lookup import (
+    Comparison,
+    blocking_levels,
+    comparisons,
+    find_effect,
+    find_effects,
+    price_of,
+    priced_metric,
+    widest,
+)
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
-from ablatekit.analysis.core.schema.effects import Effect, HeterogeneityRow
-from ablatekit.analysis.core.schema.vocabulary import Verdict
+from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.vocabulary import Size, Verdict
 from ablatekit.report.document import (
     Badge,
     Block,
     Column,
     Entry,
     EstimateEntry,
-    Interval,
+    IntervalEntry,
+    Paragraph,
     Quantity,
     Section,
     Table,
@@ -25,29 +35,35 @@ from ablatekit.report.document import (
     Verdicts,
     Warnings,
 )
-from ablatekit.report.language import captions, leads
-from ablatekit.report.language.notes import FEW_CONTEXTS, MARK_FOOTER, answer_warnings
+from ablatekit.report.language import captions, leads, scopes
+from ablatekit.report.language.notes import answer_warnings, disagreements, trust
 from ablatekit.report.language.numbers import Scale, absent, scale_of, sentence
 from ablatekit.report.language.reading import Unit, confidence, subject_of
 from ablatekit.report.language.sentences import footers_of, in_unit, say, say_all, told
 from ablatekit.report.language.verdicts import (
     Judged,
     Room,
+    VerdictGroup,
     VerdictLine,
+    baseline_suffices,
     because,
     needed_for,
-    no_broad_verdict,
+    suffices_there,
 )
 
 VERDICT_ORDER: tuple[Verdict, ...] = (
     "helps", "hurts", "widens", "narrows",
     "equivalent", "inconclusive", "identical", "not_estimated",
 )  # fmt: skip
+SIZE_ORDER: tuple[Size | None, ...] = ("by_more", "open", "less", None)
 UNJUDGED: tuple[Verdict, ...] = ("identical", "not_estimated")
 ATTRIBUTES: tuple[Literal["method", "family", "averaged_over"], ...] = (
     "method", "family", "averaged_over",
 )  # fmt: skip
 NO_EFFECT = Badge("not_estimated", captions.NO_EFFECT)
+TOO_FEW = "too_few_levels"
+NEEDED = ("variable", "levels", "fewest")
+"""The code and the arguments of a scope that lacks levels."""
 
 
 def answer_section(analysis: Analysis) -> Section | None:
@@ -55,9 +71,13 @@ def answer_section(analysis: Analysis) -> Section | None:
     if not comparisons(analysis):
         return None
     blocks: list[Block] = [Verdicts(verdict_lines(analysis)), answer_table(analysis)]
-    warnings = answer_warnings(analysis)
+    blocks += map(Paragraph, baseline_sentences(analysis))
+    opinion = analysis.get("second_opinion")
+    warnings = [*answer_warnings(analysis), *(disagreements(opinion) if opinion else [])]
     if warnings:
         blocks.append(Warnings(warnings))
+    if opinion:
+        blocks.append(Paragraph(trust(opinion, subject_of(analysis).unit)))
     return Section("answer", leads.ANSWER, _lead(analysis), blocks)
 
 
@@ -80,52 +100,167 @@ def verdict_lines(analysis: Analysis) -> list[VerdictLine]:
 
 
 def _verdict_line(question: Question, levels: Sequence[Comparison]) -> VerdictLine:
-    broad = [find_effect(question.effects, level, "broad") for level in levels]
-    reason = _shared_reason([effect for effect in broad if effect is not None], question.room.unit)
-    groups: dict[Verdict, list[Judged]] = {}
-    for level, beside in zip(levels, broad, strict=True):
+    groups: dict[tuple[Verdict, Size | None], list[Judged]] = {}
+    for level in levels:
         effect = find_effect(question.effects, level, "narrow")
+        beside = find_effect(question.effects, level, "broad")
         if effect is None:
             effect, beside = beside, None
         if effect is not None:
             wide = beside if beside is not None and beside["verdict"] not in UNJUDGED else None
-            judged = Judged(
-                level.name, wide["verdict"] if wide else None, question.mark(level) if wide else ""
-            )
-            groups.setdefault(effect["verdict"], []).append(judged)
-    ordered = [(verdict, groups[verdict]) for verdict in VERDICT_ORDER if verdict in groups]
-    return VerdictLine(question.title, ordered, no_broad_verdict(reason) if reason else "")
+            over = scopes.over(wide["scope"]) if wide else ""
+            judged = Judged(level.name, wide["verdict"] if wide else None, over)
+            groups.setdefault((effect["verdict"], effect["size"]), []).append(judged)
+    widest_rows = [find_effect(question.effects, level, "broad") for level in levels]
+    reach = _scopes([effect for effect in widest_rows if effect is not None])
+    ordered = [
+        VerdictGroup(verdict, size, groups[verdict, size])
+        for verdict in VERDICT_ORDER
+        for size in SIZE_ORDER
+        if (verdict, size) in groups
+    ]
+    return VerdictLine(question.title, ordered, captions.held_fixed(reach))
 
 
-def _shared_reason(effects: Sequence[Effect], unit: Unit) -> str:
-    """The reason why none of the effects has an estimate, if it is one."""
-    reasons = {
-        told(effect["reason"], unit) for effect in effects if effect["verdict"] == "not_estimated"
-    }
-    known = any(effect["verdict"] not in UNJUDGED for effect in effects)
-    return reasons.pop().rstrip(".") if len(reasons) == 1 and not known else ""
+def _scopes(effects: Sequence[Effect]) -> list[str]:
+    """The scopes that verdicts generalise over, in full words."""
+    known = (effect for effect in effects if effect["verdict"] not in UNJUDGED)
+    return list(dict.fromkeys(say(effect["averaged_over"]) for effect in known))
+
+
+def shown_scopes(analysis: Analysis) -> list[str]:
+    """The scopes of the answer's broad verdicts, in full words."""
+    broad = (
+        find_effect(question.effects, level, "broad")
+        for question in questions(analysis)
+        if question.broad
+        for level in comparisons(analysis)
+    )
+    return _scopes([effect for effect in broad if effect is not None])
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCell:
+    """One level on one response or gap: the estimate, its verdict, and what holds beyond.
+
+    `scope` names what the verdict beyond generalises over, `needed` what would settle the narrow
+    one; both in the fewest words.
+    """
+
+    estimate: EstimateEntry
+    verdict: Badge
+    beyond: Entry | None
+    scope: str
+    needed: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLine:
+    """One line of the answer, for page, terminal and comparison: a level on every question."""
+
+    level: Comparison
+    cells: Sequence[AnswerCell]
+    price: Quantity | None
+
+
+def answer_lines(analysis: Analysis) -> list[AnswerLine]:
+    """One line per non-baseline level, in the order of the study."""
+    asked = questions(analysis)
+    return [
+        AnswerLine(level, [answer_cell(question, level) for question in asked],
+                   price_entry(analysis, level))
+        for level in comparisons(analysis)
+    ]  # fmt: skip
+
+
+def price_entry(analysis: Analysis, level: Comparison) -> Quantity | None:
+    """What a level costs beside its baseline, where that is known."""
+    price = price_of(analysis, level)
+    return (
+        None if price is None else Quantity(captions.price(price, priced_metric(analysis)), price)
+    )
+
+
+def answer_cell(question: Question, level: Comparison) -> AnswerCell:
+    """One level on one response or gap."""
+    narrow = find_effect(question.effects, level, "narrow")
+    broad = find_effects(question.effects, level, "broad")
+    shown = narrow or widest(broad)
+    beside = beyond(broad, question.room) if narrow and question.broad else None
+    if narrow and narrow["verdict"] in UNJUDGED:
+        beside = None
+    wide = widest(broad)
+    return AnswerCell(
+        estimate_entry(shown, question.scale),
+        badge(shown, question.room),
+        beside,
+        scopes.over(wide["scope"]) if wide is not None and wide["scope"] else "",
+        needed_for(shown, question.room).split(" for ")[0] if shown else "",
+    )
+
+
+def beyond(rows: Sequence[Effect], available: Room) -> Entry:
+    """The widest broad verdict with its scope; where no scope exists, what is missing."""
+    effect, unit = widest(rows), available.unit
+    if effect is None:
+        return Text("")
+    if effect["verdict"] == "identical":
+        return Badge(effect["verdict"], told(effect["reason"], unit))
+    if effect["verdict"] != "not_estimated":
+        over = say(effect["averaged_over"], unit)
+        return Badge(effect["verdict"], needed_for(effect, available), over=over)
+    few = [row["reason"] for row in rows if row["reason"] and row["reason"]["code"] == TOO_FEW]
+    if few:
+        nearest = max(few, key=lambda reason: int(reason["arguments"]["levels"]))
+        return Text("", note=scopes.needed(*(nearest["arguments"][name] for name in NEEDED)))
+    return Text("", note=told(effect["reason"], unit))
 
 
 def answer_table(analysis: Analysis) -> Table:
-    """One line per non-baseline level: effect, narrow and broad verdicts, and the gap."""
-    asked = questions(analysis)
-    levels = comparisons(analysis)
+    """One line per non-baseline level: effect, narrow and broad verdicts, price, and the gap."""
+    asked, lines = questions(analysis), answer_lines(analysis)
+    priced = any(line.price is not None for line in lines)
     columns = [Column("factor"), Column("level")]
+    columns += [Column(captions.PRICE, numeric=True)] if priced else []
     for question in asked:
         columns += _question_columns(question)
-    rows = [_answer_row(asked, level) for level in levels]
+    rows = [_answer_row(line, asked, priced=priced) for line in lines]
     repeated = _repeated_reasons(rows)
     return Table(
         id="answer-table",
         caption=captions.ANSWER_TABLE,
         columns=columns,
         rows=[_without_notes(row, repeated) for row in rows],
-        keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
-        footer="\n".join(
-            [*_footer_reasons(repeated), *_footer_mark(rows), _answer_footer(analysis)]
-        ),
+        keys=[[("factor", line.level.factor), ("level", line.level.level)] for line in lines],
+        footer="\n".join([*_footer_reasons(repeated), _answer_footer(analysis)]),
         style="answer",
     )
+
+
+def baseline_sentences(analysis: Analysis) -> list[str]:
+    """Whether the baseline suffices, a sentence per response whose configurations were compared."""
+    every = (baseline_sentence(analysis, part) for part in analysis["responses"].values())
+    return [text for text in every if text]
+
+
+def baseline_sentence(analysis: Analysis, response: ResponseAnalysis) -> str:
+    """Whether the baseline suffices on one response; empty where nothing was compared."""
+    configurations = response.get("configurations")
+    if not configurations or not configurations["suffices"]:
+        return ""
+    smallest = room(analysis, response).smallest
+    answers = list(_sufficiency(analysis, response))
+    return baseline_suffices(response["label"], smallest, answers)
+
+
+def _sufficiency(analysis: Analysis, response: ResponseAnalysis) -> Iterator[tuple[str, str]]:
+    """Where the baseline suffices and where not; of scopes that do not exist, nothing."""
+    available, subject = room(analysis, response), subject_of(analysis)
+    for row in response["configurations"]["suffices"]:
+        where = available.over(row["scope"]) if row["scope"] else leads.here(subject)
+        reason = told(row["reason"], subject.unit)
+        if row["inference"] == "narrow" or not reason:
+            yield where, suffices_there(row, scale_of(response), reason)
 
 
 def _repeated_reasons(rows: Sequence[Sequence[Entry]]) -> dict[str, Verdict]:
@@ -152,13 +287,6 @@ def _footer_reasons(repeated: Mapping[str, Verdict]) -> list[str]:
     return [because(verdict, note) for note, verdict in repeated.items()]
 
 
-def _footer_mark(rows: Sequence[Sequence[Entry]]) -> list[str]:
-    """What the mark of a broad verdict means, where one is marked."""
-    marked = any(isinstance(entry, Badge) and FEW_CONTEXTS in entry.note for row in rows
-                 for entry in row)  # fmt: skip
-    return [MARK_FOOTER] if marked else []
-
-
 @dataclass(frozen=True, slots=True)
 class Question:
     """One group of columns: the effects on a response, or on a gap."""
@@ -167,18 +295,12 @@ class Question:
     effects: Sequence[Effect]
     scale: Scale
     room: Room
-    spread: Sequence[HeterogeneityRow]
-
-    def mark(self, level: Comparison) -> str:
-        """What weakens the broad verdict on a level; empty if nothing is known to."""
-        key = (level.factor, level.level)
-        rows = [row for row in self.spread if (row["factor"], row["level"]) == key]
-        return FEW_CONTEXTS if any(row["warning"] for row in rows) else ""
+    gap: bool = False
 
     @property
     def broad(self) -> bool:
-        """Whether broad inference was asked for."""
-        return any(effect["inference"] == "broad" for effect in self.effects)
+        """Whether broad inference was asked for; that on a gap stands in the section on it."""
+        return not self.gap and any(effect["inference"] == "broad" for effect in self.effects)
 
 
 def questions(analysis: Analysis) -> list[Question]:
@@ -189,13 +311,12 @@ def questions(analysis: Analysis) -> list[Question]:
             response["effects"],
             scale_of(response),
             room(analysis, response),
-            response.get("heterogeneity", []),
         )
         for response in analysis["responses"].values()
     ]
     for name, gap in analysis.get("comparisons", {}).items():
         scale, available = gap_scale(analysis, name), gap_room(analysis, name)
-        asked.append(Question("Gap", gap["effects"], scale, available, []))
+        asked.append(Question(captions.GAP, gap["effects"], scale, available, gap=True))
     return asked
 
 
@@ -204,7 +325,7 @@ def room(analysis: Analysis, response: ResponseAnalysis) -> Room:
     design, smallest = analysis.get("design"), response["smallest_effect"]
     return Room(
         design["replicates"] if design else 0,
-        len(design["contexts"]) if design else 0,
+        blocking_levels(analysis),
         scale_of(response).amount(smallest) if smallest else "",
         subject_of(analysis).unit,
     )
@@ -232,34 +353,20 @@ def _question_columns(question: Question) -> list[Column]:
         Column(effect, question.title, numeric=True),
         Column("verdict", question.title),
     ]
-    return [*columns, Column("broad", question.title)] if question.broad else columns
+    return [*columns, Column(captions.BEYOND, question.title)] if question.broad else columns
 
 
-def _answer_row(asked: Sequence[Question], level: Comparison) -> list[Entry]:
+def _answer_row(line: AnswerLine, asked: Sequence[Question], *, priced: bool) -> list[Entry]:
+    level = line.level
     row: list[Entry] = [
         Text(level.label),
-        Text(level.level, note=f"vs {level.baseline}", strong=True),
+        Text(level.level, note=captions.against(level.baseline), strong=True),
     ]
-    for question in asked:
-        row += _question_entries(question, level)
+    row += [line.price or Text("")] if priced else []
+    for question, cell in zip(asked, line.cells, strict=True):
+        row += [cell.estimate, cell.verdict]
+        row += [cell.beyond or Text("")] if question.broad else []
     return _said_once(row)
-
-
-def _question_entries(question: Question, level: Comparison) -> list[Entry]:
-    narrow = find_effect(question.effects, level, "narrow")
-    broad = find_effect(question.effects, level, "broad")
-    judged = badge(narrow, question.room) if narrow or not broad else Text("")
-    entries: list[Entry] = [estimate_entry(narrow or broad, question.scale), judged]
-    if question.broad:
-        entries.append(_marked(badge(broad, question.room), question.mark(level)))
-    return entries
-
-
-def _marked(entry: Badge, mark: str) -> Badge:
-    """A broad verdict with what weakens it, where there is a verdict."""
-    if not mark or entry.verdict in UNJUDGED:
-        return entry
-    return replace(entry, note="; ".join(filter(None, (entry.note, mark))))
 
 
 def _said_once(row: Sequence[Entry]) -> list[Entry]:
@@ -271,14 +378,21 @@ def _said_once(row: Sequence[Entry]) -> list[Entry]:
     return told
 
 
-def estimate_entry(effect: Effect | None, scale: Scale) -> Entry:
-    """An estimate over its interval; a dash when there is none."""
+def estimate_entry(effect: Effect | None, scale: Scale) -> EstimateEntry:
+    """An estimate over its interval and its coverage; a dash when there is none."""
     if effect is None or absent(effect["estimate"]):
         return EstimateEntry(scale.effect(None), "", None, None, None)
     low, high = effect["low"], effect["high"]
-    text = scale.effect(effect["estimate"])
     interval = "" if absent(low) or absent(high) else scale.interval(low, high)
-    return EstimateEntry(text, interval, effect["estimate"], low, high)
+    text = scale.effect(effect["estimate"])
+    return EstimateEntry(text, interval, effect["estimate"], low, high, coverage(effect))
+
+
+def coverage(effect: Effect) -> str:
+    """Of how many contexts and matched pairs an effect is, where that is not all."""
+    return scopes.coverage(
+        (effect["contexts"], effect["of_contexts"]), (effect["pairs"], effect["of_pairs"])
+    )
 
 
 def effect_entry(effect: Effect | None, scale: Scale) -> Entry:
@@ -290,12 +404,14 @@ def effect_entry(effect: Effect | None, scale: Scale) -> Entry:
 def interval_entry(effect: Effect | None, scale: Scale) -> Entry:
     """The interval of an effect."""
     low, high = (effect["low"], effect["high"]) if effect else (None, None)
-    return Interval(scale.interval(low, high), low, high)
+    return IntervalEntry(scale.interval(low, high), low, high)
 
 
 def badge(effect: Effect | None, available: Room) -> Badge:
-    """The verdict on an effect with its remark."""
-    return NO_EFFECT if effect is None else Badge(effect["verdict"], remark(effect, available))
+    """The verdict on an effect with its size and remark."""
+    if effect is None:
+        return NO_EFFECT
+    return Badge(effect["verdict"], remark(effect, available), effect["size"])
 
 
 def remark(effect: Effect, available: Room) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
-from ablatekit.analysis.core.schema.analysis import Analysis
-from ablatekit.analysis.core.schema.effects import HeterogeneityRow
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.effects import CovariateRow, HeterogeneityRow
 from ablatekit.report.document import (
     Block,
     Column,
@@ -14,7 +15,7 @@ from ablatekit.report.document import (
     Fold,
     Gallery,
     Heading,
-    Interval,
+    IntervalEntry,
     Picture,
     Quantity,
     Section,
@@ -23,9 +24,16 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
-from ablatekit.report.language import alternatives, captions, leads
-from ablatekit.report.language.notes import FEW_CONTEXTS, context_warnings
-from ablatekit.report.language.numbers import Scale, absent, percent, scale_of, sentence
+from ablatekit.report.language import alternatives, captions, leads, scopes
+from ablatekit.report.language.numbers import (
+    Scale,
+    absent,
+    general,
+    p_value,
+    percent,
+    scale_of,
+    sentence,
+)
 from ablatekit.report.language.reading import (
     Unit,
     confidence,
@@ -34,6 +42,7 @@ from ablatekit.report.language.reading import (
     subject_of,
 )
 from ablatekit.report.language.sentences import footers_of, told
+from ablatekit.report.sections.configurations import plain_table_of
 
 MOST_LEVELS = 8
 """Levels drawn context by context; the table holds all of them."""
@@ -58,9 +67,16 @@ def contexts_section(analysis: Analysis) -> Section | None:
         Gallery(pictures=pictures, caption=caption),
         Fold(captions.EVERY_CONTEXT, [_context_table(analysis)]),
     ]
-    table = _heterogeneity_table(analysis)
+    table = heterogeneity_table(analysis)
     if table is not None:
         blocks += [Heading(captions.HETEROGENEITY), table]
+    blocks += covariate_blocks(analysis)
+    for name, response in analysis["responses"].items():
+        plain = response.get("plain_contexts")
+        if plain:
+            scale, unit = scale_of(response), subject_of(analysis).unit
+            rows = plain_table_of(name, response["label"], plain, scale, unit)
+            blocks.append(Fold(captions.plain_fold(response["label"]), [rows]))
     return Section("contexts", leads.CONTEXTS, leads.CONTEXTS_LEAD, blocks)
 
 
@@ -78,8 +94,9 @@ def _context_table(analysis: Analysis) -> Table:
                     Text(row["level"], strong=True),
                     Text(row["context"], note=told(row["reason"], unit)),
                     Quantity(scale.effect(row["estimate"]), row["estimate"]),
-                    Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+                    IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
                     Quantity(scale.plain(row["se"]), row["se"]),
+                    Quantity(f"{row['pairs']:,}", row["pairs"]),
                 ]
             )
             keys.append(
@@ -94,7 +111,7 @@ def _context_table(analysis: Analysis) -> Table:
         columns=[
             Column("response"), Column("factor"), Column("level"), Column("context"),
             Column("effect", numeric=True), Column("interval", numeric=True),
-            Column("se", numeric=True),
+            Column("se", numeric=True), Column("pairs", numeric=True),
         ],
         rows=rows,
         keys=keys,
@@ -134,7 +151,8 @@ def _key(level: Comparison) -> tuple[str, str]:
     return level.factor, level.level
 
 
-def _heterogeneity_table(analysis: Analysis) -> Table | None:
+def heterogeneity_table(analysis: Analysis) -> Table | None:
+    """How every average effect varies over every scope, and what a new level would show."""
     labels, unit = factor_labels(analysis), subject_of(analysis).unit
     rows: list[list[Entry]] = []
     keys: list[list[tuple[str, str]]] = []
@@ -146,9 +164,13 @@ def _heterogeneity_table(analysis: Analysis) -> Table | None:
             rows.append(
                 [Text(sentence(response["label"])), Text(factor), *_varying(row, scale, unit)]
             )
-            keys.append([("response", name), ("factor", row["factor"]), ("level", row["level"])])
+            keys.append(
+                [
+                    ("response", name), ("factor", row["factor"]), ("level", row["level"]),
+                    ("scope", " ".join(row["scope"])),
+                ]
+            )  # fmt: skip
         footers.append(footers_of(response, unit).get("heterogeneity", ""))
-        footers += context_warnings(analysis, response)
     if not rows:
         return None
     units = {scale_of(response).unit for response in analysis["responses"].values()}
@@ -157,10 +179,10 @@ def _heterogeneity_table(analysis: Analysis) -> Table | None:
         id="heterogeneity",
         caption=captions.HETEROGENEITY_TABLE,
         columns=[
-            Column("response"), Column("factor"), Column("level"),
+            Column("response"), Column("factor"), Column("level"), Column("scope"),
             Column(captions.with_unit(captions.TAU, shown), numeric=True),
             Column(captions.I_SQUARED, numeric=True),
-            Column(captions.with_unit(captions.NEW_CONTEXT, shown), numeric=True),
+            Column(captions.with_unit(captions.NEW_LEVEL, shown), numeric=True),
             Column("remark"),
         ],
         rows=rows,
@@ -173,8 +195,66 @@ def _varying(row: HeterogeneityRow, scale: Scale, unit: Unit) -> list[Entry]:
     low, high = row["prediction_low"], row["prediction_high"]
     return [
         Text(row["level"], strong=True),
+        Text(scopes.over(row["scope"]) if row["scope"] else ""),
         Quantity(scale.plain(row["tau"]), row["tau"]),
         Quantity(percent(row["i2"]), row["i2"]),
-        Interval(scale.interval(low, high), low, high),
-        Text(FEW_CONTEXTS if row["warning"] else told(row["reason"], unit)),
+        IntervalEntry(scale.interval(low, high), low, high),
+        Text(told(row["reason"], unit)),
     ]
+
+
+def covariate_blocks(analysis: Analysis) -> list[Block]:
+    """Effects against the covariates of blocking variables, a table per response."""
+    tables = [
+        _covariate_table(analysis, name, response, rows)
+        for name, response in analysis["responses"].items()
+        if (rows := response.get("covariates"))
+    ]
+    return [Heading(captions.COVARIATES), *tables] if tables else []
+
+
+def _covariate_table(
+    analysis: Analysis, name: str, response: ResponseAnalysis, rows: Sequence[CovariateRow]
+) -> Table:
+    labels, unit, scale = factor_labels(analysis), subject_of(analysis).unit, scale_of(response)
+    return Table(
+        id=f"covariates-{slug(name)}",
+        caption=captions.covariates(response["label"]),
+        columns=[
+            Column("factor"), Column("level"), Column("covariate"),
+            Column(captions.with_unit("slope", scale.unit), numeric=True),
+            Column("interval", numeric=True), Column("se", numeric=True),
+            Column("df", numeric=True), Column("p", numeric=True), Column("prediction"),
+        ],
+        rows=[
+            [
+                Text(labels.get(row["factor"], row["factor"])),
+                Text(row["level"], note=captions.against(row["baseline"]), strong=True),
+                Text(scopes.covariate(row["covariate"], row["variable"], row["levels"])),
+                Quantity(scale.effect(row["slope"]), row["slope"]),
+                IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+                Quantity(scale.plain(row["se"]), row["se"]),
+                Quantity(general(row["df"], 3), row["df"]),
+                Quantity(p_value(row["p"]), row["p"]),
+                Text(_predicted(row, scale), note=told(row["reason"], unit)),
+            ]
+            for row in rows
+        ],
+        keys=[
+            [("factor", row["factor"]), ("level", row["level"]), ("covariate", row["covariate"])]
+            for row in rows
+        ],
+        footer=captions.COVARIATE_FOOTER,
+    )  # fmt: skip
+
+
+def _predicted(row: CovariateRow, scale: Scale) -> str:
+    return "; ".join(
+        captions.prediction(
+            general(part["at"]),
+            scale.effect(part["estimate"]),
+            scale.interval(part["low"], part["high"]),
+            scale.interval(part["low_new"], part["high_new"]),
+        )
+        for part in row["predictions"]
+    )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
-from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.effects import DoseSlope, DoseTest, Effect
 from ablatekit.analysis.core.schema.vocabulary import Estimand
 from ablatekit.report.document import (
+    Badge,
     Block,
     Column,
     Entry,
     Fold,
     Gallery,
+    IntervalEntry,
     Picture,
     Quantity,
     Section,
@@ -23,7 +25,7 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.figures.forest import draw_forest
-from ablatekit.report.language import alternatives, captions, leads
+from ablatekit.report.language import alternatives, captions, leads, scopes
 from ablatekit.report.language.numbers import (
     Scale,
     absent,
@@ -32,10 +34,22 @@ from ablatekit.report.language.numbers import (
     scale_of,
     sentence,
 )
-from ablatekit.report.language.reading import ESTIMAND_NAMES, Unit, confidence
-from ablatekit.report.language.sentences import footers_of, say, say_all
-from ablatekit.report.language.verdicts import Room, word
-from ablatekit.report.sections.answer import badge, effect_entry, interval_entry, room
+from ablatekit.report.language.reading import (
+    ESTIMAND_NAMES,
+    Unit,
+    confidence,
+    factor_labels,
+    subject_of,
+)
+from ablatekit.report.language.sentences import footers_of, say, say_all, told
+from ablatekit.report.language.verdicts import Room, sized, together, word
+from ablatekit.report.sections.answer import (
+    badge,
+    coverage,
+    effect_entry,
+    interval_entry,
+    room,
+)
 
 
 def forest_section(analysis: Analysis) -> Section | None:
@@ -47,6 +61,7 @@ def forest_section(analysis: Analysis) -> Section | None:
         _forest_picture(name, response, levels) for name, response in analysis["responses"].items()
     ]
     blocks: list[Block] = [Gallery(pictures=pictures, caption=_caption(analysis))]
+    blocks += dose_blocks(analysis)
     blocks += [
         Fold(
             captions.estimands_fold(response["label"]),
@@ -115,14 +130,74 @@ def _estimand_table(
         rows=[
             [
                 Text(labels.get((effect["factor"], effect["level"]), effect["factor"])),
-                Text(effect["level"], note=f"vs {effect['baseline']}", strong=True),
+                Text(effect["level"], note=captions.against(effect["baseline"]), strong=True),
                 *_estimand_entries(effect, scale_of(response), available),
             ]
             for effect in chosen
         ],
         keys=[effect_keys(effect) for effect in chosen],
-        footer="\n".join(estimand_notes(response, chosen, available.unit)),
+        footer="\n".join(
+            [
+                *estimand_notes(response, chosen, available.unit),
+                *common_pair_notes(chosen, labels, scale_of(response)),
+            ]
+        ),
     )
+
+
+def common_pair_notes(
+    effects: Sequence[Effect], labels: Mapping[tuple[str, str], str], scale: Scale
+) -> list[str]:
+    """The average effects over the pairs that all contexts share, where pairs differ."""
+    told = [
+        f"{labels.get((effect['factor'], effect['level']), effect['factor'])}: {effect['level']}"
+        f" {scale.effect(other['estimate'])} {scale.interval(other['low'], other['high'])}"
+        for effect in effects
+        if effect["inference"] == "narrow" and (other := effect.get("common_pairs")) is not None
+    ]
+    return [captions.common_pairs(told)] if told else []
+
+
+def compact_estimands(
+    name: str,
+    label: str,
+    effects: Sequence[Effect],
+    scale: Scale,
+    available: Room,
+) -> Table:
+    """Every estimand and scope in the columns that a terminal has room for."""
+    return Table(
+        id=f"all-{slug(name)}",
+        caption=captions.every_estimand(label),
+        columns=[
+            Column("level"), Column("estimand"),
+            Column(captions.with_unit("estimate", scale.unit), numeric=True),
+            Column("interval", numeric=True), Column("adjusted p", numeric=True),
+            Column("verdict"),
+        ],
+        rows=[
+            [
+                Text(f"{effect['factor']}: {captions.versus(effect['level'], effect['baseline'])}"),
+                Text(f"{ESTIMAND_NAMES[effect['estimand']]}, {reach(effect, available.unit)}"),
+                effect_entry(effect, scale),
+                interval_entry(effect, scale),
+                Quantity(p_value(effect["p_adjusted"]), effect["p_adjusted"]),
+                Text(_judged(effect)),
+            ]
+            for effect in effects
+        ],
+    )  # fmt: skip
+
+
+def _judged(effect: Effect) -> str:
+    if effect["estimand"] == "interaction":
+        return together(effect["verdict"])
+    return sized(effect["verdict"], effect["size"])
+
+
+def reach(effect: Effect, unit: Unit) -> str:
+    """What an effect speaks for: narrow, or its scope."""
+    return say(effect["averaged_over"], unit) if effect["scope"] else effect["inference"]
 
 
 def effect_keys(effect: Effect) -> list[tuple[str, str]]:
@@ -132,6 +207,7 @@ def effect_keys(effect: Effect) -> list[tuple[str, str]]:
         ("level", effect["level"]),
         ("estimand", effect["estimand"]),
         ("inference", effect["inference"]),
+        ("scope", " ".join(effect["scope"])),
     ]
 
 
@@ -154,7 +230,7 @@ def _estimand_columns(scale: Scale) -> list[Column]:
 def _estimand_entries(effect: Effect, scale: Scale, available: Room) -> list[Entry]:
     return [
         Text(ESTIMAND_NAMES[effect["estimand"]], note=said_notes(effect, available.unit)),
-        Text(effect["inference"]),
+        Text(reach(effect, available.unit), note=_parts(effect, scale)),
         effect_entry(effect, scale),
         interval_entry(effect, scale),
         Quantity(scale.plain(effect["se"]), effect["se"]),
@@ -166,8 +242,16 @@ def _estimand_entries(effect: Effect, scale: Scale, available: Room) -> list[Ent
 
 
 def said_notes(effect: Effect, unit: Unit) -> str:
-    """What qualifies an effect."""
-    return say_all(effect["notes"], "; ", unit)
+    """What qualifies an effect: its coverage, and its notes."""
+    return "; ".join(filter(None, (coverage(effect), say_all(effect["notes"], "; ", unit))))
+
+
+def _parts(effect: Effect, scale: Scale) -> str:
+    """The intervals whose widest decides a row over several variables."""
+    return "; ".join(
+        captions.part(part["by"], scale.plain(part["se"]), general(part["df"], 3))
+        for part in effect["parts"]
+    )
 
 
 def estimand_notes(response: ResponseAnalysis, effects: Sequence[Effect], unit: Unit) -> list[str]:
@@ -192,3 +276,80 @@ def _notes_of_rows(effects: Sequence[Effect], unit: Unit) -> list[str]:
         for (estimand, inference), texts in notes.items()
         if any(texts)
     ]
+
+
+def dose_blocks(analysis: Analysis) -> list[Block]:
+    """Trends over the levels of ordered factors: one F test each, and slopes by scope."""
+    blocks: list[Block] = []
+    for name, response in analysis["responses"].items():
+        dose = response.get("dose")
+        if dose:
+            blocks.append(_dose_tests(analysis, name, response, dose["tests"]))
+            blocks.append(_dose_slopes(analysis, name, response, dose["slopes"]))
+    return [block for block in blocks if not isinstance(block, Table) or block.rows]
+
+
+def _dose_tests(
+    analysis: Analysis, name: str, response: ResponseAnalysis, tests: Sequence[DoseTest]
+) -> Table:
+    labels, unit = factor_labels(analysis), subject_of(analysis).unit
+    return Table(
+        id=f"dose-{slug(name)}",
+        caption=captions.dose_tests(response["label"]),
+        columns=[
+            Column("factor"), Column("order"), Column("F", numeric=True),
+            Column("df", numeric=True), Column("error df", numeric=True),
+            Column("p", numeric=True), Column("adjusted p", numeric=True),
+        ],
+        rows=[
+            [
+                Text(labels.get(row["factor"], row["factor"]), note=told(row["reason"], unit)),
+                Text(captions.DOSE_SCALES[row["scale"]]),
+                Quantity(general(row["statistic"]), row["statistic"]),
+                Quantity(general(row["num_df"], 3), row["num_df"]),
+                Quantity(general(row["den_df"], 3), row["den_df"]),
+                Quantity(p_value(row["p"]), row["p"]),
+                Quantity(p_value(row["p_adjusted"]), row["p_adjusted"]),
+            ]
+            for row in tests
+        ],
+        keys=[[("factor", row["factor"])] for row in tests],
+        footer=captions.DOSE_FOOTER,
+    )  # fmt: skip
+
+
+def _dose_slopes(
+    analysis: Analysis, name: str, response: ResponseAnalysis, slopes: Sequence[DoseSlope]
+) -> Table:
+    labels, unit, scale = factor_labels(analysis), subject_of(analysis).unit, scale_of(response)
+    return Table(
+        id=f"slopes-{slug(name)}",
+        caption=captions.dose_slopes(response["label"]),
+        columns=[
+            Column("factor"), Column("scope"),
+            Column(captions.with_unit("slope", scale.unit), numeric=True),
+            Column("interval", numeric=True), Column("se", numeric=True),
+            Column("df", numeric=True), Column("adjusted p", numeric=True), Column("verdict"),
+        ],
+        rows=[
+            [
+                Text(
+                    labels.get(row["factor"], row["factor"]),
+                    note=captions.per_score(row["scale"]),
+                ),
+                Text(scopes.over(row["scope"]) if row["scope"] else row["inference"]),
+                Quantity(scale.effect(row["estimate"]), row["estimate"]),
+                IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+                Quantity(scale.plain(row["se"]), row["se"]),
+                Quantity(general(row["df"], 3), row["df"]),
+                Quantity(p_value(row["p_adjusted"]), row["p_adjusted"]),
+                Badge(row["verdict"], told(row["reason"], unit)),
+            ]
+            for row in slopes
+        ],
+        keys=[
+            [("factor", row["factor"]), ("inference", row["inference"]),
+             ("scope", " ".join(row["scope"]))]
+            for row in slopes
+        ],
+    )  # fmt: skip

@@ -5,15 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
-from ablatekit.analysis.core.lookup import comparisons, find_effect
+from ablatekit.analysis.core.lookup import comparisons, find_effect, find_effects
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.report.document import (
-    Badge,
     Block,
     Column,
     Entry,
     Gallery,
+    Heading,
+    IntervalEntry,
     Picture,
     Quantity,
     Section,
@@ -26,10 +27,13 @@ from ablatekit.report.figures.gapmap import MapPoint, draw_map
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, sentence
-from ablatekit.report.language.sentences import say
+from ablatekit.report.language.reading import factor_labels, subject_of
+from ablatekit.report.language.scopes import over
+from ablatekit.report.language.sentences import say, told
 from ablatekit.report.language.verdicts import Room, look, word
 from ablatekit.report.sections.answer import (
     badge,
+    beyond,
     effect_entry,
     estimate_entry,
     gap_footer,
@@ -38,6 +42,8 @@ from ablatekit.report.sections.answer import (
 )
 
 EFFECT_ON = "effect on"
+RATIO = Scale(1.0, "", 2)
+SIDES: tuple[Literal["learning", "generalization"], ...] = ("learning", "generalization")
 TESTED: tuple[Literal["se", "df", "p", "p_adjusted"], ...] = ("se", "df", "p", "p_adjusted")
 
 
@@ -49,6 +55,7 @@ def map_section(analysis: Analysis) -> Section | None:
         if picture is not None:
             galleries.append(Gallery(pictures=[picture], wide=True, caption=captions.gap_figure()))
             galleries.append(_gap_table(analysis, name))
+            galleries += carry_over_blocks(analysis, name)
         if gap.get("messages"):
             galleries.append(Warnings(list(map(say, gap["messages"]))))
     if not galleries:
@@ -95,7 +102,7 @@ def _gap_table(analysis: Analysis, name: str) -> Table:
         Column(with_unit("gap", scale.unit), EFFECT_ON, numeric=True),
         Column("se", numeric=True), Column("df", numeric=True), Column("p", numeric=True),
         Column("adjusted p", numeric=True),
-        Column("verdict"), *([Column("broad")] if broad else []),
+        Column("verdict"), *([Column(captions.BEYOND)] if broad else []),
     ]  # fmt: skip
     rows: list[list[Entry]] = []
     available = gap_room(analysis, name)
@@ -108,8 +115,7 @@ def _gap_table(analysis: Analysis, name: str) -> Table:
             *_gap_entries(find_effect(gap["effects"], level, "narrow"), scale, available),
         ]  # fmt: skip
         if broad:
-            wide = badge(find_effect(gap["effects"], level, "broad"), available)
-            row.append(Badge(wide.verdict))
+            row.append(beyond(find_effects(gap["effects"], level, "broad"), available))
         rows.append(row)
     return Table(
         id=f"gap-{slug(name)}",
@@ -132,3 +138,40 @@ def _gap_entries(effect: Effect | None, scale: Scale, available: Room) -> list[E
         Quantity(p_value(adjusted), adjusted),
         badge(effect, available),
     ]
+
+
+def carry_over_blocks(analysis: Analysis, name: str) -> list[Block]:
+    """The share of what is learnt that carries over to generalization, by level and scope."""
+    gap, unit = analysis["comparisons"][name], subject_of(analysis).unit
+    rows = gap.get("carry_over", [])
+    if not rows:
+        return []
+    labels = factor_labels(analysis)
+    parts = (analysis["responses"][gap[side]]["label"] for side in SIDES)
+    table = Table(
+        id=f"carry-over-{slug(name)}",
+        caption=captions.carry_over(*parts),
+        columns=[
+            Column("factor"), Column("level"), Column("scope"), Column("ratio", numeric=True),
+            Column("interval", numeric=True), Column("df", numeric=True), Column("remark"),
+        ],
+        rows=[
+            [
+                Text(labels.get(row["factor"], row["factor"])),
+                Text(row["level"], note=captions.against(row["baseline"]), strong=True),
+                Text(over(row["scope"]) if row["scope"] else row["inference"]),
+                Quantity(RATIO.plain(row["ratio"]), row["ratio"]),
+                IntervalEntry(RATIO.interval(row["low"], row["high"]), row["low"], row["high"]),
+                Quantity(general(row["df"], 3), row["df"]),
+                Text(told(row["reason"], unit)),
+            ]
+            for row in rows
+        ],
+        keys=[
+            [("factor", row["factor"]), ("level", row["level"]), ("inference", row["inference"]),
+             ("scope", " ".join(row["scope"]))]
+            for row in rows
+        ],
+        footer=captions.CARRY_OVER_FOOTER,
+    )  # fmt: skip
+    return [Heading(captions.CARRY_OVER), table]

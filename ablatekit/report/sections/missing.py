@@ -14,7 +14,7 @@ from ablatekit.report.document import (
     Entry,
     Facts,
     Heading,
-    Interval,
+    IntervalEntry,
     Quantity,
     Section,
     Table,
@@ -113,7 +113,7 @@ def _sensitivity_blocks(analysis: Analysis, name: str, response: ResponseAnalysi
             [
                 Text(labels.get(row["factor"], row["factor"])),
                 Text(row["level"], strong=True, note=told(row["reason"])),
-                Interval(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+                IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
             ]
             for row in missing["bounds"]
         ]

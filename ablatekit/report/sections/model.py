@@ -21,7 +21,7 @@ from ablatekit.report.document import (
     Entry,
     Facts,
     Heading,
-    Interval,
+    IntervalEntry,
     Paragraph,
     Quantity,
     Section,
@@ -245,8 +245,8 @@ def _number(value: Number) -> Quantity:
     return Quantity(general(value), value)
 
 
-def _interval(low: Number, high: Number) -> Interval:
-    return Interval(general_interval(low, high), low, high)
+def _interval(low: Number, high: Number) -> IntervalEntry:
+    return IntervalEntry(general_interval(low, high), low, high)
 
 
 def _p(value: Number) -> Quantity:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from ablatekit.analysis.core.lookup import is_planned
 from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.companions import SecondOpinion
 from ablatekit.report.document import (
     Block,
+    Column,
     Facts,
     Paragraph,
+    Quantity,
     Section,
+    Table,
+    Text,
     Warnings,
 )
-from ablatekit.report.language import leads
+from ablatekit.report.language import captions, leads
+from ablatekit.report.language.numbers import general
 from ablatekit.report.language.reading import subject_of
 from ablatekit.report.sections.design import (
     EXECUTION_COSTS,
@@ -33,5 +39,29 @@ def provenance_section(analysis: Analysis) -> Section:
     blocks.append(
         Facts([("schema version", str(analysis["schema_version"])), *known_facts(record)])
     )
+    opinion = analysis.get("second_opinion")
+    if opinion and opinion["kinds"]:
+        blocks.append(_recomputed(opinion))
     lead = leads.provenance_lead(subject_of(analysis))
     return Section("provenance", leads.PROVENANCE, lead, blocks)
+
+
+def _recomputed(opinion: SecondOpinion) -> Table:
+    """What the second opinion recomputed, kind by kind."""
+    return Table(
+        id="second-opinion",
+        caption=captions.SECOND_OPINION,
+        columns=[
+            Column("kind"), Column("numbers", numeric=True),
+            Column(captions.WORST, numeric=True), Column("tolerance", numeric=True),
+        ],
+        rows=[
+            [
+                Text(row["kind"].replace("_", " ")),
+                Quantity(f"{row['count']:,}", row["count"]),
+                Quantity(general(row["worst"], 2), row["worst"]),
+                Quantity(general(row["tolerance"], 2), row["tolerance"]),
+            ]
+            for row in opinion["kinds"]
+        ],
+    )  # fmt: skip

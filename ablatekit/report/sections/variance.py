@@ -1,25 +1,31 @@
-"""The section on variance: the ANOVA table, and where the variance goes."""
+"""The section on variance: the ANOVA table, mixed models beside it, and the item level."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
+from ablatekit.analysis.core.lookup import Comparison, comparisons
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.companions import ItemLevel, MixedCompanion
 from ablatekit.analysis.core.schema.model import AnovaRow
 from ablatekit.analysis.core.schema.vocabulary import Number
 from ablatekit.report.document import (
     Block,
     Column,
     Entry,
+    EstimateEntry,
     Fold,
     Gallery,
-    Interval,
+    Heading,
+    IntervalEntry,
+    Paragraph,
     Picture,
     Quantity,
     Section,
     Table,
     Text,
+    Warnings,
     slug,
 )
 from ablatekit.report.figures.shares import Share, TermKind, draw_shares
@@ -29,11 +35,19 @@ from ablatekit.report.language.numbers import (
     general,
     p_value,
     percent,
+    scale_of,
     sentence,
 )
 from ablatekit.report.language.reading import Unit, factor_labels, subject_of, term_label
-from ablatekit.report.language.sentences import footers_of, say, say_all, term_words, told
-from ablatekit.report.sections.items import item_blocks
+from ablatekit.report.language.sentences import (
+    SOURCES,
+    footers_of,
+    say,
+    say_all,
+    term_words,
+    told,
+)
+from ablatekit.report.language.verdicts import word
 
 NEGLIGIBLE = 0.001
 """Interactions with smaller variance shares are drawn as one bar."""
@@ -59,7 +73,7 @@ def variance_section(analysis: Analysis) -> Section | None:
         caption = captions.shares_figures(subject_of(analysis))
         blocks.append(Gallery(pictures=pictures, caption=caption))
     lead = leads.variance_lead(subject_of(analysis)) if pictures else ""
-    parts = [*blocks, *tables, *item_blocks(analysis)]
+    parts = [*blocks, *tables, *mixed_blocks(analysis), *item_blocks(analysis)]
     return Section("variance", leads.VARIANCE, lead, parts)
 
 
@@ -154,10 +168,164 @@ def _anova_entries(row: AnovaRow, labels: Mapping[str, str], unit: Unit) -> list
     ]
 
 
-def _omega_interval(row: AnovaRow) -> Interval:
+def _omega_interval(row: AnovaRow) -> IntervalEntry:
     low, high = row.get("partial_omega2_low"), row.get("partial_omega2_high")
-    return Interval(Scale(1.0, "", 3).interval(low, high), low, high)
+    return IntervalEntry(Scale(1.0, "", 3).interval(low, high), low, high)
 
 
 def _fixed(value: Number, decimals: int) -> str:
     return Scale(1.0, "", decimals).plain(value)
+
+
+def mixed_blocks(analysis: Analysis) -> list[Block]:
+    """The mixed model beside the verdicts: its average effects, and its variances on request."""
+    blocks: list[Block] = []
+    for name, response in analysis["responses"].items():
+        mixed = response.get("mixed")
+        if mixed:
+            blocks.append(_mixed_table(analysis, name, response, mixed))
+            title = captions.mixed_variances(response["label"])
+            blocks.append(Fold(title, [_mixed_variances(analysis, name, response, mixed)]))
+    return blocks
+
+
+def _mixed_table(
+    analysis: Analysis, name: str, response: ResponseAnalysis, mixed: MixedCompanion
+) -> Table:
+    labels, unit, scale = factor_labels(analysis), subject_of(analysis).unit, scale_of(response)
+    notes = say_all(mixed["notes"], "; ", unit)
+    return Table(
+        id=f"mixed-{slug(name)}",
+        caption=captions.mixed(response["label"]),
+        columns=[
+            Column("factor"), Column("level"),
+            Column(captions.with_unit("effect", scale.unit), numeric=True),
+            Column("interval", numeric=True), Column("se", numeric=True),
+            Column("df", numeric=True), Column("p", numeric=True),
+            Column("contexts", numeric=True),
+        ],
+        rows=[
+            [
+                Text(labels.get(row["factor"], row["factor"])),
+                Text(row["level"], note=captions.against(row["baseline"]), strong=True),
+                Quantity(scale.effect(row["estimate"]), row["estimate"]),
+                IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+                Quantity(scale.plain(row["se"]), row["se"]),
+                Quantity(general(row["df"], 3), row["df"]),
+                Quantity(p_value(row["p"]), row["p"]),
+                Quantity(f"{row['contexts']:,}", row["contexts"], told(row["reason"], unit)),
+            ]
+            for row in mixed["effects"]
+        ],
+        keys=[[("factor", row["factor"]), ("level", row["level"])] for row in mixed["effects"]],
+        footer=sentence(notes),
+    )  # fmt: skip
+
+
+def _mixed_variances(
+    analysis: Analysis, name: str, response: ResponseAnalysis, mixed: MixedCompanion
+) -> Table:
+    labels = factor_labels(analysis)
+    return Table(
+        id=f"mixed-variances-{slug(name)}",
+        caption=captions.mixed_variances(response["label"]),
+        columns=[
+            Column("factor"), Column("level"), Column("random"), Column("sd", numeric=True),
+            Column("variance", numeric=True),
+        ],
+        rows=[
+            [
+                Text(labels.get(row["factor"], row["factor"])),
+                Text(row["level"], strong=True),
+                Text(term_label(term_words(row["group"], subject_of(analysis).unit), labels)),
+                Quantity(general(row["sd"]), row["sd"]),
+                Quantity(general(row["variance"]), row["variance"]),
+            ]
+            for row in mixed["random"]
+        ],
+        footer="",
+    )  # fmt: skip
+
+
+def item_blocks(analysis: Analysis) -> list[Block]:
+    """Variance shares of item outcomes and effects on items like these, per response."""
+    blocks: list[Block] = []
+    for name, response in analysis["responses"].items():
+        items = response.get("items")
+        if items:
+            blocks += _blocks_of_items(analysis, name, response, items)
+    return blocks
+
+
+def _blocks_of_items(
+    analysis: Analysis, name: str, response: ResponseAnalysis, items: ItemLevel
+) -> list[Block]:
+    blocks: list[Block] = [Heading(captions.items(response["label"]))]
+    statements = list(items["messages"])
+    if "model" in items:
+        statements += items["model"]["messages"]
+        blocks.append(_item_shares(name, response, items))
+    elif items["reason"]:
+        blocks.append(Paragraph(captions.not_decomposed(say(items["reason"]))))
+    blocks.append(_item_effects(analysis, name, response, items))
+    return [*blocks, Warnings(list(map(say, statements)))] if statements else blocks
+
+
+def _item_shares(name: str, response: ResponseAnalysis, items: ItemLevel) -> Table:
+    sizes = items["outcomes"], items["items"], items["runs"]
+    return Table(
+        id=f"items-{slug(name)}",
+        caption=captions.item_shares(response["label"], *sizes),
+        columns=[
+            Column("source"), Column("variance", numeric=True), Column("share", numeric=True),
+        ],
+        rows=[
+            [
+                Text(SOURCES[row["source"]]),
+                Quantity(general(row["variance"]), row["variance"]),
+                Quantity(percent(row["share"]), row["share"]),
+            ]
+            for row in items["shares"]
+        ],
+        keys=[[("source", row["source"])] for row in items["shares"]],
+        footer=say(items["footer"]),
+    )  # fmt: skip
+
+
+def _item_effects(
+    analysis: Analysis, name: str, response: ResponseAnalysis, items: ItemLevel
+) -> Table:
+    scale = scale_of(response)
+    levels = comparisons(analysis)
+    return Table(
+        id=f"item-effects-{slug(name)}",
+        caption=captions.item_effects(response["label"]),
+        columns=[
+            Column("factor"), Column("level"),
+            Column(captions.with_unit("effect", scale.unit), numeric=True),
+            Column("df", numeric=True), Column("p", numeric=True),
+            Column(captions.with_unit("sd over items", scale.unit), numeric=True),
+        ],
+        rows=[_item_row(level, items, scale) for level in levels],
+        keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
+        footer="" if "model" in items else say(items["footer"]),
+    )  # fmt: skip
+
+
+def _item_row(level: Comparison, items: ItemLevel, scale: Scale) -> list[Entry]:
+    names: list[Entry] = [Text(level.label), Text(level.level, strong=True)]
+    key = (level.factor, level.level)
+    row = next((r for r in items["effects"] if (r["factor"], r["level"]) == key), None)
+    if row is None or row["se"] is None:
+        reason = "" if row is None else told(row["reason"])
+        return [*names, Text(word("not_estimated"), note=reason), Text(""), Text(""), Text("")]
+    interval = scale.interval(row["low"], row["high"])
+    return [
+        *names,
+        EstimateEntry(
+            scale.effect(row["estimate"]), interval, row["estimate"], row["low"], row["high"]
+        ),
+        Quantity(general(row["df"]), row["df"]),
+        Quantity(p_value(row["p"]), row["p"]),
+        Quantity(scale.plain(row["item_sd"]), row["item_sd"]),
+    ]

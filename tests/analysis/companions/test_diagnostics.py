@@ -116,6 +116,59 @@ def test_cell_means_near_a_bound_are_a_warning(factorial, study, response):
         assert (statement("near_bounds", cells=count) in found["messages"]) == bool(count)
 
 
+def _messages(plan_and_tables, code):
+    response = analyse(*plan_and_tables, {}, [])["responses"]["y"]
+    return [m["arguments"] for m in response["diagnostics"]["messages"] if m["code"] == code]
+
+
+def test_cell_means_near_a_bound_are_a_warning_on_the_gap(factorial, study, response):
+    frame = factorial((2,), models=1, datasets=1, replicates=2)
+    for unit, cells in (("fraction", 2), ("nats", 0)):
+        names = {"learning": [0.01, 0.03, 0.5, 0.6], "generalization": [0.4, 0.3, 0.99, 0.97]}
+        asked = [response(name, unit=unit) for name in names]
+        plan_and_tables = study(frame.assign(**names), "A", responses=asked)
+        gap = analyse(*plan_and_tables, {}, [])["comparisons"]["gap"]
+        expected = statement("gap_near_bounds", cells=cells)
+        assert (expected in gap["messages"]) == bool(cells)
+
+
+def test_an_error_from_few_cells_is_a_warning(factorial, study):
+    frame = factorial((2, 2), replicates=1, seed=4)
+    few = pd.concat([frame, frame.iloc[:3].assign(y=lambda rows: rows["y"] + 1.0)])
+    told = _messages(study(few, "AB", CONTEXTS), "few_error_cells")
+    assert told == [{"replicated": 3, "cells": 24, "df": 3}]
+    every = factorial((2, 2), replicates=2, seed=4)
+    assert _messages(study(every, "AB", CONTEXTS), "few_error_cells") == []
+
+
+@pytest.mark.parametrize("replicates", [1, 3])
+def test_one_context_with_most_of_the_residual_variation_is_a_warning(factorial, study, replicates):
+    frame = factorial((2, 2, 2), replicates=replicates, seed=1)
+    assert _messages(study(frame, "ABC", CONTEXTS), "uneven_contexts") == []
+    noisy = (frame["model"] == "m1") & (frame["dataset"] == "d0")
+    frame.loc[noisy, "y"] *= 20
+    (told,) = _messages(study(frame, "ABC", CONTEXTS), "uneven_contexts")
+    assert told["context"] == "m1 / d0"
+    assert told["share"] > 0.9
+
+
+def test_contexts_of_equal_variance_are_seldom_called_uneven(factorial, study):
+    frames = (factorial((2, 2), models=2, datasets=1, seed=seed) for seed in range(100))
+    told = [_messages(study(frame, "AB", CONTEXTS), "uneven_contexts") for frame in frames]
+    assert sum(map(bool, told)) <= 5
+
+
+def test_a_broad_interval_shorter_than_the_narrow_one_is_a_warning(factorial, study):
+    frame = factorial((2,), models=4, datasets=1, replicates=2, sd=0.0)
+    frame["y"] = (frame["A"] == "l1") * (1 + 0.01 * frame["model"].str[1:].astype(float))
+    frame["y"] += np.where(np.arange(len(frame)) % 2, 1.0, -1.0)
+    assert _messages(study(frame, "A", ("model",)), "shorter_broad") == [
+        {"scope": ["model"], "effects": ["A: l1"]}
+    ]
+    frame["y"] += 5 * (frame["A"] == "l1") * frame["model"].str[1:].astype(float)
+    assert _messages(study(frame, "A", ("model",)), "shorter_broad") == []
+
+
 def test_residuals_sum_to_zero_in_every_cell_and_name_the_largest(factorial, study):
     frame = factorial((2,), replicates=3)
     frame.loc[4, "y"] += 20

@@ -6,14 +6,14 @@ import pytest
 
 from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.report.compose import compose
-from ablatekit.report.document import Badge, Table, Warnings
+from ablatekit.report.document import Table, Text, Warnings
 from ablatekit.report.figures.style import shortened
 from ablatekit.report.language.numbers import sentence
 from ablatekit.report.language.sentences import say
 from ablatekit.report.sections.answer import answer_table
 from ablatekit.report.sections.methods import methods_section
 
-REFUSED = statement("too_few_contexts", contexts=1, fewest=5)
+REFUSED = statement("no_blocking_variable")
 
 
 @pytest.fixture
@@ -39,10 +39,11 @@ def alone(analysis):
         for effect in part["effects"]:
             if effect["inference"] == "broad" and effect["verdict"] != "identical":
                 effect.update(verdict="not_estimated", reason=REFUSED)
+                effect.update(scope=[])
                 effect.update(dict.fromkeys(("low", "high", "se", "df", "p", "p_adjusted")))
     for response in analysis["responses"].values():
         for row in response["heterogeneity"]:
-            row.update(dict.fromkeys(("tau", "i2", "prediction_low", "prediction_high", "warning")))
+            row.update(dict.fromkeys(("tau", "i2", "prediction_low", "prediction_high")))
     return analysis
 
 
@@ -88,8 +89,8 @@ def test_a_study_in_one_context_is_not_described_as_many(alone):
     assert "over contexts" not in said
     assert "Narrow inference speaks for this context" in said
     assert (
-        "Broad inference was not possible (1 of at least 5 contexts: too few to generalise from)."
-        in said
+        "Broad inference was not possible (no blocking variable has two levels, so that there is"
+        " nothing to generalise over)." in said
     )
     assert section(alone, "contexts") is None
     assert "broad" not in section(alone, "answer").lead
@@ -100,19 +101,16 @@ def test_a_reason_is_said_once_in_a_row_of_the_answer(alone):
     for part in [*alone["responses"].values(), *alone["comparisons"].values()]:
         part["effects"] = [row for row in part["effects"] if row["factor"] == "queries"]
     table = answer_table(alone)
-    badges = [entry for entry in table.rows[0] if isinstance(entry, Badge)]
+    notes = [entry.note for entry in table.rows[0] if isinstance(entry, Text) and entry.note]
     assert len(table.rows) == 1
-    assert [badge.note for badge in badges if badge.verdict == "not_estimated"] == [
-        say(REFUSED),
-        "",
-    ]
+    assert notes == ["vs q32", say(REFUSED), say(REFUSED)]
 
 
 def test_the_forest_explains_only_what_it_shows(alone):
     figure = next(one for one in compose(alone).pictures() if one.id == "forest-learning").draw()
     words = {text.get_text() for text in figure.texts}
     assert "narrow" in words
-    assert not words & {"broad", "one new context"}
+    assert not words & {"broad", "one new level"}
 
 
 def test_the_item_model_is_in_the_methods_paragraph(analysis):

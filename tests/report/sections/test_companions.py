@@ -135,7 +135,7 @@ def test_every_context_effect_is_in_the_table(page, built_analysis):
         row[key]
         for response in built_analysis["responses"].values()
         for row in response["contexts"]
-        for key in ("estimate", "low", "high", "se")
+        for key in ("estimate", "low", "high", "se", "pairs")
     ]
     assert table == wanted
 

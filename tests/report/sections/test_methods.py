@@ -26,7 +26,7 @@ def test_numbers_come_from_the_analysis(text):
         "among them the budget of 60 rounds",
         "smallest effect that matters was set to 2 pp",
         "residual df of the saturated cell means, df 96",
-        "t over per-context values, df 5",
+        "t over means of the variable's levels, df 5",
         "90% interval",
         "Of 192 planned runs, 192 started, 190 finished, 1 diverged and 1 failed",
         "191 were analysed",

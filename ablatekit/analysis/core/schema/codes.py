@@ -59,7 +59,7 @@ Code: TypeAlias = Literal[
     "item_model", "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
     "probability_effects", "baselines", "coding_of_satterthwaite",
     # what a second opinion leaves out
-    "too_large_to_recompute", "not_in_the_runs", "empty_cells", "no_counterpart",
+    "too_large_to_recompute", "empty_cells", "no_counterpart",
     "no_optimum", "lower_optimum", "second_opinion_failed", "second_opinion_late",
     "no_statsmodels",
     # diverged, failed and left-out runs
@@ -67,10 +67,11 @@ Code: TypeAlias = Literal[
     "diverged_with_score", "diverged_with_worst", "never_reached", "without_metric", "without_area",
     "without_result", "unsteady_cells", "unpaired_runs", "constant_gap", "outcomes_left_out",
     # diagnostics
-    "unequal_variances", "near_bounds", "repeated_histories", "unequal_starts",
+    "unequal_variances", "near_bounds", "gap_near_bounds", "repeated_histories", "unequal_starts",
+    "few_error_cells", "uneven_contexts", "shorter_broad",
     # what a table holds
     "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
-    "outcomes_agree", "tested_by_permutation", "permutation_test",
+    "outcomes_agree", "tested_by_permutation", "permutation_test", "failed_left_out",
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
     "terms_aliased", "written_twice", "items_nested", "unused_categorical",
@@ -183,6 +184,10 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     # diagnostics
     "unequal_variances": ("p", "pooled"),
     "near_bounds": ("cells",),
+    "gap_near_bounds": ("cells",),
+    "few_error_cells": ("replicated", "cells", "df"),
+    "uneven_contexts": ("context", "share"),
+    "shorter_broad": ("scope", "effects"),
     "repeated_histories": ("runs",),
     # what a table holds
     "absent_words": ("column", "words", "rows"),
@@ -190,6 +195,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "spelling_variants": ("column", "spellings"),
     "repeated_rows": ("rows",),
     "hidden_factor": ("column", "levels"),
+    "failed_left_out": ("rows",),
     # how a fit went
     "gradient_not_zero": ("gradient",),
     "local_minima": ("spread",),

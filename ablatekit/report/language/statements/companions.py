@@ -24,13 +24,12 @@ SENTENCES: Mapping[Code, Words] = {
             f"for every effect, the {unit}s at its two levels in the contexts that have both: cells"
             f" fixed, {' and '.join(variables)} and their differences in the effect random and"
             f" normal (fixed with fewer than {fewest} levels); Kenward and Roger 1997. It assumes"
-            " that differences between contexts have one size and nothing to do with what was run"
-            " there, and decides nothing"
+            " that differences between contexts have one size and nothing to do with what was"
+            " observed there, and decides nothing"
         )
     ),
     # what a second opinion leaves out
     "too_large_to_recompute": "too large for statsmodels' dense least squares",
-    "not_in_the_runs": "the second reading of the row has no value in these {unit}s",
     "empty_cells": "type III by statsmodels needs {unit}s in every cell",
     "no_counterpart": "statsmodels has no counterpart",
     "no_optimum": "no search of statsmodels converged",

@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablatekit.analysis.core.schema.codes import Code
+from ablatekit.report.language import scopes
 from ablatekit.report.language.numbers import count
 from ablatekit.report.language.statements.phrases import NOISE, NOT_SET, ByUnit, Words, in_contexts
+
+MOST_NAMED = 4
+"""Contexts that a sentence lists; of more it gives the number."""
 
 
 def _over_combinations(combinations: int, contexts: int, grid: bool) -> str:
@@ -20,35 +24,54 @@ def _marginal_family(estimand: str, order: int) -> str:
     return f"{estimand} of {order} factors" if order > 2 else estimand
 
 
-def _listed(names: Sequence[str], most: int = 6) -> str:
-    """The names, of many only the first and how many more."""
-    shown = ", ".join(name or NOT_SET for name in names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+def _named(names: Sequence[str]) -> str:
+    """The first few names, and how many there are besides."""
+    shown = ", ".join(name or NOT_SET for name in names[:MOST_NAMED])
+    left = len(names) - MOST_NAMED
+    return f"{shown} and {left} more" if left > 0 else shown
+
+
+def _never_in_one_context(level_contexts: list[str], baseline_contexts: list[str]) -> str:
+    return (
+        "no context has both this level and the baseline: the level is in"
+        f" {_named(level_contexts)}, the baseline in {_named(baseline_contexts)}"
+    )
 
 
 def _too_few_levels(variable: str, levels: int, fewest: int) -> str:
-    missing = {1: "another one", 2: "two more"}.get(fewest - levels, f"{fewest - levels} more")
-    return f"{count(levels, 'level')} of {variable}, {fewest} are needed: needs {missing}"
+    return f"{scopes.needed(variable, levels, fewest)} to generalise {scopes.over([variable])}"
 
 
 def _over_scope(
-    scope: Sequence[str], levels: Sequence[int], fixed: Sequence[Mapping[str, Any]]
+    scope: list[str],
+    levels: list[int],  # noqa: ARG001
+    fixed: list[Mapping[str, Any]],
 ) -> str:
-    sampled = " and ".join(
-        count(size, f"{name} level") for name, size in zip(scope, levels, strict=True)
+    if not scope:
+        return "nothing to generalise over"
+    return scopes.within(scope, {part["variable"]: part["levels"] for part in fixed})
+
+
+def _effect_family(response: str, estimand: str, inference: str, scope: list[str]) -> str:
+    reach = scopes.over(scope) if scope else inference
+    return f"{response}: {estimand} effects, {reach}"
+
+
+def _decided_by(by: list[str]) -> str:
+    if len(by) == 1:
+        return f"decided by the t {scopes.over(by)}"
+    return f"decided by the crossed variance of {scopes.listed(map(scopes.variables, by))}"
+
+
+def _widest_of_one_way(scope: list[str]) -> str:
+    return (
+        f"{scopes.listed(map(scopes.variables, scope))} are not two fully crossed variables here,"
+        " so that the widest t over one of them decides"
     )
-    held = "; ".join(f"on {part['variable']} {_listed(part['levels'])}" for part in fixed)
-    return ", ".join(filter(None, (f"over {sampled}" if scope else "", held)))
 
 
-def _family(response: str, estimand: str, inference: str, scope: Sequence[str]) -> str:
-    over = f" over {' and '.join(scope)}" if scope else ""
-    return f"{response}: {estimand} effects, {inference}{over}"
-
-
-def _dose_family(response: str, inference: str, scope: Sequence[str]) -> str:
-    over = f" over {' and '.join(scope)}" if scope else ""
-    return f"{response}: slopes, {inference}{over}"
+def _dose_family(response: str, inference: str, scope: list[str]) -> str:
+    return f"{response}: slopes, {scopes.over(scope) if scope else inference}"
 
 
 SENTENCES: Mapping[Code, Words] = {
@@ -66,24 +89,18 @@ SENTENCES: Mapping[Code, Words] = {
     " the model",
     "identical_runs": "identical by construction: both levels are the same {unit}s",
     "no_shared_runs": "no matched pair of cells has {unit}s in the same contexts",
-    "one_level_inside": lambda level, outer, inside: (
-        f"{level} is the only level inside {outer} = {_listed(inside)}; the factor does not exist"
-        " elsewhere: nothing to compare it with"
-    ),
-    "never_in_one_context": lambda level_contexts, baseline_contexts: (
-        f"no context has both levels: this one is in {_listed(level_contexts)}, the baseline in"
-        f" {_listed(baseline_contexts)}"
-    ),
-    "no_run_at_level": "no {unit} at {level} has a value",
-    "aliased_with": lambda partners: (
-        f"always changes together with {_listed(partners)}: their effects cannot be told apart"
-    ),
     "no_baseline_cell": "the design lacks the cell with every factor at its baseline",
     "no_common_context": "no context has {unit}s in every cell, so their means are of different"
     " contexts",
     "no_full_order": "no combination of the other factors has all levels",
     "no_level_pair": "no combination of the design has both levels",
     "no_pair_in_context": "this context has no matched pair of cells with {unit}s",
+    "one_level_inside": lambda level, outer, inside: (
+        f"one level only, {level}, inside {outer} {_named(inside)}: nothing to compare with"
+    ),
+    "never_in_one_context": _never_in_one_context,
+    "no_run_at_level": "no {unit} at {level} has a value",
+    "aliased_with": lambda partners: f"aliased: it always changes together with {_named(partners)}",
     "not_estimable": "not estimable: it needs a combination of levels that was never observed",
     "aliased": "aliased: the design cannot separate it from earlier terms",
     "aliased_below_order": "not estimable: aliased under no interaction above order {order}",
@@ -105,10 +122,13 @@ SENTENCES: Mapping[Code, Words] = {
     "no_df_left": "no degrees of freedom are left for its test",
     "model_refused": "{message}",
     # what inference over contexts lacks
-    "no_blocking_variable": "no variable has two levels to generalise over: needs more contexts",
     "too_few_levels": _too_few_levels,
-    "same_in_every_level": "the contrast has the same value at every level of {variable}, so its"
-    " spread is unknown",
+    "no_blocking_variable": "no blocking variable has two levels, so that there is nothing to"
+    " generalise over",
+    "same_in_every_level": lambda variable: (
+        f"the contrast is the same at every {scopes.variable(variable)}, so that its spread is"
+        " unknown"
+    ),
     "no_effect_on_learning": "the effect on learning has p = {p:.3g}, not below {alpha:g}: a ratio"
     " to it has no bounds",
     "best_needs_equal_variances": "variances differ between cells (Brown-Forsythe p = {p:.3g}): the"
@@ -127,22 +147,20 @@ SENTENCES: Mapping[Code, Words] = {
     ),
     # notes on effects
     "assumes_order": "assumes no interaction above order {order}",
+    "model_based": "model-based, 0 matched pairs, assumes no interaction above order {order}",
     "same_runs_in": "in {combinations} of {of_combinations} combinations both levels are the same"
     " {unit}s, a difference of 0 by construction",
     "contexts_left_out": lambda contexts: (
         f"without contexts that lack the contrast: {', '.join(contexts)}"
     ),
-    "model_based": "model-based, 0 matched pairs, assumes no interaction above order {order}",
     "compared_inside": "compared inside {outer} = {level}, where alone the level exists",
-    "goes_along": "{factor} exists at {level} only and goes along with it",
-    "own_levels": "each {variable} on its own {other}",
-    "widest_of_one_way": lambda scope: (
-        f"the table of {' and '.join(scope)} is incomplete or has three or more variables: the"
-        " widest of the one-way intervals"
+    "goes_along": "{factor} exists at {level} alone and goes along with it, as the mean over its"
+    " levels",
+    "own_levels": lambda variable, other: (
+        f"each {scopes.variable(variable)} on its own {scopes.variables(other)}"
     ),
-    "decided_by": lambda by: (
-        f"decided by the {'crossed interval' if len(by) > 1 else f't over {by[0]}'}"
-    ),
+    "widest_of_one_way": _widest_of_one_way,
+    "decided_by": _decided_by,
     "dunnett_family": "one family of comparisons with the baseline cell (Dunnett)",
     "dunnett_bound": "cells lie in different contexts: Dunnett's p and intervals are conservative",
     "welch_family": "variances differ between cells (Brown-Forsythe p = {p:.3g}): Welch's t with"
@@ -155,9 +173,9 @@ SENTENCES: Mapping[Code, Words] = {
         f"every other factor at a non-baseline level, {in_contexts(contexts)}"
     ),
     "over_orders": lambda contexts: f"all orders of adding the choices, {in_contexts(contexts)}",
-    "over_scope": _over_scope,
     "over_factors": lambda factors: ", ".join(factors),
-    "effect_family": _family,
+    "over_scope": _over_scope,
+    "effect_family": _effect_family,
     "marginal_family": _marginal_family,
     "dose_family": _dose_family,
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ablatekit.analysis.core.schema.codes import Code
+from ablatekit.report.language.numbers import sentence
+from ablatekit.report.language.scopes import over
 from ablatekit.report.language.statements.phrases import Words, amount
-from ablatekit.report.language.verdicts import word
+from ablatekit.report.language.verdicts import SIZES, together, word
 
 
 def _narrow_inference(
@@ -19,30 +21,50 @@ def _narrow_inference(
     return f"Narrow: holds in {where}; {basis}; {1 - alpha:.0%} intervals."
 
 
-def _broad_inference(scopes: Sequence[Sequence[str]], fewest: int, alpha: float) -> str:
-    over = "; ".join(" and ".join(scope) for scope in scopes if scope)
-    return (
-        f"Broad: an unweighted t over values of the very contrast, at least {fewest} levels of each"
-        f" variable ({over or 'none has two levels'}); over several variables at once the widest of"
-        f" the intervals decides. {1 - alpha:.0%} intervals."
+def _broad_inference(scopes: list[list[str]], fewest: int, alpha: float) -> str:
+    known = [scope for scope in scopes if scope]
+    if not known:
+        return "Broad: refused, because no blocking variable has two levels."
+    text = (
+        "Broad: levels like these, each scope a row with a verdict of its own; a t over the"
+        f" contrast's value at each of at least {fewest} levels, a level's value being its mean"
+        " over the contexts that have the contrast, df = levels - 1."
     )
+    if any(len(scope) > 1 for scope in known):
+        together_over = sentence(over(max(known, key=len)))
+        text += (
+            f" {together_over}: the widest of the crossed interval (mean squares of the table of"
+            " per-context values, Satterthwaite df) and the t over each variable, p the largest."
+        )
+    return f"{text} {1 - alpha:.0%} intervals."
 
 
 def _verdict_rule(alpha: float, smallest_effect: float | str | None) -> str:
-    decided = f"{word('helps')} / {word('hurts')}: adjusted p < {alpha:g}"
-    otherwise = f"else {word('inconclusive')}"
+    decided = f"Verdict: {word('helps')} / {word('hurts')} if adjusted p < {alpha:g}"
     if smallest_effect is None:
-        return f"Verdict: {decided}, {otherwise}; no smallest effect is declared."
+        return (
+            f"{decided}, else {word('inconclusive')}; no smallest effect is declared, so that"
+            " nothing has a size."
+        )
+    margin = f"+-{amount(smallest_effect)}"
     return (
-        f"Verdict: {word('equivalent')} if the {1 - 2 * alpha:.0%} interval lies within"
-        f" +-{amount(smallest_effect)} (not adjusted), else {decided}, {otherwise}."
+        f"{decided}; else {word('equivalent')} if the {1 - 2 * alpha:.0%} interval lies within"
+        f" {margin} (not adjusted); else {word('inconclusive')}. {_size_rule(alpha, margin)}"
+    )
+
+
+def _size_rule(alpha: float, margin: str) -> str:
+    return (
+        f"Size: {SIZES['by_more']} if the one-sided test against {margin}, adjusted alike, has"
+        f" p < {alpha / 2:g}; {SIZES['less']} if the {1 - 2 * alpha:.0%} interval lies within it;"
+        f" else {SIZES['open']}."
     )
 
 
 def _adjusted(method: str) -> str:
     return (
         f"p adjusted by {method.capitalize()} within this estimand of this response under one"
-        " inference; intervals are per comparison, simultaneous ones by Bonferroni."
+        " inference and scope; intervals are per comparison, simultaneous ones by Bonferroni."
     )
 
 
@@ -79,8 +101,8 @@ def _gap(direction: str) -> str:
 def _gap_adjustment(adjust: str) -> str:
     adjusted = "Not adjusted" if adjust == "none" else "p adjusted by Holm"
     return (
-        f"{adjusted} within a family of its own (average effects of one inference); intervals are"
-        " per comparison;"
+        f"{adjusted} within a family of its own (average effects under one inference and scope);"
+        " intervals are per comparison;"
     )
 
 
@@ -90,9 +112,10 @@ def _gap_rule(alpha: float, smallest_effect: float | str | None) -> str:
         return (
             f"no smallest effect is declared for both responses, so no row is called {equivalent}."
         )
+    margin = f"+-{amount(smallest_effect)}"
     return (
-        f"{equivalent}: the {1 - 2 * alpha:.0%} interval lies within +-{amount(smallest_effect)},"
-        " the smaller of the two responses' smallest effects."
+        f"{equivalent}: the {1 - 2 * alpha:.0%} interval lies within {margin}, the smaller of the"
+        f" two responses' smallest effects. {_size_rule(alpha, margin)}"
     )
 
 
@@ -108,17 +131,22 @@ SENTENCES: Mapping[Code, Words] = {
     "not_adjusted": "p values are not adjusted.",
     "adjusted": _adjusted,
     "verdict_rule": _verdict_rule,
-    "average_effect": "Level minus baseline, equal weight on matched combinations of the other"
-    " factors and on contexts.",
+    "average_effect": "Level minus baseline inside each context, equal weight on the matched"
+    " combinations of the other factors that the context has, then on the contexts that have any.",
     "baseline_effect": "Level minus baseline, every other factor at its baseline.",
     "removal_effect": "Level minus baseline, every other factor at a non-baseline level (leave one"
     " out).",
     "shapley_value": "Mean gain over all orders of adding the choices, from every factor at its"
     " baseline to the full configuration; the values add up to that difference.",
-    "interaction": "Difference of differences, level against baseline.",
+    "interaction": lambda: (
+        "Difference of differences, level against baseline, over the combinations of the other"
+        f" factors that a context has with all four cells; {together('helps')}: the two gain more"
+        " than the sum of what each gains alone."
+    ),
     "context_effects": "Average effect inside each context; narrow error, not adjusted.",
-    "heterogeneity": "tau: sd of true effects between contexts (moments); prediction interval for"
-    " one new context: mean +- t(contexts - 1) sqrt(tau^2 + se^2).",
+    "heterogeneity": "tau: sd of the true effects over the levels of the scope (moments);"
+    " prediction interval for one new level: mean +- t(levels - 1) s sqrt(1 + 1/levels), s being"
+    " the sd of the levels' values; over two variables for a new level of both, approximate.",
     "learning_curves": _learning_curves,
     "metric_meaning": "{metric}: {doc}.",
     "held_equal": _held_equal,
@@ -130,8 +158,7 @@ SENTENCES: Mapping[Code, Words] = {
     " elsewhere; Satterthwaite df, never above those of the runs; not adjusted. Item outcomes are"
     " repeated measures of a run, never replicates.",
     "gap": _gap,
-    "gap_method": "Narrow: {method}. Broad: t over per-context values, Kenward-Roger where contexts"
-    " are unequally precise.",
+    "gap_method": "Narrow: {method}. Broad: the scopes of the effects, by the same rules.",
     "gap_adjustment": _gap_adjustment,
     "gap_rule": _gap_rule,
     "no_gap": "No gap: {reason}.",

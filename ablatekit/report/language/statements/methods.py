@@ -9,6 +9,8 @@ from ablatekit.report.language.numbers import count
 from ablatekit.report.language.reading import Unit
 from ablatekit.report.language.statements.phrases import ByUnit, Words
 
+CROSS = " \N{MULTIPLICATION SIGN} "
+
 
 def _cell_anova(unit: Unit, order: int, pure: bool) -> str:
     error = (
@@ -22,7 +24,7 @@ def _cell_anova(unit: Unit, order: int, pure: bool) -> str:
 
 def _tests_observed_cells(unit: Unit, terms: list[str], empty: list[int], cells: list[int]) -> str:
     lacking = ", ".join(
-        f"{some} of {count(all_of, 'cell')} of {term}"
+        f"{some} of {count(all_of, 'cell')} of {term.replace(':', CROSS)}"
         for term, some, all_of in zip(terms, empty, cells, strict=True)
     )
     return (
@@ -59,8 +61,8 @@ SENTENCES: Mapping[Code, Words] = {
     "hidden_replication_t": "t, interactions above order {order} as error (hidden replication)",
     "truncated_t": "t, residual df of the model without interactions above order {order}",
     "contexts_t": "t over per-context values",
-    "levels_t": "t over the levels of a blocking variable",
-    "widest_t": "the widest of the intervals over each variable and over both",
+    "levels_t": "t over means of the variable's levels",
+    "widest_t": "the widest of the crossed interval and the t over each variable",
     "independent_t": "Welch t of independent estimates, no context in both studies",
     "paired_t": "paired t over the contexts of both studies, df = contexts - 1",
     "satterthwaite": "Satterthwaite df",

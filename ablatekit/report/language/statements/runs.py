@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.report.language.numbers import count
 from ablatekit.report.language.reading import Unit
-from ablatekit.report.language.statements.phrases import ByUnit, Words
+from ablatekit.report.language.scopes import over
+from ablatekit.report.language.statements.phrases import NOISE, ByUnit, Words
 
 
 def _unsteady_cells(cells: int) -> str:
@@ -20,7 +21,22 @@ def _unsteady_cells(cells: int) -> str:
 
 def _unequal_variances(unit: Unit, p: float, pooled: bool) -> str:
     where = "; the pooled error averages over that" if pooled else ""
-    return f"{unit}-to-{unit} variance differs between cells (p = {p:.3g}){where}"
+    size = "< 0.001" if p < 0.001 else f"= {p:.3f}"
+    return f"{unit}-to-{unit} variance differs between cells (Brown-Forsythe p {size}){where}"
+
+
+def _few_error_cells(unit: Unit, replicated: int, cells: int, df: int) -> str:
+    return (
+        f"only {replicated:,} of {count(cells, 'cell')} have two {unit}s, so that these {df:,}"
+        f" residual df speak for the {NOISE[unit]} of all"
+    )
+
+
+def _shorter_broad(scope: list[str], effects: list[str]) -> str:
+    return (
+        f"the interval {over(scope)} is shorter than the narrow one for {', '.join(effects)}: its"
+        " few values lie closer together than their noise lets expect"
+    )
 
 
 SENTENCES: Mapping[Code, Words] = {
@@ -71,6 +87,16 @@ SENTENCES: Mapping[Code, Words] = {
         f"{count(cells, 'cell mean')} within 0.05 of 0 or 1: unequal room alone makes effects"
         " differ"
     ),
+    "gap_near_bounds": lambda cells: (
+        f"{count(cells, 'cell mean')} within 0.05 of 0 or 1 behind the gap: unequal room alone"
+        " makes effects on learning and generalization differ"
+    ),
+    "few_error_cells": ByUnit(_few_error_cells),
+    "uneven_contexts": lambda context, share: (
+        f"{context} carries {share:.0%} of the residual sum of squares: the pooled error is too"
+        " large elsewhere and too small there"
+    ),
+    "shorter_broad": _shorter_broad,
     "repeated_histories": lambda runs: (
         f"replicates repeat each other exactly in {count(runs, 'run')}: the same seed?"
     ),

@@ -10,8 +10,7 @@ import pytest
 from ablatekit.analysis.table import analyse_table
 from ablatekit.report.document import EstimateEntry, Heading, Paragraph, Quantity, Table, Warnings
 from ablatekit.report.language.sentences import SOURCES, say
-from ablatekit.report.sections.items import item_blocks
-from ablatekit.report.sections.variance import variance_section
+from ablatekit.report.sections.variance import item_blocks, variance_section
 
 OUTCOMES = Path(__file__).parents[2] / "reference" / "items" / "outcomes.csv"
 
