@@ -29,6 +29,7 @@ Sides: TypeAlias = Literal["one", "two"]
 EXACT_NODES = 24
 DEGREES = (48, 96, 192, 384, 768)
 SERIES_TOLERANCE = 1e-12
+SMALLEST_CHANCE = 1e-13
 FURTHEST_SHARED = 10.0
 NODES_AT_ONCE = 4_000_000
 
@@ -65,8 +66,9 @@ def dunnett_p(statistic: Floats, shared: Floats, df: float, sides: Sides = "two"
     """Adjusted p (k,): P(max_j |T_j| >= |t_i|), or P(max_j T_j >= t_i) of one-sided tests.
 
     statistic (k,) with df degrees of freedom (infinite allowed); shared (k,) of `shared_parts`,
-    with its sign turned where a one-sided comparison is turned. Members whose statistic is NaN
-    belong to no family: they stay NaN and the others are adjusted as if they were not there.
+    with its sign turned where a one-sided comparison is turned. Below `SMALLEST_CHANCE`, where the
+    integral ends, p is Bonferroni's. Members whose statistic is NaN belong to no family: they stay
+    NaN and the others are adjusted as if they were not there.
     """
     p = np.full(len(statistic), np.nan)
     valid = ~np.isnan(statistic)
@@ -78,7 +80,9 @@ def dunnett_p(statistic: Floats, shared: Floats, df: float, sides: Sides = "two"
     if members > 1:
         exceedance = _exceedance(shared[valid][None, :], sides)
         together = _over_scales(exceedance, t[:, None], df)[:, 0]
-        p[valid] = np.clip(together, alone, np.minimum(members * alone, 1.0))
+        bonferroni = np.minimum(members * alone, 1.0)
+        together = np.where(together < SMALLEST_CHANCE, bonferroni, together)
+        p[valid] = np.clip(together, alone, bonferroni)
     else:
         p[valid] = alone
     return p
