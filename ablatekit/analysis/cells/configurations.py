@@ -8,7 +8,7 @@ effects.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,7 +34,7 @@ from ablatekit.analysis.core.schema.effects import Configuration, Configurations
 from ablatekit.analysis.core.schema.vocabulary import InferenceName, Statement, statement
 from ablatekit.analysis.core.student import upper_tail
 from ablatekit.analysis.core.values import ContextValues, no_values
-from ablatekit.analysis.stats.best import ComparisonsWithBest, compare_with_best
+from ablatekit.analysis.stats.best import compare_with_best
 from ablatekit.analysis.stats.dunnett import Sides, dunnett_critical, dunnett_p, product_bound
 from ablatekit.analysis.stats.inference import Estimate, narrow
 from ablatekit.analysis.stats.rows import EffectName, effect_row
@@ -119,6 +119,9 @@ def configurations(
     unit = layout.unit_of.get(int(baseline @ layout.strides))
     section = Configurations(
         baseline=_levels(layout, baseline),
+        baseline_may_be_best=None,
+        baseline_best_low=None,
+        baseline_best_high=None,
         rows=[],
         plain_contexts=[],
         suffices=[],
@@ -253,16 +256,18 @@ def _compare(
     estimates = compared.estimates(inference, scope)
     tests = compared.tests(inference)
     judgements = judge(estimates, rule, tests)
-    best, reason = None, None
+    limits: Mapping[int, _Limits] = {}
     if inference == "narrow":
-        best, reason = _best(compared)
-        section["best_reason"] = reason
+        limits, section["best_reason"] = _best(compared)
         section["notes"] += _notes(compared, tests)
-    for place, (effect, estimate, judgement) in enumerate(
-        zip(compared.evaluated, estimates, judgements, strict=True)
+        own = limits.get(compared.unit, NO_LIMITS)
+        section["baseline_may_be_best"] = own.may_be_best
+        section["baseline_best_low"], section["baseline_best_high"] = own.low, own.high
+    for unit, effect, estimate, judgement in zip(
+        compared.others, compared.evaluated, estimates, judgements, strict=True
     ):
         row = _row(compared, effect, estimate, judgement, response, inference, scope, price)
-        section["rows"].append(_with_best(row, compared, place, best))
+        section["rows"].append(_with_limits(row, limits.get(unit, NO_LIMITS)))
     answer = _suffices(compared, estimates, judgements, tests, inference, scope)
     section["suffices"].append(answer)
 
@@ -312,45 +317,42 @@ def _row(
     )
 
 
-def _with_best(
-    row: Configuration, compared: _ComparedCells, place: int, best: _Best | None
-) -> Configuration:
-    """The row with its cell's limits against the best of the others."""
-    unit = compared.others[place]
-    if best is None or unit not in best.units:
-        return row
-    at = best.units.index(unit)
+@dataclass(frozen=True)
+class _Limits:
+    """Hsu's limits of one cell minus the best of the others, None where nothing is known."""
+
+    may_be_best: bool | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+NO_LIMITS = _Limits()
+
+
+def _with_limits(row: Configuration, limits: _Limits) -> Configuration:
     return {
         **row,
-        "may_be_best": bool(best.compared.may_be_best[at]),
-        "best_low": number(float(best.compared.low[at])),
-        "best_high": number(float(best.compared.high[at])),
+        "may_be_best": limits.may_be_best,
+        "best_low": limits.low,
+        "best_high": limits.high,
     }
 
 
-@dataclass(frozen=True)
-class _Best:
-    """Hsu's comparisons of the units that have runs in all of the contexts that are averaged."""
-
-    units: list[int]
-    compared: ComparisonsWithBest
-
-
-def _best(compared: _ComparedCells) -> tuple[_Best | None, Statement | None]:
-    """Which cells may be the best, the baseline among them, or why that is not known.
+def _best(compared: _ComparedCells) -> tuple[Mapping[int, _Limits], Statement | None]:
+    """Which units may be the best, the baseline among them, or why that is not known.
 
     Over the contexts that have every cell that has any run: means over other contexts compare
     contexts, too.
     """
     cells, error = compared.cells, compared.cells.error
     if error.reason is not None or compared.fitted.refused is not None:
-        return None, compared.fitted.refused or error.reason
+        return {}, compared.fitted.refused or error.reason
     if compared.unequal:
-        return None, statement("best_needs_equal_variances", p=compared.fitted.brown_forsythe)
+        return {}, statement("best_needs_equal_variances", p=compared.fitted.brown_forsythe)
     units = np.flatnonzero((cells.count > 0).any(axis=1))
     contexts = np.flatnonzero((cells.count[units] > 0).all(axis=0))
     if len(units) < 2 or not len(contexts):
-        return None, statement("no_common_context")
+        return {}, statement("no_common_context")
     there = np.ix_(units, contexts)
     found = compare_with_best(
         cells.mean[there].mean(axis=1),
@@ -360,7 +362,11 @@ def _best(compared: _ComparedCells) -> tuple[_Best | None, Statement | None]:
         1.0 - compared.rule.alpha,
         higher=compared.rule.rise == "helps",
     )
-    return _Best(units.tolist(), found), None
+    limits = zip(found.may_be_best, found.low.tolist(), found.high.tolist(), strict=True)
+    return {
+        unit: _Limits(bool(may_be), low, high)
+        for unit, (may_be, low, high) in zip(units.tolist(), limits, strict=True)
+    }, None
 
 
 def _suffices(

@@ -13,7 +13,7 @@ import numpy as np
 
 from ablatekit.analysis.cells.broad import Scope, scopes
 from ablatekit.analysis.cells.contrasts import Contrast
-from ablatekit.analysis.cells.effects import Evaluated, Fitted, infer
+from ablatekit.analysis.cells.effects import LARGEST_GRID, Evaluated, Fitted, infer
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.numbers import number, whole
@@ -72,23 +72,36 @@ def ordered_factors(layout: Layout) -> Iterator[Ordered]:
             yield Ordered(place, scale, np.array(levels, dtype=np.int64), score)
 
 
-def trend(layout: Layout, ordered: Ordered, coefficients: Floats) -> Contrast:
-    """A contrast over the levels (L,), over the combinations that the design has at all levels."""
-    factor, name = ordered.factor, layout.factors[ordered.factor]
-    steps = ordered.levels * layout.strides[factor]
-    rest = np.unique(layout.codes - layout.cells[:, factor] * layout.strides[factor])
-    sets = rest[:, None] + steps
-    sets = sets[np.isin(sets, layout.codes).all(axis=1)]
+def trend(fitted: Fitted, ordered: Ordered, coefficients: Floats) -> Contrast:
+    """A contrast over the levels (L,), over the combinations that the design has at all levels.
+
+    Without any, a truncated model is asked for it over all combinations.
+    """
+    layout = fitted.layout
+    factor = layout.factors[ordered.factor]
+    sets = _full_sets(layout, layout.codes, ordered)
+    grid = not len(sets) and fitted.truncated and layout.grid_size <= LARGEST_GRID
+    if grid:
+        sets = _full_sets(layout, np.arange(layout.grid_size, dtype=np.int64), ordered)
     return Contrast(
-        factor=name.name,
-        level=name.levels[int(ordered.levels[-1])],
-        baseline=name.baseline,
+        factor=factor.name,
+        level=factor.levels[int(ordered.levels[-1])],
+        baseline=factor.baseline,
         estimand="average",
         varied=(),
         codes=sets,
         weights=np.tile(coefficients, (len(sets), 1)),
         reason=None if len(sets) else statement("no_full_order"),
+        grid=grid,
     )
+
+
+def _full_sets(layout: Layout, codes: Integers, ordered: Ordered) -> Integers:
+    """Cells (combinations, L) that differ in the ordered factor only, at each of its levels."""
+    stride = layout.strides[ordered.factor]
+    rest = np.unique(codes - layout.decode(codes)[:, ordered.factor] * stride)
+    sets = rest[:, None] + ordered.levels * stride
+    return np.asarray(sets[np.isin(sets, codes).all(axis=1)], dtype=np.int64)
 
 
 def _evaluate(fitted: Fitted, contrast: Contrast) -> ContextValues:
@@ -98,7 +111,7 @@ def _evaluate(fitted: Fitted, contrast: Contrast) -> ContextValues:
 
 
 def _slope(fitted: Fitted, ordered: Ordered) -> Evaluated:
-    contrast = trend(fitted.layout, ordered, slope_contrast(ordered.score))
+    contrast = trend(fitted, ordered, slope_contrast(ordered.score))
     return Evaluated(contrast, _evaluate(fitted, contrast))
 
 
@@ -181,7 +194,7 @@ def _tests(fitted: Fitted, rule: VerdictRule, factors: Sequence[Ordered]) -> lis
 def _test(fitted: Fitted, ordered: Ordered) -> _Test:
     """Linear and quadratic together: the squared distance of both from 0, in their covariance."""
     rows = trend_contrasts(ordered.score)
-    parts = [_evaluate(fitted, trend(fitted.layout, ordered, row)) for row in rows]
+    parts = [_evaluate(fitted, trend(fitted, ordered, row)) for row in rows]
     error = fitted.model.error
     reason = next((part.reason for part in parts if part.reason is not None), error.reason)
     if reason is not None:
@@ -200,7 +213,7 @@ def _unscaled_covariance(
     gives that of two."""
     covariance = np.diag([_factor(part) for part in parts])
     if len(parts) == 2:
-        both = _factor(_evaluate(fitted, trend(fitted.layout, ordered, rows.sum(axis=0))))
+        both = _factor(_evaluate(fitted, trend(fitted, ordered, rows.sum(axis=0))))
         covariance[0, 1] = covariance[1, 0] = (both - covariance.trace()) / 2.0
     return covariance
 

@@ -66,6 +66,9 @@ def test_dunnett_and_hsu_agree_with_r(section_of, name, contexts):
     assert section["baseline"] == {"cell": "base"}
     assert rows.keys() == {row["cell"] for row in expected["rows"]}
     limits = {row["cell"]: row for row in expected["best_limits"]}
+    assert section["baseline_may_be_best"] is False
+    assert section["baseline_best_low"] == pytest.approx(limits["base"]["low"], abs=1e-7)
+    assert section["baseline_best_high"] == 0.0
     may_be_best = {row["cell"]: row["may_be_best"] for row in expected["best_higher"]}
     for reference in expected["rows"]:
         row = rows[reference["cell"]]

@@ -105,6 +105,16 @@ def test_a_model_without_interactions_serves_one_replicate(trends):
     assert section["slopes"][0]["estimate"] == pytest.approx(0.5)
 
 
+def test_a_model_without_interactions_serves_a_fraction(trends):
+    """No level of B has all doses; doses 2 and 4 join the two halves."""
+    frame = straight([1, 2, 4, 16], runs=1).query(
+        "(dose != '16' or B == 'b0') and (dose != '1' or B == 'b1')"
+    )
+    section = trends(frame, ["dose", "B"], order=1)
+    assert section["slopes"][0]["estimate"] == pytest.approx(0.5)
+    assert section["tests"][0]["num_df"] == 2
+
+
 def test_without_an_order_there_is_no_dose(trends):
     frame = straight([1, 2]).assign(dose=lambda table: "d" + table["dose"])
     assert trends(frame, ["dose", "B"]) is None
