@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ablatekit.analysis.core.schema.analysis import Analysis
+    from ablatekit.analysis.table import Check
     from ablatekit.errors import Problem
 
 
@@ -235,9 +236,11 @@ def _by_factors(
     if unknown:
         problems = (Problem("not one of --factors", n, nearest(n, factors)) for n in unknown)
         raise UsageError(*problems)
-    check = None
+    check: Check | None = None
     if second_opinion:
-        from ablatekit.pipeline.second_opinion import with_second_opinion as check
+        from ablatekit.pipeline.second_opinion import with_second_opinion
+
+        check = with_second_opinion
     return analyse_table(
         read_table(table, [*factors, *contexts], reader),
         [Measure(column=name, **rule) for name in roles["--response"]],
