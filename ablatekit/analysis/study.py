@@ -58,6 +58,7 @@ from ablatekit.analysis.core.schema.effects import (
 from ablatekit.analysis.core.schema.model import FixedRow, ModelRecord
 from ablatekit.analysis.core.schema.vocabulary import InferenceName, Statement, statement
 from ablatekit.analysis.core.student import t_quantile, two_sided
+from ablatekit.analysis.core.threads import one_thread
 from ablatekit.analysis.footers import footers
 from ablatekit.analysis.stats.verdict import rule_for
 from ablatekit.analysis.tables.costs import Prices, level_costs, prices
@@ -189,6 +190,7 @@ def missing_section(
     return section
 
 
+@one_thread()
 def analyse(
     plan: Plan, tables: StudyTables, provenance: Mapping[str, Any], deviations: Sequence[str]
 ) -> Analysis:
