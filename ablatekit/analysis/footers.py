@@ -27,7 +27,12 @@ def footers(
     notes = {
         "narrow": narrow,
         "broad": broad,
-        "average": [statement("average_effect"), adjustment, _verdict_rule(response, analysis)],
+        "average": [
+            statement("average_effect"),
+            *_baselines(plan),
+            adjustment,
+            _verdict_rule(response, analysis),
+        ],
         "baseline": [statement("baseline_effect"), adjustment, *own_cells],
         "removal": [statement("removal_effect"), adjustment, *own_cells],
         "shapley": [statement("shapley_value"), adjustment],
@@ -39,7 +44,7 @@ def footers(
         "robust": _shown_levels(fitted),
         "held_equal": _held_equal(plan),
         "matched": matched,
-        "effects": [*narrow, *broad, adjustment, *matched],
+        "effects": [*narrow, *broad, *_baselines(plan), adjustment, *matched],
     }
     return {name: note for name, note in notes.items() if note}
 
@@ -61,6 +66,17 @@ def matched_cells(layout: Layout) -> list[Statement]:
                 }
             )
     return [statement("matched_cells", effects=effects)] if effects else []
+
+
+def _baselines(plan: Plan) -> list[Statement]:
+    """The baselines of a table, which no study has named."""
+    if plan.backend != NO_BACKEND:
+        return []
+    told = {
+        "factors": [factor.name for factor in plan.factors],
+        "levels": [factor.baseline for factor in plan.factors],
+    }
+    return [statement("baselines", **told)]
 
 
 def _adjustment(analysis: PlannedAnalysis) -> Statement:

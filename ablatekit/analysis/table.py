@@ -228,18 +228,29 @@ def _distinct(labels: pd.DataFrame, names: Sequence[str]) -> list[dict[str, str]
 
 def _runs(labels: pd.DataFrame, factors: list[str], contexts: list[str]) -> tuple[PlannedRun, ...]:
     """One run per row; rows that agree on every label are replicates in the order of the table."""
-    replicate = labels.groupby([*factors, *contexts], sort=False).cumcount()
+    replicate = labels.groupby([*factors, *contexts], sort=False).cumcount().tolist()
+    cell, cells = _grouped(labels, factors)
+    place, places = _grouped(labels, contexts)
+    units = [content_hash(levels) for levels in cells]
     return tuple(
-        _run(number, row, int(replicate.iloc[number]), factors, contexts)
-        for number, row in enumerate(labels.to_dict("records"))
+        _run(number, replicate[number], (units[i], cells[i]), places[j])
+        for number, (i, j) in enumerate(zip(cell, place, strict=True))
     )
 
 
+def _grouped(labels: pd.DataFrame, names: list[str]) -> tuple[list[int], list[dict[str, str]]]:
+    """The position of every row's labels among the distinct ones, and those."""
+    if not names:
+        return [0] * len(labels), [{}]
+    rows = list(zip(*(labels[name].tolist() for name in names), strict=True))
+    position = {row: i for i, row in enumerate(dict.fromkeys(rows))}
+    return [position[row] for row in rows], [dict(zip(names, r, strict=True)) for r in position]
+
+
 def _run(
-    number: int, row: Mapping[Any, str], replicate: int, factors: list[str], contexts: list[str]
+    number: int, replicate: int, cell: tuple[str, dict[str, str]], context: dict[str, str]
 ) -> PlannedRun:
-    levels = {name: row[name] for name in factors}
-    context = {name: row[name] for name in contexts}
+    unit, levels = cell
     spec = RunSpec(
         backend="table",
         results_version=1,
@@ -251,7 +262,7 @@ def _run(
     return PlannedRun(
         run_id=f"row-{number:07d}",
         order=number,
-        unit=content_hash(levels),
+        unit=unit,
         context=context,
         replicate=replicate,
         spec=spec,

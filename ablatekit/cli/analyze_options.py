@@ -111,7 +111,11 @@ Variances = Annotated[
 ]
 Categorical = Annotated[
     str | None,
-    _option(metavar="COLUMN,...", help="Numeric columns to read as factors.", panel=BY_FORMULA),
+    _option(
+        metavar="COLUMN,...",
+        help="Columns to read as factors, their levels as written: 1.10 is not 1.1.",
+        panel=BY_FORMULA,
+    ),
 ]
 Coding = Annotated[
     Literal["treatment", "sum"], _option(help="Of the factors' coefficients.", panel=BY_FORMULA)
@@ -120,7 +124,8 @@ Contrasts = Annotated[
     list[str] | None,
     _option(
         metavar="FACTOR[:BASELINE]",
-        help="By default every categorical variable; may be repeated.",
+        help="By default every categorical variable against its first level in the table; may be"
+        " repeated.",
         panel=BY_FORMULA,
     ),
 ]

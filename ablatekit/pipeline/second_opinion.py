@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ablatekit.analysis.companions.second_opinion.tally import unanswered
+from ablatekit.analysis.companions.second_opinion.recount import unanswered
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.companions import SecondOpinion
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.study import analyse
 from ablatekit.analysis.table import analyse_table
 from ablatekit.analysis.tables.study_tables import StudyTables, collect
@@ -150,6 +151,8 @@ def test_a_table_is_analysed_in_one_call(factorial, pick):
         result["responses"]["y"]["effects"], factor="A", estimand="average", inference="narrow"
     )
     assert (row["level"], row["baseline"], row["verdict"]) == ("l0", "l1", "hurts")
+    compared = statement("baselines", factors=["A", "B"], levels=["l1", "l0"])
+    assert compared in result["responses"]["y"]["footers"]["effects"]
 
 
 @pytest.mark.parametrize(

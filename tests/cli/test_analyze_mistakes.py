@@ -94,6 +94,10 @@ def _found(path: Any, capsys: Any, *arguments: str) -> dict[str, Any]:
         (("y ~ a + (1|g)", "--weights", "w"), "received w with 0 in row 4"),
         (("y ~ a + (1|g)", "--weights", "neg"), "received neg with -1 in row 5"),
         (("y ~ a + (1|g)", "--weights", "text"), "weights must be numeric"),
+        (
+            ("hit ~ a + (1|g)", "--family", "binomial", "--unit", "nats"),
+            "--unit is not for a logis",
+        ),
         (("y ~ a + (1|cell)",), "a random term cannot be told from the residual"),
         (("y ~ a", "--method", "dl"), "this estimator is for a meta-analysis"),
         (("y ~ a + (1|g)", "--variances", "c"), "a meta-analysis has no random terms"),

@@ -153,6 +153,21 @@ def test_endings_are_understood_and_unknown_ones_refused(ask, word):
     assert "completed" in told
 
 
+def test_a_formula_leaves_failed_runs_out_and_says_so(ask):
+    frame = make_table().assign(status="completed")
+    frame.loc[[0, 40], "status"] = "CRASHED", "Running"
+    frame.loc[[0, 40], "score"] = 99.0
+    shown, analysis = ask(frame, *FORMULA)
+    assert "note: 2 rows left out, whose status says" in shown
+    assert analysis["responses"]["score"]["model"]["n"] == 70
+    told, _ = ask(frame.replace("Running", "maybe"), *FORMULA, code=2)
+    assert "received 'maybe' in row 41" in told
+    named = ask(frame.replace("Running", "maybe"), "--formula", "score ~ status + optimizer")[1]
+    assert named["responses"]["score"]["model"]["n"] == 72
+    numbers = ask(frame.assign(status=np.arange(72) % 2), *FORMULA)[1]
+    assert numbers["responses"]["score"]["model"]["n"] == 72
+
+
 def test_a_wide_table_is_melted_or_the_message_says_how(ask):
     frame = make_table()
     columns = ["optimizer", "rate", "model", "dataset"]

@@ -127,7 +127,7 @@ def _type_three(grouped: _Grouped, coded: CodedTerms) -> list[tuple[int, float]]
         rows = [np.eye(len(beta))[part] for part in coded.slices]
     else:
         model = _indicator_model(grouped.levels, coded.terms)
-        rows = [in_coefficients(found, model, coded.matrix) for found in type_three(model)]
+        rows = [in_coefficients(functions, model, coded.matrix) for functions in type_three(model)]
     return [(len(functions), sum_of_squares(functions, beta, unscaled)) for functions in rows]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise, product
+from math import prod
 
 import numpy as np
 
@@ -35,15 +36,15 @@ def terms_up_to(factors: int, order: int) -> tuple[tuple[int, ...], ...]:
 
 def code_terms(levels: Integers, sizes: Integers, terms: tuple[tuple[int, ...], ...]) -> CodedTerms:
     """Code rows of level indices (rows, F) for an intercept and the given terms."""
-    mains = [sum_contrasts(int(size))[levels[:, i]] for i, size in enumerate(sizes)]
-    blocks = [np.ones((len(levels), 1))]
-    slices: list[slice] = []
-    start = 1
-    for term in terms:
-        block = np.ones((len(levels), 1))
-        for factor in term:
-            block = (block[:, :, None] * mains[factor][:, None, :]).reshape(len(levels), -1)
-        blocks.append(block)
-        slices.append(slice(start, start + block.shape[1]))
-        start += block.shape[1]
-    return CodedTerms(np.hstack(blocks), terms, tuple(slices))
+    mains = [sum_contrasts(int(size))[levels[:, i]].T for i, size in enumerate(sizes)]
+    widths = [prod(len(mains[factor]) for factor in term) for term in terms]
+    starts = np.cumsum([1, *widths]).tolist()
+    slices = tuple(slice(a, b) for a, b in pairwise(starts))
+    columns = np.ones((starts[-1], len(levels)))  # a column lies in one piece while it is filled
+    for term, part in zip(terms, slices, strict=True):
+        for column, chosen in zip(
+            columns[part], product(*(mains[factor] for factor in term)), strict=True
+        ):
+            for main in chosen:
+                column *= main
+    return CodedTerms(np.ascontiguousarray(columns.T), terms, slices)

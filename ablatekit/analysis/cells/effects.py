@@ -132,7 +132,7 @@ def evaluate(fitted: Fitted, estimand: Estimand) -> list[Evaluated]:
     layout = fitted.layout
     contrasts = _contrasts(layout, layout.codes, estimand)
     if fitted.truncated and layout.grid_size <= LARGEST_GRID:
-        contrasts = [_on_grid(layout, contrast, estimand) for contrast in contrasts]
+        contrasts = _on_grid(layout, contrasts, estimand)
     if estimand == "shapley" and fitted.truncated and fitted.order <= 2:
         reason = statement("shapley_is_average", order=2)
         contrasts = [replace(contrast, reason=contrast.reason or reason) for contrast in contrasts]
@@ -265,14 +265,23 @@ def over_scope(values: ContextValues, scope: Scope, layout: Layout) -> Statement
     )
 
 
-def _on_grid(layout: Layout, contrast: Contrast, estimand: Estimand) -> Contrast:
-    """The contrast on the grid of all levels, where the design has no combination of it."""
-    if contrast.reason is None or contrast.reason["code"] == "one_level_inside":
-        return contrast
+def _on_grid(layout: Layout, contrasts: Sequence[Contrast], estimand: Estimand) -> list[Contrast]:
+    """Contrasts on the grid of all levels, where the design has no combination of them."""
+    lacking = {
+        (contrast.factor, contrast.level)
+        for contrast in contrasts
+        if contrast.reason is not None and contrast.reason["code"] != "one_level_inside"
+    }
+    if not lacking:
+        return list(contrasts)
     everything = _contrasts(layout, np.arange(layout.grid_size), estimand)
-    same = (contrast.factor, contrast.level)
-    whole_grid = next(c for c in everything if (c.factor, c.level) == same)
-    return replace(whole_grid, grid=True, notes=())
+    whole = {(contrast.factor, contrast.level): contrast for contrast in everything}
+    return [
+        replace(whole[key], grid=True, notes=())
+        if (key := (contrast.factor, contrast.level)) in lacking
+        else contrast
+        for contrast in contrasts
+    ]
 
 
 def _contrasts(layout: Layout, codes: Integers, estimand: Estimand) -> list[Contrast]:

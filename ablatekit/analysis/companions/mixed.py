@@ -74,7 +74,7 @@ class Projected:
 
 
 @dataclass(frozen=True)
-class MixedFit:
+class ContrastFit:
     """r'beta with its adjusted standard error and df; variances of the terms, then residual."""
 
     estimate: float
@@ -240,7 +240,7 @@ def _projected(
     )
 
 
-def fit_contrast(projected: Projected) -> MixedFit:
+def fit_contrast(projected: Projected) -> ContrastFit:
     """REML, and Kenward-Roger for the row. Raises NotEstimableError where there is no optimum."""
     from ablatekit.analysis.engine.fit import EVERY_START  # the engine imports scipy.optimize
     from ablatekit.analysis.engine.optimise import optimise
@@ -254,7 +254,7 @@ def fit_contrast(projected: Projected) -> MixedFit:
     sigma2 = state.r2 / projected.df
     variance, df = kenward_roger(projected, weights, gamma)
     estimate = float(projected.row @ (projected.y - projected.z @ (weights @ projected.zmy)))
-    return MixedFit(
+    return ContrastFit(
         estimate=estimate,
         se=float(np.sqrt(sigma2 * variance)),
         df=df,
@@ -317,7 +317,7 @@ def _bordered(matrix: Floats, border: Floats, corner: float) -> Floats:
 
 
 def _row(
-    effect: Evaluated, fit: MixedFit | None, reason: Statement | None, alpha: float
+    effect: Evaluated, fit: ContrastFit | None, reason: Statement | None, alpha: float
 ) -> MixedEffect:
     """The row of one effect; a reason leaves at most the estimate."""
     estimate = fit.estimate if fit else np.nan

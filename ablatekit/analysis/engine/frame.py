@@ -23,7 +23,7 @@ from ablatekit.analysis.engine.design import (
 from ablatekit.analysis.engine.formula import Formula, RandomSpec, unquoted, variables_of, words_of
 from ablatekit.analysis.engine.numeric import (
     CALL,
-    Measure,
+    PrecisionKind,
     expression_at,
     expression_matrix,
     finite,
@@ -89,7 +89,7 @@ def build_frame(
     formula: Formula,
     *,
     weights: str | None = None,
-    measure: Measure = "weights",
+    precision: PrecisionKind = "weights",
     factors: Collection[str] = (),
     coding: Coding = "treatment",
 ) -> ModelFrame:
@@ -97,7 +97,7 @@ def build_frame(
 
     The baseline of a factor is its first level in the table; of a column with declared categories,
     the first of them; of `C(x, Treatment('level'))`, the level named.
-    weights: a column of positive prior weights, Var(e_i) = sigma^2 / w_i, or of what `measure`
+    weights: a column of positive prior weights, Var(e_i) = sigma^2 / w_i, or of what `precision`
     says. factors: columns to read as categorical. Rows with a missing value in a used column are
     dropped and counted. A response `cbind(successes, failures)` becomes a proportion with its
     trials as weights.
@@ -110,7 +110,7 @@ def build_frame(
     table = data if complete is None else _without_lost_levels(data[used].loc[complete])
     if len(table) == 0:
         raise TableError(_no_complete_row(data, used))
-    y, trials = response_and_weights(table, formula.response, weights, measure)
+    y, trials = response_and_weights(table, formula.response, weights, precision)
     specs = [*formula.terms, *(term for spec in formula.random for term in spec.terms)]
     variables: dict[str, Variable] = {}
     rows: dict[str, Codes] = {}

@@ -15,10 +15,10 @@ from ablatekit.errors import Problem, TableError
 
 CALL = re.compile(r"[\w.]+\(.*\)$")
 FUNCTIONS = {"np": np, "sqrt": np.sqrt, "abs": np.abs, "log1p": np.log1p}
-Measure: TypeAlias = Literal["weights", "sampling variances", "trials"]
+PrecisionKind: TypeAlias = Literal["weights", "sampling variances", "trials"]
 """What a column that stands beside the response holds."""
 
-REMEDIES: Mapping[Measure, str] = {
+REMEDIES: Mapping[PrecisionKind, str] = {
     "weights": "Drop rows of weight 0 first",
     "sampling variances": "Give the variance of every effect, or empty the cell to leave a row out",
     "trials": "Drop rows without trials first",
@@ -27,15 +27,15 @@ _COUNTS = re.compile(r"cbind\(\s*(.+?)\s*,\s*(.+?)\s*\)$")
 
 
 def response_and_weights(
-    table: pd.DataFrame, name: str, weights: str | None, measure: Measure = "weights"
+    table: pd.DataFrame, name: str, weights: str | None, precision: PrecisionKind = "weights"
 ) -> tuple[Floats, Floats | None]:
     """The response (n,) and the weights (n,); `cbind(s, f)` is s/(s + f) with weights s + f.
 
-    measure: what the column `weights` holds, for the message about a value that is not above 0.
+    precision: what the column `weights` holds, for the message about a value that is not above 0.
     """
     counts = None if name in table.columns else _COUNTS.match(name)
     if counts is None:
-        prior = None if weights is None else positive(table[weights], weights, measure)
+        prior = None if weights is None else positive(table[weights], weights, precision)
         return _response(table, name), prior
     if weights is not None:
         raise TableError(Problem("cbind(successes, failures) brings its own weights", weights))
@@ -90,15 +90,15 @@ def finite(values: Floats, name: str, rows: pd.Index[Any]) -> Floats:
     return values
 
 
-def positive(column: pd.Series[Any], name: str, measure: Measure) -> Floats:
+def positive(column: pd.Series[Any], name: str, precision: PrecisionKind) -> Floats:
     """The values (n,), or an error that names the first row whose value is not above 0."""
-    values = numbers(column, f"{measure} must be numeric")
+    values = numbers(column, f"{precision} must be numeric")
     good = np.isfinite(values) & (values > 0)
     if not good.all():
         at = int((~good).argmax())
         shown = f"{name} with {values[at]:g} in {_row(column.index, at)}"
-        rule = f"{measure} must be positive and finite"
-        raise TableError(Problem(rule, shown, REMEDIES[measure]))
+        rule = f"{precision} must be positive and finite"
+        raise TableError(Problem(rule, shown, REMEDIES[precision]))
     return values
 
 

@@ -71,7 +71,7 @@ from ablatekit.analysis.stats.meta import TauMethod, meta_analysis
 from ablatekit.analysis.stats.rows import EffectName
 from ablatekit.analysis.tables.checks import spelling_variants
 from ablatekit.analysis.tables.measures import guess, measured_name, unit_of
-from ablatekit.analysis.tables.values import with_numbers
+from ablatekit.analysis.tables.values import with_numbers, without_failed
 from ablatekit.analysis.tables.words import direction_of
 from ablatekit.errors import Problem, UsageError
 
@@ -129,6 +129,7 @@ def formula_analysis(
 def _job(data: pd.DataFrame, formula: str, options: FormulaOptions) -> _Job:
     parsed, messages = _read(data, formula)
     refuse_options(parsed, options)
+    data, failed = without_failed(data, f"{formula} {options.named}")
     data, absent = with_numbers(data, [parsed.response])
     frame = _frame(data, parsed, options)
     messages = [
@@ -138,7 +139,7 @@ def _job(data: pd.DataFrame, formula: str, options: FormulaOptions) -> _Job:
         *numbers_like_levels(frame),
     ]
     guessed = [] if options.direction else [guess(measured_name(parsed.response))]
-    told = [*guessed, *absent, *spelling_variants(_levels(frame))]
+    told = [*guessed, *failed, *absent, *spelling_variants(_levels(frame))]
     return _Job(data, frame, options, wanted_of(frame, options), messages, told)
 
 
@@ -184,7 +185,7 @@ def _frame(data: pd.DataFrame, formula: Formula, options: FormulaOptions) -> Mod
         data,
         formula,
         weights=options.weights or options.variances,
-        measure="weights" if options.variances is None else "sampling variances",
+        precision="weights" if options.variances is None else "sampling variances",
         factors=options.categorical,
         coding=options.coding,
     )

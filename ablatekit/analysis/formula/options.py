@@ -17,7 +17,7 @@ from ablatekit.analysis.posthoc.units import DATASET
 from ablatekit.analysis.stats.adjust import Adjustment
 from ablatekit.analysis.stats.verdict import rule_for
 from ablatekit.analysis.tables.measures import measured_name
-from ablatekit.analysis.tables.words import Direction, direction_of
+from ablatekit.analysis.tables.words import STATUS, Direction, direction_of
 from ablatekit.errors import Problem, UsageError, nearest
 
 MOST_LEVELS = 12
@@ -34,7 +34,7 @@ class FormulaOptions:
     df: None is Satterthwaite for mixed models and Knapp-Hartung for a meta-analysis; least squares
     always take residual df, logistic models normal ones. variances: the column of known sampling
     variances, which makes it a meta-analysis; only then `method` may be another estimator of tau2.
-    categorical: numeric columns to read as factors. contrasts: `FACTOR` or `FACTOR:BASELINE`, by
+    categorical: columns to read as factors. contrasts: `FACTOR` or `FACTOR:BASELINE`, by
     default every categorical variable against its first level. means: `A` or `A:B`, by default the
     factors of the contrasts. against: a formula for a likelihood-ratio test. direction: None is
     guessed from the name of the response. unit: as in `ablatekit.analysis.tables.measures.Measure`.
@@ -62,10 +62,15 @@ class FormulaOptions:
     alpha: float = 0.05
 
     @property
-    def mentioned(self) -> str:
-        """Text that names, in backquotes, columns needed besides the formula's own."""
-        named = (self.weights, self.variances, *self.categorical, DATASET)
+    def named(self) -> str:
+        """Text that names, in backquotes, the columns of these options."""
+        named = (self.weights, self.variances, *self.categorical)
         return " ".join([*(f"`{name}`" for name in named if name), self.against or ""])
+
+    @property
+    def mentioned(self) -> str:
+        """The same with all columns that are needed besides the formula's own."""
+        return f"{self.named} `{DATASET}` `{STATUS}`"
 
 
 DEFAULTS = FormulaOptions()
@@ -118,7 +123,7 @@ def unused_categorical(formula: Formula, options: FormulaOptions) -> list[Statem
 def numbers_like_levels(frame: ModelFrame) -> list[Statement]:
     """A note about covariates that hold a few whole numbers, as seeds, folds and sizes do.
 
-    A column that the formula also transforms is meant as a number; one of two values is no slope.
+    A column that the formula also transforms is meant as a number; of 0 and 1 it does not matter.
     """
     used = variables_of(frame.formula.terms)
     counts: dict[str, int] = {}
@@ -128,7 +133,8 @@ def numbers_like_levels(frame: ModelFrame) -> list[Statement]:
         if variable.categorical or variable.width > 1 or "(" in name or name in others:
             continue
         values = np.unique(frame.points[name])
-        if 2 < len(values) <= MOST_LEVELS and np.all(values == np.round(values)):
+        whole = bool(np.all(values == np.round(values)))
+        if whole and len(values) <= MOST_LEVELS and values.tolist() != [0.0, 1.0]:
             counts[name] = len(values)
     if not counts:
         return []

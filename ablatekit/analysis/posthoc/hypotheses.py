@@ -147,7 +147,7 @@ def _mean(frame: ModelFrame, name: str) -> Floats:
     """The mean over rows of a covariate's columns; of a binary one, of its two values."""
     grid = frame.variables[name].grid
     if len(grid) > 1:
-        return np.mean(grid, axis=0)
+        return np.asarray(np.mean(grid, axis=0), dtype=np.float64)
     return np.asarray(frame.counts @ frame.points[name] / frame.counts.sum())
 
 
@@ -226,7 +226,7 @@ def _type_three(frame: ModelFrame) -> list[Floats]:
         rows = [to_own[owners == position] for position in range(len(frame.formula.terms))]
     else:
         model = _indicator_model(placed)
-        rows = [in_coefficients(found, model, frame.x) for found in type_three(model)]
+        rows = [in_coefficients(functions, model, frame.x) for functions in type_three(model)]
     return _by_treatment_columns(placed, rows)
 
 
@@ -243,12 +243,12 @@ def _by_treatment_columns(placed: _Placed, rows: list[Floats]) -> list[Floats]:
     kept = independent_columns(coded.matrix, placed.frame.counts)
     owners = np.array(coded.term)[kept]
     from_own = np.linalg.pinv(placed.to_own(coded.matrix[:, kept]))
-    out = []
+    out: list[Floats] = []
     for position, functions in enumerate(rows):
         block = (functions @ from_own)[:, owners == position]
         square = block.shape[0] == block.shape[1] > 0
         stated = square and float(np.linalg.cond(block)) < WELL_CONDITIONED
-        out.append(np.linalg.solve(block, functions) if stated else functions)
+        out.append(np.asarray(np.linalg.solve(block, functions)) if stated else functions)
     return out
 
 

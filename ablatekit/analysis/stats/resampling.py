@@ -15,6 +15,7 @@ from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
 from ablatekit.analysis.core.values import RunValues
 
 MOST_DRAWS, FEWEST_DRAWS, CELLS = 2000, 500, 4_000_000
+BLOCK = 16
 TRIMMED = 0.25
 
 
@@ -49,13 +50,18 @@ def _rescaled_weights(
     order = np.argsort(stratum, kind="stable")
     first = np.concatenate([[0], np.cumsum(count)[:-1]])
     slots = np.repeat(np.arange(len(count)), np.maximum(count - 1, 0))
-    picked = first[slots] + np.floor(generator.random((draws, len(slots))) * count[slots])
-    flat = picked.astype(np.int64) + len(stratum) * np.arange(draws)[:, None]
-    counts = np.bincount(flat.ravel(), minlength=draws * len(stratum))
-    weights = np.empty((draws, len(stratum)))
-    weights[:, order] = counts.reshape(draws, -1)
-    size = count[stratum]
-    return np.asarray(np.where(size > 1, weights * (size / np.maximum(size - 1, 1)), 1.0))
+    runs, size = len(stratum), count[stratum]
+    weights = np.empty((draws, runs))
+    for start in range(0, draws, BLOCK):  # what one block needs stays in the processor's cache
+        block = weights[start : start + BLOCK]
+        drawn = generator.random((len(block), len(slots)))
+        drawn *= count[slots]
+        picked = order[drawn.astype(np.int64) + first[slots]]
+        picked += runs * np.arange(len(block))[:, None]
+        counts = np.bincount(picked.ravel(), minlength=block.size)
+        np.multiply(counts.reshape(block.shape), size / np.maximum(size - 1, 1), out=block)
+    weights[:, size == 1] = 1.0
+    return weights
 
 
 def interquartile_mean(y: Floats, weights: Floats) -> Floats:

@@ -31,7 +31,10 @@ REPLICATE_WORDS = frozenset(
      "timestamp", "created", "started", "ended", "updated", "state", "r", "nr", "idx", STATUS}
 )  # fmt: skip
 """Words in the names of columns that tell replicates apart without being a choice."""
-_COMMA = re.compile(r"\s*[+-]?\d+,\d")
+_REMEDIES = (
+    (re.compile(r"\s*[+-]?\d+,\d"), "Write a point before decimals and nothing between thousands"),
+    (re.compile(r"\s*[+-]?[\d.,]+\s*%"), "Leave % out and say --unit percent"),
+)
 
 
 def refuse_columns(
@@ -124,10 +127,8 @@ def _text(column: pd.Series[Any]) -> Problem:
         return Problem(rule, f"{column.name} with values of type {column.dtype}")
     row = first_text(column)
     shown = f"{column.name} with {column.iloc[row]!r} in row {row + 1}"
-    remedy = ""
-    if _COMMA.match(str(column.iloc[row])):
-        remedy = "Write a point before decimals and nothing between thousands"
-    return Problem(rule, shown, remedy)
+    word = str(column.iloc[row])
+    return Problem(rule, shown, next((told for form, told in _REMEDIES if form.match(word)), ""))
 
 
 def _gaps(column: pd.Series[Any]) -> Problem:

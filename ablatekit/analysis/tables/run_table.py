@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from ablatekit.analysis.core.layout import layout
@@ -20,11 +22,11 @@ def run_table(plan: Plan, tables: StudyTables) -> pd.DataFrame:
     value that the policy of the plan gives them. Rows are in the order of the runs' names.
     """
     design = layout(plan)
-    columns = {
+    columns: dict[str, Any] = {
         f"{RESPONSE}{planned.name}": respond(planned, tables, design, plan.analysis.diverged).by_run
         for planned in plan.analysis.responses
     }
-    variables = {
+    variables: dict[str, Any] = {
         f"{VARIABLE}{name}": tables.runs["context"].map(
             dict(zip(design.contexts, levels, strict=True))
         )

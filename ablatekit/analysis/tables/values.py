@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,8 @@ FEWEST_ROWS = 2
 def with_numbers(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[Statement]]:
     """Columns of numbers among which words such as n/a stand, with these as missing values.
 
-    A column with any other text stays as it is. Each statement names the words and their rows.
+    Numbers that are stored as text or as objects are numbers, too. A column with any other text
+    stays as it is. Each statement names the words and their rows.
     """
     messages = []
     for name in names:
@@ -32,10 +34,12 @@ def with_numbers(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFram
         numbers = pd.to_numeric(frame[name].astype(object), errors="coerce")
         rows = text_rows(frame[name])
         words = [str(frame[name].iloc[row]) for row in rows]
-        if rows and all(map(is_absent, words)):
+        if not all(map(is_absent, words)):
+            continue
+        frame = frame.assign(**{name: numbers})
+        if rows:
             told = statement("absent_words", column=name, words=words, rows=[r + 1 for r in rows])
             messages.append(told)
-            frame = frame.assign(**{name: numbers})
     return frame, messages
 
 
@@ -112,6 +116,21 @@ def endings(frame: pd.DataFrame, known: Booleans, roles: Sequence[str]) -> NDArr
         raise TableError(_unknown_ending(rows))
     stated = np.array([*map(str, meanings), ""])[codes]
     return np.where(codes >= 0, stated, by_value)
+
+
+def without_failed(frame: pd.DataFrame, mentioned: str) -> tuple[pd.DataFrame, list[Statement]]:
+    """The rows whose column `status` does not say that the run has no result, and how many are not.
+
+    A column of numbers, and one that the text `mentioned` names, says nothing about endings. Raises
+    TableError for a word whose meaning is not known.
+    """
+    named = re.search(rf"(?<![\w.]){STATUS}(?![\w.])", mentioned)
+    if STATUS not in frame.columns or named or pd.api.types.is_numeric_dtype(frame[STATUS]):
+        return frame, []
+    ended = endings(frame, np.ones(len(frame), dtype=np.bool_), [])
+    lost = np.isin(ended, ("failed", "missing"))
+    told = [statement("failed_left_out", rows=int(lost.sum()))] if lost.any() else []
+    return (frame[~lost] if told else frame), told
 
 
 def _unknown_ending(rows: Sequence[tuple[str, int]]) -> Problem:

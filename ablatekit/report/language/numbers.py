@@ -21,7 +21,9 @@ MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EM DASH}"
 POINTS, PERCENT = "pp", "percent"
 MOST_DECIMALS = 6
-"""Of a response; numbers that need more are written with an exponent."""
+"""Of a response; numbers that are too small for them are written with an exponent."""
+LEAST_DIGITS, MOST_DIGITS = 3, 6
+"""Of an effect without a standard error, and of one whose standard error is next to nothing."""
 
 
 SIGNS = (
@@ -74,8 +76,9 @@ def scale_of(response: ResponseAnalysis) -> Scale:
     unit, effects = response["unit"].lower(), response["effects"]
     factor = 100.0 if unit in PROPORTION_UNITS else 1.0
     errors = [effect["se"] for effect in effects if effect["se"]]
-    sizes = [abs(effect["estimate"]) for effect in effects if effect["estimate"]]
-    decimals = decimals_for(errors, factor) if errors else decimals_of(sizes, factor)
+    sizes = [factor * abs(effect["estimate"]) for effect in effects if effect["estimate"]]
+    decimals = decimals_for(errors, factor) if errors else decimals_of(sizes, LEAST_DIGITS, 3)
+    decimals = min(decimals, max(MOST_DECIMALS, decimals_of(sizes, MOST_DIGITS, MOST_DECIMALS)))
     if unit in PROPORTION_UNITS:
         return Scale(factor, POINTS, max(1, decimals))
     return Scale(factor, POINTS if unit == PERCENT else response["unit"], decimals)
@@ -89,11 +92,11 @@ def decimals_for(errors: Iterable[Number], factor: float) -> int:
     return max(0, -math.floor(math.log10(float(np.median(known)) / 3)))
 
 
-def decimals_of(sizes: Sequence[float], factor: float) -> int:
-    """Decimals where nothing has a standard error: three digits of the median size."""
+def decimals_of(sizes: Sequence[float], digits: int, default: int) -> int:
+    """Decimals at which the median size has so many digits; the default without any size."""
     if not sizes:
-        return 3
-    return max(0, 2 - math.floor(math.log10(factor * float(np.median(sizes)))))
+        return default
+    return max(0, digits - 1 - math.floor(math.log10(float(np.median(sizes)))))
 
 
 def fixed(value: float, decimals: int) -> str:

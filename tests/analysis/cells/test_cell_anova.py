@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
@@ -145,6 +147,27 @@ def test_both_ways_agree_where_cells_are_empty(factorial, study):
         statistic = row["mean_square"] / full.sigma**2
         assert ours["statistic"] == pytest.approx(statistic, rel=1e-9)
         assert _about_cells(ours) == _about_cells(row)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_names_and_order_of_levels_and_rows_do_not_matter(factorial, study, seed):
+    rng = np.random.default_rng(seed)
+    frame = factorial((3, 3, 2), models=2, datasets=1, replicates=2, seed=seed % 1000)
+    frame = frame.drop(index=rng.permutation(len(frame))[: int(rng.integers(1, 40))])
+    renamed = frame.iloc[rng.permutation(len(frame))]
+    for name in ("A", "B", "C", "model"):
+        levels = sorted(set(frame[name]))
+        new = dict(zip(levels, rng.permutation(levels).tolist(), strict=True))
+        renamed = renamed.assign(**{name: renamed[name].map(new)})
+    first, _ = _anova(study(frame, "ABC", ("model",), interactions=2))
+    second, _ = _anova(study(renamed, "ABC", ("model",), interactions=2))
+    assert first.keys() == second.keys()
+    for name, row in first.items():
+        assert row["num_df"] == second[name]["num_df"]
+        squares = row["sum_squares"]
+        assert second[name]["sum_squares"] == pytest.approx(squares, rel=1e-9, abs=1e-9)
+        assert _about_cells(row) == _about_cells(second[name])
 
 
 def test_what_a_truncated_model_leaves_over_is_not_called_noise(factorial, study):

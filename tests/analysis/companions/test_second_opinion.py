@@ -13,7 +13,7 @@ import pytest
 from ablatekit.analysis.companions.second_opinion.__main__ import main
 from ablatekit.analysis.companions.second_opinion.contrasts import combinations, design_cells
 from ablatekit.analysis.companions.second_opinion.opinion import second_opinion
-from ablatekit.analysis.companions.second_opinion.tally import Tally, relative_difference
+from ablatekit.analysis.companions.second_opinion.recount import Recount, relative_difference
 from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.study import analyse
 from ablatekit.analysis.tables.run_table import run_table
@@ -70,6 +70,8 @@ def _fraction_with_a_lost_run(factorial):
 def _unequal_variances(factorial):
     frame = _complete(factorial, replicates=4)
     frame["y"] *= np.where(frame["A"] == "l1", 9.0, 1.0)
+    last = (frame[["A", "B"]] == "l1").all(axis=1) & (frame["model"] == "m0")
+    frame = frame.drop(index=frame.index[last & frame.duplicated(["A", "B", "model", "dataset"])])
     return frame, "AB", BOTH, {}
 
 
@@ -121,6 +123,15 @@ def test_statsmodels_agrees(kind, analysed, factorial):
     assert counts["contexts"] > 5
     left_out = {row["reason"]["code"] for row in opinion["not_recomputed"]}
     assert left_out <= {"empty_cells", "lower_optimum", "no_optimum"}
+
+
+def test_unequal_variances_take_welch(analysed, factorial):
+    analysis, runs = analysed(*_unequal_variances(factorial))
+    codes = {row["method"]["code"] for row in analysis["responses"]["y"]["effects"]}
+    assert {"welch_t", "cell_means_t"} <= codes
+    row = next(r for r in analysis["responses"]["y"]["effects"] if r["method"]["code"] == "welch_t")
+    row["df"] *= 1.01
+    assert second_opinion(analysis, runs)["disagreements"][0]["name"].endswith("narrow: df")
 
 
 def test_the_gap_is_recomputed_within_runs(analysed, factorial, response):
@@ -242,9 +253,9 @@ def test_differences_are_relative_but_for_rounding():
     assert relative_difference(1.0, 1.0 + 1e-6, 0.0) == pytest.approx(1e-6, rel=1e-5)
     assert relative_difference(1e-17, 0.0, 1.0) < 1e-16
     assert relative_difference(1.0, float("nan"), 1.0) == float("inf")
-    tally = Tally()
-    tally.compare("narrow", "x", None, 1.0)
-    assert tally.result()["of"] == 0
+    recount = Recount()
+    recount.compare("narrow", "x", None, 1.0)
+    assert recount.result()["of"] == 0
 
 
 def test_without_statsmodels_every_number_has_the_reason(small, tmp_path, monkeypatch):
@@ -255,7 +266,7 @@ def test_without_statsmodels_every_number_has_the_reason(small, tmp_path, monkey
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "statsmodels", None)
     for name in [n for n in sys.modules if n.startswith("ablatekit.analysis.companions.second_")]:
-        if not name.endswith(("__main__", "tally", "second_opinion")):
+        if not name.endswith(("__main__", "recount", "second_opinion")):
             monkeypatch.delitem(sys.modules, name, raising=False)
     main(*(tmp_path / name for name in ("analysis.json", "runs.parquet", "opinion.json")))
     opinion = json.loads((tmp_path / "opinion.json").read_text())

@@ -285,7 +285,9 @@ def test_a_number_used_like_a_factor_is_pointed_out(table: pd.DataFrame) -> None
     table["share"] = table["seed"] / 10.0
     table["many"] = np.arange(len(table))
     assert told("y ~ a + k * seed") == [{"columns": ["k", "seed"], "counts": [3, 5]}]
+    table["size"] = 32 + 32 * table["hit"]
     assert told("y ~ a + hit + share + many") == []
+    assert told("y ~ a + size") == [{"columns": ["size"], "counts": [2]}]
     assert told("y ~ k + I(k^2)") == []
     assert told("y ~ k + seed", categorical=["k", "seed"]) == []
     assert told("y ~ a + (1 | seed)") == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,13 @@ def test_words_for_missing_values_are_gaps_and_are_named_with_their_rows():
     read, messages = with_numbers(frame, ["y"])
     assert read["y"].fillna(-1).tolist() == [0.5, -1, 1e-3, -1, -1]
     assert messages == [statement("absent_words", column="y", words=["n/a", "None"], rows=[2, 4])]
+
+
+@pytest.mark.parametrize("values", [["0.5", "1e-3"], [Decimal("0.5"), Decimal("0.001")]])
+def test_numbers_in_other_clothes_are_numbers(values):
+    read, messages = with_numbers(pd.DataFrame({"y": pd.Series(values, dtype=object)}), ["y"])
+    assert read["y"].tolist() == [0.5, 0.001]
+    assert messages == []
 
 
 def test_a_column_with_other_words_stays_as_it_is():

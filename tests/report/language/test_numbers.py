@@ -58,6 +58,18 @@ def test_numbers_that_need_many_decimals_have_an_exponent(value, text):
     assert Scale(1.0, "", 10).plain(value) == text.replace("-", "\N{MINUS SIGN}")
 
 
+@pytest.mark.parametrize(
+    ("estimate", "error", "text"),
+    [(0.25, 1e-17, "0.250000"), (2.5e-9, 3e-10, "2.5e-09"), (0.0, 1e-17, "0.000000")],
+)
+def test_errors_next_to_nothing_make_no_endless_numbers(analysis, estimate, error, text):
+    response = analysis["responses"]["learning"]
+    response["unit"] = ""
+    for effect in response["effects"]:
+        effect.update(se=error, estimate=estimate)
+    assert scale_of(response).plain(estimate) == text.replace("-", "\N{MINUS SIGN}")
+
+
 def test_without_errors_the_estimates_decide_the_digits(analysis):
     response = analysis["responses"]["learning"]
     for effect in response["effects"]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablatekit.analysis.companions.second_opinion.tally import unanswered
+from ablatekit.analysis.companions.second_opinion.recount import unanswered
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.companions import SecondOpinion
 from ablatekit.analysis.core.schema.vocabulary import statement

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,146 +11,160 @@ import numpy as np
 from scipy.stats import t as student
 from statsmodels.stats.multitest import multipletests
 
-from ablatekit.analysis.companions.second_opinion.least_squares import LeastSquares, Tested
-from ablatekit.analysis.companions.second_opinion.question import InContext, Question
+from ablatekit.analysis.companions.second_opinion.inquiry import InContext, Inquiry
+from ablatekit.analysis.companions.second_opinion.least_squares import LinearFit, Tested
+from ablatekit.analysis.companions.second_opinion.recount import NUMBERS, Recount, count_numbers
 from ablatekit.analysis.companions.second_opinion.scopes import ScopeTest, by_scope, one_way
-from ablatekit.analysis.companions.second_opinion.tally import NUMBERS, Tally, count_numbers
 from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
 from ablatekit.analysis.core.schema.vocabulary import statement
 
 ADJUSTED = ("p_adjusted", "p_margin_adjusted")
 NO_COUNTERPART = statement("no_counterpart")
-TOO_LARGE, NOT_DETERMINED = statement("too_large_to_recompute"), statement("not_in_the_runs")
+TOO_LARGE = statement("too_large_to_recompute")
+SMALLEST_P = 1e-30
+"""Smaller p values are as good as zero, and the digits of a tail so far out are those of a t."""
 
 
-def effects(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]]) -> None:
+def effects(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows of effects, and what Holm makes of their families."""
     estimated = [row for row in rows if row["estimate"] is not None]
     for row in estimated:
-        model = question.model_of(row)
-        found = {} if model is None else question.contexts(row, model)
-        if model is None or not found:
-            reason = TOO_LARGE if model is None else NOT_DETERMINED
-            tally.leave_out(row["inference"], count_numbers(row), reason)
+        model = inquiry.model_of(row)
+        found = {} if model is None else inquiry.contexts(row, model)
+        if model is None:
+            recount.leave_out(row["inference"], count_numbers(row), TOO_LARGE)
             continue
-        name, pairs = _name(question.name, row), sum(part.pairs for part in found.values())
-        tally.compare(row["inference"], f"{name}: contexts", row["contexts"], len(found))
-        tally.compare(row["inference"], f"{name}: pairs", row["pairs"], pairs)
-        compare = _narrow_row if row["inference"] == "narrow" else _broad_row
-        compare(tally, question, row, model, found)
-    _families(tally, question, estimated)
+        name, pairs = _name(inquiry.name, row), sum(part.pairs for part in found.values())
+        recount.compare(row["inference"], f"{name}: contexts", row["contexts"], len(found))
+        recount.compare(row["inference"], f"{name}: pairs", row["pairs"], pairs)
+        if found:
+            compare = _narrow_row if row["inference"] == "narrow" else _broad_row
+            compare(recount, inquiry, row, model, found)
+    _families(recount, inquiry, estimated)
 
 
 def _narrow_row(
-    tally: Tally,
-    question: Question,
+    recount: Recount,
+    inquiry: Inquiry,
     row: Mapping[str, Any],
-    model: LeastSquares,
+    model: LinearFit,
     found: Mapping[str, InContext],
 ) -> None:
     vector = np.mean([part.vector for part in found.values()], axis=0)
     if row["se"] is None:
         estimate = float(vector @ model.fit.params)
-        tally.compare(
+        recount.compare(
             "narrow",
-            f"{_name(question.name, row)}: estimate",
+            f"{_name(inquiry.name, row)}: estimate",
             row["estimate"],
             estimate,
-            question.scale,
+            inquiry.scale,
         )
-        tally.leave_out("narrow", count_numbers(row) - 1, NO_COUNTERPART)
+        recount.leave_out("narrow", count_numbers(row) - 1, NO_COUNTERPART)
         return
     by_welch = row["method"]["code"] == "welch_t"
     tested = (
-        model.welch(vector, question.alpha) if by_welch else model.test([vector], question.alpha)[0]
+        model.welch(vector, inquiry.alpha) if by_welch else model.test([vector], inquiry.alpha)[0]
     )
-    _compare(tally, "narrow", question, row, tested)
+    _compare(recount, "narrow", inquiry, row, tested)
+    beside = row.get("common_pairs")
+    common = inquiry.common(row, model, list(found)) if beside else None
+    if beside and common is not None:
+        name = f"{_name(inquiry.name, row)}, over common pairs"
+        for key in ("estimate", "se", "df", "low", "high", "p"):
+            number = getattr(model.test([common], inquiry.alpha)[0], key)
+            scale = _scale(inquiry, key)
+            recount.compare("narrow", f"{name}: {key}", beside[key], number, scale)
 
 
 def _broad_row(
-    tally: Tally,
-    question: Question,
+    recount: Recount,
+    inquiry: Inquiry,
     row: Mapping[str, Any],
-    model: LeastSquares,
+    model: LinearFit,
     found: Mapping[str, InContext],
 ) -> None:
     values = {c: float(part.vector @ model.fit.params) for c, part in found.items()}
-    name = _name(question.name, row)
+    name = _name(inquiry.name, row)
     if row["se"] is None:
-        tally.compare(
+        recount.compare(
             "broad",
             f"{name}: estimate",
             row["estimate"],
             float(np.mean(list(values.values()))),
-            question.scale,
+            inquiry.scale,
         )
         return
-    test = by_scope(values, question.variables, row["scope"], question.alpha)
+    test = by_scope(values, inquiry.variables, row["scope"], inquiry.alpha)
     if test is None:
-        tally.leave_out("broad", count_numbers(row), NOT_DETERMINED)
+        recount.compare("broad", f"{name}: se", row["se"], math.nan)
         return
-    _compare(tally, "broad", question, row, test.row)
+    _compare(recount, "broad", inquiry, row, test.row)
     for part in row["parts"]:
-        _part(tally, question, name, part, test)
+        _part(recount, inquiry, name, part, test)
 
 
 def _part(
-    tally: Tally, question: Question, name: str, part: Mapping[str, Any], test: ScopeTest
+    recount: Recount, inquiry: Inquiry, name: str, part: Mapping[str, Any], test: ScopeTest
 ) -> None:
     theirs = test.parts.get(tuple(part["by"]))
     for key in ("estimate", "se", "df"):
         number = float("nan") if theirs is None else getattr(theirs, key)
         label = f"{name}, {' and '.join(part['by'])} alone: {key}"
-        tally.compare("broad", label, part[key], number, question.scale if key != "df" else 0.0)
+        recount.compare("broad", label, part[key], number, _scale(inquiry, key))
 
 
 def _compare(
-    tally: Tally, kind: str, question: Question, row: Mapping[str, Any], tested: Tested
+    recount: Recount, kind: str, inquiry: Inquiry, row: Mapping[str, Any], tested: Tested
 ) -> None:
     """Every number of a row that a t test has."""
     for key in NUMBERS:
         if key in row:
-            scale = 0.0 if key in ("df", "p") else question.scale
-            label = f"{_name(question.name, row)}: {key}"
-            tally.compare(kind, label, row[key], getattr(tested, key), scale)
+            label = f"{_name(inquiry.name, row)}: {key}"
+            recount.compare(kind, label, row[key], getattr(tested, key), _scale(inquiry, key))
 
 
-def _families(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]]) -> None:
+def _scale(inquiry: Inquiry, key: str) -> float:
+    """The size below which a number's difference counts against it."""
+    return {"df": 0.0, "p": SMALLEST_P}.get(key, inquiry.scale)
+
+
+def _families(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, Any]]) -> None:
     """Holm's adjustment of every family, for zero and for the margin."""
     families: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         if row["p"] is not None:
             families.setdefault(json.dumps(row["family"], sort_keys=True), []).append(row)
     for family in families.values():
-        _family(tally, question, family)
+        _family(recount, inquiry, family)
 
 
-def _family(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]]) -> None:
+def _family(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, Any]]) -> None:
     narrow = (rows[0]["estimand"], rows[0]["inference"]) == ("configuration", "narrow")
     if narrow and rows[0]["method"]["code"] != "welch_t":
         count = sum(count_numbers(row, ADJUSTED) for row in rows)
-        tally.leave_out("dunnett", count, NO_COUNTERPART)
+        recount.leave_out("dunnett", count, NO_COUNTERPART)
         return
-    _adjusted(tally, question, "p_adjusted", {i: row["p"] for i, row in enumerate(rows)}, rows)
-    margin = question.margin
+    _adjusted(recount, inquiry, "p_adjusted", {i: row["p"] for i, row in enumerate(rows)}, rows)
+    margin = inquiry.margin
     if margin is not None:
         tested = {i: _beyond(row, margin) for i, row in enumerate(rows) if row["se"] is not None}
-        _adjusted(tally, question, "p_margin_adjusted", tested, rows)
+        _adjusted(recount, inquiry, "p_margin_adjusted", tested, rows)
 
 
 def _adjusted(
-    tally: Tally,
-    question: Question,
+    recount: Recount,
+    inquiry: Inquiry,
     key: str,
     raw: Mapping[int, float],
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
     """Holm's p values from raw ones by the place of their row."""
     values = list(raw.values())
-    theirs = multipletests(values, method="holm")[1] if values and question.holm else values
+    theirs = multipletests(values, method="holm")[1] if values and inquiry.holm else values
     for place, p in zip(raw, theirs, strict=True):
-        name = f"{_name(question.name, rows[place])}: {key}"
-        tally.compare("holm", name, rows[place][key], float(p))
+        name = f"{_name(inquiry.name, rows[place])}: {key}"
+        recount.compare("holm", name, rows[place][key], float(p), SMALLEST_P)
 
 
 def _beyond(row: Mapping[str, Any], margin: float) -> float:
@@ -161,54 +176,56 @@ def _beyond(row: Mapping[str, Any], margin: float) -> float:
     return min(max(tails), 1.0)
 
 
-def context_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> None:
+def context_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -> None:
     """The average effect inside every context."""
     known = [row for row in response["contexts"] if row["estimate"] is not None]
-    model = question.model
+    model = inquiry.model
     if model is None:
-        tally.leave_out("contexts", sum(count_numbers(row) for row in known), TOO_LARGE)
+        recount.leave_out("contexts", sum(count_numbers(row) for row in known), TOO_LARGE)
         return
     found: dict[tuple[str, str], dict[str, InContext]] = {}
     for row in known:
         key = (row["factor"], row["level"])
         if key not in found:
-            baseline = question.cells.baselines[row["factor"]]
+            baseline = inquiry.cells.baselines[row["factor"]]
             average = {**row, "estimand": "average", "baseline": baseline}
-            found[key] = question.contexts(average, model)
-        name = f"{question.name}: {row['factor']}={row['level']} in {row['context']}"
-        if row["context"] not in found[key]:
-            tally.leave_out("contexts", count_numbers(row), NOT_DETERMINED)
+            found[key] = inquiry.contexts(average, model)
+        name = f"{inquiry.name}: {row['factor']}={row['level']} in {row['context']}"
+        part = found[key].get(row["context"])
+        if part is None:
+            recount.compare("contexts", f"{name}: estimate", row["estimate"], math.nan)
             continue
-        part = found[key][row["context"]]
-        tally.compare("contexts", f"{name}: pairs", row["pairs"], part.pairs)
-        tested = model.test([part.vector], question.alpha)[0]
+        recount.compare("contexts", f"{name}: pairs", row["pairs"], part.pairs)
+        tested = model.test([part.vector], inquiry.alpha)[0]
         for number in ("estimate", "se", "low", "high"):
             theirs = getattr(tested, number)
-            tally.compare("contexts", f"{name}: {number}", row[number], theirs, question.scale)
+            recount.compare("contexts", f"{name}: {number}", row[number], theirs, inquiry.scale)
 
 
-def plain_rows(tally: Tally, question: Question, rows: Sequence[Mapping[str, Any]]) -> None:
+def plain_rows(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, Any]]) -> None:
     """The t over contexts."""
     for row in rows:
         if row["se"] is None:
             continue
-        model = question.model_of(row)
-        found = {} if model is None else question.contexts(row, model)
-        if model is None or not found:
-            reason = TOO_LARGE if model is None else NOT_DETERMINED
-            tally.leave_out("contexts_t", count_numbers(row), reason)
+        model = inquiry.model_of(row)
+        found = {} if model is None else inquiry.contexts(row, model)
+        if model is None:
+            recount.leave_out("contexts_t", count_numbers(row), TOO_LARGE)
+            continue
+        recount.compare("contexts_t", _name(inquiry.name, row), row["contexts"], len(found))
+        if len(found) < 2:
             continue
         values = [float(part.vector @ model.fit.params) for part in found.values()]
-        _compare(tally, "contexts_t", question, row, one_way(values, question.alpha))
+        _compare(recount, "contexts_t", inquiry, row, one_way(values, inquiry.alpha))
 
 
-def configurations(tally: Tally, question: Question, response: ResponseAnalysis) -> None:
+def configurations(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -> None:
     """Cells against the baseline cell, from raw cell means."""
     section = response.get("configurations")
     if section is None:
         return
     against = {"against": section["baseline"]}
-    effects(tally, question, [{**row, **against} for row in section["rows"]])
+    effects(recount, inquiry, [{**row, **against} for row in section["rows"]])
 
 
 def _name(response: str, row: Mapping[str, Any]) -> str:

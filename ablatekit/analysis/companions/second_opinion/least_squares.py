@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import patsy
 import statsmodels.api as sm
+import statsmodels.formula.api as smf
 from scipy.stats import t as student
 
 from ablatekit.analysis.companions.second_opinion.contrasts import Cells, Weights
@@ -36,7 +36,7 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class LeastSquares:
+class LinearFit:
     """A fitted model and what every unit in every context is in terms of its coefficients.
 
     `rows` maps (unit, context) to coefficients (p,); `fit` is statsmodels' result.
@@ -45,7 +45,6 @@ class LeastSquares:
     fit: Any
     rows: Mapping[tuple[str, str], Floats]
     saturated: bool
-    groups: pd.Series[Any]
 
     def row(self, weights: Weights, context: str) -> Floats | None:
         """A contrast of units in one context; None where the runs do not determine it."""
@@ -83,16 +82,16 @@ class LeastSquares:
     def welch(self, row: Floats, alpha: float) -> Tested:
         """The same with a variance of its own for every cell; saturated models only.
 
-        HC2 of a cell-means model is the sum of the cells' variances of their means.
+        HC2 of the means of the contrast's cells is the sum of the variances of those means.
         """
-        robust = self.fit.get_robustcov_results(cov_type="HC2", use_t=True)
-        variance = float(row @ robust.cov_params() @ row)
-        estimate = float(row @ self.fit.params)
-        parts = row**2 * np.diag(robust.cov_params())
-        counts = self.groups.value_counts().sort_index().to_numpy(dtype=float)
         used = row != 0
-        df = variance**2 / float(np.sum(parts[used] ** 2 / (counts[used] - 1)))
-        return from_t(estimate, variance**0.5, df, alpha)
+        runs = self.fit.model.exog[:, used].any(axis=1)
+        exog, y = self.fit.model.exog[np.ix_(runs, used)], self.fit.model.endog[runs]
+        robust = sm.OLS(y, exog).fit(cov_type="HC2", use_t=True)
+        parts = row[used] ** 2 * np.diag(robust.cov_params())
+        variance, weights = float(parts.sum()), exog.sum(axis=0) - 1.0
+        df = variance**2 / float(np.sum(parts**2 / weights))
+        return from_t(float(row[used] @ robust.params), variance**0.5, df, alpha)
 
 
 def from_t(estimate: float, se: float, df: float, alpha: float) -> Tested:
@@ -110,7 +109,7 @@ def from_t(estimate: float, se: float, df: float, alpha: float) -> Tested:
     )
 
 
-def cell_means(frame: pd.DataFrame) -> LeastSquares | None:
+def cell_means(frame: pd.DataFrame) -> LinearFit | None:
     """`y ~ 0 + C(cell)`, a cell being a unit in a context; None where it is too large."""
     pairs = pd.MultiIndex.from_frame(frame[["unit", "context"]])
     codes, observed = pd.factorize(pairs, sort=True)
@@ -119,10 +118,10 @@ def cell_means(frame: pd.DataFrame) -> LeastSquares | None:
     exog = np.eye(len(observed))[codes]
     fit = sm.OLS(frame["y"].to_numpy(dtype=float), exog).fit(method="qr")
     unit_rows = dict(zip(observed, np.eye(len(observed)), strict=True))
-    return LeastSquares(fit, unit_rows, True, pd.Series(codes))
+    return LinearFit(fit, unit_rows, True)
 
 
-def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LeastSquares | None:
+def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LinearFit | None:
     """`y ~ context * (factors)^order`, contexts fixed and crossed with every term.
 
     A unit of several cells counts as its first one. None where it is too large.
@@ -142,7 +141,7 @@ def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LeastSquares | N
     pairs = zip(frame["unit"], frame["context"], strict=True)
     exog = np.vstack([rows[pair] for pair in pairs])
     fit = sm.OLS(frame["y"].to_numpy(dtype=float), exog).fit()
-    return LeastSquares(fit, rows, False, frame["unit"])
+    return LinearFit(fit, rows, False)
 
 
 def coded_terms(cells: Cells, order: int, first: pd.DataFrame) -> Floats:
@@ -151,4 +150,4 @@ def coded_terms(cells: Cells, order: int, first: pd.DataFrame) -> Floats:
     data = {short: pd.Categorical(first[name]) for name, short in names.items()}
     varied = [short for short, levels in data.items() if len(levels.categories) > 1]
     formula = f"({' + '.join(varied)}) ** {min(order, len(varied))}" if varied else "1"
-    return np.asarray(patsy.dmatrix(formula, pd.DataFrame(data), return_type="matrix"))
+    return np.asarray(smf.ols(f"one ~ {formula}", pd.DataFrame(data).assign(one=1.0)).exog)

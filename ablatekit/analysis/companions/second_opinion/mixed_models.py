@@ -27,7 +27,7 @@ FLAT = 1e-7
 class Optimum:
     """r'beta and the variances, by variable and name, where a search ended, and its likelihood.
 
-    `passed` says that the log-likelihood is higher at the variances in question.
+    `passed` says that the log-likelihood is higher at the variances in inquiry.
     """
 
     estimate: float
@@ -46,7 +46,7 @@ def crossed_model(
     """REML of `y ~ exog + sum_v (1|v) + (0+c|v)`, and the contrast `row` (p,) of exog (N, p).
 
     The columns of `frame` are y, c and the variables; variables with two levels and their product
-    with c are fixed. `ours` are the variances in question. One optimum after the other, from
+    with c are fixed. `ours` are the variances in inquiry. One optimum after the other, from
     searches that converge; each of them stops at lower likelihoods now and then.
     """
     counts = frame[list(variables)].nunique()

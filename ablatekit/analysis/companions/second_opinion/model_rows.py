@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 
 from ablatekit.analysis.companions.second_opinion.effect_rows import TOO_LARGE
-from ablatekit.analysis.companions.second_opinion.least_squares import LeastSquares, coded_terms
+from ablatekit.analysis.companions.second_opinion.inquiry import Inquiry
+from ablatekit.analysis.companions.second_opinion.least_squares import LinearFit, coded_terms
 from ablatekit.analysis.companions.second_opinion.mixed_models import (
     RESIDUAL,
     Optimum,
     crossed_model,
 )
-from ablatekit.analysis.companions.second_opinion.question import Question
-from ablatekit.analysis.companions.second_opinion.tally import (
+from ablatekit.analysis.companions.second_opinion.recount import (
     LOOSE,
     TERM_NUMBERS,
-    Tally,
+    Recount,
     count_numbers,
     relative_difference,
 )
@@ -31,36 +31,36 @@ from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
 from ablatekit.analysis.core.schema.vocabulary import statement
 
 
-def anova_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> None:
+def anova_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -> None:
     """Terms of the ANOVA table; nothing is comparable where cells are empty."""
-    rows = [row for row in response["anova"] if row["statistic"] is not None]
+    rows: list[Mapping[str, Any]] = [r for r in response["anova"] if r["statistic"] is not None]
     note = response["anova_note"]["arguments"]
     count = sum(count_numbers(row, TERM_NUMBERS) for row in rows)
     if not rows:
         return
-    frame = question.frame
-    first = question.cells.frame.drop_duplicates("unit").set_index("unit")
+    frame = inquiry.frame
+    first = inquiry.cells.frame.drop_duplicates("unit").set_index("unit")
     levels = first.loc[frame["unit"]].reset_index(drop=True)
     levels = levels.assign(context=frame["context"].to_numpy(), y=frame["y"].to_numpy())
-    if has_empty_cell(levels, [*question.cells.factors, "context"]):
-        tally.leave_out("anova", count, statement("empty_cells"))
+    if has_empty_cell(levels, [*inquiry.cells.factors, "context"]):
+        recount.leave_out("anova", count, statement("empty_cells"))
         return
-    pure = question.means if note["pure"] else None
-    theirs = type_three(levels, question.cells.factors, note["order"], pure)
+    pure = inquiry.means if note["pure"] else None
+    theirs = type_three(levels, inquiry.cells.factors, note["order"], pure)
     if theirs is None:
-        tally.leave_out("anova", count, TOO_LARGE)
+        recount.leave_out("anova", count, TOO_LARGE)
         return
     for row in rows:
         test = theirs.get(row["term"])
         for key in TERM_NUMBERS:
             number = float("nan") if test is None else getattr(test, key)
-            tally.compare("anova", f"{question.name}: {row['term']}: {key}", row[key], number)
+            recount.compare("anova", f"{inquiry.name}: {row['term']}: {key}", row[key], number)
 
 
-def mixed_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> None:
+def mixed_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -> None:
     """The mixed-model companion of average effects."""
     section = response.get("mixed")
-    model = question.model
+    model = inquiry.model
     if section is None or model is None:
         return
     for row in section["effects"]:
@@ -69,18 +69,19 @@ def mixed_rows(tally: Tally, question: Question, response: ResponseAnalysis) -> 
         ours = {
             (part["group"], part["name"]): part["variance"]
             for part in section["random"]
-            if (part["factor"], part["level"]) == (row["factor"], row["level"])
+            if part["variance"] is not None
+            and (part["factor"], part["level"]) == (row["factor"], row["level"])
         }
-        if question.too_large_for_mixed:
-            tally.leave_out("mixed", 1 + len(ours), TOO_LARGE)
+        if inquiry.too_large_for_mixed:
+            recount.leave_out("mixed", 1 + len(ours), TOO_LARGE)
             continue
-        optima = _mixed_model(question, model, {**row, "estimand": "average"}, ours)
-        _mixed_row(tally, question, row, ours, optima)
+        optima = _mixed_model(inquiry, model, {**row, "estimand": "average"}, ours)
+        _mixed_row(recount, inquiry, row, ours, optima)
 
 
 def _mixed_row(
-    tally: Tally,
-    question: Question,
+    recount: Recount,
+    inquiry: Inquiry,
     row: Mapping[str, Any],
     ours: Mapping[tuple[str, str], float],
     optima: Iterator[Optimum],
@@ -98,11 +99,11 @@ def _mixed_row(
             break
     if best is None or (best.passed and _apart(row, ours, best)):
         reason = statement("lower_optimum" if best else "no_optimum")
-        tally.leave_out("mixed", 1 + len(ours), reason)
+        recount.leave_out("mixed", 1 + len(ours), reason)
         return
-    name = f"{question.name}: {row['factor']}={row['level']}, mixed model"
+    name = f"{inquiry.name}: {row['factor']}={row['level']}, mixed model"
     for label, a, b, scale in _side_by_side(row, ours, best):
-        tally.compare("mixed", f"{name}: {label}", a, b, scale)
+        recount.compare("mixed", f"{name}: {label}", a, b, scale)
 
 
 def _side_by_side(
@@ -125,32 +126,32 @@ def _apart(row: Mapping[str, Any], ours: Mapping[tuple[str, str], float], theirs
 
 
 def _mixed_model(
-    question: Question,
-    model: LeastSquares,
+    inquiry: Inquiry,
+    model: LinearFit,
     row: Mapping[str, Any],
     ours: Mapping[tuple[str, str], float],
 ) -> Iterator[Optimum]:
     """Runs at the level and at its baseline in the contexts that have the contrast."""
-    found = question.contexts(row, model)
+    found = inquiry.contexts(row, model)
     weights: dict[str, float] = {}
     for part in found.values():
         for unit, weight in part.weights.items():
             weights[unit] = weights.get(unit, 0.0) + weight / len(found)
-    units = question.grid.frame.drop_duplicates("unit").set_index("unit")
-    if question.order is None:
+    units = inquiry.grid.frame.drop_duplicates("unit").set_index("unit")
+    if inquiry.order is None:
         side = pd.Series({unit: np.sign(weight) / 2.0 for unit, weight in weights.items()})
         side = side.reindex(units.index).fillna(0.0)
         columns = np.eye(len(units))
     else:
         at = units[row["factor"]]
         side = ((at == row["level"]).astype(float) - (at == row["baseline"]).astype(float)) / 2.0
-        columns = coded_terms(question.grid, question.order, units)
+        columns = coded_terms(inquiry.grid, inquiry.order, units)
     contrast = pd.Series(weights).reindex(units.index).fillna(0.0).to_numpy() @ columns
-    frame = question.frame[question.frame["context"].isin(list(found))]
+    frame = inquiry.frame[inquiry.frame["context"].isin(list(found))]
     frame = frame.assign(c=side.loc[frame["unit"]].to_numpy())
-    levels = {name: frame["context"].map(level) for name, level in question.variables.items()}
+    levels = {name: frame["context"].map(level) for name, level in inquiry.variables.items()}
     frame = frame.assign(**levels)[frame["c"] != 0.0]
-    place = units.index.get_indexer(frame["unit"])
+    place = units.index.get_indexer(pd.Index(frame["unit"]))
     return crossed_model(frame, _distinct(frame, list(levels)), columns[place], contrast, ours)
 
 

@@ -16,9 +16,9 @@ from ablatekit.analysis.companions.second_opinion.effect_rows import (
     effects,
     plain_rows,
 )
+from ablatekit.analysis.companions.second_opinion.inquiry import gap_inquiry, response_inquiry
 from ablatekit.analysis.companions.second_opinion.model_rows import anova_rows, mixed_rows
-from ablatekit.analysis.companions.second_opinion.question import gap_question, response_question
-from ablatekit.analysis.companions.second_opinion.tally import Tally
+from ablatekit.analysis.companions.second_opinion.recount import Recount
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.companions import SecondOpinion
 
@@ -33,20 +33,20 @@ def second_opinion(analysis: Analysis, runs: pd.DataFrame) -> SecondOpinion:
 
 
 def _recomputed(analysis: Analysis, runs: pd.DataFrame) -> SecondOpinion:
-    tally = Tally()
+    recount = Recount()
     for name, response in analysis["responses"].items():
-        question = response_question(analysis, runs, name, response)
-        if question is None:
+        inquiry = response_inquiry(analysis, runs, name, response)
+        if inquiry is None:
             continue
-        effects(tally, question, response["effects"])
-        context_rows(tally, question, response)
-        plain_rows(tally, question, response.get("plain_contexts", []))
-        configurations(tally, question, response)
-        anova_rows(tally, question, response)
-        mixed_rows(tally, question, response)
+        effects(recount, inquiry, response["effects"])
+        context_rows(recount, inquiry, response)
+        plain_rows(recount, inquiry, response.get("plain_contexts", []))
+        configurations(recount, inquiry, response)
+        anova_rows(recount, inquiry, response)
+        mixed_rows(recount, inquiry, response)
     for name, comparison in analysis["comparisons"].items():
-        question = gap_question(analysis, runs, name)
-        if question is not None:
-            effects(tally, question, comparison["effects"])
-            plain_rows(tally, question, comparison.get("plain_contexts", []))
-    return tally.result()
+        inquiry = gap_inquiry(analysis, runs, name)
+        if inquiry is not None:
+            effects(recount, inquiry, comparison["effects"])
+            plain_rows(recount, inquiry, comparison.get("plain_contexts", []))
+    return recount.result()

@@ -58,7 +58,9 @@ def by_scope(
     table = pd.DataFrame({**labels, "value": list(values.values())})
     if any(table[name].nunique() < FEWEST for name in scope):
         return None
-    parts = {(name,): one_way(_level_means(table, name), alpha) for name in scope}
+    parts: dict[tuple[str, ...], Tested] = {
+        (name,): one_way(_level_means(table, name), alpha) for name in scope
+    }
     if len(scope) > 1:
         both = _crossed(table, scope, alpha) if _is_crossing(variables, table, scope) else None
         parts |= {tuple(scope): both} if both is not None else {}
@@ -77,7 +79,7 @@ def _is_crossing(
     """Whether the scope is all that varies, and the contrast exists once in every combination."""
     studied = pd.DataFrame(variables)
     count = studied.nunique()
-    outer = [name for name in studied if count[name] > 1 and not _nested(studied, name)]
+    outer = [name for name in variables if count[name] > 1 and not _nested(studied, name)]
     pairs = table[list(scope)].drop_duplicates()
     full = table[list(scope)].nunique().prod()
     return len(scope) == len(outer) == 2 and len(pairs) == len(table) == full
@@ -88,7 +90,7 @@ def _nested(studied: pd.DataFrame, name: str) -> bool:
     count = studied.nunique()
     return any(
         studied.groupby(name)[other].nunique().max() == 1
-        for other in studied
+        for other in studied.columns.astype(str)
         if other != name and 1 < count[other] < count[name]
     )
 

@@ -11,13 +11,13 @@ import statsmodels.formula.api as smf
 from scipy.stats import f as fisher
 from statsmodels.stats.anova import anova_lm
 
-from ablatekit.analysis.companions.second_opinion.least_squares import MOST_WORK, LeastSquares
+from ablatekit.analysis.companions.second_opinion.least_squares import MOST_WORK, LinearFit
 
 CONTEXT, HIGHER = "context", "higher_interactions"
 
 
 @dataclass(frozen=True)
-class TermTest:
+class RecomputedTerm:
     """The F test of one term."""
 
     num_df: float
@@ -29,12 +29,13 @@ class TermTest:
 
 def has_empty_cell(frame: pd.DataFrame, names: Sequence[str]) -> bool:
     """Whether a combination of the levels and contexts that have runs has none itself."""
-    return len(frame[list(names)].drop_duplicates()) < np.prod([frame[n].nunique() for n in names])
+    observed = frame[list(names)]
+    return bool(len(observed.drop_duplicates()) < np.prod(observed.nunique().to_list()))
 
 
 def type_three(
-    frame: pd.DataFrame, factors: Sequence[str], order: int, pure: LeastSquares | None
-) -> dict[str, TermTest] | None:
+    frame: pd.DataFrame, factors: Sequence[str], order: int, pure: LinearFit | None
+) -> dict[str, RecomputedTerm] | None:
     """Every term up to `order`, contexts being one more factor; None where it is too large.
 
     The error is that of `pure`, runs of one cell in one context, or without it the residual.
@@ -60,10 +61,10 @@ def type_three(
     return tests
 
 
-def _tested(squares: float, df: float, error: tuple[float, float]) -> TermTest:
+def _tested(squares: float, df: float, error: tuple[float, float]) -> RecomputedTerm:
     """The F test of a sum of squares against that of the error, with its df."""
     statistic = float(squares / df / (error[0] / error[1]))
-    return TermTest(
+    return RecomputedTerm(
         num_df=float(df),
         den_df=float(error[1]),
         sum_squares=float(squares),

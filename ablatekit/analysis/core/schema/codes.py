@@ -58,7 +58,7 @@ Code: TypeAlias = Literal[
     "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
     "probability_effects", "baselines", "coding_of_satterthwaite",
     # what a second opinion leaves out
-    "too_large_to_recompute", "not_in_the_runs", "empty_cells", "no_counterpart",
+    "too_large_to_recompute", "empty_cells", "no_counterpart",
     "no_optimum", "lower_optimum", "second_opinion_failed", "second_opinion_late",
     "no_statsmodels",
     # diverged, failed and left-out runs
@@ -70,7 +70,7 @@ Code: TypeAlias = Literal[
     "few_error_cells", "uneven_contexts", "shorter_broad",
     # what a table holds
     "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
-    "outcomes_agree", "tested_by_permutation", "permutation_test",
+    "outcomes_agree", "tested_by_permutation", "permutation_test", "failed_left_out",
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
     "terms_aliased", "written_twice", "items_nested", "unused_categorical",
@@ -191,6 +191,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "spelling_variants": ("column", "spellings"),
     "repeated_rows": ("rows",),
     "hidden_factor": ("column", "levels"),
+    "failed_left_out": ("rows",),
     # how a fit went
     "gradient_not_zero": ("gradient",),
     "local_minima": ("spread",),

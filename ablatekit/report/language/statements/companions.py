@@ -32,7 +32,6 @@ SENTENCES: Mapping[Code, Words] = {
     ),
     # what a second opinion leaves out
     "too_large_to_recompute": "too large for statsmodels' dense least squares",
-    "not_in_the_runs": "the second reading of the row has no value in these {unit}s",
     "empty_cells": "type III by statsmodels needs {unit}s in every cell",
     "no_counterpart": "statsmodels has no counterpart",
     "no_optimum": "no search of statsmodels converged",

@@ -24,7 +24,7 @@ def _numbers_like_levels(columns: list[str], counts: list[int]) -> str:
     held = ", ".join(
         f"{name} ({values} whole numbers)" for name, values in zip(columns, counts, strict=True)
     )
-    return f"enters as a slope, like any number: {held}; levels are named by --categorical"
+    return f"{held}: no levels but one slope each; --categorical makes factors of such columns"
 
 
 def _few_levels(groups: list[str], levels: list[int]) -> str:

@@ -9,6 +9,8 @@ from ablatekit.report.language.numbers import count
 from ablatekit.report.language.reading import Unit
 from ablatekit.report.language.statements.phrases import ByUnit, Words
 
+CROSS = " \N{MULTIPLICATION SIGN} "
+
 
 def _cell_anova(unit: Unit, order: int, pure: bool) -> str:
     error = (
@@ -22,7 +24,7 @@ def _cell_anova(unit: Unit, order: int, pure: bool) -> str:
 
 def _tests_observed_cells(unit: Unit, terms: list[str], empty: list[int], cells: list[int]) -> str:
     lacking = ", ".join(
-        f"{some} of {count(all_of, 'cell')} of {term}"
+        f"{some} of {count(all_of, 'cell')} of {term.replace(':', CROSS)}"
         for term, some, all_of in zip(terms, empty, cells, strict=True)
     )
     return (

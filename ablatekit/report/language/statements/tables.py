@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ablatekit.analysis.core.schema.codes import Code
+from ablatekit.report.language.numbers import count
 from ablatekit.report.language.statements.phrases import Words
 
 FEW: Mapping[int, str] = {2: "two", 3: "three", 4: "four", 5: "five"}
@@ -51,6 +52,9 @@ SENTENCES: Mapping[Code, Words] = {
     "spelling_variants": _spelling_variants,
     "repeated_rows": _repeated_rows,
     "hidden_factor": _hidden_factor,
+    "failed_left_out": lambda rows: (
+        f"{count(rows, 'row')} left out, whose status says that the run has no result"
+    ),
     "outcomes_agree": "outcomes of 0 and 1 agree within every cell, so nothing estimates the"
     " {noise}",
     "tested_by_permutation": "outcomes of 0 and 1 agree within every cell: p values of average"

@@ -20,11 +20,11 @@ from ablatekit.analysis.companions.second_opinion.contrasts import (
     over_all,
 )
 from ablatekit.analysis.companions.second_opinion.least_squares import (
-    LeastSquares,
+    LinearFit,
     cell_means,
     truncated,
 )
-from ablatekit.analysis.companions.second_opinion.tally import ROUNDING, TOLERANCE
+from ablatekit.analysis.companions.second_opinion.recount import ROUNDING, TOLERANCE
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 
@@ -43,7 +43,7 @@ class InContext:
 
 
 @dataclass(frozen=True)
-class Question:
+class Inquiry:
     """One response (or the gap) of one design: the runs that it has, and what is asked of them.
 
     `order` is that of the truncated model, None for cell means. `variables` maps a blocking
@@ -68,10 +68,11 @@ class Question:
     @cached_property
     def there(self) -> dict[str, set[str]]:
         """The units that every context has runs of."""
-        return {c: set(part["unit"]) for c, part in self.frame.groupby("context", sort=True)}
+        groups = self.frame.groupby("context", sort=True)
+        return {str(context): set(part["unit"]) for context, part in groups}
 
     @cached_property
-    def means(self) -> LeastSquares | None:
+    def means(self) -> LinearFit | None:
         """The saturated model."""
         return cell_means(self.frame)
 
@@ -82,13 +83,13 @@ class Question:
         return self.cells.grid() if size <= LARGEST_GRID else self.cells
 
     @cached_property
-    def model(self) -> LeastSquares | None:
+    def model(self) -> LinearFit | None:
         """The model that estimates effects."""
         if self.order is None:
             return self.means
         return truncated(self.frame, self.grid, self.order)
 
-    def model_of(self, row: Mapping[str, Any]) -> LeastSquares | None:
+    def model_of(self, row: Mapping[str, Any]) -> LinearFit | None:
         """The model behind a row: configurations are always raw cell means."""
         return self.means if row["estimand"] == "configuration" else self.model
 
@@ -97,7 +98,7 @@ class Question:
         """Whether crossed random terms, one dense group, would take minutes."""
         return len(self.frame) > MOST_CROSSED
 
-    def contexts(self, row: Mapping[str, Any], model: LeastSquares) -> dict[str, InContext]:
+    def contexts(self, row: Mapping[str, Any], model: LinearFit) -> dict[str, InContext]:
         """The contrast of a row in every context that has it."""
         words = ("estimand", "factor", "level", "baseline", "levels", "against")
         key = json.dumps([row.get(word) for word in words], sort_keys=True)
@@ -105,7 +106,7 @@ class Question:
             self.known[key] = self._contexts(row, model)
         return self.known[key]
 
-    def _contexts(self, row: Mapping[str, Any], model: LeastSquares) -> dict[str, InContext]:
+    def _contexts(self, row: Mapping[str, Any], model: LinearFit) -> dict[str, InContext]:
         parts = combinations(self.cells, row)
         if not parts and not model.saturated:
             parts = combinations(self.grid, row)
@@ -119,9 +120,21 @@ class Question:
                     break
         return found
 
+    def common(
+        self, row: Mapping[str, Any], model: LinearFit, contexts: Sequence[str]
+    ) -> Floats | None:
+        """The contrast over the combinations that all these contexts have (p,)."""
+        parts = combinations(self.cells, row)
+        complete = [part for part in parts if all(part.keys() <= self.there[c] for c in contexts)]
+        if not any(complete):
+            return None
+        vectors = [model.row(over_all(complete), context) for context in contexts]
+        known = [vector for vector in vectors if vector is not None]
+        return np.asarray(np.mean(known, axis=0)) if len(known) == len(vectors) else None
+
 
 def _asked_of(
-    parts: Sequence[Weights], complete: tuple[Weights, int] | None, model: LeastSquares
+    parts: Sequence[Weights], complete: tuple[Weights, int] | None, model: LinearFit
 ) -> Iterator[Weights]:
     """What a context may average: in a truncated model all combinations before its own."""
     if parts and not model.saturated:
@@ -130,9 +143,9 @@ def _asked_of(
         yield complete[0]
 
 
-def response_question(
+def response_inquiry(
     analysis: Analysis, runs: pd.DataFrame, name: str, response: ResponseAnalysis
-) -> Question | None:
+) -> Inquiry | None:
     """What is asked of one response; None without a value of it."""
     y = runs[f"{RESPONSE}{name}"]
     method = response["model"]["method"]
@@ -142,7 +155,7 @@ def response_question(
     return _asked(analysis, runs.assign(y=y), name, rows, order, margin)
 
 
-def gap_question(analysis: Analysis, runs: pd.DataFrame, name: str) -> Question | None:
+def gap_inquiry(analysis: Analysis, runs: pd.DataFrame, name: str) -> Inquiry | None:
     """The same of how far generalization lies behind learning, in runs that have both."""
     comparison = analysis["comparisons"][name]
     learning, other = (
@@ -172,18 +185,21 @@ def _asked(
     rows: Sequence[Mapping[str, Any]],
     order: int | None,
     margin: float | None,
-) -> Question | None:
+) -> Inquiry | None:
     frame = runs[np.isfinite(runs["y"])]
     if frame.empty:
         return None
     design = analysis["design"]
     labels = runs.drop_duplicates("context").set_index("context")
     names = list(design["contexts"][0]) if design["contexts"] else []
-    return Question(
+    return Inquiry(
         name=name,
         frame=frame,
         cells=design_cells(design, {row["factor"]: row["baseline"] for row in rows}),
-        variables={name: labels[f"{VARIABLE}{name}"].to_dict() for name in names},
+        variables={
+            name: dict(zip(labels.index, labels[f"{VARIABLE}{name}"], strict=True))
+            for name in names
+        },
         order=order,
         alpha=analysis["study"]["alpha"],
         margin=margin,

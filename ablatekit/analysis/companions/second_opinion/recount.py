@@ -27,7 +27,7 @@ ROUNDING = 1e-13
 
 
 @dataclass
-class Tally:
+class Recount:
     """Numbers compared and left out so far, by kind."""
 
     differences: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -120,10 +120,10 @@ def count_numbers(row: Mapping[str, Any], keys: Sequence[str] = NUMBERS) -> int:
 
 def unanswered(analysis: Analysis, reason: Statement) -> SecondOpinion:
     """No number recomputed, all for one reason."""
-    tally = Tally()
+    recount = Recount()
     for kind, count in _asked_for(analysis):
-        tally.leave_out(kind, count, reason)
-    return tally.result()
+        recount.leave_out(kind, count, reason)
+    return recount.result()
 
 
 def _asked_for(analysis: Analysis) -> Iterator[tuple[str, int]]:
