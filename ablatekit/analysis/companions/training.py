@@ -119,13 +119,13 @@ def milestones(
     """
     known = ~np.isnan(history.value).all(axis=1)
     last = carried_forward(history.value)[:, -1:].ravel()
-    if not known.any() or len(history.step) < 2:
-        return []
     means = [
         float(last[at_level & known].mean())
         for _, _, at_level in levels
         if (at_level & known).any()
     ]
+    if not means or len(history.step) < 2:
+        return []
     start = float(_first(history.value[known]).mean())
     goal = max(means) if higher else min(means)
     thresholds = [start + way * (goal - start) for way in WAYS]
