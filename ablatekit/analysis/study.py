@@ -28,7 +28,7 @@ from ablatekit.analysis.companions.detectable import detectable_rows
 from ablatekit.analysis.companions.dynamics import curves
 from ablatekit.analysis.companions.influence import influence_rows
 from ablatekit.analysis.companions.mixed import mixed_companion
-from ablatekit.analysis.companions.robust import robust
+from ablatekit.analysis.companions.robust import answered_by_permutation, robust
 from ablatekit.analysis.companions.training import (
     effects_over_training,
     level_rows,
@@ -63,12 +63,20 @@ from ablatekit.analysis.core.schema.effects import (
 from ablatekit.analysis.core.schema.model import FixedRow, ModelRecord
 from ablatekit.analysis.core.schema.vocabulary import InferenceName, Statement, statement
 from ablatekit.analysis.core.student import t_quantile, two_sided
+from ablatekit.analysis.core.threads import one_thread
 from ablatekit.analysis.footers import footers
 from ablatekit.analysis.stats.verdict import rule_for
 from ablatekit.analysis.tables.costs import Prices, level_costs, prices
 from ablatekit.analysis.tables.missing import count_runs, missing_runs
 from ablatekit.analysis.tables.outcomes import outcomes_of
-from ablatekit.analysis.tables.responses import History, Response, is_proportion, positions, respond
+from ablatekit.analysis.tables.responses import (
+    History,
+    Response,
+    is_proportion,
+    positions,
+    respond,
+    shown_unit,
+)
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.canonical import content_hash
 from ablatekit.design.plan import Plan, PlannedResponse
@@ -189,6 +197,7 @@ def missing_section(
     return section
 
 
+@one_thread()
 def analyse(
     plan: Plan, tables: StudyTables, provenance: Mapping[str, Any], deviations: Sequence[str]
 ) -> Analysis:
@@ -215,7 +224,7 @@ def analyse(
     for gap in gaps.values():
         sides = (analyses[gap[side]]["diagnostics"] for side in GAP_SIDES)
         gap["messages"] += checks.near_bounds_of_gap(*sides)
-    return Analysis(
+    analysis = Analysis(
         schema_version=SCHEMA_VERSION,
         study=_study(plan, costs),
         design=_design(plan, tables, design),
@@ -225,6 +234,7 @@ def analyse(
         responses=analyses,
         comparisons=gaps,
     )
+    return answered_by_permutation(analysis)
 
 
 def inferences(plan: Plan) -> tuple[InferenceName, ...]:
@@ -315,7 +325,7 @@ def _response(
         summary=planned.summary,
         direction="higher" if planned.direction == "higher" else "lower",
         smallest_effect=planned.smallest_effect,
-        unit=planned.unit,
+        unit=shown_unit(planned, response.values.y),
         model=_model(planned, fitted, len(response.values.y)),
         residual_sd=number(float(np.sqrt(fitted.model.error.variance))),
         fixed=_fixed(fitted, analysis.alpha),

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablatekit.analysis.companions.robust import answered_by_permutation
 from ablatekit.analysis.core.layout import NOT_SET, context_label
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.vocabulary import Statement
 from ablatekit.analysis.study import analyse
+from ablatekit.analysis.tables.annotations import Annotations, annotated, refuse_annotations
 from ablatekit.analysis.tables.checks import (
     odd_rows,
     refuse_columns,
@@ -41,6 +41,7 @@ from ablatekit.runs.records import RunSpec
 DEFAULTS = PlannedAnalysis(
     responses=(), interactions=2, inference="both", alpha=0.05, adjust="holm", diverged="score"
 )
+NOTHING_SAID = Annotations()
 
 
 def analyse_table(
@@ -52,34 +53,42 @@ def analyse_table(
     analysis: PlannedAnalysis = DEFAULTS,
     provenance: Mapping[str, Any] | None = None,
     wide: Sequence[str] = (),
+    annotations: Annotations = NOTHING_SAID,
 ) -> Analysis:
     """Effects of factors on responses, from one row per run or one row per run, item and sample.
 
     `responses` is a column name, or measures of columns, or responses whose `metric` names a
     column. Rows per item have the columns `run` and `item`, and `dataset` where items belong to
     one. `wide` names the columns, or patterns of them, that hold the runs of one row; the only
-    response is then their new name. What is odd in the table is told in every response's
-    `diagnostics`. Raises TableError for columns that are missing, not numeric, or do not vary, for
-    a `status` that is not known, for infinite values, except of diverged runs, and for factors
-    that change within a run.
+    response is then their new name. `annotations` say what columns mean beyond their roles. What is
+    odd in the table is told in every response's `diagnostics`. Raises TableError for columns that
+    are missing, not numeric, or do not vary, for a `status` that is not known, for infinite values,
+    except of diverged runs, and for factors that change within a run.
     """
     measures, labels = _measures(responses), [*factors, *contexts]
     names = [_column(measure) for measure in measures]
     frame, messages = _in_rows(frame, names, wide)
+    frame, words = with_numbers(frame, [annotations.price] if annotations.price else [])
     refuse_columns(frame, names, labels, factors)
+    refuse_annotations(frame, annotations, factors, contexts)
     frame = with_levels(frame, factors)
     refuse_infinite(frame, names, labels)
     planned = tuple(_planned(frame, measure) for measure in measures)
     by_item = holds_items(frame, labels)
-    messages += spelling_variants({name: map(str, frame[name].unique()) for name in labels})
-    messages += [] if by_item else odd_rows(frame, names, labels)
+    messages += words + spelling_variants({name: map(str, frame[name].unique()) for name in labels})
+    messages += [] if by_item else odd_rows(frame, names, [*labels, *annotations.columns])
     made = _analyse_items if by_item else _analyse_runs
-    result = made(frame, planned, factors, contexts, baselines or {}, analysis, provenance or {})
-    return told(
-        answered_by_permutation(result),
-        messages,
-        guessed([m for m in measures if isinstance(m, Measure)]),
+    result = made(
+        frame,
+        planned,
+        factors,
+        contexts,
+        baselines or {},
+        analysis,
+        provenance or {},
+        annotations,
     )
+    return told(result, messages, guessed([m for m in measures if isinstance(m, Measure)]))
 
 
 def _analyse_runs(
@@ -90,8 +99,10 @@ def _analyse_runs(
     baselines: Mapping[str, str],
     analysis: PlannedAnalysis,
     provenance: Mapping[str, Any],
+    annotations: Annotations,
 ) -> Analysis:
-    plan, tables = plan_from_table(frame, responses, factors, contexts, baselines, analysis)
+    made = plan_from_table(frame, responses, factors, contexts, baselines, analysis)
+    plan, tables = annotated(*made, frame, annotations)
     return analyse(plan, tables, provenance, [])
 
 
@@ -103,12 +114,15 @@ def _analyse_items(
     baselines: Mapping[str, str],
     analysis: PlannedAnalysis,
     provenance: Mapping[str, Any],
+    annotations: Annotations,
 ) -> Analysis:
     labels = [*factors, *contexts]
     status = [STATUS] if STATUS in frame.columns and STATUS not in labels else []
-    table = collapse_items(frame, [r.metric for r in responses], [*labels, *status])
+    kept = dict.fromkeys([*labels, *status, *annotations.columns])
+    table = collapse_items(frame, [r.metric for r in responses], list(kept))
     planned = tuple(replace(response, items=response.metric) for response in responses)
-    plan, tables = plan_from_table(table.runs, planned, factors, contexts, baselines, analysis)
+    made = plan_from_table(table.runs, planned, factors, contexts, baselines, analysis)
+    plan, tables = annotated(*made, table.runs, annotations)
     names = dict(zip(table.runs[RUN].astype(str), tables.runs["run"], strict=True))
     outcomes = table.outcomes.assign(run=table.outcomes["run"].astype(str).map(names))
     return analyse(plan, replace(tables, outcomes=outcomes), provenance, [])

@@ -20,6 +20,7 @@ from ablatekit.cli.analyze_options import (
     Coding,
     Contexts,
     Contrasts,
+    Covariates,
     DegreesOfFreedom,
     Direction,
     Diverged,
@@ -31,11 +32,14 @@ from ablatekit.cli.analyze_options import (
     Method,
     Order,
     Pairwise,
+    PredictAt,
+    Price,
     RandomIntervals,
     RandomTests,
     ReaderName,
     Report,
     Responses,
+    Scales,
     Seed,
     SmallestEffect,
     Table,
@@ -63,6 +67,10 @@ def analyze(
     wide: Wide = None,
     interactions: Order = 2,
     diverged: Diverged = "score",
+    price: Price = None,
+    covariate: Covariates = None,
+    predict_at: PredictAt = None,
+    scale: Scales = None,
     report: Report = None,
     formula: Formula = None,
     method: Method = "reml",
@@ -113,7 +121,8 @@ def analyze(
     if formula is None:
         roles = {option: _names(text) for option, text in {**short, "--wide": wide}.items()}
         planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
-        analysis = _by_factors(table, reader, roles, _pairs(baseline or []), rule, planned)
+        told = (price, covariate or [], predict_at or [], scale or [])
+        analysis = _by_factors(table, reader, roles, _pairs(baseline or []), rule, planned, told)
         _deliver(analysis, to_json, report, everything=everything)
         return
     chosen: dict[str, Any] = {
@@ -214,15 +223,21 @@ def _by_factors(
     baselines: Mapping[str, str],
     rule: Mapping[str, Any],
     planned: Mapping[str, Any],
+    told: tuple[str | None, Sequence[str], Sequence[str], Sequence[str]],
 ) -> Analysis:
-    """`roles` names the columns of --response, --factors, --contexts and --wide."""
+    """`roles` names the columns of --response, --factors, --contexts and --wide.
+
+    `told` are the texts of --price, --covariate, --predict-at and --scale.
+    """
     from dataclasses import replace
 
     from ablatekit.analysis.table import DEFAULTS, analyse_table
+    from ablatekit.analysis.tables.annotations import read_annotations
     from ablatekit.analysis.tables.measures import Measure
     from ablatekit.analysis.tables.read import read_table
     from ablatekit.errors import Problem, UsageError, nearest
 
+    annotations = read_annotations(*told)
     factors, contexts = roles["--factors"], roles["--contexts"]
     unknown = [name for name in baselines if name not in factors]
     if unknown:
@@ -237,6 +252,7 @@ def _by_factors(
         replace(DEFAULTS, **planned),
         _provenance(table),
         roles["--wide"],
+        annotations,
     )
 
 

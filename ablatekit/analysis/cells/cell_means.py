@@ -153,12 +153,18 @@ def _pure_error(values: RunValues, count: Floats, squares: Floats) -> ErrorTerm:
     elif df <= 0:
         reason = statement("no_replicates")
     elif is_zero(variance, float(np.abs(values.y).max())):
-        constant = bool(np.ptp(values.y) == 0)
-        variance = np.nan
-        reason = statement("constant_response" if constant else "identical_replicates")
+        variance, reason = np.nan, _why_no_spread(values.y)
     return ErrorTerm(
         variance=variance, df=df, cells=cells, parameters=cells, method=METHOD, reason=reason
     )
+
+
+def _why_no_spread(y: Floats) -> Statement:
+    """Why runs within cells do not differ: outcomes of 0 and 1 may do so without any mistake."""
+    if np.ptp(y) == 0:
+        return statement("constant_response")
+    outcomes = bool(np.isin(y, (0.0, 1.0)).all())
+    return statement("outcomes_agree" if outcomes else "identical_replicates")
 
 
 def unit_weights(layout: Layout, contrast: Contrast) -> Floats:

@@ -93,9 +93,7 @@ def answered_by_permutation(analysis: Analysis) -> Analysis:
     study = analysis["study"]
     for response in analysis["responses"].values():
         refused = [row for row in response["effects"] if _agree(row["reason"])]
-        residuals = response["diagnostics"]["residuals"]
-        y = np.add(residuals["fitted"], residuals["residual"])
-        if not refused or not np.isin(y, (0.0, 1.0)).all():
+        if not refused:
             continue
         rule = rule_for(
             response["direction"], study["alpha"], study["adjust"], response["smallest_effect"]
@@ -105,19 +103,16 @@ def answered_by_permutation(analysis: Analysis) -> Analysis:
 
 
 def _agree(reason: Statement | None) -> bool:
-    return reason is not None and reason["code"] in ("identical_replicates", "outcomes_agree")
+    return reason is not None and reason["code"] == "outcomes_agree"
 
 
 def _answer_by_permutation(
     response: ResponseAnalysis, refused: Sequence[Effect], rule: VerdictRule
 ) -> None:
-    why = statement("outcomes_agree")
     tests = {(row["factor"], row["level"]): row for row in response["robust"]["permutation"]}
     family = [
         row for row in refused if (row["estimand"], row["inference"]) == ("average", "narrow")
     ]
-    for row in refused:
-        row["reason"] = why
     p = np.array([tests[row["factor"], row["level"]]["p"] for row in family], dtype=float)
     adjusted = adjust_p(p, rule.adjust, int((~np.isnan(p)).sum()))
     for row, raw, shown in zip(family, p.tolist(), adjusted.tolist(), strict=True):
