@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,8 @@ DEFAULTS = PlannedAnalysis(
     responses=(), interactions=2, inference="both", alpha=0.05, adjust="holm", diverged="score"
 )
 NOTHING_SAID = Annotations()
+Check: TypeAlias = Callable[[Analysis, Plan, StudyTables], Analysis]
+"""An analysis with what a look at its plan and tables adds, such as a second opinion."""
 
 
 def analyse_table(
@@ -54,13 +56,15 @@ def analyse_table(
     provenance: Mapping[str, Any] | None = None,
     wide: Sequence[str] = (),
     annotations: Annotations = NOTHING_SAID,
+    check: Check | None = None,
 ) -> Analysis:
     """Effects of factors on responses, from one row per run or one row per run, item and sample.
 
     `responses` is a column name, or measures of columns, or responses whose `metric` names a
     column. Rows per item have the columns `run` and `item`, and `dataset` where items belong to
     one. `wide` names the columns, or patterns of them, that hold the runs of one row; the only
-    response is then their new name. `annotations` say what columns mean beyond their roles. What is
+    response is then their new name. `annotations` say what columns mean beyond their roles, `check`
+    adds what it finds to the finished analysis. What is
     odd in the table is told in every response's `diagnostics`. Raises TableError for columns that
     are missing, not numeric, or do not vary, for a `status` that is not known, for infinite values,
     except of diverged runs, and for factors that change within a run.
@@ -77,45 +81,41 @@ def analyse_table(
     by_item = holds_items(frame, labels)
     messages += words + spelling_variants({name: map(str, frame[name].unique()) for name in labels})
     messages += [] if by_item else odd_rows(frame, names, [*labels, *annotations.columns])
-    made = _analyse_items if by_item else _analyse_runs
-    result = made(
-        frame,
-        planned,
-        factors,
-        contexts,
-        baselines or {},
-        analysis,
-        provenance or {},
-        annotations,
+    planning = _plan_of_items if by_item else _plan_of_runs
+    plan, tables = planning(
+        frame, planned, factors, contexts, baselines or {}, analysis, annotations
     )
-    return told(result, messages, guessed([m for m in measures if isinstance(m, Measure)]))
+    result = told(
+        analyse(plan, tables, provenance or {}, []),
+        messages,
+        guessed([m for m in measures if isinstance(m, Measure)]),
+    )
+    return check(result, plan, tables) if check else result
 
 
-def _analyse_runs(
+def _plan_of_runs(
     frame: pd.DataFrame,
-    responses: tuple[PlannedResponse, ...],
+    responses: Sequence[PlannedResponse],
     factors: Sequence[str],
     contexts: Sequence[str],
     baselines: Mapping[str, str],
     analysis: PlannedAnalysis,
-    provenance: Mapping[str, Any],
     annotations: Annotations,
-) -> Analysis:
+) -> tuple[Plan, StudyTables]:
     made = plan_from_table(frame, responses, factors, contexts, baselines, analysis)
-    plan, tables = annotated(*made, frame, annotations)
-    return analyse(plan, tables, provenance, [])
+    return annotated(*made, frame, annotations)
 
 
-def _analyse_items(
+def _plan_of_items(
     frame: pd.DataFrame,
-    responses: tuple[PlannedResponse, ...],
+    responses: Sequence[PlannedResponse],
     factors: Sequence[str],
     contexts: Sequence[str],
     baselines: Mapping[str, str],
     analysis: PlannedAnalysis,
-    provenance: Mapping[str, Any],
     annotations: Annotations,
-) -> Analysis:
+) -> tuple[Plan, StudyTables]:
+    """The same from one row per run, item and sample."""
     labels = [*factors, *contexts]
     status = [STATUS] if STATUS in frame.columns and STATUS not in labels else []
     kept = dict.fromkeys([*labels, *status, *annotations.columns])
@@ -125,7 +125,7 @@ def _analyse_items(
     plan, tables = annotated(*made, table.runs, annotations)
     names = dict(zip(table.runs[RUN].astype(str), tables.runs["run"], strict=True))
     outcomes = table.outcomes.assign(run=table.outcomes["run"].astype(str).map(names))
-    return analyse(plan, replace(tables, outcomes=outcomes), provenance, [])
+    return plan, replace(tables, outcomes=outcomes)
 
 
 def _in_rows(

@@ -40,6 +40,7 @@ from ablatekit.cli.analyze_options import (
     Report,
     Responses,
     Scales,
+    SecondOpinion,
     Seed,
     SmallestEffect,
     Table,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ablatekit.analysis.core.schema.analysis import Analysis
+    from ablatekit.analysis.table import Check
     from ablatekit.errors import Problem
 
 
@@ -71,6 +73,7 @@ def analyze(
     covariate: Covariates = None,
     predict_at: PredictAt = None,
     scale: Scales = None,
+    second_opinion: SecondOpinion = False,
     report: Report = None,
     formula: Formula = None,
     method: Method = "reml",
@@ -121,8 +124,11 @@ def analyze(
     if formula is None:
         roles = {option: _names(text) for option, text in {**short, "--wide": wide}.items()}
         planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
+        baselines = _pairs(baseline or [])
         told = (price, covariate or [], predict_at or [], scale or [])
-        analysis = _by_factors(table, reader, roles, _pairs(baseline or []), rule, planned, told)
+        analysis = _by_factors(
+            table, reader, roles, baselines, rule, planned, told, second_opinion=second_opinion
+        )
         _deliver(analysis, to_json, report, everything=everything)
         return
     chosen: dict[str, Any] = {
@@ -224,6 +230,8 @@ def _by_factors(
     rule: Mapping[str, Any],
     planned: Mapping[str, Any],
     told: tuple[str | None, Sequence[str], Sequence[str], Sequence[str]],
+    *,
+    second_opinion: bool,
 ) -> Analysis:
     """`roles` names the columns of --response, --factors, --contexts and --wide.
 
@@ -253,7 +261,14 @@ def _by_factors(
         _provenance(table),
         roles["--wide"],
         annotations,
+        _second_opinion() if second_opinion else None,
     )
+
+
+def _second_opinion() -> Check:
+    from ablatekit.pipeline.second_opinion import with_second_opinion
+
+    return with_second_opinion
 
 
 def _by_formula(

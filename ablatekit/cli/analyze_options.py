@@ -69,6 +69,10 @@ Diverged = Annotated[
 Everything = Annotated[
     bool, typer.Option("--all", help="Show every estimand and scope, not just the answer.")
 ]
+SecondOpinion = Annotated[
+    bool,
+    _option("--second-opinion", help="Recompute the numbers with statsmodels.", panel=BY_FACTORS),
+]
 Report = Annotated[Path | None, _option(metavar="DIR", help="Write the report here.")]
 Formula = Annotated[
     str | None,

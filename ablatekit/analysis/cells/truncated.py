@@ -83,16 +83,22 @@ class TruncatedModel:
         return np.where(lacking[:, None], some, everything)
 
     def _complete(self, contrast: Contrast) -> Booleans:
-        """Whether a context has runs in all cells of a combination, (combinations, C)."""
-        contexts = len(self.layout.contexts)
+        """Whether a context has runs in all cells of a combination, (combinations, C).
+
+        One row for all combinations of the grid.
+        """
         if contrast.grid:
-            return np.zeros((len(contrast.codes), contexts), dtype=bool)
+            return np.zeros((1, len(self.layout.contexts)), dtype=bool)
         weights = unit_weights(self.layout, contrast) != 0
         lacking = weights.astype(float) @ (self.count == 0).astype(float)
         return np.asarray(lacking == 0.0, dtype=np.bool_)
 
     def _combination_rows(self, contrast: Contrast) -> Floats:
-        """Every combination over the coded terms, (combinations, p)."""
+        """Every combination over the coded terms, (combinations, p); on the grid, their mean."""
+        if contrast.grid:
+            share = (contrast.weights / len(contrast.weights)).ravel()
+            weights = np.bincount(contrast.codes.ravel(), share, self.layout.grid_size)
+            return (weights @ self._grid_rows)[None, :]
         cells = self._standing_in(contrast.codes)
         rows = self._rows(cells.reshape(-1, cells.shape[-1]))
         by_cell = rows.reshape(*cells.shape[:2], -1)
@@ -141,6 +147,11 @@ class TruncatedModel:
     def unit_rows(self) -> Floats:
         """The coded terms of every unit (U, p)."""
         return self._rows(self.layout.unit_cells)
+
+    @cached_property
+    def _grid_rows(self) -> Floats:
+        """The coded terms of every combination of levels (grid, p)."""
+        return self._rows(self._standing_in(np.arange(self.layout.grid_size)[:, None])[:, 0])
 
     def _rows(self, cells: Integers) -> Floats:
         terms = terms_up_to(len(self.layout.factors), self.order)

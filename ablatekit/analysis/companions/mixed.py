@@ -242,8 +242,7 @@ def _projected(
 
 def fit_contrast(projected: Projected) -> ContrastFit:
     """REML, and Kenward-Roger for the row. Raises NotEstimableError where there is no optimum."""
-    from ablatekit.analysis.engine.fit import EVERY_START  # the engine imports scipy.optimize
-    from ablatekit.analysis.engine.optimise import optimise
+    from ablatekit.analysis.engine.optimise import EVERY_START, optimise  # imports scipy.linalg
 
     criterion = _criterion(projected)
     state, _, convergence = optimise(criterion, EVERY_START)

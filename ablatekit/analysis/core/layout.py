@@ -16,6 +16,8 @@ NO_BACKEND = "table"
 """The backend of a table that was brought along: nothing is known of how its values came about."""
 NOT_SET = ""
 """The level of a conditional factor where it does not exist (an empty cell of a table)."""
+TABLE = 2**16
+"""Combinations of levels up to which their level indices are kept."""
 
 
 def context_label(context: Mapping[str, str]) -> str:
@@ -137,7 +139,15 @@ class Layout:
 
     def decode(self, codes: Integers) -> Integers:
         """Level indices (..., F) of cell codes (...)."""
+        if self.grid_size <= TABLE:
+            return np.asarray(self._grid[codes])
         return np.asarray((codes[..., None] // self.strides) % self.sizes, dtype=np.int64)
+
+    @cached_property
+    def _grid(self) -> Integers:
+        """Level indices of every combination: looking one up is faster than dividing."""
+        codes = np.arange(self.grid_size)
+        return np.asarray((codes[:, None] // self.strides) % self.sizes, dtype=np.int64)
 
     def compared(self, factor: int) -> list[int]:
         """The levels of a factor that are compared with its baseline."""

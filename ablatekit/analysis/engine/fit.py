@@ -15,7 +15,7 @@ from ablatekit.analysis.engine.criterion import Criterion, Slope, State
 from ablatekit.analysis.engine.design import Coding
 from ablatekit.analysis.engine.formula import Formula, parse_formula
 from ablatekit.analysis.engine.frame import ModelFrame, RandomTerm, build_frame
-from ablatekit.analysis.engine.optimise import Convergence, optimise
+from ablatekit.analysis.engine.optimise import EVERY_START, Convergence, optimise
 from ablatekit.analysis.engine.sufficient import WorkingLayout, cross_products, working_layout
 from ablatekit.errors import Problem, TableError
 
@@ -24,7 +24,6 @@ Method: TypeAlias = Literal["reml", "ml"]
 SMALL_ROWS = 5000
 SMALL_LEVELS = 10
 SINGULAR = 1e-4
-EVERY_START = (1.0, 0.1, 5.0)
 
 
 @dataclass(frozen=True, slots=True)

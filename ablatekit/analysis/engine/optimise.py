@@ -14,10 +14,13 @@ import numpy as np
 
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
+from ablatekit.analysis.core.threads import one_thread
 from ablatekit.analysis.engine.criterion import EXACT_MESSAGE, Criterion, Factors, Slope, State
 from ablatekit.analysis.engine.curvature import average_information, bend, jacobian
 from ablatekit.errors import NotEstimableError
 
+EVERY_START = (1.0, 0.1, 5.0)
+"""Diagonals of theta that find the best of several optima."""
 STOP = 1e-14
 ENOUGH = 1e-8
 SNAP = 1e-5
@@ -78,6 +81,13 @@ def optimise(
 
     starts: diagonals of theta, one number for all terms or one for each (terms,).
     """
+    with one_thread(criterion.rows):
+        return _optimise(criterion, starts)
+
+
+def _optimise(
+    criterion: Criterion, starts: Sequence[float | Floats]
+) -> tuple[State, Slope, Convergence]:
     search = _Search(criterion)
     records: list[Start] = []
     for diagonal in starts:

@@ -14,7 +14,12 @@ from statsmodels.stats.multitest import multipletests
 from ablatekit.analysis.companions.second_opinion.inquiry import InContext, Inquiry
 from ablatekit.analysis.companions.second_opinion.least_squares import LinearFit, Tested
 from ablatekit.analysis.companions.second_opinion.recount import NUMBERS, Recount, count_numbers
-from ablatekit.analysis.companions.second_opinion.scopes import ScopeTest, by_scope, one_way
+from ablatekit.analysis.companions.second_opinion.scopes import (
+    ScopeTest,
+    by_scope,
+    one_way,
+    prediction,
+)
 from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
 from ablatekit.analysis.core.schema.vocabulary import statement
 
@@ -217,6 +222,23 @@ def plain_rows(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, A
             continue
         values = [float(part.vector @ model.fit.params) for part in found.values()]
         _compare(recount, "contexts_t", inquiry, row, one_way(values, inquiry.alpha))
+
+
+def predictions(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -> None:
+    """Prediction intervals of average effects for a new level."""
+    for row in response["heterogeneity"]:
+        model = inquiry.model
+        if row["prediction_low"] is None or model is None:
+            continue
+        baseline = inquiry.cells.baselines[row["factor"]]
+        found = inquiry.contexts({**row, "estimand": "average", "baseline": baseline}, model)
+        values = {c: float(part.vector @ model.fit.params) for c, part in found.items()}
+        limits = prediction(values, inquiry.variables, row["scope"], inquiry.alpha)
+        low, high = limits or (math.nan, math.nan)
+        name = f"{inquiry.name}: {row['factor']}={row['level']}, new {' and '.join(row['scope'])}"
+        recount.compare("prediction", f"{name}: low", row["prediction_low"], low, inquiry.scale)
+        recount.compare("prediction", f"{name}: high", row["prediction_high"], high, inquiry.scale)
+        recount.leave_out("heterogeneity", count_numbers(row, ("tau", "i2")), NO_COUNTERPART)
 
 
 def configurations(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -> None:

@@ -15,6 +15,7 @@ from ablatekit.analysis.companions.second_opinion.effect_rows import (
     context_rows,
     effects,
     plain_rows,
+    predictions,
 )
 from ablatekit.analysis.companions.second_opinion.inquiry import gap_inquiry, response_inquiry
 from ablatekit.analysis.companions.second_opinion.model_rows import anova_rows, mixed_rows
@@ -41,6 +42,7 @@ def _recomputed(analysis: Analysis, runs: pd.DataFrame) -> SecondOpinion:
         effects(recount, inquiry, response["effects"])
         context_rows(recount, inquiry, response)
         plain_rows(recount, inquiry, response.get("plain_contexts", []))
+        predictions(recount, inquiry, response)
         configurations(recount, inquiry, response)
         anova_rows(recount, inquiry, response)
         mixed_rows(recount, inquiry, response)
