@@ -3,10 +3,10 @@
     OPENBLAS_NUM_THREADS=1 python benchmarks/planted_study.py > benchmarks/results/planted_study.txt
 
 Seven two-level factors have effects of 0, .5, 1.5 and 4 smallest effects on learning and on
-generalization, one of them on learning varying over models; runs are contexts' means plus seed noise. Verdicts
-are those of the analysis of the table; what it adds beside them is not computed. Each non-zero
-narrow effect, planted with a power of at least .999, must get its direction in 99% of the tables;
-false claims are counted against the bounds of the verdict rule.
+generalization, one of them on learning varying over models; runs are contexts' means plus seed
+noise. Verdicts are those of the analysis of the table; what it adds beside them is not computed.
+Each non-zero narrow effect, planted with a power of at least .999, must get its direction in 99% of
+the tables; false claims are counted against the bounds of the verdict rule.
 """
 
 from __future__ import annotations
