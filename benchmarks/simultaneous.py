@@ -26,6 +26,7 @@ from ablatekit.analysis.cells.configurations import configurations
 from ablatekit.analysis.cells.dose import dose
 from ablatekit.analysis.cells.effects import fit
 from ablatekit.analysis.core.layout import Layout, layout
+from ablatekit.analysis.core.schema.effects import Configurations
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.stats.verdict import rule_for
