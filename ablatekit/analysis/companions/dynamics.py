@@ -31,7 +31,9 @@ def curves(
         variance = squares.sum(axis=(0, 1)) / df
     band = t_quantile(1 - alpha / 2, np.maximum(df, 1)) * np.sqrt(variance)
     rows = []
-    for f, matched in enumerate(matched_levels(layout, (count > 0).any(axis=2))):
+    for f, matched in enumerate(
+        matched_levels(layout, np.asarray((count > 0).any(axis=2), dtype=np.bool_))
+    ):
         shared = np.where(matched.units[:, :, None], count, 0.0)
         for level in matched.levels:
             units = level_units(layout, f, level)
