@@ -29,6 +29,7 @@ Sides: TypeAlias = Literal["one", "two"]
 EXACT_NODES = 24
 DEGREES = (48, 96, 192, 384, 768)
 SERIES_TOLERANCE = 1e-12
+SMALLEST_CHANCE = 1e-13
 FURTHEST_SHARED = 10.0
 NODES_AT_ONCE = 4_000_000
 
@@ -44,12 +45,30 @@ def shared_parts(variance: Floats, baseline_variance: float) -> Floats:
     return np.asarray(np.sqrt(baseline_variance / (baseline_variance + variance)))
 
 
+def product_bound(correlation: Floats, own: Floats, extent: Floats) -> Floats:
+    """b (k,) with b_i b_j <= correlation (k, k) for i != j: equal to it where it is a product.
+
+    own (k,): each comparison's correlation with the part that all share, which b does not exceed;
+    extent (k,): how much of that part it rests on, the larger ones are fitted first. Comparisons of
+    smaller correlation have larger maxima (Slepian 1962), so that tests by b are conservative.
+    """
+    order = np.argsort(-extent, kind="stable")
+    wanted, b = correlation[np.ix_(order, order)], own[order].copy()
+    for i in range(1, len(order)):
+        fixed = b[:i] > 0.0
+        b[i] = min(b[i], float((wanted[i, :i][fixed] / b[:i][fixed]).min(initial=np.inf)))
+    shared = np.empty(len(order))
+    shared[order] = b
+    return shared
+
+
 def dunnett_p(statistic: Floats, shared: Floats, df: float, sides: Sides = "two") -> Floats:
     """Adjusted p (k,): P(max_j |T_j| >= |t_i|), or P(max_j T_j >= t_i) of one-sided tests.
 
     statistic (k,) with df degrees of freedom (infinite allowed); shared (k,) of `shared_parts`,
-    with its sign turned where a one-sided comparison is turned. Members whose statistic is NaN
-    belong to no family: they stay NaN and the others are adjusted as if they were not there.
+    with its sign turned where a one-sided comparison is turned. Below `SMALLEST_CHANCE`, where the
+    integral ends, p is Bonferroni's. Members whose statistic is NaN belong to no family: they stay
+    NaN and the others are adjusted as if they were not there.
     """
     p = np.full(len(statistic), np.nan)
     valid = ~np.isnan(statistic)
@@ -61,7 +80,9 @@ def dunnett_p(statistic: Floats, shared: Floats, df: float, sides: Sides = "two"
     if members > 1:
         exceedance = _exceedance(shared[valid][None, :], sides)
         together = _over_scales(exceedance, t[:, None], df)[:, 0]
-        p[valid] = np.clip(together, alone, np.minimum(members * alone, 1.0))
+        bonferroni = np.minimum(members * alone, 1.0)
+        together = np.where(together < SMALLEST_CHANCE, bonferroni, together)
+        p[valid] = np.clip(together, alone, bonferroni)
     else:
         p[valid] = alone
     return p
@@ -81,7 +102,7 @@ def dunnett_critical(shared: Floats, df: float, level: float, sides: Sides = "tw
     exceedance = _exceedance(shared, sides)
 
     def excess(t: Floats) -> Floats:
-        return _over_scales(exceedance, t[None, :], df)[0] - (1.0 - level)
+        return np.asarray(_over_scales(exceedance, t[None, :], df)[0] - (1.0 - level))
 
     room = 1e-6 * (1.0 + abs(high))
     return bracketed_roots(
@@ -109,7 +130,8 @@ def _over_scales(exceedance: _Exceedance, t: Floats, df: float) -> Floats:
     if np.isinf(df):
         return exceedance.at(t)
     scale, weight = scale_quadrature(np.array([df], dtype=np.float64))
-    return np.einsum("s,msf->mf", weight[0], exceedance.at(t[:, None, :] * scale[0][:, None]))
+    chances = exceedance.at(t[:, None, :] * scale[0][:, None])
+    return np.asarray(np.einsum("s,msf->mf", weight[0], chances))
 
 
 def _exceedance(shared: Floats, sides: Sides) -> _Exceedance:
@@ -127,7 +149,7 @@ def _exceedance(shared: Floats, sides: Sides) -> _Exceedance:
         series[0] /= 2.0
         if np.abs(series[-3:]).max() < SERIES_TOLERANCE:
             break
-    return _Exceedance(series, low, high)
+    return _Exceedance(np.asarray(series, dtype=np.float64), low, high)
 
 
 def _angles(angle: Floats) -> tuple[Floats, Floats]:
@@ -179,9 +201,11 @@ def _shared_nodes(angle: Floats, members: int, sides: Sides) -> tuple[Floats, Fl
     sharpness = max(1.0, float(special.ndtri(members / (members + 1.0))))
     step = 0.3 / (sharpness * slope)
     count = int(np.ceil(FURTHEST_SHARED / step))
-    z = step * np.arange(0 if sides == "two" else -count, count + 1)
+    z = step * np.arange(0 if sides == "two" else -count, count + 1, dtype=np.float64)
     density = step * np.exp(-(z**2) / 2.0) / np.sqrt(2.0 * np.pi)
-    return z, np.where(z > 0.0, 2.0, 1.0) * density if sides == "two" else density
+    if sides == "two":
+        density = np.where(z > 0.0, 2.0, 1.0) * density
+    return z, np.asarray(density, dtype=np.float64)
 
 
 def _log_inside(u: Floats, z: Floats, angle: float, sides: Sides) -> Floats:

@@ -17,13 +17,14 @@ Code: TypeAlias = Literal[
     "no_matched_pair", "no_pair_at_baseline", "no_pair_off_baseline", "no_quadruple",
     "incomplete_for_shapley", "shapley_is_average", "identical_runs", "no_shared_runs",
     "no_level_pair", "no_pair_in_context", "one_level_inside", "never_in_one_context",
-    "no_run_at_level", "aliased_with", "not_estimable", "aliased", "aliased_below_order",
+    "no_run_at_level", "aliased_with", "no_baseline_cell", "no_common_context", "no_full_order",
+    "not_estimable", "aliased", "aliased_below_order",
     "zero_by_assumption",
     # what an error term lacks
     "no_response_value", "no_run_value", "no_replicates", "identical_replicates",
     "constant_response", "no_error_left", "no_residual_variance", "no_df_left", "model_refused",
     # what inference over contexts lacks
-    "same_in_every_level",
+    "same_in_every_level", "no_effect_on_learning", "best_needs_equal_variances",
     "no_contexts_in_formula", "no_blocking_variable", "too_few_levels",
     # what a regression on a covariate lacks, and what it reaches for
     "nested_variable", "constant_covariate", "on_a_line", "extrapolated",
@@ -35,10 +36,11 @@ Code: TypeAlias = Literal[
     "no_variation_in_either", "few_shared_contexts", "same_difference",
     # notes on effects
     "assumes_order", "model_based", "same_runs_in", "contexts_left_out", "compared_inside",
+    "dunnett_family", "dunnett_bound", "welch_family",
     "goes_along", "own_levels", "widest_of_one_way", "decided_by",
     # what a row averages over, and its family
     "over_combinations", "at_baseline", "off_baseline", "over_orders", "over_factors", "over_scope",
-    "effect_family", "marginal_family",
+    "cell_against_baseline", "effect_family", "marginal_family", "dose_family",
     # methods
     "cell_means_t", "welch_t", "hidden_replication_t", "truncated_t", "contexts_t", "levels_t",
     "widest_t",
@@ -94,6 +96,8 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "model_refused": ("message",),
     # what inference over contexts lacks
     "too_few_levels": ("variable", "levels", "fewest"),
+    "no_effect_on_learning": ("p", "alpha"),
+    "best_needs_equal_variances": ("p",),
     "same_in_every_level": ("variable",),
     # what a regression on a covariate lacks, and what it reaches for
     "nested_variable": ("variable",),
@@ -116,6 +120,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "contexts_left_out": ("contexts",),
     "compared_inside": ("outer", "level"),
     "goes_along": ("factor", "level"),
+    "welch_family": ("p",),
     "own_levels": ("variable", "other"),
     "widest_of_one_way": ("scope",),
     "decided_by": ("by",),
@@ -126,7 +131,9 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "off_baseline": ("contexts",),
     "over_orders": ("contexts",),
     "over_factors": ("factors",),
+    "cell_against_baseline": ("contexts",),
     "effect_family": ("response", "estimand", "inference", "scope"),
+    "dose_family": ("response", "inference", "scope"),
     "marginal_family": ("estimand", "order"),
     # methods
     "hidden_replication_t": ("order",),

@@ -70,6 +70,10 @@ def _widest_of_one_way(scope: list[str]) -> str:
     )
 
 
+def _dose_family(response: str, inference: str, scope: list[str]) -> str:
+    return f"{response}: slopes, {scopes.over(scope) if scope else inference}"
+
+
 SENTENCES: Mapping[Code, Words] = {
     # what a contrast lacks
     "no_matched_pair": "no combination of the other factors contains both this level and the"
@@ -85,6 +89,10 @@ SENTENCES: Mapping[Code, Words] = {
     " the model",
     "identical_runs": "identical by construction: both levels are the same {unit}s",
     "no_shared_runs": "no matched pair of cells has {unit}s in the same contexts",
+    "no_baseline_cell": "the design lacks the cell with every factor at its baseline",
+    "no_common_context": "no context has {unit}s in every cell, so their means are of different"
+    " contexts",
+    "no_full_order": "no combination of the other factors has all levels",
     "no_level_pair": "no combination of the design has both levels",
     "no_pair_in_context": "this context has no matched pair of cells with {unit}s",
     "one_level_inside": lambda level, outer, inside: (
@@ -121,6 +129,10 @@ SENTENCES: Mapping[Code, Words] = {
         f"the contrast is the same at every {scopes.variable(variable)}, so that its spread is"
         " unknown"
     ),
+    "no_effect_on_learning": "the effect on learning has p = {p:.3g}, not below {alpha:g}: a ratio"
+    " to it has no bounds",
+    "best_needs_equal_variances": "variances differ between cells (Brown-Forsythe p = {p:.3g}): the"
+    " comparison with the best needs one variance",
     "no_contexts_in_formula": "a formula names no contexts: ask by --response, --factors and"
     " --contexts",
     # what a regression on a covariate lacks, and what it reaches for
@@ -149,7 +161,12 @@ SENTENCES: Mapping[Code, Words] = {
     ),
     "widest_of_one_way": _widest_of_one_way,
     "decided_by": _decided_by,
+    "dunnett_family": "one family of comparisons with the baseline cell (Dunnett)",
+    "dunnett_bound": "cells lie in different contexts: Dunnett's p and intervals are conservative",
+    "welch_family": "variances differ between cells (Brown-Forsythe p = {p:.3g}): Welch's t with"
+    " Holm's p in place of Dunnett's",
     # what a row averages over, and its family
+    "cell_against_baseline": lambda contexts: f"one cell, {in_contexts(contexts)}",
     "over_combinations": _over_combinations,
     "at_baseline": lambda contexts: f"every other factor at its baseline, {in_contexts(contexts)}",
     "off_baseline": lambda contexts: (
@@ -160,5 +177,6 @@ SENTENCES: Mapping[Code, Words] = {
     "over_scope": _over_scope,
     "effect_family": _effect_family,
     "marginal_family": _marginal_family,
+    "dose_family": _dose_family,
 }
 """The words of every such code."""
