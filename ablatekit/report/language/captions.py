@@ -141,6 +141,11 @@ def common_pairs(effects: Sequence[str]) -> str:
     return f"Over the pairs that all contexts share: {'; '.join(effects)}."
 
 
+def refused_scope(scope: Sequence[str], reason: str) -> str:
+    """Why there is nothing to say of a scope."""
+    return f"{sentence(over(scope)) if scope else 'Broad'}: {reason.rstrip('.')}."
+
+
 def dose_tests(response: str) -> str:
     """The caption of the tests of trends."""
     return f"Trends of {response} over ordered factors"
