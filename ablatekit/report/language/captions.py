@@ -233,7 +233,7 @@ def effect_figures(confidence: str, *, broad: bool, predicted: bool, margin: boo
         f" ({marks(EFFECT_MARKS)})."
     )
     if broad:
-        text += " Hollow diamonds: broad."
+        text += " Hollow diamonds: broad, over the widest scope."
     if predicted:
         text += " Grey bars: prediction interval for one new level of the widest scope."
     return text + (" Shaded: within the smallest effect that matters." if margin else "")
