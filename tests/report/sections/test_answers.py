@@ -146,13 +146,19 @@ def test_the_baseline_is_judged_in_a_sentence_below_the_answer(whole: Any) -> No
     ("answer", "said"),
     [
         (suffices("yes"), "yes (no gain above +7.1 pp)"),
-        (suffices("not_judged", bound=None, configuration=None), "not judged"),
         (suffices("open", bound=None, reason=statement("no_replicates")), "open (no cell has two"),
     ],
 )
 def test_every_answer_says_what_it_rests_on(whole: Any, answer: Any, said: str) -> None:
     whole["responses"]["learning"]["configurations"]["suffices"] = [answer]
     assert f"in these 6 contexts: {said}" in baseline_sentences(whole)[0]
+
+
+def test_without_a_smallest_effect_nothing_is_judged(whole: Any) -> None:
+    whole["responses"]["learning"]["smallest_effect"] = None
+    assert baseline_sentences(whole) == [
+        "Whether the baseline suffices on Learning is not judged: no smallest effect is declared."
+    ]
 
 
 def test_a_disagreement_is_a_warning_in_the_trust_box(whole: Any) -> None:
