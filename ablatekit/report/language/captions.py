@@ -121,7 +121,7 @@ def held_fixed(scopes: Sequence[str]) -> str:
 
 def against(baseline: str) -> str:
     """What a level is compared with."""
-    return f"vs {baseline}"
+    return f"vs {baseline or NOT_SET}"
 
 
 def price(ratio: float, metric: str) -> str:
