@@ -13,6 +13,7 @@ trapezoid rule); Trefethen 2013, Approximation Theory and Approximation Practice
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -135,8 +136,16 @@ def _over_scales(exceedance: _Exceedance, t: Floats, df: float) -> Floats:
 
 
 def _exceedance(shared: Floats, sides: Sides) -> _Exceedance:
-    """The series of f families, shared (f, k), of a degree at which its last terms are nothing."""
-    members = shared.shape[1]
+    """The series of f families, shared (f, k), kept: zero, margins and limits ask for the same."""
+    values = np.asarray(shared, dtype=np.float64)
+    return _series_of(values.tobytes(), (values.shape[0], values.shape[1]), sides)
+
+
+@lru_cache(maxsize=8)
+def _series_of(content: bytes, shape: tuple[int, int], sides: Sides) -> _Exceedance:
+    """The series of a degree at which its last terms are nothing."""
+    shared = np.frombuffer(content).reshape(shape)
+    members = shape[1]
     high = -float(special.ndtri(1e-18 / members))
     low = 0.0 if sides == "two" else -8.5
     angle, weight = _angles(np.arcsin(shared))
