@@ -31,7 +31,12 @@ from ablatekit.analysis.companions.dynamics import curves
 from ablatekit.analysis.companions.influence import influence_rows
 from ablatekit.analysis.companions.mixed import mixed_companion
 from ablatekit.analysis.companions.robust import answered_by_permutation, robust
-from ablatekit.analysis.companions.training import effects_over_training, milestones, stability
+from ablatekit.analysis.companions.training import (
+    effects_over_training,
+    level_rows,
+    milestones,
+    stability,
+)
 from ablatekit.analysis.core.layout import Layout, layout
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.analysis import (
@@ -183,7 +188,9 @@ def _training(
     ended = np.isin(status, ("finished", "diverged"))
     unit = positions(tables.runs["unit"], layout.units)[ended]
     ended_history = History(history.step, history.value[ended])
-    reached = milestones(ended_history, unit, layout, planned.summary, higher)
+    context = positions(tables.runs["context"], layout.contexts)[ended]
+    levels = level_rows(layout, unit, context)
+    reached = milestones(ended_history, levels, planned.summary, higher)
     if reached:
         sections["milestones"] = reached
     if ended.any():

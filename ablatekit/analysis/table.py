@@ -63,11 +63,11 @@ def analyse_table(
     `responses` is a column name, or measures of columns, or responses whose `metric` names a
     column. Rows per item have the columns `run` and `item`, and `dataset` where items belong to
     one. `wide` names the columns, or patterns of them, that hold the runs of one row; the only
-    response is then their new name. `annotations` say what columns mean beyond their roles, `check`
-    adds what it finds to the finished analysis. What is
-    odd in the table is told in every response's `diagnostics`. Raises TableError for columns that
-    are missing, not numeric, or do not vary, for a `status` that is not known, for infinite values,
-    except of diverged runs, and for factors that change within a run.
+    response is then their new name. `annotations` say what columns mean beyond their roles; `check`
+    adds what it finds to the finished analysis. What is odd in the table is told in every
+    response's `diagnostics`. Raises TableError for columns that are missing, not numeric, or do not
+    vary, for a `status` that is not known, for infinite values, except of diverged runs, and for
+    factors that change within a run.
     """
     measures, labels = _measures(responses), [*factors, *contexts]
     names = [_column(measure) for measure in measures]
@@ -82,9 +82,8 @@ def analyse_table(
     messages += words + spelling_variants({name: map(str, frame[name].unique()) for name in labels})
     messages += [] if by_item else odd_rows(frame, names, [*labels, *annotations.columns])
     planning = _plan_of_items if by_item else _plan_of_runs
-    plan, tables = planning(
-        frame, planned, factors, contexts, baselines or {}, analysis, annotations
-    )
+    chosen = (factors, contexts, baselines or {}, analysis, annotations)
+    plan, tables = planning(frame, planned, *chosen)
     result = told(
         analyse(plan, tables, provenance or {}, []),
         messages,
@@ -95,7 +94,7 @@ def analyse_table(
 
 def _plan_of_runs(
     frame: pd.DataFrame,
-    responses: Sequence[PlannedResponse],
+    responses: tuple[PlannedResponse, ...],
     factors: Sequence[str],
     contexts: Sequence[str],
     baselines: Mapping[str, str],
@@ -108,14 +107,13 @@ def _plan_of_runs(
 
 def _plan_of_items(
     frame: pd.DataFrame,
-    responses: Sequence[PlannedResponse],
+    responses: tuple[PlannedResponse, ...],
     factors: Sequence[str],
     contexts: Sequence[str],
     baselines: Mapping[str, str],
     analysis: PlannedAnalysis,
     annotations: Annotations,
 ) -> tuple[Plan, StudyTables]:
-    """The same from one row per run, item and sample."""
     labels = [*factors, *contexts]
     status = [STATUS] if STATUS in frame.columns and STATUS not in labels else []
     kept = dict.fromkeys([*labels, *status, *annotations.columns])

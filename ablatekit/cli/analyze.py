@@ -69,11 +69,11 @@ def analyze(
     wide: Wide = None,
     interactions: Order = 2,
     diverged: Diverged = "score",
+    second_opinion: SecondOpinion = False,
     price: Price = None,
     covariate: Covariates = None,
     predict_at: PredictAt = None,
     scale: Scales = None,
-    second_opinion: SecondOpinion = False,
     report: Report = None,
     formula: Formula = None,
     method: Method = "reml",
@@ -124,11 +124,9 @@ def analyze(
     if formula is None:
         roles = {option: _names(text) for option, text in {**short, "--wide": wide}.items()}
         planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
-        baselines = _pairs(baseline or [])
         told = (price, covariate or [], predict_at or [], scale or [])
-        analysis = _by_factors(
-            table, reader, roles, baselines, rule, planned, told, second_opinion=second_opinion
-        )
+        baselines, check = _pairs(baseline or []), _check(asked=second_opinion)
+        analysis = _by_factors(table, reader, roles, baselines, rule, planned, told, check)
         _deliver(analysis, to_json, report, everything=everything)
         return
     chosen: dict[str, Any] = {
@@ -230,8 +228,7 @@ def _by_factors(
     rule: Mapping[str, Any],
     planned: Mapping[str, Any],
     told: tuple[str | None, Sequence[str], Sequence[str], Sequence[str]],
-    *,
-    second_opinion: bool,
+    check: Check | None,
 ) -> Analysis:
     """`roles` names the columns of --response, --factors, --contexts and --wide.
 
@@ -261,11 +258,14 @@ def _by_factors(
         _provenance(table),
         roles["--wide"],
         annotations,
-        _second_opinion() if second_opinion else None,
+        check,
     )
 
 
-def _second_opinion() -> Check:
+def _check(*, asked: bool) -> Check | None:
+    """The second opinion, where it was asked for."""
+    if not asked:
+        return None
     from ablatekit.pipeline.second_opinion import with_second_opinion
 
     return with_second_opinion

@@ -163,6 +163,11 @@ def needed_for(effect: Effect, room: Room) -> str:
     return f"about {count(needed, *nouns)} for \N{PLUS-MINUS SIGN}{room.smallest}"
 
 
+def briefly(needed: str) -> str:
+    """What a verdict needs, without the margin that it is for."""
+    return needed.split(" for ")[0].split(";")[0]
+
+
 def because(verdict: Verdict, reason: str) -> str:
     """A verdict that is none, and why."""
     return f"{sentence(word(verdict))}: {reason.rstrip('.')}."

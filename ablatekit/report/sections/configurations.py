@@ -176,8 +176,8 @@ def plain_table_of(
         columns=[
             Column("level"), Column("estimand"),
             Column(captions.with_unit("estimate", scale.unit), numeric=True),
-            Column("interval", numeric=True), Column("se", numeric=True),
-            Column("df", numeric=True), Column("p", numeric=True),
+            Column("interval", numeric=True), Column("df", numeric=True),
+            Column("p", numeric=True),
         ],
         rows=[
             [
@@ -185,7 +185,6 @@ def plain_table_of(
                 Text(ESTIMAND_NAMES[row["estimand"]]),
                 Quantity(scale.effect(row["estimate"]), row["estimate"]),
                 IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
-                Quantity(scale.plain(row["se"]), row["se"]),
                 Quantity(general(row["df"], 3), row["df"]),
                 Quantity(p_value(row["p"]), row["p"]),
             ]

@@ -15,6 +15,7 @@ from ablatekit.analysis.companions.second_opinion.inquiry import InContext, Inqu
 from ablatekit.analysis.companions.second_opinion.least_squares import LinearFit, Tested
 from ablatekit.analysis.companions.second_opinion.recount import NUMBERS, Recount, count_numbers
 from ablatekit.analysis.companions.second_opinion.scopes import (
+    SAME,
     ScopeTest,
     by_scope,
     one_way,
@@ -100,7 +101,7 @@ def _broad_row(
             inquiry.scale,
         )
         return
-    test = by_scope(values, inquiry.variables, row["scope"], inquiry.alpha)
+    test = by_scope(values, inquiry.variables, row["scope"], inquiry.alpha, inquiry.size)
     if test is None:
         recount.compare("broad", f"{name}: se", row["se"], math.nan)
         return
@@ -201,8 +202,12 @@ def context_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis)
             recount.compare("contexts", f"{name}: estimate", row["estimate"], math.nan)
             continue
         recount.compare("contexts", f"{name}: pairs", row["pairs"], part.pairs)
+        estimate = float(part.vector @ model.fit.params)
+        recount.compare("contexts", f"{name}: estimate", row["estimate"], estimate, inquiry.scale)
+        if row["se"] is None:
+            continue
         tested = model.test([part.vector], inquiry.alpha)[0]
-        for number in ("estimate", "se", "low", "high"):
+        for number in ("se", "low", "high"):
             theirs = getattr(tested, number)
             recount.compare("contexts", f"{name}: {number}", row[number], theirs, inquiry.scale)
 
@@ -221,7 +226,12 @@ def plain_rows(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, A
         if len(found) < 2:
             continue
         values = [float(part.vector @ model.fit.params) for part in found.values()]
-        _compare(recount, "contexts_t", inquiry, row, one_way(values, inquiry.alpha))
+        tested = one_way(values, inquiry.alpha)
+        if tested.se > SAME * inquiry.size:
+            _compare(recount, "contexts_t", inquiry, row, tested)
+        else:
+            name = f"{_name(inquiry.name, row)}: se"
+            recount.compare("contexts_t", name, row["se"], math.nan)
 
 
 def predictions(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -> None:
@@ -233,7 +243,7 @@ def predictions(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) 
         baseline = inquiry.cells.baselines[row["factor"]]
         found = inquiry.contexts({**row, "estimand": "average", "baseline": baseline}, model)
         values = {c: float(part.vector @ model.fit.params) for c, part in found.items()}
-        limits = prediction(values, inquiry.variables, row["scope"], inquiry.alpha)
+        limits = prediction(values, inquiry.variables, row["scope"], inquiry.alpha, inquiry.size)
         low, high = limits or (math.nan, math.nan)
         name = f"{inquiry.name}: {row['factor']}={row['level']}, new {' and '.join(row['scope'])}"
         recount.compare("prediction", f"{name}: low", row["prediction_low"], low, inquiry.scale)

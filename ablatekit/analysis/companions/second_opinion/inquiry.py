@@ -61,9 +61,14 @@ class Inquiry:
     known: dict[str, dict[str, InContext]] = field(default_factory=dict)
 
     @property
+    def size(self) -> float:
+        """The largest value: sums of values have digits down to a share of it."""
+        return float(self.frame["y"].abs().max())
+
+    @property
     def scale(self) -> float:
         """Estimates below this differ by rounding."""
-        return float(self.frame["y"].abs().max()) * ROUNDING / TOLERANCE
+        return self.size * ROUNDING / TOLERANCE
 
     @cached_property
     def there(self) -> dict[str, set[str]]:

@@ -52,9 +52,15 @@ def anova_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -
         return
     for row in rows:
         test = theirs.get(row["term"])
+        squares = len(frame) * inquiry.size * inquiry.scale
+        rounding = {"sum_squares": squares}
+        if row["sum_squares"]:
+            rounding["statistic"] = row["statistic"] * squares / row["sum_squares"]
         for key in TERM_NUMBERS:
             number = float("nan") if test is None else getattr(test, key)
-            recount.compare("anova", f"{inquiry.name}: {row['term']}: {key}", row[key], number)
+            scale = rounding.get(key, 0.0)
+            name = f"{inquiry.name}: {row['term']}: {key}"
+            recount.compare("anova", name, row[key], number, scale)
 
 
 def mixed_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -> None:

@@ -19,7 +19,7 @@ FEWEST = 3
 """Levels of a variable that a t over them needs."""
 VALUE = "value of the contrast"
 SAME = 1e-12
-"""Of the values; a smaller standard error is rounding."""
+"""Of the response; a smaller standard error is rounding."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,12 @@ def by_scope(
     variables: Mapping[str, Mapping[str, str]],
     scope: Sequence[str],
     alpha: float,
+    size: float,
 ) -> ScopeTest | None:
-    """A scope's row from per-context `values`; None where a variable has too few levels.
+    """A scope's row from per-context `values`; None where too few levels, or none that differ.
 
-    `variables` maps a blocking variable to the level of every context.
+    `variables` maps a blocking variable to the level of every context; `size` is that of the
+    response, of whose digits the last are rounding.
     """
     table = _table(values, variables)
     if any(table[name].nunique() < FEWEST for name in scope):
@@ -66,7 +68,6 @@ def by_scope(
     if len(scope) > 1:
         both = _crossed(table, scope, alpha) if _is_crossing(variables, table, scope) else None
         parts |= {tuple(scope): both} if both is not None else {}
-    size = float(table[VALUE].abs().max())
     parts = {by: part for by, part in parts.items() if part.se > SAME * size}
     return ScopeTest(_widest(list(parts.values())), parts) if parts else None
 
@@ -76,6 +77,7 @@ def prediction(
     variables: Mapping[str, Mapping[str, str]],
     scope: Sequence[str],
     alpha: float,
+    size: float,
 ) -> tuple[float, float] | None:
     """Limits for one new level (of both variables); None where a crossing is incomplete."""
     table = _table(values, variables)
@@ -84,7 +86,7 @@ def prediction(
         drawn = sm.OLS(means, np.ones(len(means))).fit().get_prediction(np.ones((1, 1)))
         frame = drawn.summary_frame(alpha=alpha)
         return float(frame["obs_ci_lower"].iloc[0]), float(frame["obs_ci_upper"].iloc[0])
-    test = by_scope(values, variables, scope, alpha)
+    test = by_scope(values, variables, scope, alpha, size)
     if test is None or not _is_crossing(variables, table, scope):
         return None
     first, second, rest = _squares(table, scope)["mean_sq"].tolist()

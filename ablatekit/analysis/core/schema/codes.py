@@ -29,8 +29,8 @@ Code: TypeAlias = Literal[
     # what a regression on a covariate lacks, and what it reaches for
     "nested_variable", "constant_covariate", "on_a_line", "extrapolated",
     # what companions lack
-    "one_run_per_cell", "shared_runs", "unequal_runs", "too_many_runs", "correlated_slope",
-    "failed_bootstraps", "few_kenward_roger_df", "mixed_model",
+    "unmatched_level", "one_run_per_cell", "shared_runs", "unequal_runs", "too_many_runs",
+    "correlated_slope", "failed_bootstraps", "few_kenward_roger_df", "mixed_model",
     # what a comparison of two responses or studies lacks
     "no_run_of_both", "unlike_responses", "unlike_studies", "no_standard_error",
     "no_variation_in_either", "few_shared_contexts", "same_difference",
@@ -56,7 +56,8 @@ Code: TypeAlias = Literal[
     "own_variances", "not_adjusted", "adjusted", "verdict_rule", "average_effect",
     "baseline_effect", "removal_effect", "shapley_value", "interaction", "context_effects",
     "heterogeneity", "learning_curves", "metric_meaning", "held_equal", "matched_cells",
-    "item_model", "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
+    "item_model", "levels_withheld", "levels_at_shared_cells",
+    "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
     "probability_effects", "baselines", "coding_of_satterthwaite",
     # what a second opinion leaves out
     "too_large_to_recompute", "empty_cells", "no_counterpart",
@@ -160,6 +161,8 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "metric_meaning": ("metric", "doc"),
     "held_equal": ("settings",),
     "matched_cells": ("effects",),
+    "levels_withheld": ("factors",),
+    "levels_at_shared_cells": ("factors",),
     "gap": ("direction",),
     "gap_method": ("method",),
     "gap_adjustment": ("adjust",),

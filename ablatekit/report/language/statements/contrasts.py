@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.report.language import scopes
 from ablatekit.report.language.numbers import count
-from ablatekit.report.language.statements.phrases import NOISE, NOT_SET, ByUnit, Words, in_contexts
-
-MOST_NAMED = 4
-"""Contexts that a sentence lists; of more it gives the number."""
+from ablatekit.report.language.statements.phrases import (
+    NOISE,
+    ByUnit,
+    Words,
+    first_few,
+    in_contexts,
+)
 
 
 def _over_combinations(combinations: int, contexts: int, grid: bool) -> str:
@@ -24,17 +27,10 @@ def _marginal_family(estimand: str, order: int) -> str:
     return f"{estimand} of {order} factors" if order > 2 else estimand
 
 
-def _named(names: Sequence[str]) -> str:
-    """The first few names, and how many there are besides."""
-    shown = ", ".join(name or NOT_SET for name in names[:MOST_NAMED])
-    left = len(names) - MOST_NAMED
-    return f"{shown} and {left} more" if left > 0 else shown
-
-
 def _never_in_one_context(level_contexts: list[str], baseline_contexts: list[str]) -> str:
     return (
         "no context has both this level and the baseline: the level is in"
-        f" {_named(level_contexts)}, the baseline in {_named(baseline_contexts)}"
+        f" {first_few(level_contexts)}, the baseline in {first_few(baseline_contexts)}"
     )
 
 
@@ -96,11 +92,13 @@ SENTENCES: Mapping[Code, Words] = {
     "no_level_pair": "no combination of the design has both levels",
     "no_pair_in_context": "this context has no matched pair of cells with {unit}s",
     "one_level_inside": lambda level, outer, inside: (
-        f"one level only, {level}, inside {outer} {_named(inside)}: nothing to compare with"
+        f"one level only, {level}, inside {outer} {first_few(inside)}: nothing to compare with"
     ),
     "never_in_one_context": _never_in_one_context,
     "no_run_at_level": "no {unit} at {level} has a value",
-    "aliased_with": lambda partners: f"aliased: it always changes together with {_named(partners)}",
+    "aliased_with": lambda partners: (
+        f"aliased: it always changes together with {first_few(partners)}"
+    ),
     "not_estimable": "not estimable: it needs a combination of levels that was never observed",
     "aliased": "aliased: the design cannot separate it from earlier terms",
     "aliased_below_order": "not estimable: aliased under no interaction above order {order}",
