@@ -254,7 +254,7 @@ def test_a_family_without_adjustment_has_raw_p(response):
     planned = response("y", smallest_effect=0.2)
     plan, tables = plan_from_table(frame, [planned], ["cell"], [], {"cell": "base"})
     design = layout(plan)
-    fitted = fit(respond(planned, tables, design, "score").values, design, 2)  # noqa: PD011
+    fitted = fit(respond(planned, tables, design, "score").values, design, 2)
     section = configurations(fitted, "y", rule_for("higher", 0.05, "none", 0.2), ("narrow",))
     assert all(row["p"] == row["p_adjusted"] for row in section["rows"])
     assert section["notes"] == []
