@@ -206,6 +206,11 @@ def mixed(response: str) -> str:
     return f"Mixed model of {response}, beside the verdicts"
 
 
+def random_part(group: str, name: str) -> str:
+    """What a variance of the mixed companion is of: runs, levels, or the effect over levels."""
+    return f"effect by {group}" if name == "c" else group
+
+
 def mixed_variances(response: str) -> str:
     """The title that opens its variances."""
     return f"Variances of the mixed models of {response}"
