@@ -393,7 +393,7 @@ def against(name: str, rows: dict[str, dict[str, Any]], tool: str) -> None:
     above = rows[tool].get("criterion", np.nan) - rows[own]["criterion"]
     met = "yes" if ratio > 1 else "NO"
     if not np.isfinite(ratio):
-        measured = "it did not finish"
+        measured = "it did not finish in the time limit"
     elif above > ABOVE:
         measured = f"{ratio:.3g}; it stops {above:.3g} above the minimum"
         met = met if met == "yes" else "no minimum"

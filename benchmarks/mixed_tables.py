@@ -59,7 +59,7 @@ def insteval_table() -> pd.DataFrame:
         path = Path(folder) / "insteval.csv"
         code = f'write.csv(lme4::InstEval, "{path}", row.names = FALSE)'
         subprocess.run(["Rscript", "-e", code], check=True, capture_output=True)
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype=dict.fromkeys(("s", "d", "dept", "service"), str))
     return table.astype(dict.fromkeys(("s", "d", "dept", "service"), "category"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ablatekit.analysis.companions.matched import matched_levels
-from ablatekit.analysis.core.arrays import Floats, Integers
+from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
 from ablatekit.analysis.core.layout import Layout, level_units
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.companions import Curve
@@ -31,7 +31,8 @@ def curves(
         variance = squares.sum(axis=(0, 1)) / df
     band = t_quantile(1 - alpha / 2, np.maximum(df, 1)) * np.sqrt(variance)
     rows = []
-    for f, matched in enumerate(matched_levels(layout, (count > 0).any(axis=2))):
+    present: Booleans = np.any(count > 0, axis=2)
+    for f, matched in enumerate(matched_levels(layout, present)):
         shared = np.where(matched.units[:, :, None], count, 0.0)
         for level in matched.levels:
             units = level_units(layout, f, level)

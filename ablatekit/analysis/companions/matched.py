@@ -48,7 +48,7 @@ def _matched(layout: Layout, present: Booleans, factor: int) -> MatchedLevels:
     baseline = int(layout.baselines[factor])
     paired = [one for one in layout.compared(factor) if (there[one] & there[baseline]).any()]
     shown = tuple(sorted([baseline, *paired])) if paired else ()
-    shared = there[list(shown)].all(axis=0) & bool(shown)
+    shared: Booleans = np.all(there[list(shown)], axis=0) & bool(shown)
     units = np.zeros(present.shape, dtype=bool)
     chosen = np.isin(level, shown)
     np.logical_or.at(units, unit[chosen], shared[rest[chosen]])

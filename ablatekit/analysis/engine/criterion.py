@@ -27,6 +27,8 @@ from ablatekit.errors import NotEstimableError
 Factors: TypeAlias = list[Floats]
 
 EXACT_FIT = 1e-13
+# A smaller diagonal entry of L does not divide a trace by itself without loss.
+ZERO = 1e-6
 # Up to here a product and a triangular inverse stay on one thread.
 SMALL = 64
 EXACT_MESSAGE = (
@@ -91,6 +93,7 @@ class Criterion:
         self.first = blocks.eliminated
         self.of_level, self.a11, self.class_size = _classes(blocks, self.elimination)
         self.columns = [_column_major_lower(p) for _, p in blocks.shapes]
+        self.size = sum(len(rows) for rows, _ in self.columns)  # variance parameters
         diagonals = np.concatenate([rows == cols for rows, cols in self.columns] or [[]])
         self.diagonal: list[int] = np.flatnonzero(diagonals).tolist()
         self.slices = _slices(blocks.shapes[self.first :])
@@ -102,11 +105,6 @@ class Criterion:
         self.evaluations = 0
         self.degenerate = False
         self.smallest_r2 = EXACT_FIT * float(blocks.axx[blocks.p, blocks.p])
-
-    @property
-    def size(self) -> int:
-        """The number of variance parameters."""
-        return sum(len(rows) for rows, _ in self.columns)
 
     def start(self, value: float | Floats) -> Floats:
         """theta with `value`, or each term's own (terms,), on the diagonals and zeros elsewhere."""
@@ -268,7 +266,8 @@ class Criterion:
         """Residual scores per term as (q, p_k)."""
         out = [scores[..., 0] for scores in self._block_terms(r1[..., None])]
         for slices in self.slices:
-            out.append(np.stack([r2[part] for part in slices], axis=1))
+            parts = [r2[part] for part in slices]
+            out.append(parts[0][:, None] if len(parts) == 1 else np.stack(parts, axis=1))
         return out
 
     def _fitted(self, state: State) -> list[Floats]:
@@ -288,6 +287,8 @@ class Criterion:
         if self.rows:
             w = w - state.b @ state.lam_y[:, :p]
         turned = w @ state.phi
+        if self.scalar:
+            return out + self._by_term((turned * w).sum(axis=1))
         for slices in self.slices:
             pairs = [[np.vdot(turned[a], w[b]) for b in slices] for a in slices]
             out.append(np.array(pairs))
@@ -310,9 +311,18 @@ class Criterion:
                 blocks = blocks - np.einsum("vab,vbc,vdc->ad", state.e, quadratic, state.e)
             out += self._own_terms((blocks + blocks.T) / 2.0)
         left = self.lam_t(state.factors, state.b)
-        for factor, slices in zip(state.factors[self.first :], self.slices, strict=True):
+        others = state.factors[self.first :]
+        if self.scalar and min(abs(factor[0, 0]) for factor in others or [np.ones((1, 1))]) > ZERO:
+            sums = self._by_term(np.einsum("ij,ji->i", inverse, left))
+            return out + [total / factor for total, factor in zip(sums, others, strict=True)]
+        for factor, slices in zip(others, self.slices, strict=True):
             out.append(self._other_trace(state, inverse, left, factor, slices))
         return out
+
+    def _by_term(self, values: Floats) -> list[Floats]:
+        """Sums over the rows (R,) of every term of one column, each (1, 1)."""
+        sums = np.bincount(self.of_row, values, len(self.slices))
+        return [np.full((1, 1), total) for total in sums.tolist()]
 
     def _other_trace(
         self, state: State, inverse: Floats, left: Floats, factor: Floats, slices: list[slice]
@@ -320,7 +330,7 @@ class Criterion:
         p = len(factor)
         out = np.empty((p, p))
         diagonal = np.abs(factor.diagonal())
-        if diagonal.min() > 1e-4 * max(float(np.abs(factor).max()), 1e-2):
+        if diagonal.min() > max(1e-4 * float(np.abs(factor).max()), ZERO):
             for a in range(p):
                 for b in range(p):
                     out[a, b] = np.vdot(inverse[slices[a]], left[:, slices[b]].T)

@@ -96,32 +96,29 @@ def average_information(criterion: Criterion, state: State, slope: Slope) -> Flo
 
 def jacobian(criterion: Criterion, factors: Factors) -> Floats:
     """d vech(G) / d theta, block diagonal over terms (c, c)."""
+    if criterion.size == len(factors):
+        return np.diag([2.0 * factor[0, 0] for factor in factors])
     out = np.zeros((criterion.size, criterion.size))
     position = 0
     for factor, (rows, cols) in zip(factors, criterion.columns, strict=True):
         size = len(rows)
-        if size == 1:
-            out[position, position] = 2.0 * factor[0, 0]
-        else:
-            for j, (c, d) in enumerate(zip(rows, cols, strict=True)):
-                change = np.zeros_like(factor)
-                change[c] += factor[:, d]
-                change[:, c] += factor[:, d]
-                out[position : position + size, position + j] = change[rows, cols]
+        for j, (c, d) in enumerate(zip(rows, cols, strict=True)):
+            change = np.zeros_like(factor)
+            change[c] += factor[:, d]
+            change[:, c] += factor[:, d]
+            out[position : position + size, position + j] = change[rows, cols]
         position += size
     return out
 
 
 def bend(criterion: Criterion, normal: Factors) -> Floats:
     """sum_i (dF/dG_i) d2G_i/dtheta2 (c, c): 2 N[c, c'] between entries of one column of L."""
+    if criterion.size == len(normal):
+        return np.diag([2.0 * matrix[0, 0] for matrix in normal])
     out = np.zeros((criterion.size, criterion.size))
     position = 0
     for matrix, (rows, cols) in zip(normal, criterion.columns, strict=True):
         size = len(rows)
-        if size == 1:
-            out[position, position] = 2.0 * matrix[0, 0]
-            position += 1
-            continue
         same = cols[:, None] == cols[None, :]
         out[position : position + size, position : position + size] = np.where(
             same, 2.0 * matrix[np.ix_(rows, rows)], 0.0

@@ -143,8 +143,9 @@ def factor_codes(column: pd.Series[Any]) -> tuple[Codes, tuple[str, ...]]:
 
     Text that is numbers throughout is sorted by them, and stays as it is written.
     """
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.codes.to_numpy(), tuple(_label(x) for x in column.cat.categories)
+    categorical = column.array
+    if isinstance(categorical, pd.Categorical):
+        return np.asarray(categorical.codes), tuple(map(_label, categorical.categories.tolist()))
     codes, uniques = pd.factorize(column)
     values = list(uniques)
     keys = values if pd.api.types.is_numeric_dtype(column.dtype) else _sortable(map(str, values))
@@ -232,7 +233,7 @@ def _no_complete_row(data: pd.DataFrame, used: Sequence[str]) -> Problem:
 def _complete_rows(data: pd.DataFrame, used: Sequence[str]) -> np.ndarray[Any, Any] | None:
     missing = np.zeros(len(data), dtype=bool)
     for name in used:
-        missing |= data[name].isna().to_numpy()
+        missing |= np.asarray(data[name].array.isna())
     return ~missing if missing.any() else None
 
 

@@ -200,9 +200,11 @@ SUFFICIENCY: Mapping[Sufficiency, str] = {
 
 def baseline_suffices(label: str, smallest: str, answers: Sequence[tuple[str, str]]) -> str:
     """Whether the baseline is good enough, for every inference: where, and the answer there."""
-    within = f" within {smallest}" if smallest else ""
+    if not smallest:
+        asked = f"Whether the baseline suffices on {label} is {SUFFICIENCY['not_judged']}"
+        return f"{asked}: no smallest effect is declared."
     told = "; ".join(f"{where}: {answer}" for where, answer in answers)
-    return f"The baseline suffices{within} on {label} {told}."
+    return f"The baseline suffices within {smallest} on {label} {told}."
 
 
 def suffices_there(answer: Suffices, scale: Scale, reason: str) -> str:

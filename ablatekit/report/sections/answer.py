@@ -223,15 +223,14 @@ def answer_table(analysis: Analysis) -> Table:
     columns = [Column("factor"), Column("level")]
     for question in asked:
         columns += _question_columns(question)
-    rows = [_answer_row(line, asked) for line in lines]
-    repeated = _repeated_reasons(rows)
+    rows, reasons = reasons_below([_answer_row(line, asked) for line in lines])
     return Table(
         id="answer-table",
         caption=captions.ANSWER_TABLE,
         columns=columns,
-        rows=[_without_notes(row, repeated) for row in rows],
+        rows=rows,
         keys=[[("factor", line.level.factor), ("level", line.level.level)] for line in lines],
-        footer="\n".join([*_footer_reasons(repeated), _answer_footer(analysis)]),
+        footer="\n".join([*reasons, _answer_footer(analysis)]),
         style="answer",
     )
 
@@ -260,6 +259,14 @@ def _sufficiency(analysis: Analysis, response: ResponseAnalysis) -> Iterator[tup
         reason = told(row["reason"], subject.unit)
         if row["inference"] == "narrow" or not reason:
             yield where, suffices_there(row, scale_of(response), reason)
+
+
+def reasons_below(
+    rows: Sequence[Sequence[Entry]],
+) -> tuple[list[list[Entry]], list[str]]:
+    """Rows without the reasons that several of them share, and these for below the table."""
+    repeated = _repeated_reasons(rows)
+    return [_without_notes(row, repeated) for row in rows], _footer_reasons(repeated)
 
 
 def _repeated_reasons(rows: Sequence[Sequence[Entry]]) -> dict[str, Verdict]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ablatekit.analysis.core.lookup import priced_metric, widest
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Configuration, Configurations, PlainRow
 from ablatekit.report.document import (
+    Badge,
     Block,
     Column,
     Entry,
@@ -22,7 +24,7 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.language import captions, leads
-from ablatekit.report.language.numbers import Scale, general, p_value, scale_of, sentence
+from ablatekit.report.language.numbers import Scale, absent, general, p_value, scale_of, sentence
 from ablatekit.report.language.reading import ESTIMAND_NAMES, Unit, subject_of, words
 from ablatekit.report.language.sentences import say, say_all, told
 from ablatekit.report.language.verdicts import Room
@@ -33,6 +35,7 @@ from ablatekit.report.sections.answer import (
     effect_entry,
     estimate_entry,
     interval_entry,
+    reasons_below,
     room,
 )
 from ablatekit.report.sections.effects import reach, said_notes
@@ -77,6 +80,9 @@ def configurations_table(
     by_cell: dict[str, list[Configuration]] = {}
     for row in configurations["rows"]:
         by_cell.setdefault(row["level"], []).append(row)
+    rows, reasons = reasons_below(
+        [_entries(cell, scale, available, metric) for cell in by_cell.values()]
+    )
     return Table(
         id=f"configurations-{slug(name)}",
         caption=captions.configurations(response["label"]),
@@ -86,9 +92,9 @@ def configurations_table(
             Column("adjusted p", numeric=True), Column("verdict"), Column(captions.BEYOND),
             Column("may be best"), Column(captions.PRICE, numeric=True),
         ],
-        rows=[_entries(rows, scale, available, metric) for rows in by_cell.values()],
+        rows=rows,
         keys=[[("configuration", level)] for level in by_cell],
-        footer="\n".join(_footer(configurations, available.unit)),
+        footer="\n".join([*reasons, *_footer(configurations, available.unit)]),
     )  # fmt: skip
 
 
@@ -107,10 +113,18 @@ def _entries(
         estimate_entry(shown, scale),
         Quantity(p_value(adjusted), adjusted),
         badge(shown, available),
-        beyond(broad, available) if narrow is not None else Text(""),
+        _beyond(broad, scale, available) if narrow is not None else Text(""),
         Text(captions.may_be_best(best)),
         Quantity(cost, price),
     ]
+
+
+def _beyond(rows: Sequence[Configuration], scale: Scale, available: Room) -> Entry:
+    """The widest broad verdict with its interval."""
+    entry, effect = beyond(rows, available), widest(rows)
+    if not isinstance(entry, Badge) or effect is None or absent(effect["low"]):
+        return entry
+    return replace(entry, note=scale.interval(effect["low"], effect["high"]))
 
 
 def _footer(configurations: Configurations, unit: Unit) -> list[str]:

@@ -98,7 +98,7 @@ def _row(level: Comparison, robust: RobustCompanions, scale: Scale, unit: Unit) 
     test = next((r for r in robust["permutation"] if (r["factor"], r["level"]) == key), None)
     row: list[Entry] = [
         Text(level.label),
-        Text(level.level, note=f"vs {level.baseline}", strong=True),
+        Text(level.level, note=captions.against(level.baseline), strong=True),
         _iqm(robust, level.factor, level.level, scale),
         _iqm(robust, level.factor, level.baseline, scale),
     ]

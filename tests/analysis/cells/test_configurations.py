@@ -240,3 +240,21 @@ def test_a_conditional_factor_is_not_set_in_the_baseline_cell(compare):
         "loop=owa, sampler=bernoulli",
     ]
     assert [row["estimate"] for row in section["rows"]] == pytest.approx([1.0, 2.0])
+
+
+def test_a_margin_of_nothing_is_tested_as_zero(section_of):
+    """The test against the margins grows into the two-sided one as they close."""
+    rows = by_cell(section_of("crossed_cells", ["context"], smallest=1e-12))
+    for row in rows.values():
+        assert row["p_margin_adjusted"] == pytest.approx(row["p_adjusted"], abs=1e-9)
+
+
+def test_a_family_without_adjustment_has_raw_p(response):
+    frame = pd.read_csv(FOLDER / "data" / "one_way_cells.csv")
+    planned = response("y", smallest_effect=0.2)
+    plan, tables = plan_from_table(frame, [planned], ["cell"], [], {"cell": "base"})
+    design = layout(plan)
+    fitted = fit(respond(planned, tables, design, "score").values, design, 2)
+    section = configurations(fitted, "y", rule_for("higher", 0.05, "none", 0.2), ("narrow",))
+    assert all(row["p"] == row["p_adjusted"] for row in section["rows"])
+    assert section["notes"] == []

@@ -129,6 +129,22 @@ def test_every_elimination_agrees(
     assert {"dense", "pairs"} <= seen
 
 
+@pytest.mark.parametrize("mode", ["class", "dense"])
+def test_gradient_is_the_slope_of_the_criterion(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sufficient, "DIRECT_LIMIT", 0)
+    if mode == "dense":
+        monkeypatch.setattr("ablatekit.analysis.engine.schur.CLASS_LIMIT", 0)
+    frame = build_frame(crossed(), parse_formula("y ~ a * b + (1 + a | item) + (1 | run)"))
+    criterion = Criterion(cross_products(working_layout(frame), nest=True), True, 0.0)
+    assert criterion.elimination is not None
+    assert criterion.elimination.mode == mode
+    theta = np.array([0.9, -0.3, 0.5, 0.7])
+    gradient = criterion.slope(criterion.evaluate(theta)).gradient
+    for j, step in enumerate(1e-5 * np.eye(len(theta))):
+        rise = criterion.evaluate(theta + step).value - criterion.evaluate(theta - step).value
+        assert gradient[j] == pytest.approx(rise / 2e-5, rel=1e-5, abs=1e-5)
+
+
 def same_inference(one: MixedFit, two: MixedFit) -> None:
     """Criterion, variances, modes and both kinds of df agree to 1e-9 at the same theta."""
     assert two.criterion == pytest.approx(one.criterion, abs=1e-9)

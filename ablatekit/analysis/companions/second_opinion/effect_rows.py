@@ -72,7 +72,7 @@ def _narrow_row(
     tested = (
         model.welch(vector, inquiry.alpha) if by_welch else model.test([vector], inquiry.alpha)[0]
     )
-    _compare(recount, "narrow", inquiry, row, tested)
+    compare_row(recount, "narrow", inquiry, row, tested)
     beside = row.get("common_pairs")
     common = inquiry.common(row, model, list(found)) if beside else None
     if beside and common is not None:
@@ -105,7 +105,7 @@ def _broad_row(
     if test is None:
         recount.compare("broad", f"{name}: se", row["se"], math.nan)
         return
-    _compare(recount, "broad", inquiry, row, test.row)
+    compare_row(recount, "broad", inquiry, row, test.row)
     for part in row["parts"]:
         _part(recount, inquiry, name, part, test)
 
@@ -120,7 +120,7 @@ def _part(
         recount.compare("broad", label, part[key], number, _scale(inquiry, key))
 
 
-def _compare(
+def compare_row(
     recount: Recount, kind: str, inquiry: Inquiry, row: Mapping[str, Any], tested: Tested
 ) -> None:
     """Every number of a row that a t test has."""
@@ -228,7 +228,7 @@ def plain_rows(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, A
         values = [float(part.vector @ model.fit.params) for part in found.values()]
         tested = one_way(values, inquiry.alpha)
         if tested.se > SAME * inquiry.size:
-            _compare(recount, "contexts_t", inquiry, row, tested)
+            compare_row(recount, "contexts_t", inquiry, row, tested)
         else:
             name = f"{_name(inquiry.name, row)}: se"
             recount.compare("contexts_t", name, row["se"], math.nan)

@@ -28,8 +28,8 @@ from ablatekit.analysis.companions.second_opinion.recount import ROUNDING, TOLER
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 
-RESPONSE, VARIABLE = "response:", "variable:"
-"""What columns of responses and of blocking variables begin with."""
+RESPONSE, VARIABLE, COVARIATE = "response:", "variable:", "covariate:"
+"""What columns of responses, blocking variables and their covariates begin with."""
 LARGEST_GRID, MOST_CROSSED = 2**14, 2000
 
 
@@ -105,7 +105,7 @@ class Inquiry:
 
     def contexts(self, row: Mapping[str, Any], model: LinearFit) -> dict[str, InContext]:
         """The contrast of a row in every context that has it."""
-        words = ("estimand", "factor", "level", "baseline", "levels", "against")
+        words = ("estimand", "factor", "level", "baseline", "levels", "against", "weights")
         key = json.dumps([row.get(word) for word in words], sort_keys=True)
         if key not in self.known:
             self.known[key] = self._contexts(row, model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def by_scope(
     if any(table[name].nunique() < FEWEST for name in scope):
         return None
     parts: dict[tuple[str, ...], Tested] = {
-        (name,): one_way(_level_means(table, name), alpha) for name in scope
+        (name,): one_way(_means(table, name).tolist(), alpha) for name in scope
     }
     if len(scope) > 1:
         both = _crossed(table, scope, alpha) if _is_crossing(variables, table, scope) else None
@@ -82,7 +83,7 @@ def prediction(
     """Limits for one new level (of both variables); None where a crossing is incomplete."""
     table = _table(values, variables)
     if len(scope) == 1:
-        means = _level_means(table, scope[0])
+        means = _means(table, scope[0]).tolist()
         drawn = sm.OLS(means, np.ones(len(means))).fit().get_prediction(np.ones((1, 1)))
         frame = drawn.summary_frame(alpha=alpha)
         return float(frame["obs_ci_lower"].iloc[0]), float(frame["obs_ci_upper"].iloc[0])
@@ -102,8 +103,16 @@ def _table(values: Mapping[str, float], variables: Mapping[str, Mapping[str, str
     return pd.DataFrame({**labels, VALUE: list(values.values())})
 
 
-def _level_means(table: pd.DataFrame, name: str) -> list[float]:
-    return table.groupby(name, sort=True)[VALUE].mean().tolist()
+def level_means(
+    values: Mapping[str, float], variables: Mapping[str, Mapping[str, str]], name: str
+) -> pd.Series[Any]:
+    """The means of a variable's levels over their contexts that have a value."""
+    return _means(_table(values, variables), name)
+
+
+def _means(table: pd.DataFrame, name: str) -> pd.Series[Any]:
+    means: pd.Series[Any] = table.groupby(name, sort=True)[VALUE].mean()
+    return means
 
 
 def _is_crossing(

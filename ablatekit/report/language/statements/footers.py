@@ -8,7 +8,7 @@ from typing import Any
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.report.language.numbers import sentence
 from ablatekit.report.language.scopes import over
-from ablatekit.report.language.statements.phrases import Words, amount
+from ablatekit.report.language.statements.phrases import NOT_SET, Words, amount
 from ablatekit.report.language.verdicts import SIZES, together, word
 
 
@@ -172,7 +172,9 @@ SENTENCES: Mapping[Code, Words] = {
     "no_gap": "No gap: {reason}.",
     "baselines": lambda factors, levels: (
         "Baselines: "
-        + ", ".join(f"{name} = {level}" for name, level in zip(factors, levels, strict=True))
+        + ", ".join(
+            f"{name} = {level or NOT_SET}" for name, level in zip(factors, levels, strict=True)
+        )
         + " (the first in the table unless named)."
     ),
     "coding_of_satterthwaite": "Satterthwaite's df of an F test with several numerator df depend on"
