@@ -1,14 +1,12 @@
-"""Coverage and type-I error of the effect table's shipped defaults, every estimand.
+"""How often do intervals, tests, claims and predictions err? Each against its bound of DESIGN 5.
 
-    OMP_NUM_THREADS=1 python benchmarks/coverage.py --draws 10000 \
-        > benchmarks/results/coverage.txt
+    OPENBLAS_NUM_THREADS=1 python benchmarks/coverage.py > benchmarks/results/coverage.txt
 
-3 models x 2 data sets, a 2^4 factorial, S replicates, residual sd 1. The effect of the first factor
-and its interaction with the second one vary over models (sd t_m), data sets (t_d) and contexts
-(t_c) around 0. Narrow: the 95% interval covers the contrast of the true means of these contexts.
-Broad: a true population value of 0 is rejected at 5%. Scenarios on complete tables are computed on
-arrays of all draws at once and held against the shipped path on a few; scenarios that lose runs go
-through the shipped path, broad ones (Kenward-Roger) on a fifth of the draws.
+Truth by scope: over one variable it is the mean, over the levels drawn of the others at which each
+of its levels has the contrast, averaged over its levels; over both it is 0. A rate above its bound
+and three Monte-Carlo errors is drawn again, five times as often with other numbers; what is above
+then too is a MISS. Numbers computed on arrays of all draws are held against the product's own on
+200 draws of every shape.
 """
 
 from __future__ import annotations
@@ -17,307 +15,273 @@ import argparse
 import itertools
 import platform
 import time
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 
+import coverage_broad as broad
+import coverage_claims
+import coverage_families as families
+import coverage_narrow as narrow
 import numpy as np
-import pandas as pd
 import scipy
-from numpy.typing import NDArray
-from scipy import stats
 
 import ablatekit
-from ablatekit.analysis.cells.contrasts import Contrast, effect_contrasts, interaction_contrasts
-from ablatekit.analysis.cells.effects import UNEQUAL_VARIANCES, Evaluated, fit, infer
-from ablatekit.analysis.core.layout import Layout, layout
-from ablatekit.analysis.core.schema.vocabulary import Estimand
-from ablatekit.analysis.core.values import RunValues
-from ablatekit.analysis.table import plan_from_table
+from ablatekit.analysis.core.layout import Layout
 
-Array = NDArray[np.float64]
-ESTIMANDS: tuple[Estimand, ...] = ("average", "baseline", "removal", "shapley", "interaction")
-FACTORS = ("first", "second", "third", "fourth")
-MODEL, DATASET = np.array(list(itertools.product(range(3), range(2)))).T
-CHUNK, ALPHA, LOWEST = 1000, 0.05, 0.93
+ALPHA = 0.05
+SHAPES = ((3, 3), (5, 4), (8, 5), (8, 3), (20, 3))
+OTHER_SHAPES = ((3,), (5,), (20,), (3, 3, 3))
+GAPS = ((0.0, 0.0), (0.2, 0.0), (0.0, 0.3))
+"""Share of runs lost, share of contexts without the level."""
+CHECKED, AGAIN, CHUNK = 200, 5, 5000
+TOLERANCE = 1e-10
+CASES = len(coverage_claims.TRUTHS) * len(coverage_claims.MARGINS)
+SHORT = {"average": "aver", "baseline": "base", "removal": "remo", "shapley": "shap",
+         "interaction": "inte"}  # fmt: skip
+
+Rates = dict[str, float]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scenario:
-    """How studies are drawn; `ratio` is the seed sd at the level over that at the baseline.
+class Record:
+    """Prints rates against their bounds and counts what misses them."""
 
-    `rate`: the response is the share of 200 items right, at this rate. `diverged`: share of the
-    runs of one cell that end early, under `policy`. `lost`: share of all runs without a value.
+    def __init__(self, draws: int) -> None:
+        self.draws = draws
+        self.compared = 0
+        self.again: list[str] = []
+        self.missed: list[str] = []
+
+    def above(self, rate: float, bound: float, draws: float | None = None) -> bool:
+        """Whether a rate is above its bound by more than three Monte-Carlo errors."""
+        return rate > bound + 3 * error(bound, draws or self.draws)
+
+    def marked(self, name: str, rates: Rates, bound: float, repeat: Callable[[], Rates]) -> str:
+        """The rates as text; what is above its bound is drawn again and named if it stays there."""
+        self.compared += len(rates)
+        high = [key for key, rate in rates.items() if self.above(rate, bound)]
+        marks = dict.fromkeys(high, "+")
+        if high:
+            second = repeat()
+            for key in high:
+                text = f"{name}, {key}: {rates[key]:.4f}, again {second[key]:.4f}, bound {bound:g}"
+                stays = self.above(second[key], bound, AGAIN * self.draws)
+                (self.missed if stays else self.again).append(text)
+                marks[key] = "!" if stays else "+"
+        return " ".join(f"{rate:.3f}{marks.get(key, ' ')}" for key, rate in rates.items())
+
+
+def error(rate: float, draws: float) -> float:
+    """The Monte-Carlo error of a rate."""
+    return float(np.sqrt(rate * (1 - rate) / draws))
+
+
+def variations(variables: int) -> list[broad.Variation]:
+    """Nothing varies, contexts alone, one variable alone, some or all together."""
+    alone = [tuple(0.4 * (i == j) for j in range(variables)) for i in range(variables)]
+    small = [tuple(0.1 * (i == j) for j in range(variables)) for i in range(variables)]
+    nothing, everything = (0.0,) * variables, (0.4,) * variables
+    pairs = [(by, 0.0) for by in (nothing, *alone, *small, everything)]
+    pairs += [(nothing, 0.4), (everything, 0.2)]
+    return [broad.Variation(by, context) for by, context in dict.fromkeys(pairs)]
+
+
+def broad_rates(
+    shape: broad.Crossing, variation: broad.Variation, draws: int, seed: int
+) -> dict[str, Rates]:
+    """False rejections by scope, and missed predictions by scope; keys are estimands.
+
+    In parts that fit into memory.
     """
-
-    name: str
-    seeds: int
-    t_m: float = 0.0
-    t_d: float = 0.0
-    t_c: float = 0.0
-    ratio: float = 1.0
-    rate: float | None = None
-    diverged: float = 0.0
-    policy: str = ""
-    lost: float = 0.0
-
-    @property
-    def complete(self) -> bool:
-        """Whether every run has a value."""
-        return self.lost == 0 and self.policy != "exclude"
-
-    @property
-    def null(self) -> bool:
-        """Whether the population values of the contrasts are 0."""
-        return self.rate is None and not self.diverged
+    rng, count = np.random.default_rng(seed), min(draws, CHUNK)
+    parts = [_broad_part(shape, variation, count, rng) for _ in range(draws // count)]
+    return {
+        scope: {key: float(np.mean([part[scope][key] for part in parts])) for key in rates}
+        for scope, rates in parts[0].items()
+    }
 
 
-SCENARIOS = (
-    *(
-        Scenario(name=f"{s} seeds, t_c = {t}", seeds=s, t_c=t)
-        for s in (2, 5)
-        for t in (0, 0.2, 0.4)
-    ),
-    *(
-        Scenario(
-            name=f"{s} seeds, t_m = t_d = .4: contexts not exchangeable", seeds=s, t_m=0.4, t_d=0.4
-        )
-        for s in (2, 5)
-    ),
-    *(
-        Scenario(name=f"3 seeds, t_c = {t}, 20% of the runs lost", seeds=3, t_c=t, lost=0.2)
-        for t in (0, 0.4)
-    ),
-    *(Scenario(name=f"3 seeds, {r:g} of 200 items right", seeds=3, rate=r) for r in (0.05, 0.95)),
-    *(Scenario(name=f"{s} seeds, seed sd 3x at the level", seeds=s, ratio=3.0) for s in (2, 3, 5)),
-    *(
-        Scenario(name=f"3 seeds, 20% of one cell diverged, {p}", seeds=3, diverged=0.2, policy=p)
-        for p in ("score", "worst", "exclude")
-    ),
-)
+def _broad_part(
+    shape: broad.Crossing, variation: broad.Variation, draws: int, rng: np.random.Generator
+) -> dict[str, Rates]:
+    space = broad.design(shape.sizes)
+    table = broad.draw(shape, variation, draws, rng)
+    found: dict[str, Rates] = defaultdict(dict)
+    for estimand, contrast in broad.contrasts(space).items():
+        key, value = SHORT[estimand], broad.values(table.mean, space, contrast)
+        share = broad.shares(table, space, contrast, value)
+        for axis in range(len(shape.sizes)):
+            truth = broad.truth_over(table, share, axis)
+            found[f"over v{axis}"][key] = rate(broad.one_way(value, axis).misses(truth))
+            new = broad.new_level(table, estimand, axis)
+            found[f"new v{axis}"][key] = rate(outside(*broad.prediction(value, axis), new))
+        if len(shape.sizes) > 1:
+            whole = broad.over_all(value)
+            p = whole.p()
+            found["over all"][key] = rate(np.where(np.isnan(p), np.nan, p < ALPHA))
+        if len(shape.sizes) == 2:
+            effect, interaction = broad.SHARE[estimand]
+            new = table.new_everywhere @ np.array([effect, interaction])
+            middle, half = broad.prediction_over_all(value, whole)
+            found["new all"][key] = rate(outside(middle, half, new))
+    return found
 
 
-@dataclass(frozen=True)
-class Draws:
-    """Values (N, U, C, S), NaN for runs without one, and what runs give on average (N, U, C)."""
-
-    y: Array
-    truth: Array
+def outside(middle: broad.Array, half: broad.Array, truth: broad.Array) -> broad.Array:
+    """Whether intervals leave out the truth; NaN where there is none."""
+    return np.where(np.isnan(half), np.nan, np.abs(middle - truth) > half)
 
 
-def design(seeds: int) -> Layout:
-    """The layout that the product derives from a table of this design."""
-    levels = itertools.product(("no", "yes"), repeat=len(FACTORS))
-    rows = [
-        {**dict(zip(FACTORS, cell, strict=True)), "model": f"m{m}", "dataset": f"d{d}", "y": 0.0}
-        for cell in levels
-        for m, d in zip(MODEL.tolist(), DATASET.tolist(), strict=True)
-        for _ in range(seeds)
-    ]
-    plan, _ = plan_from_table(pd.DataFrame(rows), "y", FACTORS, ("model", "dataset"), {})
-    return layout(plan)
+def rate(events: broad.Array) -> float:
+    """Share of the draws, of those that have an answer."""
+    return float(np.nanmean(events)) if not np.isnan(events).all() else np.nan
 
 
-def draw(scenario: Scenario, cells: Array, count: int, rng: np.random.Generator) -> Draws:
-    """`count` studies; cells (U, F) as 0 and 1."""
-    contexts = len(MODEL)
+def print_broad(record: Record, seed: int) -> None:
+    """Type-I errors by scope and estimand, and how often predictions miss a new level."""
+    print("\nBroad: type-I errors at .05, by what varies (sd over v0 v1 ... and contexts)")
+    print("estimands:", " ".join(SHORT), "in this order; then the same of prediction intervals")
+    everything = [(sizes, gap) for sizes in SHAPES + OTHER_SHAPES for gap in GAPS]
+    for sizes, (lost, without) in everything:
+        shape = broad.Crossing(sizes, lost, without)
+        apart = max(broad.check(*checked(shape), CHECKED // len(GAPS) + 1))
+        if apart > TOLERANCE:
+            raise SystemExit(f"{shape.name}: arrays differ from the product by {apart:.1e}")
+        print(f"\n{shape.name} (arrays and product differ by {apart:.0e})")
+        for variation in variations(len(sizes)):
+            rates = broad_rates(shape, variation, record.draws, seed)
+            for scope, row in rates.items():
+                name = f"{shape.name}, varies {variation.name}, {scope}"
+                again = repeat_broad(shape, variation, AGAIN * record.draws, seed + 1, scope)
+                line = record.marked(name, row, ALPHA, again)
+                print(f"  {variation.name:>16} {scope:<9} {line}", flush=True)
 
-    def varying() -> Array:
-        parts = scenario.t_m * rng.normal(size=(count, 3))[:, MODEL]
-        parts = parts + scenario.t_d * rng.normal(size=(count, 2))[:, DATASET]
-        return parts + scenario.t_c * rng.normal(size=(count, contexts))
 
-    base = (
-        2.0 * rng.normal(size=(count, 3))[:, MODEL]
-        + 1.5 * rng.normal(size=(count, 2))[:, DATASET]
-        + 0.5 * rng.normal(size=(count, contexts))
+def repeat_broad(
+    shape: broad.Crossing, variation: broad.Variation, draws: int, seed: int, scope: str
+) -> Callable[[], Rates]:
+    """The rates of one scope with other draws."""
+    return lambda: broad_rates(shape, variation, draws, seed)[scope]
+
+
+def checked(shape: broad.Crossing) -> tuple[broad.Draws, Layout]:
+    """Some draws to hold against the product."""
+    variation = broad.Variation((0.4,) * len(shape.sizes), 0.2)
+    drawn = broad.draw(shape, variation, CHECKED, np.random.default_rng(0))
+    return drawn, broad.design(shape.sizes)
+
+
+def print_narrow(record: Record, seed: int, product_draws: int) -> None:
+    """How often narrow intervals miss the contrast of the true means of their contexts."""
+    print("\nNarrow: intervals at .95 that miss; as assumed: .05 +- 3 Monte-Carlo errors")
+    print(f"{'':44}{' '.join(f'{name:>6}' for name in SHORT.values())}")
+    for scenario in narrow.SCENARIOS:
+        draws = record.draws if scenario.complete else product_draws
+        rates = narrow_rates(scenario, draws, seed)
+        if scenario.as_assumed and scenario.complete:
+            low = [key for key, value in rates.items() if value < ALPHA - 3 * error(ALPHA, draws)]
+            record.missed += [f"narrow, {scenario.name}, {key}: below .05" for key in low]
+            again = repeat_narrow(scenario, AGAIN * draws, seed + 1)
+            line = record.marked(f"narrow, {scenario.name}", rates, ALPHA, again)
+        else:
+            high = ("!" if record.above(value, ALPHA, draws) else " " for value in rates.values())
+            line = " ".join(f"{v:.3f}{mark}" for v, mark in zip(rates.values(), high, strict=True))
+        print(f"  {scenario.name:<42} {line}", flush=True)
+    print("  ! above .05 beyond what intervals assume (normal runs of equal variance): no bound")
+
+
+def narrow_rates(scenario: narrow.Scenario, draws: int, seed: int) -> Rates:
+    """Misses by estimand."""
+    return {
+        SHORT[e]: rate(found.misses) for e, found in narrow.simulate(scenario, draws, seed).items()
+    }
+
+
+def repeat_narrow(scenario: narrow.Scenario, draws: int, seed: int) -> Callable[[], Rates]:
+    """The rates with other draws."""
+    return lambda: narrow_rates(scenario, draws, seed)
+
+
+def claim_cases(draws: int, seed: int, few: int) -> Iterator[families.Case]:
+    """Every family of every inference, shape, truth and margin."""
+    rng, bounds = np.random.default_rng(seed), coverage_claims.BOUNDS
+    shapes = itertools.product(((3, 3), (5, 4), (8, 3)), ("model", "dataset", "both"))
+    cases = itertools.chain(
+        coverage_claims.narrow_cases(draws, few, rng),
+        *(coverage_claims.broad_cases(sizes, scope, draws, few, rng) for sizes, scope in shapes),
     )
-    first, both = cells[:, 0, None], (cells[:, 0] * cells[:, 1])[:, None]
-    fixed = (cells @ np.array([0.0, 0.5, 0.0, 0.3]))[:, None]
-    truth = base[:, None] + fixed + varying()[:, None] * first + varying()[:, None] * both
-    noise = rng.normal(size=(*truth.shape, scenario.seeds))
-    if scenario.rate is not None:
-        return _items(scenario.rate, truth, noise, rng)
-    if scenario.diverged:
-        return _diverged(scenario, 0.6 + 0.03 * (truth - fixed) / 2, 0.05 * noise, rng)
-    y = truth[..., None] + np.where(first == 1, scenario.ratio, 1.0)[..., None] * noise
-    y[rng.random(y.shape) < scenario.lost] = np.nan
-    return Draws(y, truth)
+    for name, rates, agreed in cases:
+        yield name, {claim: (value, bounds[claim]) for claim, value in rates.items()}, agreed
 
 
-def _items(rate: float, latent: Array, noise: Array, rng: np.random.Generator) -> Draws:
-    """Shares of 200 items; seeds vary by a logit of .25, choices and contexts by .2 of `latent`."""
-    logit = np.log(rate / (1 - rate)) + 0.2 * latent
-    node, weight = np.polynomial.hermite_e.hermegauss(15)
-    spread = 1 / (1 + np.exp(-(logit[..., None] + 0.25 * node)))
-    chance = 1 / (1 + np.exp(-(logit[..., None] + 0.25 * noise)))
-    return Draws(rng.binomial(200, chance) / 200, spread @ (weight / weight.sum()))
+def family_cases(draws: int, seed: int, few: int) -> Iterator[families.Case]:
+    """Configurations, best cells, ratios and doses."""
+    rng = np.random.default_rng(seed)
+    yield from families.configuration_cases(draws, few, rng)
+    yield from families.carry_over_cases(draws, few, rng)
+    yield from families.dose_cases(draws, few, rng)
 
 
-def _diverged(scenario: Scenario, truth: Array, noise: Array, rng: np.random.Generator) -> Draws:
-    """The cell of the first factor alone loses runs, which ended at .3 to .9 of their score."""
-    y, truth = truth[..., None] + noise, truth.copy()
-    cell, share = 8, scenario.diverged
-    gone = rng.random((len(y), *y.shape[2:])) < share
-    ended = {
-        "score": y[:, cell] * rng.uniform(0.3, 0.9, size=gone.shape),
-        "worst": np.zeros(gone.shape),
-        "exclude": np.full(gone.shape, np.nan),
-    }[scenario.policy]
-    y[:, cell] = np.where(gone, ended, y[:, cell])
-    truth[:, cell] *= {"score": 1 - 0.4 * share, "worst": 1 - share, "exclude": 1}[scenario.policy]
-    return Draws(y, truth)
+def worst(cases: Iterable[families.Case]) -> dict[str, dict[str, tuple[float, float]]]:
+    """The largest rate of every error by name; stops where the product says otherwise."""
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    for name, rates, agreed in cases:
+        if not agreed:
+            raise SystemExit(f"{name}: arrays and the product differ")
+        before = found.setdefault(name, rates)
+        found[name] = {key: max(before[key], rates[key]) for key in rates}
+    return found
 
 
-def wanted(space: Layout) -> dict[Estimand, Contrast]:
-    """The contrasts of the first factor, and its interaction with the second one."""
-    found = {e: effect_contrasts(space, space.codes, e)[0] for e in ESTIMANDS[:-1]}
-    return {**found, "interaction": interaction_contrasts(space, space.codes)[0]}
+def print_worst(
+    record: Record, seed: int, cases: Callable[[int, int, int], Iterator[families.Case]], few: int
+) -> None:
+    """The worst rate of every error with its bound, one line per name."""
+    found, again = worst(cases(record.draws, seed, few)), dict[str, Rates]()
+    for name, rates in found.items():
+        print(f"  {name}")
+        for key, (value, bound) in rates.items():
+            if np.isinf(bound):
+                print(f"    {key:<22} {value:.3f}   no bound")
+                continue
+            if record.above(value, bound) and not again:
+                second = worst(cases(AGAIN * record.draws, seed + 1, 0))
+                again = {n: {k: pair[0] for k, pair in row.items()} for n, row in second.items()}
+            line = record.marked(name, {key: value}, bound, _giving(again.get(name, {})))
+            print(f"    {key:<22} {line}  {bound:g}", flush=True)
 
 
-@dataclass(frozen=True)
-class Intervals:
-    """Narrow limits, broad p and the narrow target of every draw, (N,)."""
-
-    low: Array
-    high: Array
-    p: Array
-    target: Array
-
-
-def on_arrays(draws: Draws, weights: Array, own_cells: bool) -> Intervals:
-    """The shipped inference on complete tables; weights (U,). `own_cells`: Welch if unequal."""
-    contexts, seeds = draws.y.shape[2:]
-    mean, variance = draws.y.mean(axis=3), draws.y.var(axis=3, ddof=1)
-    values = np.einsum("u,nuc->nc", weights, mean)
-    pooled = variance.mean(axis=(1, 2))
-    se = np.sqrt(pooled * (weights**2).sum() / seeds / contexts)
-    df = np.full(len(se), float(variance[0].size * (seeds - 1)))
-    if own_cells:
-        parts = (weights[:, None] / contexts) ** 2 * variance / seeds
-        total = parts.sum(axis=(1, 2))
-        unequal = (brown_forsythe_p(draws.y) < UNEQUAL_VARIANCES) & (total > 1e-20)
-        se = np.where(unequal, np.sqrt(total), se)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            own_df = total**2 / (parts**2 / (seeds - 1)).sum(axis=(1, 2))
-        df = np.where(unequal, own_df, df)
-    estimate, half = values.mean(axis=1), stats.t.ppf(1 - ALPHA / 2, df) * se
-    p = stats.ttest_1samp(values, 0.0, axis=1).pvalue
-    target = np.einsum("u,nuc->nc", weights, draws.truth).mean(axis=1)
-    return Intervals(estimate - half, estimate + half, p, target)
-
-
-def brown_forsythe_p(y: Array) -> Array:
-    """The product's test on (N, U, C, S): without the structural zeros of Hines and Hines."""
-    middle, ordered = y.shape[3] // 2, np.sort(y, axis=3)
-    deviations = np.abs(ordered - np.median(ordered, axis=3, keepdims=True))
-    kept = np.delete(deviations, middle, axis=3)
-    if y.shape[3] % 2 == 0:
-        kept[..., middle - 1] *= np.sqrt(2.0)
-    samples = kept.reshape(*kept.shape[:2], -1)
-    return np.asarray(stats.f_oneway(*np.moveaxis(samples, 1, 0), axis=1).pvalue)
-
-
-def shipped(
-    draws: Draws, space: Layout, contrasts: dict[Estimand, Contrast], broad: int
-) -> dict[str, Intervals]:
-    """The product's own path, draw by draw; the first `broad` draws have broad tests too."""
-    units, contexts, seeds = draws.y.shape[1:]
-    where = [grid.ravel() for grid in np.indices((units, contexts, seeds))[:2]]
-    names = tuple(str(i) for i in range(units * contexts * seeds))
-    rows: dict[str, list[tuple[float, ...]]] = {estimand: [] for estimand in contrasts}
-    for number, (y, truth) in enumerate(zip(draws.y, draws.truth, strict=True)):
-        known = ~np.isnan(y.ravel())
-        runs = tuple(itertools.compress(names, known.tolist()))
-        own = RunValues(y.ravel()[known], where[0][known], where[1][known], runs)
-        fitted = fit(own, space, 2)
-        for estimand, contrast in contrasts.items():
-            one = Evaluated(contrast, fitted.model.evaluate(contrast))
-            narrow = infer(fitted, one, "narrow", ALPHA)
-            by_context = one.values  # noqa: PD011
-            weights = np.zeros(units) if by_context.row is None else by_context.row
-            used = by_context.used
-            target = float((weights @ truth[:, used]).mean()) if used.any() else np.nan
-            p = infer(fitted, one, "broad", ALPHA).p if number < broad else np.nan
-            rows[estimand].append((narrow.low, narrow.high, p, target))
-    return {name: Intervals(*np.array(found).T) for name, found in rows.items()}
-
-
-def simulate(scenario: Scenario, count: int, seed: int) -> dict[str, Intervals]:
-    """Intervals per estimand; on arrays in chunks where the table is complete."""
-    space, rng = design(scenario.seeds), np.random.default_rng(seed)
-    cells = space.unit_cells.astype(float)
-    contrasts = wanted(space)
-    if not scenario.complete:
-        broad = max(1, count // 5) if scenario.null else 0
-        return shipped(draw(scenario, cells, count, rng), space, contrasts, broad)
-    probe = fit(_flat(draw(scenario, cells, 1, rng)), space, 2).model
-    weights = {e: probe.evaluate(contrast).row for e, contrast in contrasts.items()}
-    parts: dict[str, list[Intervals]] = {e: [] for e in contrasts}
-    for start in range(0, count, CHUNK):
-        draws = draw(scenario, cells, min(CHUNK, count - start), rng)
-        for e, own in weights.items():
-            assert own is not None
-            parts[e].append(on_arrays(draws, own, e in ("baseline", "removal")))
-        if start == 0:
-            few = Draws(draws.y[:3], draws.truth[:3])
-            _agree(shipped(few, space, contrasts, 3), {e: part[0] for e, part in parts.items()})
-    return {e: _joined(part) for e, part in parts.items()}
-
-
-def _flat(draws: Draws) -> RunValues:
-    unit, context, _ = (grid.ravel() for grid in np.indices(draws.y.shape[1:]))
-    return RunValues(draws.y[0].ravel(), unit, context, tuple(map(str, range(len(unit)))))
-
-
-def _joined(parts: list[Intervals]) -> Intervals:
-    names = ("low", "high", "p", "target")
-    return Intervals(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
-def _agree(product: dict[str, Intervals], arrays: dict[str, Intervals]) -> None:
-    for estimand, own in product.items():
-        for name in ("low", "high", "p", "target"):
-            left, right = getattr(own, name), getattr(arrays[estimand], name)[: len(own.p)]
-            np.testing.assert_allclose(left, right, rtol=1e-8, atol=1e-10)
-
-
-def coverage(found: Intervals) -> float:
-    """Share of the narrow intervals, of those there are, that hold their target."""
-    known = ~np.isnan(found.low)
-    inside = (found.low <= found.target) & (found.target <= found.high)
-    return float(inside[known].mean())
-
-
-def rejected(found: Intervals) -> float:
-    """Share of the broad tests, of those there are, that reject."""
-    return float((found.p[~np.isnan(found.p)] < ALPHA).mean())
+def _giving(rates: Rates) -> Callable[[], Rates]:
+    return lambda: rates
 
 
 def main() -> None:
-    """Print the table."""
+    """Print every table, then what is above its bound."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=10_000)
+    parser.add_argument("--draws", type=int, default=20_000)
+    parser.add_argument("--product-draws", type=int, default=4_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    started = time.process_time()
     print(
         f"ablatekit {ablatekit.__version__}, numpy {np.__version__}, scipy {scipy.__version__}, "
         f"Python {platform.python_version()}; {options.draws:,} draws, seed {options.seed}; "
-        "Monte-Carlo SE at .05 and .95: "
-        f"{np.sqrt(0.05 * 0.95 / options.draws):.4f} on complete tables\n"
+        f"Monte-Carlo error at .05: {error(ALPHA, options.draws):.4f}, "
+        f"three above the bound: {ALPHA + 3 * error(ALPHA, options.draws):.4f}"
     )
-    width = max(len(scenario.name) for scenario in SCENARIOS)
-    head = " ".join(f"{e[:8]:>8}" for e in ESTIMANDS)
-    print(f"{'':{width}}  narrow coverage{'':{len(head) - 13}}broad type-I error")
-    print(f"{'scenario':{width}}  {head}  {head}  seconds")
-    for scenario in SCENARIOS:
-        started = time.process_time()
-        found = simulate(scenario, options.draws, options.seed)
-        narrow = [coverage(found[e]) for e in ESTIMANDS]
-        marks = [f"{value:7.4f}{'*' if value < LOWEST else ' '}" for value in narrow]
-        broad = [f"{rejected(found[e]):8.4f}" if scenario.null else f"{'':8}" for e in ESTIMANDS]
-        took = time.process_time() - started
-        line = f"{scenario.name:{width}}  {' '.join(marks)}  {' '.join(broad)}  {took:7.1f}"
-        print(line, flush=True)
-    print(f"\n* below {LOWEST:.0%}")
+    record = Record(options.draws)
+    print_narrow(record, options.seed, options.product_draws)
+    print("\nClaims of the verdict: largest rate over all truths and margins, and its bound")
+    print_worst(record, options.seed, claim_cases, CHECKED // CASES + 1)
+    print("\nConfigurations, carry-over, doses: largest rate over all truths, and its bound")
+    print_worst(record, options.seed, family_cases, CHECKED // len(families.TABLES))
+    print_broad(record, options.seed)
+    print(f"\n{record.compared} rates against bounds, {time.process_time() - started:.0f} CPU s")
+    print(f"above at first, not when drawn again {AGAIN} times as often (+): {len(record.again)}")
+    for text in record.again:
+        print(f"  {text}")
+    print(f"MISS (!): {len(record.missed)}")
+    for text in record.missed:
+        print(f"  {text}")
 
 
 if __name__ == "__main__":

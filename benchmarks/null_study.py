@@ -4,8 +4,9 @@
 
 Every run is its context's mean plus seed noise, so every helps or hurts is false. The verdicts are
 those of the analysis; what it adds beside them (companions, diagnostics) is not computed. A family
-is the narrow average effects on one response in one seed; Holm promises that at most alpha of them
-hold a false claim. No smallest effect is declared: none may hide behind `equivalent`.
+is the average effects on one response in one seed, narrow or over one scope; Holm promises that at
+most alpha of them hold a false claim. No smallest effect is declared: none may hide behind
+`equivalent`.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ from ablatekit.analysis.study import inferences
 from ablatekit.analysis.table import plan_from_table
 from ablatekit.analysis.tables.responses import respond
 from ablatekit.analysis.tables.study_tables import StudyTables
-from ablatekit.design.plan import Plan, PlannedResponse
+from ablatekit.design.plan import Plan, PlannedAnalysis, PlannedResponse
 
 FACTORS = ("first", "second", "third", "fourth")
 MODELS, DATASETS, REPLICATES = ("m1", "m2", "m3"), ("d1", "d2"), 2
 SEED_SD, CONTEXT_SD = 0.02, 0.03
 RESPONSES = ("learning", "generalization")
+SCOPES: dict[str, tuple[str, ...]] = {"narrow": (), "over models": ("model",)}
+"""What has an answer: two data sets are too few to generalise over."""
 CLAIMS = ("helps", "hurts", "widens", "narrows")
 LOWEST, HIGHEST = 0.04, 0.06
 
@@ -66,28 +69,34 @@ def noise(runs: pd.DataFrame, seed: int) -> pd.DataFrame:
 def families(plan: Plan, design: Layout, tables: StudyTables) -> dict[str, list[Effect]]:
     """The effects on every response and on the gap."""
     part, both = plan.analysis, inferences(plan)
-    rule = VerdictRule(alpha=part.alpha, adjust=part.adjust, smallest_effect=None)
     responses = {r.name: respond(r, tables, design, part.diverged) for r in part.responses}
+    fitted = {name: fit(r.values, design, part.interactions) for name, r in responses.items()}
     found = {
-        name: effect_rows(
-            infer_all(fit(response.values, design, part.interactions), both, rule.alpha), name, rule
+        r.name: effect_rows(
+            infer_all(fitted[r.name], both, part.alpha), r.name, _rule(r, part), design
         )
-        for name, response in responses.items()
+        for r in part.responses
     }
     gaps = gap_comparisons(responses, design, part, both)
     return {**found, **{name: gap["effects"] for name, gap in gaps.items()}}
 
 
+def _rule(response: PlannedResponse, part: PlannedAnalysis) -> VerdictRule:
+    return VerdictRule(
+        alpha=part.alpha, adjust=part.adjust, smallest_effect=response.smallest_effect
+    )
+
+
 def claims(found: dict[str, list[Effect]]) -> dict[tuple[str, str], bool]:
-    """Whether a family (response or gap, inference) holds any claim."""
+    """Whether a family (response or gap, scope) holds any claim."""
     return {
-        (name, inference): any(
+        (name, named): any(
             effect["verdict"] in CLAIMS
             for effect in effects
-            if (effect["estimand"], effect["inference"]) == ("average", inference)
+            if effect["estimand"] == "average" and tuple(effect["scope"]) == scope
         )
         for name, effects in found.items()
-        for inference in ("narrow", "broad")
+        for named, scope in SCOPES.items()
     }
 
 
@@ -118,8 +127,8 @@ def main() -> None:
         found.update(family for family, claimed in claims(seen).items() if claimed)
     seconds = time.perf_counter() - start
     print(f"{len(FACTORS)} two-level factors, {len(frame)} runs, {seeds} seeds ({seconds:.0f} s)")
-    for family in itertools.product((*RESPONSES, "gap"), ("narrow", "broad")):
-        print(f"  {' '.join(family):<24}{found[family] / seeds:.4f} of seeds with a claim")
+    for family in itertools.product((*RESPONSES, "gap"), SCOPES):
+        print(f"  {' '.join(family):<28}{found[family] / seeds:.4f} of seeds with a claim")
     rate = sum(found[name, "narrow"] for name in RESPONSES) / (len(RESPONSES) * seeds)
     error = (rate * (1 - rate) / (len(RESPONSES) * seeds)) ** 0.5
     inside = LOWEST <= rate <= HIGHEST

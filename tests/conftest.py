@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 os.environ.setdefault("ABLATEKIT_SECOND_OPINION", "0")
 """Of studies: it imports statsmodels in another process; tests of it ask for it."""
+
+settings.register_profile("shared cores", deadline=None)
+settings.load_profile("shared cores")
 
 LONG = ("/tests/pipeline/", "/tests/tracking/", "/tests/dispatch/")
 """Few tests of minutes: at the end, one process would run them while the others wait."""

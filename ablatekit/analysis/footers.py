@@ -5,6 +5,7 @@ from __future__ import annotations
 from ablatekit.analysis.cells.broad import FEWEST_LEVELS, scopes
 from ablatekit.analysis.cells.contrasts import effect_contrasts
 from ablatekit.analysis.cells.effects import UNEQUAL_VARIANCES, Fitted
+from ablatekit.analysis.companions.matched import matched_levels
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.design.plan import Plan, PlannedAnalysis, PlannedResponse
@@ -39,7 +40,8 @@ def footers(
         "anova": [anova],
         "contexts": [statement("context_effects"), *evaluated],
         "heterogeneity": [statement("heterogeneity")],
-        "dynamics": _dynamics(response, analysis),
+        "dynamics": [*_dynamics(response, analysis), *_shown_levels(fitted)],
+        "robust": _shown_levels(fitted),
         "held_equal": _held_equal(plan),
         "matched": matched,
         "effects": [*narrow, *broad, *_baselines(plan), adjustment, *matched],
@@ -120,6 +122,17 @@ def _dynamics(response: PlannedResponse, analysis: PlannedAnalysis) -> list[Stat
     return [
         statement("learning_curves", alpha=analysis.alpha),
         *([meaning] if response.doc else []),
+    ]
+
+
+def _shown_levels(fitted: Fitted) -> list[Statement]:
+    """Which factors' levels are shown on their own over shared cells only, and which not at all."""
+    matched = matched_levels(fitted.layout, fitted.cells.count > 0)
+    withheld = [one.factor for one in matched if not one.levels]
+    partly = [one.factor for one in matched if one.levels and not one.whole]
+    return [
+        *([statement("levels_at_shared_cells", factors=partly)] if partly else []),
+        *([statement("levels_withheld", factors=withheld)] if withheld else []),
     ]
 
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from ablatekit.analysis.cells.broad import Scope, scopes
 from ablatekit.analysis.cells.cell_anova import anova
+from ablatekit.analysis.cells.configurations import configurations
 from ablatekit.analysis.cells.covariates import covariate_rows
+from ablatekit.analysis.cells.dose import dose
 from ablatekit.analysis.cells.effects import (
     EffectFamily,
     Evaluated,
@@ -29,7 +31,12 @@ from ablatekit.analysis.companions.dynamics import curves
 from ablatekit.analysis.companions.influence import influence_rows
 from ablatekit.analysis.companions.mixed import mixed_companion
 from ablatekit.analysis.companions.robust import answered_by_permutation, robust
-from ablatekit.analysis.companions.training import effects_over_training, milestones, stability
+from ablatekit.analysis.companions.training import (
+    effects_over_training,
+    level_rows,
+    milestones,
+    stability,
+)
 from ablatekit.analysis.core.layout import Layout, layout
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.analysis import (
@@ -50,8 +57,10 @@ from ablatekit.analysis.core.schema.companions import (
     Stability,
 )
 from ablatekit.analysis.core.schema.effects import (
+    Configurations,
     ContextEffect,
     CovariateRow,
+    Dose,
     HeterogeneityRow,
     PlainRow,
 )
@@ -95,10 +104,18 @@ class OtherAnswers(TypedDict, total=False):
     """Contrasts beside the effect table; an absent key is an absent section."""
 
     plain_contexts: list[PlainRow]
+    configurations: Configurations
+    dose: Dose
     covariates: list[CovariateRow]
 
 
-def other_answers(plan: Plan, fitted: Fitted, families: Sequence[EffectFamily]) -> OtherAnswers:
+def other_answers(
+    plan: Plan,
+    planned: PlannedResponse,
+    fitted: Fitted,
+    families: Sequence[EffectFamily],
+    costs: Prices | None,
+) -> OtherAnswers:
     """What the contrasts of a response say beyond the effect table."""
     analysis, design = plan.analysis, fitted.layout
     average = [effect for effect, _ in families[0].members]
@@ -106,6 +123,14 @@ def other_answers(plan: Plan, fitted: Fitted, families: Sequence[EffectFamily]) 
     plain = plain_rows(families, design, analysis.alpha)
     if plain:
         answers["plain_contexts"] = plain
+    rule = rule_for(planned.direction, analysis.alpha, analysis.adjust, planned.smallest_effect)
+    wanted, name = inferences(plan), planned.name
+    cells = configurations(fitted, name, rule, wanted, pricing(costs, fitted))
+    if cells is not None:
+        answers["configurations"] = cells
+    trends = dose(fitted, name, rule, wanted)
+    if trends is not None:
+        answers["dose"] = trends
     if plan.covariates:
         answers["covariates"] = covariate_rows(
             average, design, plan.covariates, analysis.predict_at, analysis.alpha
@@ -163,7 +188,9 @@ def _training(
     ended = np.isin(status, ("finished", "diverged"))
     unit = positions(tables.runs["unit"], layout.units)[ended]
     ended_history = History(history.step, history.value[ended])
-    reached = milestones(ended_history, unit, layout, planned.summary, higher)
+    context = positions(tables.runs["context"], layout.contexts)[ended]
+    levels = level_rows(layout, unit, context)
+    reached = milestones(ended_history, levels, planned.summary, higher)
     if reached:
         sections["milestones"] = reached
     if ended.any():
@@ -345,7 +372,7 @@ def _response(
     result["diagnostics"]["messages"] += checks.shorter_broad(result["effects"])
     return {
         **result,
-        **other_answers(plan, fitted, families),
+        **other_answers(plan, planned, fitted, families, costs),
         **companions(plan, planned, response, tables, fitted, families),
     }
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from ablatekit.analysis.core.layout import NOT_SET, context_label
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.vocabulary import Statement
 from ablatekit.analysis.study import analyse
+from ablatekit.analysis.tables.annotations import Annotations, annotated, refuse_annotations
 from ablatekit.analysis.tables.checks import (
     odd_rows,
     refuse_columns,
@@ -40,6 +41,9 @@ from ablatekit.runs.records import RunSpec
 DEFAULTS = PlannedAnalysis(
     responses=(), interactions=2, inference="both", alpha=0.05, adjust="holm", diverged="score"
 )
+NOTHING_SAID = Annotations()
+Check: TypeAlias = Callable[[Analysis, Plan, StudyTables], Analysis]
+"""An analysis with what a look at its plan and tables adds, such as a second opinion."""
 
 
 def analyse_table(
@@ -51,66 +55,75 @@ def analyse_table(
     analysis: PlannedAnalysis = DEFAULTS,
     provenance: Mapping[str, Any] | None = None,
     wide: Sequence[str] = (),
+    annotations: Annotations = NOTHING_SAID,
+    check: Check | None = None,
 ) -> Analysis:
     """Effects of factors on responses, from one row per run or one row per run, item and sample.
 
     `responses` is a column name, or measures of columns, or responses whose `metric` names a
     column. Rows per item have the columns `run` and `item`, and `dataset` where items belong to
     one. `wide` names the columns, or patterns of them, that hold the runs of one row; the only
-    response is then their new name. What is odd in the table is told in every response's
-    `diagnostics`. Raises TableError for columns that are missing, not numeric, or do not vary, for
-    a `status` that is not known, for infinite values, except of diverged runs, and for factors
-    that change within a run.
+    response is then their new name. `annotations` say what columns mean beyond their roles; `check`
+    adds what it finds to the finished analysis. What is odd in the table is told in every
+    response's `diagnostics`. Raises TableError for columns that are missing, not numeric, or do not
+    vary, for a `status` that is not known, for infinite values, except of diverged runs, and for
+    factors that change within a run.
     """
     measures, labels = _measures(responses), [*factors, *contexts]
     names = [_column(measure) for measure in measures]
     frame, messages = _in_rows(frame, names, wide)
+    frame, words = with_numbers(frame, [annotations.price] if annotations.price else [])
     refuse_columns(frame, names, labels, factors)
+    refuse_annotations(frame, annotations, factors, contexts)
     frame = with_levels(frame, factors)
     refuse_infinite(frame, names, labels)
     planned = tuple(_planned(frame, measure) for measure in measures)
     by_item = holds_items(frame, labels)
-    messages += spelling_variants({name: map(str, frame[name].unique()) for name in labels})
-    messages += [] if by_item else odd_rows(frame, names, labels)
-    made = _analyse_items if by_item else _analyse_runs
-    result = made(frame, planned, factors, contexts, baselines or {}, analysis, provenance or {})
-    return told(
-        result,
+    messages += words + spelling_variants({name: map(str, frame[name].unique()) for name in labels})
+    messages += [] if by_item else odd_rows(frame, names, [*labels, *annotations.columns])
+    planning = _plan_of_items if by_item else _plan_of_runs
+    chosen = (factors, contexts, baselines or {}, analysis, annotations)
+    plan, tables = planning(frame, planned, *chosen)
+    result = told(
+        analyse(plan, tables, provenance or {}, []),
         messages,
         guessed([m for m in measures if isinstance(m, Measure)]),
     )
+    return check(result, plan, tables) if check else result
 
 
-def _analyse_runs(
+def _plan_of_runs(
     frame: pd.DataFrame,
     responses: tuple[PlannedResponse, ...],
     factors: Sequence[str],
     contexts: Sequence[str],
     baselines: Mapping[str, str],
     analysis: PlannedAnalysis,
-    provenance: Mapping[str, Any],
-) -> Analysis:
-    plan, tables = plan_from_table(frame, responses, factors, contexts, baselines, analysis)
-    return analyse(plan, tables, provenance, [])
+    annotations: Annotations,
+) -> tuple[Plan, StudyTables]:
+    made = plan_from_table(frame, responses, factors, contexts, baselines, analysis)
+    return annotated(*made, frame, annotations)
 
 
-def _analyse_items(
+def _plan_of_items(
     frame: pd.DataFrame,
     responses: tuple[PlannedResponse, ...],
     factors: Sequence[str],
     contexts: Sequence[str],
     baselines: Mapping[str, str],
     analysis: PlannedAnalysis,
-    provenance: Mapping[str, Any],
-) -> Analysis:
+    annotations: Annotations,
+) -> tuple[Plan, StudyTables]:
     labels = [*factors, *contexts]
     status = [STATUS] if STATUS in frame.columns and STATUS not in labels else []
-    table = collapse_items(frame, [r.metric for r in responses], [*labels, *status])
+    kept = dict.fromkeys([*labels, *status, *annotations.columns])
+    table = collapse_items(frame, [r.metric for r in responses], list(kept))
     planned = tuple(replace(response, items=response.metric) for response in responses)
-    plan, tables = plan_from_table(table.runs, planned, factors, contexts, baselines, analysis)
+    made = plan_from_table(table.runs, planned, factors, contexts, baselines, analysis)
+    plan, tables = annotated(*made, table.runs, annotations)
     names = dict(zip(table.runs[RUN].astype(str), tables.runs["run"], strict=True))
     outcomes = table.outcomes.assign(run=table.outcomes["run"].astype(str).map(names))
-    return analyse(plan, replace(tables, outcomes=outcomes), provenance, [])
+    return plan, replace(tables, outcomes=outcomes)
 
 
 def _in_rows(

@@ -20,6 +20,7 @@ from ablatekit.cli.analyze_options import (
     Coding,
     Contexts,
     Contrasts,
+    Covariates,
     DegreesOfFreedom,
     Direction,
     Diverged,
@@ -31,11 +32,15 @@ from ablatekit.cli.analyze_options import (
     Method,
     Order,
     Pairwise,
+    PredictAt,
+    Price,
     RandomIntervals,
     RandomTests,
     ReaderName,
     Report,
     Responses,
+    Scales,
+    SecondOpinion,
     Seed,
     SmallestEffect,
     Table,
@@ -50,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ablatekit.analysis.core.schema.analysis import Analysis
+    from ablatekit.analysis.table import Check
     from ablatekit.errors import Problem
 
 
@@ -63,6 +69,11 @@ def analyze(
     wide: Wide = None,
     interactions: Order = 2,
     diverged: Diverged = "score",
+    second_opinion: SecondOpinion = False,
+    price: Price = None,
+    covariate: Covariates = None,
+    predict_at: PredictAt = None,
+    scale: Scales = None,
     report: Report = None,
     formula: Formula = None,
     method: Method = "reml",
@@ -113,7 +124,9 @@ def analyze(
     if formula is None:
         roles = {option: _names(text) for option, text in {**short, "--wide": wide}.items()}
         planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
-        analysis = _by_factors(table, reader, roles, _pairs(baseline or []), rule, planned)
+        told = (price, covariate or [], predict_at or [], scale or [])
+        baselines, check = _pairs(baseline or []), _check(asked=second_opinion)
+        analysis = _by_factors(table, reader, roles, baselines, rule, planned, told, check)
         _deliver(analysis, to_json, report, everything=everything)
         return
     chosen: dict[str, Any] = {
@@ -214,15 +227,22 @@ def _by_factors(
     baselines: Mapping[str, str],
     rule: Mapping[str, Any],
     planned: Mapping[str, Any],
+    told: tuple[str | None, Sequence[str], Sequence[str], Sequence[str]],
+    check: Check | None,
 ) -> Analysis:
-    """`roles` names the columns of --response, --factors, --contexts and --wide."""
+    """`roles` names the columns of --response, --factors, --contexts and --wide.
+
+    `told` are the texts of --price, --covariate, --predict-at and --scale.
+    """
     from dataclasses import replace
 
     from ablatekit.analysis.table import DEFAULTS, analyse_table
+    from ablatekit.analysis.tables.annotations import read_annotations
     from ablatekit.analysis.tables.measures import Measure
     from ablatekit.analysis.tables.read import read_table
     from ablatekit.errors import Problem, UsageError, nearest
 
+    annotations = read_annotations(*told)
     factors, contexts = roles["--factors"], roles["--contexts"]
     unknown = [name for name in baselines if name not in factors]
     if unknown:
@@ -237,7 +257,18 @@ def _by_factors(
         replace(DEFAULTS, **planned),
         _provenance(table),
         roles["--wide"],
+        annotations,
+        check,
     )
+
+
+def _check(*, asked: bool) -> Check | None:
+    """The second opinion, where it was asked for."""
+    if not asked:
+        return None
+    from ablatekit.pipeline.second_opinion import with_second_opinion
+
+    return with_second_opinion
 
 
 def _by_formula(

@@ -69,6 +69,10 @@ Diverged = Annotated[
 Everything = Annotated[
     bool, typer.Option("--all", help="Show every estimand and scope, not just the answer.")
 ]
+SecondOpinion = Annotated[
+    bool,
+    _option("--second-opinion", help="Recompute the numbers with statsmodels.", panel=BY_FACTORS),
+]
 Report = Annotated[Path | None, _option(metavar="DIR", help="Write the report here.")]
 Formula = Annotated[
     str | None,
@@ -178,6 +182,42 @@ Wide = Annotated[
 ]
 ReaderName = Annotated[
     str | None, _option("--reader", metavar="NAME", help="By default by the name of the file.")
+]
+Price = Annotated[
+    str | None,
+    _option(
+        metavar="COLUMN",
+        help="What a run costs, such as samples: levels are priced as multiples of the baseline.",
+        panel=BY_FACTORS,
+    ),
+]
+Covariates = Annotated[
+    list[str] | None,
+    _option(
+        "--covariate",
+        metavar="[CONTEXT=]COLUMN",
+        help="A number above 0 that describes a context, such as params of a model: effects are"
+        " shown against it; may be repeated.",
+        panel=BY_FACTORS,
+    ),
+]
+PredictAt = Annotated[
+    list[str] | None,
+    _option(
+        metavar="COVARIATE=NUMBER",
+        help="Where to predict effects, such as params=7e9; may be repeated.",
+        panel=BY_FACTORS,
+    ),
+]
+Scales = Annotated[
+    list[str] | None,
+    _option(
+        "--scale",
+        metavar="FACTOR=SCALE",
+        help="Of a factor's levels: log, linear or order (as in the table). Default: by their"
+        " numbers; may be repeated.",
+        panel=BY_FACTORS,
+    ),
 ]
 Direction = Annotated[
     Literal["higher", "lower"] | None,

@@ -57,7 +57,7 @@ def _run_child(folder: Path) -> Statement | None:
     if (folder / OPINION).exists():
         return None
     lines = child.stderr.decode(errors="replace").strip().splitlines()
-    words = lines[-1] if lines else ""
+    words = lines[-1].replace(f"{folder}{os.sep}", "") if lines else ""
     return statement("second_opinion_failed", status=child.returncode, message=words)
 
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ablatekit.analysis.core.lookup import comparisons
 from ablatekit.analysis.core.schema.analysis import Analysis
-from ablatekit.report.document import Block, Document, Section, Table
+from ablatekit.report.document import (
+    Block,
+    Document,
+    Entry,
+    EstimateEntry,
+    Quantity,
+    Section,
+    Table,
+    Text,
+)
 from ablatekit.report.language import captions, page
 from ablatekit.report.language.numbers import count, scale_of
 from ablatekit.report.language.reading import subject_of, title_of
@@ -114,4 +125,18 @@ def details(analysis: Analysis) -> list[Block]:
     spread = heterogeneity_table(analysis)
     blocks += [spread] if spread is not None else []
     blocks += [*dose_blocks(analysis), *covariate_blocks(analysis), *mixed_blocks(analysis)]
-    return [block for block in blocks if isinstance(block, Table)]
+    return [_with_numbers(block) for block in blocks if isinstance(block, Table)]
+
+
+def _with_numbers(table: Table) -> Table:
+    """The rows that have numbers: why others have none stands below the answer, and on the page."""
+    rows = [
+        [replace(entry, note="") if isinstance(entry, Text) else entry for entry in row]
+        for row in table.rows
+        if any(_is_known(entry) for entry in row)
+    ]
+    return replace(table, rows=rows, keys=())
+
+
+def _is_known(entry: Entry) -> bool:
+    return isinstance(entry, Quantity | EstimateEntry) and entry.value is not None

@@ -101,3 +101,17 @@ def test_what_only_one_study_has_is_named_and_other_scales_are_not_compared(anal
     assert row.reason["code"] == "unlike_studies"
     assert row.reason["arguments"]["second"] == "nats"
     assert found.to_json()["effects"][0]["response"] == "learning"
+
+
+def test_both_studies_say_what_their_answer_tables_say(analysis, elsewhere):
+    """Three models and two data sets: the widest scope is over models."""
+    row = row_of(compare(analysis, elsewhere), "learning", "batch_norm")
+    for side in (row.first, row.second):
+        assert (side.verdict, side.size) == ("helps", "by_more")
+        assert (side.broad, side.scope) == ("helps", ("model",))
+    effects = elsewhere["responses"]["learning"]["effects"]
+    elsewhere["responses"]["learning"]["effects"] = [
+        effect for effect in effects if effect["inference"] == "narrow"
+    ]
+    alone = row_of(compare(analysis, elsewhere), "learning", "batch_norm").second
+    assert (alone.verdict, alone.broad, alone.scope) == ("helps", None, ())

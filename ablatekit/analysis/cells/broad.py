@@ -43,7 +43,7 @@ class LevelValues:
 
 
 @dataclass(frozen=True)
-class Crossing:
+class TwoWayTable:
     """A contrast in a complete table of two variables' levels, (M, D), and its mean squares."""
 
     value: Floats
@@ -118,7 +118,7 @@ def level_values(values: ContextValues, labels: Sequence[str]) -> LevelValues:
     )
 
 
-def crossing(values: ContextValues, scope: Scope, blocks: Blocks) -> Crossing | None:
+def two_way_table(values: ContextValues, scope: Scope, blocks: Blocks) -> TwoWayTable | None:
     """The two-way table of a contrast, where each pair of levels that have it has it once."""
     if len(scope) != 2:
         return None
@@ -132,13 +132,13 @@ def crossing(values: ContextValues, scope: Scope, blocks: Blocks) -> Crossing | 
     return mean_squares(table)
 
 
-def mean_squares(table: Floats) -> Crossing:
+def mean_squares(table: Floats) -> TwoWayTable:
     """Mean squares of a two-way table (M, D) with one value a cell."""
     m, d = table.shape
     grand = table.mean()
     by_row, by_column = table.mean(axis=1), table.mean(axis=0)
     rest = table - by_row[:, None] - by_column[None, :] + grand
-    return Crossing(
+    return TwoWayTable(
         value=table,
         rows=float(d * np.square(by_row - grand).sum() / (m - 1)),
         columns=float(m * np.square(by_column - grand).sum() / (d - 1)),
@@ -146,7 +146,7 @@ def mean_squares(table: Floats) -> Crossing:
     )
 
 
-def crossed_interval(crossed: Crossing, scope: Scope) -> Interval | None:
+def crossed_interval(crossed: TwoWayTable, scope: Scope) -> Interval | None:
     """Variance (MS_rows + MS_columns - MS_rest) / contexts, Satterthwaite df of at least 1.
 
     None where that variance is not positive.
@@ -207,7 +207,7 @@ def _widest(
 ) -> Estimate:
     """The widest interval at each level and the largest p; a complete table gives a crossed one."""
     whole = len(layout.blocking) == len(scope) == 2
-    crossed = crossing(values, scope, layout.blocks) if whole else None
+    crossed = two_way_table(values, scope, layout.blocks) if whole else None
     if crossed is None:
         notes = (*notes, statement("widest_of_one_way", scope=list(scope)))
     else:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ablatekit.analysis.cells.carry_over import carry_over
 from ablatekit.analysis.cells.effects import effect_rows, fit, infer_all, plain_rows
 from ablatekit.analysis.cells.prices import pricing
 from ablatekit.analysis.core.layout import Layout
@@ -74,16 +75,19 @@ def gap_comparisons(
     fitted = replace(fitted, refused=refused or (fitted.refused and NO_PAIRS))
     footer = _footer(fitted.model.error.method, margin, analysis, planned[LEARNING].direction)
     families = infer_all(fitted, inferences, analysis.alpha)
-    return {
-        "gap": GapComparison(
-            learning=LEARNING,
-            generalization=GENERALIZATION,
-            effects=effect_rows(families, "gap", rule, layout, pricing(costs, fitted)),
-            plain_contexts=plain_rows(families, layout, analysis.alpha),
-            footer=[statement("no_gap", reason=refused)] if refused else footer,
-            messages=[refused] if refused else _messages(responses[LEARNING].values, paired),
-        )
-    }
+    comparison = GapComparison(
+        learning=LEARNING,
+        generalization=GENERALIZATION,
+        effects=effect_rows(families, "gap", rule, layout, pricing(costs, fitted)),
+        plain_contexts=plain_rows(families, layout, analysis.alpha),
+        footer=[statement("no_gap", reason=refused)] if refused else footer,
+        messages=[refused] if refused else _messages(responses[LEARNING].values, paired),
+    )
+    if refused is None:
+        both = (responses[LEARNING].values, responses[GENERALIZATION].values)
+        order, alpha = analysis.interactions, analysis.alpha
+        comparison["carry_over"] = carry_over(*both, layout, order, alpha, inferences)
+    return {"gap": comparison}
 
 
 def _paired(responses: Mapping[str, Response], *, lower: bool) -> RunValues:

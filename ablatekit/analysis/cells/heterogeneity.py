@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablatekit.analysis.cells.broad import (
-    Crossing,
     Scope,
+    TwoWayTable,
     broad,
-    crossing,
     level_values,
+    two_way_table,
 )
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
@@ -45,7 +45,7 @@ def spread(
     if error.reason:
         return Spread(reason=error.reason)
     if len(scope) > 1:
-        crossed = crossing(values, scope, layout.blocks) if len(layout.blocking) == 2 else None
+        crossed = two_way_table(values, scope, layout.blocks) if len(layout.blocking) == 2 else None
         if crossed is None:
             return Spread(reason=statement("widest_of_one_way", scope=list(scope)))
         return _crossed_spread(values, crossed, estimate, error, alpha)
@@ -72,7 +72,7 @@ def _one_way_spread(
 
 
 def _crossed_spread(
-    values: ContextValues, crossed: Crossing, estimate: Estimate, error: ErrorTerm, alpha: float
+    values: ContextValues, crossed: TwoWayTable, estimate: Estimate, error: ErrorTerm, alpha: float
 ) -> Spread:
     """Components by moments; t with the df of the interval that decides."""
     m, d = crossed.value.shape

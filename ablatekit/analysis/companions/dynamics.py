@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablatekit.analysis.core.arrays import Floats, Integers
+from ablatekit.analysis.companions.matched import matched_levels
+from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
 from ablatekit.analysis.core.layout import Layout, level_units
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.companions import Curve
@@ -17,8 +18,9 @@ def curves(
 ) -> list[Curve]:
     """One curve per factor and level: the equal-weight mean over its units and contexts.
 
-    `unit` and `context` (N,) belong to the rows of the history. Steps that some unit and context of
-    a level lack are left out, so that every point of a curve averages over the same ones.
+    `unit` and `context` (N,) belong to the rows of the history. Levels are shown over the units and
+    contexts that they share (`matched`); steps that one of these lacks are left out, so that every
+    point of a curve averages over the same ones.
     """
     if not len(history.step):
         return []
@@ -29,11 +31,13 @@ def curves(
         variance = squares.sum(axis=(0, 1)) / df
     band = t_quantile(1 - alpha / 2, np.maximum(df, 1)) * np.sqrt(variance)
     rows = []
-    for f, factor in enumerate(layout.factors):
-        for level, name in enumerate(factor.levels):
+    present: Booleans = np.any(count > 0, axis=2)
+    for f, matched in enumerate(matched_levels(layout, present)):
+        shared = np.where(matched.units[:, :, None], count, 0.0)
+        for level in matched.levels:
             units = level_units(layout, f, level)
-            key = (factor.name, name, metric)
-            rows.append(_curve(key, mean[units], count[units], band, history.step))
+            key = (matched.factor, layout.level(f, level), metric)
+            rows.append(_curve(key, mean[units], shared[units], band, history.step))
     return [curve for curve in rows if curve["step"]]
 
 

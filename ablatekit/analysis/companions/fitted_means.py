@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -40,21 +39,39 @@ def fitted_means(response: ResponseAnalysis) -> dict[tuple[str, str], float]:
 def pair_means(
     analysis: Analysis, fitted: Mapping[tuple[str, str], float], first: str, second: str
 ) -> PairMeans | None:
-    """Equal-weight means of the fitted cell means at every pair of two factors' levels."""
+    """Equal-weight means of the fitted cell means at every pair of two factors' levels.
+
+    Over the combinations of the other factors that a context has with every pair that occurs at
+    all, so that pairs differ in nothing else; None where no context has such a combination.
+    """
     factors = {factor["name"]: factor for factor in analysis["design"]["factors"]}
-    contexts = sorted({context for _, context in fitted})
+    across, down = (tuple(map(str, factors[name]["levels"])) for name in (first, second))
+    by_rest = _by_rest(analysis, fitted, first, second)
+    occurring = {pair for pairs in by_rest.values() for pair in pairs}
+    shared = {place: pairs for place, pairs in by_rest.items() if pairs.keys() == occurring}
+    contexts = sorted({context for context, _ in shared})
     if not contexts:
         return None
-    across, down = (tuple(map(str, factors[name]["levels"])) for name in (first, second))
     means = np.full((len(contexts), len(down), len(across)), np.nan)
-    places = product(enumerate(contexts), enumerate(down), enumerate(across))
-    for (k, context), (row, line), (column, level) in places:
-        values = [
-            fitted[cell["unit"], context]
-            for cell in analysis["design"]["cells"]
-            if (str(cell["levels"][first]), str(cell["levels"][second])) == (level, line)
-            and (cell["unit"], context) in fitted
-        ]
-        if values:
-            means[k, row, column] = np.mean(values)
+    for k, context in enumerate(contexts):
+        tables = [pairs for (where, _), pairs in shared.items() if where == context]
+        for level, line in occurring:
+            place = k, down.index(line), across.index(level)
+            means[place] = np.mean([pairs[level, line] for pairs in tables])
     return PairMeans(across, down, means)
+
+
+def _by_rest(
+    analysis: Analysis, fitted: Mapping[tuple[str, str], float], first: str, second: str
+) -> dict[tuple[str, tuple[str, ...]], dict[tuple[str, str], float]]:
+    """Fitted means by context and combination of the other factors, then by the two levels."""
+    tables: dict[tuple[str, tuple[str, ...]], dict[tuple[str, str], float]] = {}
+    contexts = {context for _, context in fitted}
+    for cell in analysis["design"]["cells"]:
+        levels = {name: str(level) for name, level in cell["levels"].items()}
+        pair = levels.pop(first), levels.pop(second)
+        for context in contexts:
+            if (cell["unit"], context) in fitted:
+                table = tables.setdefault((context, tuple(levels.values())), {})
+                table[pair] = fitted[cell["unit"], context]
+    return tables

@@ -289,7 +289,7 @@ def kenward_roger(projected: Projected, weights: Floats, gamma: Floats) -> tuple
     weights T = (G^-1 + Z'MZ)^-1; gamma are the variances of the terms over the residual one. With
     f = Z'X (X'X)^-1 r, q = Phi r and P = V^-1 - V^-1 X Phi X'V^-1: v = r'Phi r, h_i = q'X'V^-1 V_i
     V^-1 X q, and B_ij = q'X'V^-1 V_i P V_j V^-1 X q. The residual part follows from V = V_0 +
-    sum_i g_i V_i.
+    sum_i g_i V_i. Raises NotEstimableError where other variances give the same covariance.
     """
     zmz, terms, f = projected.zmz, projected.terms, projected.z.T @ projected.row
     zpz = zmz - zmz @ weights @ zmz
@@ -304,8 +304,10 @@ def kenward_roger(projected: Projected, weights: Floats, gamma: Floats) -> tuple
     border = single - traces @ gamma
     corner = float(projected.df - single @ gamma - border @ gamma)
     whole_traces = _bordered(traces, border, corner)
-    smallest = np.abs(np.linalg.eigvalsh(whole_traces)).min()
-    w = 2.0 * (np.linalg.pinv if smallest < SINGULAR else np.linalg.inv)(whole_traces)
+    scale = np.sqrt(np.diag(whole_traces))
+    if np.linalg.eigvalsh(whole_traces / np.outer(scale, scale))[0] < SINGULAR:
+        raise NotEstimableError("the runs cannot tell the variances of the model apart")
+    w = 2.0 * np.linalg.inv(whole_traces)
     adjusted = v + 2.0 * float((w * whole_b).sum())
     return adjusted, 2.0 * v**2 / float(whole_h @ w @ whole_h)
 

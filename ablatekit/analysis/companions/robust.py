@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ablatekit.analysis.cells.effects import Evaluated
+from ablatekit.analysis.companions.matched import matched_levels
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout, level_units
 from ablatekit.analysis.core.numbers import number, numbers
@@ -37,6 +38,7 @@ from ablatekit.analysis.stats.verdict import VerdictRule, rule_for, verdict
 
 THRESHOLDS = 41
 ALONE = statement("one_run_per_cell")
+UNMATCHED = statement("unmatched_level")
 
 
 @dataclass(frozen=True)
@@ -164,12 +166,19 @@ def _runs_of(
 
 
 def _level_runs(values: RunValues, layout: Layout) -> list[tuple[str, str, Integers]]:
-    """Factor, level and the positions of the runs at it."""
-    return [
-        (factor.name, level, np.flatnonzero(np.isin(values.unit, level_units(layout, f, i))))
-        for f, factor in enumerate(layout.factors)
-        for i, level in enumerate(factor.levels)
-    ]
+    """Factor, level and the positions of its runs where the levels share a combination.
+
+    No runs where they do not, or where the level has no matched pair.
+    """
+    present = np.zeros((len(layout.units), len(layout.contexts)), dtype=bool)
+    present[values.unit, values.context] = True
+    rows = []
+    for f, matched in enumerate(matched_levels(layout, present)):
+        for level, name in enumerate(layout.factors[f].levels):
+            runs = matched.at(values.unit, values.context, level_units(layout, f, level))
+            there = runs if level in matched.levels else np.zeros_like(runs)
+            rows.append((matched.factor, name, np.flatnonzero(there)))
+    return rows
 
 
 def _iqm_rows(
@@ -178,7 +187,7 @@ def _iqm_rows(
     rows = []
     for factor, level, runs in _level_runs(values, layout):
         low, high, centre = np.nan, np.nan, np.nan
-        reason = None if len(runs) else statement("no_run_value")
+        reason = None if len(runs) else UNMATCHED
         if len(runs):
             centre = float(interquartile_mean(drawn.y[runs], np.ones((1, len(runs))))[0])
             reason = None if drawn.varies[runs].any() else ALONE

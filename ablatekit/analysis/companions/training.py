@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
 from ablatekit.analysis.cells.cell_means import CellMeans, fit_cell_means
 from ablatekit.analysis.cells.effects import Evaluated, Fitted, Model
 from ablatekit.analysis.cells.truncated import fit_truncated
+from ablatekit.analysis.companions.matched import matched_levels
 from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
 from ablatekit.analysis.core.layout import Layout, level_units
 from ablatekit.analysis.core.numbers import number
@@ -20,6 +22,8 @@ from ablatekit.analysis.tables.responses import History
 from ablatekit.design.plan import PlannedResponse
 from ablatekit.study.summaries import parse_summary
 
+LevelRows: TypeAlias = tuple[str, str, Booleans]
+"""Factor, level, and which rows (N,) stand for it."""
 MOST_STEPS = 25
 WAYS = (0.25, 0.5, 0.75)
 LATE = 0.25
@@ -102,24 +106,26 @@ def _at(now: Model, effect: Evaluated) -> ContextValues:
 
 
 def milestones(
-    history: History, unit: Integers, layout: Layout, summary: str, higher: bool
+    history: History,
+    levels: Sequence[LevelRows],
+    summary: str,
+    higher: bool,
 ) -> list[Milestone]:
     """When the runs of every level get a quarter, a half and three quarters of the way.
 
     The way leads from the mean first value of all runs to the best mean last value of any level;
-    a response `time_to(x)` adds x. `unit` (N,) belongs to the rows of the history, which are runs
-    with a result.
+    a response `time_to(x)` adds x. Rows of the history are runs with a result, and `levels` say
+    which of them stand for a level.
     """
-    levels = _levels(unit, layout)
     known = ~np.isnan(history.value).all(axis=1)
     last = carried_forward(history.value)[:, -1:].ravel()
-    if not known.any() or len(history.step) < 2:
-        return []
     means = [
         float(last[at_level & known].mean())
         for _, _, at_level in levels
         if (at_level & known).any()
     ]
+    if not means or len(history.step) < 2:
+        return []
     start = float(_first(history.value[known]).mean())
     goal = max(means) if higher else min(means)
     thresholds = [start + way * (goal - start) for way in WAYS]
@@ -224,7 +230,18 @@ def _first(value: Floats) -> Floats:
     return np.asarray(value[np.arange(len(value)), (~np.isnan(value)).argmax(axis=1)], dtype=float)
 
 
-def _levels(unit: Integers, layout: Layout) -> list[tuple[str, str, Booleans]]:
+def level_rows(layout: Layout, unit: Integers, context: Integers) -> list[LevelRows]:
+    """Factor, level and which rows (N,) stand for it: those of cells that all levels share."""
+    present = np.zeros((len(layout.units), len(layout.contexts)), dtype=bool)
+    present[unit, context] = True
+    return [
+        (matched.factor, layout.level(f, i), matched.at(unit, context, level_units(layout, f, i)))
+        for f, matched in enumerate(matched_levels(layout, present))
+        for i in matched.levels
+    ]
+
+
+def _levels(unit: Integers, layout: Layout) -> list[LevelRows]:
     """Factor, level and which rows are at it (N,)."""
     return [
         (factor.name, level, np.isin(unit, level_units(layout, f, i)))

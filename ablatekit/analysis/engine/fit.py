@@ -156,8 +156,8 @@ def fit_mixed(
 
 def _largest_matrix(frame: ModelFrame) -> int:
     """Rows of the largest dense matrix of a fit: all terms but the largest, or fixed effects."""
-    sizes = [len(term.levels) * int(term.columns.shape[1]) for term in frame.random]
-    return max(sum(sizes) - max(sizes, default=0), len(frame.kept))
+    sizes = [len(term.levels) * term.columns.shape[1] for term in frame.random]
+    return int(max(sum(sizes) - max(sizes, default=0), len(frame.kept)))
 
 
 def _fit(frame: ModelFrame, method: Method, starts: tuple[float, ...]) -> MixedFit:

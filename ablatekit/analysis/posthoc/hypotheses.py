@@ -170,10 +170,11 @@ def _mass(frame: ModelFrame) -> Floats:
 def _compared(frame: ModelFrame, position: int, mass: Floats) -> Floats:
     """Rows that test what term `position` adds to the terms that do not contain it."""
     above = contained_in(frame, frame.formula.terms[position], True)
-    owners = np.array(frame.columns.term)
+    columns = _Placed(frame, {}).columns(_even(frame))
+    owners = np.array(columns.term)
     own = np.flatnonzero(owners == position)
     others = np.flatnonzero((owners != position) & ~np.isin(owners, above))
-    matrix = frame.columns.matrix[:, np.append(others, own)]
+    matrix = columns.matrix[:, np.append(others, own)]
     kept = independent_columns(matrix, mass)
     root = np.sqrt(mass)[:, None]
     basis = np.linalg.qr(matrix[:, kept] * root)[0][:, kept >= len(others)]
@@ -200,7 +201,7 @@ def _sequential(frame: ModelFrame, names: list[str], mass: Floats) -> dict[str, 
 def _type_two(frame: ModelFrame, names: list[str]) -> dict[str, Floats]:
     """Each term after all terms that do not contain it; plain coefficients where none does."""
     placed = _placed(frame)
-    columns = placed.columns()
+    columns = placed.columns(_even(frame))
     kept = independent_columns(columns.matrix, frame.counts).tolist()
     x, terms = columns.matrix[:, kept], [columns.term[j] for j in kept]
     to_own = placed.to_own(x)
@@ -225,9 +226,38 @@ def _type_three(frame: ModelFrame) -> list[Floats]:
         to_own = placed.to_own(coded.matrix)
         rows = [to_own[owners == position] for position in range(len(frame.formula.terms))]
     else:
-        model = _indicator_model(placed)
-        rows = [in_coefficients(functions, model, frame.x) for functions in type_three(model)]
+        rows = _estimable_rows(placed)
     return _by_treatment_columns(placed, rows)
+
+
+def _estimable_rows(placed: _Placed) -> list[Floats]:
+    """Type III hypotheses by estimable functions, in the frame's coefficients.
+
+    Without an intercept the first factor stands for it: its test has the mean of everything too.
+    """
+    frame = placed.frame
+    model = _indicator_model(placed)
+    rows = [in_coefficients(functions, model, frame.x) for functions in type_three(model)]
+    first = _stands_for_intercept(frame)
+    if first is not None:
+        mean = rows.pop()
+        rows[first] = np.vstack([mean, rows[first]])
+    return rows
+
+
+def _stands_for_intercept(frame: ModelFrame) -> int | None:
+    """The position of the factor whose indicators a model without an intercept begins with."""
+    single = (
+        position
+        for position, term in enumerate(frame.formula.terms)
+        if len(term) == 1 and frame.variables[term[0]].categorical
+    )
+    return None if frame.formula.intercept else next(single, None)
+
+
+def _even(frame: ModelFrame) -> Variables:
+    """Without an intercept sum coding, so that no factor is tested at the baselines of others."""
+    return frame.variables if frame.formula.intercept else _coded(frame, "sum")
 
 
 def _coded(frame: ModelFrame, coding: Coding) -> Variables:
@@ -253,19 +283,21 @@ def _by_treatment_columns(placed: _Placed, rows: list[Floats]) -> list[Floats]:
 
 
 def _indicator_model(placed: _Placed) -> IndicatorModel:
-    """Every term coded by indicators of its cells; without an intercept a factor stands for it."""
+    """Every term coded by indicators of its cells; a constant that factors imply is a last term."""
     frame = placed.frame
-    formula, variables = frame.formula, frame.variables
-    single = [p for p, t in enumerate(formula.terms) if len(t) == 1 and variables[t[0]].categorical]
-    constant = [-1] if formula.intercept else single[:1]
-    blocks = [np.ones((len(frame.counts), len(constant)))]
-    owners = list(constant)
-    for position, term in enumerate(formula.terms):
-        block = model_columns(False, [term], variables, placed.points).matrix
+    terms = frame.formula.terms
+    above = [tuple(contained_in(frame, term)) for term in terms]
+    owners, blocks = list[int](), list[Floats]()
+    if frame.formula.intercept:
+        owners, blocks = [-1], [np.ones((len(frame.counts), 1))]
+    elif _stands_for_intercept(frame) is not None:
+        owners, blocks = [len(terms)], [np.ones((len(frame.counts), 1))]
+        above.append(tuple(contained_in(frame, ())))
+    for position, term in enumerate(terms):
+        block = model_columns(False, [term], frame.variables, placed.points).matrix
         blocks.append(block[:, np.abs(block).max(axis=0) > 0.0])
         owners += [position] * blocks[-1].shape[1]
-    above = tuple(tuple(contained_in(frame, term)) for term in formula.terms)
-    return IndicatorModel(np.hstack(blocks), np.array(owners), above)
+    return IndicatorModel(np.hstack(blocks), np.array(owners), tuple(above))
 
 
 def _cells_without_rows(frame: ModelFrame, position: int) -> tuple[Statement, ...]:

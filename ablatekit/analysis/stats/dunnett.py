@@ -13,6 +13,7 @@ trapezoid rule); Trefethen 2013, Approximation Theory and Approximation Practice
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -29,6 +30,7 @@ Sides: TypeAlias = Literal["one", "two"]
 EXACT_NODES = 24
 DEGREES = (48, 96, 192, 384, 768)
 SERIES_TOLERANCE = 1e-12
+SMALLEST_CHANCE = 1e-13
 FURTHEST_SHARED = 10.0
 NODES_AT_ONCE = 4_000_000
 
@@ -44,12 +46,40 @@ def shared_parts(variance: Floats, baseline_variance: float) -> Floats:
     return np.asarray(np.sqrt(baseline_variance / (baseline_variance + variance)))
 
 
+def product_bound(correlation: Floats, own: Floats, extent: Floats) -> Floats:
+    """b (k,) with b_i b_j <= correlation (k, k) for i != j: equal to it where it is a product.
+
+    own (k,): each comparison's correlation with the part that all share, which b does not exceed;
+    extent (k,): how much of that part it rests on, the larger ones are fitted first and equal ones
+    together, whatever their order. Comparisons of smaller correlation have larger maxima (Slepian
+    1962), so that tests by b are conservative.
+    """
+    shared = np.zeros(len(own))
+    for size in np.unique(extent)[::-1]:
+        group = extent == size
+        before = (extent > size) & (shared > 0.0)
+        limits = correlation[np.ix_(group, before)] / shared[before]
+        first = np.minimum(own[group], limits.min(axis=1, initial=np.inf))
+        shared[group] = first * _within(correlation[np.ix_(group, group)], first)
+    return shared
+
+
+def _within(correlation: Floats, shared: Floats) -> Floats:
+    """By what to shrink b (k,) for its products not to exceed the correlations (k, k)."""
+    product = np.outer(shared, shared)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(product > 0.0, correlation / product, 1.0)
+    np.fill_diagonal(ratio, 1.0)
+    return np.asarray(np.sqrt(np.clip(ratio, 0.0, 1.0).min(axis=1)))
+
+
 def dunnett_p(statistic: Floats, shared: Floats, df: float, sides: Sides = "two") -> Floats:
     """Adjusted p (k,): P(max_j |T_j| >= |t_i|), or P(max_j T_j >= t_i) of one-sided tests.
 
     statistic (k,) with df degrees of freedom (infinite allowed); shared (k,) of `shared_parts`,
-    with its sign turned where a one-sided comparison is turned. Members whose statistic is NaN
-    belong to no family: they stay NaN and the others are adjusted as if they were not there.
+    with its sign turned where a one-sided comparison is turned. Below `SMALLEST_CHANCE`, where the
+    integral ends, p is Bonferroni's. Members whose statistic is NaN belong to no family: they stay
+    NaN and the others are adjusted as if they were not there.
     """
     p = np.full(len(statistic), np.nan)
     valid = ~np.isnan(statistic)
@@ -61,7 +91,9 @@ def dunnett_p(statistic: Floats, shared: Floats, df: float, sides: Sides = "two"
     if members > 1:
         exceedance = _exceedance(shared[valid][None, :], sides)
         together = _over_scales(exceedance, t[:, None], df)[:, 0]
-        p[valid] = np.clip(together, alone, np.minimum(members * alone, 1.0))
+        bonferroni = np.minimum(members * alone, 1.0)
+        together = np.where(together < SMALLEST_CHANCE, bonferroni, together)
+        p[valid] = np.clip(together, alone, bonferroni)
     else:
         p[valid] = alone
     return p
@@ -81,7 +113,7 @@ def dunnett_critical(shared: Floats, df: float, level: float, sides: Sides = "tw
     exceedance = _exceedance(shared, sides)
 
     def excess(t: Floats) -> Floats:
-        return _over_scales(exceedance, t[None, :], df)[0] - (1.0 - level)
+        return np.asarray(_over_scales(exceedance, t[None, :], df)[0] - (1.0 - level))
 
     room = 1e-6 * (1.0 + abs(high))
     return bracketed_roots(
@@ -109,12 +141,21 @@ def _over_scales(exceedance: _Exceedance, t: Floats, df: float) -> Floats:
     if np.isinf(df):
         return exceedance.at(t)
     scale, weight = scale_quadrature(np.array([df], dtype=np.float64))
-    return np.einsum("s,msf->mf", weight[0], exceedance.at(t[:, None, :] * scale[0][:, None]))
+    chances = exceedance.at(t[:, None, :] * scale[0][:, None])
+    return np.asarray(np.einsum("s,msf->mf", weight[0], chances))
 
 
 def _exceedance(shared: Floats, sides: Sides) -> _Exceedance:
-    """The series of f families, shared (f, k), of a degree at which its last terms are nothing."""
-    members = shared.shape[1]
+    """The series of f families, shared (f, k), kept: zero, margins and limits ask for the same."""
+    values = np.asarray(shared, dtype=np.float64)
+    return _series_of(values.tobytes(), (values.shape[0], values.shape[1]), sides)
+
+
+@lru_cache(maxsize=8)
+def _series_of(content: bytes, shape: tuple[int, int], sides: Sides) -> _Exceedance:
+    """The series of a degree at which its last terms are nothing."""
+    shared = np.frombuffer(content).reshape(shape)
+    members = shape[1]
     high = -float(special.ndtri(1e-18 / members))
     low = 0.0 if sides == "two" else -8.5
     angle, weight = _angles(np.arcsin(shared))
@@ -127,7 +168,7 @@ def _exceedance(shared: Floats, sides: Sides) -> _Exceedance:
         series[0] /= 2.0
         if np.abs(series[-3:]).max() < SERIES_TOLERANCE:
             break
-    return _Exceedance(series, low, high)
+    return _Exceedance(np.asarray(series, dtype=np.float64), low, high)
 
 
 def _angles(angle: Floats) -> tuple[Floats, Floats]:
@@ -179,9 +220,11 @@ def _shared_nodes(angle: Floats, members: int, sides: Sides) -> tuple[Floats, Fl
     sharpness = max(1.0, float(special.ndtri(members / (members + 1.0))))
     step = 0.3 / (sharpness * slope)
     count = int(np.ceil(FURTHEST_SHARED / step))
-    z = step * np.arange(0 if sides == "two" else -count, count + 1)
+    z = step * np.arange(0 if sides == "two" else -count, count + 1, dtype=np.float64)
     density = step * np.exp(-(z**2) / 2.0) / np.sqrt(2.0 * np.pi)
-    return z, np.where(z > 0.0, 2.0, 1.0) * density if sides == "two" else density
+    if sides == "two":
+        density = np.where(z > 0.0, 2.0, 1.0) * density
+    return z, np.asarray(density, dtype=np.float64)
 
 
 def _log_inside(u: Floats, z: Floats, angle: float, sides: Sides) -> Floats:

@@ -1,48 +1,13 @@
-"""Contrasts over the levels of a factor with an order: the scores of its scale and their trends.
+"""Trends over the levels of a factor with an order, whose scores may be unequally spaced.
 
 Source: Robson 1959, Biometrics 15, 187-191 (orthogonal polynomials for unequally spaced levels).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
-
 import numpy as np
 
 from ablatekit.analysis.core.arrays import Floats
-
-Scale: TypeAlias = Literal["log", "linear", "order"]
-
-LEAST_SPAN = 4.0
-
-
-def default_scale(levels: Sequence[object]) -> Scale | None:
-    """The scale of levels that are numbers: log where positive with a span of at least 4 times.
-
-    None where a level is no number: levels have no order that anyone stated.
-    """
-    if not all(_is_number(level) for level in levels):
-        return None
-    values = np.array(levels, dtype=np.float64)
-    return "log" if values.min() > 0.0 and values.max() >= LEAST_SPAN * values.min() else "linear"
-
-
-def scores(levels: Sequence[object], scale: Scale) -> Floats:
-    """The scores (L,): doublings (log2), the numbers themselves, or 1, ..., L in the given order.
-
-    Raises ValueError where levels are not the numbers that the scale needs, or are equal.
-    """
-    if scale == "order":
-        return np.arange(1.0, len(levels) + 1.0)
-    if not all(_is_number(level) for level in levels):
-        raise ValueError(f"the scale {scale} needs levels that are numbers")
-    values = np.array(levels, dtype=np.float64)
-    if scale == "log" and values.min() <= 0.0:
-        raise ValueError("the scale log needs levels above 0")
-    if len(np.unique(values)) < len(values):
-        raise ValueError("two levels have the same number")
-    return np.asarray(np.log2(values)) if scale == "log" else values
 
 
 def trend_contrasts(score: Floats) -> Floats:
@@ -68,9 +33,3 @@ def slope_contrast(score: Floats) -> Floats:
 
 def _unit(values: Floats) -> Floats:
     return np.asarray(values / np.sqrt(values @ values))
-
-
-def _is_number(level: object) -> bool:
-    return (
-        isinstance(level, int | float) and not isinstance(level, bool) and bool(np.isfinite(level))
-    )

@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 
 from ablatekit.analysis.core.arrays import Floats
-from ablatekit.analysis.core.numbers import PROPORTION_UNITS
+from ablatekit.analysis.core.numbers import PLAIN, PROPORTION_UNITS
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.tables.words import Direction, direction_of, is_unbounded
 from ablatekit.design.plan import PlannedResponse
 from ablatekit.errors import Problem, TableError
 
 FRACTION = "fraction"
-PLAIN = "none"
-"""The unit of a number that has none, on the command line."""
 _RISING = re.compile(r"(?:(?:np\.)?(?:log(?:2|10|1p)?|sqrt|exp)\(|cbind\()\s*([^,()]+).*\)")
 _CALL = re.compile(r"[()]|^[^`]*[-+*/^][^`]*$")
 LEAST_POINT = 0.01
@@ -54,7 +52,7 @@ def planned_response(frame: pd.DataFrame, measure: Measure) -> PlannedResponse:
         smallest_effect=measure.smallest_effect,
         items=None,
         label=column,
-        unit=unit_of(frame[column].to_numpy(dtype=float), column, measure.unit),
+        unit=unit_of(frame[column].to_numpy(dtype=float), column, measure.unit) or PLAIN,
     )
 
 

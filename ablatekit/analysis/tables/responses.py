@@ -10,7 +10,7 @@ import pandas as pd
 
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
-from ablatekit.analysis.core.numbers import PROPORTION_UNITS, number
+from ablatekit.analysis.core.numbers import PLAIN, PROPORTION_UNITS, number
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.values import RunValues
@@ -117,7 +117,7 @@ def shown_unit(response: PlannedResponse, values: Floats) -> str:
     """
     if is_proportion(response, values):
         return FRACTION
-    return "" if response.unit.lower() in PROPORTION_UNITS else response.unit
+    return "" if response.unit.lower() in (*PROPORTION_UNITS, PLAIN) else response.unit
 
 
 def _last(history: History) -> Floats:

@@ -11,8 +11,9 @@ from ablatekit.analysis.tables.responses import respond
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan
 
-RESPONSE, VARIABLE = "response:", "variable:"
-"""What columns of responses and blocking variables begin with: a factor may have their names."""
+RESPONSE, VARIABLE, COVARIATE = "response:", "variable:", "covariate:"
+"""What columns of responses, blocking variables and their covariates (after the variable) begin
+with: a factor may have their names."""
 
 
 def run_table(plan: Plan, tables: StudyTables) -> pd.DataFrame:
@@ -32,6 +33,11 @@ def run_table(plan: Plan, tables: StudyTables) -> pd.DataFrame:
         )
         for name, levels in design.blocks.items()
     }
+    for name, levels in plan.covariates.items():
+        of_runs = variables[f"{VARIABLE}{name}"]
+        for covariate in next(iter(levels.values()), {}):
+            sizes = {level: numbers[covariate] for level, numbers in levels.items()}
+            columns[f"{COVARIATE}{name}:{covariate}"] = of_runs.map(sizes)
     kept = tables.runs.drop(columns=["message", "order"], errors="ignore")
     frame = kept.assign(**{**variables, **columns})
     return frame.sort_values("run", kind="stable", ignore_index=True)

@@ -121,7 +121,7 @@ def held_fixed(scopes: Sequence[str]) -> str:
 
 def against(baseline: str) -> str:
     """What a level is compared with."""
-    return f"vs {baseline}"
+    return f"vs {baseline or NOT_SET}"
 
 
 def price(ratio: float, metric: str) -> str:
@@ -139,6 +139,11 @@ def part(by: Sequence[str], se: str, df: str) -> str:
 def common_pairs(effects: Sequence[str]) -> str:
     """The effects over what all contexts share."""
     return f"Over the pairs that all contexts share: {'; '.join(effects)}."
+
+
+def refused_scope(scope: Sequence[str], reason: str) -> str:
+    """Why there is nothing to say of a scope."""
+    return f"{sentence(over(scope)) if scope else 'Broad'}: {reason.rstrip('.')}."
 
 
 def dose_tests(response: str) -> str:
@@ -201,6 +206,11 @@ def mixed(response: str) -> str:
     return f"Mixed model of {response}, beside the verdicts"
 
 
+def random_part(group: str, name: str) -> str:
+    """What a variance of the mixed companion is of: runs, levels, or the effect over levels."""
+    return f"effect by {group}" if name == "c" else group
+
+
 def mixed_variances(response: str) -> str:
     """The title that opens its variances."""
     return f"Variances of the mixed models of {response}"
@@ -228,7 +238,7 @@ def effect_figures(confidence: str, *, broad: bool, predicted: bool, margin: boo
         f" ({marks(EFFECT_MARKS)})."
     )
     if broad:
-        text += " Hollow diamonds: broad."
+        text += " Hollow diamonds: broad, over the widest scope."
     if predicted:
         text += " Grey bars: prediction interval for one new level of the widest scope."
     return text + (" Shaded: within the smallest effect that matters." if margin else "")

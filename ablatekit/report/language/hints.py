@@ -10,7 +10,7 @@ HINTS = {
     "verdict": "Narrow: holds in these contexts",
     "beyond": "The widest scope that the contexts can speak for, and the verdict over it; needs at"
     " least three levels",
-    "price": "What a run at the level costs, as a multiple of one at the baseline",
+    "price": "What the level costs, as a multiple of the baseline",
     "se": "Standard error",
     "df": "Degrees of freedom",
     "p": "P value of no effect, not adjusted",

@@ -7,7 +7,7 @@ from ablatekit.report.language.reading import Subject
 
 ANSWER = "The answer"
 EFFECTS = "Effects"
-EFFECTS_LEAD = "How large each effect is, here and in contexts like these."
+EFFECTS_LEAD = "How large each effect is, here and over the widest scope of levels like these."
 CONFIGURATIONS = "Configurations"
 CONFIGURATIONS_LEAD = (
     "Every cell of the design against the baseline cell: what a whole recipe gains for its price,"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ablatekit.report.language.numbers import count, general, sentence
 from ablatekit.report.language.reading import Subject
-from ablatekit.report.language.verdicts import word
+from ablatekit.report.language.verdicts import SIZES, word
 
 MINIMALIST = (
     "The baseline uses one rollout per query and the raw outcome reward without an"
@@ -23,17 +23,36 @@ WELCH = (
     " errors from their own cells (Welch-Satterthwaite df)."
 )
 SPREAD = (
-    "The spread of effects between contexts (tau) was estimated by moments, and the"
-    " prediction interval for one new context from it."
+    "The spread of effects over the levels of a scope (tau) was estimated by moments; prediction"
+    " intervals are for one new level."
 )
 FAMILY = (
-    "A family holds the level-against-baseline average effects of one response under one inference."
+    "A family holds the level-against-baseline average effects of one response under one inference"
+    " and scope."
 )
 FORMULA_FAMILY = "The level-against-baseline effects form one family."
 GAP = (
-    "Whether a level acts differently on learning and generalization is tested on the"
-    " gap, paired within the run, in a family of its own."
+    "Whether a level acts differently on learning and generalization is tested on the gap, paired"
+    " within the run, in families of their own, with the smaller of the two smallest effects as"
+    " margin."
 )
+CONFIGURATIONS = (
+    "Every configuration was compared with the baseline cell from raw cell means inside each"
+    " context, the narrow comparisons as one family (Dunnett, 1955)."
+)
+BEST = "Configurations that may be the best are those that Hsu (1984) does not exclude."
+CARRY_OVER = (
+    "Carry-over is the effect on generalization divided by that on learning, with Fieller's (1954)"
+    " interval."
+)
+DOSE = (
+    "Factors with an order were tested by one F test of a linear and a quadratic trend, a Holm"
+    " family of their own."
+)
+MIXED = (
+    "A mixed model with Kenward-Roger df (1997) stands beside the average effects and decides none."
+)
+SECOND_OPINION = "The numbers were recomputed from the runs with statsmodels."
 DIVERGED = {
     "score": "enter with their last valid score",
     "worst": "enter with the worst possible score",
@@ -129,11 +148,13 @@ def summary(name: str, argument: float | None, metric: str) -> str:
 
 def average_effect(subject: Subject) -> str:
     """The experimental unit and the average effect."""
-    over = "" if subject.contexts < 2 else " and over contexts"
+    inside, over = "", ""
+    if subject.contexts > 1:
+        inside, over = " inside each context", " that the context has, then over contexts"
     return (
         f"The {subject.unit} is the experimental unit. The average effect of a level is the"
-        " difference of cell means to the baseline level, averaged with equal weight over the"
-        f" matched combinations of the other factors{over}."
+        f" difference of cell means to the baseline level{inside}, averaged with equal weight over"
+        f" the matched combinations of the other factors{over}."
     )
 
 
@@ -148,7 +169,7 @@ def adjusted_effect() -> str:
 def inference(subject: Subject, name: str, how: str) -> str:
     """What an inference speaks for, and how it was made."""
     if name == "broad":
-        return f"Broad inference speaks for contexts like these ({how})."
+        return f"Broad inference speaks for levels like these of its scope ({how})."
     these = "this context" if subject.contexts == 1 else "these contexts"
     if not subject.contexts:
         these = f"these {subject.unit}s"
@@ -215,16 +236,16 @@ def intervals(alpha: float) -> str:
 
 def verdicts(alpha: float, adjustments: Sequence[str], *, margin: bool) -> str:
     """The verdict rule in the words of the verdicts."""
-    text = "A level"
-    if margin:
-        text += (
-            f" is called {word('equivalent')} when the {100 * (1 - 2 * alpha):g}% interval"
-            " lies within the smallest effect that matters (two one-sided tests; Schuirmann, 1987)."
-            " Otherwise it"
-        )
+    by = _judged_by(adjustments)
+    text = f"A level {word('helps')} or {word('hurts')} when {by} is below {alpha:g}"
+    if not margin:
+        return f"{text}, and is {word('inconclusive')} if not."
+    inside = f"the {100 * (1 - 2 * alpha):g}% interval lies within the smallest effect that matters"
     return (
-        f"{text} {word('helps')} or {word('hurts')} when {_judged_by(adjustments)} is below"
-        f" {alpha:g}, and is {word('inconclusive')} if not."
+        f"{text}. Otherwise it is called {word('equivalent')} when {inside} (two one-sided tests;"
+        f" Schuirmann, 1987), and {word('inconclusive')} if not. An effect with a direction is"
+        f" {SIZES['by_more']} when the one-sided test against that margin, adjusted alike, has"
+        f" p < {alpha / 2:g}, and {SIZES['less']} when {inside}."
     )
 
 
@@ -253,6 +274,11 @@ def frozen(deviations: int) -> str:
     """The frozen plan, and how often it was left."""
     known = count(deviations, "deviation") if deviations else "no deviation"
     return f"The analysis plan was frozen before the first run, with {known} from it."
+
+
+def price(metric: str) -> str:
+    """What prices count."""
+    return f"Prices are ratios of the mean {_cost_name(metric)} of a run, level to baseline."
 
 
 def software(subject: Subject, named: Sequence[str], machine: Sequence[str]) -> str:

@@ -131,7 +131,57 @@ XIE = Reference(
 )
 
 
-KENWARD_ROGER_METHODS = ("context_slope", "kenward_roger")
+DUNNETT = Reference(
+    "dunnett1955",
+    "article",
+    "Dunnett, C. W. (1955). A multiple comparison procedure for comparing several treatments with a"
+    " control. Journal of the American Statistical Association 50, 1096-1121.",
+    [
+        ("author", "Dunnett, Charles W."),
+        (
+            "title",
+            ("A multiple comparison procedure for comparing several treatments with a control"),
+        ),
+        ("journal", "Journal of the American Statistical Association"),
+        ("year", "1955"),
+        ("volume", "50"),
+        ("pages", "1096--1121"),
+    ],
+)
+FIELLER = Reference(
+    "fieller1954",
+    "article",
+    "Fieller, E. C. (1954). Some problems in interval estimation."
+    " Journal of the Royal Statistical Society B 16, 175-185.",
+    [
+        ("author", "Fieller, Edgar C."),
+        ("title", "Some problems in interval estimation"),
+        ("journal", "Journal of the Royal Statistical Society B"),
+        ("year", "1954"),
+        ("volume", "16"),
+        ("pages", "175--185"),
+    ],
+)
+HSU = Reference(
+    "hsu1984",
+    "article",
+    "Hsu, J. C. (1984). Constrained simultaneous confidence intervals for multiple comparisons with"
+    " the best. Annals of Statistics 12, 1136-1144.",
+    [
+        ("author", "Hsu, Jason C."),
+        (
+            "title",
+            (
+                "Constrained simultaneous confidence intervals for multiple comparisons with the"
+                " best"
+            ),
+        ),
+        ("journal", "Annals of Statistics"),
+        ("year", "1984"),
+        ("volume", "12"),
+        ("pages", "1136--1144"),
+    ],
+)
 
 
 def references(analysis: Analysis) -> list[Reference]:
@@ -145,10 +195,17 @@ def _references(analysis: Analysis) -> Iterator[Reference]:
         yield AGARWAL
     if any(r.get("diagnostics", {}).get("brown_forsythe_p") is not None for r in responses):
         yield BROWN_FORSYTHE
+    configured = [part["configurations"] for part in responses if "configurations" in part]
+    if configured:
+        yield DUNNETT
+    if any(gap.get("carry_over") for gap in analysis.get("comparisons", {}).values()):
+        yield FIELLER
     if "holm" in adjustments_of(analysis):
         yield HOLM
-    if any(
-        effect["method"]["code"] in KENWARD_ROGER_METHODS for effect in all_main_effects(analysis)
+    if any(row["may_be_best"] is not None for part in configured for row in part["rows"]):
+        yield HSU
+    if any(r.get("mixed") for r in responses) or any(
+        effect["method"]["code"] == "kenward_roger" for effect in all_main_effects(analysis)
     ):
         yield KENWARD_ROGER
     if any(response["smallest_effect"] for response in responses):

@@ -163,6 +163,11 @@ def needed_for(effect: Effect, room: Room) -> str:
     return f"about {count(needed, *nouns)} for \N{PLUS-MINUS SIGN}{room.smallest}"
 
 
+def briefly(needed: str) -> str:
+    """What a verdict needs, without the margin that it is for."""
+    return needed.split(" for ")[0].split(";")[0]
+
+
 def because(verdict: Verdict, reason: str) -> str:
     """A verdict that is none, and why."""
     return f"{sentence(word(verdict))}: {reason.rstrip('.')}."
@@ -195,9 +200,11 @@ SUFFICIENCY: Mapping[Sufficiency, str] = {
 
 def baseline_suffices(label: str, smallest: str, answers: Sequence[tuple[str, str]]) -> str:
     """Whether the baseline is good enough, for every inference: where, and the answer there."""
-    within = f" within {smallest}" if smallest else ""
+    if not smallest:
+        asked = f"Whether the baseline suffices on {label} is {SUFFICIENCY['not_judged']}"
+        return f"{asked}: no smallest effect is declared."
     told = "; ".join(f"{where}: {answer}" for where, answer in answers)
-    return f"The baseline suffices{within} on {label} {told}."
+    return f"The baseline suffices within {smallest} on {label} {told}."
 
 
 def suffices_there(answer: Suffices, scale: Scale, reason: str) -> str:

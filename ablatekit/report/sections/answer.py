@@ -47,6 +47,7 @@ from ablatekit.report.language.verdicts import (
     VerdictLine,
     baseline_suffices,
     because,
+    briefly,
     needed_for,
     suffices_there,
 )
@@ -195,7 +196,7 @@ def answer_cell(question: Question, level: Comparison) -> AnswerCell:
         badge(shown, question.room),
         beside,
         scopes.over(wide["scope"]) if wide is not None and wide["scope"] else "",
-        needed_for(shown, question.room).split(" for ")[0] if shown else "",
+        briefly(needed_for(shown, question.room)) if shown else "",
     )
 
 
@@ -208,7 +209,7 @@ def beyond(rows: Sequence[Effect], available: Room) -> Entry:
         return Badge(effect["verdict"], told(effect["reason"], unit))
     if effect["verdict"] != "not_estimated":
         over = say(effect["averaged_over"], unit)
-        return Badge(effect["verdict"], needed_for(effect, available), over=over)
+        return Badge(effect["verdict"], briefly(needed_for(effect, available)), over=over)
     few = [row["reason"] for row in rows if row["reason"] and row["reason"]["code"] == TOO_FEW]
     if few:
         nearest = max(few, key=lambda reason: int(reason["arguments"]["levels"]))
@@ -219,20 +220,17 @@ def beyond(rows: Sequence[Effect], available: Room) -> Entry:
 def answer_table(analysis: Analysis) -> Table:
     """One line per non-baseline level: effect, narrow and broad verdicts, price, and the gap."""
     asked, lines = questions(analysis), answer_lines(analysis)
-    priced = any(line.price is not None for line in lines)
     columns = [Column("factor"), Column("level")]
-    columns += [Column(captions.PRICE, numeric=True)] if priced else []
     for question in asked:
         columns += _question_columns(question)
-    rows = [_answer_row(line, asked, priced=priced) for line in lines]
-    repeated = _repeated_reasons(rows)
+    rows, reasons = reasons_below([_answer_row(line, asked) for line in lines])
     return Table(
         id="answer-table",
         caption=captions.ANSWER_TABLE,
         columns=columns,
-        rows=[_without_notes(row, repeated) for row in rows],
+        rows=rows,
         keys=[[("factor", line.level.factor), ("level", line.level.level)] for line in lines],
-        footer="\n".join([*_footer_reasons(repeated), _answer_footer(analysis)]),
+        footer="\n".join([*reasons, _answer_footer(analysis)]),
         style="answer",
     )
 
@@ -261,6 +259,14 @@ def _sufficiency(analysis: Analysis, response: ResponseAnalysis) -> Iterator[tup
         reason = told(row["reason"], subject.unit)
         if row["inference"] == "narrow" or not reason:
             yield where, suffices_there(row, scale_of(response), reason)
+
+
+def reasons_below(
+    rows: Sequence[Sequence[Entry]],
+) -> tuple[list[list[Entry]], list[str]]:
+    """Rows without the reasons that several of them share, and these for below the table."""
+    repeated = _repeated_reasons(rows)
+    return [_without_notes(row, repeated) for row in rows], _footer_reasons(repeated)
 
 
 def _repeated_reasons(rows: Sequence[Sequence[Entry]]) -> dict[str, Verdict]:
@@ -356,13 +362,11 @@ def _question_columns(question: Question) -> list[Column]:
     return [*columns, Column(captions.BEYOND, question.title)] if question.broad else columns
 
 
-def _answer_row(line: AnswerLine, asked: Sequence[Question], *, priced: bool) -> list[Entry]:
+def _answer_row(line: AnswerLine, asked: Sequence[Question]) -> list[Entry]:
     level = line.level
-    row: list[Entry] = [
-        Text(level.label),
-        Text(level.level, note=captions.against(level.baseline), strong=True),
-    ]
-    row += [line.price or Text("")] if priced else []
+    price = line.price.text if line.price is not None and line.price.value != 1.0 else ""
+    beside = "; ".join(filter(None, (captions.against(level.baseline), price)))
+    row: list[Entry] = [Text(level.label), Text(level.level, note=beside, strong=True)]
     for question, cell in zip(asked, line.cells, strict=True):
         row += [cell.estimate, cell.verdict]
         row += [cell.beyond or Text("")] if question.broad else []

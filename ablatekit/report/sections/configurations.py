@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ablatekit.analysis.core.lookup import priced_metric, widest
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Configuration, Configurations, PlainRow
 from ablatekit.report.document import (
+    Badge,
     Block,
     Column,
     Entry,
@@ -22,7 +24,7 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.language import captions, leads
-from ablatekit.report.language.numbers import Scale, general, p_value, scale_of, sentence
+from ablatekit.report.language.numbers import Scale, absent, general, p_value, scale_of, sentence
 from ablatekit.report.language.reading import ESTIMAND_NAMES, Unit, subject_of, words
 from ablatekit.report.language.sentences import say, say_all, told
 from ablatekit.report.language.verdicts import Room
@@ -33,6 +35,7 @@ from ablatekit.report.sections.answer import (
     effect_entry,
     estimate_entry,
     interval_entry,
+    reasons_below,
     room,
 )
 from ablatekit.report.sections.effects import reach, said_notes
@@ -77,6 +80,10 @@ def configurations_table(
     by_cell: dict[str, list[Configuration]] = {}
     for row in configurations["rows"]:
         by_cell.setdefault(row["level"], []).append(row)
+    ranked = any(row["may_be_best"] is not None for row in configurations["rows"])
+    rows, reasons = reasons_below(
+        [_entries(cell, scale, available, metric, ranked=ranked) for cell in by_cell.values()]
+    )
     return Table(
         id=f"configurations-{slug(name)}",
         caption=captions.configurations(response["label"]),
@@ -84,16 +91,17 @@ def configurations_table(
             Column("configuration"),
             Column(captions.with_unit("gain", scale.unit), numeric=True),
             Column("adjusted p", numeric=True), Column("verdict"), Column(captions.BEYOND),
-            Column("may be best"), Column(captions.PRICE, numeric=True),
+            *([Column("may be best")] if ranked else []),
+            Column(captions.PRICE, numeric=True),
         ],
-        rows=[_entries(rows, scale, available, metric) for rows in by_cell.values()],
+        rows=rows,
         keys=[[("configuration", level)] for level in by_cell],
-        footer="\n".join(_footer(configurations, available.unit)),
+        footer="\n".join([*reasons, *_footer(configurations, available.unit)]),
     )  # fmt: skip
 
 
 def _entries(
-    rows: Sequence[Configuration], scale: Scale, available: Room, metric: str
+    rows: Sequence[Configuration], scale: Scale, available: Room, metric: str, *, ranked: bool
 ) -> list[Entry]:
     narrow = next((row for row in rows if row["inference"] == "narrow"), None)
     broad = [row for row in rows if row["inference"] == "broad"]
@@ -107,10 +115,18 @@ def _entries(
         estimate_entry(shown, scale),
         Quantity(p_value(adjusted), adjusted),
         badge(shown, available),
-        beyond(broad, available) if narrow is not None else Text(""),
-        Text(captions.may_be_best(best)),
+        _beyond(broad, scale, available) if narrow is not None else Text(""),
+        *([Text(captions.may_be_best(best))] if ranked else []),
         Quantity(cost, price),
     ]
+
+
+def _beyond(rows: Sequence[Configuration], scale: Scale, available: Room) -> Entry:
+    """The widest broad verdict with its interval."""
+    entry, effect = beyond(rows, available), widest(rows)
+    if not isinstance(entry, Badge) or effect is None or absent(effect["low"]):
+        return entry
+    return replace(entry, note=scale.interval(effect["low"], effect["high"]))
 
 
 def _footer(configurations: Configurations, unit: Unit) -> list[str]:
@@ -176,8 +192,8 @@ def plain_table_of(
         columns=[
             Column("level"), Column("estimand"),
             Column(captions.with_unit("estimate", scale.unit), numeric=True),
-            Column("interval", numeric=True), Column("se", numeric=True),
-            Column("df", numeric=True), Column("p", numeric=True),
+            Column("interval", numeric=True), Column("df", numeric=True),
+            Column("p", numeric=True),
         ],
         rows=[
             [
@@ -185,7 +201,6 @@ def plain_table_of(
                 Text(ESTIMAND_NAMES[row["estimand"]]),
                 Quantity(scale.effect(row["estimate"]), row["estimate"]),
                 IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
-                Quantity(scale.plain(row["se"]), row["se"]),
                 Quantity(general(row["df"], 3), row["df"]),
                 Quantity(p_value(row["p"]), row["p"]),
             ]

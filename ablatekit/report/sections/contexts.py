@@ -8,6 +8,7 @@ from functools import partial
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import CovariateRow, HeterogeneityRow
+from ablatekit.analysis.core.schema.vocabulary import Statement
 from ablatekit.report.document import (
     Block,
     Column,
@@ -158,8 +159,12 @@ def heterogeneity_table(analysis: Analysis) -> Table | None:
     keys: list[list[tuple[str, str]]] = []
     footers: list[str] = []
     for name, response in analysis["responses"].items():
-        scale = scale_of(response)
+        scale, refused = scale_of(response), _refused_scopes(response)
+        for scope, reason in refused.items():
+            footers.append(captions.refused_scope(scope, told(reason, unit)))
         for row in response.get("heterogeneity", []):
+            if tuple(row["scope"]) in refused:
+                continue
             factor = labels.get(row["factor"], row["factor"])
             rows.append(
                 [Text(sentence(response["label"])), Text(factor), *_varying(row, scale, unit)]
@@ -189,6 +194,19 @@ def heterogeneity_table(analysis: Analysis) -> Table | None:
         keys=keys,
         footer="\n".join(dict.fromkeys(filter(None, footers))) or captions.HETEROGENEITY_FOOTER,
     )  # fmt: skip
+
+
+def _refused_scopes(response: ResponseAnalysis) -> dict[tuple[str, ...], Statement]:
+    """Scopes over which no effect has a spread, with the reason of most."""
+    rows: dict[tuple[str, ...], list[HeterogeneityRow]] = {}
+    for row in response.get("heterogeneity", []):
+        rows.setdefault(tuple(row["scope"]), []).append(row)
+    refused = {}
+    for scope, members in rows.items():
+        reasons = [row["reason"] for row in members if row["reason"] is not None]
+        if reasons and all(absent(row["tau"]) for row in members):
+            refused[scope] = max(reasons, key=reasons.count)
+    return refused
 
 
 def _varying(row: HeterogeneityRow, scale: Scale, unit: Unit) -> list[Entry]:

@@ -111,7 +111,7 @@ def _gap_table(analysis: Analysis, name: str) -> Table:
         sides = [effect_entry(find_effect(rows, level, "narrow"), scale) for rows, _ in effects]
         row: list[Entry] = [
             Quantity(str(number), float(number)), Text(level.label),
-            Text(level.level, note=f"vs {level.baseline}", strong=True), *sides,
+            Text(level.level, note=captions.against(level.baseline), strong=True), *sides,
             *_gap_entries(find_effect(gap["effects"], level, "narrow"), scale, available),
         ]  # fmt: skip
         if broad:

@@ -10,6 +10,7 @@ from ablatekit.analysis.core.lookup import (
     alpha_of,
     interactions,
     is_planned,
+    priced_metric,
     setting,
 )
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
@@ -61,6 +62,8 @@ def _design(analysis: Analysis) -> Iterator[str]:
         costs = _unequal_costs(analysis)
         if costs:
             yield methods.unequal_costs(costs)
+    if priced_metric(analysis):
+        yield methods.price(priced_metric(analysis))
     if is_minimalist(analysis):
         yield methods.MINIMALIST
 
@@ -170,6 +173,7 @@ def _companions(analysis: Analysis) -> Iterator[str]:
     responses = analysis["responses"].values()
     if any(row["tau"] is not None for part in responses for row in part.get("heterogeneity", [])):
         yield methods.SPREAD
+    yield from _other_answers(analysis)
     if any(part.get("robust") for part in responses):
         yield methods.robust(subject_of(analysis))
     decomposed = [
@@ -181,6 +185,22 @@ def _companions(analysis: Analysis) -> Iterator[str]:
     ]
     if decomposed:
         yield methods.items(decomposed)
+
+
+def _other_answers(analysis: Analysis) -> Iterator[str]:
+    """Configurations, trends and carry-over, and what stands beside the effects."""
+    responses = analysis["responses"].values()
+    configured = [part["configurations"] for part in responses if "configurations" in part]
+    if configured:
+        yield methods.CONFIGURATIONS
+    if any(row["may_be_best"] is not None for part in configured for row in part["rows"]):
+        yield methods.BEST
+    if any("dose" in part for part in responses):
+        yield methods.DOSE
+    if any(gap.get("carry_over") for gap in analysis.get("comparisons", {}).values()):
+        yield methods.CARRY_OVER
+    if any("mixed" in part for part in responses):
+        yield methods.MIXED
 
 
 def _how(effects: Sequence[Effect]) -> str:
@@ -225,6 +245,8 @@ def _software(analysis: Analysis) -> Iterator[str]:
     for key in ("ablatekit", "ablatekit_version", "python"):
         if isinstance(provenance.get(key), str) and not versions:
             named.append(f"{key.removesuffix('_version')} {provenance[key]}")
+    if analysis.get("second_opinion"):
+        yield methods.SECOND_OPINION
     if named:
         machine = [words(versions[name]) for name in MACHINE if versions.get(name)]
         yield methods.software(subject_of(analysis), named, machine)

@@ -27,7 +27,7 @@ from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, level_unit, p_value, scale_of, sentence
 from ablatekit.report.language.reading import Unit, factor_labels, most_notable, subject_of
-from ablatekit.report.language.sentences import say, told
+from ablatekit.report.language.sentences import footers_of, say, told
 
 MOST_PROFILES = 4
 SHARES = Scale(100.0, "%", 0)
@@ -80,7 +80,15 @@ def _table(
         ],
         rows=[_row(level, robust, scale_of(response), unit) for level in levels],
         keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
-        footer=captions.robust_footer(unit, say(robust["method"], unit)),
+        footer="\n".join(
+            filter(
+                None,
+                (
+                    captions.robust_footer(unit, say(robust["method"], unit)),
+                    footers_of(response, unit).get("robust"),
+                ),
+            )
+        ),
     )  # fmt: skip
 
 
@@ -90,7 +98,7 @@ def _row(level: Comparison, robust: RobustCompanions, scale: Scale, unit: Unit) 
     test = next((r for r in robust["permutation"] if (r["factor"], r["level"]) == key), None)
     row: list[Entry] = [
         Text(level.label),
-        Text(level.level, note=f"vs {level.baseline}", strong=True),
+        Text(level.level, note=captions.against(level.baseline), strong=True),
         _iqm(robust, level.factor, level.level, scale),
         _iqm(robust, level.factor, level.baseline, scale),
     ]

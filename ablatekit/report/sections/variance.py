@@ -237,7 +237,10 @@ def _mixed_variances(
             [
                 Text(labels.get(row["factor"], row["factor"])),
                 Text(row["level"], strong=True),
-                Text(term_label(term_words(row["group"], subject_of(analysis).unit), labels)),
+                Text(captions.random_part(
+                    term_label(term_words(row["group"], subject_of(analysis).unit), labels),
+                    row["name"],
+                )),
                 Quantity(general(row["sd"]), row["sd"]),
                 Quantity(general(row["variance"]), row["variance"]),
             ]

@@ -132,6 +132,32 @@ def test_every_row_of_the_effect_table_agrees_with_r(response, name):
     assert checked
 
 
+TRUNCATED = json.loads((FOLDER / "truncated.json").read_text())
+
+
+@pytest.mark.parametrize("name", sorted(TRUNCATED))
+def test_models_without_higher_interactions_agree_with_r(response, name):
+    expected = {**TRUNCATED[name], "contexts": ["model", "dataset"]}
+    frame = pd.read_csv(FOLDER / "data" / f"{name}.csv")
+    planned = response("y")
+    plan, tables = plan_from_table(frame, [planned], expected["factors"], expected["contexts"], {})
+    design = layout(plan)
+    values = respond(planned, tables, design, "score").values  # noqa: PD011
+    fitted = fit(values, design, expected["order"])
+    assert fitted.truncated
+    assert fitted.model.error.variance == close(expected["residual"]["variance"])
+    families = infer_all(fitted, ("narrow", "broad"), 0.05)
+    rows = effect_rows(families, "y", rule_for("higher", 0.05, "holm", None), design)
+    found = {key_of(row): row for row in rows}
+    for key, reference in expected_rows(expected).items():
+        row = found[key]
+        for number in NUMBERS:
+            assert row[number] == close(reference[number]), (key, number)
+        assert row["p_adjusted"] == close(reference["p_adjusted"]), key
+        if "contexts" in reference:
+            assert row["contexts"] == reference["contexts"]
+
+
 def ablation(name):
     """The folder of PyKEEN's ablation table, or of a simulated one of its shape."""
     if name == "pykeen_shape":

@@ -30,3 +30,13 @@ def test_cells_and_contexts_have_equal_weight(factorial, study):
 def test_a_response_without_runs_has_no_picture(factorial, study):
     analysis = analyse(*study(factorial((2, 2)).assign(y=np.nan), "AB", CONTEXTS), {}, [])
     assert pair_means(analysis, fitted_means(analysis["responses"]["y"]), "A", "B") is None
+
+
+def test_pairs_differ_in_nothing_else(factorial, study):
+    """Where B is b1, A's second level was never run with C's second level, which is 10 higher."""
+    frame = factorial((2, 2, 2), models=2, datasets=1, mean=lambda *at: 10.0 * at[2], sd=0.01)
+    lost = (frame["A"] == "l1") & (frame["B"] == "l1") & (frame["C"] == "l1")
+    analysis = analyse(*study(frame[~lost], "ABC", CONTEXTS), {}, [])
+    pair = pair_means(analysis, fitted_means(analysis["responses"]["y"]), "A", "B")
+    assert pair is not None
+    assert np.abs(pair.means).max() < 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,10 +98,16 @@ def _one_at_a_time(factorial):
     return frame[away <= 1], "ABC", BOTH, {"adjust": "none"}
 
 
+def _doses(factorial):
+    frame = _complete(factorial, (3, 2), models=4)
+    frame["A"] = frame["A"].map({"l0": "1", "l1": "2", "l2": "16"})
+    return frame.iloc[1:], "AB", BOTH, {}
+
+
 KINDS = [
     _saturated, _two_data_sets, _one_variable, _without_contexts, _lost_runs,
     _contexts_without_the_level, _hidden_replication, _fraction_with_a_lost_run,
-    _unequal_variances, _three_variables, _conditional, _one_at_a_time,
+    _unequal_variances, _three_variables, _conditional, _one_at_a_time, _doses,
 ]  # fmt: skip
 
 
@@ -121,8 +128,9 @@ def test_statsmodels_agrees(kind, analysed, factorial):
     counts = {row["kind"]: row["count"] for row in opinion["kinds"]}
     assert counts["narrow"] > 10
     assert counts["contexts"] > 5
+    assert ("dose" in counts) == (kind is _doses)
     left_out = {row["reason"]["code"] for row in opinion["not_recomputed"]}
-    assert left_out <= {"empty_cells", "lower_optimum", "no_optimum"}
+    assert left_out <= {"empty_cells", "lower_optimum", "no_counterpart", "no_optimum"}
 
 
 def test_unequal_variances_take_welch(analysed, factorial):
@@ -132,6 +140,21 @@ def test_unequal_variances_take_welch(analysed, factorial):
     row = next(r for r in analysis["responses"]["y"]["effects"] if r["method"]["code"] == "welch_t")
     row["df"] *= 1.01
     assert second_opinion(analysis, runs)["disagreements"][0]["name"].endswith("narrow: df")
+
+
+def test_effects_against_a_covariate(study, factorial):
+    plan, tables = study(_complete(factorial, models=4), "AB", BOTH)
+    sizes = {f"m{place}": {"params": 10.0 ** (5 + place**2)} for place in range(4)}
+    asked = replace(plan.analysis, predict_at={"params": 7e9})
+    plan = replace(plan, covariates={"model": sizes}, analysis=asked)
+    analysis, runs = analyse(plan, tables, {}, []), run_table(plan, tables)
+    opinion = second_opinion(analysis, runs)
+    assert opinion["disagreements"] == []
+    assert {"kind": "covariates", "count": 24} in [
+        {"kind": row["kind"], "count": row["count"]} for row in opinion["kinds"]
+    ]
+    analysis["responses"]["y"]["covariates"][0]["predictions"][0]["low_new"] += 1e-5
+    assert second_opinion(analysis, runs)["disagreements"][0]["name"].endswith(": low_new")
 
 
 def test_the_gap_is_recomputed_within_runs(analysed, factorial, response):
@@ -144,10 +167,14 @@ def test_the_gap_is_recomputed_within_runs(analysed, factorial, response):
         for name in ("learning", "generalization")
     ]
     analysis, runs = analysed(frame, "AB", BOTH, {}, responses=responses)
-    assert second_opinion(analysis, runs)["disagreements"] == []
+    opinion = second_opinion(analysis, runs)
+    assert opinion["disagreements"] == []
+    assert "carry_over" in {row["kind"] for row in opinion["kinds"]}
+    analysis["comparisons"]["gap"]["carry_over"][0]["high"] += 1e-6
     analysis["comparisons"]["gap"]["effects"][0]["estimate"] += 1e-6
     caught = second_opinion(analysis, runs)["disagreements"]
     assert caught[0]["name"] == "gap: A=l1, average, narrow: estimate"
+    assert caught[-1]["name"] == "carry-over: A=l1, narrow: high"
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
-"""Brent's method takes the steps of scipy's, bit for bit."""
+"""Brent's method takes the steps of scipy's, bit for bit; many roots at once are as exact."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import special
 from scipy.optimize import brentq
 
-from ablatekit.analysis.core.roots import RELATIVE, bracketed_root
+from ablatekit.analysis.core.roots import RELATIVE, bracketed_root, bracketed_roots
 
 
 @pytest.mark.parametrize(("tolerance", "relative"), [(1e-10, RELATIVE), (1e-15, 1e-14)])
@@ -33,3 +34,22 @@ def test_an_end_may_be_the_root() -> None:
 def test_a_bracket_without_a_change_of_sign_is_refused() -> None:
     with pytest.raises(ValueError, match="same sign"):
         bracketed_root(lambda x: x * x + 1.0, -1.0, 1.0, 1e-10)
+
+
+def test_many_roots_at_once() -> None:
+    target = np.array([0.001, 0.5, 0.999, 0.7])
+    low, high = np.full(4, -9.0), np.array([9.0, 9.0, 9.0, 60.0])
+    roots = bracketed_roots(lambda x: special.ndtr(x) - target, low, high)
+    assert roots == pytest.approx(special.ndtri(target), abs=1e-11)
+
+
+def test_roots_at_an_end_and_of_steps() -> None:
+    ends = bracketed_roots(lambda x: x, np.array([0.0, -1.0]), np.array([2.0, 0.0]))
+    assert ends == pytest.approx([0.0, 0.0], abs=1e-12)
+    step = bracketed_roots(lambda x: np.where(x < 0.3, -1.0, 1.0), np.zeros(1), np.ones(1))
+    assert step == pytest.approx([0.3], abs=1e-11)
+
+
+def test_many_roots_need_signs_that_differ() -> None:
+    with pytest.raises(ValueError, match="same sign"):
+        bracketed_roots(lambda x: x + 3.0, np.array([0.0]), np.array([1.0]))

@@ -128,7 +128,7 @@ def _answers(twins: Twins, formula: str, **options: Any) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("anova_type", ["II", "III"])
-@pytest.mark.parametrize("formula", ["y ~ a*b + c", "y ~ a*b + c*x", "y ~ c + a/b + x"])
+@pytest.mark.parametrize("formula", ["y ~ a*b + c*x", "y ~ c + a/b + x", "y ~ 0 + a*b + c"])
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_least_squares(formula: str, anova_type: Any, seed: int) -> None:
@@ -139,13 +139,20 @@ def test_least_squares(formula: str, anova_type: Any, seed: int) -> None:
     assert _notes(first) == _notes(second)
 
 
-@pytest.mark.parametrize("df", ["satterthwaite", "kenward-roger"])
+@pytest.mark.parametrize(
+    ("formula", "df", "anova_type"),
+    [
+        ("y ~ a*b + c*x + (1 | g)", "satterthwaite", "III"),
+        ("y ~ a*b + c*x + (1 | g)", "kenward-roger", "III"),
+        ("y ~ 0 + a*b + c + (1 | g)", "kenward-roger", "II"),
+    ],
+)
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_mixed_models(df: Any, seed: int) -> None:
+def test_mixed_models(formula: str, df: Any, anova_type: Any, seed: int) -> None:
     twins = _twins(seed)
     try:
-        first, second = _answers(twins, "y ~ a*b + c*x + (1 | g)", df=df)
+        first, second = _answers(twins, formula, df=df, anova_type=anova_type)
     except NotEstimableError:
         return
     if first["model"]["singular"]:

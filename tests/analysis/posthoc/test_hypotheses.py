@@ -118,3 +118,20 @@ def test_without_an_intercept_a_factor_is_averaged_over_the_others(corpus: Any) 
     assert test.num_df == 3
     assert test.statistic == pytest.approx(expected["F value"], rel=1e-6)
     assert test.den_df == pytest.approx(expected["DenDF"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "formula", ["y ~ a*b*x + c", "y ~ c + a/b + x", "y ~ 0 + a*b + c", "y ~ 0 + a*x + c"]
+)
+def test_an_empty_level_of_an_unrelated_factor_changes_no_hypothesis(formula: str) -> None:
+    """A column that is always 0 leads to estimable functions; they equal those of sum coding."""
+    rng = np.random.default_rng(1)
+    sizes = {"a": 3, "b": 2, "c": 2}
+    data = pd.DataFrame({name: rng.integers(0, k, 90).astype(str) for name, k in sizes.items()})
+    data = data.assign(x=rng.normal(30.0, 5.0, 90), z=rng.normal(-3.0, 1.0, 90))
+    data["y"] = rng.normal(size=90)
+    data["d"] = pd.Categorical(data["c"], ["0", "1", "never"])
+    plain = ols_anova(_least_squares(data, formula.replace("c", "d")), "III")
+    for row, other in zip(ols_anova(_least_squares(data, formula), "III"), plain, strict=True):
+        assert row["num_df"] == other["num_df"]
+        assert other["statistic"] == pytest.approx(row["statistic"], rel=1e-9)

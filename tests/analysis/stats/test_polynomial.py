@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from ablatekit.analysis.stats.polynomial import (
-    Scale,
-    default_scale,
-    scores,
-    slope_contrast,
-    trend_contrasts,
-)
+from ablatekit.analysis.stats.polynomial import slope_contrast, trend_contrasts
 
 SPACINGS = [[1.0, 2.0, 3.0], [0.0, 1.0, 10.0, 11.0], [5.0, 1e6, 3e6, 3.1e6, 7e6], [3.0, 1.0, 2.0]]
 
@@ -49,32 +41,3 @@ def test_two_levels_have_a_linear_contrast_only() -> None:
     assert trend_contrasts(np.array([1.0, 8.0])) == pytest.approx(np.array([[-1.0, 1.0]]) / 2**0.5)
     with pytest.raises(ValueError, match="two levels"):
         trend_contrasts(np.array([1.0]))
-
-
-@pytest.mark.parametrize(
-    ("levels", "scale"),
-    [
-        ([1, 4], "log"),
-        ([1, 2, 3], "linear"),
-        ([0, 100], "linear"),
-        ([-1.0, 8.0], "linear"),
-        (["1", "4"], None),
-        ([True, False], None),
-        ([1.0, float("nan")], None),
-    ],
-)
-def test_default_scale(levels: list[Any], scale: Scale | None) -> None:
-    assert default_scale(levels) == scale
-
-
-def test_scores() -> None:
-    assert scores([32, 8, 64], "log") == pytest.approx([5.0, 3.0, 6.0])
-    assert scores([0.5, 3], "linear") == pytest.approx([0.5, 3.0])
-    assert scores(["small", "large"], "order") == pytest.approx([1.0, 2.0])
-    for levels, scale, message in (
-        ([0, 1], "log", "above 0"),
-        (["a", 1], "linear", "numbers"),
-        ([1, 1.0], "linear", "same number"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            scores(levels, scale)  # type: ignore[arg-type]

@@ -63,10 +63,10 @@ def test_effects_parse_back_to_the_analysis(analysis):
         if (effect["estimand"], effect["inference"]) == ("average", "narrow")
     ]
     for row, effect in zip(rows, effects, strict=True):
-        numbers = re.findall(r"[+-]?\d+\.\d", row[3].replace("\N{MINUS SIGN}", "-"))
+        numbers = re.findall(r"[+-]?\d+\.\d", row[2].replace("\N{MINUS SIGN}", "-"))
         keys = ("estimate", "low", "high") if effect["estimate"] is not None else ()
         assert [float(number) for number in numbers] == [round(100 * effect[k], 1) for k in keys]
-        assert effect["verdict"] in row[4]
+        assert effect["verdict"] in row[3]
 
 
 def test_special_characters_are_text():

@@ -77,7 +77,7 @@ def test_unused_methods_are_neither_described_nor_cited(analysis, text):
     analysis["study"]["backend"] = "simulated"
     assert references(analysis) == []
     assert "Holm" not in text()
-    assert "A level is called equivalent" not in text()
+    assert "Otherwise it is called equivalent" not in text()
 
 
 def test_levels_that_cost_more_are_named(analysis, text):

@@ -92,6 +92,8 @@ def combinations(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
         return _quadruples(cells, row)
     if estimand == "configuration":
         return [_configuration(cells, row["levels"], row["against"])]
+    if estimand == "trend":
+        return _trend(cells, row["factor"], row["weights"])
     if estimand == "shapley":
         return _over_orders(cells, row)
     pairs = _pairs(cells, row, _keeping_others(cells, row))
@@ -205,6 +207,21 @@ def _two_factors(cells: Cells, row: Mapping[str, Any]) -> tuple[_Compared, _Comp
                             _Compared(second, other, baseline[1]),
                         )
     raise ValueError(f"no two factors make {row['factor']} at {row['level']}")
+
+
+def _trend(cells: Cells, factor: str, weights: Sequence[float]) -> list[Weights]:
+    """Weighted levels of a factor over the combinations of the rest that have all of them."""
+    absent = cells.absent.get(factor, (None, ""))[0]
+    levels = [level for level in cells.levels[factor] if level != absent]
+    rest = [name for name in cells.factors if name != factor]
+    units: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    for record in cells.frame.to_dict("records"):
+        units[tuple(record[name] for name in rest)][record[factor]] = record["unit"]
+    return [
+        _added([{there[level]: weight} for level, weight in zip(levels, weights, strict=True)])
+        for there in units.values()
+        if all(level in there for level in levels)
+    ]
 
 
 def _configuration(cells: Cells, levels: Mapping[str, str], against: Mapping[str, str]) -> Weights:

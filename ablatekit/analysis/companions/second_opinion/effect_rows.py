@@ -14,7 +14,13 @@ from statsmodels.stats.multitest import multipletests
 from ablatekit.analysis.companions.second_opinion.inquiry import InContext, Inquiry
 from ablatekit.analysis.companions.second_opinion.least_squares import LinearFit, Tested
 from ablatekit.analysis.companions.second_opinion.recount import NUMBERS, Recount, count_numbers
-from ablatekit.analysis.companions.second_opinion.scopes import ScopeTest, by_scope, one_way
+from ablatekit.analysis.companions.second_opinion.scopes import (
+    SAME,
+    ScopeTest,
+    by_scope,
+    one_way,
+    prediction,
+)
 from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
 from ablatekit.analysis.core.schema.vocabulary import statement
 
@@ -66,7 +72,7 @@ def _narrow_row(
     tested = (
         model.welch(vector, inquiry.alpha) if by_welch else model.test([vector], inquiry.alpha)[0]
     )
-    _compare(recount, "narrow", inquiry, row, tested)
+    compare_row(recount, "narrow", inquiry, row, tested)
     beside = row.get("common_pairs")
     common = inquiry.common(row, model, list(found)) if beside else None
     if beside and common is not None:
@@ -95,11 +101,11 @@ def _broad_row(
             inquiry.scale,
         )
         return
-    test = by_scope(values, inquiry.variables, row["scope"], inquiry.alpha)
+    test = by_scope(values, inquiry.variables, row["scope"], inquiry.alpha, inquiry.size)
     if test is None:
         recount.compare("broad", f"{name}: se", row["se"], math.nan)
         return
-    _compare(recount, "broad", inquiry, row, test.row)
+    compare_row(recount, "broad", inquiry, row, test.row)
     for part in row["parts"]:
         _part(recount, inquiry, name, part, test)
 
@@ -114,7 +120,7 @@ def _part(
         recount.compare("broad", label, part[key], number, _scale(inquiry, key))
 
 
-def _compare(
+def compare_row(
     recount: Recount, kind: str, inquiry: Inquiry, row: Mapping[str, Any], tested: Tested
 ) -> None:
     """Every number of a row that a t test has."""
@@ -196,8 +202,12 @@ def context_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis)
             recount.compare("contexts", f"{name}: estimate", row["estimate"], math.nan)
             continue
         recount.compare("contexts", f"{name}: pairs", row["pairs"], part.pairs)
+        estimate = float(part.vector @ model.fit.params)
+        recount.compare("contexts", f"{name}: estimate", row["estimate"], estimate, inquiry.scale)
+        if row["se"] is None:
+            continue
         tested = model.test([part.vector], inquiry.alpha)[0]
-        for number in ("estimate", "se", "low", "high"):
+        for number in ("se", "low", "high"):
             theirs = getattr(tested, number)
             recount.compare("contexts", f"{name}: {number}", row[number], theirs, inquiry.scale)
 
@@ -216,7 +226,29 @@ def plain_rows(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, A
         if len(found) < 2:
             continue
         values = [float(part.vector @ model.fit.params) for part in found.values()]
-        _compare(recount, "contexts_t", inquiry, row, one_way(values, inquiry.alpha))
+        tested = one_way(values, inquiry.alpha)
+        if tested.se > SAME * inquiry.size:
+            compare_row(recount, "contexts_t", inquiry, row, tested)
+        else:
+            name = f"{_name(inquiry.name, row)}: se"
+            recount.compare("contexts_t", name, row["se"], math.nan)
+
+
+def predictions(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -> None:
+    """Prediction intervals of average effects for a new level."""
+    for row in response["heterogeneity"]:
+        model = inquiry.model
+        if row["prediction_low"] is None or model is None:
+            continue
+        baseline = inquiry.cells.baselines[row["factor"]]
+        found = inquiry.contexts({**row, "estimand": "average", "baseline": baseline}, model)
+        values = {c: float(part.vector @ model.fit.params) for c, part in found.items()}
+        limits = prediction(values, inquiry.variables, row["scope"], inquiry.alpha, inquiry.size)
+        low, high = limits or (math.nan, math.nan)
+        name = f"{inquiry.name}: {row['factor']}={row['level']}, new {' and '.join(row['scope'])}"
+        recount.compare("prediction", f"{name}: low", row["prediction_low"], low, inquiry.scale)
+        recount.compare("prediction", f"{name}: high", row["prediction_high"], high, inquiry.scale)
+        recount.leave_out("heterogeneity", count_numbers(row, ("tau", "i2")), NO_COUNTERPART)
 
 
 def configurations(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -> None:
@@ -226,6 +258,9 @@ def configurations(recount: Recount, inquiry: Inquiry, response: ResponseAnalysi
         return
     against = {"against": section["baseline"]}
     effects(recount, inquiry, [{**row, **against} for row in section["rows"]])
+    levels = {row["level"]: {"levels": row["levels"], **against} for row in section["rows"]}
+    plain = [{**row, **levels[row["level"]]} for row in section["plain_contexts"]]
+    plain_rows(recount, inquiry, plain)
 
 
 def _name(response: str, row: Mapping[str, Any]) -> str:

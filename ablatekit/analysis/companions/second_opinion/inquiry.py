@@ -28,8 +28,8 @@ from ablatekit.analysis.companions.second_opinion.recount import ROUNDING, TOLER
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 
-RESPONSE, VARIABLE = "response:", "variable:"
-"""What columns of responses and of blocking variables begin with."""
+RESPONSE, VARIABLE, COVARIATE = "response:", "variable:", "covariate:"
+"""What columns of responses, blocking variables and their covariates begin with."""
 LARGEST_GRID, MOST_CROSSED = 2**14, 2000
 
 
@@ -61,9 +61,14 @@ class Inquiry:
     known: dict[str, dict[str, InContext]] = field(default_factory=dict)
 
     @property
+    def size(self) -> float:
+        """The largest value: sums of values have digits down to a share of it."""
+        return float(self.frame["y"].abs().max())
+
+    @property
     def scale(self) -> float:
         """Estimates below this differ by rounding."""
-        return float(self.frame["y"].abs().max()) * ROUNDING / TOLERANCE
+        return self.size * ROUNDING / TOLERANCE
 
     @cached_property
     def there(self) -> dict[str, set[str]]:
@@ -100,7 +105,7 @@ class Inquiry:
 
     def contexts(self, row: Mapping[str, Any], model: LinearFit) -> dict[str, InContext]:
         """The contrast of a row in every context that has it."""
-        words = ("estimand", "factor", "level", "baseline", "levels", "against")
+        words = ("estimand", "factor", "level", "baseline", "levels", "against", "weights")
         key = json.dumps([row.get(word) for word in words], sort_keys=True)
         if key not in self.known:
             self.known[key] = self._contexts(row, model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -140,7 +141,9 @@ def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LinearFit | None
             rows[unit, context] = row
     pairs = zip(frame["unit"], frame["context"], strict=True)
     exog = np.vstack([rows[pair] for pair in pairs])
-    fit = sm.OLS(frame["y"].to_numpy(dtype=float), exog).fit()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a deficient rank is what contrasts are checked against
+        fit = sm.OLS(frame["y"].to_numpy(dtype=float), exog).fit()
     return LinearFit(fit, rows, False)
 
 

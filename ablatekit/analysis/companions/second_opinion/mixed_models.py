@@ -110,7 +110,8 @@ def _fits(model: Any) -> Iterator[Any]:
             warnings.simplefilter("ignore")
             try:
                 fit = model.fit(reml=True, method=method)
+                known = fit.converged and np.isfinite(fit.llf)
             except (np.linalg.LinAlgError, ValueError):
                 continue
-        if fit.converged and np.isfinite(fit.llf):
+        if known:
             yield fit

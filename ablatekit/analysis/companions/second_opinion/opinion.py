@@ -15,10 +15,13 @@ from ablatekit.analysis.companions.second_opinion.effect_rows import (
     context_rows,
     effects,
     plain_rows,
+    predictions,
 )
 from ablatekit.analysis.companions.second_opinion.inquiry import gap_inquiry, response_inquiry
 from ablatekit.analysis.companions.second_opinion.model_rows import anova_rows, mixed_rows
+from ablatekit.analysis.companions.second_opinion.ratios import carry_over_rows
 from ablatekit.analysis.companions.second_opinion.recount import Recount
+from ablatekit.analysis.companions.second_opinion.trends import covariate_rows, dose_rows
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.companions import SecondOpinion
 
@@ -41,7 +44,10 @@ def _recomputed(analysis: Analysis, runs: pd.DataFrame) -> SecondOpinion:
         effects(recount, inquiry, response["effects"])
         context_rows(recount, inquiry, response)
         plain_rows(recount, inquiry, response.get("plain_contexts", []))
+        predictions(recount, inquiry, response)
         configurations(recount, inquiry, response)
+        dose_rows(recount, inquiry, response)
+        covariate_rows(recount, inquiry, response)
         anova_rows(recount, inquiry, response)
         mixed_rows(recount, inquiry, response)
     for name, comparison in analysis["comparisons"].items():
@@ -49,4 +55,5 @@ def _recomputed(analysis: Analysis, runs: pd.DataFrame) -> SecondOpinion:
         if inquiry is not None:
             effects(recount, inquiry, comparison["effects"])
             plain_rows(recount, inquiry, comparison.get("plain_contexts", []))
+            carry_over_rows(recount, inquiry, comparison)
     return recount.result()

@@ -121,17 +121,16 @@ def count_numbers(row: Mapping[str, Any], keys: Sequence[str] = NUMBERS) -> int:
 def unanswered(analysis: Analysis, reason: Statement) -> SecondOpinion:
     """No number recomputed, all for one reason."""
     recount = Recount()
-    for kind, count in _asked_for(analysis):
-        recount.leave_out(kind, count, reason)
+    recount.leave_out("all", sum(_asked_for(analysis)), reason)
     return recount.result()
 
 
-def _asked_for(analysis: Analysis) -> Iterator[tuple[str, int]]:
-    """Kinds of numbers in the sections that statsmodels could recompute."""
+def _asked_for(analysis: Analysis) -> Iterator[int]:
+    """How many numbers there are in the rows that statsmodels could recompute."""
     for response in analysis["responses"].values():
-        rows = [*response["effects"], *response.get("configurations", {}).get("rows", [])]
-        yield from ((row["inference"], count_numbers(row)) for row in rows)
-        yield from (("contexts", count_numbers(row)) for row in response["contexts"])
-        yield from (("anova", count_numbers(row, TERM_NUMBERS)) for row in response["anova"])
+        rows = response.get("configurations", {}).get("rows", [])
+        for part in (response["effects"], response["contexts"], rows):
+            yield from map(count_numbers, part)
+        yield from (count_numbers(row, TERM_NUMBERS) for row in response["anova"])
     for comparison in analysis["comparisons"].values():
-        yield from ((row["inference"], count_numbers(row)) for row in comparison["effects"])
+        yield from map(count_numbers, comparison["effects"])

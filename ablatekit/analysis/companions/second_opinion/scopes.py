@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from scipy.stats import t as student
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.weightstats import DescrStatsW
 
@@ -15,8 +18,9 @@ from ablatekit.analysis.companions.second_opinion.least_squares import Tested, f
 
 FEWEST = 3
 """Levels of a variable that a t over them needs."""
+VALUE = "value of the contrast"
 SAME = 1e-12
-"""Of the values; a smaller standard error is rounding."""
+"""Of the response; a smaller standard error is rounding."""
 
 
 @dataclass(frozen=True)
@@ -49,28 +53,66 @@ def by_scope(
     variables: Mapping[str, Mapping[str, str]],
     scope: Sequence[str],
     alpha: float,
+    size: float,
 ) -> ScopeTest | None:
-    """A scope's row from per-context `values`; None where a variable has too few levels.
+    """A scope's row from per-context `values`; None where too few levels, or none that differ.
 
-    `variables` maps a blocking variable to the level of every context.
+    `variables` maps a blocking variable to the level of every context; `size` is that of the
+    response, of whose digits the last are rounding.
     """
-    labels = {name: [levels[c] for c in values] for name, levels in variables.items()}
-    table = pd.DataFrame({**labels, "value": list(values.values())})
+    table = _table(values, variables)
     if any(table[name].nunique() < FEWEST for name in scope):
         return None
     parts: dict[tuple[str, ...], Tested] = {
-        (name,): one_way(_level_means(table, name), alpha) for name in scope
+        (name,): one_way(_means(table, name).tolist(), alpha) for name in scope
     }
     if len(scope) > 1:
         both = _crossed(table, scope, alpha) if _is_crossing(variables, table, scope) else None
         parts |= {tuple(scope): both} if both is not None else {}
-    size = float(table["value"].abs().max())
     parts = {by: part for by, part in parts.items() if part.se > SAME * size}
     return ScopeTest(_widest(list(parts.values())), parts) if parts else None
 
 
-def _level_means(table: pd.DataFrame, name: str) -> list[float]:
-    return table.groupby(name, sort=True)["value"].mean().tolist()
+def prediction(
+    values: Mapping[str, float],
+    variables: Mapping[str, Mapping[str, str]],
+    scope: Sequence[str],
+    alpha: float,
+    size: float,
+) -> tuple[float, float] | None:
+    """Limits for one new level (of both variables); None where a crossing is incomplete."""
+    table = _table(values, variables)
+    if len(scope) == 1:
+        means = _means(table, scope[0]).tolist()
+        drawn = sm.OLS(means, np.ones(len(means))).fit().get_prediction(np.ones((1, 1)))
+        frame = drawn.summary_frame(alpha=alpha)
+        return float(frame["obs_ci_lower"].iloc[0]), float(frame["obs_ci_upper"].iloc[0])
+    test = by_scope(values, variables, scope, alpha, size)
+    if test is None or not _is_crossing(variables, table, scope):
+        return None
+    first, second, rest = _squares(table, scope)["mean_sq"].tolist()
+    between = max(0.0, (first - rest) / table[scope[1]].nunique())
+    between += max(0.0, (second - rest) / table[scope[0]].nunique())
+    half = float(student.ppf(1 - alpha / 2, test.row.df)) * (test.row.se**2 + between + rest) ** 0.5
+    return test.row.estimate - half, test.row.estimate + half
+
+
+def _table(values: Mapping[str, float], variables: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """A row per context: the levels of the variables, and the value."""
+    labels = {name: [levels[c] for c in values] for name, levels in variables.items()}
+    return pd.DataFrame({**labels, VALUE: list(values.values())})
+
+
+def level_means(
+    values: Mapping[str, float], variables: Mapping[str, Mapping[str, str]], name: str
+) -> pd.Series[Any]:
+    """The means of a variable's levels over their contexts that have a value."""
+    return _means(_table(values, variables), name)
+
+
+def _means(table: pd.DataFrame, name: str) -> pd.Series[Any]:
+    means: pd.Series[Any] = table.groupby(name, sort=True)[VALUE].mean()
+    return means
 
 
 def _is_crossing(
@@ -95,18 +137,23 @@ def _nested(studied: pd.DataFrame, name: str) -> bool:
     )
 
 
+def _squares(table: pd.DataFrame, scope: Sequence[str]) -> pd.DataFrame:
+    """The analysis of variance of a two-way table with one value in a cell."""
+    named = pd.DataFrame({"a": table[scope[0]], "b": table[scope[1]], "value": table[VALUE]})
+    squares: pd.DataFrame = anova_lm(smf.ols("value ~ C(a) + C(b)", named).fit())
+    return squares.assign(mean_sq=squares["sum_sq"] / squares["df"])
+
+
 def _crossed(table: pd.DataFrame, scope: Sequence[str], alpha: float) -> Tested | None:
-    """The two-way table with one value in a cell; None where its variance is not positive."""
-    named = pd.DataFrame({"a": table[scope[0]], "b": table[scope[1]], "value": table["value"]})
-    squares = anova_lm(smf.ols("value ~ C(a) + C(b)", named).fit())
-    mean_square = squares["sum_sq"] / squares["df"]
-    first, second, rest = mean_square.tolist()
+    """The interval of the two-way table; None where its variance is not positive."""
+    squares = _squares(table, scope)
+    first, second, rest = squares["mean_sq"].tolist()
     total = first + second - rest
     if not total > 0.0:
         return None
-    spread = float((mean_square**2 / squares["df"]).sum())
+    spread = float((squares["mean_sq"] ** 2 / squares["df"]).sum())
     df = max(1.0, total**2 / spread)
-    return from_t(float(named["value"].mean()), float((total / len(named)) ** 0.5), df, alpha)
+    return from_t(float(table[VALUE].mean()), float((total / len(table)) ** 0.5), df, alpha)
 
 
 def _widest(parts: Sequence[Tested]) -> Tested:

@@ -17,28 +17,30 @@ Code: TypeAlias = Literal[
     "no_matched_pair", "no_pair_at_baseline", "no_pair_off_baseline", "no_quadruple",
     "incomplete_for_shapley", "shapley_is_average", "identical_runs", "no_shared_runs",
     "no_level_pair", "no_pair_in_context", "one_level_inside", "never_in_one_context",
-    "no_run_at_level", "aliased_with", "not_estimable", "aliased", "aliased_below_order",
+    "no_run_at_level", "aliased_with", "no_baseline_cell", "no_common_context", "no_full_order",
+    "not_estimable", "aliased", "aliased_below_order",
     "zero_by_assumption",
     # what an error term lacks
     "no_response_value", "no_run_value", "no_replicates", "identical_replicates",
     "constant_response", "no_error_left", "no_residual_variance", "no_df_left", "model_refused",
     # what inference over contexts lacks
-    "same_in_every_level",
+    "same_in_every_level", "no_effect_on_learning", "best_needs_equal_variances",
     "no_contexts_in_formula", "no_blocking_variable", "too_few_levels",
     # what a regression on a covariate lacks, and what it reaches for
     "nested_variable", "constant_covariate", "on_a_line", "extrapolated",
     # what companions lack
-    "one_run_per_cell", "shared_runs", "unequal_runs", "too_many_runs", "correlated_slope",
-    "failed_bootstraps", "few_kenward_roger_df", "mixed_model",
+    "unmatched_level", "one_run_per_cell", "shared_runs", "unequal_runs", "too_many_runs",
+    "correlated_slope", "failed_bootstraps", "few_kenward_roger_df", "mixed_model",
     # what a comparison of two responses or studies lacks
     "no_run_of_both", "unlike_responses", "unlike_studies", "no_standard_error",
     "no_variation_in_either", "few_shared_contexts", "same_difference",
     # notes on effects
     "assumes_order", "model_based", "same_runs_in", "contexts_left_out", "compared_inside",
+    "dunnett_family", "dunnett_bound", "welch_family",
     "goes_along", "own_levels", "widest_of_one_way", "decided_by",
     # what a row averages over, and its family
     "over_combinations", "at_baseline", "off_baseline", "over_orders", "over_factors", "over_scope",
-    "effect_family", "marginal_family",
+    "cell_against_baseline", "effect_family", "marginal_family", "dose_family",
     # methods
     "cell_means_t", "welch_t", "hidden_replication_t", "truncated_t", "contexts_t", "levels_t",
     "widest_t",
@@ -54,7 +56,8 @@ Code: TypeAlias = Literal[
     "own_variances", "not_adjusted", "adjusted", "verdict_rule", "average_effect",
     "baseline_effect", "removal_effect", "shapley_value", "interaction", "context_effects",
     "heterogeneity", "learning_curves", "metric_meaning", "held_equal", "matched_cells",
-    "item_model", "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
+    "item_model", "levels_withheld", "levels_at_shared_cells",
+    "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
     "probability_effects", "baselines", "coding_of_satterthwaite",
     # what a second opinion leaves out
     "too_large_to_recompute", "empty_cells", "no_counterpart",
@@ -94,6 +97,8 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "model_refused": ("message",),
     # what inference over contexts lacks
     "too_few_levels": ("variable", "levels", "fewest"),
+    "no_effect_on_learning": ("p", "alpha"),
+    "best_needs_equal_variances": ("p",),
     "same_in_every_level": ("variable",),
     # what a regression on a covariate lacks, and what it reaches for
     "nested_variable": ("variable",),
@@ -116,6 +121,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "contexts_left_out": ("contexts",),
     "compared_inside": ("outer", "level"),
     "goes_along": ("factor", "level"),
+    "welch_family": ("p",),
     "own_levels": ("variable", "other"),
     "widest_of_one_way": ("scope",),
     "decided_by": ("by",),
@@ -126,7 +132,9 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "off_baseline": ("contexts",),
     "over_orders": ("contexts",),
     "over_factors": ("factors",),
+    "cell_against_baseline": ("contexts",),
     "effect_family": ("response", "estimand", "inference", "scope"),
+    "dose_family": ("response", "inference", "scope"),
     "marginal_family": ("estimand", "order"),
     # methods
     "hidden_replication_t": ("order",),
@@ -153,6 +161,8 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "metric_meaning": ("metric", "doc"),
     "held_equal": ("settings",),
     "matched_cells": ("effects",),
+    "levels_withheld": ("factors",),
+    "levels_at_shared_cells": ("factors",),
     "gap": ("direction",),
     "gap_method": ("method",),
     "gap_adjustment": ("adjust",),

@@ -213,9 +213,15 @@ class Suffices(TypedDict):
 
 
 class Configurations(TypedDict):
-    """Every cell against the baseline cell, from raw cell means inside each context."""
+    """Every cell against the baseline cell, from raw cell means inside each context.
+
+    `baseline_may_be_best` and its limits are those of the baseline cell itself, as in its rows.
+    """
 
     baseline: dict[str, str]
+    baseline_may_be_best: bool | None
+    baseline_best_low: Number
+    baseline_best_high: Number
     rows: list[Configuration]
     plain_contexts: list[PlainRow]
     suffices: list[Suffices]

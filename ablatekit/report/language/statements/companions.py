@@ -9,6 +9,8 @@ from ablatekit.report.language.statements.phrases import ByUnit, Words
 
 SENTENCES: Mapping[Code, Words] = {
     # what companions lack
+    "unmatched_level": "its level meets no combination of the other factors that the others meet"
+    " too",
     "one_run_per_cell": "one {unit} per cell and context: nothing to resample",
     "shared_runs": "some {unit}s stand for several combinations, so labels are not free",
     "unequal_runs": "cells have different numbers of {unit}s, so their {unit}s are not exchangeable"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.report.language import scopes
 from ablatekit.report.language.numbers import count
-from ablatekit.report.language.statements.phrases import NOISE, NOT_SET, ByUnit, Words, in_contexts
-
-MOST_NAMED = 4
-"""Contexts that a sentence lists; of more it gives the number."""
+from ablatekit.report.language.statements.phrases import (
+    NOISE,
+    ByUnit,
+    Words,
+    first_few,
+    in_contexts,
+)
 
 
 def _over_combinations(combinations: int, contexts: int, grid: bool) -> str:
@@ -24,17 +27,10 @@ def _marginal_family(estimand: str, order: int) -> str:
     return f"{estimand} of {order} factors" if order > 2 else estimand
 
 
-def _named(names: Sequence[str]) -> str:
-    """The first few names, and how many there are besides."""
-    shown = ", ".join(name or NOT_SET for name in names[:MOST_NAMED])
-    left = len(names) - MOST_NAMED
-    return f"{shown} and {left} more" if left > 0 else shown
-
-
 def _never_in_one_context(level_contexts: list[str], baseline_contexts: list[str]) -> str:
     return (
         "no context has both this level and the baseline: the level is in"
-        f" {_named(level_contexts)}, the baseline in {_named(baseline_contexts)}"
+        f" {first_few(level_contexts)}, the baseline in {first_few(baseline_contexts)}"
     )
 
 
@@ -70,6 +66,10 @@ def _widest_of_one_way(scope: list[str]) -> str:
     )
 
 
+def _dose_family(response: str, inference: str, scope: list[str]) -> str:
+    return f"{response}: slopes, {scopes.over(scope) if scope else inference}"
+
+
 SENTENCES: Mapping[Code, Words] = {
     # what a contrast lacks
     "no_matched_pair": "no combination of the other factors contains both this level and the"
@@ -85,14 +85,20 @@ SENTENCES: Mapping[Code, Words] = {
     " the model",
     "identical_runs": "identical by construction: both levels are the same {unit}s",
     "no_shared_runs": "no matched pair of cells has {unit}s in the same contexts",
+    "no_baseline_cell": "the design lacks the cell with every factor at its baseline",
+    "no_common_context": "no context has {unit}s in every cell, so their means are of different"
+    " contexts",
+    "no_full_order": "no combination of the other factors has all levels",
     "no_level_pair": "no combination of the design has both levels",
     "no_pair_in_context": "this context has no matched pair of cells with {unit}s",
     "one_level_inside": lambda level, outer, inside: (
-        f"one level only, {level}, inside {outer} {_named(inside)}: nothing to compare with"
+        f"one level only, {level}, inside {outer} {first_few(inside)}: nothing to compare with"
     ),
     "never_in_one_context": _never_in_one_context,
     "no_run_at_level": "no {unit} at {level} has a value",
-    "aliased_with": lambda partners: f"aliased: it always changes together with {_named(partners)}",
+    "aliased_with": lambda partners: (
+        f"aliased: it always changes together with {first_few(partners)}"
+    ),
     "not_estimable": "not estimable: it needs a combination of levels that was never observed",
     "aliased": "aliased: the design cannot separate it from earlier terms",
     "aliased_below_order": "not estimable: aliased under no interaction above order {order}",
@@ -121,6 +127,10 @@ SENTENCES: Mapping[Code, Words] = {
         f"the contrast is the same at every {scopes.variable(variable)}, so that its spread is"
         " unknown"
     ),
+    "no_effect_on_learning": "the effect on learning has p = {p:.3g}, not below {alpha:g}: a ratio"
+    " to it has no bounds",
+    "best_needs_equal_variances": "variances differ between cells (Brown-Forsythe p = {p:.3g}): the"
+    " comparison with the best needs one variance",
     "no_contexts_in_formula": "a formula names no contexts: ask by --response, --factors and"
     " --contexts",
     # what a regression on a covariate lacks, and what it reaches for
@@ -149,7 +159,12 @@ SENTENCES: Mapping[Code, Words] = {
     ),
     "widest_of_one_way": _widest_of_one_way,
     "decided_by": _decided_by,
+    "dunnett_family": "one family of comparisons with the baseline cell (Dunnett)",
+    "dunnett_bound": "cells lie in different contexts: Dunnett's p and intervals are conservative",
+    "welch_family": "variances differ between cells (Brown-Forsythe p = {p:.3g}): Welch's t with"
+    " Holm's p in place of Dunnett's",
     # what a row averages over, and its family
+    "cell_against_baseline": lambda contexts: f"one cell, {in_contexts(contexts)}",
     "over_combinations": _over_combinations,
     "at_baseline": lambda contexts: f"every other factor at its baseline, {in_contexts(contexts)}",
     "off_baseline": lambda contexts: (
@@ -160,5 +175,6 @@ SENTENCES: Mapping[Code, Words] = {
     "over_scope": _over_scope,
     "effect_family": _effect_family,
     "marginal_family": _marginal_family,
+    "dose_family": _dose_family,
 }
 """The words of every such code."""

@@ -8,7 +8,7 @@ from typing import Any
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.report.language.numbers import sentence
 from ablatekit.report.language.scopes import over
-from ablatekit.report.language.statements.phrases import Words, amount
+from ablatekit.report.language.statements.phrases import NOT_SET, Words, amount
 from ablatekit.report.language.verdicts import SIZES, together, word
 
 
@@ -157,6 +157,14 @@ SENTENCES: Mapping[Code, Words] = {
     " run of a data set saw the same items and from a mixed model with a random slope per item"
     " elsewhere; Satterthwaite df, never above those of the runs; not adjusted. Item outcomes are"
     " repeated measures of a run, never replicates.",
+    "levels_withheld": lambda factors: (
+        f"Withheld for {', '.join(factors)}: a mean over the runs at a level would show what goes"
+        " along with it, as its levels share no combination of the other factors."
+    ),
+    "levels_at_shared_cells": lambda factors: (
+        f"Levels of {', '.join(factors)} over the combinations of the other factors that a context"
+        " has with all of them."
+    ),
     "gap": _gap,
     "gap_method": "Narrow: {method}. Broad: the scopes of the effects, by the same rules.",
     "gap_adjustment": _gap_adjustment,
@@ -164,7 +172,9 @@ SENTENCES: Mapping[Code, Words] = {
     "no_gap": "No gap: {reason}.",
     "baselines": lambda factors, levels: (
         "Baselines: "
-        + ", ".join(f"{name} = {level}" for name, level in zip(factors, levels, strict=True))
+        + ", ".join(
+            f"{name} = {level or NOT_SET}" for name, level in zip(factors, levels, strict=True)
+        )
         + " (the first in the table unless named)."
     ),
     "coding_of_satterthwaite": "Satterthwaite's df of an F test with several numerator df depend on"

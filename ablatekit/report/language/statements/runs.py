@@ -8,7 +8,7 @@ from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.report.language.numbers import count
 from ablatekit.report.language.reading import Unit
 from ablatekit.report.language.scopes import over
-from ablatekit.report.language.statements.phrases import NOISE, ByUnit, Words
+from ablatekit.report.language.statements.phrases import NOISE, ByUnit, Words, first_few
 
 
 def _unsteady_cells(cells: int) -> str:
@@ -34,7 +34,7 @@ def _few_error_cells(unit: Unit, replicated: int, cells: int, df: int) -> str:
 
 def _shorter_broad(scope: list[str], effects: list[str]) -> str:
     return (
-        f"the interval {over(scope)} is shorter than the narrow one for {', '.join(effects)}: its"
+        f"the interval {over(scope)} is shorter than the narrow one for {first_few(effects)}: its"
         " few values lie closer together than their noise lets expect"
     )
 

@@ -1,0 +1,219 @@
+"""What stands beside the effect table: configurations, trends, companions, second opinion."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.report.compose import compose
+from ablatekit.report.document import Paragraph, Table, Warnings
+from ablatekit.report.formats.csv import effects_csv
+from ablatekit.report.sections.answer import baseline_sentences
+
+LEVEL = {"factor": "rollouts", "level": "4", "baseline": "1"}
+NUMBERS = {
+    "estimate": 0.0401, "se": 0.0131, "df": 5.0, "low": 0.0144, "high": 0.0658, "p": 0.0021,
+}  # fmt: skip
+
+
+def configuration(effect: dict[str, Any], inference: str, **changes: Any) -> dict[str, Any]:
+    broad = inference == "broad"
+    return {
+        **effect, **NUMBERS, "factor": "configuration", "level": "rollouts = 4",
+        "estimand": "configuration", "inference": inference, "scope": ["model"] if broad else [],
+        "levels": {"rollouts": "4", "advantage": "none"}, "may_be_best": None if broad else True,
+        "best_low": None if broad else -0.0123, "best_high": None if broad else 0.0456,
+        "price": 4.0, **changes,
+    }  # fmt: skip
+
+
+def suffices(answer: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "inference": "narrow", "scope": [], "answer": answer, "bound": 0.0713,
+        "configuration": "rollouts = 4", "reason": None, **changes,
+    }  # fmt: skip
+
+
+def plain(estimand: str, **names: str) -> dict[str, Any]:
+    return {**LEVEL, **names, "estimand": estimand, "contexts": 6, **NUMBERS, "reason": None}
+
+
+@pytest.fixture
+def whole(built_analysis: Any) -> Any:
+    """An analysis with every further answer on learning, and the second opinion."""
+    analysis = copy.deepcopy(built_analysis)
+    learning = analysis["responses"]["learning"]
+    effect = learning["effects"][0]
+    broad = next(row for row in learning["effects"] if row["inference"] == "broad")
+    learning["configurations"] = {
+        "baseline": {"rollouts": "1", "advantage": "none"},
+        "rows": [configuration(effect, "narrow"), configuration(broad, "broad")],
+        "plain_contexts": [plain("configuration", factor="configuration", level="rollouts = 4")],
+        "suffices": [suffices("no"), suffices("open", inference="broad", scope=["model"])],
+        "best_reason": None,
+        "notes": [],
+    }
+    learning["plain_contexts"] = [plain("average")]
+    learning["dose"] = {
+        "tests": [
+            {"factor": "rollouts", "scale": "log", "scores": [0.0, 1.39],
+             "method": statement("cell_means_t"), "num_df": 1.0, "den_df": 96.0,
+             "statistic": 7.1234, "p": 0.009, "p_adjusted": 0.018, "reason": None}
+        ],
+        "slopes": [
+            {**NUMBERS, "factor": "rollouts", "scale": "log", "inference": "broad",
+             "scope": ["model"], "method": statement("levels_t"), "family": broad["family"],
+             "contexts": 6, "of_contexts": 6, "p_adjusted": 0.03, "verdict": "helps",
+             "reason": None}
+        ],
+    }  # fmt: skip
+    learning["covariates"] = [
+        {**LEVEL, "variable": "model", "covariate": "params", "levels": 5, "slope": 0.0091,
+         "se": 0.0031, "df": 3.0, "low": 0.0001, "high": 0.0181, "p": 0.04, "reason": None,
+         "predictions": [{"at": 7e9, "estimate": 0.0312, "se": 0.0051, "low": 0.0112,
+                          "high": 0.0512, "low_new": -0.0101, "high_new": 0.0725}]}
+    ]  # fmt: skip
+    learning["mixed"] = {
+        "effects": [{**LEVEL, **NUMBERS, "contexts": 6, "reason": None}],
+        "random": [{"factor": "rollouts", "level": "4", "group": "model", "name": "",
+                    "variance": 0.0004, "sd": 0.02}],
+        "notes": [statement("few_kenward_roger_df", df=1.5)],
+    }  # fmt: skip
+    analysis["comparisons"]["gap"]["carry_over"] = [
+        {**LEVEL, "inference": "broad", "scope": ["model"], "ratio": 0.6123, "low": 0.31,
+         "high": 0.95, "df": 2.0, "learning_p": 0.01, "reason": None}
+    ]  # fmt: skip
+    analysis["second_opinion"] = {
+        "recomputed": 41, "of": 43, "worst": 3.1e-12, "disagreements": [],
+        "kinds": [{"kind": "narrow", "count": 41, "worst": 3.1e-12, "tolerance": 1e-8}],
+        "not_recomputed": [{"kind": "broad", "count": 2, "reason": statement("no_statsmodels")}],
+    }  # fmt: skip
+    return analysis
+
+
+@pytest.fixture
+def page(whole: Any, parse: Any, page_without_figures: Any) -> Any:
+    return parse(page_without_figures(whole))
+
+
+@pytest.mark.parametrize(
+    ("table", "wanted", "said"),
+    [
+        ("configurations-learning", [0.0401, 0.0144, 0.0658, 4.0], ["rollouts = 4", "yes",
+         "4\N{MULTIPLICATION SIGN} samples", "over models, on these 2 data sets"]),
+        ("configuration-scopes-learning", [-0.0123, 0.0456, 0.0131], ["narrow"]),
+        ("dose-learning", [7.1234, 0.009, 0.018], ["rollouts per query", "log of the level"]),
+        ("slopes-learning", [0.0401, 0.0144, 0.0658], ["over models", "per e-fold", "helps"]),
+        ("covariates-learning", [0.0091, 0.0001, 0.0181], ["params of 5 models",
+         "+3.1 [1.1, 5.1], one new level [\N{MINUS SIGN}1.0, 7.2]"]),
+        ("mixed-learning", [0.0401, 0.0131], ["df are 1.5, below 2"]),
+        ("mixed-variances-learning", [0.02, 0.0004], ["model"]),
+        ("plain-learning", [0.0401, 0.0144, 0.0658], ["As if contexts were a plain sample"]),
+        ("plain-learning_2dconfigurations", [0.0401, 0.0144], ["rollouts = 4"]),
+        ("carry-over-gap", [0.6123, 0.31, 0.95], ["over models", "Fieller"]),
+        ("second-opinion", [41.0, 3.1e-12, 1e-8], ["narrow"]),
+    ],
+)  # fmt: skip
+def test_tables_hold_the_rows(page: Any, table: str, wanted: list[float], said: list[str]) -> None:
+    (box,) = page.all("table", id=table)
+    around = box.parents[-2]
+    numbers = {
+        float(text)
+        for cell in page.all("td")
+        if cell.inside(box)
+        for name in ("data-value", "data-low", "data-high")
+        if (text := cell.attributes.get(name))
+    }
+    assert set(wanted) <= numbers
+    assert all(text in around.text for text in said)
+
+
+def test_the_baseline_is_judged_in_a_sentence_below_the_answer(whole: Any) -> None:
+    sentence = (
+        "The baseline suffices within 2 pp on Learning in these 6 contexts: no (rollouts = 4 helps"
+        " by more than matters); over models, on these 2 data sets: open (gains up to +7.1 pp are"
+        " not excluded, rollouts = 4)."
+    )
+    assert baseline_sentences(whole) == [sentence]
+    answer = compose(whole).sections[0].blocks
+    assert next(part.text for part in answer if isinstance(part, Paragraph)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (suffices("yes"), "yes (no gain above +7.1 pp)"),
+        (suffices("open", bound=None, reason=statement("no_replicates")), "open (no cell has two"),
+    ],
+)
+def test_every_answer_says_what_it_rests_on(whole: Any, answer: Any, said: str) -> None:
+    whole["responses"]["learning"]["configurations"]["suffices"] = [answer]
+    assert f"in these 6 contexts: {said}" in baseline_sentences(whole)[0]
+
+
+def test_without_a_smallest_effect_nothing_is_judged(whole: Any) -> None:
+    whole["responses"]["learning"]["smallest_effect"] = None
+    assert baseline_sentences(whole) == [
+        "Whether the baseline suffices on Learning is not judged: no smallest effect is declared."
+    ]
+
+
+def test_a_disagreement_is_a_warning_in_the_trust_box(whole: Any) -> None:
+    opinion = whole["second_opinion"]
+    opinion["disagreements"] = [
+        {"kind": "narrow", "name": "rollouts 4", "ours": 0.5, "theirs": 0.4}
+    ]
+    blocks = compose(whole).sections[0].blocks
+    warned = next(block for block in blocks if isinstance(block, Warnings)).texts
+    assert "The second opinion differs on rollouts 4 (narrow): 0.4, not 0.5." in warned
+    assert any(
+        "41 of 43 numbers recomputed" in block.text
+        for block in blocks
+        if isinstance(block, Paragraph)
+    )
+
+
+def test_the_parts_of_a_widest_interval_stand_beside_it(analysis: Any) -> None:
+    effect = next(
+        row for row in analysis["responses"]["learning"]["effects"] if row["inference"] == "broad"
+    )
+    effect["parts"] = [
+        {"by": ["model", "dataset"], "estimate": 0.06, "se": 0.0131, "df": 1.7},
+        {"by": ["model"], "estimate": 0.06, "se": 0.0111, "df": 2.0},
+    ]
+    effect["notes"] = [statement("decided_by", by=["model", "dataset"])]
+    table = next(
+        block
+        for section in compose(analysis).sections
+        for fold in section.blocks
+        for block in getattr(fold, "blocks", [])
+        if isinstance(block, Table) and block.id == "estimands-learning"
+    )
+    notes = [getattr(entry, "note", "") for row in table.rows for entry in row]
+    assert "crossed: se 1.3, df 1.7; over models: se 1.1, df 2" in notes
+    assert any("decided by the crossed variance of models and data sets" in note for note in notes)
+
+
+def test_the_row_over_common_pairs_stands_in_the_footer(analysis: Any) -> None:
+    effects = analysis["responses"]["learning"]["effects"]
+    effects[0]["common_pairs"] = {
+        "method": statement("cell_means_t"), **NUMBERS, "reason": None
+    }  # fmt: skip
+    document = compose(analysis)
+    folds = [block for section in document.sections for block in section.blocks]
+    text = " ".join(
+        part.footer
+        for fold in folds
+        for part in getattr(fold, "blocks", [])
+        if isinstance(part, Table)
+    )
+    assert "Over the pairs that all contexts share: advantage: batch_norm +4.0 [1.4, 6.6]." in text
+
+
+def test_configurations_are_rows_of_the_csv(whole: Any) -> None:
+    lines = effects_csv(whole).splitlines()
+    assert "may_be_best" in lines[0]
+    assert sum("rollouts = 4" in line for line in lines) == 2
