@@ -26,6 +26,7 @@ import numpy as np
 import scipy
 
 import ablatekit
+from ablatekit.analysis.core.layout import Layout
 
 ALPHA = 0.05
 SHAPES = ((3, 3), (5, 4), (8, 5), (8, 3), (20, 3))
@@ -162,7 +163,7 @@ def repeat_broad(
     return lambda: broad_rates(shape, variation, draws, seed)[scope]
 
 
-def checked(shape: broad.Crossing) -> tuple[broad.Draws, broad.Layout]:
+def checked(shape: broad.Crossing) -> tuple[broad.Draws, Layout]:
     """Some draws to hold against the product."""
     variation = broad.Variation((0.4,) * len(shape.sizes), 0.2)
     drawn = broad.draw(shape, variation, CHECKED, np.random.default_rng(0))
