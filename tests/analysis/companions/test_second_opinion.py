@@ -92,6 +92,11 @@ def _conditional(factorial):
     return frame, "AB", BOTH, {}
 
 
+def _one_level_inside(factorial):
+    frame = _complete(factorial, (2, 2))
+    return frame.assign(C=frame["A"].map({"l0": "", "l1": "only"})), "ABC", BOTH, {}
+
+
 def _one_at_a_time(factorial):
     frame = _complete(factorial, (3, 2, 2))
     away = (frame[["A", "B", "C"]] != "l0").sum(axis=1)
@@ -107,7 +112,7 @@ def _doses(factorial):
 KINDS = [
     _saturated, _two_data_sets, _one_variable, _without_contexts, _lost_runs,
     _contexts_without_the_level, _hidden_replication, _fraction_with_a_lost_run,
-    _unequal_variances, _three_variables, _conditional, _one_at_a_time, _doses,
+    _unequal_variances, _three_variables, _conditional, _one_level_inside, _one_at_a_time, _doses,
 ]  # fmt: skip
 
 
