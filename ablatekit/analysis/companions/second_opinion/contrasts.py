@@ -20,6 +20,7 @@ from ablatekit.analysis.core.schema.analysis import DesignRecord
 
 Weights: TypeAlias = dict[str, float]
 """Of units."""
+NOT_SET = ""
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,16 @@ class Cells:
 
     @cached_property
     def absent(self) -> dict[str, tuple[str, str]]:
-        """Of a conditional factor: the level at which it does not exist, and what decides that."""
-        conditional = {}
-        for inner in self.factors:
-            for level in self.levels[inner]:
-                outer = self._decider(inner, level)
-                if outer is not None and (level == "" or len(self.levels[inner]) > 2):
-                    conditional[inner] = (level, outer)
-                    break
-        return conditional
+        """Of a conditional factor: its level that says that it is not set, and what decides that.
+
+        A level with a name is one like the others, even where another factor goes with it.
+        """
+        deciders = {
+            inner: self._decider(inner, NOT_SET)
+            for inner in self.factors
+            if NOT_SET in self.levels[inner]
+        }
+        return {inner: (NOT_SET, outer) for inner, outer in deciders.items() if outer is not None}
 
     def _decider(self, inner: str, level: str) -> str | None:
         """The first factor whose levels are never the same with this level and without it."""
@@ -109,9 +111,11 @@ def _keeping_others(cells: Cells, row: Mapping[str, Any]) -> pd.DataFrame:
     for other in cells.factors:
         if other == row["factor"]:
             continue
+        absent = cells.absent.get(other, (None, ""))[0]
+        if cells.baselines[other] == absent:  # one level where it exists: nothing to hold
+            continue
         at = frame[other] == cells.baselines[other]
-        gone = frame[other] == cells.absent.get(other, ("\0", ""))[0]
-        keep &= gone | (at if row["estimand"] == "baseline" else ~at)
+        keep &= (frame[other] == absent) | (at if row["estimand"] == "baseline" else ~at)
     return frame[keep]
 
 
@@ -163,13 +167,24 @@ def _over_orders(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
 
 
 def _quadruples(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
-    """Differences of differences over the combinations of the rest that have all four cells."""
+    """Differences of differences over the combinations of the rest that have all four corners.
+
+    Of a factor that exists at some corners only, a corner is the mean over its levels.
+    """
     first, second = _two_factors(cells, row)
-    rest = [name for name in cells.factors if name not in (first.name, second.name)]
-    corners: dict[tuple[str, ...], dict[tuple[str, str], str]] = defaultdict(dict)
+    pair = (first.name, second.name)
+    joining = [
+        name
+        for side in (first, second)
+        for name in cells.joining(side.name, side.level, side.baseline)
+        if name not in pair
+    ]
+    rest = [name for name in cells.factors if name not in (*pair, *joining)]
+    corners: dict[tuple[str, ...], dict[tuple[str, str], list[str]]] = defaultdict(dict)
     for record in cells.frame.to_dict("records"):
         key = tuple(record[name] for name in rest)
-        corners[key][record[first.name], record[second.name]] = record["unit"]
+        corner = (record[first.name], record[second.name])
+        corners[key].setdefault(corner, []).append(record["unit"])
     wanted = [
         ((first.level, second.level), 1.0),
         ((first.baseline, second.level), -1.0),
@@ -177,7 +192,7 @@ def _quadruples(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
         ((first.baseline, second.baseline), 1.0),
     ]
     return [
-        _added([{units[corner]: sign} for corner, sign in wanted])
+        _added([_difference(units[corner], [], sign) for corner, sign in wanted])
         for units in corners.values()
         if all(corner in units for corner, _ in wanted)
     ]
