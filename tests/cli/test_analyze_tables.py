@@ -250,7 +250,7 @@ def test_a_text_among_numbers_says_what_to_write_instead(ask, way):
 
 
 @WAYS
-def test_a_table_with_row_numbers_is_read(ask, way, tmp_path):
+def test_a_table_with_row_numbers_is_read(ask, way):
     frame = make_table()
     frame.insert(0, "", range(len(frame)))
     assert ask(frame, *way)[1]["responses"]["score"]["model"]["n"] == 72
@@ -269,7 +269,7 @@ def test_a_column_that_is_one_number_written_in_two_ways_is_pointed_out(ask):
 
 @WAYS
 @pytest.mark.parametrize("kind", ["index", "filtered index", "lists"])
-def test_parquet_may_hold_an_index_and_lists(tmp_path, capsys, way, kind):
+def test_parquet_may_hold_an_index_and_lists(tmp_path, way, kind):
     frame = make_table()
     if kind == "lists":
         frame["optimizer"] = [[name] for name in frame["optimizer"]]

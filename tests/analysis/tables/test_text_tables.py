@@ -98,7 +98,7 @@ def test_a_file_in_utf_16_is_named_so(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes("f,y\na,1\n".encode("utf-16"))
     for read in (read_table, lambda path: read_for_formula(path, "y ~ f")):
-        with pytest.raises(TableError, match="not UTF-8 text; received UTF-16. Save it as UTF-8"):
+        with pytest.raises(TableError, match=r"not UTF-8 text; received UTF-16\. Save it as UTF-8"):
             read(path)
 
 

@@ -25,7 +25,10 @@ def _direction_guessed(direction: str, word: str) -> str:
 def _spelling_variants(column: str, spellings: list[str]) -> str:
     few = FEW.get(len(spellings), str(len(spellings)))
     shown = ", ".join(map(repr, spellings))
-    return f"{column} has {few} spellings: {shown}; they count as {few} levels; merge them if they are one"
+    return (
+        f"{column} has {few} spellings: {shown}; they count as {few} levels; merge them if they are"
+        " one"
+    )
 
 
 def _repeated_rows(rows: list[int]) -> str:
