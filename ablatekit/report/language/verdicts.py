@@ -173,11 +173,6 @@ def because(verdict: Verdict, reason: str) -> str:
     return f"{sentence(word(verdict))}: {reason.rstrip('.')}."
 
 
-def no_broad_verdict(reason: str) -> str:
-    """Why no level has a broad verdict."""
-    return f"No broad verdict: {reason}."
-
-
 def spoken(line: VerdictLine) -> str:
     """The verdicts on one response in words, each with its levels."""
     return "; ".join(
@@ -219,7 +214,7 @@ def suffices_there(answer: Suffices, scale: Scale, reason: str) -> str:
         return said
     bound = f"{scale.effect(answer['bound'])} {scale.unit}".strip()
     if answer["answer"] == "yes":
-        return f"{said} (no gain above {bound})"
+        return f"{said} (no configuration gains more than {bound})"
     return f"{said} (gains up to {bound} are not excluded{f', {name}' if name else ''})"
 
 
