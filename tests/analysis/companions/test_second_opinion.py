@@ -94,7 +94,7 @@ def _conditional(factorial):
 
 def _one_level_inside(factorial):
     frame = _complete(factorial, (2, 2))
-    return frame.assign(C=frame["A"].map({"l0": "", "l1": "only"})), "ABC", BOTH, {}
+    return frame.assign(C=frame["A"].map({"l0": "only", "l1": ""})), "ABC", BOTH, {}
 
 
 def _conditional_of_one_level(factorial):

@@ -105,8 +105,8 @@ def _keeping_others(cells: Cells, row: Mapping[str, Any]) -> pd.DataFrame:
             continue
         at = frame[other] == cells.baselines[other]
         anywhere = frame[other].eq(NOT_SET) & (other in cells.absent)
-        if cells.absent.get(other) == row["factor"] and cells.baselines[other] == NOT_SET:
-            anywhere |= True  # one level where it exists, which has no baseline to be away from
+        if other in cells.absent and cells.baselines[other] == NOT_SET:
+            continue  # one level where it exists: neither at a baseline nor away from it
         keep &= anywhere | (at if row["estimand"] == "baseline" else ~at)
     return frame[keep]
 
