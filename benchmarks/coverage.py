@@ -26,6 +26,7 @@ import numpy as np
 import scipy
 
 import ablatekit
+from ablatekit.analysis.core.layout import Layout
 
 ALPHA = 0.05
 SHAPES = ((3, 3), (5, 4), (8, 5), (8, 3), (20, 3))
@@ -66,7 +67,7 @@ class Record:
                 stays = self.above(second[key], bound, AGAIN * self.draws)
                 (self.missed if stays else self.again).append(text)
                 marks[key] = "!" if stays else "+"
-        return " ".join(f"{rate:.3f}{marks.get(key, ' ')}" for key, rate in rates.items())
+        return " ".join(f"{short(rate)}{marks.get(key, ' ')}" for key, rate in rates.items())
 
 
 def error(rate: float, draws: float) -> float:
@@ -137,22 +138,44 @@ def rate(events: broad.Array) -> float:
 
 def print_broad(record: Record, seed: int) -> None:
     """Type-I errors by scope and estimand, and how often predictions miss a new level."""
-    print("\nBroad: type-I errors at .05, by what varies (sd over v0 v1 ... and contexts)")
-    print("estimands:", " ".join(SHORT), "in this order; then the same of prediction intervals")
-    everything = [(sizes, gap) for sizes in SHAPES + OTHER_SHAPES for gap in GAPS]
-    for sizes, (lost, without) in everything:
+    print("\nBroad: type-I errors at .05, one line per variation (sd over v0, v1 ..., contexts);")
+    print("over one variable (v0, v1 ...), then over all of them, each for the estimands", end=" ")
+    print(" ".join(SHORT.values()) + ".")
+    print("Last lines: how often the prediction interval of a new level, or of a new level of each")
+    print("variable, misses: the largest rate over the variations.")
+    for sizes, (lost, without) in itertools.product(SHAPES + OTHER_SHAPES, GAPS):
         shape = broad.Crossing(sizes, lost, without)
         apart = max(broad.check(*checked(shape), CHECKED // len(GAPS) + 1))
         if apart > TOLERANCE:
             raise SystemExit(f"{shape.name}: arrays differ from the product by {apart:.1e}")
         print(f"\n{shape.name} (arrays and product differ by {apart:.0e})")
-        for variation in variations(len(sizes)):
-            rates = broad_rates(shape, variation, record.draws, seed)
-            for scope, row in rates.items():
-                name = f"{shape.name}, varies {variation.name}, {scope}"
-                again = repeat_broad(shape, variation, AGAIN * record.draws, seed + 1, scope)
-                line = record.marked(name, row, ALPHA, again)
-                print(f"  {variation.name:>16} {scope:<9} {line}", flush=True)
+        print_shape(record, shape, seed)
+
+
+def print_shape(record: Record, shape: broad.Crossing, seed: int) -> None:
+    """The lines of one shape."""
+    largest: dict[str, Rates] = {}
+    for variation in variations(len(shape.sizes)):
+        texts = []
+        for scope, row in broad_rates(shape, variation, record.draws, seed).items():
+            if any(np.isnan(value) for value in row.values()):
+                continue
+            again = repeat_broad(shape, variation, AGAIN * record.draws, seed + 1, scope)
+            name = f"{shape.name}, varies {variation.name}, {scope}"
+            text = record.marked(name, row, ALPHA, again)
+            if scope.startswith("new"):
+                before = largest.get(scope, row)
+                largest[scope] = {key: max(before[key], row[key]) for key in row}
+            else:
+                texts.append(f"{scope.removeprefix('over ')}: {text}")
+        print(f"  {variation.name}  {' '.join(texts)}", flush=True)
+    for scope, row in largest.items():
+        print(f"  {scope} " + " ".join(short(value) for value in row.values()))
+
+
+def short(rate: float) -> str:
+    """A rate without its zero."""
+    return f"{rate:.3f}".removeprefix("0")
 
 
 def repeat_broad(
@@ -162,7 +185,7 @@ def repeat_broad(
     return lambda: broad_rates(shape, variation, draws, seed)[scope]
 
 
-def checked(shape: broad.Crossing) -> tuple[broad.Draws, broad.Layout]:
+def checked(shape: broad.Crossing) -> tuple[broad.Draws, Layout]:
     """Some draws to hold against the product."""
     variation = broad.Variation((0.4,) * len(shape.sizes), 0.2)
     drawn = broad.draw(shape, variation, CHECKED, np.random.default_rng(0))
@@ -172,7 +195,7 @@ def checked(shape: broad.Crossing) -> tuple[broad.Draws, broad.Layout]:
 def print_narrow(record: Record, seed: int, product_draws: int) -> None:
     """How often narrow intervals miss the contrast of the true means of their contexts."""
     print("\nNarrow: intervals at .95 that miss; as assumed: .05 +- 3 Monte-Carlo errors")
-    print(f"{'':44}{' '.join(f'{name:>6}' for name in SHORT.values())}")
+    print(f"{'':44}{' '.join(f'{name:>5}' for name in SHORT.values())}")
     for scenario in narrow.SCENARIOS:
         draws = record.draws if scenario.complete else product_draws
         rates = narrow_rates(scenario, draws, seed)
@@ -183,7 +206,9 @@ def print_narrow(record: Record, seed: int, product_draws: int) -> None:
             line = record.marked(f"narrow, {scenario.name}", rates, ALPHA, again)
         else:
             high = ("!" if record.above(value, ALPHA, draws) else " " for value in rates.values())
-            line = " ".join(f"{v:.3f}{mark}" for v, mark in zip(rates.values(), high, strict=True))
+            line = " ".join(
+                f"{short(v)}{mark}" for v, mark in zip(rates.values(), high, strict=True)
+            )
         print(f"  {scenario.name:<42} {line}", flush=True)
     print("  ! above .05 beyond what intervals assume (normal runs of equal variance): no bound")
 
@@ -240,7 +265,7 @@ def print_worst(
         print(f"  {name}")
         for key, (value, bound) in rates.items():
             if np.isinf(bound):
-                print(f"    {key:<22} {value:.3f}   no bound")
+                print(f"    {key:<22} {short(value)}   no bound")
                 continue
             if record.above(value, bound) and not again:
                 second = worst(cases(AGAIN * record.draws, seed + 1, 0))

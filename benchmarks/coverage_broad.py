@@ -234,7 +234,7 @@ class Widest:
 
     def half(self, alpha: float) -> Array:
         """The widest half at 1 - alpha."""
-        return np.nanmax([part.half(alpha) for part in self.parts], axis=0)
+        return np.asarray(np.nanmax([part.half(alpha) for part in self.parts], axis=0))
 
     def p(self, margin: float | Array = 0.0) -> Array:
         """The largest p."""
@@ -325,12 +325,16 @@ def prediction_over_all(value: Array, whole: Widest) -> tuple[Array, Array]:
 def shares(draws: Draws, space: Layout, contrast: Contrast, value: Array) -> tuple[Array, Array]:
     """How much of the effect and of the interaction a contrast is in every context; NaN if none."""
     if not np.isnan(draws.mean[:, CELLS[:, 0] == 0]).any():
-        effect, interaction = SHARE[contrast.estimand]
-        return tuple(np.where(np.isnan(value), np.nan, part) for part in (effect, interaction))
+        of_effect, of_interaction = SHARE[contrast.estimand]
+        known = np.where(np.isnan(value), np.nan, 1.0)
+        return of_effect * known, of_interaction * known
     there = np.where(draws.count > 0, 1.0, np.nan)
     ones, zeros = np.ones_like(value[:1]), np.zeros_like(value[:1])
-    patterns = by_cell(ones, zeros), by_cell(zeros, ones)
-    return tuple(values(there * pattern, space, contrast) for pattern in patterns)
+    effect, interaction = by_cell(ones, zeros), by_cell(zeros, ones)
+    return (
+        values(there * effect, space, contrast),
+        values(there * interaction, space, contrast),
+    )
 
 
 def truth_over(draws: Draws, share: tuple[Array, Array], axis: int) -> Array:
@@ -369,8 +373,12 @@ def check(draws: Draws, space: Layout, numbers: int) -> Iterator[float]:
         for number in range(numbers):
             own = product_values(draws, number, space, contrast)
             yield _apart(own.value, value[number].ravel())
-            scopes = {(name,): one_way(value, axis) for axis, name in enumerate(names)}
-            for scope, interval in {**scopes, **({names: whole} if several else {})}.items():
+            scopes: dict[tuple[str, ...], Interval | Widest] = {
+                (name,): one_way(value, axis) for axis, name in enumerate(names)
+            }
+            if several:
+                scopes[names] = whole
+            for scope, interval in scopes.items():
                 theirs = broad(own, scope, space, ALPHA)
                 decides = interval.decides if isinstance(interval, Widest) else interval
                 for name in ("estimate", "se", "df"):

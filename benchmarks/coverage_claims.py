@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from coverage_broad import ALPHA, Array, Interval, Widest, design, one_way, over_all
+from numpy.typing import NDArray
 
 from ablatekit.analysis.cells.broad import broad
 from ablatekit.analysis.core.layout import Layout
@@ -37,9 +38,9 @@ class Claims:
     """What is said of every row, (N, K): direction -1, 0 or 1, and whether a claim is made."""
 
     direction: Array
-    more: Array
-    equivalent: Array
-    less: Array
+    more: NDArray[np.bool_]
+    equivalent: NDArray[np.bool_]
+    less: NDArray[np.bool_]
 
 
 def holm(p: Array) -> Array:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from coverage_broad import ALPHA, Array, Interval, one_way
+from numpy.typing import NDArray
 from scipy.special import fdtrc, stdtrit
 
 from ablatekit.analysis.cells.configurations import AgainstBaseline
@@ -48,12 +50,12 @@ class Cells:
     @property
     def shared(self) -> Array:
         """Correlation of every comparison with the baseline's error."""
-        return shared_parts(self.variance[1:], float(self.variance[0]))
+        return np.asarray(shared_parts(self.variance[1:], float(self.variance[0])))
 
     @property
     def errors(self) -> Array:
         """Standard errors of the comparisons over sigma."""
-        return np.sqrt(self.variance[1:] + self.variance[0])
+        return np.asarray(np.sqrt(self.variance[1:] + self.variance[0]))
 
 
 TABLES = (
@@ -69,7 +71,7 @@ def configuration_cases(count: int, checked: int, rng: np.random.Generator) -> I
     for table, size in itertools.product(TABLES, (2.0, 6.0)):
         k = len(table.variance) - 1
         margin = size * float(table.errors.max())
-        truths = (
+        truths: tuple[NDArray[Any], ...] = (
             np.zeros(k),
             np.full(k, margin),
             margin * (-1.0) ** np.arange(k),
@@ -123,7 +125,7 @@ def _margin_critical(table: Cells, gain: Array) -> Array:
 
 
 def _same_verdicts(
-    table: Cells, gain: Array, se: Array, margin: float, said: Sequence[Array], checked: int
+    table: Cells, gain: Array, se: Array, margin: float, said: Sequence[NDArray[Any]], checked: int
 ) -> bool:
     """Whether the product says so of the first draws."""
     rule, tests = rule_for("higher", ALPHA, "holm", margin), AgainstBaseline(table.shared, table.df)

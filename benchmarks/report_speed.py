@@ -33,7 +33,7 @@ from ablatekit.analysis.table import plan_from_table
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan, PlannedResponse
 from ablatekit.pipeline.frozen import freeze, prepare
-from ablatekit.pipeline.run import RunOptions, analyse_study, run_study
+from ablatekit.pipeline.run import ReportOptions, RunOptions, analyse_study, run_study
 from ablatekit.report.write import write_report
 from ablatekit.runs.workspace import find_workspace
 
@@ -145,9 +145,10 @@ def measure_items(replicates: int, folder: Path) -> None:
     study_file = folder / "items.yaml"
     study_file.write_text(ITEM_STUDY % replicates)
     study = prepare(study_file, (), find_workspace(folder / "workspace"))
-    outcome, running, _ = timed(lambda: run_study(study, RunOptions(), _Silent()))
+    alone = ReportOptions(second_opinion=False)
+    outcome, running, _ = timed(lambda: run_study(study, RunOptions(report=alone), _Silent()))
     frozen = freeze(study)
-    _, seconds, own = timed(lambda: analyse_study(frozen))
+    _, seconds, own = timed(lambda: analyse_study(frozen, alone))
     analysis: Analysis = outcome.analysis
     print(
         f"{analysis['counts']['analysed']} runs with 1,319 items in each of two splits (made in"

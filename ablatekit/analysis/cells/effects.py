@@ -248,7 +248,10 @@ def covered(values: ContextValues, layout: Layout) -> Coverage:
 
 
 def over_scope(values: ContextValues, scope: Scope, layout: Layout) -> Statement:
-    """What a broad row generalises over, and what it holds fixed."""
+    """What a broad row generalises over, and what it holds fixed.
+
+    A variable nested in another varies with that one and is not held fixed.
+    """
     there = {
         name: list(dict.fromkeys(np.array(labels)[values.used].tolist()))
         for name, labels in layout.blocks.items()
@@ -260,7 +263,7 @@ def over_scope(values: ContextValues, scope: Scope, layout: Layout) -> Statement
         fixed=[
             {"variable": name, "levels": labels}
             for name, labels in there.items()
-            if name not in scope
+            if name not in scope and (name in layout.blocking or len(labels) == 1)
         ],
     )
 

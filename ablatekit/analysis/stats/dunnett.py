@@ -50,17 +50,27 @@ def product_bound(correlation: Floats, own: Floats, extent: Floats) -> Floats:
     """b (k,) with b_i b_j <= correlation (k, k) for i != j: equal to it where it is a product.
 
     own (k,): each comparison's correlation with the part that all share, which b does not exceed;
-    extent (k,): how much of that part it rests on, the larger ones are fitted first. Comparisons of
-    smaller correlation have larger maxima (Slepian 1962), so that tests by b are conservative.
+    extent (k,): how much of that part it rests on, the larger ones are fitted first and equal ones
+    together, whatever their order. Comparisons of smaller correlation have larger maxima (Slepian
+    1962), so that tests by b are conservative.
     """
-    order = np.argsort(-extent, kind="stable")
-    wanted, b = correlation[np.ix_(order, order)], own[order].copy()
-    for i in range(1, len(order)):
-        fixed = b[:i] > 0.0
-        b[i] = min(b[i], float((wanted[i, :i][fixed] / b[:i][fixed]).min(initial=np.inf)))
-    shared = np.empty(len(order))
-    shared[order] = b
+    shared = np.zeros(len(own))
+    for size in np.unique(extent)[::-1]:
+        group = extent == size
+        before = (extent > size) & (shared > 0.0)
+        limits = correlation[np.ix_(group, before)] / shared[before]
+        first = np.minimum(own[group], limits.min(axis=1, initial=np.inf))
+        shared[group] = first * _within(correlation[np.ix_(group, group)], first)
     return shared
+
+
+def _within(correlation: Floats, shared: Floats) -> Floats:
+    """By what to shrink b (k,) for its products not to exceed the correlations (k, k)."""
+    product = np.outer(shared, shared)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(product > 0.0, correlation / product, 1.0)
+    np.fill_diagonal(ratio, 1.0)
+    return np.asarray(np.sqrt(np.clip(ratio, 0.0, 1.0).min(axis=1)))
 
 
 def dunnett_p(statistic: Floats, shared: Floats, df: float, sides: Sides = "two") -> Floats:

@@ -124,6 +124,8 @@ def summary(analysis: Analysis, asked: Sequence[Question] | None = None) -> Tabl
     for column, question in zip(table.columns[1:], asked, strict=True):
         column.min_width = _unbroken_width(question, stacked=stacked)
         column.max_width = column.min_width + room
+    spent = sum(FRAME_WIDTH + (column.min_width or 0) for column in table.columns[1:])
+    table.columns[0].max_width = max(LEVEL_WIDTH, WIDTH - 1 - FRAME_WIDTH - spent)
     for level in comparisons(analysis):
         cells = (_cell(answer_cell(question, level), stacked=stacked) for question in asked)
         table.add_row(_level(analysis, level), *cells)

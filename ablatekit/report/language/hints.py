@@ -11,6 +11,8 @@ HINTS = {
     "beyond": "The widest scope that the contexts can speak for, and the verdict over it; needs at"
     " least three levels",
     "price": "What the level costs, as a multiple of the baseline",
+    "may be best": "Not excluded as the best of all cells, by Hsu's multiple comparisons",
+    "gain": "Cell minus baseline cell; its interval below",
     "se": "Standard error",
     "df": "Degrees of freedom",
     "p": "P value of no effect, not adjusted",

@@ -56,7 +56,12 @@ def disagreements(opinion: SecondOpinion) -> Iterator[str]:
     """What the second opinion contradicts."""
     for row in opinion["disagreements"]:
         ours, theirs = general(row["ours"], 6), general(row["theirs"], 6)
-        yield f"The second opinion differs on {row['name']} ({row['kind']}): {theirs}, not {ours}."
+        where = f"{row['name']} ({_kind(row['kind'])})"
+        yield f"The second opinion differs on {where}: {theirs}, not {ours}."
+
+
+def _kind(code: str) -> str:
+    return code.replace("_", " ")
 
 
 def trust(opinion: SecondOpinion, unit: Unit) -> str:
@@ -66,7 +71,7 @@ def trust(opinion: SecondOpinion, unit: Unit) -> str:
     if opinion["worst"] is not None:
         text += f", worst relative difference {general(opinion['worst'], 2)}"
     left = [
-        f"{row['count']:,} {row['kind']} ({told(row['reason'], unit).rstrip('.')})"
+        f"{row['count']:,} {_kind(row['kind'])} ({told(row['reason'], unit).rstrip('.')})"
         for row in opinion["not_recomputed"]
     ]
     return f"{text}. Not recomputed: {'; '.join(left)}." if left else f"{text}."

@@ -173,11 +173,6 @@ def because(verdict: Verdict, reason: str) -> str:
     return f"{sentence(word(verdict))}: {reason.rstrip('.')}."
 
 
-def no_broad_verdict(reason: str) -> str:
-    """Why no level has a broad verdict."""
-    return f"No broad verdict: {reason}."
-
-
 def spoken(line: VerdictLine) -> str:
     """The verdicts on one response in words, each with its levels."""
     return "; ".join(

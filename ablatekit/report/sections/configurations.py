@@ -80,8 +80,9 @@ def configurations_table(
     by_cell: dict[str, list[Configuration]] = {}
     for row in configurations["rows"]:
         by_cell.setdefault(row["level"], []).append(row)
+    ranked = any(row["may_be_best"] is not None for row in configurations["rows"])
     rows, reasons = reasons_below(
-        [_entries(cell, scale, available, metric) for cell in by_cell.values()]
+        [_entries(cell, scale, available, metric, ranked=ranked) for cell in by_cell.values()]
     )
     return Table(
         id=f"configurations-{slug(name)}",
@@ -90,7 +91,8 @@ def configurations_table(
             Column("configuration"),
             Column(captions.with_unit("gain", scale.unit), numeric=True),
             Column("adjusted p", numeric=True), Column("verdict"), Column(captions.BEYOND),
-            Column("may be best"), Column(captions.PRICE, numeric=True),
+            *([Column("may be best")] if ranked else []),
+            Column(captions.PRICE, numeric=True),
         ],
         rows=rows,
         keys=[[("configuration", level)] for level in by_cell],
@@ -99,7 +101,7 @@ def configurations_table(
 
 
 def _entries(
-    rows: Sequence[Configuration], scale: Scale, available: Room, metric: str
+    rows: Sequence[Configuration], scale: Scale, available: Room, metric: str, *, ranked: bool
 ) -> list[Entry]:
     narrow = next((row for row in rows if row["inference"] == "narrow"), None)
     broad = [row for row in rows if row["inference"] == "broad"]
@@ -114,7 +116,7 @@ def _entries(
         Quantity(p_value(adjusted), adjusted),
         badge(shown, available),
         _beyond(broad, scale, available) if narrow is not None else Text(""),
-        Text(captions.may_be_best(best)),
+        *([Text(captions.may_be_best(best))] if ranked else []),
         Quantity(cost, price),
     ]
 

@@ -32,6 +32,7 @@ from ablatekit.report.document import (
 from ablatekit.report.language import formulas, leads
 from ablatekit.report.language.numbers import general, general_interval, p_value, sentence
 from ablatekit.report.language.sentences import told
+from ablatekit.report.language.verdicts import together
 
 
 def model_section(analysis: Analysis) -> Section | None:
@@ -112,8 +113,16 @@ def _effect_test(effect: Effect) -> list[Entry]:
         Quantity(general(effect["df"], 3), effect["df"]),
         _p(effect["p"]),
         _p(effect["p_adjusted"]),
-        Badge(effect["verdict"], told(effect["reason"], "row")),
+        _verdict(effect),
     ]
+
+
+def _verdict(effect: Effect) -> Entry:
+    """Direction and size of an effect; of an interaction, more or less together than apart."""
+    reason = told(effect["reason"], "row")
+    if effect["estimand"] == "interaction":
+        return Text(together(effect["verdict"]), note=reason)
+    return Badge(effect["verdict"], reason, effect["size"])
 
 
 def _coefficients(name: str, rows: Sequence[FixedRow]) -> Table:

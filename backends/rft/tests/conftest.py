@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Judgement, Query, Verdict
 
 from ablatekit.runs.seeds import Seeds
+
+os.environ.setdefault("ABLATEKIT_SECOND_OPINION", "0")
+"""Of studies: it imports statsmodels in another process, and is no matter of this backend."""
 
 VOCABULARY = 16
 PAD, BOS, EOS = 0, 1, 2

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ablatekit.analysis.cells.configurations import configurations
 from ablatekit.analysis.cells.effects import (
     ESTIMANDS,
     effect_rows,
@@ -67,15 +68,15 @@ def fitted(frame, names, contexts, baselines):
 def numbers(frame, names, contexts, baselines):
     """Every row by its factors and levels, its estimand and its scope, whatever their order."""
     model = fitted(frame, names, contexts, baselines)
-    families = infer_all(model, ("narrow", "broad"), 0.05)
-    rows = effect_rows(families, "y", rule_for("higher", 0.05, "holm", 0.3), model.layout)
+    rule, both = rule_for("higher", 0.05, "holm", 0.3), ("narrow", "broad")
+    rows = effect_rows(infer_all(model, both, 0.05), "y", rule, model.layout)
+    cells = configurations(model, "y", rule, both)
+    named = [
+        (zip(row["factor"].split(":"), row["level"].split(":"), strict=True), row) for row in rows
+    ]
+    named += [(row["levels"].items(), row) for row in (cells["rows"] if cells else ())]
     return {
-        (
-            frozenset(zip(row["factor"].split(":"), row["level"].split(":"), strict=True)),
-            row["estimand"],
-            frozenset(row["scope"]),
-        ): row
-        for row in rows
+        (frozenset(levels), row["estimand"], frozenset(row["scope"])): row for levels, row in named
     }
 
 
@@ -108,7 +109,8 @@ def test_names_and_orders_of_levels_rows_columns_and_contexts_change_nothing(fra
         assert (row["reason"] or {}).get("code") == (same["reason"] or {}).get("code")
         for name in EXACT:
             assert row[name] == same[name], name
-        for name in NUMBERS:
+        limits = ("best_low", "best_high") if estimand == "configuration" else ()
+        for name in (*NUMBERS, *limits):
             known = row[name] is not None
             near = pytest.approx(row[name], rel=1e-9, abs=1e-9) if known else None
             assert same[name] == near, name

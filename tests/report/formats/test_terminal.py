@@ -60,7 +60,9 @@ def test_intervals_are_whole_at_80_columns(
     analysis: Any, terminal_text: Any, everything: bool
 ) -> None:
     text = terminal_text(answer(analysis, everything=everything), width=80)
-    assert max(map(len, text.splitlines())) <= 80
+    framed = [line for line in text.splitlines() if line and line[0] in "┃│├┡┏└"]
+    assert {line.rstrip()[-1] for line in framed} <= set("┃│┤┩┓┘")
+    assert len(framed) > 20
     effects = analysis["responses"]["learning"]["effects"]
     chosen = [
         row

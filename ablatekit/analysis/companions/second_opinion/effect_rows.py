@@ -258,6 +258,9 @@ def configurations(recount: Recount, inquiry: Inquiry, response: ResponseAnalysi
         return
     against = {"against": section["baseline"]}
     effects(recount, inquiry, [{**row, **against} for row in section["rows"]])
+    levels = {row["level"]: {"levels": row["levels"], **against} for row in section["rows"]}
+    plain = [{**row, **levels[row["level"]]} for row in section["plain_contexts"]]
+    plain_rows(recount, inquiry, plain)
 
 
 def _name(response: str, row: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from ablatekit.analysis.companions.second_opinion.mixed_models import (
 from ablatekit.analysis.companions.second_opinion.recount import (
     LOOSE,
     TERM_NUMBERS,
+    TOLERANCE,
     Recount,
     count_numbers,
     relative_difference,
@@ -52,15 +53,23 @@ def anova_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -
         return
     for row in rows:
         test = theirs.get(row["term"])
-        squares = len(frame) * inquiry.size * inquiry.scale
-        rounding = {"sum_squares": squares}
-        if row["sum_squares"]:
-            rounding["statistic"] = row["statistic"] * squares / row["sum_squares"]
+        rounding = _rounding(inquiry, row)
         for key in TERM_NUMBERS:
             number = float("nan") if test is None else getattr(test, key)
             scale = rounding.get(key, 0.0)
             name = f"{inquiry.name}: {row['term']}: {key}"
             recount.compare("anova", name, row[key], number, scale)
+
+
+def _rounding(inquiry: Inquiry, row: Mapping[str, Any]) -> dict[str, float]:
+    """The sizes below which numbers of a term differ by rounding; all p, where its squares are."""
+    squares = len(inquiry.frame) * inquiry.size * inquiry.scale
+    sizes = {"sum_squares": squares, "statistic": 1.0}
+    if row["sum_squares"]:
+        sizes["statistic"] = row["statistic"] * squares / row["sum_squares"]
+    if row["sum_squares"] < squares * TOLERANCE:
+        sizes["p"] = 1.0 / TOLERANCE
+    return sizes
 
 
 def mixed_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -> None:
