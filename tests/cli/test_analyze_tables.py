@@ -174,6 +174,8 @@ def test_a_wide_table_is_melted_or_the_message_says_how(ask):
     wide = frame.pivot_table("score", columns, "replicate").add_prefix("score_").reset_index()
     told, _ = ask(wide, *ROLES, code=2)
     assert "score_0, score_1 look like its replicates: add --wide 'score_*'" in told
+    told, _ = ask(wide, *FORMULA, code=2)
+    assert "score_0, score_1 look like its replicates: melt the table to one row per run" in told
     effects = ask(wide, *ROLES, "--wide", "score_*", "--baseline", "rate=low")[1]
     expected = ask(frame, *ROLES)[1]
     for one, other in zip(
@@ -235,3 +237,46 @@ def test_outcomes_without_noise_have_an_answer(ask):
     row = analysis["responses"]["score"]["effects"][0]
     assert row["verdict"] == "helps"
     assert row["p"] < 0.001
+
+
+@WAYS
+def test_a_text_among_numbers_says_what_to_write_instead(ask, way):
+    frame = make_table()
+    frame["score"] = frame["score"].astype(object)
+    for word, remedy in (("50.5%", "Leave % out"), ("1,234", "Write a point"), ("x", "Recode")):
+        frame.loc[3, "score"] = word
+        told, _ = ask(frame, *way, code=2)
+        assert f"received score with '{word}' in row 4. {remedy}" in told
+
+
+@WAYS
+def test_a_table_with_row_numbers_is_read(ask, way):
+    frame = make_table()
+    frame.insert(0, "", range(len(frame)))
+    assert ask(frame, *way)[1]["responses"]["score"]["model"]["n"] == 72
+
+
+def test_a_column_that_is_one_number_written_in_two_ways_is_pointed_out(ask):
+    frame = make_table()
+    frame["rate"] = frame["rate"].map({"low": "1.1", "high": "1.10"})
+    shown = one_line(ask(frame, *FORMULA)[0])
+    assert "note: rate: one number throughout" in shown
+    shown, analysis = ask(frame, *FORMULA, "--categorical", "rate")
+    assert "one number throughout" not in one_line(shown)
+    effects = analysis["responses"]["score"]["effects"]
+    assert ("1.10", "1.1") in [(row["level"], row["baseline"]) for row in effects]
+
+
+@WAYS
+@pytest.mark.parametrize("kind", ["index", "filtered index", "lists"])
+def test_parquet_may_hold_an_index_and_lists(tmp_path, way, kind):
+    frame = make_table()
+    if kind == "lists":
+        frame["optimizer"] = [[name] for name in frame["optimizer"]]
+    else:
+        frame = frame.set_index(["model", "dataset"]) if kind == "index" else frame.iloc[4:]
+    path, out = tmp_path / "runs.parquet", tmp_path / "out.json"
+    frame.to_parquet(path)
+    assert invoke(["analyze", str(path), *way, "--json", str(out)]) == 0
+    effects = json.loads(out.read_text())["responses"]["score"]["effects"]
+    assert "sgd" in effects[0]["level"]

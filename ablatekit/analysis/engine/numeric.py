@@ -24,6 +24,11 @@ REMEDIES: Mapping[PrecisionKind, str] = {
     "trials": "Drop rows without trials first",
 }
 _COUNTS = re.compile(r"cbind\(\s*(.+?)\s*,\s*(.+?)\s*\)$")
+_REMEDIES = (
+    (re.compile(r"\s*[+-]?\d+,\d"), "Write a point before decimals and nothing between thousands"),
+    (re.compile(r"\s*[+-]?[\d.,]+\s*%"), "Leave % out and say --unit percent"),
+)
+_RECODE = "Recode it as numbers (0 and 1 for two outcomes), or empty the cell of a missing value"
 
 
 def response_and_weights(
@@ -68,8 +73,13 @@ def numbers(column: pd.Series[Any], rule: str) -> Floats:
     bad = pd.to_numeric(column.astype(object), errors="coerce").isna().to_numpy()
     at = int(bad.argmax())
     told = f"{column.name} with {str(column.iloc[at])!r} in {_row(column.index, at)}"
-    remedy = "Recode it as numbers (0 and 1 for two outcomes), or empty the cell of a missing value"
+    remedy = remedy_for_text(str(column.iloc[at]))
     raise TableError(Problem(rule, told if bad.any() else f"{column.name} of type {kind}", remedy))
+
+
+def remedy_for_text(word: str) -> str:
+    """What to do about a text in the place of a number."""
+    return next((told for form, told in _REMEDIES if form.match(word)), _RECODE)
 
 
 def _row(rows: pd.Index[Any], at: int) -> str:

@@ -23,6 +23,15 @@ CHUNK = 1 << 20
 DIRECT_LIMIT = 150
 DENSE_CROSSTAB = 1 << 26
 
+EXACT = (
+    "the fixed effects reproduce the response exactly, so no error variance can be estimated; are"
+    " replicates copies of one another (identical seeds)?"
+)
+EXACT_OUTCOMES = (
+    "the fixed effects reproduce the response exactly: outcomes of 0 and 1 that agree within every"
+    " combination have no error variance; --factors answers such a table by a permutation test"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class WorkingLayout:
@@ -101,10 +110,7 @@ def working_layout(frame: ModelFrame) -> WorkingLayout:
     sd = float(np.sqrt(np.mean(_times(residual**2, frame.weights))))
     largest = float(np.abs(frame.y).max())
     if sd <= 1e-13 * largest:
-        raise NotEstimableError(
-            "the fixed effects reproduce the response exactly, so no error variance can be"
-            " estimated; are replicates copies of one another (identical seeds)?"
-        )
+        raise NotEstimableError(EXACT_OUTCOMES if np.isin(frame.y, (0.0, 1.0)).all() else EXACT)
     residual /= sd
     log_weights = 0.0 if frame.weights is None else float(np.log(frame.weights).sum())
     terms = tuple(

@@ -34,6 +34,7 @@ from ablatekit.analysis.formula import sections
 from ablatekit.analysis.formula.options import (
     DEFAULTS,
     FormulaOptions,
+    constant_numbers,
     numbers_like_levels,
     refuse_options,
     unused_categorical,
@@ -69,7 +70,7 @@ from ablatekit.analysis.stats.adjust import adjusted_p, applicable
 from ablatekit.analysis.stats.inference import Estimate
 from ablatekit.analysis.stats.meta import TauMethod, meta_analysis
 from ablatekit.analysis.stats.rows import EffectName
-from ablatekit.analysis.tables.checks import spelling_variants
+from ablatekit.analysis.tables.checks import refuse_wide, spelling_variants
 from ablatekit.analysis.tables.measures import guess, measured_name, unit_of
 from ablatekit.analysis.tables.values import with_numbers, without_failed
 from ablatekit.analysis.tables.words import direction_of
@@ -128,6 +129,7 @@ def formula_analysis(
 
 def _job(data: pd.DataFrame, formula: str, options: FormulaOptions) -> _Job:
     parsed, messages = _read(data, formula)
+    refuse_wide(data, parsed.response)
     refuse_options(parsed, options)
     data, failed = without_failed(data, f"{formula} {options.named}")
     data, absent = with_numbers(data, [parsed.response])
@@ -137,6 +139,7 @@ def _job(data: pd.DataFrame, formula: str, options: FormulaOptions) -> _Job:
         *sections.frame_messages(frame),
         *unused_categorical(parsed, options),
         *numbers_like_levels(frame),
+        *constant_numbers(frame),
     ]
     guessed = [] if options.direction else [guess(measured_name(parsed.response))]
     told = [*guessed, *failed, *absent, *spelling_variants(_levels(frame))]

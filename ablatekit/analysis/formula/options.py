@@ -134,12 +134,25 @@ def numbers_like_levels(frame: ModelFrame) -> list[Statement]:
             continue
         values = np.unique(frame.points[name])
         whole = bool(np.all(values == np.round(values)))
-        if whole and len(values) <= MOST_LEVELS and values.tolist() != [0.0, 1.0]:
+        if whole and 1 < len(values) <= MOST_LEVELS and values.tolist() != [0.0, 1.0]:
             counts[name] = len(values)
     if not counts:
         return []
     told = {"columns": list(counts), "counts": list(counts.values())}
     return [statement("numbers_like_levels", **told)]
+
+
+def constant_numbers(frame: ModelFrame) -> list[Statement]:
+    """A note about columns that hold a single number, such as 1.1 and 1.10, and so drop out."""
+    if not frame.formula.intercept:
+        return []
+    numbers = [name for name in variables_of(frame.formula.terms) if name in frame.points]
+    constant = [
+        name
+        for name in numbers
+        if not frame.variables[name].categorical and np.ptp(frame.points[name]) == 0.0
+    ]
+    return [statement("one_number", columns=constant)] if constant else []
 
 
 def wanted_of(frame: ModelFrame, options: FormulaOptions) -> Wanted:

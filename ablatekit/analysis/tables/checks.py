@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
-from ablatekit.analysis.engine.numeric import finite
+from ablatekit.analysis.engine.numeric import finite, remedy_for_text
 from ablatekit.analysis.tables.item_table import DATASET, ITEM, RUN
 from ablatekit.analysis.tables.values import endings, first_text, text_rows, with_levels
-from ablatekit.analysis.tables.wide import REPLICATE, numbered_columns
+from ablatekit.analysis.tables.wide import NUMBERED, REPLICATE, numbered_columns
 from ablatekit.analysis.tables.words import STATUS, spelling, words_of
 from ablatekit.errors import Problem, TableError, nearest
 
@@ -31,10 +31,6 @@ REPLICATE_WORDS = frozenset(
      "timestamp", "created", "started", "ended", "updated", "state", "r", "nr", "idx", STATUS}
 )  # fmt: skip
 """Words in the names of columns that tell replicates apart without being a choice."""
-_REMEDIES = (
-    (re.compile(r"\s*[+-]?\d+,\d"), "Write a point before decimals and nothing between thousands"),
-    (re.compile(r"\s*[+-]?[\d.,]+\s*%"), "Leave % out and say --unit percent"),
-)
 
 
 def refuse_columns(
@@ -100,9 +96,15 @@ def odd_rows(
     frame: pd.DataFrame, responses: Sequence[str], labels: Sequence[str]
 ) -> list[Statement]:
     """Rows that repeat others, and columns that tell replicates apart without having a role."""
-    frame = frame[[name for name in frame.columns if _is_plain(frame[name])]]
+    kept = [name for name in frame.columns if _is_plain(frame[name]) and not _is_unnamed(name)]
+    frame = frame[kept]
     others = [str(name) for name in frame.columns if name not in (*responses, *labels)]
     return [*_repeated_rows(frame, responses), *_hidden_factors(frame, labels, others)]
+
+
+def _is_unnamed(name: object) -> bool:
+    """Whether a column is one that pandas names for lack of a name: row numbers, or nothing."""
+    return re.fullmatch(r"Unnamed: \d+", str(name)) is not None
 
 
 def _is_plain(column: pd.Series[Any]) -> bool:
@@ -127,8 +129,21 @@ def _text(column: pd.Series[Any]) -> Problem:
         return Problem(rule, f"{column.name} with values of type {column.dtype}")
     row = first_text(column)
     shown = f"{column.name} with {column.iloc[row]!r} in row {row + 1}"
-    word = str(column.iloc[row])
-    return Problem(rule, shown, next((told for form, told in _REMEDIES if form.match(word)), ""))
+    return Problem(rule, shown, remedy_for_text(str(column.iloc[row])))
+
+
+def refuse_wide(frame: pd.DataFrame, response: str) -> None:
+    """Raises TableError where a formula's response is missing and numbered columns may hold it."""
+    numbered = [] if response in frame.columns else numbered_columns(frame, response)
+    stem = NUMBERED.match(numbered[0]) if numbered else None
+    if stem is None or stem[1] != response:
+        return
+    pattern = re.sub(r"\d+$", "*", numbered[0])
+    remedy = (
+        f"{listed(numbered)} look like its replicates: melt the table to one row per run, or ask"
+        f" by --factors with --wide '{pattern}'"
+    )
+    raise TableError(Problem("the table has no such column", response, remedy))
 
 
 def _gaps(column: pd.Series[Any]) -> Problem:

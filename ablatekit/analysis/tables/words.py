@@ -57,6 +57,9 @@ REVERSING = frozenset(
     {"neg", "negative", "minus", "inverse", "reduction", "improvement", "decrease", "gain", "free"}
 )
 """Words that turn a cost into a benefit: neg_mean_squared_error, error_reduction."""
+LIKELIHOODS = frozenset({"likelihood", "loglikelihood", "loglik"})
+NEGATING = frozenset({"neg", "negative", "minus"})
+"""Words that turn a likelihood into a cost."""
 UNBOUNDED = frozenset(
     {
         "loss", "nll", "crossentropy", "perplexity", "ppl", "bpb", "bpc", "mse", "rmse", "mae",
@@ -90,6 +93,9 @@ def direction_of(name: str) -> tuple[Direction, str]:
     word that says otherwise higher is better, and the word is empty.
     """
     words = list(words_of(name))
+    likelihood = next((word for word in words if word in LIKELIHOODS), "")
+    if likelihood:
+        return "lower" if NEGATING.intersection(words) else "higher", likelihood
     lower = next((word for word in words if word in LOWER_IS_BETTER), "")
     reversing = next((word for word in words if word in REVERSING), "")
     if lower and reversing:
@@ -99,12 +105,12 @@ def direction_of(name: str) -> tuple[Direction, str]:
 
 def is_unbounded(name: str) -> bool:
     """Whether a column's name says that its values have no bound at 1."""
-    return any(word in UNBOUNDED for word in words_of(name))
+    return any(word in UNBOUNDED | LIKELIHOODS for word in words_of(name))
 
 
 def words_of(name: str) -> Iterator[str]:
     """The words of a name in small letters; of known words the singular, and `wall_time` as one."""
-    known, before = LOWER_IS_BETTER | UNBOUNDED, ""
+    known, before = LOWER_IS_BETTER | UNBOUNDED | LIKELIHOODS, ""
     for part in _PARTS.findall(unicodedata.normalize("NFKC", name)):
         word = part.casefold()
         forms = (before + word, word, word.removesuffix("es"), word.removesuffix("s"))
@@ -113,9 +119,13 @@ def words_of(name: str) -> Iterator[str]:
 
 
 def spelling(text: str) -> str:
-    """What spellings of one level share: without case, blanks, signs between words, 1.0 as 1."""
+    """What spellings of one level share: without case, blanks, signs between words, 1.0 as 1.
+
+    adam_w, Adam-W and adamw are alike; beside digits a sign parts: 1-1 is not 11.
+    """
     plain = unicodedata.normalize("NFKC", text).strip().casefold()
     try:
         return repr(float(plain))
     except ValueError:
-        return re.sub(r"(?<=\w)[\s_\u2010-\u2015-]+(?=\w)", " ", plain)
+        words = re.sub(r"(?<=\w)[\s_\u2010-\u2015-]+(?=\w)", " ", plain)
+        return re.sub(r"(?<=[^\W\d]) (?=[^\W\d])", "", words)

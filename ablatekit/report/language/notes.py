@@ -12,6 +12,9 @@ from ablatekit.report.language.numbers import Scale, count, general, scale_of, s
 from ablatekit.report.language.reading import Unit, factor_labels, subject_of
 from ablatekit.report.language.sentences import say, told
 
+COMPANIONS: Mapping[str, str] = {"items": "item model", "mixed": "mixed model"}
+"""Models beside the verdicts, whose messages would else be read as those of the answer."""
+
 
 def answer_warnings(analysis: Analysis) -> list[str]:
     """Every warning of an analysis, once: deviations, the design, each response, the gaps.
@@ -24,9 +27,7 @@ def answer_warnings(analysis: Analysis) -> list[str]:
     warnings = [*analysis.get("deviations", []), *(design["warnings"] if design else [])]
     labels: dict[str, list[str]] = {}
     for response in analysis["responses"].values():
-        reasons = [effect["reason"] for effect in response["effects"]]
-        messages = [message for message in _messages(response) if message not in reasons]
-        for text in _said(messages, unit):
+        for text in _of_response(response, unit):
             labels.setdefault(text, []).append(response["label"])
     for text, named in labels.items():
         shared = len(named) == len(analysis["responses"])
@@ -38,8 +39,19 @@ def answer_warnings(analysis: Analysis) -> list[str]:
     return list(dict.fromkeys(warnings))
 
 
+def _of_response(response: ResponseAnalysis, unit: Unit) -> list[str]:
+    """What a response and its companions have to say; of a companion with its name."""
+    reasons = [effect["reason"] for effect in response["effects"]]
+    texts: list[str] = []
+    for key, part in response.items():
+        messages = [message for message in _messages({key: part}) if message not in reasons]
+        before = f"{COMPANIONS[key]}: " if key in COMPANIONS else ""
+        texts += [f"{before}{text}" for text in _said(messages, unit)]
+    return list(dict.fromkeys(texts))
+
+
 def _messages(part: Mapping[str, Any]) -> Iterator[Statement]:
-    """The messages of a response and of all its parts."""
+    """The messages of a part and of all its parts."""
     for key, value in part.items():
         if key == "messages":
             yield from value

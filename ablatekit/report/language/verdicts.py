@@ -214,7 +214,7 @@ def suffices_there(answer: Suffices, scale: Scale, reason: str) -> str:
         return said
     bound = f"{scale.effect(answer['bound'])} {scale.unit}".strip()
     if answer["answer"] == "yes":
-        return f"{said} (no gain above {bound})"
+        return f"{said} (no configuration gains more than {bound})"
     return f"{said} (gains up to {bound} are not excluded{f', {name}' if name else ''})"
 
 

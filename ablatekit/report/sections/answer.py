@@ -210,11 +210,13 @@ def beyond(rows: Sequence[Effect], available: Room) -> Entry:
     if effect["verdict"] != "not_estimated":
         over = say(effect["averaged_over"], unit)
         return Badge(effect["verdict"], briefly(needed_for(effect, available)), over=over)
-    few = [row["reason"] for row in rows if row["reason"] and row["reason"]["code"] == TOO_FEW]
-    if few:
+    reasons = [row["reason"] for row in rows if row["reason"]]
+    few = [reason for reason in reasons if reason["code"] == TOO_FEW]
+    if few and len(few) == len(reasons):
         nearest = max(few, key=lambda reason: int(reason["arguments"]["levels"]))
         return Text("", note=scopes.needed(*(nearest["arguments"][name] for name in NEEDED)))
-    return Text("", note=told(effect["reason"], unit))
+    other = next((reason for reason in reasons if reason not in few), effect["reason"])
+    return Text("", note=told(other, unit))
 
 
 def answer_table(analysis: Analysis) -> Table:

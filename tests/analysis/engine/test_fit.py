@@ -329,7 +329,8 @@ def test_groups_that_explain_nearly_everything(noise: float) -> None:
     ("change", "message"),
     [
         (lambda t: t.assign(y=1.0), "the response is constant"),
-        (lambda t: t.assign(y=(t["a"] == "a1") * 2.0), "reproduce the response exactly"),
+        (lambda t: t.assign(y=(t["a"] == "a1") * 2.0), "copies of one another"),
+        (lambda t: t.assign(y=(t["a"] == "a1") * 1.0), "--factors answers such a table"),
         (
             lambda t: t.assign(y=t["run"].str[1:].astype(float) ** 2),
             "reproduce the response exactly",

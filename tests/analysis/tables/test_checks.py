@@ -42,6 +42,13 @@ def test_rows_that_repeat_others_are_named(crossed):
     assert told == [statement("repeated_rows", rows=[49, 50])]
 
 
+def test_row_numbers_without_a_name_hide_no_copies(crossed):
+    frame = pd.concat([crossed, crossed.iloc[[3]]], ignore_index=True)
+    numbered = frame.assign(**{"Unnamed: 0": np.arange(len(frame))})
+    told = odd_rows(numbered, ["y"], ["A", "B", "model", "dataset"])
+    assert told == [statement("repeated_rows", rows=[49])]
+
+
 def test_outcomes_of_few_values_repeat_by_chance(crossed):
     frame = crossed.assign(y=np.arange(ROWS) % 2)
     assert odd_rows(frame, ["y"], ["A", "B", "model", "dataset"]) == []

@@ -97,8 +97,33 @@ def test_a_nul_byte_is_one_message_with_its_line(tmp_path, name):
 def test_a_file_in_utf_16_is_named_so(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes("f,y\na,1\n".encode("utf-16"))
-    with pytest.raises(TableError, match="not UTF-8 text; received UTF-16"):
+    for read in (read_table, lambda path: read_for_formula(path, "y ~ f")):
+        with pytest.raises(TableError, match=r"not UTF-8 text; received UTF-16\. Save it as UTF-8"):
+            read(path)
+
+
+def test_a_file_in_another_encoding_says_what_to_do(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("f,y\né,1\n".encode("latin-1"))
+    with pytest.raises(TableError, match=r"not UTF-8 text\. Save it as UTF-8"):
         read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (",f,y\n0,a,1\n1,b,2\n", ["Unnamed: 0", "f", "y"]),
+        ("f,y,\na,1,\nb,2,\n", ["f", "y", "Unnamed: 2"]),
+        (" f , y\na,1\nb,2\n", ["f", "y"]),
+    ],
+    ids=["row numbers", "trailing commas", "blanks"],
+)
+def test_headers_may_lack_a_name_or_have_blanks_around_it(tmp_path, text, names):
+    path = tmp_path / "t.csv"
+    path.write_text(text, encoding="utf-8")
+    for frame in (read_table(path, ["f"]), read_for_formula(path, "y ~ f")):
+        assert frame[["f", "y"]].to_dict("list") == {"f": ["a", "b"], "y": [1, 2]}
+    assert list(read_table(path).columns) == names
 
 
 def test_nan_in_the_column_of_endings_is_a_word(tmp_path):

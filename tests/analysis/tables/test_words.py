@@ -72,6 +72,8 @@ def test_other_words_are_no_missing_values(word):
         ("entropy", "higher", ""),
         ("neg_mean_squared_error", "higher", "neg"),
         ("error_reduction", "higher", "reduction"),
+        ("neg_log_likelihood", "lower", "loglikelihood"),
+        ("logLikelihood", "higher", "loglikelihood"),
     ],
 )
 def test_directions_follow_whole_words(name, direction, word):
@@ -92,6 +94,7 @@ SPELLINGS = [
     lambda text: f" {text} ",
     lambda text: text.replace("-", "_"),
     lambda text: text.replace("-", " "),
+    lambda text: text.replace("-", ""),
     lambda text: "".join(chr(ord(c) + 0xFEE0) if c.isalpha() else c for c in text),
 ]
 
@@ -112,7 +115,8 @@ def test_accents_in_two_unicode_forms_are_alike():
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("-1", "1"), ("1.10", "1.01"), ("adam", "adamw"), ("a1", "a-1")]
+    ("one", "other"),
+    [("-1", "1"), ("1.10", "1.01"), ("adam", "adamw"), ("a1", "a-1"), ("1-1", "11")],
 )
 def test_different_levels_stay_different(one, other):
     assert spelling(one) != spelling(other)

@@ -79,11 +79,13 @@ def test_every_warning_is_a_line(analysis: Any, terminal_text: Any) -> None:
     learning = analysis["responses"]["learning"]
     learning["missing"]["messages"] = [statement("without_result", runs=3)]
     learning["model"]["messages"] = [statement("zero_variance", group="model")]
+    learning["items"] = {"model": {"messages": [statement("zero_variance", group="run")]}}
     analysis["comparisons"]["gap"]["messages"] = [statement("constant_gap")]
     analysis["deviations"] = ["interim analysis: 7 of 192 runs are outstanding"]
     text = " ".join(terminal_text(answer(analysis), width=80).split())
     warnings = answer_warnings(analysis)
-    assert len(warnings) == 6
+    assert len(warnings) == 7
+    assert any("item model: the variance between run levels" in warning for warning in warnings)
     assert all(f"note: {warning}" in text for warning in warnings)
 
 

@@ -145,7 +145,7 @@ def test_the_baseline_is_judged_in_a_sentence_below_the_answer(whole: Any) -> No
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (suffices("yes"), "yes (no gain above +7.1 pp)"),
+        (suffices("yes"), "yes (no configuration gains more than +7.1 pp)"),
         (suffices("open", bound=None, reason=statement("no_replicates")), "open (no cell has two"),
     ],
 )

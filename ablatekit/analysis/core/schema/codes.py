@@ -76,7 +76,7 @@ Code: TypeAlias = Literal[
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
     "terms_aliased", "written_twice", "items_nested", "unused_categorical",
-    "numbers_like_levels", "capped_df",
+    "numbers_like_levels", "one_number", "capped_df",
     "no_df_between_runs", "low_kenward_roger_df", "normal_tests", "residual_df_only",
     "normal_meta_tests", "empty_q_profile",
     # two studies side by side
@@ -210,6 +210,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "written_twice": ("term",),
     "unused_categorical": ("columns",),
     "numbers_like_levels": ("columns", "counts"),
+    "one_number": ("columns",),
     "capped_df": ("limit", "without"),
     "residual_df_only": ("df",),
     # two studies side by side

@@ -26,6 +26,7 @@ OTHERS = (",", ";", "\t", "|")
 MISSING = ("", "NA", "NaN", "nan", "<NA>", "#N/A")
 SAMPLE_LINES = 20
 CHUNK_BYTES = 1 << 20
+NOT_UTF8, TO_UTF8 = "the file is not UTF-8 text", "Save it as UTF-8"
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?\s*")
 _THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:,\d{3})*\s*")
 
@@ -46,8 +47,12 @@ class CsvReader:
         return path.is_file() and has_suffix(path, self.suffixes)
 
     def columns(self, path: Path) -> Sequence[str]:
-        """The first line; refuses a name that stands there twice."""
+        """The names in the first line, without blanks around them; refuses one that stands twice.
+
+        A column without a name, such as the row numbers that pandas writes, is `Unnamed: 0`.
+        """
         with _text_table(path):
+            _refuse_utf16(path)
             header = pd.read_csv(
                 path,
                 sep=_separator(path),
@@ -56,12 +61,13 @@ class CsvReader:
                 dtype=str,
                 keep_default_na=False,
             )
-        names = [str(name) for name in header.iloc[0]]
+        words = [str(name).strip() for name in header.iloc[0]]
+        names = [name or f"Unnamed: {place}" for place, name in enumerate(words)]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             where = Location(str(path))
             rule = "two columns have the same name"
-            raise TableError(Problem(rule, ", ".join(repeated), "", where))
+            raise TableError(Problem(rule, ", ".join(repeated), "Rename one of them", where))
         return names
 
     def read(
@@ -69,6 +75,7 @@ class CsvReader:
     ) -> pd.DataFrame:
         """The rows; all are parsed, so that one that does not fit its header is noticed."""
         with _text_table(path):
+            _refuse_utf16(path)
             _refuse_nul(path)
         names = self.columns(path)
         # nan in the column of endings is the word for a diverged run
@@ -92,6 +99,8 @@ def _parsed(
             frame: pd.DataFrame = pd.read_csv(
                 path,
                 sep=_separator(path),
+                header=0,
+                names=list(names),
                 decimal=decimal,
                 dtype=dict.fromkeys(text, str),
                 keep_default_na=False,
@@ -101,9 +110,10 @@ def _parsed(
             )
         except pd.errors.ParserWarning as warning:
             rule = "rows have more fields than the header"
-            remedy = "Give every column a name"
-            where = Location(str(path))
-            problem = Problem(rule, f"{len(names)} names", remedy, where)
+            remedy = "The first line names every column; remove what stands before it"
+            where = Location(str(path), 1)
+            told = f"{len(names)} name{'s' if len(names) > 1 else ''}"
+            problem = Problem(rule, told, remedy, where)
             raise TableError(problem) from warning
     return frame
 
@@ -157,23 +167,24 @@ def _width(lines: Sequence[str], separator: str) -> int:
     return sizes.pop() if len(sizes) == 1 else 0
 
 
+def _refuse_utf16(path: Path) -> None:
+    """Text of two bytes a letter, which its first two bytes tell."""
+    with _opened(path) as file:
+        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            raise TableError(Problem(NOT_UTF8, "UTF-16", TO_UTF8, Location(str(path))))
+
+
 def _refuse_nul(path: Path) -> None:
     """Bytes of value 0 are in no text; a parser would drop or cut what stands around them."""
     line = 1
     with _opened(path) as file:
-        start = file.read(2)
-        if start in (b"\xff\xfe", b"\xfe\xff"):
-            rule, remedy = "the file is not UTF-8 text", "Save it as UTF-8"
-            raise TableError(Problem(rule, "UTF-16", remedy, Location(str(path))))
-        part = start
-        while part:
+        while part := file.read(CHUNK_BYTES):
             at = part.find(b"\0")
             line += part.count(b"\n", 0, at if at >= 0 else len(part))
             if at >= 0:
                 remedy = "Save it anew as UTF-8 text; a part of it may be damaged"
                 where = Location(str(path), line)
                 raise TableError(Problem("the file holds a NUL byte", "", remedy, where))
-            part = file.read(CHUNK_BYTES)
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -188,8 +199,9 @@ def _text_table(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise TableError(Problem("the file is not UTF-8 text", "", "", where)) from error
+        raise TableError(Problem(NOT_UTF8, "", TO_UTF8, where)) from error
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise TableError(Problem(f"not a table ({error})", "", "", where)) from error
+        told = str(error).removeprefix("Error tokenizing data. C error: ").rstrip()
+        raise TableError(Problem(f"not a table ({told})", "", "", where)) from error
     except (OSError, EOFError) as error:
         raise TableError(Problem(f"cannot be read ({error})", "", "", where)) from error

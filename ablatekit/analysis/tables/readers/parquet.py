@@ -43,13 +43,15 @@ class ParquetReader:
         labels: Collection[str] = (),  # noqa: ARG002 (types are those of the file)
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """The rows; with `columns`, text as categories: millions of strings do not fit in memory.
+        """The rows, what pandas kept as a named index among them as columns, lists as their text.
+
+        With `columns`, text as categories: millions of strings do not fit in memory.
 
         Text columns are those listed in `attrs[TEXT_COLUMNS]`, their categories in sorted order;
         categories of the file keep their order.
         """
         with _parquet_file(path):
-            return pd.read_parquet(path) if columns is None else _read_chunks(path, columns)
+            return _read_whole(path) if columns is None else _read_chunks(path, columns)
 
 
 @contextmanager
@@ -64,12 +66,37 @@ def _parquet_file(path: Path) -> Iterator[None]:
         raise TableError(Problem(f"cannot be read ({error})", "", "", where)) from error
 
 
+def _read_whole(path: Path) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    frame = pd.read_parquet(path)
+    named = [name for name in frame.index.names if name is not None]
+    frame = frame.reset_index(drop=not named)
+    lists = [field.name for field in pq.read_schema(path) if _is_nested(field.type)]
+    return frame.assign(**{name: frame[name].map(_listed) for name in lists if name in frame})
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_nested(kind))
+
+
+def _listed(value: object) -> str | None:
+    """A list or a mapping as text; None where there is none."""
+    if value is None:
+        return None
+    return str(value.tolist() if isinstance(value, np.ndarray) else value)
+
+
 def _read_chunks(path: Path, names: Sequence[str]) -> pd.DataFrame:
     table, text = _encoded_table(path, list(names))
     columns: dict[str, Any] = {}
     for name in names:
         column = table.column(name)
         columns[name] = _sorted_categories(column) if name in text else column.to_pandas()
+        if _is_nested(column.type):
+            columns[name] = columns[name].map(_listed)
         table = table.drop_columns(name)
     frame = pd.DataFrame(columns, copy=False)
     frame.attrs[TEXT_COLUMNS] = text

@@ -59,6 +59,10 @@ SENTENCES: Mapping[Code, Words] = {
         f"--categorical names columns outside the formula: {', '.join(columns)}"
     ),
     "numbers_like_levels": _numbers_like_levels,
+    "one_number": lambda columns: (
+        f"{', '.join(columns)}: one number throughout, so that nothing is left to compare;"
+        " --categorical keeps numbers that are written differently apart (1.1 and 1.10)"
+    ),
     "capped_df": _capped_df,
     "no_df_between_runs": "as many coefficients as runs: effects between runs have no df for error",
     "low_kenward_roger_df": "some Kenward-Roger df are below 2: those tests say next to nothing",

@@ -34,8 +34,8 @@ def _few_error_cells(unit: Unit, replicated: int, cells: int, df: int) -> str:
 
 def _shorter_broad(scope: list[str], effects: list[str]) -> str:
     return (
-        f"the interval {over(scope)} is shorter than the narrow one for {first_few(effects)}: its"
-        " few values lie closer together than their noise lets expect"
+        f"the interval {over(scope)} is shorter than the narrow one for {first_few(effects)}: the"
+        " few values behind it lie closer together than their noise lets expect"
     )
 
 

@@ -25,7 +25,10 @@ def _direction_guessed(direction: str, word: str) -> str:
 def _spelling_variants(column: str, spellings: list[str]) -> str:
     few = FEW.get(len(spellings), str(len(spellings)))
     shown = ", ".join(map(repr, spellings))
-    return f"{column} has {few} spellings: {shown}; they count as {few} levels, or are they one?"
+    return (
+        f"{column} has {few} spellings: {shown}; they count as {few} levels; merge them if they are"
+        " one"
+    )
 
 
 def _repeated_rows(rows: list[int]) -> str:
@@ -36,7 +39,7 @@ def _repeated_rows(rows: list[int]) -> str:
 def _hidden_factor(column: str, levels: list[str]) -> str:
     return (
         "rows that agree in every factor and context count as replicates, but differ in"
-        f" {column} ({', '.join(map(repr, levels))}): a factor or context that is not named?"
+        f" {column} ({', '.join(map(repr, levels))}); name it if it is a factor or a context"
     )
 
 
