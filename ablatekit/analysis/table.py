@@ -230,7 +230,17 @@ def _factor(name: str, column: pd.Series[str], baseline: str | None) -> PlannedF
 
 
 def _contexts(labels: pd.DataFrame, contexts: Sequence[str]) -> tuple[Mapping[str, str], ...]:
-    return tuple(_distinct(labels, contexts)) if contexts else ({},)
+    if not contexts:
+        return ({},)
+    distinct = _distinct(labels, contexts)
+    first: dict[str, dict[str, str]] = {}
+    for context in distinct:
+        same = first.setdefault(context_label(context), context)
+        if same is not context:
+            rule = "two contexts would have the same name"
+            remedy = "Rename a level: ' / ' stands between the levels of --contexts"
+            raise TableError(Problem(rule, f"{same} and {context}", remedy))
+    return tuple(distinct)
 
 
 def _distinct(labels: pd.DataFrame, names: Sequence[str]) -> list[dict[str, str]]:

@@ -104,3 +104,17 @@ def test_noisy_outcomes_keep_their_t_test(outcomes):
     outcomes.loc[0, "y"] = 1
     response = analyse_table(outcomes, "y", ["A", "B"], ["model"])["responses"]["y"]
     assert all(row["se"] > 0 for row in narrow(response))
+
+
+def test_contexts_of_one_name_are_refused():
+    """Two contexts would share a name, and so their runs."""
+    places = [("a / b", "c"), ("a", "b / c")]
+    frame = pd.DataFrame(
+        [
+            {"f": level, "model": model, "data": data, "y": 0.1}
+            for level in "xy"
+            for model, data in places
+        ]
+    )
+    with pytest.raises(TableError, match="two contexts would have the same name"):
+        analyse_table(frame, "y", ["f"], ["model", "data"])

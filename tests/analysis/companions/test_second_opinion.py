@@ -17,6 +17,7 @@ from ablatekit.analysis.companions.second_opinion.opinion import second_opinion
 from ablatekit.analysis.companions.second_opinion.recount import Recount, relative_difference
 from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.study import analyse
+from ablatekit.analysis.table import analyse_table
 from ablatekit.analysis.tables.run_table import run_table
 
 BOTH = ("model", "dataset")
@@ -97,11 +98,9 @@ def _one_level_inside(factorial):
     return frame.assign(C=frame["A"].map({"l0": "only", "l1": ""})), "ABC", BOTH, {}
 
 
-def _conditional_of_one_level(factorial):
-    frame = _complete(factorial, (2, 2, 2))
-    frame = frame[(frame["A"] == "l1") == (frame["B"] == "l1")].copy()
-    frame.loc[frame["A"] == "l0", "B"] = ""
-    return frame, "ABC", BOTH, {}
+def _one_level_under_the_baseline(factorial):
+    frame = _complete(factorial, (2, 2))
+    return frame.assign(C=frame["A"].map({"l0": "only", "l1": ""})), "ABC", BOTH, {}
 
 
 def _conditional_beside_another(factorial):
@@ -131,8 +130,9 @@ def _doses(factorial):
 KINDS = [
     _saturated, _two_data_sets, _one_variable, _without_contexts, _lost_runs,
     _contexts_without_the_level, _hidden_replication, _fraction_with_a_lost_run,
-    _unequal_variances, _three_variables, _conditional, _one_level_inside, _one_at_a_time,
-    _doses, _conditional_of_one_level, _conditional_beside_another, _a_name_where_it_is_not_set,
+    _unequal_variances, _three_variables, _conditional, _one_level_inside,
+    _one_level_under_the_baseline, _conditional_beside_another, _a_name_where_it_is_not_set,
+    _one_at_a_time, _doses,
 ]  # fmt: skip
 
 
@@ -156,6 +156,23 @@ def test_statsmodels_agrees(kind, analysed, factorial):
     assert ("dose" in counts) == (kind is _doses)
     left_out = {row["reason"]["code"] for row in opinion["not_recomputed"]}
     assert left_out <= {"empty_cells", "lower_optimum", "no_counterpart", "no_optimum"}
+
+
+@pytest.mark.parametrize(
+    ("names", "response"), [(("unit", "y", "c"), "acc"), (("A", "c", "unit"), "y")]
+)
+def test_columns_may_have_any_name(names, response, factorial):
+    """Those that statsmodels is given are our own."""
+    frame = _complete(factorial, models=4, datasets=1)
+    frame = frame.rename(columns=dict(zip(("A", "B", "model"), names, strict=True), y=response))
+    *factors, variable = names
+
+    def check(analysis, plan, tables):
+        return {**analysis, "second_opinion": second_opinion(analysis, run_table(plan, tables))}
+
+    opinion = analyse_table(frame, response, factors, [variable], check=check)["second_opinion"]
+    assert opinion["disagreements"] == []
+    assert {"anova", "mixed", "narrow"} <= {row["kind"] for row in opinion["kinds"]}
 
 
 def test_unequal_variances_take_welch(analysed, factorial):

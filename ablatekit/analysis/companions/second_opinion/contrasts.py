@@ -22,13 +22,15 @@ Weights: TypeAlias = dict[str, float]
 """Of units."""
 NOT_SET = ""
 """The level of a factor where it does not exist."""
+UNIT = "unit of the cell"
+"""A column beside those of factors, one of which may be called `unit`."""
 
 
 @dataclass(frozen=True)
 class Cells:
     """The cells of a design with their levels, and the baseline of every factor.
 
-    `frame` has a column per factor and `unit`.
+    `frame` has a column per factor and UNIT.
     """
 
     frame: pd.DataFrame
@@ -41,8 +43,8 @@ class Cells:
         names = list(self.factors)
         product = pd.MultiIndex.from_product([self.levels[name] for name in names], names=names)
         whole = self.frame.merge(product.to_frame(index=False), on=names, how="outer", sort=False)
-        lacking = whole["unit"].isna()
-        whole.loc[lacking, "unit"] = [f"not planned {place}" for place in np.flatnonzero(lacking)]
+        lacking = whole[UNIT].isna()
+        whole.loc[lacking, UNIT] = [f"not planned {place}" for place in np.flatnonzero(lacking)]
         return replace(self, frame=whole)
 
     @cached_property
@@ -73,7 +75,7 @@ class Cells:
 def design_cells(design: DesignRecord, baselines: Mapping[str, str]) -> Cells:
     """The cells of a design; `baselines` are those that the rows of effects name."""
     factors = tuple(factor["name"] for factor in design["factors"])
-    frame = pd.DataFrame([{**cell["levels"], "unit": cell["unit"]} for cell in design["cells"]])
+    frame = pd.DataFrame([{**cell["levels"], UNIT: cell["unit"]} for cell in design["cells"]])
     levels = {factor["name"]: tuple(factor["levels"]) for factor in design["factors"]}
     planned = {factor["name"]: factor["baseline"] for factor in design["factors"]}
     return Cells(frame, factors, levels, {**planned, **baselines})
@@ -103,10 +105,11 @@ def _keeping_others(cells: Cells, row: Mapping[str, Any]) -> pd.DataFrame:
     for other in cells.factors:
         if other == row["factor"]:
             continue
+        conditional = other in cells.absent
+        if conditional and cells.baselines[other] == NOT_SET:
+            continue  # one level where it exists, which has no baseline to be away from
         at = frame[other] == cells.baselines[other]
-        anywhere = frame[other].eq(NOT_SET) & (other in cells.absent)
-        if other in cells.absent and cells.baselines[other] == NOT_SET:
-            continue  # one level where it exists: neither at a baseline nor away from it
+        anywhere = frame[other].eq(NOT_SET) & conditional
         keep &= anywhere | (at if row["estimand"] == "baseline" else ~at)
     return frame[keep]
 
@@ -122,7 +125,7 @@ def _pairs(
     for chosen in (level, baseline):
         side: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for record in frame[frame[factor] == chosen].to_dict("records"):
-            side[tuple(record[name] for name in rest)].append(record["unit"])
+            side[tuple(record[name] for name in rest)].append(record[UNIT])
         sides.append(side)
     return [(sides[0][key], sides[1][key]) for key in sides[0] if key in sides[1]]
 
@@ -148,7 +151,7 @@ def _over_orders(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
     """One combination: the gain of the level in every order in which levels are switched on."""
     count, parts = len(cells.factors), []
     by_unit = {
-        record["unit"]: sum(record[name] != cells.baselines[name] for name in cells.factors)
+        record[UNIT]: sum(record[name] != cells.baselines[name] for name in cells.factors)
         for record in cells.frame.to_dict("records")
     }
     for plus, minus in _pairs(cells, row, cells.frame):
@@ -170,7 +173,7 @@ def _quadruples(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
     corners: dict[tuple[str, ...], dict[tuple[str, str], list[str]]] = defaultdict(dict)
     for record in cells.frame.to_dict("records"):
         place = corners[tuple(record[name] for name in rest)]
-        place.setdefault((record[both[0].name], record[both[1].name]), []).append(record["unit"])
+        place.setdefault((record[both[0].name], record[both[1].name]), []).append(record[UNIT])
     first, second = both
     plus = [(first.level, second.level), (first.baseline, second.baseline)]
     minus = [(first.baseline, second.level), (first.level, second.baseline)]
@@ -213,7 +216,7 @@ def _trend(cells: Cells, factor: str, weights: Sequence[float]) -> list[Weights]
     rest = [name for name in cells.factors if name != factor]
     units: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
     for record in cells.frame.to_dict("records"):
-        units[tuple(record[name] for name in rest)][record[factor]] = record["unit"]
+        units[tuple(record[name] for name in rest)][record[factor]] = record[UNIT]
     return [
         _added([{there[level]: weight} for level, weight in zip(levels, weights, strict=True)])
         for there in units.values()
@@ -231,7 +234,7 @@ def _unit_of(cells: Cells, levels: Mapping[str, str]) -> str | None:
     here = np.logical_and.reduce(
         [(cells.frame[name] == levels[name]).to_numpy() for name in cells.factors]
     )
-    units = cells.frame.loc[here, "unit"]
+    units = cells.frame.loc[here, UNIT]
     return None if units.empty else str(units.iloc[0])
 
 

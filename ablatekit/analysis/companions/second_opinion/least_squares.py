@@ -14,7 +14,7 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from scipy.stats import t as student
 
-from ablatekit.analysis.companions.second_opinion.contrasts import Cells, Weights
+from ablatekit.analysis.companions.second_opinion.contrasts import UNIT, Cells, Weights
 from ablatekit.analysis.core.arrays import Floats
 
 MOST_WORK = 5e9
@@ -127,7 +127,7 @@ def truncated(frame: pd.DataFrame, cells: Cells, order: int) -> LinearFit | None
 
     A unit of several cells counts as its first one. None where it is too large.
     """
-    first = cells.frame.drop_duplicates("unit").set_index("unit")
+    first = cells.frame.drop_duplicates(UNIT).set_index(UNIT)
     contexts = sorted(frame["context"].unique())
     coded = coded_terms(cells, order, first)
     width = coded.shape[1] * len(contexts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,22 +38,23 @@ class Optimum:
 
 def crossed_model(
     frame: pd.DataFrame,
-    variables: Sequence[str],
+    variables: pd.DataFrame,
     exog: Floats,
     row: Floats,
     ours: Mapping[tuple[str, str], float],
 ) -> Iterator[Optimum]:
     """REML of `y ~ exog + sum_v (1|v) + (0+c|v)`, and the contrast `row` (p,) of exog (N, p).
 
-    The columns of `frame` are y, c and the variables; variables with two levels and their product
-    with c are fixed. `ours` are the variances in inquiry. One optimum after the other, from
-    searches that converge; each of them stops at lower likelihoods now and then.
+    `frame` has y, c and the context of every run, `variables` its level of each variable; those
+    with two levels and their product with c are fixed. `ours` are the variances in inquiry. One
+    optimum after the other, from searches that converge; each of them stops at lower likelihoods
+    now and then.
     """
-    counts = frame[list(variables)].nunique()
-    exog, row = _with_fixed(frame, [v for v in variables if counts[v] == 2], exog, row)
+    counts = variables.nunique()
+    exog, row = _with_fixed(frame, variables.loc[:, counts == 2], exog, row)
     _, size, basis = np.linalg.svd(exog, full_matrices=False)
     kept = basis[size > 1e-10 * size[0]]
-    parts = _random_parts(frame, [name for name in variables if counts[name] >= FEWEST])
+    parts = _random_parts(frame["c"].to_numpy(), variables.loc[:, counts >= FEWEST])
     labels = [str(number) for number in range(len(parts))]
     columns = [[[str(i) for i in range(z.shape[1])]] for z in parts.values()]
     y = frame["y"].to_numpy(dtype=float)
@@ -80,26 +81,28 @@ def crossed_model(
 
 
 def _with_fixed(
-    frame: pd.DataFrame, names: Sequence[str], exog: Floats, row: Floats
+    frame: pd.DataFrame, variables: pd.DataFrame, exog: Floats, row: Floats
 ) -> tuple[Floats, Floats]:
     """Variables with two levels as +-1/2, and times c; the contrast takes their mean context."""
-    for name in names:
-        first = frame[name].min()
-        side = np.where(frame[name] == first, -0.5, 0.5)
-        of_context = frame.drop_duplicates("context")[name] == first
+    contexts = frame.drop_duplicates("context").index
+    for name in variables:
+        level = variables[name]
+        first = level.min()
+        side = np.where(level == first, -0.5, 0.5)
+        of_context = level.loc[contexts] == first
         mean = float(np.where(of_context, -0.5, 0.5).mean())
         exog = np.column_stack([exog, side, side * frame["c"].to_numpy()])
         row = np.concatenate([row, [0.0, mean]])
     return exog, row
 
 
-def _random_parts(frame: pd.DataFrame, names: Sequence[str]) -> dict[tuple[str, str], Floats]:
-    """The columns (N, levels) of every random term."""
+def _random_parts(c: Floats, variables: pd.DataFrame) -> dict[tuple[str, str], Floats]:
+    """The columns (N, levels) of every random term, c (N,) being the slope's."""
     parts: dict[tuple[str, str], Floats] = {}
-    for name in names:
-        indicators = pd.get_dummies(frame[name], dtype=float).to_numpy()
+    for name in variables.columns.astype(str):
+        indicators = pd.get_dummies(variables[name], dtype=float).to_numpy()
         parts[name, INTERCEPT] = indicators
-        parts[name, SLOPE] = indicators * frame["c"].to_numpy()[:, None]
+        parts[name, SLOPE] = indicators * c[:, None]
     return parts
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ablatekit.analysis.companions.second_opinion.contrasts import UNIT
 from ablatekit.analysis.companions.second_opinion.effect_rows import TOO_LARGE
 from ablatekit.analysis.companions.second_opinion.inquiry import Inquiry
 from ablatekit.analysis.companions.second_opinion.least_squares import LinearFit, coded_terms
@@ -40,14 +41,15 @@ def anova_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -
     if not rows:
         return
     frame = inquiry.frame
-    first = inquiry.cells.frame.drop_duplicates("unit").set_index("unit")
+    first = inquiry.cells.frame.drop_duplicates(UNIT).set_index(UNIT)
     levels = first.loc[frame["unit"]].reset_index(drop=True)
-    levels = levels.assign(context=frame["context"].to_numpy(), y=frame["y"].to_numpy())
+    levels = levels.assign(context=frame["context"].to_numpy())
     if has_empty_cell(levels, [*inquiry.cells.factors, "context"]):
         recount.leave_out("anova", count, statement("empty_cells"))
         return
     pure = inquiry.means if note["pure"] else None
-    theirs = type_three(levels, inquiry.cells.factors, note["order"], pure)
+    y = frame["y"].to_numpy(dtype=float)
+    theirs = type_three(levels, y, inquiry.cells.factors, note["order"], pure)
     if theirs is None:
         recount.leave_out("anova", count, TOO_LARGE)
         return
@@ -152,7 +154,7 @@ def _mixed_model(
     for part in found.values():
         for unit, weight in part.weights.items():
             weights[unit] = weights.get(unit, 0.0) + weight / len(found)
-    units = inquiry.grid.frame.drop_duplicates("unit").set_index("unit")
+    units = inquiry.grid.frame.drop_duplicates(UNIT).set_index(UNIT)
     if inquiry.order is None:
         side = pd.Series({unit: np.sign(weight) / 2.0 for unit, weight in weights.items()})
         side = side.reindex(units.index).fillna(0.0)
@@ -164,16 +166,19 @@ def _mixed_model(
     contrast = pd.Series(weights).reindex(units.index).fillna(0.0).to_numpy() @ columns
     frame = inquiry.frame[inquiry.frame["context"].isin(list(found))]
     frame = frame.assign(c=side.loc[frame["unit"]].to_numpy())
-    levels = {name: frame["context"].map(level) for name, level in inquiry.variables.items()}
-    frame = frame.assign(**levels)[frame["c"] != 0.0]
+    frame = frame[frame["c"] != 0.0]
+    levels = pd.DataFrame(
+        {name: frame["context"].map(level) for name, level in inquiry.variables.items()},
+        index=frame.index,
+    )
     place = units.index.get_indexer(pd.Index(frame["unit"]))
-    return crossed_model(frame, _distinct(frame, list(levels)), columns[place], contrast, ours)
+    return crossed_model(frame, levels[_distinct(levels)], columns[place], contrast, ours)
 
 
-def _distinct(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+def _distinct(frame: pd.DataFrame) -> list[str]:
     """The variables that vary; of several that divide the runs alike, the first."""
-    counts, kept = frame[list(names)].nunique(), list[str]()
-    for name in names:
+    counts, kept = frame.nunique(), list[str]()
+    for name in frame.columns.astype(str):
         alike = any(
             counts[name] == counts[other] == len(frame[[name, other]].drop_duplicates())
             for other in kept

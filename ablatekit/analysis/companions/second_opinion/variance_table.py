@@ -12,6 +12,7 @@ from scipy.stats import f as fisher
 from statsmodels.stats.anova import anova_lm
 
 from ablatekit.analysis.companions.second_opinion.least_squares import MOST_WORK, LinearFit
+from ablatekit.analysis.core.arrays import Floats
 
 CONTEXT, HIGHER = "context", "higher_interactions"
 
@@ -34,9 +35,11 @@ def has_empty_cell(frame: pd.DataFrame, names: Sequence[str]) -> bool:
 
 
 def type_three(
-    frame: pd.DataFrame, factors: Sequence[str], order: int, pure: LinearFit | None
+    frame: pd.DataFrame, y: Floats, factors: Sequence[str], order: int, pure: LinearFit | None
 ) -> dict[str, RecomputedTerm] | None:
     """Every term up to `order`, contexts being one more factor; None where it is too large.
+
+    `frame` has the levels of the factors and `context`, y (N,) the response.
 
     The error is that of `pure`, runs of one cell in one context, or without it the residual.
     """
@@ -46,7 +49,7 @@ def type_three(
     sizes = [count[name] for name in names]
     if len(frame) * float(np.prod(sizes)) ** 2 > MOST_WORK:
         return None
-    coded = frame[names].rename(columns=short).assign(y=frame["y"])
+    coded = frame[names].rename(columns=short).assign(y=y)
     terms = " + ".join(f"C({name}, Sum)" for name in short.values())
     table = anova_lm(smf.ols(f"y ~ ({terms}) ** {min(order, len(names))}", coded).fit(), typ=3)
     left = (table.loc["Residual", "sum_sq"], table.loc["Residual", "df"])
