@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.report.compose import compose
 from ablatekit.report.document import Paragraph, Table, Warnings
 from ablatekit.report.formats.csv import effects_csv
+from ablatekit.report.formats.terminal import answer
 from ablatekit.report.sections.answer import baseline_sentences
 
 LEVEL = {"factor": "rollouts", "level": "4", "baseline": "1"}
@@ -217,3 +219,17 @@ def test_configurations_are_rows_of_the_csv(whole: Any) -> None:
     lines = effects_csv(whole).splitlines()
     assert "may_be_best" in lines[0]
     assert sum("rollouts = 4" in line for line in lines) == 2
+
+
+def test_all_says_what_its_tables_assume_and_are_in(whole: Any, terminal_text: Any) -> None:
+    text = terminal_text(answer(whole, everything=True), width=80)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "Plain t over contexts, as if they were a plain sample" in text
+    assert "rollouts, per" in text
+    start = next(at for at, line in enumerate(lines) if line.startswith("Configurations against"))
+    table = lines[start:]
+    end = next(at for at, line in enumerate(table) if at and line[:1].strip())
+    assert any(re.search(r"\[\S+, \S+\]", line) for line in table[:end])
+    assert any(line.strip().startswith("configuration") for line in table[:end])
+    assert not re.search(r"(?m)^\S.*: \[.*\]$", text)
