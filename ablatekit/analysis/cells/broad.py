@@ -98,7 +98,7 @@ def over_contexts(values: ContextValues, alpha: float) -> Estimate:
         few = statement("too_few_levels", variable="context", levels=count, fewest=FEWEST_LEVELS)
         return Estimate(estimate=values.mean, method=T_METHOD, reason=few, notes=values.notes)
     there = values.value[values.used]
-    part = _interval(("context",), there)
+    part = _interval(("context",), there, values.size)
     if part.se == 0.0:
         reason = statement("same_in_every_level", variable="context")
         return Estimate(estimate=part.estimate, method=T_METHOD, reason=reason, notes=values.notes)
@@ -178,13 +178,13 @@ def _too_few(values: ContextValues, scope: Scope, blocks: Blocks) -> Statement |
 
 
 def _over_variable(values: ContextValues, name: str, blocks: Blocks) -> Interval:
-    return _interval((name,), level_values(values, blocks[name]).value)
+    return _interval((name,), level_values(values, blocks[name]).value, values.size)
 
 
-def _interval(by: tuple[str, ...], value: Floats) -> Interval:
-    """The one-sample t of values (L,); an error that is rounding noise is 0."""
+def _interval(by: tuple[str, ...], value: Floats, size: float) -> Interval:
+    """The one-sample t of values (L,); an error that is rounding noise of runs of a size is 0."""
     count, sd = len(value), float(np.std(value, ddof=1))
-    if is_zero(sd**2, float(np.abs(value).max())):
+    if is_zero(sd**2, max(size, float(np.abs(value).max()))):
         sd = 0.0
     return Interval(by=by, estimate=float(value.mean()), se=sd / count**0.5, df=count - 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -95,7 +96,13 @@ class CellMeans:
             pairs=np.zeros(len(used), dtype=np.int64),
             of_pairs=0,
             weights=weights,
+            size=self.size,
         )
+
+    @cached_property
+    def size(self) -> float:
+        """The largest cell mean, in absolute value."""
+        return float(np.abs(self.fitted).max(initial=0.0))
 
     def welch(self, values: ContextValues) -> Welch | None:
         """Variance of the mean over contexts from the contrast's own cells (Welch 1947).
@@ -111,7 +118,7 @@ class CellMeans:
         share = (values.weights[needed] / values.contexts) ** 2
         parts = share * squares / (count - 1) / count
         total = float(parts.sum())
-        if is_zero(total, float(np.abs(self.fitted).max())):
+        if is_zero(total, self.size):
             return None
         return Welch(variance=total, df=float(total**2 / np.sum(parts**2 / (count - 1))))
 

@@ -51,15 +51,18 @@ class Line:
         return value, float(np.sqrt(self.variance * leverage))
 
 
-def fit_line(x: Floats, value: Floats) -> Line:
-    """Least squares of `value` (L,) on `x` (L,), which varies; rounding noise around it is 0."""
+def fit_line(x: Floats, value: Floats, size: float = 0.0) -> Line:
+    """Least squares of `value` (L,) on `x` (L,), which varies.
+
+    Rounding noise around it, for values that are differences of runs of a size, is 0.
+    """
     away = x - x.mean()
     spread = float(away @ away)
     slope = float(away @ value) / spread
     residual = value - value.mean() - slope * away
     df = len(x) - 2
     variance = float(residual @ residual) / df if df > 0 else np.nan
-    if is_zero(variance, float(np.abs(value).max())):
+    if is_zero(variance, max(size, float(np.abs(value).max()))):
         variance = 0.0
     return Line(float(x.mean()), float(value.mean()), slope, spread, variance, df)
 
@@ -107,7 +110,7 @@ def _row(
     row = {**row, "levels": len(size), "reason": _lacks(layout, variable, name, size)}
     if row["reason"] is not None:
         return row
-    line = fit_line(np.log(size), there.value)
+    line = fit_line(np.log(size), there.value, effect.values.size)
     if line.variance == 0.0:
         reason = statement("on_a_line", variable=variable, covariate=name)
         return {**row, "slope": number(line.slope), "df": line.df, "reason": reason}

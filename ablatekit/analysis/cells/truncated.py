@@ -130,7 +130,13 @@ class TruncatedModel:
             of_pairs=0,
             notes=(statement(assumption, order=self.order),),
             weights=np.where(used[:, None], rows, 0.0),
+            size=self.size,
         )
+
+    @cached_property
+    def size(self) -> float:
+        """The largest fitted value, in absolute value."""
+        return float(np.abs(self.fitted).max(initial=0.0))
 
     def _left_out(self, used: Booleans) -> tuple[Statement, ...]:
         left_out = [self.layout.contexts[context] for context in np.flatnonzero(~used)]

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from ablatekit.analysis.engine.criterion import Criterion
 
 FEWEST_LEVELS = 3
-FEWEST_DF = 2.0
+FEWEST_DF = 2.0 - 1e-9
+"""Two, whatever the rounding of a design's whole df."""
 SINGULAR = 1e-10
 OUTSIDE = 1e-8
 MOST_WORK = 2e8

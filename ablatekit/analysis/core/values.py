@@ -46,8 +46,9 @@ class ContextValues:
     that have it. `pairs` (C,) counts the combinations that each context has complete, out of
     `of_pairs` in every context. `weights` is the contrast over the model's fixed effects: units
     (C, U) of the cell means, coded terms (C, p) of a truncated model. `shared` is the same contrast
-    over the combinations that all used contexts have, where those differ. `identical`: the levels
-    are the same runs. A `reason` means that there is no number at all; `notes` qualify the number.
+    over the combinations that all used contexts have, where those differ. `size` is the largest
+    value of a run: differences below its digits are rounding. `identical`: the levels are the same
+    runs. A `reason` means that there is no number at all; `notes` qualify the number.
     """
 
     value: Floats
@@ -61,6 +62,7 @@ class ContextValues:
     notes: tuple[Statement, ...] = ()
     weights: Floats | None = None
     shared: ContextValues | None = None
+    size: float = 0.0
 
     @property
     def contexts(self) -> int:

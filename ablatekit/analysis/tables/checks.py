@@ -150,8 +150,8 @@ def _gaps(column: pd.Series[Any]) -> Problem:
     empty = np.flatnonzero(column.isna().to_numpy()) + 1
     rows = listed([str(row) for row in empty.tolist()])
     remedy = (
-        "Fill them or drop the rows; cells of a factor may be empty only at all rows of some"
-        " levels of another factor"
+        "Fill them or drop the rows; cells of a factor may be empty only at all rows (two or"
+        " more) of some levels of another factor"
     )
     word = "row" if len(empty) == 1 else "rows"
     return Problem(

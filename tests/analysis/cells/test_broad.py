@@ -184,3 +184,20 @@ def test_the_order_of_contexts_changes_nothing(seed, order):
         for key in ("estimate", "se", "df", "low", "high", "p"):
             expected = pytest.approx(getattr(straight, key), rel=1e-9, nan_ok=True)
             assert getattr(mixed, key) == expected
+
+
+def test_differences_that_are_rounding_are_the_same_in_every_context(study, pick):
+    """The runs of both levels are the same numbers in another order: their sums differ by bits."""
+    orders = [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 0, 1)]
+    values = np.array([0.1, 0.2, 0.3])
+    rows = [
+        (level, f"c{place}", value * (place + 1))
+        for place, order in enumerate(orders)
+        for level, chosen in (("a", (0, 1, 2)), ("b", order))
+        for value in values[list(chosen)]
+    ]
+    plan, tables = study(pd.DataFrame(rows, columns=["f", "model", "y"]), ("f",), ("model",))
+    effects = analyse(plan, tables, {}, [])["responses"]["y"]["effects"]
+    row = pick(effects, factor="f", estimand="average", inference="broad")
+    assert row["reason"] == statement("same_in_every_level", variable="model")
+    assert (row["se"], row["p"]) == (None, None)

@@ -92,6 +92,30 @@ def _conditional(factorial):
     return frame, "AB", BOTH, {}
 
 
+def _one_level_inside(factorial):
+    frame = _complete(factorial, (2, 2))
+    return frame.assign(C=frame["A"].map({"l0": "", "l1": "only"})), "ABC", BOTH, {}
+
+
+def _conditional_of_one_level(factorial):
+    frame = _complete(factorial, (2, 2, 2))
+    frame = frame[(frame["A"] == "l1") == (frame["B"] == "l1")].copy()
+    frame.loc[frame["A"] == "l0", "B"] = ""
+    return frame, "ABC", BOTH, {}
+
+
+def _conditional_beside_another(factorial):
+    frame = _complete(factorial, (2, 3, 2))
+    frame = frame[(frame["A"] == "l1") | (frame["B"] == "l0")].copy()
+    frame.loc[frame["A"] == "l0", "B"] = ""
+    return frame, "ABC", BOTH, {}
+
+
+def _a_name_where_it_is_not_set(factorial):
+    frame = _complete(factorial, (3, 3, 2), replicates=1)
+    return frame[(frame["A"] != "l0") == (frame["B"] != "l0")], "ABC", BOTH, {}
+
+
 def _one_at_a_time(factorial):
     frame = _complete(factorial, (3, 2, 2))
     away = (frame[["A", "B", "C"]] != "l0").sum(axis=1)
@@ -107,7 +131,8 @@ def _doses(factorial):
 KINDS = [
     _saturated, _two_data_sets, _one_variable, _without_contexts, _lost_runs,
     _contexts_without_the_level, _hidden_replication, _fraction_with_a_lost_run,
-    _unequal_variances, _three_variables, _conditional, _one_at_a_time, _doses,
+    _unequal_variances, _three_variables, _conditional, _one_level_inside, _one_at_a_time,
+    _doses, _conditional_of_one_level, _conditional_beside_another, _a_name_where_it_is_not_set,
 ]  # fmt: skip
 
 

@@ -20,15 +20,15 @@ from ablatekit.analysis.core.schema.analysis import DesignRecord
 
 Weights: TypeAlias = dict[str, float]
 """Of units."""
+NOT_SET = ""
+"""The level of a factor where it does not exist."""
 
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a design with their levels, the baseline of every factor, and where a factor
-    does not exist.
+    """The cells of a design with their levels, and the baseline of every factor.
 
-    `frame` has a column per factor and `unit`; `absent` maps a factor to its level that says so and
-    to the factor that decides it.
+    `frame` has a column per factor and `unit`.
     """
 
     frame: pd.DataFrame
@@ -46,33 +46,27 @@ class Cells:
         return replace(self, frame=whole)
 
     @cached_property
-    def absent(self) -> dict[str, tuple[str, str]]:
-        """Of a conditional factor: the level at which it does not exist, and what decides that."""
-        conditional = {}
-        for inner in self.factors:
-            for level in self.levels[inner]:
-                outer = self._decider(inner, level)
-                if outer is not None and (level == "" or len(self.levels[inner]) > 2):
-                    conditional[inner] = (level, outer)
-                    break
-        return conditional
+    def absent(self) -> dict[str, str]:
+        """By conditional factor, which is not set everywhere: the factor that decides where."""
+        deciders = {n: self._decider(n) for n in self.factors if NOT_SET in self.levels[n]}
+        return {name: outer for name, outer in deciders.items() if outer is not None}
 
-    def _decider(self, inner: str, level: str) -> str | None:
-        """The first factor whose levels are never the same with this level and without it."""
-        here = self.frame[inner] == level
+    def _decider(self, inner: str) -> str | None:
+        """The first factor whose levels are never the same where `inner` is set and where not."""
+        gone = self.frame[inner] == NOT_SET
         for outer in self.factors:
-            with_it, without = set(self.frame.loc[here, outer]), set(self.frame.loc[~here, outer])
-            if outer != inner and with_it and without and not with_it & without:
+            without, with_it = (set(self.frame.loc[here, outer]) for here in (gone, ~gone))
+            if outer != inner and not with_it & without:
                 return outer
         return None
 
-    def joining(self, factor: str, level: str, baseline: str) -> list[str]:
+    def joining(self, factor: str, level: str, baseline: str) -> set[str]:
         """Factors that exist at one of two levels of `factor` only."""
-        names = []
-        for inner, (absent, outer) in self.absent.items():
-            exists = set(self.frame.loc[self.frame[inner] != absent, factor])
+        names = set()
+        for inner, outer in self.absent.items():
+            exists = set(self.frame.loc[self.frame[inner] != NOT_SET, factor])
             if outer == factor and (level in exists) != (baseline in exists):
-                names.append(inner)
+                names.add(inner)
         return names
 
 
@@ -110,8 +104,10 @@ def _keeping_others(cells: Cells, row: Mapping[str, Any]) -> pd.DataFrame:
         if other == row["factor"]:
             continue
         at = frame[other] == cells.baselines[other]
-        gone = frame[other] == cells.absent.get(other, ("\0", ""))[0]
-        keep &= gone | (at if row["estimand"] == "baseline" else ~at)
+        anywhere = frame[other].eq(NOT_SET) & (other in cells.absent)
+        if cells.absent.get(other) == row["factor"] and cells.baselines[other] == NOT_SET:
+            anywhere |= True  # one level where it exists, which has no baseline to be away from
+        keep &= anywhere | (at if row["estimand"] == "baseline" else ~at)
     return frame[keep]
 
 
@@ -163,23 +159,25 @@ def _over_orders(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
 
 
 def _quadruples(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
-    """Differences of differences over the combinations of the rest that have all four cells."""
-    first, second = _two_factors(cells, row)
-    rest = [name for name in cells.factors if name not in (first.name, second.name)]
-    corners: dict[tuple[str, ...], dict[tuple[str, str], str]] = defaultdict(dict)
+    """Differences of differences over the combinations of the rest that have all four corners.
+
+    A corner is the mean over the levels of factors that exist in some corners only.
+    """
+    both = _two_factors(cells, row)
+    joining = [cells.joining(part.name, part.level, part.baseline) for part in both]
+    dropped = {*(part.name for part in both), *joining[0], *joining[1]}
+    rest = [name for name in cells.factors if name not in dropped]
+    corners: dict[tuple[str, ...], dict[tuple[str, str], list[str]]] = defaultdict(dict)
     for record in cells.frame.to_dict("records"):
-        key = tuple(record[name] for name in rest)
-        corners[key][record[first.name], record[second.name]] = record["unit"]
-    wanted = [
-        ((first.level, second.level), 1.0),
-        ((first.baseline, second.level), -1.0),
-        ((first.level, second.baseline), -1.0),
-        ((first.baseline, second.baseline), 1.0),
-    ]
+        place = corners[tuple(record[name] for name in rest)]
+        place.setdefault((record[both[0].name], record[both[1].name]), []).append(record["unit"])
+    first, second = both
+    plus = [(first.level, second.level), (first.baseline, second.baseline)]
+    minus = [(first.baseline, second.level), (first.level, second.baseline)]
     return [
-        _added([{units[corner]: sign} for corner, sign in wanted])
+        _added([_difference(units[a], units[b]) for a, b in zip(plus, minus, strict=True)])
         for units in corners.values()
-        if all(corner in units for corner, _ in wanted)
+        if all(corner in units for corner in (*plus, *minus))
     ]
 
 
@@ -211,8 +209,7 @@ def _two_factors(cells: Cells, row: Mapping[str, Any]) -> tuple[_Compared, _Comp
 
 def _trend(cells: Cells, factor: str, weights: Sequence[float]) -> list[Weights]:
     """Weighted levels of a factor over the combinations of the rest that have all of them."""
-    absent = cells.absent.get(factor, (None, ""))[0]
-    levels = [level for level in cells.levels[factor] if level != absent]
+    levels = [n for n in cells.levels[factor] if not (n == NOT_SET and factor in cells.absent)]
     rest = [name for name in cells.factors if name != factor]
     units: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
     for record in cells.frame.to_dict("records"):

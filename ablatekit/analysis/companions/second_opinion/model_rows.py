@@ -64,7 +64,7 @@ def anova_rows(recount: Recount, inquiry: Inquiry, response: ResponseAnalysis) -
 def _rounding(inquiry: Inquiry, row: Mapping[str, Any]) -> dict[str, float]:
     """The sizes below which numbers of a term differ by rounding; all p, where its squares are."""
     squares = len(inquiry.frame) * inquiry.size * inquiry.scale
-    sizes = {"sum_squares": squares}
+    sizes = {"sum_squares": squares, "statistic": 1.0}
     if row["sum_squares"]:
         sizes["statistic"] = row["statistic"] * squares / row["sum_squares"]
     if row["sum_squares"] < squares * TOLERANCE:
