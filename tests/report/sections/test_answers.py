@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.report.compose import compose
 from ablatekit.report.document import Paragraph, Table, Warnings
 from ablatekit.report.formats.csv import effects_csv
+from ablatekit.report.formats.latex import render_latex
 from ablatekit.report.formats.terminal import answer
 from ablatekit.report.sections.answer import baseline_sentences
 
@@ -37,6 +39,13 @@ def suffices(answer: str, **changes: Any) -> dict[str, Any]:
         "inference": "narrow", "scope": [], "answer": answer, "bound": 0.0713,
         "configuration": "rollouts = 4", "reason": None, **changes,
     }  # fmt: skip
+
+
+def tables_of(blocks: Any) -> Any:
+    for block in blocks:
+        if isinstance(block, Table):
+            yield block
+        yield from tables_of(getattr(block, "blocks", ()))
 
 
 def plain(estimand: str, **names: str) -> dict[str, Any]:
@@ -226,10 +235,28 @@ def test_all_says_what_its_tables_assume_and_are_in(whole: Any, terminal_text: A
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     assert "Plain t over contexts, as if they were a plain sample" in text
-    assert "rollouts, per" in text
+    assert "e-fold" in text
     start = next(at for at, line in enumerate(lines) if line.startswith("Configurations against"))
     table = lines[start:]
     end = next(at for at, line in enumerate(table) if at and line[:1].strip())
     assert any(re.search(r"\[\S+, \S+\]", line) for line in table[:end])
     assert any(line.strip().startswith("configuration") for line in table[:end])
     assert not re.search(r"(?m)^\S.*: \[.*\]$", text)
+
+
+def test_mixed_models_of_too_few_levels_have_no_variances_and_reports_in_every_format(
+    whole: Any,
+) -> None:
+    whole["responses"]["learning"]["mixed"]["random"] = []
+    document = compose(whole)
+    tables = [table.id for section in document.sections for table in tables_of(section.blocks)]
+    assert "mixed-learning" in tables
+    assert "mixed-variances-learning" not in tables
+    assert "longtable" in render_latex(document)
+
+
+def test_a_table_without_rows_is_a_table(whole: Any) -> None:
+    document = compose(whole)
+    empty = replace(next(iter(tables_of(document.sections[0].blocks))), rows=[])
+    section = replace(document.sections[0], blocks=[empty])
+    assert "longtable" in render_latex(replace(document, sections=[section]))
