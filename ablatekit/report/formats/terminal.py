@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -249,7 +249,7 @@ class _Shown:
     @property
     def least(self) -> int:
         """The width at which nothing is broken that must not be."""
-        width = LEAST_WIDTH if self.width is None else self.width
+        width = min(LEAST_WIDTH, self.most) if self.width is None else self.width
         return max(width, *(map(len, self.title.split())))
 
     @property
@@ -301,6 +301,7 @@ def _narrow(shown: Table, columns: Sequence[_Shown]) -> None:
     spare = max(0, WIDTH - _total(columns))
     for printed, column in zip(shown.columns, columns, strict=True):
         if column.width is None:
+            printed.min_width = max(map(len, column.title.split()))
             printed.max_width = column.least + spare // len(words)
         else:
             printed.width = column.least
@@ -335,7 +336,8 @@ def _says_something(table: document.Table, place: int) -> bool:
 def _short(entry: Entry) -> str:
     """An entry without its note."""
     if isinstance(entry, Badge):
-        return scoped(entry, sized(entry.verdict, entry.size))
+        shown = sized(entry.verdict, entry.size)
+        return scoped(replace(entry, over=entry.over.split(",")[0]), shown)
     if isinstance(entry, document.EstimateEntry) and entry.interval:
         return f"{entry.text}\n{entry.interval}"
     return entry.text
