@@ -47,6 +47,7 @@ from ablatekit.report.sections.answer import (
     AnswerCell,
     Question,
     answer_cell,
+    answer_remarks,
     baseline_sentences,
     estimate_entry,
     price_entry,
@@ -109,6 +110,7 @@ def _answer_tables(analysis: Analysis) -> Iterator[RenderableType]:
     for part in _side_by_side(questions(analysis)):
         yield summary(analysis, part)
     yield from map(Text, filter(None, [held_fixed(shown_scopes(analysis)), *_reasons(analysis)]))
+    yield from map(Text, answer_remarks(analysis))
     yield from map(Text, baseline_sentences(analysis))
 
 

@@ -260,3 +260,18 @@ def test_a_table_without_rows_is_a_table(whole: Any) -> None:
     empty = replace(next(iter(tables_of(document.sections[0].blocks))), rows=[])
     section = replace(document.sections[0], blocks=[empty])
     assert "longtable" in render_latex(replace(document, sections=[section]))
+
+
+def test_a_prediction_names_its_place_briefly(whole: Any, terminal_text: Any) -> None:
+    assert "at 7e9" in terminal_text(answer(whole, everything=True), width=200)
+
+
+def test_a_level_that_is_compared_inside_another_says_so(whole: Any, terminal_text: Any) -> None:
+    note = statement("compared_inside", outer="advantage", level="batch_norm")
+    rows = whole["responses"]["learning"]["effects"]
+    row = next(r for r in rows if (r["level"], r["estimand"]) == ("4", "average"))
+    row["notes"] = [note]
+    said = "4: compared inside advantage = batch_norm, where alone the level exists"
+    assert said in " ".join(terminal_text(answer(whole), width=80).split())
+    table = next(iter(tables_of(compose(whole).sections[0].blocks)))
+    assert said in table.footer
