@@ -37,7 +37,7 @@ Code: TypeAlias = Literal[
     # notes on effects
     "assumes_order", "model_based", "same_runs_in", "contexts_left_out", "compared_inside",
     "dunnett_family", "dunnett_bound", "welch_family",
-    "goes_along", "own_levels", "widest_of_one_way", "decided_by",
+    "goes_along", "own_levels", "widest_of_one_way", "not_crossed", "decided_by",
     # what a row averages over, and its family
     "over_combinations", "at_baseline", "off_baseline", "over_orders", "over_factors", "over_scope",
     "cell_against_baseline", "effect_family", "marginal_family", "dose_family",
@@ -124,6 +124,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "welch_family": ("p",),
     "own_levels": ("variable", "other"),
     "widest_of_one_way": ("scope",),
+    "not_crossed": ("scope",),
     "decided_by": ("by",),
     # what a row averages over, and its family
     "over_combinations": ("combinations", "contexts", "grid"),
