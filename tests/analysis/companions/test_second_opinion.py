@@ -325,7 +325,7 @@ def test_merged_cells_cancel():
         {},
     )
     row = {"estimand": "average", "factor": "a", "level": "1", "baseline": "0"}
-    assert combinations(cells, row) == [{}, {"1": 1.0, "0": -1.0}]
+    assert combinations(cells, row) == [[{}], [{"1": 1.0, "0": -1.0}]]
 
 
 def test_differences_are_relative_but_for_rounding():
