@@ -259,13 +259,20 @@ def level_means(value: Array, axis: int) -> Array:
         return np.asarray(np.nanmean(value, axis=others)) if others else value
 
 
+def mean_of_known(means: Array) -> Array:
+    """Means (N,) over the levels that have one, (N, L); NaN where none has."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmean(means, axis=1))
+
+
 def one_way(value: Array, axis: int) -> Interval:
     """t over the levels of a variable that have the contrast, at least three."""
     means = level_means(value, axis)
     levels = (~np.isnan(means)).sum(axis=1).astype(float)
     levels[levels < 3] = np.nan
     sd = np.nanstd(np.where(np.isnan(levels)[:, None], 0.0, means), axis=1, ddof=1)
-    return Interval(np.nanmean(means, axis=1), sd / np.sqrt(levels), levels - 1)
+    return Interval(mean_of_known(means), sd / np.sqrt(levels), levels - 1)
 
 
 def mean_squares(value: Array) -> tuple[Array, Array, Array, Array]:
@@ -341,7 +348,7 @@ def truth_over(draws: Draws, share: tuple[Array, Array], axis: int) -> Array:
     """What the scope of one variable estimates, (N,): means over its levels' own contexts."""
     part = draws.others[axis]
     own = share[0] * part[:, 0] + share[1] * part[:, 1]
-    return np.asarray(np.nanmean(level_means(own, axis), axis=1))
+    return mean_of_known(level_means(own, axis))
 
 
 def new_level(draws: Draws, estimand: Estimand, axis: int) -> Array:

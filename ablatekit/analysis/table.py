@@ -74,7 +74,7 @@ def analyse_table(
     frame, messages = _in_rows(frame, names, wide)
     frame, words = with_numbers(frame, [annotations.price] if annotations.price else [])
     refuse_columns(frame, names, labels, factors)
-    refuse_annotations(frame, annotations, factors, contexts)
+    refuse_annotations(frame, annotations, names, factors, contexts)
     frame = with_levels(frame, factors)
     refuse_infinite(frame, names, labels)
     planned = tuple(_planned(frame, measure) for measure in measures)

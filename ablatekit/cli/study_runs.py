@@ -106,11 +106,27 @@ def report(
             as_json=as_json,
         )
     else:
+        _refuse_analysis(file)
         study = _prepared(file, overrides, workspace)
         options = ReportOptions(theme=theme, second_opinion=second_opinion)
         page = _report(study, options, everything=everything, as_json=as_json)
     if open_it:
         typer.launch(page.as_uri())
+
+
+def _refuse_analysis(file: Path) -> None:
+    """An analysis.json is what a report shows, not what it is made from."""
+    from ablatekit.errors import Problem, StudyError
+
+    if file.suffix != ".json" or not file.is_file():
+        return
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return
+    if isinstance(known, dict) and "schema_version" in known:
+        remedy = "Name the study file, or its archive (study export): ablatekit study report X.zip"
+        raise StudyError(Problem("an analysis.json is no study", str(file), remedy))
 
 
 def _refuse_overrides(file: Path, overrides: list[str] | None) -> None:

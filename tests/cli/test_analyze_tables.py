@@ -280,3 +280,10 @@ def test_parquet_may_hold_an_index_and_lists(tmp_path, way, kind):
     assert invoke(["analyze", str(path), *way, "--json", str(out)]) == 0
     effects = json.loads(out.read_text())["responses"]["score"]["effects"]
     assert "sgd" in effects[0]["level"]
+
+
+@WAYS
+def test_a_smallest_effect_in_points_is_refused_where_values_are_fractions(ask, way):
+    told, _ = ask(make_table(), *way, "--smallest-effect", "2", code=2)
+    assert "--smallest-effect is a fraction, as the values are; received 2. Write 0.02" in told
+    ask(make_table(), *way, "--smallest-effect", "2", "--unit", "none")

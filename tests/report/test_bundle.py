@@ -105,6 +105,15 @@ def test_another_file_is_refused_with_a_remedy(tmp_path, capsys):
     assert invoke(["study", "compare", str(path.with_suffix(".json")), str(path)]) == 2
 
 
+def test_an_analysis_is_no_study_in_one_message(tmp_path, capsys):
+    path = tmp_path / "analysis.json"
+    path.write_text('{"schema_version": 1, "study": {}}')
+    assert invoke(["study", "report", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "an analysis.json is no study" in told
+
+
 def test_a_bundle_is_reported_in_the_workspace_that_is_named(bundled, tmp_path, capsys):
     _, _, bundle = bundled
     where = ["--workspace", str(tmp_path / "elsewhere")]

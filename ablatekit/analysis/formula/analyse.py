@@ -71,7 +71,7 @@ from ablatekit.analysis.stats.inference import Estimate
 from ablatekit.analysis.stats.meta import TauMethod, meta_analysis
 from ablatekit.analysis.stats.rows import EffectName
 from ablatekit.analysis.tables.checks import refuse_wide, spelling_variants
-from ablatekit.analysis.tables.measures import guess, measured_name, unit_of
+from ablatekit.analysis.tables.measures import guess, measured_name, refuse_smallest, unit_of
 from ablatekit.analysis.tables.values import with_numbers, without_failed
 from ablatekit.analysis.tables.words import direction_of
 from ablatekit.errors import Problem, UsageError
@@ -160,7 +160,9 @@ def _unit(job: _Job) -> str:
     if options.unit is None and (options.variances or name not in job.data.columns):
         return ""
     values = job.data[name].to_numpy(dtype=float) if name in job.data.columns else job.frame.y
-    return unit_of(values, name, options.unit)
+    unit = unit_of(values, name, options.unit)
+    refuse_smallest(unit, options.smallest_effect)
+    return unit
 
 
 def _analysed(job: _Job) -> ResponseAnalysis:

@@ -82,9 +82,13 @@ def _scales(texts: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str
 
 
 def refuse_annotations(
-    frame: pd.DataFrame, notes: Annotations, factors: Sequence[str], contexts: Sequence[str]
+    frame: pd.DataFrame,
+    notes: Annotations,
+    responses: Sequence[str],
+    factors: Sequence[str],
+    contexts: Sequence[str],
 ) -> None:
-    """Raises TableError for names that are no column, no factor or no context."""
+    """Raises TableError for names that are no column, no factor or no context, or a response."""
     columns = [str(name) for name in frame.columns]
     problems = [
         Problem("a column is missing from the table", repr(name), nearest(name, columns))
@@ -102,6 +106,8 @@ def refuse_annotations(
         if name is not None and name not in contexts
     ]
     price = notes.price
+    if price in responses:
+        problems.append(Problem("--price is one of --response, too", repr(price), "Name another"))
     if price in columns and not pd.api.types.is_numeric_dtype(frame[price]):
         problems.append(Problem("what a run costs must be a number", f"column {price!r}"))
     if problems:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.engine.numeric import finite, remedy_for_text
-from ablatekit.analysis.tables.item_table import DATASET, ITEM, RUN
+from ablatekit.analysis.tables.item_table import ITEM, RUN
 from ablatekit.analysis.tables.values import endings, first_text, text_rows, with_levels
 from ablatekit.analysis.tables.wide import NUMBERED, REPLICATE, numbered_columns
 from ablatekit.analysis.tables.words import STATUS, spelling, words_of
@@ -188,7 +188,7 @@ def _hidden_factors(
     return [
         statement("hidden_factor", column=name, levels=sorted(map(_shown, frame[name].unique())))
         for name in others
-        if name not in (RUN, ITEM, DATASET, REPLICATE)
+        if name not in (RUN, ITEM, REPLICATE)
         and not REPLICATE_WORDS.intersection(words_of(name))
         and _is_hidden(frame[name], group)
     ]

@@ -14,7 +14,7 @@ from ablatekit.analysis.core.numbers import PLAIN, PROPORTION_UNITS
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.tables.words import Direction, direction_of, is_unbounded
 from ablatekit.design.plan import PlannedResponse
-from ablatekit.errors import Problem, TableError
+from ablatekit.errors import Problem, TableError, UsageError
 
 FRACTION = "fraction"
 _RISING = re.compile(r"(?:(?:np\.)?(?:log(?:2|10|1p)?|sqrt|exp)\(|cbind\()\s*([^,()]+).*\)")
@@ -41,9 +41,12 @@ class Measure:
 def planned_response(frame: pd.DataFrame, measure: Measure) -> PlannedResponse:
     """The response that a column of numbers amounts to.
 
-    Raises TableError for a unit of fractions on values outside [0, 1].
+    Raises TableError for a unit of fractions on values outside [0, 1], or with a smallest effect
+    that is none.
     """
     column = measure.column
+    unit = unit_of(frame[column].to_numpy(dtype=float), column, measure.unit)
+    refuse_smallest(unit, measure.smallest_effect)
     return PlannedResponse(
         name=column,
         metric=column,
@@ -52,7 +55,7 @@ def planned_response(frame: pd.DataFrame, measure: Measure) -> PlannedResponse:
         smallest_effect=measure.smallest_effect,
         items=None,
         label=column,
-        unit=unit_of(frame[column].to_numpy(dtype=float), column, measure.unit) or PLAIN,
+        unit=unit or PLAIN,
     )
 
 
@@ -95,6 +98,15 @@ def unit_of(values: Floats, name: str, chosen: str | None = None) -> str:
         remedy = "Use --unit percent for values of up to 100, or leave --unit out"
         raise TableError(Problem(rule, f"{name} with {values[row]:g} in row {row + 1}", remedy))
     return unit
+
+
+def refuse_smallest(unit: str, smallest_effect: float | None) -> None:
+    """Raises UsageError for points where fractions are meant: no share differs by 1 or more."""
+    if unit.lower() in PROPORTION_UNITS and smallest_effect is not None and smallest_effect >= 1:
+        rule = "--smallest-effect is a fraction, as the values are"
+        points = f"Write {smallest_effect / 100:g} for {smallest_effect:g} points"
+        remedy = f"{points}; where values are no fractions, say --unit none"
+        raise UsageError(Problem(rule, f"{smallest_effect:g}", remedy))
 
 
 def looks_like_share(values: Floats, name: str) -> bool:

@@ -212,9 +212,8 @@ def _table(table: Table) -> Iterator[str]:
 
 def _layout(table: Table) -> Iterator[str]:
     """Columns whose widths follow their longest words and share the line."""
-    columns = zip(table.columns, zip(*table.rows, strict=True), strict=True)
-    weights = [_weight(column, entries) for column, entries in columns]
-    weights = weights or [1.0] * len(table.columns)
+    below = [[row[place] for row in table.rows] for place in range(len(table.columns))]
+    weights = [_weight(*column) for column in zip(table.columns, below, strict=True)]
     for column, weight in zip(table.columns, weights, strict=True):
         side = "raggedleft" if column.numeric else "raggedright"
         share = weight / sum(weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -47,6 +47,7 @@ from ablatekit.report.sections.answer import (
     AnswerCell,
     Question,
     answer_cell,
+    answer_remarks,
     baseline_sentences,
     estimate_entry,
     price_entry,
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
 WIDTH = 80
 """The columns of characters that every table fits into as long as its numbers allow."""
 LONGEST_VERDICT = len("inconclusive")
+NARROWEST_STUDY, WIDEST_STUDY = 12, 16
+"""Room for an effect with its verdict, and for the name of a study, in a comparison."""
 LEVEL_WIDTH, LEAST_WIDTH, FRAME_WIDTH = 16, 10, 3
 """Room for the names of levels and for other words, which may be folded, and for a frame."""
 MOST_COLUMNS = 6
@@ -107,6 +110,7 @@ def _answer_tables(analysis: Analysis) -> Iterator[RenderableType]:
     for part in _side_by_side(questions(analysis)):
         yield summary(analysis, part)
     yield from map(Text, filter(None, [held_fixed(shown_scopes(analysis)), *_reasons(analysis)]))
+    yield from map(Text, answer_remarks(analysis))
     yield from map(Text, baseline_sentences(analysis))
 
 
@@ -247,7 +251,7 @@ class _Shown:
     @property
     def least(self) -> int:
         """The width at which nothing is broken that must not be."""
-        width = LEAST_WIDTH if self.width is None else self.width
+        width = min(LEAST_WIDTH, self.most) if self.width is None else self.width
         return max(width, *(map(len, self.title.split())))
 
     @property
@@ -277,7 +281,7 @@ def _rendered_table(table: document.Table) -> Iterator[RenderableType]:
     yield shown
     reasons: dict[str, list[str]] = {}
     for entries in table.rows:
-        for note in filter(None, (getattr(entry, "note", "") for entry in entries)):
+        for note in filter(None, map(_note, entries)):
             reasons.setdefault(note, []).append(" ".join(filter(None, map(_name, entries))))
     yield from (Text(formulas.because(why, ", ".join(of))) for why, of in reasons.items())
 
@@ -287,7 +291,8 @@ def _column(table: document.Table, place: int) -> _Shown:
     interval = any(isinstance(entry, document.IntervalEntry) for entry in entries)
     texts, width = [_short(entry) for entry in entries], None
     if not any(isinstance(entry, document.Text) for entry in entries):
-        parts = texts if interval else [part for text in texts for part in text.split()]
+        whole = interval or any(isinstance(entry, document.EstimateEntry) for entry in entries)
+        parts = (part for text in texts for part in (text.split("\n") if whole else text.split()))
         width = max(map(len, parts), default=0)
     return _Shown(table.columns[place].title, texts, width, interval)
 
@@ -295,10 +300,11 @@ def _column(table: document.Table, place: int) -> _Shown:
 def _narrow(shown: Table, columns: Sequence[_Shown]) -> None:
     """Give every column the width of its numbers, and the rest of the terminal to words."""
     words = [column for column in columns if column.width is None]
-    room = WIDTH - _total(columns) + LEAST_WIDTH * len(words)
+    spare = max(0, WIDTH - _total(columns))
     for printed, column in zip(shown.columns, columns, strict=True):
         if column.width is None:
-            printed.max_width = max(LEAST_WIDTH, room // len(words))
+            printed.min_width = max(map(len, column.title.split()))
+            printed.max_width = column.least + spare // len(words)
         else:
             printed.width = column.least
 
@@ -332,8 +338,18 @@ def _says_something(table: document.Table, place: int) -> bool:
 def _short(entry: Entry) -> str:
     """An entry without its note."""
     if isinstance(entry, Badge):
-        return scoped(entry, sized(entry.verdict, entry.size))
+        shown = sized(entry.verdict, entry.size)
+        return scoped(replace(entry, over=entry.over.split(",")[0]), shown)
+    if isinstance(entry, document.EstimateEntry) and entry.interval:
+        return f"{entry.text}\n{entry.interval}"
     return entry.text
+
+
+def _note(entry: Entry) -> str:
+    """Why an entry has no number, or what it is of; the interval beside a broad verdict is none."""
+    if isinstance(entry, Badge) and entry.over:
+        return ""
+    return getattr(entry, "note", "")
 
 
 def _texts_of(row: Iterable[str]) -> list[Text]:
@@ -395,8 +411,8 @@ def _comparison_tables(compared: StudyComparison, first: Analysis) -> Iterator[T
         rows = [_compared(row, labels, scale) for row in compared.effects if row.response == name]
         columns = ("level", *compared.names, "difference", "agreement")
         table = titled_table(title, columns, rows, PLAIN)
-        for column in table.columns[1:3]:
-            column.min_width = 12
+        for column, of in zip(table.columns[1:3], compared.names, strict=True):
+            column.min_width = max(NARROWEST_STUDY, min(len(of), WIDEST_STUDY))
         for column in table.columns[3:]:
             column.no_wrap = True
         yield table

@@ -78,14 +78,15 @@ DOSE_SCALES: Mapping[DoseScale, str] = {
 }
 """What an ordered factor's levels count as."""
 DOSE_FOOTER = (
-    "One F test of a linear and a quadratic trend over the levels, narrow; p adjusted over the"
-    " ordered factors of a response. It has no verdict: slopes have a direction."
+    "One F test of a linear and a quadratic trend over the levels (linear alone where there are"
+    " two), narrow; p adjusted over the ordered factors of a response. It has no verdict: slopes"
+    " have a direction."
 )
 SECOND_OPINION = "What statsmodels recomputed from the same runs"
 WORST = "worst relative difference"
 BEST_OTHER = "minus the best other"
 EVERY_CONFIGURATION = "Every configuration under every scope"
-PLAIN_CONTEXTS = "Plain t over contexts"
+PLAIN_CONTEXTS = "Plain t over contexts, as if they were a plain sample"
 PLAIN_FOOTER = (
     "As if contexts were a plain sample. Contexts that are a product of blocking variables are not:"
     " where an effect varies by one of them, these intervals are too short. No verdict rests on"
@@ -156,9 +157,10 @@ def dose_slopes(response: str) -> str:
     return f"Slopes of {response} over ordered factors"
 
 
-def per_score(scale: DoseScale) -> str:
-    """What a slope is for one more of."""
-    return {"log": "per e-fold", "linear": "per unit", "order": "per step"}[scale]
+def slope_of(factor: str, scale: DoseScale) -> str:
+    """A factor and what its slope is for one more of."""
+    per = {"log": "per e-fold", "linear": "per unit", "order": "per step"}[scale]
+    return f"{factor}, {per}"
 
 
 def configurations(response: str) -> str:

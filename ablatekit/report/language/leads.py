@@ -82,7 +82,8 @@ def dynamics_lead(confidence: str, *, effects: bool, left: int) -> str:
             " together."
         )
     if left > 0:
-        text += f" {left} factors with smaller effects are in the tables only."
+        verb = "is" if left == 1 else "are"
+        text += f" {count(left, 'factor')} with smaller effects {verb} in the tables only."
     return text
 
 

@@ -46,8 +46,8 @@ CARRY_OVER = (
     " interval."
 )
 DOSE = (
-    "Factors with an order were tested by one F test of a linear and a quadratic trend, a Holm"
-    " family of their own."
+    "Factors with an order were tested by one F test of a linear and, beyond two levels, a"
+    " quadratic trend, a Holm family of their own."
 )
 MIXED = (
     "A mixed model with Kenward-Roger df (1997) stands beside the average effects and decides none."

@@ -22,6 +22,8 @@ MISSING = "\N{EM DASH}"
 POINTS, PERCENT = "pp", "percent"
 MOST_DECIMALS = 6
 """Of a response; numbers that are too small for them are written with an exponent."""
+LARGEST_SPELT = 1e6
+"""Of a stated number; larger ones have an exponent."""
 LEAST_DIGITS, MOST_DIGITS = 3, 6
 """Of an effect without a standard error, and of one whose standard error is next to nothing."""
 
@@ -125,6 +127,14 @@ def general(value: Number, digits: int = 4) -> str:
         text = fixed(value, max(0, digits - 1 - magnitude))
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{value:.{digits - 1}e}".replace("-", MINUS)
+
+
+def round_number(value: float) -> str:
+    """A number that a study states, as short as it can be written: 7e9, 250,000, 0.5."""
+    if value >= LARGEST_SPELT:
+        mantissa, exponent = f"{value:.3e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return general(value)
 
 
 def general_interval(low: Number, high: Number) -> str:

@@ -35,7 +35,7 @@ from ablatekit.report.document import (
     Verdicts,
     Warnings,
 )
-from ablatekit.report.language import captions, leads, scopes
+from ablatekit.report.language import captions, formulas, leads, scopes
 from ablatekit.report.language.notes import answer_warnings, disagreements, trust
 from ablatekit.report.language.numbers import Scale, absent, scale_of, sentence
 from ablatekit.report.language.reading import Unit, confidence, subject_of
@@ -62,6 +62,8 @@ ATTRIBUTES: tuple[Literal["method", "family", "averaged_over"], ...] = (
     "method", "family", "averaged_over",
 )  # fmt: skip
 NO_EFFECT = Badge("not_estimated", captions.NO_EFFECT)
+REMARKS = ("compared_inside", "goes_along", "model_based")
+"""Notes without which a line of the answer would be taken for another comparison."""
 TOO_FEW = "too_few_levels"
 NEEDED = ("variable", "levels", "fewest")
 """The code and the arguments of a scope that lacks levels."""
@@ -164,6 +166,19 @@ class AnswerLine:
     price: Quantity | None
 
 
+def answer_remarks(analysis: Analysis) -> list[str]:
+    """What some levels of the answer are compared inside of, go along with or assume."""
+    concerned: dict[str, list[str]] = {}
+    unit = subject_of(analysis).unit
+    for level in comparisons(analysis):
+        for question in questions(analysis):
+            effect = find_effect(question.effects, level, "narrow")
+            for note in effect["notes"] if effect else []:
+                if note["code"] in REMARKS:
+                    concerned.setdefault(say(note, unit), []).append(level.name)
+    return [formulas.because(what, ", ".join(dict.fromkeys(of))) for what, of in concerned.items()]
+
+
 def answer_lines(analysis: Analysis) -> list[AnswerLine]:
     """One line per non-baseline level, in the order of the study."""
     asked = questions(analysis)
@@ -232,7 +247,7 @@ def answer_table(analysis: Analysis) -> Table:
         columns=columns,
         rows=rows,
         keys=[[("factor", line.level.factor), ("level", line.level.level)] for line in lines],
-        footer="\n".join([*reasons, _answer_footer(analysis)]),
+        footer="\n".join([*reasons, *answer_remarks(analysis), _answer_footer(analysis)]),
         style="answer",
     )
 

@@ -138,7 +138,7 @@ def _footer(configurations: Configurations, unit: Unit) -> list[str]:
     if configurations["best_reason"]:
         notes.append(captions.no_best_set(told(configurations["best_reason"], unit)))
     said = say_all(configurations["notes"], "; ", unit)
-    return [*notes, said] if said else notes
+    return [*notes, f"{sentence(said)}."] if said else notes
 
 
 def _every_scope(name: str, rows: Sequence[Configuration], scale: Scale, available: Room) -> Table:

@@ -32,6 +32,7 @@ from ablatekit.report.language.numbers import (
     general,
     p_value,
     percent,
+    round_number,
     scale_of,
     sentence,
 )
@@ -269,7 +270,7 @@ def _covariate_table(
 def _predicted(row: CovariateRow, scale: Scale) -> str:
     return "; ".join(
         captions.prediction(
-            general(part["at"]),
+            round_number(part["at"]),
             scale.effect(part["estimate"]),
             scale.interval(part["low"], part["high"]),
             scale.interval(part["low_new"], part["high_new"]),

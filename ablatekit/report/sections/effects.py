@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
@@ -29,6 +30,7 @@ from ablatekit.report.language import alternatives, captions, leads, scopes
 from ablatekit.report.language.numbers import (
     Scale,
     absent,
+    decimals_for,
     general,
     p_value,
     scale_of,
@@ -318,10 +320,17 @@ def _dose_tests(
     )  # fmt: skip
 
 
+def _slope_scale(scale: Scale, slopes: Sequence[DoseSlope], factor: str) -> Scale:
+    """The response's scale with digits by the standard errors of this factor's slopes."""
+    errors = [row["se"] for row in slopes if row["factor"] == factor and row["se"]]
+    return replace(scale, decimals=decimals_for(errors, scale.factor)) if errors else scale
+
+
 def _dose_slopes(
     analysis: Analysis, name: str, response: ResponseAnalysis, slopes: Sequence[DoseSlope]
 ) -> Table:
     labels, unit, scale = factor_labels(analysis), subject_of(analysis).unit, scale_of(response)
+    scales = {row["factor"]: _slope_scale(scale, slopes, row["factor"]) for row in slopes}
     return Table(
         id=f"slopes-{slug(name)}",
         caption=captions.dose_slopes(response["label"]),
@@ -333,10 +342,7 @@ def _dose_slopes(
         ],
         rows=[
             [
-                Text(
-                    labels.get(row["factor"], row["factor"]),
-                    note=captions.per_score(row["scale"]),
-                ),
+                Text(captions.slope_of(labels.get(row["factor"], row["factor"]), row["scale"])),
                 Text(scopes.over(row["scope"]) if row["scope"] else row["inference"]),
                 Quantity(scale.effect(row["estimate"]), row["estimate"]),
                 IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
@@ -345,7 +351,7 @@ def _dose_slopes(
                 Quantity(p_value(row["p_adjusted"]), row["p_adjusted"]),
                 Badge(row["verdict"], told(row["reason"], unit)),
             ]
-            for row in slopes
+            for row, scale in ((row, scales[row["factor"]]) for row in slopes)
         ],
         keys=[
             [("factor", row["factor"]), ("inference", row["inference"]),

@@ -184,6 +184,7 @@ def mixed_blocks(analysis: Analysis) -> list[Block]:
         mixed = response.get("mixed")
         if mixed:
             blocks.append(_mixed_table(analysis, name, response, mixed))
+        if mixed and mixed["random"]:
             title = captions.mixed_variances(response["label"])
             blocks.append(Fold(title, [_mixed_variances(analysis, name, response, mixed)]))
     return blocks

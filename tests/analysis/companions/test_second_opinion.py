@@ -95,7 +95,7 @@ def _conditional(factorial):
 
 def _one_level_inside(factorial):
     frame = _complete(factorial, (2, 2))
-    return frame.assign(C=frame["A"].map({"l0": "", "l1": "only"})), "ABC", BOTH, {}
+    return frame.assign(C=frame["A"].map({"l0": "only", "l1": ""})), "ABC", BOTH, {}
 
 
 def _one_level_under_the_baseline(factorial):

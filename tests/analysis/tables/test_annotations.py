@@ -40,7 +40,7 @@ def _annotated(
     notes: Annotations,
     contexts: Sequence[str] = ("model", "data"),
 ) -> tuple[Plan, StudyTables]:
-    refuse_annotations(frame, notes, ["rollouts"], contexts)
+    refuse_annotations(frame, notes, ["y"], ["rollouts"], contexts)
     plan, tables = plan_from_table(frame, "y", ["rollouts"], contexts, {})
     return annotated(plan, tables, frame, notes)
 
@@ -108,6 +108,7 @@ def test_a_covariate_describes_one_context(
     ("price", "predict_at", "scales", "message"),
     [
         ("token", [], [], "a column is missing from the table; received 'token'. Did you mean"),
+        ("y", [], [], "--price is one of --response, too; received 'y'"),
         ("name", [], [], "what a run costs must be a number; received column 'name'"),
         (None, ["parms=1"], [], "--predict-at takes a column of --covariate; received parms"),
         (None, ["params"], [], "--predict-at takes COVARIATE=NUMBER above 0; received params"),

@@ -65,6 +65,13 @@ def test_replicates_that_differ_in_a_column_are_told_with_its_name(crossed, valu
     assert told["arguments"]["levels"] == sorted("" if v is None else str(v) for v in values)
 
 
+@pytest.mark.parametrize("name", ["model", "dataset"])
+def test_a_context_that_is_not_named_is_told(crossed, name):
+    left = [label for label in ("A", "B", "model", "dataset") if label != name]
+    told = odd_rows(crossed, ["y"], left)
+    assert [row["arguments"].get("column") for row in told] == [name]
+
+
 @pytest.mark.parametrize(
     "name", ["seed", "train_seed", "replicate", "run_id", "Trial", "Unnamed: 0"]
 )

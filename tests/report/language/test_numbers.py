@@ -10,6 +10,7 @@ from ablatekit.report.language.numbers import (
     general,
     p_value,
     percent,
+    round_number,
     scale_of,
 )
 
@@ -112,3 +113,10 @@ def test_proportions_are_shown_in_points(analysis, unit, metric, summary, shown)
     response = analysis["responses"]["learning"]
     response.update(unit=unit, metric=metric, summary=summary)
     assert scale_of(response).unit == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(7e9, "7e9"), (1.25e6, "1.25e6"), (250000.0, "250,000"), (0.5, "0.5")]
+)
+def test_stated_numbers_are_short(value, text):
+    assert round_number(value) == text

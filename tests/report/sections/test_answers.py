@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.report.compose import compose
 from ablatekit.report.document import Paragraph, Table, Warnings
 from ablatekit.report.formats.csv import effects_csv
+from ablatekit.report.formats.latex import render_latex
+from ablatekit.report.formats.terminal import answer
 from ablatekit.report.sections.answer import baseline_sentences
 
 LEVEL = {"factor": "rollouts", "level": "4", "baseline": "1"}
@@ -35,6 +39,13 @@ def suffices(answer: str, **changes: Any) -> dict[str, Any]:
         "inference": "narrow", "scope": [], "answer": answer, "bound": 0.0713,
         "configuration": "rollouts = 4", "reason": None, **changes,
     }  # fmt: skip
+
+
+def tables_of(blocks: Any) -> Any:
+    for block in blocks:
+        if isinstance(block, Table):
+            yield block
+        yield from tables_of(getattr(block, "blocks", ()))
 
 
 def plain(estimand: str, **names: str) -> dict[str, Any]:
@@ -217,3 +228,50 @@ def test_configurations_are_rows_of_the_csv(whole: Any) -> None:
     lines = effects_csv(whole).splitlines()
     assert "may_be_best" in lines[0]
     assert sum("rollouts = 4" in line for line in lines) == 2
+
+
+def test_all_says_what_its_tables_assume_and_are_in(whole: Any, terminal_text: Any) -> None:
+    text = terminal_text(answer(whole, everything=True), width=80)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "Plain t over contexts, as if they were a plain sample" in text
+    assert "e-fold" in text
+    start = next(at for at, line in enumerate(lines) if line.startswith("Configurations against"))
+    table = lines[start:]
+    end = next(at for at, line in enumerate(table) if at and line[:1].strip())
+    assert any(re.search(r"\[\S+, \S+\]", line) for line in table[:end])
+    assert any(line.strip().startswith("configuration") for line in table[:end])
+    assert not re.search(r"(?m)^\S.*: \[.*\]$", text)
+
+
+def test_mixed_models_of_too_few_levels_have_no_variances_and_reports_in_every_format(
+    whole: Any,
+) -> None:
+    whole["responses"]["learning"]["mixed"]["random"] = []
+    document = compose(whole)
+    tables = [table.id for section in document.sections for table in tables_of(section.blocks)]
+    assert "mixed-learning" in tables
+    assert "mixed-variances-learning" not in tables
+    assert "longtable" in render_latex(document)
+
+
+def test_a_table_without_rows_is_a_table(whole: Any) -> None:
+    document = compose(whole)
+    empty = replace(next(iter(tables_of(document.sections[0].blocks))), rows=[])
+    section = replace(document.sections[0], blocks=[empty])
+    assert "longtable" in render_latex(replace(document, sections=[section]))
+
+
+def test_a_prediction_names_its_place_briefly(whole: Any, terminal_text: Any) -> None:
+    assert "at 7e9" in terminal_text(answer(whole, everything=True), width=200)
+
+
+def test_a_level_that_is_compared_inside_another_says_so(whole: Any, terminal_text: Any) -> None:
+    note = statement("compared_inside", outer="advantage", level="batch_norm")
+    rows = whole["responses"]["learning"]["effects"]
+    row = next(r for r in rows if (r["level"], r["estimand"]) == ("4", "average"))
+    row["notes"] = [note]
+    said = "4: compared inside advantage = batch_norm, where alone the level exists"
+    assert said in " ".join(terminal_text(answer(whole), width=80).split())
+    table = next(iter(tables_of(compose(whole).sections[0].blocks)))
+    assert said in table.footer
