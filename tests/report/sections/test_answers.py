@@ -15,7 +15,8 @@ from ablatekit.report.document import Excerpt, Paragraph, Table, Warnings
 from ablatekit.report.formats.csv import effects_csv
 from ablatekit.report.formats.latex import render_latex
 from ablatekit.report.formats.terminal import answer
-from ablatekit.report.sections.answer import baseline_sentences
+from ablatekit.report.language.verdicts import Room
+from ablatekit.report.sections.answer import baseline_sentences, beyond
 
 LEVEL = {"factor": "rollouts", "level": "4", "baseline": "1"}
 NUMBERS = {
@@ -303,3 +304,15 @@ def test_methods_name_what_was_done_alone(whole: Any) -> None:
     text, keys = methods_of(whole)
     assert not any(word in text for word in ("Dunnett", "Welch's t", "mixed model with Kenward"))
     assert "tested by one F test" not in text
+
+
+def test_where_nothing_varies_beyond_the_badge_asks_for_contexts(whole: Any) -> None:
+    row = next(r for r in whole["responses"]["learning"]["effects"] if r["inference"] == "broad")
+    row = {**row, "verdict": "not_estimated", "low": None}
+    room = Room(2, {}, "", "row")
+    none = {**row, "reason": statement("no_blocking_variable")}
+    assert beyond([none], room).note == "needs more contexts"
+    few = {**row, "reason": statement("too_few_levels", variable="dataset", levels=2, fewest=3)}
+    assert beyond([few, few], room).note == "needs a third data set"
+    same = {**row, "reason": statement("same_in_every_level", variable="model")}
+    assert "same at every model" in beyond([same, few], room).note
