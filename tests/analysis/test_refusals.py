@@ -69,7 +69,7 @@ def test_an_all_failed_level_has_reasons_in_every_section(factorial, analysed, p
     robust = found["robust"]
     assert pick(robust["improvement"], factor="A")["reason"] == reason
     assert pick(robust["permutation"], factor="A")["reason"] == reason
-    assert pick(robust["iqm"], factor="A", level="l1")["reason"] == statement("no_run_value")
+    assert pick(robust["iqm"], factor="A", level="l1")["reason"] == statement("unmatched_level")
 
 
 def test_an_aliased_term_of_a_fraction(factorial, analysed):

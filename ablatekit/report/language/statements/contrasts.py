@@ -122,8 +122,7 @@ SENTENCES: Mapping[Code, Words] = {
     "model_refused": "{message}",
     # what inference over contexts lacks
     "too_few_levels": _too_few_levels,
-    "no_blocking_variable": "no blocking variable has two levels, so that there is nothing to"
-    " generalise over",
+    "no_blocking_variable": "needs more than one context",
     "same_in_every_level": lambda variable: (
         f"the contrast is the same at every {scopes.variable(variable)}, so that its spread is"
         " unknown"
