@@ -115,7 +115,8 @@ SENTENCES: Mapping[Code, Words] = {
         )
     ),
     "constant_response": "the response is constant over all {unit}s",
-    "no_error_left": "one {unit} per cell and no interaction left to stand in for the {noise}",
+    "no_error_left": "one {unit} per cell and no interaction left to stand in for the {noise}: a"
+    " lower order of interactions would leave some",
     "no_residual_variance": "the {unit}s leave no residual variance (a constant response?)",
     "no_df_left": "no degrees of freedom are left for its test",
     "model_refused": "{message}",
