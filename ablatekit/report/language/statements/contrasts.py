@@ -116,14 +116,14 @@ SENTENCES: Mapping[Code, Words] = {
         )
     ),
     "constant_response": "the response is constant over all {unit}s",
-    "no_error_left": "one {unit} per cell and no interaction left to stand in for the {noise}",
+    "no_error_left": "one {unit} per cell and no interaction left to stand in for the {noise}: a"
+    " lower order of interactions would leave some",
     "no_residual_variance": "the {unit}s leave no residual variance (a constant response?)",
     "no_df_left": "no degrees of freedom are left for its test",
     "model_refused": "{message}",
     # what inference over contexts lacks
     "too_few_levels": _too_few_levels,
-    "no_blocking_variable": "no blocking variable has two levels, so that there is nothing to"
-    " generalise over",
+    "no_blocking_variable": "needs more than one context",
     "same_in_every_level": lambda variable: (
         f"the contrast is the same at every {scopes.variable(variable)}, so that its spread is"
         " unknown"
