@@ -287,3 +287,10 @@ def test_a_smallest_effect_in_points_is_refused_where_values_are_fractions(ask, 
     told, _ = ask(make_table(), *way, "--smallest-effect", "2", code=2)
     assert "--smallest-effect is a fraction, as the values are; received 2. Write 0.02" in told
     ask(make_table(), *way, "--smallest-effect", "2", "--unit", "none")
+
+
+@WAYS
+def test_a_response_without_a_value_is_one_message(ask, way):
+    told, _ = ask(make_table().assign(score=np.nan), *way, code=2)
+    assert told.startswith("error: ")
+    assert "score" in told
