@@ -55,8 +55,8 @@ def matched_cells(layout: Layout) -> list[Statement]:
     for contrast in effect_contrasts(layout, layout.codes, "average"):
         factor = contrast.varied[0]
         possible = layout.grid_size // int(layout.sizes[factor])
-        if 0 < len(contrast.codes) < possible:
-            cells = layout.decode(contrast.codes[:, 0])
+        if 0 < contrast.combinations < possible:
+            cells = layout.decode(contrast.codes[contrast.first_rows, 0])
             effects.append(
                 {
                     "factor": contrast.factor,

@@ -48,36 +48,37 @@ class CellMeans:
         contexts = self.mean.shape[1]
         if contrast.reason:
             reason = why_nowhere(self.layout, self.count, contrast)
-            return no_values(contexts, reason, len(contrast.codes))
+            return no_values(contexts, reason, contrast.combinations)
         weights = unit_weights(self.layout, contrast)
         if not weights.any():
-            return identical_values(contexts, len(weights))
+            return identical_values(contexts, contrast.combinations)
         empty_cells = (weights != 0).astype(float) @ (self.count == 0).astype(float)
         return self._average(contrast, weights, np.equal(empty_cells, 0.0))
 
     def _average(self, contrast: Contrast, weights: Floats, complete: Booleans) -> ContextValues:
         """The mean over `complete` (combinations, C) of `weights` (combinations, U)."""
         used: Booleans = np.any(complete & weights.any(axis=1, keepdims=True), axis=0)
-        pairs = complete.sum(axis=0)
-        by_context = (complete.T @ weights) / np.maximum(pairs, 1)[:, None]
+        pairs = contrast.matched(complete).sum(axis=0)
+        by_context = contrast.shares(complete).T @ weights
         if not used.any():
             reason = why_nowhere(self.layout, self.count, contrast)
-            return no_values(len(used), reason, len(weights))
+            return no_values(len(used), reason, contrast.combinations)
         values = self._weighted(by_context, used)
         everywhere: Booleans = np.all(complete[:, used], axis=1)
         differ = bool((everywhere != np.any(complete[:, used], axis=1)).any())
         shared = None
         if differ and weights[everywhere].any():
-            common = np.broadcast_to(weights[everywhere].mean(axis=0), by_context.shape)
+            there = everywhere[:, None]
+            common = np.broadcast_to(contrast.shares(there).T @ weights, by_context.shape)
             shared = replace(
                 self._weighted(common, used),
-                pairs=np.where(used, int(everywhere.sum()), 0),
-                of_pairs=len(weights),
+                pairs=np.where(used, int(contrast.matched(there).sum()), 0),
+                of_pairs=contrast.combinations,
             )
         return replace(
             values,
             pairs=np.where(used, pairs, 0),
-            of_pairs=len(weights),
+            of_pairs=contrast.combinations,
             notes=_notes(self.layout, contrast, weights, used),
             shared=shared,
         )
@@ -189,9 +190,11 @@ def _notes(
 ) -> tuple[Statement, ...]:
     """What the combinations are, which are zero by construction, and what contexts lack them."""
     notes = [*contrast.notes]
-    same = int((~weights.any(axis=1)).sum())
+    different: Booleans = np.any(weights, axis=1, keepdims=True)
+    same = int((~contrast.matched(different)).sum())
     if same:
-        notes.append(statement("same_runs_in", combinations=same, of_combinations=len(weights)))
+        told = {"combinations": same, "of_combinations": contrast.combinations}
+        notes.append(statement("same_runs_in", **told))
     if not used.all():
         left_out = [layout.contexts[context] for context in np.flatnonzero(~used)]
         notes.append(statement("contexts_left_out", contexts=left_out))

@@ -9,10 +9,12 @@ estimated is a model's business.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cached_property
+from itertools import combinations, product
 from math import factorial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,6 +22,9 @@ from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Estimand, Statement, statement
+
+Place: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+"""Levels of the changed factors, and codes of what joins with each."""
 
 DIFFERENCE = np.array([1.0, -1.0])
 DIFFERENCE_OF_DIFFERENCES = np.array([1.0, -1.0, -1.0, 1.0])
@@ -31,7 +36,9 @@ class Contrast:
 
     `reason` is set when the design contains no combination; `varied` are the positions of the
     factors that the contrast changes; `grid` marks combinations taken from the grid of all levels
-    because the design itself contains none; `notes` say what the combinations are.
+    because the design itself contains none; `notes` say what the combinations are. Rows that
+    `combination` (rows,) gives one number are one combination with different levels of a factor
+    that exists on one side only; without it every row is a combination of its own.
     """
 
     factor: str
@@ -44,6 +51,42 @@ class Contrast:
     reason: Statement | None = None
     grid: bool = False
     notes: tuple[Statement, ...] = ()
+    combination: Integers | None = None
+
+    @cached_property
+    def combinations(self) -> int:
+        """How many combinations the contrast averages."""
+        return len(self.codes) if self.combination is None else len(np.unique(self.combination))
+
+    @property
+    def first_rows(self) -> Integers:
+        """A row of every combination."""
+        if self.combination is None:
+            return np.arange(len(self.codes), dtype=np.int64)
+        return np.unique(self.combination, return_index=True)[1].astype(np.int64)
+
+    def matched(self, complete: Booleans) -> Booleans:
+        """Which combinations (k, C) have a row that is complete, of `complete` (rows, C)."""
+        if self.combination is None:
+            return complete
+        _, place = np.unique(self.combination, return_inverse=True)
+        there = np.zeros((self.combinations, complete.shape[1]), dtype=np.bool_)
+        np.logical_or.at(there, place, complete)
+        return there
+
+    def shares(self, complete: Booleans) -> Floats:
+        """The weight of every row (rows, C): equal on combinations, and on the rows of each."""
+        matched = np.maximum(self.matched(complete).sum(axis=0), 1)
+        if self.combination is None:
+            return np.asarray(complete / matched)
+        _, place = np.unique(self.combination, return_inverse=True)
+        rows = np.zeros((self.combinations, complete.shape[1]))
+        np.add.at(rows, place, complete)
+        return np.asarray(complete / np.maximum(rows[place], 1.0) / matched)
+
+    def everything(self) -> Floats:
+        """The weight of every row (rows,) where all of them count."""
+        return self.shares(np.ones((len(self.codes), 1), dtype=np.bool_))[:, 0]
 
 
 @dataclass(frozen=True)
@@ -57,6 +100,7 @@ class Pairs:
     codes: Integers
     weights: Floats
     others: Integers
+    combination: Integers | None = None
 
 
 def effect_contrasts(layout: Layout, codes: Integers, estimand: Estimand) -> list[Contrast]:
@@ -121,7 +165,7 @@ def interaction_contrasts(layout: Layout, codes: Integers) -> list[Contrast]:
 def _interaction(
     layout: Layout, codes: Integers, pair: tuple[int, int], levels: tuple[int, int]
 ) -> Contrast:
-    quads, weights = _quadruples(layout, codes, pair, levels)
+    quads = _quadruples(layout, codes, pair, levels)
     names = [layout.factors[f] for f in pair]
     return Contrast(
         factor=":".join(factor.name for factor in names),
@@ -129,49 +173,53 @@ def _interaction(
         baseline=":".join(factor.baseline for factor in names),
         estimand="interaction",
         varied=pair,
-        codes=quads,
-        weights=weights,
-        reason=None if len(quads) else statement("no_quadruple"),
+        codes=quads.codes,
+        weights=quads.weights,
+        reason=None if len(quads.codes) else statement("no_quadruple"),
+        combination=quads.combination,
     )
 
 
 def _quadruples(
     layout: Layout, codes: Integers, pair: tuple[int, int], levels: tuple[int, int]
-) -> tuple[Integers, Floats]:
-    """Codes and weights of the cells of every complete difference of differences."""
-    joining = {i for f, level in zip(pair, levels, strict=True) for i in _joining(layout, f, level)}
-    if joining - set(pair):
-        bases = (int(layout.baselines[pair[0]]), int(layout.baselines[pair[1]]))
-        sides = [
-            (levels, 1.0),
-            ((bases[0], levels[1]), -1.0),
-            ((levels[0], bases[1]), -1.0),
-            (bases, 1.0),
-        ]
-        found = _combinations(layout, codes, pair, sides, sorted(joining - set(pair)))
-        return found.codes, found.weights
+) -> Pairs:
+    """The cells of every complete difference of differences.
+
+    A factor that exists at one level of the pair only is at one level on both of its cells there.
+    """
+    bases = (int(layout.baselines[pair[0]]), int(layout.baselines[pair[1]]))
+    joining = [
+        [i for i in _joining(layout, f, level) if i not in pair]
+        for f, level in zip(pair, levels, strict=True)
+    ]
+    joining[1] = [i for i in joining[1] if i not in joining[0]]
+    if joining[0] or joining[1]:
+        corners = [levels, (bases[0], levels[1]), (levels[0], bases[1]), bases]
+        return _combinations(layout, codes, pair, corners, DIFFERENCE_OF_DIFFERENCES, joining)
     cells = layout.decode(codes)
     both = codes[(cells[:, pair[0]] == levels[0]) & (cells[:, pair[1]] == levels[1])]
     to_first, to_second = (
-        int(layout.baselines[f] - level) * int(layout.strides[f])
-        for f, level in zip(pair, levels, strict=True)
+        (base - level) * int(layout.strides[f])
+        for f, level, base in zip(pair, levels, bases, strict=True)
     )
     quads = np.stack([both, both + to_first, both + to_second, both + to_first + to_second], axis=1)
     quads = quads[np.isin(quads, codes).all(axis=1)]
-    return quads, np.tile(DIFFERENCE_OF_DIFFERENCES, (len(quads), 1))
+    return Pairs(
+        quads, np.tile(DIFFERENCE_OF_DIFFERENCES, (len(quads), 1)), np.empty((0, 4, 0), np.int64)
+    )
 
 
 def matched_pairs(layout: Layout, codes: Integers, factor: int, level: int) -> Pairs:
     """The pairs of cells that differ in this factor only.
 
     A factor that exists at one of the two levels only goes with it: that side is then the mean over
-    the levels at which it exists.
+    the levels at which it exists, in every context over those that have runs there.
     """
     baseline = int(layout.baselines[factor])
     joining = _joining(layout, factor, level)
     if joining:
-        sides = [((level,), 1.0), ((baseline,), -1.0)]
-        return _combinations(layout, codes, (factor,), sides, joining)
+        sides = [(level,), (baseline,)]
+        return _combinations(layout, codes, (factor,), sides, DIFFERENCE, [joining])
     at_level = codes[layout.decode(codes)[:, factor] == level]
     partner = at_level + (baseline - level) * layout.strides[factor]
     pairs = np.stack([at_level, partner], axis=1)[np.isin(partner, codes)]
@@ -181,56 +229,65 @@ def matched_pairs(layout: Layout, codes: Integers, factor: int, level: int) -> P
 
 
 def _joining(layout: Layout, factor: int, level: int) -> list[int]:
-    """The factors that exist at this level or at the baseline, but not at both."""
+    """The factors that exist at this level or at the baseline, but not at both; and theirs."""
     baseline = int(layout.baselines[factor])
-    return [
+    joining = [
         conditional.inner
         for conditional in layout.conditionals
         if conditional.outer == factor
         and (level in conditional.inside) != (baseline in conditional.inside)
     ]
+    return [*joining, *layout.under(joining)]
 
 
 def _combinations(
     layout: Layout,
     codes: Integers,
     changed: tuple[int, ...],
-    sides: Sequence[tuple[tuple[int, ...], float]],
-    joining: Sequence[int],
+    sides: Sequence[tuple[int, ...]],
+    signs: Floats,
+    joining: Sequence[Sequence[int]],
 ) -> Pairs:
-    """Cells that agree in all factors but `changed` and `joining`, where every side has some.
+    """Rows of one cell for each side, which agree in all factors but `changed` and `joining`.
 
-    A side is the levels of the changed factors with its sign: the mean over the levels of joining
-    factors.
+    A side is the levels of the changed factors. Cells at the same level of a changed factor agree
+    in what joins with it; rows that differ in that alone are one combination.
     """
     cells = layout.decode(codes)
-    dropped = [*changed, *joining]
-    key = codes - cells[:, dropped] @ layout.strides[dropped]
-    members = [
-        _by_rest(codes, key, (cells[:, list(changed)] == levels).all(axis=1)) for levels, _ in sides
+    dropped = [*changed, *(inner for part in joining for inner in part)]
+    rest = codes - cells[:, dropped] @ layout.strides[dropped]
+    inner = np.stack([cells[:, list(p)] @ layout.strides[list(p)] for p in joining], axis=1)
+    levels = cells[:, list(changed)]
+    groups: dict[int, dict[Place, int]] = defaultdict(dict)
+    for key, at, goes, code in zip(
+        *map(np.ndarray.tolist, (rest, levels, inner, codes)), strict=True
+    ):
+        if tuple(at) in sides:
+            groups[key][tuple(at), tuple(goes)] = code
+    rows = [
+        (number, row) for number, there in enumerate(groups.values()) for row in _rows(there, sides)
     ]
-    shared = [rest for rest in members[0] if all(rest in side for side in members)]
-    widths = [max((len(side[rest]) for rest in shared), default=1) for side in members]
-    starts = np.cumsum([0, *widths])
-    chosen = np.zeros((len(shared), starts[-1]), dtype=np.int64)
-    weights = np.zeros(chosen.shape)
-    for row, rest in enumerate(shared):
-        for start, width, side, (_, sign) in zip(starts, widths, members, sides, strict=False):
-            here = side[rest]
-            chosen[row, start : start + width] = here[0]
-            chosen[row, start : start + len(here)] = here
-            weights[row, start : start + len(here)] = sign / len(here)
+    chosen = np.array([row for _, row in rows], dtype=np.int64).reshape(-1, len(sides))
     others = layout.decode(chosen)
     others[:, :, dropped] = -1
-    return Pairs(chosen, weights, _masked(layout, others))
+    weights = np.tile(signs, (len(chosen), 1))
+    number = np.array([number for number, _ in rows], dtype=np.int64)
+    return Pairs(chosen, weights, _masked(layout, others), number)
 
 
-def _by_rest(codes: Integers, key: Integers, side: Booleans) -> dict[int, list[int]]:
-    """The cells of one side by what they have in common with those of the others."""
-    groups: dict[int, list[int]] = defaultdict(list)
-    for place in np.flatnonzero(side):
-        groups[int(key[place])].append(int(codes[place]))
-    return groups
+def _rows(there: Mapping[Place, int], sides: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
+    """Every choice of what joins at each level of the changed factors that has all its cells."""
+    options: dict[tuple[int, int], dict[int, None]] = defaultdict(dict)
+    for levels, inner in there:
+        for place, (level, goes) in enumerate(zip(levels, inner, strict=True)):
+            options[place, level][goes] = None
+    if any((place, level) not in options for side in sides for place, level in enumerate(side)):
+        return
+    for choice in product(*options.values()):
+        joined = dict(zip(options, choice, strict=True))
+        places = [(side, tuple(joined[at] for at in enumerate(side))) for side in sides]
+        if all(place in there for place in places):
+            yield [there[place] for place in places]
 
 
 def _joining_at(layout: Layout, codes: Integers, factor: int, at_baseline: bool) -> Integers:
@@ -240,13 +297,12 @@ def _joining_at(layout: Layout, codes: Integers, factor: int, at_baseline: bool)
     """
     cells = layout.decode(codes)
     keep = np.ones(len(codes), dtype=bool)
-    for conditional in layout.conditionals:
-        if conditional.outer == factor:
-            inner = cells[:, conditional.inner]
-            baseline = layout.baselines[conditional.inner]
-            only = baseline == conditional.absent  # one level where it exists: at no distance
-            at = inner == baseline
-            keep &= (inner == conditional.absent) | only | (at if at_baseline else ~at)
+    for inner in layout.under([factor]):
+        baseline, absent = layout.baselines[inner], layout.absent[inner]
+        level = cells[:, inner]
+        at = level == baseline
+        only = baseline == absent  # one level where it exists: at no distance
+        keep &= (level == absent) | only | (at if at_baseline else ~at)
     return codes[keep]
 
 
@@ -286,6 +342,7 @@ def _effect(
         varied=(factor,),
         codes=pairs.codes[keep],
         weights=pairs.weights[keep],
+        combination=None if pairs.combination is None else pairs.combination[keep],
         reason=reason,
         notes=_notes(layout, factor, level),
     )
@@ -317,9 +374,10 @@ def _notes(layout: Layout, factor: int, level: int) -> tuple[Statement, ...]:
     for conditional in layout.conditionals:
         sides = (level in conditional.inside, baseline in conditional.inside)
         if conditional.outer == factor and sides[0] != sides[1]:
-            name = layout.factors[conditional.inner].name
             only = layout.level(factor, level if sides[0] else baseline)
-            notes.append(statement("goes_along", factor=name, level=only))
+            for inner in (conditional.inner, *layout.under([conditional.inner])):
+                name = layout.factors[inner].name
+                notes.append(statement("goes_along", factor=name, level=only))
     return tuple(notes)
 
 

@@ -58,8 +58,8 @@ def price_of(prices: Prices, contrast: Contrast, layout: Layout, present: Boolea
     level, baseline = (_side(layout, contrast, sign) for sign in (1.0, -1.0))
     lacking = ~(present & prices.known)
     needed = (level + baseline > 0).astype(float)
-    complete = (needed @ lacking.astype(float) == 0.0).astype(float)
-    share = complete.T / np.maximum(complete.sum(axis=0), 1.0)[:, None]
+    complete: Booleans = np.equal(needed @ lacking.astype(float), 0.0)
+    share = contrast.shares(complete).T
     return prices.ratio(share @ level, share @ baseline)
 
 

@@ -57,29 +57,37 @@ class TruncatedModel:
         contexts = len(self.layout.contexts)
         if contrast.reason:
             reason = why_nowhere(self.layout, self.count, contrast)
-            return no_values(contexts, reason, len(contrast.codes))
+            return no_values(contexts, reason, contrast.combinations)
         if self._same_runs(contrast):
-            return identical_values(contexts, len(contrast.codes))
+            return identical_values(contexts, contrast.combinations)
         complete = self._complete(contrast)
         rows = self._combination_rows(contrast)
-        values = self.linear(self._context_rows(rows, complete), complete.sum(axis=0))
+        pairs = (
+            np.zeros_like(complete[0], dtype=np.int64)
+            if contrast.grid
+            else contrast.matched(complete).sum(axis=0)
+        )
+        values = self.linear(self._context_rows(contrast, rows, complete), pairs)
         if values.reason is None:
             return replace(
                 values,
-                of_pairs=0 if contrast.grid else len(contrast.codes),
+                of_pairs=0 if contrast.grid else contrast.combinations,
                 notes=(*contrast.notes, *values.notes, *self._left_out(values.used)),
             )
         if values.reason["code"] == "aliased_below_order":
             grounds = why_nowhere(self.layout, self.count, contrast)
             named = grounds["code"] in ("aliased_with", "never_in_one_context", "no_run_at_level")
             values = replace(values, reason=grounds if named else values.reason)
-        return replace(values, of_pairs=0 if contrast.grid else len(contrast.codes))
+        return replace(values, of_pairs=0 if contrast.grid else contrast.combinations)
 
-    def _context_rows(self, rows: Floats, complete: Booleans) -> Floats:
-        """What every context averages (C, p), of the combinations' rows (combinations, p)."""
-        everything = np.broadcast_to(rows.mean(axis=0), (complete.shape[1], rows.shape[1]))
+    def _context_rows(self, contrast: Contrast, rows: Floats, complete: Booleans) -> Floats:
+        """What every context averages (C, p), of the contrast's rows (rows, p); one of the grid."""
+        whole = rows[0] if contrast.grid else contrast.everything() @ rows
+        everything = np.broadcast_to(whole, (complete.shape[1], rows.shape[1]))
+        if contrast.grid:
+            return everything
         lacking = ~self._determined(everything) & complete.any(axis=0)
-        some = (complete.T @ rows) / np.maximum(complete.sum(axis=0), 1)[:, None]
+        some = contrast.shares(complete).T @ rows
         return np.where(lacking[:, None], some, everything)
 
     def _complete(self, contrast: Contrast) -> Booleans:
@@ -96,7 +104,7 @@ class TruncatedModel:
     def _combination_rows(self, contrast: Contrast) -> Floats:
         """Every combination over the coded terms, (combinations, p); on the grid, their mean."""
         if contrast.grid:
-            share = (contrast.weights / len(contrast.weights)).ravel()
+            share = (contrast.weights * contrast.everything()[:, None]).ravel()
             weights = np.bincount(contrast.codes.ravel(), share, self.layout.grid_size)
             return (weights @ self._grid_rows)[None, :]
         cells = self._standing_in(contrast.codes)

@@ -67,8 +67,7 @@ def _combinations(layout: Layout, factor: int) -> tuple[Integers, int]:
 
     Factors that exist at some of its levels alone go with those.
     """
-    inner = [pair.inner for pair in layout.conditionals if pair.outer == factor]
-    changed = [factor, *inner]
+    changed = [factor, *layout.under([factor])]
     key = layout.codes - layout.cells[:, changed] @ layout.strides[changed]
     values, place = np.unique(key, return_inverse=True)
     return place.astype(np.int64), len(values)

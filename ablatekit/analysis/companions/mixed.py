@@ -253,6 +253,8 @@ def fit_contrast(projected: Projected) -> ContrastFit:
     gamma = np.square([factor[0, 0] for factor in state.factors])
     sigma2 = state.r2 / projected.df
     variance, df = kenward_roger(projected, weights, gamma)
+    if not variance > 0.0:
+        raise NotEstimableError("Kenward and Roger's adjusted variance is not positive")
     estimate = float(projected.row @ (projected.y - projected.z @ (weights @ projected.zmy)))
     return ContrastFit(
         estimate=estimate,

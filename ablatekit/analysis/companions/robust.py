@@ -142,27 +142,26 @@ def _sides(effect: Evaluated, members: dict[tuple[int, int], Integers], layout: 
     if effect.values.identical or contrast.reason or contrast.grid:
         reason = effect.values.reason or contrast.reason
         return _Sides([], reason or statement("no_level_pair"))
+    rows: dict[int, list[tuple[int, int]]] = {}
+    numbers = range(len(contrast.codes)) if contrast.combination is None else contrast.combination
+    for combination, codes in zip(numbers, contrast.codes.tolist(), strict=True):
+        pair = (layout.unit_of[codes[0]], layout.unit_of[codes[1]])
+        rows.setdefault(int(combination), []).append(pair)
     pairs = []
-    for codes, weights in zip(contrast.codes, contrast.weights, strict=True):
-        units = [
-            {layout.unit_of[code] for code in codes[side].tolist()}
-            for side in (weights > 0, weights < 0)
-        ]
+    for alternatives in rows.values():
         for c in range(len(layout.contexts)):
-            at_level, at_baseline = (_runs_of(members, side, c) for side in units)
-            if at_level is not None and at_baseline is not None:
-                pairs.append((at_level, at_baseline))
+            there = [pair for pair in alternatives if all((u, c) in members for u in pair)]
+            if there:
+                sides = zip(*there, strict=True)
+                level, baseline = (_runs_of(members, set(side), c) for side in sides)
+                pairs.append((level, baseline))
     missing = None if pairs else effect.values.reason or statement("no_shared_runs")
     return _Sides(pairs, missing)
 
 
-def _runs_of(
-    members: dict[tuple[int, int], Integers], units: set[int], context: int
-) -> Integers | None:
-    """Positions of the runs of all units in a context; None where one of them has none."""
-    parts = [members.get((unit, context)) for unit in sorted(units)]
-    known = [part for part in parts if part is not None]
-    return np.concatenate(known) if len(known) == len(parts) else None
+def _runs_of(members: dict[tuple[int, int], Integers], units: set[int], context: int) -> Integers:
+    """Positions of the runs of all units in a context."""
+    return np.concatenate([members[unit, context] for unit in sorted(units)])
 
 
 def _level_runs(values: RunValues, layout: Layout) -> list[tuple[str, str, Integers]]:

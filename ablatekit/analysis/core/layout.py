@@ -154,6 +154,11 @@ class Layout:
         skipped = (int(self.baselines[factor]), int(self.absent[factor]))
         return [level for level in range(int(self.sizes[factor])) if level not in skipped]
 
+    def under(self, outers: Sequence[int]) -> list[int]:
+        """The factors that exist under some levels of these only, or of factors that do."""
+        inner = [pair.inner for pair in self.conditionals if pair.outer in outers]
+        return [*inner, *self.under(inner)] if inner else []
+
     def level(self, factor: int, index: int) -> str:
         return self.factors[factor].levels[index]
 

@@ -155,3 +155,65 @@ def test_a_fraction_is_model_based(factorial, study, pick):
     assert (row["pairs"], row["of_pairs"], row["contexts"]) == (0, 0, 3)
     assert row["notes"] == [statement("model_based", order=1)]
     assert row["averaged_over"]["arguments"]["grid"] is True
+
+
+def _unlike_inner_levels(cells, contexts):
+    """Cells (loop, sampler, optimizer) by context, whose means are sums of what each level adds."""
+    adds = {"owa": 1.0, "b": 50.0, "adam": 0.2, "x": 7.0}
+    rng = np.random.default_rng(3)
+    rows = [
+        (*cell, context, sum(adds.get(level, 0.0) for level in cell) + rng.normal(0, 1e-3))
+        for context in contexts
+        for cell in cells(context)
+        for _ in range(2)
+    ]
+    return pd.DataFrame(rows, columns=["loop", "sampler", "optimizer", "model", "y"])
+
+
+SAMPLERS = {"c0": "a", "c1": "b", "c2": "a", "c3": "ab"}
+
+
+@pytest.mark.parametrize("contexts", [("c0", "c1", "c2"), tuple(SAMPLERS)])
+def test_contexts_may_have_other_levels_of_what_goes_along(contexts, study, pick):
+    """Every context compares the loops over the samplers that it has; a nested one is refused."""
+
+    def cells(context):
+        inside = [("owa", sampler) for sampler in SAMPLERS[context]]
+        return [(*cell, o) for cell in [("lcwa", ""), *inside] for o in ("sgd", "adam")]
+
+    frame = _unlike_inner_levels(cells, contexts)
+    effects = _effects(frame, NAMES, study, baselines={"sampler": "a"})
+    row = pick(effects, factor="loop", estimand="average", inference="narrow")
+    expected = np.mean([1.0 + 50.0 * SAMPLERS[c].count("b") / len(SAMPLERS[c]) for c in contexts])
+    assert row["estimate"] == pytest.approx(expected, abs=0.01)
+    assert (row["contexts"], row["pairs"], row["of_pairs"]) == (
+        len(contexts),
+        *[2 * len(contexts)] * 2,
+    )
+    row = pick(effects, factor="sampler", estimand="average", inference="narrow")
+    assert (row["contexts"], row["reason"] is None) == (
+        (1, True) if "c3" in contexts else (0, False)
+    )
+
+
+def test_an_interaction_is_over_the_levels_of_what_goes_along_that_both_sides_have(study, pick):
+    def cells(_):
+        inside = [("owa", "a", "sgd"), ("owa", "b", "sgd"), ("owa", "a", "adam")]
+        return [("lcwa", "", "sgd"), ("lcwa", "", "adam"), *inside]
+
+    effects = _effects(_unlike_inner_levels(cells, "pqr"), NAMES, study, baselines={"sampler": "a"})
+    row = pick(effects, factor="loop:optimizer", estimand="interaction", inference="narrow")
+    assert row["estimate"] == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_factor_under_a_conditional_one_goes_along_too(study, pick):
+    def cells(_):
+        return [("lcwa", "", ""), ("owa", "a", "w"), ("owa", "a", "x"), ("owa", "b", "")]
+
+    effects = _effects(_unlike_inner_levels(cells, "pqr"), NAMES, study)
+    row = pick(effects, factor="loop", estimand="average", inference="narrow")
+    assert row["estimate"] == pytest.approx(1.0 + (0.0 + 7.0 + 50.0) / 3, abs=0.01)
+    goes = [note["arguments"]["factor"] for note in row["notes"] if note["code"] == "goes_along"]
+    assert goes == ["sampler", "optimizer"]
+    at = pick(effects, factor="loop", estimand="baseline", inference="narrow")
+    assert at["estimate"] == pytest.approx(1.0, abs=0.01)

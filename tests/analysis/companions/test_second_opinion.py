@@ -110,6 +110,15 @@ def _conditional_beside_another(factorial):
     return frame, "ABC", BOTH, {}
 
 
+def _unlike_inner_levels(factorial):
+    frame = _complete(factorial, (2, 3, 2))
+    frame = frame[(frame["A"] == "l1") | (frame["B"] == "l0")]
+    lacking = (frame["A"] == "l1") & (frame["B"] == "l0") & (frame["model"] == "m0")
+    frame = frame[~lacking & ~((frame["B"] == "l2") & (frame["model"] != "m0"))].copy()
+    frame.loc[frame["A"] == "l0", "B"] = ""
+    return frame, "ABC", BOTH, {}
+
+
 def _a_name_where_it_is_not_set(factorial):
     frame = _complete(factorial, (3, 3, 2), replicates=1)
     return frame[(frame["A"] != "l0") == (frame["B"] != "l0")], "ABC", BOTH, {}
@@ -131,7 +140,8 @@ KINDS = [
     _saturated, _two_data_sets, _one_variable, _without_contexts, _lost_runs,
     _contexts_without_the_level, _hidden_replication, _fraction_with_a_lost_run,
     _unequal_variances, _three_variables, _conditional, _one_level_inside,
-    _one_level_under_the_baseline, _conditional_beside_another, _a_name_where_it_is_not_set,
+    _one_level_under_the_baseline, _unlike_inner_levels, _conditional_beside_another,
+    _a_name_where_it_is_not_set,
     _one_at_a_time, _doses,
 ]  # fmt: skip
 
@@ -315,7 +325,7 @@ def test_merged_cells_cancel():
         {},
     )
     row = {"estimand": "average", "factor": "a", "level": "1", "baseline": "0"}
-    assert combinations(cells, row) == [{}, {"1": 1.0, "0": -1.0}]
+    assert combinations(cells, row) == [[{}], [{"1": 1.0, "0": -1.0}]]
 
 
 def test_differences_are_relative_but_for_rounding():

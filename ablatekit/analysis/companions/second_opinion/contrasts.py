@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from math import factorial
 from typing import Any, TypeAlias
 
@@ -20,6 +21,8 @@ from ablatekit.analysis.core.schema.analysis import DesignRecord
 
 Weights: TypeAlias = dict[str, float]
 """Of units."""
+Combination: TypeAlias = list[Weights]
+"""One combination, in all the ways that a factor which exists on one side only gives."""
 NOT_SET = ""
 """The level of a factor where it does not exist."""
 UNIT = "unit of the cell"
@@ -62,13 +65,15 @@ class Cells:
                 return outer
         return None
 
-    def joining(self, factor: str, level: str, baseline: str) -> set[str]:
-        """Factors that exist at one of two levels of `factor` only."""
-        names = set()
+    def joining(self, factor: str, level: str, baseline: str) -> list[str]:
+        """Factors that exist at one of two levels of `factor` only, and those that go with them."""
+        names: list[str] = []
         for inner, outer in self.absent.items():
             exists = set(self.frame.loc[self.frame[inner] != NOT_SET, factor])
             if outer == factor and (level in exists) != (baseline in exists):
-                names.add(inner)
+                names.append(inner)
+        for name in names:  # grows while it is read: what exists under a factor that goes along
+            names += [inner for inner, outer in self.absent.items() if outer == name]
         return names
 
 
@@ -81,19 +86,19 @@ def design_cells(design: DesignRecord, baselines: Mapping[str, str]) -> Cells:
     return Cells(frame, factors, levels, {**planned, **baselines})
 
 
-def combinations(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
+def combinations(cells: Cells, row: Mapping[str, Any]) -> list[Combination]:
     """The combinations that the row of an effect averages with equal weight."""
     estimand = row["estimand"]
     if estimand == "interaction":
         return _quadruples(cells, row)
     if estimand == "configuration":
-        return [_configuration(cells, row["levels"], row["against"])]
+        return [[_configuration(cells, row["levels"], row["against"])]]
     if estimand == "trend":
-        return _trend(cells, row["factor"], row["weights"])
+        return [[part] for part in _trend(cells, row["factor"], row["weights"])]
     if estimand == "shapley":
-        return _over_orders(cells, row)
+        return [[part] for part in _over_orders(cells, row)]
     pairs = _pairs(cells, row, _keeping_others(cells, row))
-    return [_difference(*pair) for pair in pairs]
+    return [[_difference([a], [b]) for a in plus for b in minus] for plus, minus in pairs]
 
 
 def _keeping_others(cells: Cells, row: Mapping[str, Any]) -> pd.DataFrame:
@@ -161,27 +166,42 @@ def _over_orders(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
     return [_added(parts)]
 
 
-def _quadruples(cells: Cells, row: Mapping[str, Any]) -> list[Weights]:
+def _quadruples(cells: Cells, row: Mapping[str, Any]) -> list[Combination]:
     """Differences of differences over the combinations of the rest that have all four corners.
 
-    A corner is the mean over the levels of factors that exist in some corners only.
+    A factor that exists at one level of the two only is the same in both corners of that level.
     """
-    both = _two_factors(cells, row)
-    joining = [cells.joining(part.name, part.level, part.baseline) for part in both]
-    dropped = {*(part.name for part in both), *joining[0], *joining[1]}
+    first, second = _two_factors(cells, row)
+    with_first = cells.joining(first.name, first.level, first.baseline)
+    with_second = cells.joining(second.name, second.level, second.baseline)
+    dropped = {first.name, second.name, *with_first, *with_second}
     rest = [name for name in cells.factors if name not in dropped]
-    corners: dict[tuple[str, ...], dict[tuple[str, str], list[str]]] = defaultdict(dict)
+    corners: dict[tuple[str, ...], dict[tuple[str, str], list[Mapping[Any, Any]]]]
+    corners = defaultdict(lambda: defaultdict(list))
     for record in cells.frame.to_dict("records"):
         place = corners[tuple(record[name] for name in rest)]
-        place.setdefault((record[both[0].name], record[both[1].name]), []).append(record[UNIT])
-    first, second = both
-    plus = [(first.level, second.level), (first.baseline, second.baseline)]
-    minus = [(first.baseline, second.level), (first.level, second.baseline)]
-    return [
-        _added([_difference(units[a], units[b]) for a, b in zip(plus, minus, strict=True)])
-        for units in corners.values()
-        if all(corner in units for corner in (*plus, *minus))
-    ]
+        place[record[first.name], record[second.name]].append(record)
+    made = []
+    for there in corners.values():
+        chosen = product(
+            there[first.level, second.level],
+            there[first.baseline, second.level],
+            there[first.level, second.baseline],
+            there[first.baseline, second.baseline],
+        )
+        made.append(
+            [
+                _added([_difference([a[UNIT]], [b[UNIT]]), _difference([d[UNIT]], [c[UNIT]])])
+                for a, b, c, d in chosen
+                if _alike(with_first, (a, c), (b, d)) and _alike(with_second, (a, b), (c, d))
+            ]
+        )
+    return [combination for combination in made if combination]
+
+
+def _alike(names: Sequence[str], *pairs: tuple[Mapping[Any, Any], Mapping[Any, Any]]) -> bool:
+    """Whether both cells of every pair have the same levels of these factors."""
+    return all(one[name] == other[name] for name in names for one, other in pairs)
 
 
 @dataclass(frozen=True)
@@ -238,15 +258,27 @@ def _unit_of(cells: Cells, levels: Mapping[str, str]) -> str | None:
     return None if units.empty else str(units.iloc[0])
 
 
-def over_all(parts: Sequence[Weights]) -> Weights:
-    """The mean over all combinations."""
+def over_all(parts: Sequence[Combination]) -> Weights:
+    """The mean over all combinations, each the mean of its ways."""
+    means = [_mean(ways) for ways in parts]
+    return _mean(means)
+
+
+def _mean(parts: Sequence[Weights]) -> Weights:
     return {unit: weight / len(parts) for unit, weight in _added(parts).items()}
 
 
-def in_context(parts: Sequence[Weights], there: set[str]) -> tuple[Weights, int] | None:
+def complete_in(parts: Sequence[Combination], *contexts: set[str]) -> list[Combination]:
+    """The combinations, with the ways of which all these contexts have every unit."""
+    kept = [[way for way in ways if all(way.keys() <= c for c in contexts)] for ways in parts]
+    return [ways for ways in kept if ways]
+
+
+def in_context(parts: Sequence[Combination], there: set[str]) -> tuple[Weights, int] | None:
     """The mean over the combinations that a context has complete, and their number.
 
     None for a context that has none in which the two sides are different runs.
     """
-    complete = [part for part in parts if part.keys() <= there]
-    return (over_all(complete), len(complete)) if any(complete) else None
+    complete = complete_in(parts, there)
+    different = any(way for ways in complete for way in ways)
+    return (over_all(complete), len(complete)) if different else None

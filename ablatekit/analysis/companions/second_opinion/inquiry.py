@@ -13,8 +13,10 @@ import pandas as pd
 
 from ablatekit.analysis.companions.second_opinion.contrasts import (
     Cells,
+    Combination,
     Weights,
     combinations,
+    complete_in,
     design_cells,
     in_context,
     over_all,
@@ -130,8 +132,8 @@ class Inquiry:
     ) -> Floats | None:
         """The contrast over the combinations that all these contexts have (p,)."""
         parts = combinations(self.cells, row)
-        complete = [part for part in parts if all(part.keys() <= self.there[c] for c in contexts)]
-        if not any(complete):
+        complete = complete_in(parts, *(self.there[context] for context in contexts))
+        if not any(way for ways in complete for way in ways):
             return None
         vectors = [model.row(over_all(complete), context) for context in contexts]
         known = [vector for vector in vectors if vector is not None]
@@ -139,7 +141,7 @@ class Inquiry:
 
 
 def _asked_of(
-    parts: Sequence[Weights], complete: tuple[Weights, int] | None, model: LinearFit
+    parts: Sequence[Combination], complete: tuple[Weights, int] | None, model: LinearFit
 ) -> Iterator[Weights]:
     """What a context may average: in a truncated model all combinations before its own."""
     if parts and not model.saturated:
