@@ -65,7 +65,8 @@ Code: TypeAlias = Literal[
     "no_statsmodels",
     # diverged, failed and left-out runs
     "score_policy", "worst_policy", "exclude_policy", "complete_rows_policy", "diverged_left_out",
-    "diverged_with_score", "diverged_with_worst", "never_reached", "without_metric", "without_area",
+    "diverged_with_score", "diverged_without_score", "diverged_with_worst", "never_reached",
+    "without_metric", "without_area",
     "without_result", "unsteady_cells", "unpaired_runs", "constant_gap", "outcomes_left_out",
     # diagnostics
     "unequal_variances", "near_bounds", "gap_near_bounds", "repeated_histories", "unequal_starts",
@@ -174,6 +175,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     # diverged, failed and left-out runs
     "diverged_left_out": ("runs",),
     "diverged_with_score": ("runs",),
+    "diverged_without_score": ("runs",),
     "diverged_with_worst": ("runs", "value"),
     "never_reached": ("runs", "threshold"),
     "without_metric": ("runs", "metric"),
