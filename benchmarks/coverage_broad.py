@@ -198,6 +198,10 @@ class Interval:
     se: Array
     df: Array
 
+    def at(self, draws: NDArray[np.bool_]) -> Interval:
+        """The inference of some draws."""
+        return Interval(self.estimate[draws], self.se[draws], self.df[draws])
+
     def half(self, alpha: float) -> Array:
         """Half of the interval at 1 - alpha."""
         return np.asarray(quantile(self.df, 1 - alpha / 2) * self.se)
@@ -306,11 +310,50 @@ def crossed(value: Array) -> Interval:
     return Interval(np.nanmean(value, axis=(1, 2)), np.sqrt(total / (m * d)), df)
 
 
+def incomplete(value: Array, ways: list[Interval]) -> Interval:
+    """What the crossed interval becomes in tables (N, M, D) that lack some pairs of levels."""
+    contexts = (~np.isnan(value)).sum(axis=(1, 2)).astype(float)
+    rest, df = additive_rest(value)
+    shared = rest / contexts
+    total = ways[0].se ** 2 + ways[1].se ** 2 - shared
+    total = np.where((total > 0) & (df > 0), total, np.nan)
+    spread = sum(way.se**4 / way.df for way in ways) + shared**2 / np.where(df > 0, df, np.nan)
+    own = np.fmax(total**2 / spread, np.where(np.isnan(total), np.nan, 1.0))
+    return Interval(np.nanmean(value, axis=(1, 2)), np.sqrt(total), own)
+
+
+def additive_rest(value: Array) -> tuple[Array, Array]:
+    """Mean square, with its df, of what levels of two variables leave over, (N,)."""
+    there = (~np.isnan(value)).astype(float)
+    known = np.where(there > 0, value, 0.0)
+    m, d = value.shape[1:]
+    normal = np.zeros((len(value), m + d, m + d))
+    normal[:, np.arange(m), np.arange(m)] = there.sum(axis=2)
+    normal[:, m + np.arange(d), m + np.arange(d)] = there.sum(axis=1)
+    normal[:, :m, m:] = there
+    normal[:, m:, :m] = there.transpose(0, 2, 1)
+    sums = np.concatenate([known.sum(axis=2), known.sum(axis=1)], axis=1)
+    values, vectors = np.linalg.eigh(normal)
+    kept = values > 1e-9 * values[:, -1:]
+    inside = np.einsum("nij,ni->nj", vectors, sums)
+    inside = np.where(kept, inside / np.where(kept, values, 1.0), 0.0)
+    solution = np.einsum("nij,nj->ni", vectors, inside)
+    rest = known - there * (solution[:, :m, None] + solution[:, None, m:])
+    df = there.sum(axis=(1, 2)) - kept.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.square(rest).sum(axis=(1, 2)) / np.where(df > 0, df, np.nan), df
+
+
 def over_all(value: Array) -> Widest:
-    """The widest of the crossed interval and the one-way ones."""
+    """The widest of the interval over all variables and the one-way ones."""
     ways = [one_way(value, axis) for axis in range(value.ndim - 1)]
     none = np.full(len(value), np.nan)
     whole = crossed(value) if value.ndim == 3 else Interval(none, none, none)
+    lacking = np.isnan(mean_squares(value)[0]) if value.ndim == 3 else np.zeros(len(value), bool)
+    if lacking.any():
+        part = incomplete(value[lacking], [way.at(lacking) for way in ways])
+        for name in ("estimate", "se", "df"):
+            getattr(whole, name)[lacking] = getattr(part, name)
     return Widest((whole, *ways))
 
 

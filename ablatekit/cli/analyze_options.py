@@ -60,7 +60,13 @@ Baselines = Annotated[
     ),
 ]
 Order = Annotated[
-    int, _option(min=1, help="Highest order of interactions in the ANOVA.", panel=BY_FACTORS)
+    int,
+    _option(
+        min=1,
+        help="Highest order of interactions in the ANOVA, and in the model where cells lack"
+        " replicates.",
+        panel=BY_FACTORS,
+    ),
 ]
 Diverged = Annotated[
     Literal["score", "worst", "exclude"],
@@ -238,7 +244,11 @@ UnitName = Annotated[
     ),
 ]
 SmallestEffect = Annotated[
-    float | None, _option(help="Smaller effects do not matter; allows `equivalent`.")
+    float | None,
+    _option(
+        help="Smaller effects do not matter, in the unit of the values (0.02 for 2 points of a"
+        " fraction): allows `equivalent`, sizes, and whether the baseline suffices."
+    ),
 ]
 Alpha = Annotated[float, _option(help="Level of tests; intervals are at 1 - alpha.")]
 ToJson = Annotated[

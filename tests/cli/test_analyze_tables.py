@@ -287,3 +287,35 @@ def test_a_smallest_effect_in_points_is_refused_where_values_are_fractions(ask, 
     told, _ = ask(make_table(), *way, "--smallest-effect", "2", code=2)
     assert "--smallest-effect is a fraction, as the values are; received 2. Write 0.02" in told
     ask(make_table(), *way, "--smallest-effect", "2", "--unit", "none")
+
+
+@WAYS
+def test_a_response_without_a_value_is_one_message(ask, way):
+    told, _ = ask(make_table().assign(score=np.nan), *way, code=2)
+    assert told.startswith("error: ")
+    assert "score" in told
+
+
+def test_diverged_runs_without_a_score_are_not_said_to_have_entered(ask):
+    frame = make_table().assign(status="finished")
+    frame.loc[[0, 40, 41], "status"] = "diverged"
+    frame.loc[0, "score"] = np.nan
+    shown = one_line(ask(frame, *ROLES)[0])
+    assert "note: 2 diverged runs entered with the last valid score." in shown
+    assert "note: 1 diverged run without a valid score left out." in shown
+    assert "2 diverged runs entered" in one_line(ask(frame, *FORMULA)[0])
+
+
+@WAYS
+@pytest.mark.parametrize("ending", ["failed", "diverged"])
+def test_tables_in_which_every_run_ended_alike_are_answered(tmp_path, capsys, way, ending):
+    path = tmp_path / "runs.csv"
+    make_table().assign(status=ending).to_csv(path, index=False)
+    code = invoke(["analyze", str(path), *way])
+    told = capsys.readouterr()
+    if ending == "diverged":
+        assert code == 0
+        assert "72 diverged runs entered" in one_line(told.out)
+    else:
+        assert code == (3 if way is ROLES else 2)
+        assert "no row has a value" in told.err or "says that no run has a result" in told.err

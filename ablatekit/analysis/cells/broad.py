@@ -168,6 +168,37 @@ def crossed_interval(crossed: TwoWayTable, scope: Scope) -> Interval | None:
     )
 
 
+def incomplete_interval(
+    values: ContextValues, parts: Sequence[Interval], scope: Scope, blocks: Blocks
+) -> Interval | None:
+    """The crossed interval where some pairs of levels lack the contrast: what it becomes there.
+
+    The variances of the means over either variable's levels, less the one that both contain twice:
+    MS_rest / contexts, of levels of both variables added up. In a complete table this is
+    `crossed_interval`. None where that variance is not positive or nothing is left over.
+    """
+    rest, df = _additive_rest(values, scope, blocks)
+    if df <= 0:
+        return None
+    shared = rest / values.contexts
+    total = sum(part.se**2 for part in parts) - shared
+    if not total > 0.0:
+        return None
+    spread = sum(part.se**4 / part.df for part in parts) + shared**2 / df
+    return Interval(by=scope, estimate=values.mean, se=total**0.5, df=max(total**2 / spread, 1.0))
+
+
+def _additive_rest(values: ContextValues, scope: Scope, blocks: Blocks) -> tuple[float, int]:
+    """Mean square, with its df, of what levels of two variables leave over when added up."""
+    labels = [np.unique(np.array(blocks[name])[values.used], return_inverse=True) for name in scope]
+    columns = np.hstack([np.eye(len(names))[place] for names, place in labels])
+    value = values.value[values.used] - values.mean
+    solution, _, rank, _ = np.linalg.lstsq(columns, value, rcond=1e-10)
+    df = len(value) - int(rank)
+    left = float(np.square(value - columns @ solution).sum())
+    return (left / df if df > 0 else np.nan), df
+
+
 def _too_few(values: ContextValues, scope: Scope, blocks: Blocks) -> Statement | None:
     """The variable with the fewest levels that have the contrast, where those are too few."""
     counts = {name: len(set(np.array(blocks[name])[values.used])) for name in scope}
@@ -207,12 +238,10 @@ def _widest(
 ) -> Estimate:
     """The widest interval at each level and the largest p; a complete table gives a crossed one."""
     whole = len(layout.blocking) == len(scope) == 2
-    crossed = two_way_table(values, scope, layout.blocks) if whole else None
-    if crossed is None:
+    interval = _over_both(values, parts, scope, layout.blocks) if whole else None
+    if interval is None and not (whole and two_way_table(values, scope, layout.blocks)):
         notes = (*notes, statement("widest_of_one_way", scope=list(scope)))
-    else:
-        interval = crossed_interval(crossed, scope)
-        parts = [*([interval] if interval else []), *parts]
+    parts = [*([interval] if interval else []), *parts]
     parts = [part for part in parts if part.se > 0.0]
     decides = max(parts, key=lambda part: part.half_width(alpha))
     tested = t_estimate(decides.estimate, decides.se, decides.df, alpha, WIDEST_METHOD)
@@ -226,6 +255,16 @@ def _widest(
         parts=tuple(parts),
         notes=(*notes, statement("decided_by", by=list(decides.by))),
     )
+
+
+def _over_both(
+    values: ContextValues, parts: Sequence[Interval], scope: Scope, blocks: Blocks
+) -> Interval | None:
+    """The crossed interval of two variables, whether every pair of their levels is there or not."""
+    crossed = two_way_table(values, scope, blocks)
+    if crossed is None:
+        return incomplete_interval(values, parts, scope, blocks)
+    return crossed_interval(crossed, scope)
 
 
 def _incomplete(values: ContextValues, scope: Scope, layout: Layout) -> tuple[Statement, ...]:

@@ -47,7 +47,7 @@ def spread(
     if len(scope) > 1:
         crossed = two_way_table(values, scope, layout.blocks) if len(layout.blocking) == 2 else None
         if crossed is None:
-            return Spread(reason=statement("widest_of_one_way", scope=list(scope)))
+            return Spread(reason=statement("not_crossed", scope=list(scope)))
         return _crossed_spread(values, crossed, estimate, error, alpha)
     return _one_way_spread(values, scope[0], error, layout, alpha)
 

@@ -168,3 +168,29 @@ def is_planned(analysis: Analysis) -> bool:
 def alpha_of(analysis: Analysis) -> float:
     """The level of tests and intervals."""
     return float(setting(analysis, "alpha", 0.05))
+
+
+def configuration_families(analysis: Analysis) -> set[str]:
+    """Codes of how narrow configurations were judged together; none where none was judged."""
+    judged = (
+        part["configurations"]
+        for part in analysis["responses"].values()
+        if "configurations" in part
+        and any(
+            row["inference"] == "narrow" and row["p"] is not None
+            for row in part["configurations"]["rows"]
+        )
+    )
+    return {note["code"] for part in judged for note in part["notes"]}
+
+
+def has_carry_over(analysis: Analysis) -> bool:
+    """Whether an effect's carry-over has an interval."""
+    gaps = analysis.get("comparisons", {}).values()
+    return any(row["low"] is not None for gap in gaps for row in gap.get("carry_over", []))
+
+
+def has_mixed_effects(analysis: Analysis) -> bool:
+    """Whether the mixed model beside the verdicts has an effect."""
+    companions = (part["mixed"] for part in analysis["responses"].values() if "mixed" in part)
+    return any(row["p"] is not None for part in companions for row in part["effects"])

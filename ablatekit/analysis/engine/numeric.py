@@ -89,7 +89,7 @@ def _row(rows: pd.Index[Any], at: int) -> str:
 
 def finite(values: Floats, name: str, rows: pd.Index[Any]) -> Floats:
     """The values, or an error that names the first row without a finite one."""
-    bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1) if len(values) else values > 0
     if bad.any():
         at = int(bad.argmax())
         first = values.reshape(len(values), -1)[at]

@@ -131,7 +131,7 @@ def _job(data: pd.DataFrame, formula: str, options: FormulaOptions) -> _Job:
     parsed, messages = _read(data, formula)
     refuse_wide(data, parsed.response)
     refuse_options(parsed, options)
-    data, failed = without_failed(data, f"{formula} {options.named}")
+    data, failed = without_failed(data, f"{formula} {options.named}", parsed.response)
     data, absent = with_numbers(data, [parsed.response])
     frame = _frame(data, parsed, options)
     messages = [

@@ -58,6 +58,11 @@ def refuse_columns(
         for name in labels
         if name in levels.columns and levels[name].isna().any()
     ]
+    problems += [
+        Problem("a response has no value in any row", repr(name), "Name a column of numbers")
+        for name in responses
+        if name in frame.columns and not frame.empty and frame[name].isna().all()
+    ]
     if frame.empty:
         problems.append(Problem("the table has no rows"))
     problems += [

@@ -71,8 +71,8 @@ def respond(
     by_run = np.where(np.isin(status, ("finished", "diverged")), by_run, np.nan)
     diverged = status == "diverged"
     if diverged.any():
-        by_run, message = _apply_policy(by_run, diverged, response, policy)
-        messages = [*messages, message]
+        by_run, told = _apply_policy(by_run, diverged, response, policy)
+        messages = [*messages, *told]
     without = int((np.isnan(by_run) & (status == "finished")).sum())
     if without:
         code: Code = "without_area" if response.summary == "auc" else "without_metric"
@@ -175,15 +175,19 @@ def _apply_policy(
     diverged: np.ndarray[tuple[int], np.dtype[np.bool_]],
     response: PlannedResponse,
     policy: str,
-) -> tuple[Floats, Statement]:
+) -> tuple[Floats, list[Statement]]:
+    """The values with those of diverged runs by the policy, and what happened to these."""
     runs = int(diverged.sum())
     if policy == "exclude":
-        return np.where(diverged, np.nan, by_run), statement("diverged_left_out", runs=runs)
+        return np.where(diverged, np.nan, by_run), [statement("diverged_left_out", runs=runs)]
     if policy == "score":
-        return by_run, statement("diverged_with_score", runs=runs)
+        without = int((diverged & np.isnan(by_run)).sum())
+        entered = [statement("diverged_with_score", runs=runs - without)] if runs > without else []
+        lost = [statement("diverged_without_score", runs=without)] if without else []
+        return by_run, [*entered, *lost]
     worst = _worst(by_run, response)
     told = statement("diverged_with_worst", runs=runs, value=number(worst))
-    return np.where(diverged, worst, by_run), told
+    return np.where(diverged, worst, by_run), [told]
 
 
 def _worst(by_run: Floats, response: PlannedResponse) -> float:

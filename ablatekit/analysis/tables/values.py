@@ -118,19 +118,27 @@ def endings(frame: pd.DataFrame, known: Booleans, roles: Sequence[str]) -> NDArr
     return np.where(codes >= 0, stated, by_value)
 
 
-def without_failed(frame: pd.DataFrame, mentioned: str) -> tuple[pd.DataFrame, list[Statement]]:
-    """The rows whose column `status` does not say that the run has no result, and how many are not.
+def without_failed(
+    frame: pd.DataFrame, mentioned: str, response: str
+) -> tuple[pd.DataFrame, list[Statement]]:
+    """The rows whose column `status` does not say that the run has no result, and what it says.
 
     A column of numbers, and one that the text `mentioned` names, says nothing about endings. Raises
-    TableError for a word whose meaning is not known.
+    TableError for a word whose meaning is not known, and where no row has a result.
     """
     named = re.search(rf"(?<![\w.]){STATUS}(?![\w.])", mentioned)
     if STATUS not in frame.columns or named or pd.api.types.is_numeric_dtype(frame[STATUS]):
         return frame, []
     ended = endings(frame, np.ones(len(frame), dtype=np.bool_), [])
     lost = np.isin(ended, ("failed", "missing"))
+    if lost.all():
+        rule = f"the column {STATUS} says that no run has a result"
+        raise TableError(Problem(rule, f"{len(frame)} rows", "Rename it if it says something else"))
+    valued = frame[response].notna().to_numpy() if response in frame.columns else ~lost
+    diverged = int(((ended == "diverged") & valued).sum())
     told = [statement("failed_left_out", rows=int(lost.sum()))] if lost.any() else []
-    return (frame[~lost] if told else frame), told
+    told += [statement("diverged_with_score", runs=diverged)] if diverged else []
+    return (frame[~lost] if lost.any() else frame), told
 
 
 def _unknown_ending(rows: Sequence[tuple[str, int]]) -> Problem:

@@ -86,6 +86,8 @@ SECOND_OPINION = "What statsmodels recomputed from the same runs"
 WORST = "worst relative difference"
 BEST_OTHER = "minus the best other"
 EVERY_CONFIGURATION = "Every configuration under every scope"
+NO_SCOPE = "needs more contexts"
+"""In the place of a broad verdict where no variable of the contexts varies."""
 PLAIN_CONTEXTS = "Plain t over contexts, as if they were a plain sample"
 PLAIN_FOOTER = (
     "As if contexts were a plain sample. Contexts that are a product of blocking variables are not:"

@@ -38,7 +38,12 @@ GAP = (
 )
 CONFIGURATIONS = (
     "Every configuration was compared with the baseline cell from raw cell means inside each"
-    " context, the narrow comparisons as one family (Dunnett, 1955)."
+    " context."
+)
+DUNNETT = "The narrow comparisons of configurations form one family (Dunnett, 1955)."
+WELCH = (
+    "Where variances differ between cells, configurations are compared by Welch's t with"
+    " Holm's adjustment."
 )
 BEST = "Configurations that may be the best are those that Hsu (1984) does not exclude."
 CARRY_OVER = (

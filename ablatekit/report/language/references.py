@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ablatekit.analysis.core.lookup import adjustments_of, all_main_effects
+from ablatekit.analysis.core.lookup import (
+    adjustments_of,
+    all_main_effects,
+    configuration_families,
+    has_carry_over,
+    has_mixed_effects,
+)
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.report.language.reading import flatten
 
@@ -184,6 +190,10 @@ HSU = Reference(
 )
 
 
+DUNNETT_FAMILIES = frozenset({"dunnett_family", "dunnett_bound"})
+"""Codes of families of configurations that rest on Dunnett's distribution."""
+
+
 def references(analysis: Analysis) -> list[Reference]:
     """Only the works that the report relies on, by author."""
     return list(_references(analysis))
@@ -196,15 +206,15 @@ def _references(analysis: Analysis) -> Iterator[Reference]:
     if any(r.get("diagnostics", {}).get("brown_forsythe_p") is not None for r in responses):
         yield BROWN_FORSYTHE
     configured = [part["configurations"] for part in responses if "configurations" in part]
-    if configured:
+    if configuration_families(analysis) & DUNNETT_FAMILIES:
         yield DUNNETT
-    if any(gap.get("carry_over") for gap in analysis.get("comparisons", {}).values()):
+    if has_carry_over(analysis):
         yield FIELLER
     if "holm" in adjustments_of(analysis):
         yield HOLM
     if any(row["may_be_best"] is not None for part in configured for row in part["rows"]):
         yield HSU
-    if any(r.get("mixed") for r in responses) or any(
+    if has_mixed_effects(analysis) or any(
         effect["method"]["code"] == "kenward_roger" for effect in all_main_effects(analysis)
     ):
         yield KENWARD_ROGER

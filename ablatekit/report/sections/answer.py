@@ -64,9 +64,9 @@ ATTRIBUTES: tuple[Literal["method", "family", "averaged_over"], ...] = (
 NO_EFFECT = Badge("not_estimated", captions.NO_EFFECT)
 REMARKS = ("compared_inside", "goes_along", "model_based")
 """Notes without which a line of the answer would be taken for another comparison."""
-TOO_FEW = "too_few_levels"
+TOO_FEW, NO_SCOPE = "too_few_levels", "no_blocking_variable"
 NEEDED = ("variable", "levels", "fewest")
-"""The code and the arguments of a scope that lacks levels."""
+"""The codes of scopes that lack levels or a variable, and the arguments of the first."""
 
 
 def answer_section(analysis: Analysis) -> Section | None:
@@ -230,6 +230,8 @@ def beyond(rows: Sequence[Effect], available: Room) -> Entry:
     if few and len(few) == len(reasons):
         nearest = max(few, key=lambda reason: int(reason["arguments"]["levels"]))
         return Text("", note=scopes.needed(*(nearest["arguments"][name] for name in NEEDED)))
+    if reasons and all(reason["code"] == NO_SCOPE for reason in reasons):
+        return Text("", note=captions.NO_SCOPE)
     other = next((reason for reason in reasons if reason not in few), effect["reason"])
     return Text("", note=told(other, unit))
 

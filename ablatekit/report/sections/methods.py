@@ -8,6 +8,9 @@ from ablatekit.analysis.core.lookup import (
     adjustments_of,
     all_main_effects,
     alpha_of,
+    configuration_families,
+    has_carry_over,
+    has_mixed_effects,
     interactions,
     is_planned,
     priced_metric,
@@ -20,7 +23,7 @@ from ablatekit.report.document import Excerpt, Section
 from ablatekit.report.language import leads, methods
 from ablatekit.report.language.numbers import MISSING, general, p_value, scale_of
 from ablatekit.report.language.reading import factor_labels, flatten, subject_of, words
-from ablatekit.report.language.references import is_minimalist, references
+from ablatekit.report.language.references import DUNNETT_FAMILIES, is_minimalist, references
 from ablatekit.report.language.sentences import say, told
 from ablatekit.study.summaries import parse_summary
 
@@ -193,13 +196,19 @@ def _other_answers(analysis: Analysis) -> Iterator[str]:
     configured = [part["configurations"] for part in responses if "configurations" in part]
     if configured:
         yield methods.CONFIGURATIONS
+    families = configuration_families(analysis)
+    if families & DUNNETT_FAMILIES:
+        yield methods.DUNNETT
+    if "welch_family" in families:
+        yield methods.WELCH
     if any(row["may_be_best"] is not None for part in configured for row in part["rows"]):
         yield methods.BEST
-    if any("dose" in part for part in responses):
+    doses = (part["dose"] for part in responses if "dose" in part)
+    if any(row["p"] is not None for dose in doses for row in dose["tests"]):
         yield methods.DOSE
-    if any(gap.get("carry_over") for gap in analysis.get("comparisons", {}).values()):
+    if has_carry_over(analysis):
         yield methods.CARRY_OVER
-    if any("mixed" in part for part in responses):
+    if has_mixed_effects(analysis):
         yield methods.MIXED
 
 

@@ -113,19 +113,51 @@ def test_over_both_is_the_widest_of_three(seed):
         assert row.beyond(margin) == pytest.approx(max(beyond))
 
 
-def test_an_incomplete_table_takes_the_widest_one_way_interval():
+def test_an_incomplete_table_takes_what_the_sum_of_both_variables_leaves():
     table = np.random.default_rng(4).normal(0.5, 1.0, size=(4, 4))
     table[1, 2] = np.nan
-    row = broad(_values(table.ravel()), BOTH, _layout(_grid(4, 4)), 0.05)
-    means = [np.nanmean(table, axis=axis) for axis in (1, 0)]
-    tests = [stats.ttest_1samp(value, 0.0) for value in means]
-    widths = [np.diff(test.confidence_interval())[0] for test in tests]
-    decides = int(np.argmax(widths))
-    assert row.estimate == pytest.approx(means[decides].mean())
-    assert row.high - row.low == pytest.approx(widths[decides])
-    assert row.p == pytest.approx(max(test.pvalue for test in tests))
-    assert [part.by for part in row.parts] == [("model",), ("dataset",)]
-    assert statement("widest_of_one_way", scope=list(BOTH)) in row.notes
+    row, column = np.nonzero(~np.isnan(table))
+    columns = np.hstack([np.eye(4)[row], np.eye(4)[column]])
+    left = table[row, column] - columns @ np.linalg.pinv(columns) @ table[row, column]
+    shared = float(left @ left) / (15 - 7) / 15
+    squares = [np.nanmean(table, axis=axis).var(ddof=1) / 4 for axis in (1, 0)]
+    total = sum(squares) - shared
+    df = total**2 / (sum(square**2 / 3 for square in squares) + shared**2 / 8)
+    found = broad(_values(table.ravel()), BOTH, _layout(_grid(4, 4)), 0.05)
+    crossed, *one_way = found.parts
+    assert (crossed.by, crossed.estimate) == (BOTH, pytest.approx(np.nanmean(table)))
+    assert (crossed.se, crossed.df) == (pytest.approx(total**0.5), pytest.approx(max(df, 1.0)))
+    assert [part.se**2 for part in one_way] == pytest.approx(squares)
+    widest = max(part.half_width(0.05) for part in found.parts)
+    assert found.high - found.estimate == pytest.approx(widest)
+    p = [2 * stats.t.sf(abs(part.estimate / part.se), part.df) for part in found.parts]
+    assert found.p == pytest.approx(max(p))
+    assert all(note["code"] != "widest_of_one_way" for note in found.notes)
+
+
+def test_a_table_that_lacks_one_value_is_close_to_the_whole_one():
+    """Losing a context must not change the rule: the interval moves by that context's value."""
+    rng = np.random.default_rng(6)
+    table = rng.normal(size=(6, 1)) + rng.normal(size=(1, 6)) + 0.01 * rng.normal(size=(6, 6))
+    design = _layout(_grid(6, 6))
+    whole = broad(_values(table.ravel()), BOTH, design, 0.05)
+    table[2, 3] = np.nan
+    less = broad(_values(table.ravel()), BOTH, design, 0.05)
+    assert less.se == pytest.approx(whole.se, rel=0.2)
+    assert less.df == pytest.approx(whole.df, rel=0.2)
+
+
+def test_three_variables_take_the_widest_one_way_interval():
+    table = np.random.default_rng(4).normal(0.5, 1.0, size=(3, 3, 3))
+    names = (*BOTH, "size")
+    found = broad(_values(table.ravel()), names, _layout(_grid(3, 3, 3), names), 0.05)
+    others = ((1, 2), (0, 2), (0, 1))
+    tests = [stats.ttest_1samp(table.mean(axis=axes), 0.0) for axes in others]
+    widths = [float(np.diff(test.confidence_interval())[0]) for test in tests]
+    assert found.high - found.low == pytest.approx(max(widths))
+    assert found.p == pytest.approx(max(test.pvalue for test in tests))
+    assert [part.by for part in found.parts] == [(name,) for name in names]
+    assert statement("widest_of_one_way", scope=list(names)) in found.notes
 
 
 def test_fewer_than_three_levels_with_the_contrast_are_refused():

@@ -97,7 +97,7 @@ one_way <- function(v, by) {           # mean over the contexts of each level fi
 }
 crossed <- function(v, a, b) {         # NULL where the crossing is incomplete or V <= 0
   a <- factor(a); b <- factor(b); M <- nlevels(a); D <- nlevels(b)
-  if (length(v) < M * D || M < 2 || D < 2) return(list(complete=FALSE))
+  if (length(v) < M * D || M < 2 || D < 2) return(incomplete(v, a, b))
   t <- anova(lm(v ~ a + b)); ms <- t[["Mean Sq"]]
   V <- (ms[1] + ms[2] - ms[3]) / (M * D)
   df <- if (V > 0) (ms[1] + ms[2] - ms[3])^2 / (ms[1]^2 / (M - 1) + ms[2]^2 / (D - 1) + ms[3]^2 / ((M - 1) * (D - 1))) else NA
@@ -105,9 +105,16 @@ crossed <- function(v, a, b) {         # NULL where the crossing is incomplete o
   if (V > 0) { out$se <- sqrt(V); q <- max(df, 1); out$p <- 2 * pt(-abs(mean(v)) / sqrt(V), q); out$low <- mean(v) - qt(.975, q) * sqrt(V); out$high <- mean(v) + qt(.975, q) * sqrt(V) }
   out
 }
+incomplete <- function(v, a, b) {      # pairs of levels that lack the contrast: both one-way variances less what both contain
+  wa <- one_way(v, a); wb <- one_way(v, b); out <- list(complete=FALSE); if (is.null(wa) || is.null(wb)) return(out)
+  m <- lm(v ~ a + b); if (df.residual(m) < 1) return(out); shared <- sigma(m)^2 / length(v); V <- wa$se^2 + wb$se^2 - shared
+  if (V > 0) { df <- max(V^2 / (wa$se^4 / wa$df + wb$se^4 / wb$df + shared^2 / df.residual(m)), 1); t <- mean(v) / sqrt(V); h <- qt(.975, df) * sqrt(V)
+    out <- c(out, list(estimate=mean(v), se=sqrt(V), df=df, p=2 * pt(-abs(t), df), low=mean(v) - h, high=mean(v) + h)) }
+  out
+}
 both <- function(ways, cr) {           # two blocking variables, or more
   if (any(sapply(ways, is.null))) return(NULL)
-  parts <- ways; if (isTRUE(cr$complete) && !is.null(cr$se)) parts$crossed <- cr[c("estimate", "se", "df", "p", "low", "high")]
+  parts <- ways; if (!is.null(cr$se)) parts$crossed <- cr[c("estimate", "se", "df", "p", "low", "high")]
   width <- sapply(parts, function(x) x$high - x$low); k <- which.max(width); chosen <- parts[[k]]
   out <- list(estimate=chosen$estimate, se=chosen$se, df=max(chosen$df, 1), p=max(sapply(parts, `[[`, "p")), low=chosen$low, high=chosen$high, decides=names(parts)[k])
   if (isTRUE(cr$complete)) { ms <- cr$mean_squares

@@ -11,11 +11,12 @@ import pytest
 
 from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.report.compose import compose
-from ablatekit.report.document import Paragraph, Table, Warnings
+from ablatekit.report.document import Excerpt, Paragraph, Table, Warnings
 from ablatekit.report.formats.csv import effects_csv
 from ablatekit.report.formats.latex import render_latex
 from ablatekit.report.formats.terminal import answer
-from ablatekit.report.sections.answer import baseline_sentences
+from ablatekit.report.language.verdicts import Room
+from ablatekit.report.sections.answer import baseline_sentences, beyond
 
 LEVEL = {"factor": "rollouts", "level": "4", "baseline": "1"}
 NUMBERS = {
@@ -275,3 +276,43 @@ def test_a_level_that_is_compared_inside_another_says_so(whole: Any, terminal_te
     assert said in " ".join(terminal_text(answer(whole), width=80).split())
     table = next(iter(tables_of(compose(whole).sections[0].blocks)))
     assert said in table.footer
+
+
+def methods_of(analysis: Any) -> tuple[str, list[str]]:
+    (excerpt,) = (
+        block
+        for section in compose(analysis).sections
+        for block in section.blocks
+        if isinstance(block, Excerpt)
+    )
+    return " ".join(excerpt.paragraphs), [reference.key for reference in excerpt.references]
+
+
+def test_methods_name_what_was_done_alone(whole: Any) -> None:
+    learning = whole["responses"]["learning"]
+    configurations = learning["configurations"]
+    configurations["notes"] = [statement("dunnett_family")]
+    text, keys = methods_of(whole)
+    assert "one family (Dunnett, 1955)" in text
+    assert "dunnett1955" in keys
+    configurations["notes"] = [statement("welch_family", p=0.01)]
+    text, keys = methods_of(whole)
+    assert "Welch's t" in text
+    assert "dunnett1955" not in keys
+    for row in (*configurations["rows"], *learning["mixed"]["effects"], *learning["dose"]["tests"]):
+        row["p"] = None
+    text, keys = methods_of(whole)
+    assert not any(word in text for word in ("Dunnett", "Welch's t", "mixed model with Kenward"))
+    assert "tested by one F test" not in text
+
+
+def test_where_nothing_varies_beyond_the_badge_asks_for_contexts(whole: Any) -> None:
+    row = next(r for r in whole["responses"]["learning"]["effects"] if r["inference"] == "broad")
+    row = {**row, "verdict": "not_estimated", "low": None}
+    room = Room(2, {}, "", "row")
+    none = {**row, "reason": statement("no_blocking_variable")}
+    assert beyond([none], room).note == "needs more contexts"
+    few = {**row, "reason": statement("too_few_levels", variable="dataset", levels=2, fewest=3)}
+    assert beyond([few, few], room).note == "needs a third data set"
+    same = {**row, "reason": statement("same_in_every_level", variable="model")}
+    assert "same at every model" in beyond([same, few], room).note

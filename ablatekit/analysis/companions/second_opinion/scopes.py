@@ -67,7 +67,7 @@ def by_scope(
         (name,): one_way(_means(table, name).tolist(), alpha) for name in scope
     }
     if len(scope) > 1:
-        both = _crossed(table, scope, alpha) if _is_crossing(variables, table, scope) else None
+        both = _over_both(variables, table, scope, list(parts.values()), alpha)
         parts |= {tuple(scope): both} if both is not None else {}
     parts = {by: part for by, part in parts.items() if part.se > SAME * size}
     return ScopeTest(_widest(list(parts.values())), parts) if parts else None
@@ -119,12 +119,42 @@ def _is_crossing(
     variables: Mapping[str, Mapping[str, str]], table: pd.DataFrame, scope: Sequence[str]
 ) -> bool:
     """Whether the scope is all that varies, and the contrast exists once in every combination."""
+    pairs = table[list(scope)].drop_duplicates()
+    full = table[list(scope)].nunique().prod()
+    return _is_all(variables, scope) and len(pairs) == len(table) == full
+
+
+def _is_all(variables: Mapping[str, Mapping[str, str]], scope: Sequence[str]) -> bool:
+    """Whether the scope is two variables, and nothing else varies."""
     studied = pd.DataFrame(variables)
     count = studied.nunique()
     outer = [name for name in variables if count[name] > 1 and not _nested(studied, name)]
-    pairs = table[list(scope)].drop_duplicates()
-    full = table[list(scope)].nunique().prod()
-    return len(scope) == len(outer) == 2 and len(pairs) == len(table) == full
+    return len(scope) == len(outer) == 2
+
+
+def _over_both(
+    variables: Mapping[str, Mapping[str, str]],
+    table: pd.DataFrame,
+    scope: Sequence[str],
+    ways: Sequence[Tested],
+    alpha: float,
+) -> Tested | None:
+    """The interval over two variables; where pairs of levels lack it, from what their sum leaves.
+
+    None for three variables, and where the variance is not positive.
+    """
+    if not _is_all(variables, scope):
+        return None
+    if _is_crossing(variables, table, scope):
+        return _crossed(table, scope, alpha)
+    fitted = _additive(table, scope).fit()
+    shared = float(fitted.mse_resid) / len(table)
+    total = sum(way.se**2 for way in ways) - shared
+    if not (fitted.df_resid > 0 and total > 0.0):
+        return None
+    spread = sum(way.se**4 / way.df for way in ways) + shared**2 / float(fitted.df_resid)
+    df = max(1.0, total**2 / spread)
+    return from_t(float(table[VALUE].mean()), float(total**0.5), df, alpha)
 
 
 def _nested(studied: pd.DataFrame, name: str) -> bool:
@@ -137,10 +167,15 @@ def _nested(studied: pd.DataFrame, name: str) -> bool:
     )
 
 
+def _additive(table: pd.DataFrame, scope: Sequence[str]) -> Any:
+    """Levels of two variables added up."""
+    named = pd.DataFrame({"a": table[scope[0]], "b": table[scope[1]], "value": table[VALUE]})
+    return smf.ols("value ~ C(a) + C(b)", named)
+
+
 def _squares(table: pd.DataFrame, scope: Sequence[str]) -> pd.DataFrame:
     """The analysis of variance of a two-way table with one value in a cell."""
-    named = pd.DataFrame({"a": table[scope[0]], "b": table[scope[1]], "value": table[VALUE]})
-    squares: pd.DataFrame = anova_lm(smf.ols("value ~ C(a) + C(b)", named).fit())
+    squares: pd.DataFrame = anova_lm(_additive(table, scope).fit())
     return squares.assign(mean_sq=squares["sum_sq"] / squares["df"])
 
 

@@ -37,7 +37,7 @@ Code: TypeAlias = Literal[
     # notes on effects
     "assumes_order", "model_based", "same_runs_in", "contexts_left_out", "compared_inside",
     "dunnett_family", "dunnett_bound", "welch_family",
-    "goes_along", "own_levels", "widest_of_one_way", "decided_by",
+    "goes_along", "own_levels", "widest_of_one_way", "not_crossed", "decided_by",
     # what a row averages over, and its family
     "over_combinations", "at_baseline", "off_baseline", "over_orders", "over_factors", "over_scope",
     "cell_against_baseline", "effect_family", "marginal_family", "dose_family",
@@ -65,7 +65,8 @@ Code: TypeAlias = Literal[
     "no_statsmodels",
     # diverged, failed and left-out runs
     "score_policy", "worst_policy", "exclude_policy", "complete_rows_policy", "diverged_left_out",
-    "diverged_with_score", "diverged_with_worst", "never_reached", "without_metric", "without_area",
+    "diverged_with_score", "diverged_without_score", "diverged_with_worst", "never_reached",
+    "without_metric", "without_area",
     "without_result", "unsteady_cells", "unpaired_runs", "constant_gap", "outcomes_left_out",
     # diagnostics
     "unequal_variances", "near_bounds", "gap_near_bounds", "repeated_histories", "unequal_starts",
@@ -124,6 +125,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "welch_family": ("p",),
     "own_levels": ("variable", "other"),
     "widest_of_one_way": ("scope",),
+    "not_crossed": ("scope",),
     "decided_by": ("by",),
     # what a row averages over, and its family
     "over_combinations": ("combinations", "contexts", "grid"),
@@ -173,6 +175,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     # diverged, failed and left-out runs
     "diverged_left_out": ("runs",),
     "diverged_with_score": ("runs",),
+    "diverged_without_score": ("runs",),
     "diverged_with_worst": ("runs", "value"),
     "never_reached": ("runs", "threshold"),
     "without_metric": ("runs", "metric"),

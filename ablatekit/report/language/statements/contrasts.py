@@ -59,11 +59,12 @@ def _decided_by(by: list[str]) -> str:
     return f"decided by the crossed variance of {scopes.listed(map(scopes.variables, by))}"
 
 
+def _not_crossed(scope: list[str]) -> str:
+    return f"{scopes.listed(map(scopes.variables, scope))} are not two fully crossed variables here"
+
+
 def _widest_of_one_way(scope: list[str]) -> str:
-    return (
-        f"{scopes.listed(map(scopes.variables, scope))} are not two fully crossed variables here,"
-        " so that the widest t over one of them decides"
-    )
+    return f"{_not_crossed(scope)}, so that the widest t over one of them decides"
 
 
 def _dose_family(response: str, inference: str, scope: list[str]) -> str:
@@ -115,7 +116,8 @@ SENTENCES: Mapping[Code, Words] = {
         )
     ),
     "constant_response": "the response is constant over all {unit}s",
-    "no_error_left": "one {unit} per cell and no interaction left to stand in for the {noise}",
+    "no_error_left": "one {unit} per cell and no interaction left to stand in for the {noise}: a"
+    " lower order of interactions would leave some",
     "no_residual_variance": "the {unit}s leave no residual variance (a constant response?)",
     "no_df_left": "no degrees of freedom are left for its test",
     "model_refused": "{message}",
@@ -157,6 +159,7 @@ SENTENCES: Mapping[Code, Words] = {
         f"each {scopes.variable(variable)} on its own {scopes.variables(other)}"
     ),
     "widest_of_one_way": _widest_of_one_way,
+    "not_crossed": _not_crossed,
     "decided_by": _decided_by,
     "dunnett_family": "one family of comparisons with the baseline cell (Dunnett)",
     "dunnett_bound": "cells lie in different contexts: Dunnett's p and intervals are conservative",

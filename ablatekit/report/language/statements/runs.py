@@ -49,6 +49,9 @@ SENTENCES: Mapping[Code, Words] = {
     "diverged_with_score": lambda runs: (
         f"{count(runs, 'diverged run')} entered with the last valid score"
     ),
+    "diverged_without_score": lambda runs: (
+        f"{count(runs, 'diverged run')} without a valid score left out"
+    ),
     "diverged_with_worst": lambda runs, value: (
         f"{count(runs, 'diverged run')} entered with the worst value, {value:g}"
     ),
