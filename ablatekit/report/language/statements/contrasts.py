@@ -153,8 +153,8 @@ SENTENCES: Mapping[Code, Words] = {
         f"without contexts that lack the contrast: {', '.join(contexts)}"
     ),
     "compared_inside": "compared inside {outer} = {level}, where alone the level exists",
-    "goes_along": "{factor} exists at {level} alone and goes along with it, as the mean over its"
-    " levels",
+    "goes_along": "{factor} exists at {level} alone and goes along with it, as the mean over the"
+    " levels that a context has",
     "own_levels": lambda variable, other: (
         f"each {scopes.variable(variable)} on its own {scopes.variables(other)}"
     ),
