@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -12,6 +13,7 @@ from ablatekit.design.cells import CellLevels, as_yaml
 from ablatekit.design.crossing import Crossing, cross
 from ablatekit.design.order import order_seed, run_order
 from ablatekit.design.plan import (
+    BETWEEN_LEVELS,
     Cell,
     Plan,
     PlannedAnalysis,
@@ -110,7 +112,14 @@ def _planned_factors(loaded: LoadedStudy) -> tuple[PlannedFactor, ...]:
 def _contexts(loaded: LoadedStudy) -> tuple[CellLevels, ...]:
     names = [variable.name for variable in loaded.contexts]
     values = ([level.name for level in variable.levels] for variable in loaded.contexts)
-    return tuple(dict(zip(names, combination, strict=True)) for combination in product(*values))
+    contexts = [dict(zip(names, combination, strict=True)) for combination in product(*values)]
+    called = Counter(BETWEEN_LEVELS.join(context.values()) for context in contexts)
+    name, times = max(called.items(), key=lambda item: item[1])
+    if times > 1:
+        rule = "two contexts would have the same name"
+        remedy = f"Rename a level: {BETWEEN_LEVELS!r} stands between the levels of a context"
+        raise StudyError(Problem(rule, name, remedy, loaded.where_key("contexts")))
+    return tuple(contexts)
 
 
 def _units(conditions: Sequence[CellInContext], contexts: Sequence[CellLevels]) -> list[str]:

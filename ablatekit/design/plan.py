@@ -14,6 +14,10 @@ from ablatekit.study.scales import Scale
 PLAN_VERSION = 1
 
 
+BETWEEN_LEVELS = " / "
+"""Between the levels of blocking variables in the name of a context."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFactor:
     """A factor with its levels in the order of the study file; `scale` as the study states it."""

@@ -83,6 +83,12 @@ BROKEN = {
     "context of a wrong type": ("model-b]", "3]", "12:20", "'model' must be a string"),
     "context twice": ("model-b]", "model-a]", "12:20", "duplicate level"),
     "empty context": ("[model-a, model-b]", "[]", "12:10", "context 'model' is empty"),
+    "contexts of one name": (
+        "model: [model-a, model-b]",
+        "{model: [a, a / b], dataset: [b / c, c]}",
+        "11:1",
+        "two contexts would have the same name",
+    ),
     "contexts as a list": ("model: [model-a, model-b]", "- model", "12:3", "must be a mapping"),
     "no replicates": ("replicates: 2", "replicates: 0", "13:13", "greater than or equal to 1"),
     "too many runs": ("replicates: 2", "replicates: 10000", "6:1", "the design is too large"),

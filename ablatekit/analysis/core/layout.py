@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ablatekit.analysis.core.arrays import Integers
-from ablatekit.design.plan import Plan, PlannedFactor
+from ablatekit.design.plan import BETWEEN_LEVELS, Plan, PlannedFactor
 
 NO_CONTEXT = "all runs"
 NO_BACKEND = "table"
@@ -22,7 +22,7 @@ TABLE = 2**16
 
 def context_label(context: Mapping[str, str]) -> str:
     """The values of the blocking variables, in their order."""
-    return " / ".join(context.values()) or NO_CONTEXT
+    return BETWEEN_LEVELS.join(context.values()) or NO_CONTEXT
 
 
 def counted(count: int, singular: str, plural: str | None = None) -> str:
