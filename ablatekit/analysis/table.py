@@ -17,6 +17,7 @@ from ablatekit.analysis.tables.annotations import Annotations, annotated, refuse
 from ablatekit.analysis.tables.checks import (
     odd_rows,
     refuse_columns,
+    refuse_empty,
     refuse_infinite,
     spelling_variants,
 )
@@ -74,6 +75,7 @@ def analyse_table(
     frame, messages = _in_rows(frame, names, wide)
     frame, words = with_numbers(frame, [annotations.price] if annotations.price else [])
     refuse_columns(frame, names, labels, factors)
+    refuse_empty(frame, names)
     refuse_annotations(frame, annotations, names, factors, contexts)
     frame = with_levels(frame, factors)
     refuse_infinite(frame, names, labels)

@@ -58,17 +58,23 @@ def refuse_columns(
         for name in labels
         if name in levels.columns and levels[name].isna().any()
     ]
-    problems += [
-        Problem("a response has no value in any row", repr(name), "Name a column of numbers")
-        for name in responses
-        if name in frame.columns and not frame.empty and frame[name].isna().all()
-    ]
     if frame.empty:
         problems.append(Problem("the table has no rows"))
     problems += [
         Problem("a column has more than one role", repr(name), "Name every column once")
         for name, count in Counter((*responses, *labels)).items()
         if count > 1
+    ]
+    if problems:
+        raise TableError(*problems)
+
+
+def refuse_empty(frame: pd.DataFrame, responses: Sequence[str]) -> None:
+    """Raises TableError for a response without a value."""
+    problems = [
+        Problem("a response has no value in any row", repr(name), "Name a column of numbers")
+        for name in responses
+        if frame[name].isna().all()
     ]
     if problems:
         raise TableError(*problems)
