@@ -164,7 +164,7 @@ def ablation(name):
         return FOLDER / "data"
     folder = os.environ.get("ABLATEKIT_PUBLIC_DATA")
     if folder is None:
-        pytest.skip("set ABLATEKIT_PUBLIC_DATA to a folder with PyKEEN's table as pykeen_ablation.csv")
+        pytest.skip("set ABLATEKIT_PUBLIC_DATA to a folder with PyKEEN's pykeen_ablation.csv")
     return Path(folder)
 
 
