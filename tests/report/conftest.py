@@ -65,7 +65,7 @@ PLANTED: dict[tuple[str, str], dict[str, tuple[float, str, str]]] = {
         "gap": (-0.02966015, "inconclusive", ""),
     },
 }
-WITHHELD = statement("too_few_levels", variable="model", levels=2, fewest=3)
+WITHHELD = statement("too_few_levels", variable="model", levels=2, fewest=3, of_levels=2)
 METHODS = {"narrow": statement("cell_means_t"), "broad": statement("levels_t")}
 OVER_MODELS = statement(
     "over_scope",

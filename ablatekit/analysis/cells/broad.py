@@ -95,7 +95,7 @@ def over_contexts(values: ContextValues, alpha: float) -> Estimate:
         return Estimate(reason=values.reason, identical=values.identical, method=T_METHOD)
     count = values.contexts
     if count < FEWEST_LEVELS:
-        few = statement("too_few_levels", variable="context", levels=count, fewest=FEWEST_LEVELS)
+        few = few_levels("context", count, len(values.used))
         return Estimate(estimate=values.mean, method=T_METHOD, reason=few, notes=values.notes)
     there = values.value[values.used]
     part = _interval(("context",), there, values.size)
@@ -205,7 +205,18 @@ def _too_few(values: ContextValues, scope: Scope, blocks: Blocks) -> Statement |
     fewest = min(counts, key=counts.__getitem__)
     if counts[fewest] >= FEWEST_LEVELS:
         return None
-    return statement("too_few_levels", variable=fewest, levels=counts[fewest], fewest=FEWEST_LEVELS)
+    return few_levels(fewest, counts[fewest], len(set(blocks[fewest])))
+
+
+def few_levels(variable: str, levels: int, of_levels: int) -> Statement:
+    """Too few levels of a variable have the contrast, of those that are there."""
+    return statement(
+        "too_few_levels",
+        variable=variable,
+        levels=levels,
+        fewest=FEWEST_LEVELS,
+        of_levels=of_levels,
+    )
 
 
 def _over_variable(values: ContextValues, name: str, blocks: Blocks) -> Interval:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablatekit.analysis.cells.broad import FEWEST_LEVELS, level_values
+from ablatekit.analysis.cells.broad import FEWEST_LEVELS, few_levels, level_values
 from ablatekit.analysis.cells.effects import Evaluated
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.layout import Layout
@@ -142,9 +142,7 @@ def _lacks(layout: Layout, variable: str, name: str, size: Floats) -> Statement 
     if variable not in layout.blocking and len(set(layout.blocks[variable])) > 1:
         return statement("nested_variable", variable=variable)
     if len(size) < FEWEST_LEVELS:
-        return statement(
-            "too_few_levels", variable=variable, levels=len(size), fewest=FEWEST_LEVELS
-        )
+        return few_levels(variable, len(size), len(set(layout.blocks[variable])))
     if np.ptp(np.log(size)) <= SAME_COVARIATE:
         return statement("constant_covariate", covariate=name)
     return None

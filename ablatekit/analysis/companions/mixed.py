@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ablatekit.analysis.cells.broad import FEWEST_LEVELS, few_levels
 from ablatekit.analysis.cells.effects import Evaluated, Fitted
 from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
 from ablatekit.analysis.core.numbers import number, whole
@@ -37,7 +38,6 @@ from ablatekit.errors import NotEstimableError
 if TYPE_CHECKING:
     from ablatekit.analysis.engine.criterion import Criterion
 
-FEWEST_LEVELS = 3
 FEWEST_DF = 2.0 - 1e-9
 """Two, whatever the rounding of a design's whole df."""
 SINGULAR = 1e-10
@@ -150,9 +150,8 @@ def _too_few(values: ContextValues, variables: Sequence[Blocking]) -> Statement 
     largest = max((_within(v, values.used) for v in variables), key=lambda v: v.levels)
     if largest.levels >= FEWEST_LEVELS:
         return None
-    return statement(
-        "too_few_levels", variable=largest.name, levels=largest.levels, fewest=FEWEST_LEVELS
-    )
+    whole = next(v.levels for v in variables if v.name == largest.name)
+    return few_levels(largest.name, largest.levels, whole)
 
 
 def _within(variable: Blocking, used: Booleans) -> Blocking:

@@ -48,12 +48,13 @@ def _kept(name: str, values: Sequence[str]) -> str:
     return f"these {count(len(values), noun, plural)}"
 
 
-def needed(name: str, levels: int, fewest: int) -> str:
-    """What a scope lacks: needs a third model; needs 2 more models."""
+def needed(name: str, levels: int, fewest: int, of_levels: int) -> str:
+    """What a scope lacks: needs a third model; needs 2 more models that have both levels."""
     lacking = fewest - levels
+    missing = count(lacking, f"more {variable(name)}", f"more {variables(name)}")
     if lacking == 1 and fewest <= len(ORDINALS):
-        return f"needs a {ORDINALS[fewest - 1]} {variable(name)}"
-    return f"needs {count(lacking, f'more {variable(name)}', f'more {variables(name)}')}"
+        missing = f"a {ORDINALS[fewest - 1]} {variable(name)}"
+    return f"needs {missing}{' with both levels' if of_levels > levels else ''}"
 
 
 def coverage(contexts: tuple[int | None, int | None], pairs: tuple[int | None, int | None]) -> str:

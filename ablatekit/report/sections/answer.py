@@ -65,7 +65,7 @@ NO_EFFECT = Badge("not_estimated", captions.NO_EFFECT)
 REMARKS = ("compared_inside", "goes_along", "model_based")
 """Notes without which a line of the answer would be taken for another comparison."""
 TOO_FEW, NO_SCOPE = "too_few_levels", "no_blocking_variable"
-NEEDED = ("variable", "levels", "fewest")
+NEEDED = ("variable", "levels", "fewest", "of_levels")
 """The codes of scopes that lack levels or a variable, and the arguments of the first."""
 
 

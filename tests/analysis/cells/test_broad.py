@@ -164,7 +164,7 @@ def test_fewer_than_three_levels_with_the_contrast_are_refused():
     table = np.random.default_rng(5).normal(size=(3, 3))
     table[2] = np.nan
     design = _layout(_grid(3, 3))
-    few = statement("too_few_levels", variable="model", levels=2, fewest=3)
+    few = statement("too_few_levels", variable="model", levels=2, fewest=3, of_levels=3)
     assert broad(_values(table.ravel()), ("model",), design, 0.05).reason == few
     assert broad(_values(table.ravel()), BOTH, design, 0.05).reason == few
     assert broad(_values(table.ravel()), ("dataset",), design, 0.05).reason is None

@@ -92,7 +92,8 @@ def test_levels_without_the_contrast_do_not_count(study: Study, runs: pd.DataFra
     assert row["levels"] == 2
     assert row["reason"] is not None
     assert row["reason"]["code"] == "too_few_levels"
-    assert row["reason"]["arguments"] == {"variable": "model", "levels": 2, "fewest": 3}
+    counts = {"levels": 2, "fewest": 3, "of_levels": 5}
+    assert row["reason"]["arguments"] == {"variable": "model", **counts}
     assert row["slope"] is None
     assert row["predictions"] == []
 

@@ -77,7 +77,7 @@ def test_no_excess_variation_is_zero():
 
 
 def test_few_levels_or_no_error_are_refused():
-    few = statement("too_few_levels", variable="model", levels=2, fewest=3)
+    few = statement("too_few_levels", variable="model", levels=2, fewest=3, of_levels=2)
     assert spread(_values([1.0, 2.0], 0.1), ("model",), ERROR, _one_way(2), 0.05).reason == few
     none = statement("no_replicates")
     unknown = ErrorTerm(

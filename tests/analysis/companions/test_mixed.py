@@ -84,7 +84,9 @@ def test_only_contexts_with_the_contrast_enter(companion, factorial):
 def test_what_cannot_be_fitted_is_a_row_with_its_reason(companion, factorial):
     few = companion(factorial((2,), 2, 2), "A")["effects"][0]
     assert few["estimate"] is None
-    assert few["reason"] == statement("too_few_levels", variable="model", levels=2, fewest=3)
+    assert few["reason"] == statement(
+        "too_few_levels", variable="model", levels=2, fewest=3, of_levels=2
+    )
     exact = factorial((2,), 4, 1, mean=lambda a, m, d: a + m + d, sd=0.0)
     assert companion(exact, "A")["effects"][0]["reason"]["code"] == "model_refused"
     single = companion(factorial((2,), 4, 1, 1), "A")["effects"][0]

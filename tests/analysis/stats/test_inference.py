@@ -142,7 +142,7 @@ def test_few_contexts_refuse_broad_with_the_reason(factorial, study, pick):
     for scope in (["model"], ["dataset"], ["model", "dataset"]):
         row = pick(rows, factor="A", estimand="average", scope=scope)
         assert (row["se"], row["p"], row["verdict"]) == (None, None, "not_estimated")
-        named = {"variable": scope[0], "levels": 2, "fewest": 3}
+        named = {"variable": scope[0], "levels": 2, "fewest": 3, "of_levels": 2}
         assert row["reason"] == statement("too_few_levels", **named)
 
 

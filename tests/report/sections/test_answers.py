@@ -312,7 +312,12 @@ def test_where_nothing_varies_beyond_the_badge_asks_for_contexts(whole: Any) -> 
     room = Room(2, {}, "", "row")
     none = {**row, "reason": statement("no_blocking_variable")}
     assert beyond([none], room).note == "needs more contexts"
-    few = {**row, "reason": statement("too_few_levels", variable="dataset", levels=2, fewest=3)}
+    few = {
+        **row,
+        "reason": statement("too_few_levels", variable="dataset", levels=2, fewest=3, of_levels=2),
+    }
     assert beyond([few, few], room).note == "needs a third data set"
+    few["reason"]["arguments"]["of_levels"] = 5
+    assert beyond([few, few], room).note == "needs a third data set with both levels"
     same = {**row, "reason": statement("same_in_every_level", variable="model")}
     assert "same at every model" in beyond([same, few], room).note

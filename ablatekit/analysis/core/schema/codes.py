@@ -97,7 +97,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     # what an error term lacks
     "model_refused": ("message",),
     # what inference over contexts lacks
-    "too_few_levels": ("variable", "levels", "fewest"),
+    "too_few_levels": ("variable", "levels", "fewest", "of_levels"),
     "no_effect_on_learning": ("p", "alpha"),
     "best_needs_equal_variances": ("p",),
     "same_in_every_level": ("variable",),

@@ -34,8 +34,9 @@ def _never_in_one_context(level_contexts: list[str], baseline_contexts: list[str
     )
 
 
-def _too_few_levels(variable: str, levels: int, fewest: int) -> str:
-    return f"{scopes.needed(variable, levels, fewest)} to generalise {scopes.over([variable])}"
+def _too_few_levels(variable: str, levels: int, fewest: int, of_levels: int) -> str:
+    lacking = scopes.needed(variable, levels, fewest, of_levels)
+    return f"{lacking} to generalise {scopes.over([variable])}"
 
 
 def _over_scope(
