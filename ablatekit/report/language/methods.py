@@ -249,7 +249,7 @@ def verdicts(alpha: float, adjustments: Sequence[str], *, margin: bool) -> str:
     return (
         f"{text}. Otherwise it is called {word('equivalent')} when {inside} (two one-sided tests;"
         f" Schuirmann, 1987), and {word('inconclusive')} if not. An effect with a direction is"
-        f" {SIZES['by_more']} when the one-sided test against that margin, adjusted alike, has"
+        f" {SIZES['by_more']} when the test of an effect within that margin, adjusted alike, has"
         f" p < {alpha / 2:g}, and {SIZES['less']} when {inside}."
     )
 

@@ -55,7 +55,7 @@ def _verdict_rule(alpha: float, smallest_effect: float | str | None) -> str:
 
 def _size_rule(alpha: float, margin: str) -> str:
     return (
-        f"Size: {SIZES['by_more']} if the one-sided test against {margin}, adjusted alike, has"
+        f"Size: {SIZES['by_more']} if the test of an effect within {margin}, adjusted alike, has"
         f" p < {alpha / 2:g}; {SIZES['less']} if the {1 - 2 * alpha:.0%} interval lies within it;"
         f" else {SIZES['open']}."
     )
