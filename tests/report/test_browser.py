@@ -127,12 +127,15 @@ def test_the_shipped_full_factorial_shows_every_verdict_and_figure(tmp_path):
     page.write_text((SHIPPED / "index.html").read_text().replace("</body>", PROBE + "</body>"))
     analysis = json.loads((SHIPPED / "analysis.json").read_text())
     state = probed(tmp_path, 1280, page.as_uri())
-    answers = [*analysis["responses"].values(), *analysis["comparisons"].values()]
     wanted = {}
-    for answer in answers:
-        for effect in answer["effects"]:
-            if effect["estimand"] == "average":
-                wanted.setdefault(effect["level"], []).append(effect["verdict"])
+    for answer in (*analysis["responses"].values(), *analysis["comparisons"].values()):
+        average = [effect for effect in answer["effects"] if effect["estimand"] == "average"]
+        for level in {effect["level"] for effect in average}:
+            rows = [row for row in average if row["level"] == level and row["se"] is not None]
+            shown = [next(row for row in rows if not row["scope"])]
+            if answer in analysis["responses"].values():
+                shown.append(max(rows, key=lambda row: len(row["scope"])))
+            wanted.setdefault(level, []).extend(row["verdict"] for row in shown)
     assert {level: sorted(found) for level, found in state["verdicts"].items()} == {
         level: sorted(verdicts) for level, verdicts in wanted.items()
     }
