@@ -15,7 +15,6 @@ from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
 from ablatekit.report import document
-from ablatekit.report.compose import details
 from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph, scoped
 from ablatekit.report.formats.tables import PLAIN, titled_table
 from ablatekit.report.language import formulas, page
@@ -92,6 +91,8 @@ def answer(analysis: Analysis, *, everything: bool = False) -> Iterator[Renderab
     for name, response in fitted.items():
         yield from _formula(name, response, factor_labels(analysis))
     if everything and not fitted:
+        from ablatekit.report.compose import details  # imports every section
+
         for block in details(analysis):
             yield from rendered(block)
     yield from (Text(page.noted(typeset(warning))) for warning in answer_warnings(analysis))
