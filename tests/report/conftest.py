@@ -349,12 +349,8 @@ def response_record(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def build_analysis() -> Any:
-    factors = [
-        {"name": name, "levels": levels, "baseline": baseline, "label": label or name}
-        for name, (baseline, levels, label) in FACTORS.items()
-    ]
-    costs = [
+def cost_rows() -> list[dict[str, Any]]:
+    return [
         {"factor": factor, "level": level, "metric": metric, "mean": mean}
         for factor, (_, levels, _) in FACTORS.items()
         for position, level in enumerate(levels)
@@ -363,6 +359,13 @@ def build_analysis() -> Any:
             ("samples", 1920.0 * (1 + position)),
             ("generated_tokens", 30123.4567 * (1 + position)),
         )
+    ]
+
+
+def build_analysis() -> Any:
+    factors = [
+        {"name": name, "levels": levels, "baseline": baseline, "label": label or name}
+        for name, (baseline, levels, label) in FACTORS.items()
     ]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -384,7 +387,7 @@ def build_analysis() -> Any:
             "excluded": [{"advantage": "group_norm", "rollouts": "1"}],
             "held_equal": {"budget": {"unit": "rounds", "amount": 60}, "optimizer": "adamw"},
             "warnings": [],
-            "cost": costs,
+            "cost": cost_rows(),
         },
         "counts": {
             "planned": 192, "started": 192, "finished": 190,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from typing_extensions import TypedDict
 
+from ablatekit.analysis.cells.cell_means import unit_weights
 from ablatekit.analysis.cells.contrasts import Contrast, effect_contrasts
 from ablatekit.analysis.cells.effects import Evaluated, Fitted, Price
 from ablatekit.analysis.core.arrays import Booleans, Floats
@@ -71,8 +73,4 @@ def _effect_price(prices: Prices, fitted: Fitted, effect: Evaluated) -> float | 
 
 def _side(layout: Layout, contrast: Contrast, sign: float) -> Floats:
     """Weights of one side of every combination over units, (combinations, U), not negative."""
-    units = np.vectorize(layout.unit_of.__getitem__, otypes=[np.int64])(contrast.codes)
-    weights = np.zeros((len(units), len(layout.units)))
-    rows = np.broadcast_to(np.arange(len(units))[:, None], units.shape)
-    np.add.at(weights, (rows, units), np.maximum(sign * contrast.weights, 0.0))
-    return weights
+    return unit_weights(layout, replace(contrast, weights=np.maximum(sign * contrast.weights, 0.0)))

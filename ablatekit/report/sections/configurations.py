@@ -57,7 +57,7 @@ def _blocks(
     analysis: Analysis, name: str, response: ResponseAnalysis, configurations: Configurations
 ) -> list[Block]:
     scale, unit = scale_of(response), subject_of(analysis).unit
-    every = _every_scope(name, configurations.get("rows", []), scale, room(analysis, response))
+    every = _every_scope(name, configurations["rows"], scale, room(analysis, response))
     blocks: list[Block] = [Heading(sentence(response["label"]))]
     blocks += [Paragraph(text) for text in [baseline_sentence(analysis, response)] if text]
     blocks += [

@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from ablatekit.analysis.core.schema.effects import (
     InfluenceRow,
+    TestedNumbers,
 )
 from ablatekit.analysis.core.schema.model import (
     ModelRecord,
@@ -321,20 +322,13 @@ class PolicyComparison(TypedDict):
     exclude: Number
 
 
-class MixedEffect(TypedDict):
+class MixedEffect(TestedNumbers):
     """An average effect by the mixed model, with Kenward-Roger's standard error and df."""
 
     factor: str
     level: str
     baseline: str
     contexts: int
-    estimate: Number
-    se: Number
-    df: Number
-    low: Number
-    high: Number
-    p: Number
-    reason: Statement | None
 
 
 class MixedCompanion(TypedDict):

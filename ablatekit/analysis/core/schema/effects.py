@@ -18,10 +18,9 @@ from ablatekit.analysis.core.schema.vocabulary import (
 )
 
 
-class Alternative(TypedDict):
-    """The same question answered another way; per-comparison interval at 1 - alpha."""
+class TestedNumbers(TypedDict):
+    """An estimate and its t test with a per-comparison interval at 1 - alpha, or the reason."""
 
-    method: Statement
     estimate: Number
     se: Number
     df: Number
@@ -29,6 +28,12 @@ class Alternative(TypedDict):
     high: Number
     p: Number
     reason: Statement | None
+
+
+class Alternative(TestedNumbers):
+    """The same question answered another way."""
+
+    method: Statement
 
 
 class Part(TypedDict):
@@ -99,7 +104,7 @@ class Effect(TypedDict):
     p_non_inferiority: NotRequired[Number]
 
 
-class PlainRow(TypedDict):
+class PlainRow(TestedNumbers):
     """The t over contexts as if they were exchangeable: without verdict or family (DESIGN 5)."""
 
     factor: str
@@ -107,13 +112,6 @@ class PlainRow(TypedDict):
     baseline: str
     estimand: Estimand
     contexts: int
-    estimate: Number
-    se: Number
-    df: Number
-    low: Number
-    high: Number
-    p: Number
-    reason: Statement | None
 
 
 class ContextEffect(TypedDict):
