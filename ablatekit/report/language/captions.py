@@ -161,7 +161,7 @@ def dose_slopes(response: str) -> str:
 
 def slope_of(factor: str, scale: DoseScale) -> str:
     """A factor and what its slope is for one more of."""
-    per = {"log": "per e-fold", "linear": "per unit", "order": "per step"}[scale]
+    per = {"log": "per doubling", "linear": "per unit", "order": "per step"}[scale]
     return f"{factor}, {per}"
 
 

@@ -7,9 +7,12 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.analysis.table import analyse_table
 from ablatekit.report.compose import compose
 from ablatekit.report.document import Excerpt, Paragraph, Table, Warnings
 from ablatekit.report.formats.csv import effects_csv
@@ -17,6 +20,7 @@ from ablatekit.report.formats.latex import render_latex
 from ablatekit.report.formats.terminal import answer
 from ablatekit.report.language.verdicts import Room
 from ablatekit.report.sections.answer import baseline_sentences, beyond
+from ablatekit.report.write import report_contents
 
 LEVEL = {"factor": "rollouts", "level": "4", "baseline": "1"}
 NUMBERS = {
@@ -118,7 +122,7 @@ def page(whole: Any, parse: Any, page_without_figures: Any) -> Any:
          "4\N{MULTIPLICATION SIGN} samples", "over models, on these 2 data sets"]),
         ("configuration-scopes-learning", [-0.0123, 0.0456, 0.0131], ["narrow"]),
         ("dose-learning", [7.1234, 0.009, 0.018], ["rollouts per query", "log of the level"]),
-        ("slopes-learning", [0.0401, 0.0144, 0.0658], ["over models", "per e-fold", "helps"]),
+        ("slopes-learning", [0.0401, 0.0144, 0.0658], ["over models", "per doubling", "helps"]),
         ("covariates-learning", [0.0091, 0.0001, 0.0181], ["params of 5 models",
          "+3.1 [1.1, 5.1], one new level [\N{MINUS SIGN}1.0, 7.2]"]),
         ("mixed-learning", [0.0401, 0.0131], ["df are 1.5, below 2"]),
@@ -236,7 +240,7 @@ def test_all_says_what_its_tables_assume_and_are_in(whole: Any, terminal_text: A
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     assert "Plain t over contexts, as if they were a plain sample" in text
-    assert "e-fold" in text
+    assert "per doubling" in " ".join(text.split())
     start = next(at for at, line in enumerate(lines) if line.startswith("Configurations against"))
     table = lines[start:]
     end = next(at for at, line in enumerate(table) if at and line[:1].strip())
@@ -321,3 +325,20 @@ def test_where_nothing_varies_beyond_the_badge_asks_for_contexts(whole: Any) -> 
     assert beyond([few, few], room).note == "needs a third data set with both levels"
     same = {**row, "reason": statement("same_in_every_level", variable="model")}
     assert "same at every model" in beyond([same, few], room).note
+
+
+def test_a_slope_is_per_what_its_label_says():
+    """A response that rises by 3 a doubling, over levels 1, 2 and 8."""
+    rng = np.random.default_rng(4)
+    rows = [
+        {"rollouts": str(r), "model": m, "y": 30 + 3 * np.log2(r) + rng.normal(0, 0.01)}
+        for r in (1, 2, 8)
+        for m in ("a", "b", "c")
+        for _ in range(3)
+    ]
+    analysis = analyse_table(pd.DataFrame(rows), "y", ["rollouts"], ["model"])
+    narrow = next(s for s in analysis["responses"]["y"]["dose"]["slopes"] if not s["scope"])
+    assert narrow["estimate"] == pytest.approx(3.0, abs=0.02)
+    text = report_contents(analysis)["report.md"].decode()
+    assert "per doubling" in text
+    assert "per e-fold" not in text
