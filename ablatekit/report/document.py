@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LONGEST_STEM = 60
+PHONE = 358.0
+"""Width that a phone of 390 CSS pixels leaves for a figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,9 @@ class Column:
 class Table:
     """A table with its caption, and the footer that says how its numbers were made.
 
-    `keys` holds one (name, value) list per row that becomes data- attributes.
+    `footer` says what must be known to read it, `computed` how its numbers were made: a page says
+    each such sentence once. `keys` holds one (name, value) list per row that becomes data-
+    attributes.
     """
 
     kind: ClassVar[str] = "table"
@@ -131,18 +135,33 @@ class Table:
     rows: Sequence[Sequence[Entry]]
     keys: Sequence[Sequence[tuple[str, str]]] = ()
     footer: str = ""
+    computed: Sequence[str] = ()
     sortable: bool = True
     style: Literal["plain", "answer", "matrix"] = "plain"
 
 
+@dataclass(frozen=True, slots=True)
+class FigureData:
+    """What a figure shows, as a table: numbers unscaled, in the response's own unit."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | Number]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A figure that is drawn only when a page or a file shows it."""
+    """A figure that is drawn only when a page or a file shows it.
+
+    `narrow` draws the same at most `PHONE` pixels wide, where `draw` is wider; `data` is what it
+    shows, for who wants the numbers.
+    """
 
     id: str
     title: str
     alt: str
     draw: Callable[[], Figure]
+    narrow: Callable[[], Figure] | None = None
+    data: Callable[[], FigureData] | None = None
 
 
 def file_stem(picture: Picture) -> str:
@@ -228,26 +247,61 @@ Block: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section of the report."""
+    """One section of the appendix; `finding` says in one sentence what it found."""
 
     id: str
     title: str
     lead: str
     blocks: Sequence[Block]
+    finding: str = ""
+
+
+TrustLevel: TypeAlias = Literal["sound", "limited", "weak"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How far to trust the answer: a title, and the reasons, the gravest first."""
+
+    level: TrustLevel
+    title: str
+    points: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """The answer on one screen and one sheet: what a reader needs who reads nothing else.
+
+    `headline` moves with the bounds of an exploration (alpha, the smallest effect); `settled`, the
+    sentences on configurations and on the baseline, does not.
+    """
+
+    headline: Sequence[str]
+    settled: Sequence[str]
+    figure: Picture | None
+    table: Table | None
+    trust: Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """The whole report; `unit` is what one value of a response belongs to."""
+    """The whole report; `unit` is what one value of a response belongs to.
+
+    `exploration` is what a page's script needs to compute answers under other bounds.
+    """
 
     title: str
     question: str
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
+    brief: Brief | None = None
+    exploration: Mapping[str, Any] | None = None
     unit: Unit = "run"
 
     def pictures(self) -> Iterator[Picture]:
         """Every figure in its order, those of folds too."""
+        if self.brief is not None and self.brief.figure is not None:
+            yield self.brief.figure
         for section in self.sections:
             yield from _pictures(section.blocks)
 

@@ -25,6 +25,7 @@ from ablatekit.analysis.core.schema.companions import (
     Stability,
 )
 from ablatekit.analysis.core.schema.effects import (
+    Cells,
     Configurations,
     ContextEffect,
     CovariateRow,
@@ -59,7 +60,7 @@ from ablatekit.analysis.core.schema.model import (
 )
 from ablatekit.analysis.core.schema.vocabulary import Number, Statement
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 class ResponseAnalysis(TypedDict):
@@ -85,6 +86,7 @@ class ResponseAnalysis(TypedDict):
     contexts: list[ContextEffect]
     heterogeneity: list[HeterogeneityRow]
     plain_contexts: NotRequired[list[PlainRow]]
+    cells: NotRequired[Cells]
     configurations: NotRequired[Configurations]
     dose: NotRequired[Dose]
     covariates: NotRequired[list[CovariateRow]]

@@ -227,6 +227,54 @@ class Configurations(TypedDict):
     notes: list[Statement]
 
 
+class Limits(TypedDict):
+    """A value with its interval at 1 - alpha: estimate +- t(df) se."""
+
+    estimate: Number
+    se: Number
+    df: Number
+    low: Number
+    high: Number
+    reason: Statement | None
+
+
+class NewLevel(Limits):
+    """The same for one new level of a scope; `se` holds the error of the mean and its spread."""
+
+    scope: list[str]
+
+
+class CellMean(Limits):
+    """The mean of a cell over the contexts that have it, fixed, and its gain over the baseline's.
+
+    `name` is that of the configuration, empty for the baseline cell, whose gain is null. `gain` is
+    over the contexts that have both cells. `new` and `gain_new` are for one new level of every
+    scope (the one-way t of the values of its levels). `price` is that of the configuration.
+    """
+
+    levels: dict[str, str]
+    name: str
+    contexts: int
+    of_contexts: int
+    runs: int
+    new: list[NewLevel]
+    gain: Limits | None
+    gain_new: list[NewLevel]
+    price: Number
+
+
+class Cells(TypedDict):
+    """Every cell that has runs, as the tested model sees it.
+
+    `covariance` is the lower triangle of that of the means in the order of `rows`, row by row; null
+    where means share no error. Only cells with the same `contexts` may be compared with it.
+    """
+
+    method: Statement
+    rows: list[CellMean]
+    covariance: list[list[float]] | None
+
+
 class DoseTest(TypedDict):
     """F test of the linear and quadratic parts of an ordered factor; a Holm family of its own."""
 

@@ -1,0 +1,1 @@
+"""The brief: the answer on one screen and one sheet of paper."""

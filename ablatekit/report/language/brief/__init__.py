@@ -1,0 +1,1 @@
+"""Sentences of the brief and of what a reader explores on the page."""

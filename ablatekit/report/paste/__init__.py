@@ -1,0 +1,1 @@
+"""What is made to be pasted elsewhere: methods, results, tables, a card."""

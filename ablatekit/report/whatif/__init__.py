@@ -1,0 +1,1 @@
+"""What-if: what a page computes anew for who moves its bounds, and the numbers it needs."""
