@@ -1,0 +1,184 @@
+"""Each sentence of a document at its first place, each term explained at its first use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from ablatekit.report.document import (
+    Block,
+    Document,
+    Fold,
+    Gallery,
+    Heading,
+    Paragraph,
+    Section,
+    Table,
+    Text,
+    Warnings,
+)
+from ablatekit.report.language.appendix.glossary import explanations, terms_in
+from ablatekit.report.language.numbers import sentence, typeset
+from ablatekit.report.language.reading import ESTIMAND_NAMES, Unit
+
+SHORT = 40
+"""Characters of a remark that may stand below several tables."""
+NAMES = tuple(f"{sentence(name)}: " for name in ESTIMAND_NAMES.values())
+
+
+def said_once(document: Document) -> Document:
+    """The document without sentences that stand further up, new terms explained where they come.
+
+    The brief is left as it is: it comes first.
+    """
+    said = _Said()
+    for text in _of_brief(document):
+        said.warns(text)
+    sections = [_section_once(section, said) for section in document.sections]
+    explained = _Explained(" ".join(_of_brief(document)), document.unit)
+    sections = [_section_explained(section, explained) for section in sections]
+    return replace(document, sections=sections)
+
+
+def sentences_of(text: str) -> list[str]:
+    """A text sentence by sentence."""
+    return [part for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part]
+
+
+def _of_brief(document: Document) -> Iterator[str]:
+    brief = document.brief
+    if brief is None:
+        return
+    yield from (*brief.headline, *brief.settled, brief.trust.title, *brief.trust.points)
+    if brief.table is not None:
+        yield brief.table.footer
+        yield from brief.table.computed
+
+
+class _Said:
+    """The sentences that stand further up."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._warned = ""
+
+    def warns(self, text: str) -> bool:
+        """Whether a warning is new: not part of one, as of one that names its response first."""
+        key = text.rstrip(".").casefold()
+        if key in self._warned:
+            return False
+        self._warned += f"{key}\n"
+        return bool(self.new(text))
+
+    def new(self, text: str) -> str:
+        """The sentences of a text that nobody has said."""
+        return " ".join(part for part in sentences_of(text) if self._is_new(part))
+
+    def lines(self, text: str) -> str:
+        """The same, line by line."""
+        return "\n".join(filter(None, map(self.new, text.split("\n"))))
+
+    def _is_new(self, text: str) -> bool:
+        name = next((name for name in NAMES if text.startswith(name)), "")
+        key = typeset(text.removeprefix(name)).rstrip(".").casefold()
+        if len(key) < SHORT:
+            return True
+        if key in self._known:
+            return False
+        self._known.add(key)
+        return True
+
+
+def _section_once(section: Section, said: _Said) -> Section:
+    said.new(section.finding)
+    return replace(section, lead=said.new(section.lead), blocks=_blocks_once(section.blocks, said))
+
+
+def _blocks_once(blocks: Sequence[Block], said: _Said) -> list[Block]:
+    return [kept for block in blocks if (kept := _block_once(block, said)) is not None]
+
+
+def _block_once(block: Block, said: _Said) -> Block | None:
+    """A block without what was said; nothing where nothing is left."""
+    match block:
+        case Paragraph():
+            return Paragraph(text) if (text := said.new(block.text)) else None
+        case Warnings():
+            texts = [text for text in block.texts if said.warns(text)]
+            return Warnings(texts) if texts else None
+        case Gallery():
+            return replace(block, caption=said.new(block.caption))
+        case Table():
+            footer = said.lines(block.footer)
+            computed = [part for text in block.computed if (part := said.new(text))]
+            return replace(block, footer=footer, computed=computed)
+        case Fold():
+            inside = _blocks_once(block.blocks, said)
+            return replace(block, blocks=inside) if inside else None
+        case _:
+            return block
+
+
+class _Explained:
+    """The terms that were explained further up, at first those of the brief."""
+
+    def __init__(self, brief: str, unit: Unit) -> None:
+        self._unit = unit
+        used = terms_in(brief)
+        self._known = {term for term in used if explanations([term], unit)[0] in brief}
+
+    def new(self, text: str) -> str:
+        """What the terms of a text mean that nobody has explained."""
+        fresh = [term for term in terms_in(text) if term not in self._known]
+        self._known.update(fresh)
+        return " ".join(explanations(fresh, self._unit))
+
+
+def _section_explained(section: Section, explained: _Explained) -> Section:
+    used = " ".join((section.title, section.finding, section.lead))
+    lead = _joined(" ", section.lead, explained.new(used))
+    return replace(section, lead=lead, blocks=list(_blocks_explained(section.blocks, explained)))
+
+
+def _blocks_explained(blocks: Sequence[Block], explained: _Explained) -> Iterator[Block]:
+    for block in blocks:
+        match block:
+            case Paragraph():
+                yield Paragraph(_joined(" ", block.text, explained.new(block.text)))
+            case Gallery():
+                used = " ".join((block.caption, *(picture.title for picture in block.pictures)))
+                yield replace(block, caption=_joined(" ", block.caption, explained.new(used)))
+            case Table():
+                yield _table_explained(block, explained)
+            case Heading() | Warnings():
+                yield block
+                used = block.text if isinstance(block, Heading) else " ".join(block.texts)
+                yield from _paragraph(explained.new(used))
+            case Fold():
+                inside = [*_paragraph(explained.new(block.title)),
+                          *_blocks_explained(block.blocks, explained)]  # fmt: skip
+                yield replace(block, blocks=inside)
+            case _:
+                yield block
+
+
+def _paragraph(text: str) -> list[Block]:
+    return [Paragraph(text)] if text else []
+
+
+def _table_explained(table: Table, explained: _Explained) -> Table:
+    heads = (f"{column.group} {column.title}" for column in table.columns)
+    entries = (entry.text for row in table.rows for entry in row if isinstance(entry, Text))
+    used = " ".join((table.caption, *heads, *entries, table.footer))
+    footer = _joined("\n", table.footer, explained.new(used))
+    meant = explained.new(" ".join(table.computed))
+    return replace(table, footer=footer, computed=[*table.computed, *_known([meant])])
+
+
+def _joined(separator: str, *parts: str) -> str:
+    return separator.join(_known(parts))
+
+
+def _known(parts: Iterable[str]) -> list[str]:
+    return [part for part in parts if part]
