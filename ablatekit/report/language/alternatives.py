@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ablatekit.report.language.numbers import Scale
 from ablatekit.report.language.verdicts import Look
 
 WITHOUT_VALUES = "no values"
 WITHOUT_THRESHOLD = "no threshold"
+ONE_NEW_LEVEL = "one new level"
+RIGHT, LEFT = "\N{RIGHTWARDS ARROW}", "\N{LEFTWARDS ARROW}"
+BETTER_WORSE: Mapping[str, tuple[str, str]] = {
+    "higher": (f"{LEFT} worse", f"better {RIGHT}"),
+    "lower": (f"{LEFT} better", f"worse {RIGHT}"),
+}
+"""What stands at the left and at the right end of an axis, by the response's direction."""
 
 
 def joined(head: str, parts: Iterable[str]) -> str:
@@ -16,9 +23,19 @@ def joined(head: str, parts: Iterable[str]) -> str:
     return f"{head} {'; '.join(parts)}"
 
 
-def forest(response: str, parts: Iterable[str]) -> str:
+def forest(responses: Iterable[str], parts: Iterable[str]) -> str:
     """A forest plot in words."""
-    return joined(f"Forest plot of effects on {response}.", parts)
+    return joined(f"Forest plot of effects on {' and '.join(responses)}.", parts)
+
+
+def within(size: str) -> str:
+    """The shade of effects that are too small to matter."""
+    return f"within \N{PLUS-MINUS SIGN}{size}"
+
+
+def effect_in(unit: str) -> str:
+    """The label of an axis of effects."""
+    return f"effect, {unit}" if unit else "effect"
 
 
 def gap_map(parts: Iterable[str]) -> str:

@@ -235,16 +235,17 @@ def counted(title: str, number: int) -> str:
     return f"{title} ({number})"
 
 
-def effect_figures(confidence: str, *, broad: bool, predicted: bool, margin: bool) -> str:
+def effect_figures(confidence: str, *, predicted: bool, margin: bool) -> str:
     """What the marks of a forest plot are."""
     text = (
-        f"Marks: narrow estimates with {confidence} intervals, shaped and coloured by verdict"
-        f" ({marks(EFFECT_MARKS)})."
+        f"Thick lines: narrow estimates (these contexts) with {confidence} intervals, marks by"
+        f" verdict ({marks(EFFECT_MARKS)}). Largest gain first."
     )
-    if broad:
-        text += " Hollow diamonds: broad, over the widest scope."
     if predicted:
-        text += " Grey bars: prediction interval for one new level of the widest scope."
+        text += (
+            " Thin lines: prediction interval for one new level of the widest scope; an arrow where"
+            " it leaves the axis."
+        )
     return text + (" Shaded: within the smallest effect that matters." if margin else "")
 
 
