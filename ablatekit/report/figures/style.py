@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import unicodedata
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -38,7 +40,13 @@ PALETTE = {
     "series-2": "#0e0e0e",
     "series-3": "#0f0f0f",
     "series-4": "#101010",
+    "axis": "#121212",
 }
+"""What each tone is called, and the sentinel that stands for it.
+
+`ink` and `muted` are text, `axis` lines that mean something (zero, axes, where a new level may
+lie), `rule`, `grid` and `band` decoration; the others are marks.
+"""
 LIGHT = {
     "ink": "#1d1b19",
     "muted": "#6a655f",
@@ -54,12 +62,15 @@ LIGHT = {
     "band": "#f0ece5",
     "series-0": "#3a3631",
     "series-1": "#14708f",
-    "series-2": "#c2571a",
+    "series-2": "#b65017",
     "series-3": "#6f4a9c",
     "series-4": "#4d7a22",
+    "axis": "#8a847b",
 }
 """The colours of the light page (page.css), for files."""
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""As many as have no factor in common with the dashes: without colour, 28 series differ."""
 SMALL, NORMAL = 11.0, 12.5
 WIDE, THIN = frozenset("mw%&@#<>~^+="), frozenset("fijlrtIJ.,:;'|![]() ")
 _STYLE: Any = {
@@ -100,6 +111,11 @@ def series_style(position: int) -> tuple[str, Any]:
     """Tone and dash pattern of the n-th level; the baseline (0) is ink and solid."""
     hues = len([name for name in PALETTE if name.startswith("series-")])
     return f"series-{position % hues}", DASHES[position % len(DASHES)]
+
+
+def series_marker(position: int) -> str:
+    """The mark of the n-th level, with the line of `series_style`."""
+    return MARKERS[position % len(MARKERS)]
 
 
 def tick_text(value: float) -> str:
@@ -158,8 +174,41 @@ def shortened(text: str, length: int) -> str:
     return kept.rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
+def text_width(words: str, size: float = SMALL) -> float:
+    """Pixels that words take in the font of files, which is wider than those of pages."""
+    from matplotlib.font_manager import FontProperties
+
+    plain = "".join(character for character in words if not _is_wide(character))
+    metrics = _text_path().get_text_width_height_descent(
+        plain, FontProperties(family=_STYLE["font.family"], size=size), ismath=False
+    )
+    return float(metrics[0]) + size * (len(words) - len(plain))
+
+
+@cache
+def _text_path() -> Any:
+    from matplotlib.textpath import TextToPath
+
+    return TextToPath()
+
+
+def fitted(text: str, width: float, size: float = SMALL) -> str:
+    """A label that takes at most `width` pixels, cut with an ellipsis; the data hold all of it."""
+    flat = " ".join(text.split())
+    if text_width(flat, size) <= width:
+        return flat
+    ellipsis = "\N{HORIZONTAL ELLIPSIS}"
+    lengths = range(len(flat))
+    kept = bisect_right(lengths, width, key=lambda end: text_width(flat[:end] + ellipsis, size)) - 1
+    return flat[: max(kept, 0)].rstrip() + ellipsis
+
+
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in "WF"
+
+
 def _letters(character: str) -> float:
-    if unicodedata.east_asian_width(character) in "WF":
+    if _is_wide(character):
         return 1.9
     if character in THIN:
         return 0.6
