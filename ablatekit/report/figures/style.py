@@ -72,6 +72,8 @@ DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """As many as have no factor in common with the dashes: without colour, 28 series differ."""
 SMALL, NORMAL = 11.0, 12.5
+FONT_SIZE, FIXED_POINT = 100.0, 65536
+"""Size at which glyphs are measured, and the unit of what FreeType says of them."""
 WIDE, THIN = frozenset("mw%&@#<>~^+="), frozenset("fijlrtIJ.,:;'|![]() ")
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -147,18 +149,32 @@ def last(values: PlotValues, default: float) -> float:
 
 
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Positions moved as little as needed to lie at least `gap` apart inside [low, high]."""
-    order = sorted(range(len(positions)), key=lambda index: positions[index])
-    placed = [0.0] * len(positions)
-    floor = low
-    for index in order:
-        placed[index] = max(positions[index], floor)
-        floor = placed[index] + gap
-    ceiling = high
-    for index in reversed(order):
-        placed[index] = min(placed[index], ceiling)
-        ceiling = placed[index] - gap
+    """Positions moved as little as needed to lie at least `gap` apart inside [low, high].
+
+    Without room for that they lie as far apart as there is room.
+    """
+    count = len(positions)
+    if count > 1:
+        gap = min(gap, (high - low) / (count - 1))
+    order = sorted(range(count), key=lambda index: positions[index])
+    wanted = [positions[index] - gap * rank for rank, index in enumerate(order)]
+    placed = [0.0] * count
+    for rank, (index, place) in enumerate(zip(order, _rising(wanted), strict=True)):
+        placed[index] = min(max(place, low), high - gap * (count - 1)) + gap * rank
     return placed
+
+
+def _rising(values: Sequence[float]) -> list[float]:
+    """The nearest sequence that never falls: neighbours that fall are replaced by their mean."""
+    blocks: list[tuple[float, int]] = []
+    for value in values:
+        mean, size = value, 1
+        while blocks and blocks[-1][0] > mean:
+            before, earlier = blocks.pop()
+            mean = (mean * size + before * earlier) / (size + earlier)
+            size += earlier
+        blocks.append((mean, size))
+    return [mean for mean, size in blocks for _ in range(size)]
 
 
 def shortened(text: str, length: int) -> str:
@@ -176,20 +192,30 @@ def shortened(text: str, length: int) -> str:
 
 def text_width(words: str, size: float = SMALL) -> float:
     """Pixels that words take in the font of files, which is wider than those of pages."""
-    from matplotlib.font_manager import FontProperties
-
-    plain = "".join(character for character in words if not _is_wide(character))
-    metrics = _text_path().get_text_width_height_descent(
-        plain, FontProperties(family=_STYLE["font.family"], size=size), ismath=False
-    )
-    return float(metrics[0]) + size * (len(words) - len(plain))
+    return sum(map(_advance, words)) * size
 
 
 @cache
-def _text_path() -> Any:
-    from matplotlib.textpath import TextToPath
+def _advance(character: str) -> float:
+    """Width of a character in ems; of one that the font lacks, a generous guess."""
+    from matplotlib.ft2font import LoadFlags
 
-    return TextToPath()
+    if unicodedata.combining(character):
+        return 0.0
+    font = _font()
+    if font.get_char_index(ord(character)) == 0:
+        return 1.05 if unicodedata.east_asian_width(character) in "WF" else 0.7
+    glyph = font.load_char(ord(character), flags=LoadFlags.NO_HINTING)
+    return float(glyph.linearHoriAdvance) / FIXED_POINT / FONT_SIZE
+
+
+@cache
+def _font() -> Any:
+    from matplotlib.font_manager import findfont, get_font
+
+    font = get_font(findfont(_STYLE["font.family"][0]))
+    font.set_size(FONT_SIZE, 72)
+    return font
 
 
 def fitted(text: str, width: float, size: float = SMALL) -> str:
@@ -203,12 +229,8 @@ def fitted(text: str, width: float, size: float = SMALL) -> str:
     return flat[: max(kept, 0)].rstrip() + ellipsis
 
 
-def _is_wide(character: str) -> bool:
-    return unicodedata.east_asian_width(character) in "WF"
-
-
 def _letters(character: str) -> float:
-    if _is_wide(character):
+    if unicodedata.east_asian_width(character) in "WF":
         return 1.9
     if character in THIN:
         return 0.6
