@@ -26,9 +26,8 @@ from ablatekit.report.figures.labels import (
     write_rows,
     x_ticks,
 )
-from ablatekit.report.figures.measure import text_width
 from ablatekit.report.figures.panel import Box, Limits, Panel
-from ablatekit.report.figures.style import floats, padded
+from ablatekit.report.figures.style import padded, text_width
 from ablatekit.report.language import alternatives
 from ablatekit.report.language.numbers import Scale, absent, sentence
 from ablatekit.report.language.verdicts import look, word
@@ -165,7 +164,7 @@ def _keys(forest: Forest) -> Iterator[Key]:
     for part, tone in zip(forest.series, forest.tones(), strict=True):
         yield Key(part.response["label"], tone, width=5.0, marker="o")
     if any(part.prediction(level) for part in forest.series for level in forest.levels):
-        yield Key(alternatives.ONE_NEW_LEVEL, "muted", width=1.0, kind="ends")
+        yield Key(alternatives.ONE_NEW_LEVEL, "axis", width=1.0, kind="ends")
     sizes = _smallest(forest)
     if sizes:
         scale = forest.series[0].scale
@@ -182,7 +181,7 @@ def _background(page: Panel, panel: Panel, forest: Forest) -> None:
     if sizes:
         panel.band(max(-min(sizes), panel.x[0]), min(min(sizes), panel.x[1]))
     x_ticks(panel, forest.series[0].scale, 6)
-    panel.vertical(0, "muted", 1.2)
+    panel.vertical(0, "axis", 1.0)
     bottom = panel.box.top + panel.box.height + 20
     ends = panel.box.left, panel.box.left + panel.box.width
     unit = alternatives.effect_in(forest.series[0].scale.unit)
@@ -213,7 +212,7 @@ def _draw_row(
         _print(panel, part.values(effect), columns, words_y, tone, beside=printed)
         places.append((float(effect["estimate"] or 0.0), y))
     if len(places) > 1:
-        panel.line(*zip(*places, strict=True), "muted", 1.0)
+        panel.line(*zip(*places, strict=True), "axis", 1.0)
     for (x, y), part in zip(places, _known(forest, level), strict=True):
         shape = look(part["verdict"])
         panel.marks([x], [y], shape.tone, shape.marker, 6.0, hollow=shape.tone == "open")
@@ -240,12 +239,12 @@ def _draw_prediction(panel: Panel, ends: tuple[float, float] | None, y: float) -
     if ends is None:
         return
     low, high = max(ends[0], panel.x[0]), min(ends[1], panel.x[1])
-    panel.line([low, high], [y, y], "muted", 1.0, order=1.8)
+    panel.line([low, high], [y, y], "axis", 1.0, order=1.8)
     for shown, wanted, marker in ((low, ends[0], "<"), (high, ends[1], ">")):
         if shown == wanted:
-            ticks(panel, [shown], y, "muted")
+            ticks(panel, [shown], y, "axis")
         else:
-            panel.marks([shown], [y], "muted", marker, 3.5)
+            panel.marks([shown], [y], "axis", marker, 3.5)
 
 
 def forest_records(forest: Forest) -> list[dict[str, str | Number]]:

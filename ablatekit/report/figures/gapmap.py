@@ -12,9 +12,8 @@ from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import Number, Verdict
 from ablatekit.report.document import PHONE
 from ablatekit.report.figures.labels import LINE, inside, sheet, wrapped, write, x_ticks, y_room
-from ablatekit.report.figures.measure import text_width
 from ablatekit.report.figures.panel import Box, Limits, Panel
-from ablatekit.report.figures.style import floats, padded
+from ablatekit.report.figures.style import floats, padded, text_width
 from ablatekit.report.language.alternatives import gap_point
 from ablatekit.report.language.captions import effect_on, with_unit
 from ablatekit.report.language.numbers import Scale
@@ -109,10 +108,10 @@ def _background(panel: Panel, scale: Scale) -> None:
     panel.y_numbers(scale)
     for draw, limits in ((panel.horizontal, panel.y), (panel.vertical, panel.x)):
         if limits[0] < 0 < limits[1]:
-            draw(0, "muted")
+            draw(0, "axis")
     ends = [max(panel.x[0], panel.y[0]), min(panel.x[1], panel.y[1])]
     if ends[0] < ends[1]:
-        panel.line(ends, ends, "muted", 1, (0, (4, 3)))
+        panel.line(ends, ends, "axis", 1, (0, (4, 3)))
     words = f"gap {word('narrows')}", f"gap {word('widens')}"
     panel.text(panel.x[0], panel.y[1], words[0], "muted", va="top", shift=(6, -4))
     panel.text(panel.x[1], panel.y[0], words[1], "muted", ha="right", va="bottom", shift=(-6, 4))
@@ -137,7 +136,7 @@ def _listing(points: Sequence[MapPoint], width: float) -> list[str]:
         line
         for point in points
         for line in wrapped(
-            f"{point.number}  {point.level.name}, gap {word(point.verdict)}", width
+            f"{point.number}  {point.level.name}: {word(point.verdict)}", width
         )
     ]
 
@@ -154,7 +153,7 @@ def _number(page: Panel, panel: Panel, points: Sequence[MapPoint]) -> None:
         taken.append(_around(place, width, LINE - 2))
         if math.dist(place, mark) > RINGS[2]:
             leaders.append((mark, place))
-            page.line(*zip(mark, place, strict=True), "muted", 0.7, order=1.9)
+            page.line(*zip(mark, place, strict=True), "axis", 0.7, order=1.9)
         page.text(*place, str(point.number), ha="center")
 
 

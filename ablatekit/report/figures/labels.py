@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from ablatekit.report.document import PHONE
 from ablatekit.report.figures.panel import Box, Limits, Panel, canvas, round_values
-from ablatekit.report.figures.style import SMALL, tick_text
-from ablatekit.report.figures.measure import series_marker, text_width
-from ablatekit.report.figures.style import series_style
+from ablatekit.report.figures.style import (
+    SMALL,
+    series_marker,
+    series_style,
+    text_width,
+    tick_text,
+)
 from ablatekit.report.language.numbers import Scale
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LINE = 14.0
 """Pixels from one line of small text to the next."""
@@ -100,15 +100,22 @@ def y_room(limits: Limits, scale: Scale, most: int = 5) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a key explains: a line with its dash and mark, a shade, or what `ends` has ticks."""
+    """What a figure explains: a line with its dash and mark, a shade, what `ends` in ticks, a mark.
+
+    A note has words only.
+    """
 
     words: str
     tone: str
     dash: Any = "solid"
     marker: str = ""
     width: float = 2.0
-    kind: Literal["line", "shade", "ends", "mark"] = "line"
+    kind: Literal["line", "shade", "ends", "mark", "note"] = "line"
     hollow: bool = False
+
+    def indent(self) -> float:
+        """Pixels before its words."""
+        return 0.0 if self.kind == "note" else SAMPLE + AFTER_SAMPLE
 
 
 def series_key(words: str, position: int) -> Key:
@@ -130,8 +137,8 @@ def keys_in(keys: Sequence[Key], width: float) -> Keys:
     places: list[tuple[Key, float, float, Sequence[str]]] = []
     left, top, tallest = 0.0, 0.0, 0
     for key in keys:
-        lines = wrapped(key.words, width - SAMPLE - AFTER_SAMPLE)
-        taken = SAMPLE + AFTER_SAMPLE + max(map(text_width, lines))
+        lines = wrapped(key.words, width - key.indent())
+        taken = key.indent() + max(map(text_width, lines))
         if left and left + taken > width:
             left, top, tallest = 0.0, top + tallest * LINE + 2, 0
         places.append((key, left, top, lines))
@@ -143,8 +150,9 @@ def draw_keys(page: Panel, keys: Keys, left: float, top: float) -> None:
     """Every key: its sample, then its words."""
     for key, across, down, lines in keys.places:
         x, y = left + across, top + down + LINE / 2
-        draw_sample(page, key, x, y)
-        write(page, lines, x + SAMPLE + AFTER_SAMPLE, top + down, "muted")
+        if key.kind != "note":
+            draw_sample(page, key, x, y)
+        write(page, lines, x + key.indent(), top + down, "muted")
 
 
 def draw_sample(page: Panel, key: Key, x: float, y: float, length: float = SAMPLE) -> None:
@@ -210,13 +218,3 @@ def write_rows(page: Panel, rows: Rows, left: float, top: float) -> None:
     """The labels of rows that begin at `top`."""
     for row in rows.rows:
         write(page, row.lines, left, top + row.top)
-
-
-def phone_sheet(height: float) -> Panel:
-    """A sheet as wide as a phone shows."""
-    return sheet(PHONE, height)
-
-
-def figure_of(page: Panel) -> Figure:
-    """What a page of drawing returns."""
-    return page.figure

@@ -10,6 +10,8 @@ from ablatekit.report.language.verdicts import Look
 WITHOUT_VALUES = "no values"
 WITHOUT_THRESHOLD = "no threshold"
 ONE_NEW_LEVEL = "one new level"
+ALL_ITEMS = "on all items"
+WITHOUT_BANDS = "intervals of so many lines are in the data only"
 RIGHT, LEFT = "\N{RIGHTWARDS ARROW}", "\N{LEFTWARDS ARROW}"
 BETTER_WORSE: Mapping[str, tuple[str, str]] = {
     "higher": (f"{LEFT} worse", f"better {RIGHT}"),
