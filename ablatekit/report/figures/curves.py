@@ -12,11 +12,13 @@ from ablatekit.analysis.core.schema.companions import Curve, EffectAtStep, Point
 from ablatekit.analysis.core.schema.vocabulary import Number
 from ablatekit.report.document import PHONE
 from ablatekit.report.figures.labels import (
+    ENDS,
     LINE,
     Key,
     draw_keys,
     inside,
     keys_in,
+    line_ends,
     series_key,
     sheet,
     wrapped,
@@ -32,7 +34,6 @@ from ablatekit.report.figures.style import (
     padded,
     series_marker,
     series_style,
-    spread,
     text_width,
 )
 from ablatekit.report.language import alternatives
@@ -41,7 +42,7 @@ from ablatekit.report.language.numbers import Scale
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TOP, HEIGHT, FOOT, ENDS = 8.0, 150.0, 38.0, 16.0
+TOP, HEIGHT, FOOT = 8.0, 150.0, 38.0
 MOST_LABEL = 92.0
 """Pixels of a level's name at the end of its line; longer names stand below the panel."""
 MOST_POINTS, MOST_BANDS, MARKS = 25, 4, 3
@@ -96,7 +97,9 @@ def draw_effects(
 def draw_profiles(profiles: Sequence[Profile], label: str, scale: Scale, shares: Scale) -> Figure:
     """Share of runs above every threshold, one line per level with its pointwise band."""
     lines = [
-        Series(row["level"], *map(floats, (row["threshold"], row["share"], row["low"], row["high"])))
+        Series(
+            row["level"], *map(floats, (row["threshold"], row["share"], row["low"], row["high"]))
+        )
         for row in profiles
     ]
     panel = _panel(lines, (0.0, 1.0), shares, [], axis=(scale, label))
@@ -181,7 +184,8 @@ def _panel(
     x_ticks(panel, axis[0], 5, whole=axis[0] is STEPS)
     write(page, label, left + box.width / 2, TOP + height + FOOT - LINE - 4, "muted", "center")
     draw_keys(page, keys, 0, below)
-    _ends(panel, [line for line, _ in known], names, beside=beside)
+    ends = [last(line.y, limits[0]) for line, _ in known]
+    line_ends(panel, names, ends, panel.x[1], beside=beside)
     return panel
 
 
@@ -196,22 +200,6 @@ def _notes(lines: Sequence[Series]) -> list[Key]:
     notes = [alternatives.WITHOUT_BANDS] if len(lines) - len(empty) > MOST_BANDS else []
     notes += [f"{', '.join(empty)}: {alternatives.WITHOUT_VALUES}"] if empty else []
     return [Key(note, "muted", kind="note") for note in notes]
-
-
-def _ends(panel: Panel, lines: Sequence[Series], names: Sequence[Key], *, beside: bool) -> None:
-    """At the end of every line its mark, and its name where names fit there."""
-    low, high = panel.y
-    pixel = (high - low) / panel.box.height
-    wanted = [last(line.y, low) for line in lines]
-    places = spread(wanted, LINE * pixel, low, high)
-    for key, y, end in zip(names, places, wanted, strict=True):
-        across = (panel.x[1] - panel.x[0]) / panel.box.width
-        at = panel.x[1] + 9 * across
-        if abs(y - end) > 3 * pixel:
-            panel.line([panel.x[1], at - 5 * across], [end, y], "axis", 0.7)
-        panel.marks([at], [y], key.tone, key.marker, 5.0)
-        if beside:
-            panel.text(panel.x[1], y, key.words, "ink", shift=(ENDS, 0))
 
 
 def _draw_lines(panel: Panel, lines: Sequence[Series], first: int = 0) -> None:
