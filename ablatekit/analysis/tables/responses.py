@@ -34,8 +34,8 @@ class Training:
     """A metric over training on the items that every evaluation of a run uses (`common`).
 
     `full` holds the values on all items, at the steps that have them, where `common` is that of a
-    part; else it has no step. `without_part` runs did not log the part's values there; `common` lacks
-    these steps, lest some runs be compared at a step that others have not reached.
+    part; else it has no step. `without_part` runs did not log the part's values there; `common`
+    lacks these steps for all runs, lest an earlier value of some be compared with that of others.
     """
 
     common: History
