@@ -16,20 +16,17 @@ from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import Number
 from ablatekit.canonical import content_hash
-from ablatekit.report.document import Badge, Table
 from ablatekit.report.language.brief import whatif
 from ablatekit.report.language.numbers import scale_of
+from ablatekit.report.language.verdicts import LOOKS, SIZES
 from ablatekit.report.sections.answer import UNJUDGED, Question, questions
 from ablatekit.report.whatif.choices import choices
 
 Payload = Mapping[str, Any]
 
 
-def exploration(analysis: Analysis, table: Table | None) -> Payload | None:
-    """Everything that the script computes from; None where nothing was compared.
-
-    `table` is the answer table as it is shown.
-    """
+def exploration(analysis: Analysis) -> Payload | None:
+    """Everything that the script computes from; None where nothing was compared."""
     levels = comparisons(analysis)
     if not levels:
         return None
@@ -40,12 +37,14 @@ def exploration(analysis: Analysis, table: Table | None) -> Payload | None:
         "declared": whatif.declared(alpha_of(analysis), [bound["shown"] for bound in margins]),
         "bounds": margins,
         "levels": [[level.factor, level.level] for level in levels],
+        "names": [level.name for level in levels],
         "questions": [
             {**_question(analysis, question, levels), **named}
             for question, named in zip(asked, _named(analysis, margins), strict=True)
         ],
-        "columns": _columns(asked, table) if table is not None else [],
         "choices": choices(analysis),
+        "looks": {name: [look.word, look.tone, look.icon] for name, look in LOOKS.items()},
+        "sizes": dict(SIZES),
         "words": dict(whatif.WORDS),
     }
 
@@ -76,15 +75,17 @@ def _named(analysis: Analysis, margins: Sequence[Mapping[str, Any]]) -> list[dic
 
     def effect(name: str, response: ResponseAnalysis) -> dict[str, Any]:
         rise, fall = ("helps", "hurts")[:: 1 if response["direction"] == "higher" else -1]
-        return {"bounds": [bound_of(name)], "rise": rise, "fall": fall}
+        return {"name": name, "bounds": [bound_of(name)], "rise": rise, "fall": fall}
 
     gaps = [
         {
+            "name": name,
             "bounds": sorted({bound_of(gap["learning"]), bound_of(gap["generalization"])}),
-            "rise": "widens", "fall": "narrows",
+            "rise": "widens",
+            "fall": "narrows",
         }
-        for gap in analysis.get("comparisons", {}).values()
-    ]  # fmt: skip
+        for name, gap in analysis.get("comparisons", {}).items()
+    ]
     return [*(effect(*named) for named in analysis["responses"].items()), *gaps]
 
 
@@ -97,7 +98,9 @@ def _question(
         if effect["estimand"] == "average":
             families.setdefault(_family(effect), []).append(effect)
     shown = [_shown(question, level) for level in levels]
-    needed = [key for key in families if any(key == _family(e) for pair in shown for e in pair if e)]
+    needed = [
+        key for key in families if any(key == _family(e) for pair in shown for e in pair if e)
+    ]
     places = {
         id(effect): [number, place]
         for number, key in enumerate(needed)
@@ -108,6 +111,9 @@ def _question(
         "gap": question.gap,
         "scale": [question.scale.factor, question.scale.unit, question.scale.decimals],
         "families": [_family_record(analysis, families[key]) for key in needed],
+        "beside": [
+            whatif.beside(question.title, wide["scope"] if wide else ()) for _, wide in shown
+        ],
         "shown": [[places[id(effect)] if effect else None for effect in pair] for pair in shown],
     }
 
@@ -149,17 +155,3 @@ def _row(effect: Effect) -> dict[str, Any]:
             for part in effect["parts"]
         ]
     return row
-
-
-def _columns(asked: Sequence[Question], table: Table) -> list[dict[str, int]]:
-    """For each question, in which columns of the table its interval and verdicts stand."""
-    placed: list[dict[str, int]] = []
-    start = 0
-    for question in asked:
-        own = [
-            place
-            for place, column in enumerate(table.columns)
-            if place >= start and column.group == question.title
-        ]
-        ...
-    return placed

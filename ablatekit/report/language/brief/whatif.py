@@ -12,9 +12,7 @@ from ablatekit.report.language.captions import TIMES
 from ablatekit.report.language.numbers import MINUS, MISSING, count, general
 from ablatekit.report.language.reading import Subject
 
-TITLE = "What if"
 WORDS: Mapping[str, str] = {
-    "title": TITLE,
     "lead": (
         "What other bounds would make of the verdicts above, and what the study predicts for"
         " other choices. Everything is computed on this page."
@@ -25,7 +23,6 @@ WORDS: Mapping[str, str] = {
     "in_unit": "{text}, in {unit}",
     "none_declared": "none declared",
     "declared": "declared: {value}",
-    "without_cells": "The analysis holds no cell means, so other choices cannot be looked up.",
     "exploring": "Exploration; declared: {declared}.",
     "kept": (
         "Sentences on configurations, the best set and the baseline, the figures and the appendix"
@@ -33,7 +30,9 @@ WORDS: Mapping[str, str] = {
     ),
     "reset": "Back to the declared values",
     "same": "No verdict changes.",
-    "changed": "{changed} of {all} verdicts change.",
+    "changed": "{changed} of {all} verdicts change:",
+    "change": "{name}, {level}: {before} \N{RIGHTWARDS ARROW} {after}",
+    "more": "and {count} more",
     "choices": "Other choices",
     "against": "compared with",
     "baseline": "the baseline",
@@ -50,9 +49,9 @@ WORDS: Mapping[str, str] = {
     "difference": "difference",
     "no_covariance": "needs both in the same contexts",
     "new_only_gain": "known for gains over the baseline only",
-    "interval": "{estimate} {interval}",
+    "elsewhere": "beyond",
     "price": "Price: {price}.",
-    "no_price": "Price: not known.",
+    "other_price": "Price of the other: {price}.",
     "runs": "{label}: mean of {runs} in {contexts}.",
     "minus": MINUS,
     "missing": MISSING,
@@ -77,9 +76,9 @@ def elsewhere(scope: Sequence[str]) -> str:
     return f"in {scopes.listed(f'a new {scopes.variable(name)}' for name in scope)}"
 
 
-def beyond() -> str:
-    """The heading of predictions where there are none."""
-    return "beyond"
+def beside(title: str, scope: Sequence[str]) -> str:
+    """A question and the scope of the verdict beside its own."""
+    return f"{title} {scopes.over(scope)}" if scope else title
 
 
 def means_of(runs: int, contexts: int, of_contexts: int, subject: Subject) -> tuple[str, str]:
