@@ -43,6 +43,7 @@ from ablatekit.report.sections.model import model_section
 from ablatekit.report.sections.provenance import provenance_section
 from ablatekit.report.sections.robust import robust_section
 from ablatekit.report.sections.variance import mixed_blocks, variance_section
+from ablatekit.report.whatif.payload import exploration
 
 
 def compose(analysis: Analysis) -> Document:
@@ -53,6 +54,7 @@ def compose(analysis: Analysis) -> Document:
         question=str(analysis.get("study", {}).get("question") or ""),
         facts=_facts(analysis),
         sections=[section for section in _sections(analysis) if section is not None],
+        exploration=exploration(analysis),
         unit=subject_of(analysis).unit,
     )
 
