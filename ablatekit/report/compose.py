@@ -20,6 +20,7 @@ from ablatekit.report.document import (
 from ablatekit.report.language import captions, page
 from ablatekit.report.language.numbers import count, scale_of
 from ablatekit.report.language.reading import subject_of, title_of
+from ablatekit.report.paste.section import methods_section
 from ablatekit.report.sections.answer import answer_section, gap_room, gap_scale, room
 from ablatekit.report.sections.configurations import (
     configurations_section,
@@ -37,7 +38,6 @@ from ablatekit.report.sections.dynamics import dynamics_section
 from ablatekit.report.sections.effects import compact_estimands, dose_blocks, forest_section
 from ablatekit.report.sections.gap import carry_over_blocks, map_section
 from ablatekit.report.sections.interactions import interactions_section
-from ablatekit.report.sections.methods import methods_section
 from ablatekit.report.sections.missing import missing_section
 from ablatekit.report.sections.model import model_section
 from ablatekit.report.sections.provenance import provenance_section
