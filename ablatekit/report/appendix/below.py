@@ -44,7 +44,7 @@ def said_below(
             if part.level is not None and part.level not in levels:
                 levels.append(part.level)
     return [
-        words.because(who, what, reason)
+        words.because(who, _without_scopes(what), reason)
         for reason, by_what in by_reason.items()
         for who, what in _who(by_what, every, whole).items()
     ]
@@ -60,6 +60,11 @@ def _who(by_what: dict[str, dict[str, list[str]]], every: int, whole: str) -> di
         if what:
             parts.append(what)
     return who
+
+
+def _without_scopes(whats: Sequence[str]) -> list[str]:
+    """Estimands without those of a scope, where the same is said of the narrow one."""
+    return [what for what in whats if not any(what.startswith(f"{other} ") for other in whats)]
 
 
 def parted(

@@ -17,6 +17,7 @@ from ablatekit.analysis.core.schema.effects import Configuration, Effect
 from ablatekit.analysis.core.schema.vocabulary import Estimand, Number
 from ablatekit.report.document import Excerpt, Section
 from ablatekit.report.language.appendix import findings as words
+from ablatekit.report.language.captions import value_of
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, scale_of
 from ablatekit.report.language.reading import factor_labels, subject_of, term_label
 from ablatekit.report.language.reading import words as phrase
@@ -168,10 +169,12 @@ def interplay(analysis: Analysis) -> str:
     response, effect = max(settled or rows, key=_standing)
     parts = zip(effect["factor"].split(":"), effect["level"].split(":"), strict=False)
     name = words.TIMES.join(f"{labels.get(factor, factor)} {level}" for factor, level in parts)
+    judged = "" if effect["verdict"] == "not_estimated" else together(effect["verdict"])
     shown = _shown(effect, scale_of(response))
-    text = words.interactions(name, response["label"], shown, together(effect["verdict"]))
+    text = words.interaction(name, response["label"], shown, judged if settled else "")
     if not settled:
-        return words.unsettled(len(rows), text)
+        tested = any(row[1]["p_adjusted"] is not None for row in rows)
+        return words.unsettled(len(rows), text, tested=tested)
     return words.settled(text, len(settled) - 1, len(rows))
 
 
@@ -253,7 +256,11 @@ def variance(analysis: Analysis) -> str:
     ]
     rows.sort(key=lambda row: -(row[1] or 0.0))
     shown = [(term, share or 0.0) for term, share in rows[:MOST_SHARES]]
-    return words.shares(response["label"], shown) if shown else ""
+    if shown:
+        return words.shares(response["label"], shown)
+    alpha, tested = alpha_of(analysis), [row["p"] for row in response.get("anova", [])]
+    known = [p for p in tested if p is not None]
+    return words.terms(sum(p < alpha for p in known), len(known), alpha) if known else ""
 
 
 def robust(analysis: Analysis) -> str:
@@ -301,7 +308,24 @@ def diagnostics(analysis: Analysis) -> str:
         rows = record.get("influence", [])
         total += len(rows)
         flipped += sum(row["low"] < 0 < row["high"] for row in rows)
-    return words.diagnostics(unequal, tested, (flipped, total), subject_of(analysis).unit)
+    unit = subject_of(analysis).unit
+    said = words.diagnostics(unequal, tested, (flipped, total), unit)
+    return said or _largest_residual(analysis) or words.too_few(unit)
+
+
+def _largest_residual(analysis: Analysis) -> str:
+    known = [
+        record
+        for response in analysis["responses"].values()
+        if (record := (response.get("diagnostics") or {}).get("largest_residual"))
+        and "in_sd" in record
+    ]
+    if not known:
+        return ""
+    largest = max(known, key=lambda record: abs(record["in_sd"]))
+    whose = str(largest.get("run", largest.get("row")))
+    unit = subject_of(analysis).unit
+    return words.largest_residual(general(abs(largest["in_sd"]), 3), value_of(unit, whose))
 
 
 def missing(analysis: Analysis) -> str:

@@ -118,7 +118,7 @@ def configurations_table(
             Column(captions.with_unit("gain", scale.unit), numeric=True),
             Column("adjusted p", numeric=True), Column("verdict"), Column(captions.BEYOND),
             *([Column("may be best")] if ranked else []),
-            Column(captions.PRICE, numeric=True),
+            *([Column(captions.PRICE, numeric=True)] if metric else []),
         ],
         rows=[_entries(rows, scale, available, metric, ranked=ranked) for rows in cells],
         keys=[[("configuration", _shown(rows)["level"])] for rows in cells],
@@ -153,7 +153,7 @@ def _entries(
         replace(badge(shown, available), note=needed_for(shown, available)),
         _beyond(broad, scale, available) if narrow is not None else Text(""),
         *([Text(captions.may_be_best(best))] if ranked else []),
-        Quantity(cost, price),
+        *([Quantity(cost, price)] if metric else []),
     ]
 
 

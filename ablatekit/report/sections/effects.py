@@ -239,14 +239,19 @@ def _lines(effects: Sequence[Effect]) -> dict[tuple[str, ...], dict[Estimand, Ef
     """Effects by level, inference and scope, without those that have no number."""
     lines: dict[tuple[str, ...], dict[Estimand, Effect]] = {}
     for effect in effects:
-        if not absent(effect["estimate"]):
+        if _is_known(effect):
             key = (effect["factor"], effect["level"], effect["inference"], *effect["scope"])
             lines.setdefault(key, {})[effect["estimand"]] = effect
     return lines
 
 
+def _is_known(effect: Effect) -> bool:
+    """Whether there is more to show than the estimate that the narrow row has."""
+    return not absent(effect["estimate" if effect["inference"] == "narrow" else "low"])
+
+
 def _known_estimands(effects: Sequence[Effect]) -> list[Estimand]:
-    known = {effect["estimand"] for effect in effects if not absent(effect["estimate"])}
+    known = {effect["estimand"] for effect in effects if _is_known(effect)}
     return [estimand for estimand in captions.ESTIMANDS if estimand in known]
 
 
@@ -303,7 +308,7 @@ def _said_of_effects(
 def _what(effect: Effect, unit: Unit) -> str:
     """The estimand of an effect, and its scope."""
     name = ESTIMAND_NAMES[effect["estimand"]]
-    return f"{name}, {reach(effect, unit)}" if effect["scope"] else name
+    return f"{name} {reach(effect, unit)}" if effect["scope"] else name
 
 
 def common_pair_notes(

@@ -20,17 +20,17 @@ def few(variable: str, levels: int = 2) -> object:
         (
             [("rollouts", "128"), ("rollouts", "256"), ("queries", "1"), ("queries", "2")],
             9,
-            "Rollouts 128, 256; queries 1, 2: occur in one cell only.",
+            "rollouts 128, 256; queries 1, 2: occur in one cell only.",
         ),
         ([("rollouts", "4"), ("queries", "2")], 2, "Every level: occur in one cell only."),
-        ([("rollouts", "4")], 1, "Rollouts 4: occur in one cell only."),
-        ([("rollouts", "")], 5, "Rollouts (not set): occur in one cell only."),
-        ([("rollouts", None)], 5, "Rollouts: occur in one cell only."),
-        ([("", "lr=1")], 5, "Lr=1: occur in one cell only."),
+        ([("rollouts", "4")], 1, "rollouts 4: occur in one cell only."),
+        ([("rollouts", "")], 5, "rollouts (not set): occur in one cell only."),
+        ([("rollouts", None)], 5, "rollouts: occur in one cell only."),
+        ([("", "lr=1")], 5, "lr=1: occur in one cell only."),
         (
             [("a", str(number)) for number in range(20)],
             50,
-            "A 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 8 more levels: occur in one cell only.",
+            "a 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 8 more levels: occur in one cell only.",
         ),
     ],
 )
@@ -48,15 +48,25 @@ def test_estimands_that_share_levels_and_reason_are_named_together() -> None:
         Unknown("a", "z", ""),
     ]
     assert said_below(unknown) == [
-        "A x (Shapley value, effect of removal): occur in one cell only.",
-        "A y (Shapley value): other.",
+        "a x (Shapley value, effect of removal): occur in one cell only.",
+        "a y (Shapley value): other.",
+    ]
+
+
+def test_a_scope_is_not_named_where_the_narrow_estimand_is_concerned_too() -> None:
+    unknown = [
+        Unknown("a", "x", ONE_CELL, what)
+        for what in ("average effect", "average effect over models", "interaction over models")
+    ]
+    assert said_below(unknown) == [
+        "a x (average effect, interaction over models): occur in one cell only."
     ]
 
 
 def test_rows_with_numbers_stay_and_their_reasons_are_said_too() -> None:
     rows, below = parted([1, 2, 3], lambda row: row > 1, lambda row: Unknown("a", str(row), "odd"))
     assert rows == [2, 3]
-    assert below == ["A 1, 2, 3: odd."]
+    assert below == ["a 1, 2, 3: odd."]
 
 
 def test_scopes_that_lack_levels_for_all_are_one_sentence() -> None:

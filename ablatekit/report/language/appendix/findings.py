@@ -84,24 +84,24 @@ def gap(widened: int, narrowed: int, total: int, largest_change: str) -> str:
     return f"{text}; the largest change is {largest_change}." if largest_change else f"{text}."
 
 
-def interactions(name: str, label: str, shown: str, verdict: str) -> str:
-    """The largest interaction that is settled."""
-    return f"{sentence(name)} on {label}: {shown}, {verdict}"
+def interaction(name: str, label: str, shown: str, verdict: str) -> str:
+    """An interaction with its size and, where it has one, its verdict."""
+    return f"{name} on {label}: {shown}{f', {verdict}' if verdict else ''}"
 
 
 def settled(text: str, others: int, total: int) -> str:
     """The largest settled interaction, and how many others are."""
-    if others == 0:
-        rest = "no other is settled" if total > 1 else ""
-    else:
-        rest = f"{others:,} of {total - 1:,} others {'is' if others == 1 else 'are'} settled"
-    return f"{'; '.join(filter(None, (text, rest)))}."
+    rest = "no other is" if total > 1 else ""
+    if others:
+        rest = f"{others:,} of {count(total - 1, 'other')} {'is' if others == 1 else 'are'}"
+    return f"{'; '.join(filter(None, (f'The clearest interaction is settled: {text}', rest)))}."
 
 
-def unsettled(total: int, text: str) -> str:
-    """No interaction is settled."""
+def unsettled(total: int, text: str, *, tested: bool) -> str:
+    """No interaction is settled, or none has a test."""
+    done = "settled" if tested else "tested"
     which = "The one interaction is not" if total == 1 else f"None of {total:,} interactions is"
-    return f"{which} settled; the largest estimate: {text}."
+    return f"{which} {done}; the largest estimate is {text}."
 
 
 def unknown_interactions(total: int) -> str:
@@ -149,6 +149,12 @@ def shares(label: str, parts: Sequence[tuple[str, float]]) -> str:
     return f"Of the variance of {label}: {named}."
 
 
+def terms(clear: int, total: int, alpha: float) -> str:
+    """How many terms of an ANOVA are tested to matter."""
+    which = of_all(clear, total, "term") if clear else "no term"
+    return f"{sentence(which)} {'has' if clear <= 1 else 'have'} p < {alpha:g}."
+
+
 def robust(means: tuple[int, int], probabilities: tuple[int, int]) -> str:
     """On how many effects companions agree in direction with the verdicts' estimates."""
     parts = [
@@ -166,7 +172,7 @@ def robust(means: tuple[int, int], probabilities: tuple[int, int]) -> str:
 def design(subject: Subject, kind: str, sizes: tuple[int, int, int], runs: int | None) -> str:
     """The size of a design: factors, cells and replicates."""
     factors, cells, replicates = sizes
-    text = f"{sentence(kind)} design" if subject.planned else "A table"
+    text = f"{sentence(kind)} design" if subject.planned else "Table"
     text += f": {count(factors, 'factor')}, {count(cells, 'cell')}"
     if subject.contexts > 1:
         text += f", {count(subject.contexts, 'context')}"
@@ -191,8 +197,17 @@ def diagnostics(
     if total:
         who = "no effect" if changed == 0 else f"{changed:,} of {count(total, 'effect')}"
         parts.append(f"leaving out one {unit} changes the sign of {who}")
-    nothing = f"too few {unit}s that are alike to test what the model assumes"
-    return f"{sentence('; '.join(parts) or nothing)}."
+    return f"{sentence('; '.join(parts))}." if parts else ""
+
+
+def largest_residual(sds: str, whose: str) -> str:
+    """The value farthest from the model."""
+    return f"The largest residual is {sds} residual sd ({whose})."
+
+
+def too_few(unit: str) -> str:
+    """Nothing can be tested."""
+    return f"Too few {unit}s that are alike to test what the model assumes."
 
 
 def all_ended(subject: Subject, planned: int) -> str:

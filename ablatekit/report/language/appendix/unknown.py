@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ablatekit.report.language import scopes
-from ablatekit.report.language.numbers import count, sentence
+from ablatekit.report.language.numbers import count
 from ablatekit.report.language.statements.phrases import NOT_SET
 
 MOST_LEVELS = 12
 """Levels that a sentence names; of more it gives the number."""
-EVERY_LEVEL, EVERY_CELL, EVERY_PAIR = "every level", "every cell", "every pair"
+EVERY_LEVEL, EVERY_CELL, EVERY_PAIR = "Every level", "Every cell", "Every pair"
 CSV_NAME = "effects.csv"
 
 
 def levels(named: Mapping[str, Sequence[str]]) -> str:
-    """Levels by their factor: rollouts 128, 256; queries 1, 2."""
+    """Levels by their factor, as they are written: rollouts 128, 256; queries 1, 2."""
     left, parts = MOST_LEVELS, []
     for factor, values in named.items():
         shown = [value or NOT_SET for value in values[:left]]
@@ -29,7 +29,7 @@ def levels(named: Mapping[str, Sequence[str]]) -> str:
 def because(who: str, what: Sequence[str], reason: str) -> str:
     """Why these levels have no number, or what holds for them."""
     of = f" ({', '.join(what)})" if what else ""
-    return f"{sentence(who)}{of}: {reason.rstrip('.')}."
+    return f"{who}{of}: {reason.rstrip('.')}."
 
 
 def no_scope(noun: str, missing: Sequence[Sequence[str]], needed: str) -> str:
