@@ -24,7 +24,6 @@ from ablatekit.report.document import (
     Section,
     Table,
     Text,
-    Verdicts,
     Warnings,
     file_stem,
     noted,
@@ -33,7 +32,7 @@ from ablatekit.report.document import (
 )
 from ablatekit.report.language import page
 from ablatekit.report.language.numbers import typeset
-from ablatekit.report.language.verdicts import signed, spoken
+from ablatekit.report.language.verdicts import signed
 
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[utf8]{inputenc}
@@ -93,7 +92,7 @@ def render_latex(document: Document, figures: str = "figures") -> str:
         lines += [f"\\emph{{{escape(document.question)}}}", ""]
     facts = (f"{escape(value)} {escape(name)}" for name, value in document.facts)
     lines += [" $\\cdot$ ".join(facts), ""]
-    for section in document.sections:
+    for section in document.parts():
         lines += _section(section, figures)
     return "\n".join([*lines, "\\end{document}", ""])
 
@@ -155,8 +154,6 @@ def _block(block: Block, figures: str) -> list[str]:
             return [f"\\subsection{{{escape(block.text)}}}"]
         case Warnings():
             return _list(f"\\textbf{{{page.NOTE}}} {escape(text)}" for text in block.texts)
-        case Verdicts():
-            return _list(_verdict_lines(block))
         case Facts():
             return _list(f"{escape(name)}: {escape(value)}" for name, value in block.pairs)
         case Excerpt():
@@ -168,12 +165,6 @@ def _block(block: Block, figures: str) -> list[str]:
 def _list(items: Iterator[str]) -> list[str]:
     lines = [f"\\item {item}" for item in items]
     return ["\\begin{itemize}", *lines, "\\end{itemize}"] if lines else []
-
-
-def _verdict_lines(block: Verdicts) -> Iterator[str]:
-    for line in block.lines:
-        title = f"\\textbf{{{escape(line.title)}}}: {escape(spoken(line))}."
-        yield " ".join(filter(None, (title, escape(line.note))))
 
 
 def _gallery(block: Gallery, figures: str) -> Iterator[str]:
@@ -206,7 +197,7 @@ def _table(table: Table) -> Iterator[str]:
     yield "\\bottomrule"
     yield "\\end{longtable}"
     yield "}"
-    for note in filter(None, table.footer.split("\n")):
+    for note in filter(None, [*table.footer.split("\n"), *table.computed]):
         yield f"{{\\footnotesize {escape(typeset(note))}\\par}}"
 
 

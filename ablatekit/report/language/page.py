@@ -11,6 +11,7 @@ SKIP = "Skip to the answer"
 THEME = "Light / dark"
 SWITCH_THEME = "Switch between light and dark"
 CONTENTS = "Contents"
+BRIEF = "The answer"
 CARE = "Read with care"
 COPY = "Copy"
 BUNDLE = """\
@@ -43,6 +44,11 @@ def lost(unit: Unit, diverged: int, failed: int) -> tuple[str, str]:
 def heading(title: str, unit: Unit, done: int, planned: int) -> str:
     """The title of the answer on a terminal."""
     return f"{title}: {done:,} of {planned:,} {analysed(unit)}"
+
+
+def trusted(title: str, reason: str) -> str:
+    """How far to trust an answer, on a terminal."""
+    return f"{title}. {reason}".rstrip()
 
 
 def noted(text: str) -> str:
