@@ -24,6 +24,10 @@ from ablatekit.report.language.numbers import typeset
 from ablatekit.report.language.verdicts import SIZES, look
 from ablatekit.themes import Theme
 
+PAGE = "page."
+STYLES: tuple[str, ...] = ("page.css", "whatif.css")
+SCRIPTS: tuple[str, ...] = ("page.js", "statistics.js", "choices.js", "whatif.js")
+"""What a page holds; those that are not of the page itself only beside what they explore."""
 SHOWN_POINTS = 4
 """Reasons of the trust box that show at once."""
 ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
@@ -50,22 +54,19 @@ def render_page(document: Document, theme: Theme = "auto") -> str:
         words=page, shown_points=SHOWN_POINTS, labels=Labels(), notes=computed_notes(document),
         unit=document.unit,
     )  # fmt: skip
+    explored = document.exploration is not None
+    styles, scripts = (
+        [name for name in names if explored or name.startswith(PAGE)] for names in (STYLES, SCRIPTS)
+    )
     return environment.get_template("page.html.j2").render(
         document=document,
         theme=theme,
         start="brief" if document.brief else document.sections[0].id,
-        css=_asset("page.css"),
-        script=Markup("\n").join(map(_asset, _scripts(document))),
+        css=Markup("\n").join(_asset(name) for name in styles),
+        scripts=[_asset(name) for name in scripts],
         script_words=as_json(page.SCRIPT),
         exploration=as_json(document.exploration),
     )
-
-
-def _scripts(document: Document) -> tuple[str, ...]:
-    """The scripts that a page needs; those of an exploration only beside its data."""
-    if document.exploration is None:
-        return ("page.js",)
-    return ("page.js", "statistics.js", "whatif.js")
 
 
 def _asset(name: str) -> Markup:
