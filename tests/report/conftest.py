@@ -471,9 +471,12 @@ def terminal_text() -> Callable[..., str]:
 def page_without_figures() -> Callable[[Any], str]:
     """Pages for tests that do not look at figures: each is an empty drawing."""
 
+    def empty(picture: Any, *, narrow: bool = False) -> str:
+        return f'<svg aria-label="{picture.title}" data-narrow="{narrow}"></svg>'
+
     def rendered(analysis: Any) -> str:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(html, "svg", lambda picture: f'<svg aria-label="{picture.title}"></svg>')
+            patch.setattr(html, "svg", empty)
             return render_html(analysis)
 
     return rendered
