@@ -94,7 +94,9 @@ def draw_effects(
 def draw_profiles(profiles: Sequence[Profile], label: str, scale: Scale, shares: Scale) -> Figure:
     """Share of runs above every threshold, one line per level with its pointwise band."""
     lines = [
-        Series(row["level"], *map(floats, (row["threshold"], row["share"], row["low"], row["high"])))
+        Series(
+            row["level"], *map(floats, (row["threshold"], row["share"], row["low"], row["high"]))
+        )
         for row in profiles
     ]
     names = [series_key(line.name, position) for position, line in enumerate(lines)]

@@ -63,7 +63,9 @@ class ForestSeries:
 
     def values(self, effect: Effect) -> tuple[str, str]:
         """Estimate and interval as printed."""
-        interval = "" if absent(effect["low"]) else self.scale.interval(effect["low"], effect["high"])
+        interval = (
+            "" if absent(effect["low"]) else self.scale.interval(effect["low"], effect["high"])
+        )
         return self.scale.effect(effect["estimate"]), interval
 
 

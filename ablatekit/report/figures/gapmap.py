@@ -135,9 +135,7 @@ def _listing(points: Sequence[MapPoint], width: float) -> list[str]:
     return [
         line
         for point in points
-        for line in wrapped(
-            f"{point.number}  {point.level.name}: {word(point.verdict)}", width
-        )
+        for line in wrapped(f"{point.number}  {point.level.name}: {word(point.verdict)}", width)
     ]
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from ablatekit.report.language.numbers import Scale
+from ablatekit.analysis.core.schema.vocabulary import Number
+from ablatekit.report.language.numbers import MISSING, Scale, absent, general
 from ablatekit.report.language.verdicts import Look
 
 WITHOUT_VALUES = "no values"
 WITHOUT_THRESHOLD = "no threshold"
+BASELINE = "baseline"
+FRONTIER = "best up to that price"
+PRICE = "price"
 ONE_NEW_LEVEL = "one new level"
 ALL_ITEMS = "on all items"
 WITHOUT_BANDS = "intervals of so many lines are in the data only"
@@ -135,3 +139,30 @@ def between(low: float, high: float, scale: Scale) -> str:
 def moved(name: str, ends: str, unit: str, run: str) -> str:
     """What a mark of the influence figure says; `unit` is what was left out."""
     return f"{name}: {ends} with one {unit} left out; {run} moves it most"
+
+
+def better_up(axis: str) -> str:
+    """The title of an axis whose upper end is the better one."""
+    return f"{axis} (better \N{UPWARDS ARROW})"
+
+
+def times(price: Number) -> str:
+    """A price as a multiple of the baseline's."""
+    return f"{general(price, 3)}\N{MULTIPLICATION SIGN}" if not absent(price) else MISSING
+
+
+def frontier_point(  # noqa: PLR0913 -- each is a part of the sentence
+    name: str, gain: str, interval: str, unit: str, price: str, verdict: str
+) -> str:
+    """One configuration: its gain, its price and its verdict."""
+    return f"{name}: {gain} {interval}{unit} at {price}, {verdict}"
+
+
+def gains_in(responses: Sequence[str]) -> str:
+    """What rows of dots show: the gain in one response or in several."""
+    return f"gain in {' and '.join(responses)}"
+
+
+def left_out(count: int) -> str:
+    """A row that stands for others."""
+    return f"\N{HORIZONTAL ELLIPSIS} {count} more"
