@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 WIDTH = 700.0
 SIDE, LANE, LOW_LANE, GAP, SMALL_GAP, FOOT, COLUMN_GAP = 8.0, 16.0, 13.0, 6.0, 2.0, 38.0, 8.0
-LABELS, LEAST_PLOT, LEAST_ROWS, MARK = 0.32, 110.0, 3, 7.5
-"""Share of the width that names may take; pixels that the panel has before intervals are printed;
-rows that are left, however low a figure must be."""
+LABELS, CLOSE_LABELS, LEAST_PLOT, LEAST_ROWS, MARK = 0.32, 0.38, 110.0, 3, 7.5
+"""Shares of the width that names may take, wrapped or on one line; pixels that the panel has before
+intervals are printed; rows that are left, however low a figure must be."""
 TONES = ("muted", "ink")
 """Of the intervals of the first and the second response; one alone has the second."""
 MOST_OF_SCOPES = 2.0
@@ -128,10 +128,10 @@ def draw_dots(
     left = SIDE + (places.labels + COLUMN_GAP if places.labels else 0)
     if width - left - SIDE - columns.width() < LEAST_PLOT:
         columns = replace(columns, interval=0.0)
-    page = sheet(width, top + places.height + FOOT)
+    page = sheet(width, top + max(places.height, LANE) + FOOT)
     write(page, title, SIDE, 0)
     draw_keys(page, keys, SIDE, len(title) * LINE + 2)
-    box = Box(left, top, width - left - SIDE - columns.width(), places.height)
+    box = Box(left, top, width - left - SIDE - columns.width(), max(places.height, LANE))
     panel = inside(page, box, _limits(rows, axes))
     _background(page, panel, axes)
     write_rows(page, places, SIDE, top)
@@ -203,6 +203,7 @@ def _fitting(
         return rows, places, LANE
     lane = max(LOW_LANE, LINE / lanes)
     kept = _extremes(rows, max(int(height / (lane * lanes + SMALL_GAP)), LEAST_ROWS))
+    labels = CLOSE_LABELS * width
     names = [fitted(row.name, labels) for row in kept]
     places = rows_of(names, lane * lanes, labels, above=False, gap=SMALL_GAP)
     return kept, places, lane
@@ -259,8 +260,10 @@ def _draw_row(
         _print(panel, axes.printed(mark), y, tone, columns)
         if not absent(mark.estimate):
             _draw_scope(panel, mark, y)
-            own = tone if len(row.marks) > 1 else look(mark.verdict).tone
-            panel.interval(mark.low, mark.high, y, own, 5.0)
+            if len(row.marks) > 1:
+                panel.interval(mark.low, mark.high, y, tone, 5.0)
+            else:
+                panel.interval(mark.low, mark.high, y, look(mark.verdict).tone, 2.4)
             places.append((float(mark.estimate or 0.0), y))
     panel.line([x for x, _ in places], [y for _, y in places], "muted", 1.0)
     known = [mark for mark in row.marks if not absent(mark.estimate)]

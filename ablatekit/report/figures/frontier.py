@@ -51,7 +51,7 @@ SHARE_OF_STEP = 0.6
 SAME_PRICE = 1.5
 """Prices that differ by less than this ratio are no axis; they stand beside the points."""
 DISTANCES = (8.0, 14.0, 22.0, 34.0, 50.0, 70.0, 95.0, 125.0, 160.0)
-LEADER_FROM = 20.0
+LEADER_FROM, LABELS_APART = 20.0, 5.0
 DIRECTIONS = ((1, 0), (1, -1), (1, 1), (-1, 0), (-1, -1), (-1, 1), (0, -1), (0, 1))
 CROSSED, DEAR, MISSING_LABEL = 30.0, 110.0, 1000.0
 """In pixels from its point: what a line under a label costs, what labels may and must cost."""
@@ -113,6 +113,10 @@ class Rect:
             and self.top < other.bottom
             and other.top < self.bottom
         )
+
+    def wider(self, pixels: float) -> Rect:
+        """The same with room left and right of it."""
+        return Rect(self.left - pixels, self.top, self.right + pixels, self.bottom)
 
     def inside(self, other: Rect) -> bool:
         """Whether all of it lies in the other."""
@@ -350,7 +354,7 @@ def _labels(
 ) -> list[Label]:
     """Labels of the frontier, the best or the cheapest first, then those of others."""
     box, narrow = panel.box, panel.box.width < PHONE
-    room = Rect(box.left + 3, box.top + 2, box.left + box.width, box.top + box.height - 2)
+    room = Rect(box.left + 3, box.top + 2, box.left + box.width - 3, box.top + box.height - 2)
     zero = _down(panel, 0.0)
     lines = [_between((place.x, place.top), (place.x, place.bottom)) for place in placed]
     lines += [_between(start, end) for start, end in pairwise(steps)]
@@ -379,7 +383,7 @@ def _placed_labels(
         cost, label = _label(place, words[place.point], room, taken, lines, dearest)
         total += cost
         if label is not None:
-            taken.append(label.rect)
+            taken.append(label.rect.wider(LABELS_APART))
             labels.append(label)
     return total, labels
 
