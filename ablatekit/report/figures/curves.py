@@ -12,11 +12,13 @@ from ablatekit.analysis.core.schema.companions import Curve, EffectAtStep, Point
 from ablatekit.analysis.core.schema.vocabulary import Number
 from ablatekit.report.document import PHONE
 from ablatekit.report.figures.labels import (
+    ENDS,
     LINE,
     Key,
     draw_keys,
     inside,
     keys_in,
+    line_ends,
     series_key,
     sheet,
     wrapped,
@@ -32,7 +34,6 @@ from ablatekit.report.figures.style import (
     padded,
     series_marker,
     series_style,
-    spread,
     text_width,
 )
 from ablatekit.report.language import alternatives
@@ -41,7 +42,7 @@ from ablatekit.report.language.numbers import Scale
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TOP, HEIGHT, FOOT, ENDS = 8.0, 150.0, 38.0, 16.0
+TOP, HEIGHT, FOOT = 8.0, 150.0, 38.0
 MOST_LABEL = 92.0
 """Pixels of a level's name at the end of its line; longer names stand below the panel."""
 MOST_POINTS, MOST_BANDS, MARKS = 25, 4, 3
@@ -61,15 +62,19 @@ class Series:
     whole: Series | None = None
     """The values on all items, where the line is that of a part of them."""
 
+    def has_values(self) -> bool:
+        """Whether there is anything to draw."""
+        return bool(np.isfinite(self.y).any())
+
 
 def draw_curves(curves: Sequence[Curve], limits: Limits, scale: Scale) -> Figure:
     """Lines are means over cells and contexts; hollow marks beside them: on all items."""
     lines = [_series(curve) for curve in curves]
-    names = [series_key(line.name, position) for position, line in enumerate(lines)]
     keys = [Key(alternatives.ALL_ITEMS, "muted", kind="mark", marker="o", hollow=True)]
-    panel = _panel(lines, names, limits, scale, keys if any(line.whole for line in lines) else [])
+    more = keys if any(line.whole for line in lines) else []
+    panel = _panel(lines, limits, scale, more)
+    _draw_lines(panel, lines)
     for position, line in enumerate(lines):
-        _draw_line(panel, line, position, len(lines))
         if line.whole is not None:
             _draw_whole(panel, line.whole, position, len(lines))
     return panel.figure
@@ -80,14 +85,12 @@ def draw_effects(
 ) -> Figure:
     """Effects of levels over training; inner bands pointwise, outer ones simultaneous."""
     lines = [_effects(rows) for rows in levels]
-    names = [series_key(line.name, position + 1) for position, line in enumerate(lines)]
-    panel = _panel(lines, names, limits, scale, [])
+    panel = _panel(lines, limits, scale, [], first=1)
     if smallest:
         shade = [max(-smallest, limits[0])] * 2, [min(smallest, limits[1])] * 2
         panel.area(panel.x, *shade, "band", 1.0, order=0.5)
     panel.horizontal(0, "axis", 1.0)
-    for position, line in enumerate(lines):
-        _draw_line(panel, line, position + 1, len(lines))
+    _draw_lines(panel, lines, first=1)
     return panel.figure
 
 
@@ -99,10 +102,8 @@ def draw_profiles(profiles: Sequence[Profile], label: str, scale: Scale, shares:
         )
         for row in profiles
     ]
-    names = [series_key(line.name, position) for position, line in enumerate(lines)]
-    panel = _panel(lines, names, (0.0, 1.0), shares, [], (scale, label))
-    for position, line in enumerate(lines):
-        _draw_line(panel, line, position, len(lines))
+    panel = _panel(lines, (0.0, 1.0), shares, [], axis=(scale, label))
+    _draw_lines(panel, lines)
     return panel.figure
 
 
@@ -162,14 +163,16 @@ def _thinned(line: Series) -> Series:
 
 
 def _panel(
-    lines: Sequence[Series], names: Sequence[Key], limits: Limits, scale: Scale,
-    more: Sequence[Key], axis: tuple[Scale, str] = (STEPS, "step"),
+    lines: Sequence[Series], limits: Limits, scale: Scale, more: Sequence[Key],
+    *, axis: tuple[Scale, str] = (STEPS, "step"), first: int = 0,
 ) -> Panel:  # fmt: skip
-    """A panel with names at the line ends where they fit, else below it."""
+    """A panel with names at the line ends where they fit, else below it; `first`: line's style."""
+    known = [(line, place) for place, line in enumerate(lines, first) if line.has_values()]
+    names = [series_key(line.name, place) for line, place in known]
     beside = all(text_width(key.words) <= MOST_LABEL for key in names)
     room = ENDS + (max((text_width(key.words) for key in names), default=0.0) if beside else 0.0)
     left = y_room(limits, scale, 4)
-    keys = keys_in([*([] if beside else names), *more, *_without_bands(lines)], PHONE)
+    keys = keys_in([*([] if beside else names), *more, *_notes(lines)], PHONE)
     height = max(HEIGHT, LINE * len(names))
     unit = "%" if axis[0].unit == "pp" else axis[0].unit
     label = wrapped(f"{axis[1]}, {unit}" if unit else axis[1], PHONE - left)
@@ -181,7 +184,8 @@ def _panel(
     x_ticks(panel, axis[0], 5, whole=axis[0] is STEPS)
     write(page, label, left + box.width / 2, TOP + height + FOOT - LINE - 4, "muted", "center")
     draw_keys(page, keys, 0, below)
-    _ends(panel, lines, names, beside=beside)
+    ends = [last(line.y, limits[0]) for line, _ in known]
+    line_ends(panel, names, ends, panel.x[1], beside=beside)
     return panel
 
 
@@ -190,36 +194,27 @@ def _span(lines: Sequence[Series]) -> Limits:
     return min(values), max(*values, min(values) + 1e-9)
 
 
-def _without_bands(lines: Sequence[Series]) -> list[Key]:
-    many = len(lines) > MOST_BANDS
-    return [Key(alternatives.WITHOUT_BANDS, "", kind="note")] if many else []
+def _notes(lines: Sequence[Series]) -> list[Key]:
+    """What is not drawn: intervals of many lines, and levels without values."""
+    empty = [line.name for line in lines if not line.has_values()]
+    notes = [alternatives.WITHOUT_BANDS] if len(lines) - len(empty) > MOST_BANDS else []
+    notes += [f"{', '.join(empty)}: {alternatives.WITHOUT_VALUES}"] if empty else []
+    return [Key(note, "muted", kind="note") for note in notes]
 
 
-def _ends(panel: Panel, lines: Sequence[Series], names: Sequence[Key], *, beside: bool) -> None:
-    """At the end of every line its mark, and its name where names fit there."""
-    low, high = panel.y
-    pixel = (high - low) / panel.box.height
-    wanted = [last(line.y, low) for line in lines]
-    places = spread(wanted, LINE * pixel, low, high)
-    for key, y, end in zip(names, places, wanted, strict=True):
-        across = (panel.x[1] - panel.x[0]) / panel.box.width
-        at = panel.x[1] + 9 * across
-        if abs(y - end) > 3 * pixel:
-            panel.line([panel.x[1], at - 5 * across], [end, y], "axis", 0.7)
-        panel.marks([at], [y], key.tone, key.marker, 5.0)
-        if beside:
-            panel.text(panel.x[1], y, key.words, "ink", shift=(ENDS, 0))
-
-
-def _draw_line(panel: Panel, line: Series, position: int, of: int) -> None:
-    tone, dash = series_style(position)
-    if of <= MOST_BANDS:
-        if line.outer is not None:
+def _draw_lines(panel: Panel, lines: Sequence[Series], first: int = 0) -> None:
+    """Every line with its marks; with bands while they can be told apart."""
+    few = sum(line.has_values() for line in lines) <= MOST_BANDS
+    for position, line in enumerate(lines, first):
+        tone, dash = series_style(position)
+        if few and line.outer is not None:
             panel.area(line.x, *line.outer, tone, 0.12)
-        panel.area(line.x, line.low, line.high, tone, 0.18)
-    panel.line(line.x, line.y, tone, 2.0 if of <= MOST_BANDS else 1.5, dash)
-    kept = _marked(len(line.x), position)
-    panel.marks(line.x[kept], line.y[kept], tone, series_marker(position), 4.5)
+        if few:
+            panel.area(line.x, line.low, line.high, tone, 0.18)
+        if line.has_values():
+            panel.line(line.x, line.y, tone, 2.0 if few else 1.5, dash)
+            kept = _marked(len(line.x), position)
+            panel.marks(line.x[kept], line.y[kept], tone, series_marker(position), 4.5)
 
 
 def _marked(points: int, position: int) -> list[int]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ablatekit.analysis.core.lookup import blocking_levels, widest
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.effects import Configuration
 from ablatekit.analysis.core.schema.vocabulary import Number, Verdict
-from ablatekit.report.document import PHONE, FigureData, figure_data
+from ablatekit.report.document import PHONE, FigureData, Picture, figure_data, slug
 from ablatekit.report.figures.labels import (
     LINE,
     Key,
@@ -31,7 +35,8 @@ from ablatekit.report.figures.panel import Box, Limits, Panel
 from ablatekit.report.figures.style import fitted, floats, padded, text_width
 from ablatekit.report.language import alternatives
 from ablatekit.report.language.captions import with_unit
-from ablatekit.report.language.numbers import Scale, absent
+from ablatekit.report.language.numbers import Scale, absent, scale_of, sentence
+from ablatekit.report.language.scopes import within
 from ablatekit.report.language.verdicts import EFFECT_MARKS, look, word
 
 if TYPE_CHECKING:
@@ -111,6 +116,110 @@ class Columns:
     def width(self) -> float:
         """All of them with the room between them."""
         return sum(part + COLUMN_GAP for part in (self.gain, self.interval, self.price) if part)
+
+
+def dots_pictures(analysis: Analysis) -> list[Picture]:
+    """Every configuration's gains: learning and generalization together, others one by one."""
+    compared = {
+        name: [gap["learning"], gap["generalization"]]
+        for name, gap in analysis.get("comparisons", {}).items()
+        if _in_one_unit(analysis, [gap["learning"], gap["generalization"]])
+    }
+    paired = {name for pair in compared.values() for name in pair}
+    single = {name: [name] for name in analysis["responses"] if name not in paired}
+    pictures = [_picture(analysis, name, names) for name, names in (compared | single).items()]
+    return [picture for picture in pictures if picture is not None]
+
+
+def _in_one_unit(analysis: Analysis, names: Sequence[str]) -> bool:
+    """Whether all of them were analysed, have configurations and may share an axis."""
+    responses = [analysis["responses"].get(name) for name in names]
+    kinds = {
+        (part["unit"], part["direction"], bool(part.get("configurations"))) if part else None
+        for part in responses
+    }
+    return len(kinds) == 1 and None not in kinds
+
+
+def _picture(analysis: Analysis, name: str, names: Sequence[str]) -> Picture | None:
+    responses = [analysis["responses"][one] for one in names]
+    last = responses[-1]
+    scales = [scale_of(response) for response in responses]
+    labels = [response["label"] for response in responses]
+    axes = DotAxes(
+        alternatives.gains_in(labels),
+        max(scales, key=lambda scale: scale.decimals),
+        last["smallest_effect"],
+        last["direction"] == "lower",
+        labels,
+        _scope(analysis, responses),
+        any(row["price"] is not None for row in _rows_of(last)),
+    )
+    rows = dot_rows(responses)
+    if len(rows) < 2:
+        return None
+    told = (
+        alternatives.dots_row(row.name, [" ".join(axes.printed(mark)) for mark in row.marks])
+        for row in rows
+        if not row.baseline
+    )
+    return Picture(
+        id=f"dots-{slug(name)}",
+        title=sentence(" and ".join(labels)),
+        alt=alternatives.joined(f"{sentence(axes.title)}.", told),
+        draw=partial(draw_dots, rows, axes),
+        narrow=partial(draw_dots, rows, axes, PHONE),
+        data=partial(dots_data, rows, axes),
+    )
+
+
+def _rows_of(response: ResponseAnalysis) -> Sequence[Configuration]:
+    configurations = response.get("configurations")
+    return configurations["rows"] if configurations else []
+
+
+def _scope(analysis: Analysis, responses: Sequence[ResponseAnalysis]) -> str:
+    """What the thin intervals generalise over, in words; empty where there are none."""
+    rows = [row for response in responses for row in _rows_of(response) if row["scope"]]
+    known = widest([row for row in rows if row["low"] is not None])
+    return within(known["scope"], blocking_levels(analysis)) if known else ""
+
+
+def dot_rows(responses: Sequence[ResponseAnalysis]) -> list[DotRow]:
+    """Every configuration and the baseline, from the best to the worst on the last response."""
+    by_cell: dict[str, list[list[Configuration]]] = {}
+    for place, response in enumerate(responses):
+        for row in _rows_of(response):
+            by_cell.setdefault(row["level"], [[] for _ in responses])[place].append(row)
+    rows = [
+        DotRow(name, [_mark(rows) for rows in cell], next((row["price"] for row in cell[-1]), None))
+        for name, cell in by_cell.items()
+    ]
+    priced = any(row.price is not None for row in rows)
+    rows.append(DotRow(alternatives.BASELINE, [], 1.0 if priced else None, baseline=True))
+    sign = 1.0 if responses[-1]["direction"] == "lower" else -1.0
+
+    def place_of(row: DotRow) -> tuple[bool, float]:
+        gain = 0.0 if row.baseline else row.marks[-1].estimate
+        return absent(gain), sign * (gain or 0.0)
+
+    return sorted(rows, key=place_of)
+
+
+def _mark(rows: Sequence[Configuration]) -> DotMark:
+    """The narrow row and the widest broad one; the verdict of the first that has one."""
+    here = next((row for row in rows if row["inference"] == "narrow"), None)
+    beyond = widest([row for row in rows if row["inference"] == "broad"])
+    known = [row for row in (here, beyond) if row is not None and row["estimate"] is not None]
+    if not known:
+        return DotMark(None, None, None, rows[0]["verdict"] if rows else "not_estimated")
+    judged = next((row for row in known if row["verdict"] != "not_estimated"), known[0])
+    return DotMark(
+        known[0]["estimate"],
+        here["low"] if here else None, here["high"] if here else None,
+        judged["verdict"],
+        beyond["low"] if beyond else None, beyond["high"] if beyond else None,
+    )  # fmt: skip
 
 
 def draw_dots(

@@ -15,12 +15,14 @@ from ablatekit.report.figures.labels import (
     LINE,
     Key,
     Row,
+    Rows,
     draw_keys,
     inside,
     keys_in,
     rows_of,
     sheet,
     ticks,
+    upright,
     wrapped,
     write,
     write_rows,
@@ -126,7 +128,7 @@ def draw_forest(forest: Forest, *, narrow: bool = False) -> Figure:
     across = width - left - SIDE - (beside if printed else 0)
     page = sheet(width, top + rows.height + FOOT + LINE * len(notes))
     panel = inside(page, Box(left, top, across, rows.height), forest.limits)
-    _background(page, panel, forest)
+    _background(page, panel, forest, rows)
     draw_keys(page, keys, 0, 0)
     write_rows(page, rows, 0, top)
     for level, row in zip(levels, rows.rows, strict=True):
@@ -178,12 +180,12 @@ def _smallest(forest: Forest) -> set[float]:
     return {size for size in sizes if size}
 
 
-def _background(page: Panel, panel: Panel, forest: Forest) -> None:
+def _background(page: Panel, panel: Panel, forest: Forest, rows: Rows) -> None:
     sizes = _smallest(forest)
     if sizes:
         panel.band(max(-min(sizes), panel.x[0]), min(min(sizes), panel.x[1]))
-    x_ticks(panel, forest.series[0].scale, 6)
-    panel.vertical(0, "axis", 1.0)
+    x_ticks(panel, forest.series[0].scale, 6, rows=rows)
+    upright(panel, 0, rows, "axis")
     bottom = panel.box.top + panel.box.height + 20
     ends = panel.box.left, panel.box.left + panel.box.width
     unit = alternatives.effect_in(forest.series[0].scale.unit)

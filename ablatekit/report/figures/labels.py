@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from ablatekit.report.figures.style import (
     SMALL,
     series_marker,
     series_style,
+    spread,
     text_width,
     tick_text,
 )
@@ -19,6 +21,8 @@ from ablatekit.report.language.numbers import Scale
 
 LINE = 14.0
 """Pixels from one line of small text to the next."""
+ENDS = 16.0
+"""Pixels right of a panel before the names of lines: room for their marks."""
 MOST_LINES = 12
 """Of one label; only what no one would read is longer."""
 SAMPLE, MARK_SAMPLE, AFTER_SAMPLE, BETWEEN_KEYS, EDGE = 22.0, 8.0, 5.0, 14.0, 2.0
@@ -74,12 +78,17 @@ def write(
         page.text(left, top + (number + 0.5) * LINE, line, tone, size, ha=ha)
 
 
-def x_ticks(panel: Panel, scale: Scale, most: int = 5, *, whole: bool = False) -> None:
-    """Round numbers under a panel, none over the edge of the canvas or over its neighbour."""
+def x_ticks(
+    panel: Panel, scale: Scale, most: int = 5, *, whole: bool = False, rows: Rows | None = None
+) -> None:
+    """Round numbers under a panel, none over the edge of the canvas or over its neighbour.
+
+    The grid leaves out the labels that stand above `rows`.
+    """
     width = float(panel.figure.get_size_inches()[0]) * 72.0
     free = 0.0
     for value in round_values(panel.x, scale.factor, most, whole=whole):
-        panel.line([value, value], panel.y, "grid", 0.8, order=0.8)
+        upright(panel, value, rows, "grid", order=0.8)
         words = tick_text(value * scale.factor)
         half = text_width(words) / 2
         wanted = float(panel.across(value)) * 72.0
@@ -196,6 +205,7 @@ class Rows:
 
     rows: Sequence[Row]
     height: float
+    lane: float
     labels: float
     """Width left of the lanes; 0 where labels stand above."""
 
@@ -217,10 +227,42 @@ def rows_of(
             height = max(words, lane)
             rows.append(Row(lines, top + (height - words) / 2, top + height / 2))
             top += height + gap
-    return Rows(rows, top - gap / 2, 0.0 if above else widest)
+    return Rows(rows, top - gap / 2, lane, 0.0 if above else widest)
 
 
 def write_rows(page: Panel, rows: Rows, left: float, top: float) -> None:
     """The labels of rows that begin at `top`."""
     for row in rows.rows:
         write(page, row.lines, left, top + row.top)
+
+
+def upright(
+    panel: Panel, x: float, rows: Rows | None, tone: str, dash: Any = "solid", order: float = 1.5
+) -> None:
+    """A line at one x over the height of a panel; beside the lanes only, under labels above them.
+
+    A panel with rows has its y in pixels.
+    """
+    if rows is None or rows.labels or not rows.rows:
+        panel.line([x, x], panel.y, tone, 1.0, dash, order=order)
+        return
+    half = rows.lane / 2
+    y = [end for row in rows.rows for end in (row.lane - half, row.lane + half, math.nan)]
+    panel.line([x] * len(y), y, tone, 1.0, dash, order=order)
+
+
+def line_ends(
+    panel: Panel, names: Sequence[Key], ends: Sequence[float], at: float, *, beside: bool
+) -> None:
+    """Right of a panel the mark of every line, and its name where names fit `beside` it.
+
+    `at` is the x where lines end.
+    """
+    low, high = panel.y
+    across = (panel.x[1] - panel.x[0]) / panel.box.width
+    mark, pixel = panel.x[1] + 9 * across, (high - low) / panel.box.height
+    for key, y, end in zip(names, spread(ends, LINE * pixel, low, high), ends, strict=True):
+        panel.line([at + 3 * across, mark - 5 * across], [end, y], "axis", 0.6, order=1.6)
+        panel.marks([mark], [y], key.tone, key.marker, 5.0)
+        if beside:
+            panel.text(panel.x[1], y, key.words, "ink", shift=(ENDS, 0))

@@ -211,9 +211,11 @@ def _advance(character: str) -> float:
 
 @cache
 def _font() -> Any:
-    from matplotlib.font_manager import findfont, get_font
+    """A font of our own: drawing changes the size of those that matplotlib shares."""
+    from matplotlib.font_manager import findfont
+    from matplotlib.ft2font import FT2Font
 
-    font = get_font(findfont(_STYLE["font.family"][0]))
+    font = FT2Font(findfont(_STYLE["font.family"][0]))
     font.set_size(FONT_SIZE, 72)
     return font
 

@@ -14,6 +14,7 @@ BASELINE = "baseline"
 FRONTIER = "best up to that price"
 PRICE = "price"
 ONE_NEW_LEVEL = "one new level"
+MEAN = "mean"
 ALL_ITEMS = "on all items"
 WITHOUT_BANDS = "intervals of so many lines are in the data only"
 RIGHT, LEFT = "\N{RIGHTWARDS ARROW}", "\N{LEFTWARDS ARROW}"
@@ -42,6 +43,26 @@ def within(size: str) -> str:
 def effect_in(unit: str) -> str:
     """The label of an axis of effects."""
     return f"effect, {unit}" if unit else "effect"
+
+
+def of_the_whole(end: str) -> str:
+    """The title of bars that end at a share of all variance."""
+    return f"share of all variance; the full width is {end}"
+
+
+def with_all(unit: str) -> str:
+    """The key of an effect with its interval."""
+    return f"all {unit}s, with interval"
+
+
+def one_left_out(unit: str) -> str:
+    """The key of the range of an effect without one of them."""
+    return f"any one {unit} left out"
+
+
+def lines_of(factor: str) -> str:
+    """The title of the lines of an interaction."""
+    return f"lines: {factor}"
 
 
 def gap_map(parts: Iterable[str]) -> str:
@@ -136,11 +157,6 @@ def between(low: float, high: float, scale: Scale) -> str:
     return f"{scale.effect(low)} to {scale.effect(high)}"
 
 
-def moved(name: str, ends: str, unit: str, run: str) -> str:
-    """What a mark of the influence figure says; `unit` is what was left out."""
-    return f"{name}: {ends} with one {unit} left out; {run} moves it most"
-
-
 def better_up(axis: str) -> str:
     """The title of an axis whose upper end is the better one."""
     return f"{axis} (better \N{UPWARDS ARROW})"
@@ -151,9 +167,7 @@ def times(price: Number) -> str:
     return f"{general(price, 3)}\N{MULTIPLICATION SIGN}" if not absent(price) else MISSING
 
 
-def frontier_point(  # noqa: PLR0913 -- each is a part of the sentence
-    name: str, gain: str, interval: str, unit: str, price: str, verdict: str
-) -> str:
+def frontier_point(name: str, gain: str, interval: str, unit: str, price: str, verdict: str) -> str:
     """One configuration: its gain, its price and its verdict."""
     return f"{name}: {gain} {interval}{unit} at {price}, {verdict}"
 
@@ -166,3 +180,8 @@ def gains_in(responses: Sequence[str]) -> str:
 def left_out(count: int) -> str:
     """A row that stands for others."""
     return f"\N{HORIZONTAL ELLIPSIS} {count} more"
+
+
+def dots_row(name: str, gains: Sequence[str]) -> str:
+    """One configuration of a figure of dots."""
+    return f"{name}: {' and '.join(gains)}"

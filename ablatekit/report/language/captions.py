@@ -55,6 +55,7 @@ QUANTILES = "Residuals against normal quantiles"
 ORDER = "Residuals in run order"
 NEW_LEVEL = "at one new level"
 REACHED = "runs that reached it"
+RESIDUAL = "residual"
 PLACE_IN_ORDER = "place in the run order"
 MOVES_MOST = "moves it most"
 STEPS_FOOTER = (
@@ -281,7 +282,8 @@ def shares_figures(subject: Subject) -> str:
     rest = "and seeds" if subject.unit == "run" else "and what is left"
     return (
         "Share of the total sum of squares. Blue: factors; orange: interactions (terms with a"
-        f" {TIMES}); grey: contexts, what varies with them, {rest}."
+        f" {TIMES}); grey: what varies with contexts, {rest}; dark, on an axis of"
+        " their own: contexts."
     )
 
 
