@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -98,11 +98,16 @@ class DotAxes:
         return TONES[-len(self.responses) :]
 
     def printed(self, mark: DotMark) -> tuple[str, str]:
-        """A gain and its interval as written."""
+        """A gain and its interval as written: the one here, else that over the widest scope."""
         if absent(mark.estimate):
             return word(mark.verdict), ""
-        interval = "" if absent(mark.low) else self.scale.interval(mark.low, mark.high)
+        ends = (mark.wide_low, mark.wide_high) if absent(mark.low) else (mark.low, mark.high)
+        interval = "" if absent(ends[0]) else self.scale.interval(*ends)
         return self.scale.effect(mark.estimate), interval
+
+    def told(self, mark: DotMark) -> str:
+        """The same in one line."""
+        return " ".join(filter(None, self.printed(mark)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +125,32 @@ class Columns:
 
 def dots_pictures(analysis: Analysis) -> list[Picture]:
     """Every configuration's gains: learning and generalization together, others one by one."""
-    compared = {
-        name: [gap["learning"], gap["generalization"]]
-        for name, gap in analysis.get("comparisons", {}).items()
-        if _in_one_unit(analysis, [gap["learning"], gap["generalization"]])
-    }
-    paired = {name for pair in compared.values() for name in pair}
-    single = {name: [name] for name in analysis["responses"] if name not in paired}
-    pictures = [_picture(analysis, name, names) for name, names in (compared | single).items()]
+    groups = axis_groups(analysis, "configurations")
+    pictures = [_picture(analysis, name, names) for name, names in groups.items()]
     return [picture for picture in pictures if picture is not None]
 
 
-def _in_one_unit(analysis: Analysis, names: Sequence[str]) -> bool:
-    """Whether all of them were analysed, have configurations and may share an axis."""
+def axis_groups(
+    analysis: Analysis, part: Literal["configurations", "dose"]
+) -> dict[str, list[str]]:
+    """Responses that share a figure: those of a comparison in one unit, others one by one."""
+    compared = {
+        name: [gap["learning"], gap["generalization"]]
+        for name, gap in analysis.get("comparisons", {}).items()
+        if _in_one_unit(analysis, [gap["learning"], gap["generalization"]], part)
+    }
+    paired = {name for pair in compared.values() for name in pair}
+    single = {name: [name] for name in analysis["responses"] if name not in paired}
+    return compared | single
+
+
+def _in_one_unit(
+    analysis: Analysis, names: Sequence[str], part: Literal["configurations", "dose"]
+) -> bool:
+    """Whether all of them were analysed, have that part and may share an axis."""
     responses = [analysis["responses"].get(name) for name in names]
     kinds = {
-        (part["unit"], part["direction"], bool(part.get("configurations"))) if part else None
-        for part in responses
+        (one["unit"], one["direction"], bool(one.get(part))) if one else None for one in responses
     }
     return len(kinds) == 1 and None not in kinds
 
@@ -159,7 +173,7 @@ def _picture(analysis: Analysis, name: str, names: Sequence[str]) -> Picture | N
     if len(rows) < 2:
         return None
     told = (
-        alternatives.dots_row(row.name, [" ".join(axes.printed(mark)) for mark in row.marks])
+        alternatives.dots_row(row.name, [axes.told(mark) for mark in row.marks])
         for row in rows
         if not row.baseline
     )
@@ -378,7 +392,7 @@ def _draw_row(
     known = [mark for mark in row.marks if not absent(mark.estimate)]
     for mark, (x, y) in zip(known, places, strict=True):
         shape = look(mark.verdict)
-        tip = f"{row.name}: {' '.join(axes.printed(mark))}"
+        tip = f"{row.name}: {axes.told(mark)}"
         hollow = shape.tone == "open"
         panel.marks([x], [y], shape.tone, shape.marker, MARK, hollow=hollow, tip=tip)
 

@@ -13,6 +13,7 @@ WITHOUT_THRESHOLD = "no threshold"
 BASELINE = "baseline"
 FRONTIER = "best up to that price"
 PRICE = "price"
+EFFECT = "effect against the baseline"
 ONE_NEW_LEVEL = "one new level"
 MEAN = "mean"
 ALL_ITEMS = "on all items"
@@ -185,3 +186,13 @@ def left_out(count: int) -> str:
 def dots_row(name: str, gains: Sequence[str]) -> str:
     """One configuration of a figure of dots."""
     return f"{name}: {' and '.join(gains)}"
+
+
+def dose_curve(factor: str, parts: Iterable[str]) -> str:
+    """The effects of an ordered factor's levels in words."""
+    return joined(f"Effect of every level of {factor}.", parts)
+
+
+def p_told(p: str) -> str:
+    """The p value of a trend; the adjusted one."""
+    return f"adjusted p {p}"
