@@ -16,7 +16,7 @@ from ablatekit.analysis.tables.responses import History, Training
 
 
 @dataclass(frozen=True)
-class _Grouped:
+class _Moments:
     """Means and counts by unit, context and step (U, C, T), and the scale of intervals (T,)."""
 
     step: Integers
@@ -42,8 +42,8 @@ def curves(
     if not len(training.common.step):
         return []
     group, shape = unit * len(layout.contexts) + context, (len(layout.units), len(layout.contexts))
-    common = _grouped(training.common, group, shape, alpha)
-    full = _grouped(training.full, group, shape, alpha)
+    common = _moments(training.common, group, shape, alpha)
+    full = _moments(training.full, group, shape, alpha)
     rows: list[Curve] = []
     present: Booleans = np.any(common.count > 0, axis=2)
     for f, matched in enumerate(matched_levels(layout, present)):
@@ -51,12 +51,7 @@ def curves(
             shown = np.zeros(shape, dtype=bool)
             shown[level_units(layout, f, i)] = True
             shown &= matched.units & present
-            curve: Curve = {
-                "factor": matched.factor,
-                "level": layout.level(f, i),
-                "metric": metric,
-                **_points(common, shown),
-            }
+            curve = _curve(_points(common, shown), matched.factor, layout.level(f, i), metric)
             on_all_items = _points(full, shown)
             if on_all_items["step"]:
                 curve["full"] = on_all_items
@@ -64,14 +59,14 @@ def curves(
     return [curve for curve in rows if curve["step"]]
 
 
-def _grouped(history: History, group: Integers, shape: tuple[int, int], alpha: float) -> _Grouped:
+def _moments(history: History, group: Integers, shape: tuple[int, int], alpha: float) -> _Moments:
     """The history by unit and context, with the scale of an interval at every step."""
     mean, count, squares = _group_moments(history.value, group, shape)
     df = (count - (count > 0)).sum(axis=(0, 1))
     with np.errstate(invalid="ignore"):
         variance = squares.sum(axis=(0, 1)) / df
     band = t_quantile(1 - alpha / 2, np.maximum(df, 1)) * np.sqrt(variance)
-    return _Grouped(history.step, mean, count, band)
+    return _Moments(history.step, mean, count, band)
 
 
 def _group_moments(
@@ -91,7 +86,7 @@ def _group_moments(
     return mean.reshape(full), count.reshape(full), squares.reshape(full)
 
 
-def _points(of: _Grouped, shown: Booleans) -> Points:
+def _points(of: _Moments, shown: Booleans) -> Points:
     """Means over the shown units in contexts (U, C) at the steps that all of them have."""
     count, mean = of.count[shown], of.mean[shown]
     whole = np.asarray((count > 0).all(axis=0) & shown.any(), dtype=bool)
@@ -104,4 +99,17 @@ def _points(of: _Grouped, shown: Booleans) -> Points:
         mean=[number(value) for value in centre.tolist()],
         low=[number(value) for value in (centre - half).tolist()],
         high=[number(value) for value in (centre + half).tolist()],
+    )
+
+
+def _curve(points: Points, factor: str, level: str, metric: str) -> Curve:
+    return Curve(
+        factor=factor,
+        level=level,
+        metric=metric,
+        step=points["step"],
+        n=points["n"],
+        mean=points["mean"],
+        low=points["low"],
+        high=points["high"],
     )

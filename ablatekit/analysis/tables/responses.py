@@ -34,8 +34,8 @@ class Training:
     """A metric over training on the items that every evaluation of a run uses (`common`).
 
     `full` holds the values on all items, at the steps that have them, where `common` is that of a
-    part; else it has no step. `without_part` runs did not log the part's values there, and have
-    none in `common`.
+    part; else it has no step. `without_part` runs did not log the part's values there; `common`
+    lacks these steps for all runs, lest an earlier value of some be compared with that of others.
     """
 
     common: History
@@ -78,10 +78,11 @@ def training_of(response: PlannedResponse, tables: StudyTables, history: History
     step = np.union1d(history.step, part.step)
     logged, on_part = _at_steps(history, step), _at_steps(part, step)
     on_all = _on_all_items(~np.isnan(logged), ~np.isnan(on_part))
-    common = History(step, np.where(on_all, on_part, logged))
+    lacking = on_all & np.isnan(on_part)
+    of_part = np.where(on_all, on_part, logged)
+    common = History(step, np.where(lacking.any(axis=0), np.nan, of_part))
     full = History(step, np.where(on_all, logged, np.nan))
-    lacking = (on_all & np.isnan(on_part)).any(axis=1)
-    return Training(_known_steps(common), _known_steps(full), int(lacking.sum()))
+    return Training(_known_steps(common), _known_steps(full), int(lacking.any(axis=1).sum()))
 
 
 def _on_all_items(logged: Booleans, on_part: Booleans) -> Booleans:
@@ -135,8 +136,8 @@ def respond(
         by_run, told = _apply_policy(by_run, diverged, response, policy)
         messages = [*messages, *told]
     if training.without_part:
-        told = statement("without_part", runs=training.without_part, metric=response.metric)
-        messages = [*messages, told]
+        lacking = training.without_part
+        messages.append(statement("without_part", runs=lacking, metric=response.metric))
     without = int((np.isnan(by_run) & (status == "finished")).sum())
     if without:
         code: Code = "without_area" if response.summary == "auc" else "without_metric"

@@ -71,7 +71,7 @@ SENTENCES: Mapping[Code, Words] = {
     ),
     "without_part": lambda runs, metric: (
         f"{count(runs, 'run')} did not report {metric} of the part of the items where all of them"
-        " were evaluated, and lack these steps over training"
+        " were evaluated: these steps are left out over training"
     ),
     "without_result": ByUnit(
         lambda unit, runs: (
