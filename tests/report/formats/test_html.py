@@ -157,8 +157,8 @@ def test_every_figure_has_a_title_and_a_spoken_alternative(page):
     figures = page.all("figure")
     kinds = Counter(figure.attributes["id"].partition("-")[0] for figure in figures)
     assert kinds == {
-        "frontier": 1, "forest": 2, "map": 1, "interplay": 2, "contexts": 5, "curve": 8,
-        "shares": 2, "fitted": 2, "normal": 2, "ordered": 2,
+        "frontier": 1, "forest": 1, "map": 1, "interplay": 2, "contexts": 5, "curve": 8, "shares": 2,
+        "fitted": 2, "normal": 2, "ordered": 2,
     }  # fmt: skip
     for figure in figures:
         svg = next(svg for svg in page.all("svg") if svg.inside(figure))
@@ -170,10 +170,11 @@ def test_every_figure_has_a_title_and_a_spoken_alternative(page):
 
 def test_the_forest_plots_alternative_speaks_every_level(page):
     label = page.all("svg")[-1]
-    forest = page.all("figure", id="forest-learning")[0]
+    forest = page.all("figure", id="forest-generalization")[0]
     label = next(svg for svg in page.all("svg") if svg.inside(forest)).attributes["aria-label"]
-    assert "advantage: batch_norm: +6.1 [4.9, 7.4], helps" in label
-    assert "KL penalty: k3_alias: identical" in label
+    effects = "Learning +6.1 [4.9, 7.4], helps, Generalization +2.9 [1.6, 4.1], helps"
+    assert f"advantage: batch_norm: {effects}" in label
+    assert "KL penalty: k3_alias: Learning identical, Generalization identical" in label
 
 
 def test_ids_are_unique_and_every_internal_link_resolves(page):
@@ -362,6 +363,6 @@ def test_a_plain_study_without_contexts_or_margins_renders_quietly(analysis, par
 
 def test_marks_tell_their_numbers_to_who_points_at_them(hostile_page_text, hostile_name):
     tips = re.findall(r"<g><title>(.*?)</title>", hostile_page_text)
-    assert any(": 4, narrow: +2.4 [1.2, 3.6] pp, helps" in tip for tip in tips)
+    assert any(": 4: +2.4 and +4.9 pp, gap narrows" in tip for tip in tips)
     assert any(html.escape(hostile_name) in tip for tip in tips)
     assert not any("<" in tip for tip in tips)
