@@ -60,7 +60,7 @@ class IntervalEntry:
 class Badge:
     """A verdict, the size of its effect and the remark that belongs to it.
 
-    `over` is the scope that a broad verdict holds for.
+    `over` is the scope that a broad verdict holds for, in words; `scope` are its variables.
     """
 
     kind: ClassVar[str] = "badge"
@@ -68,6 +68,7 @@ class Badge:
     note: str = ""
     size: Size | None = None
     over: str = ""
+    scope: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,15 @@ def noted(shown: str, note: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's heading; neighbours of one `group` share a heading above theirs."""
+    """A column's heading; neighbours of one `group` share a heading above theirs.
+
+    `key` names in the analysis what a group is about.
+    """
 
     title: str
     group: str = ""
     numeric: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -224,7 +224,8 @@ def beyond(rows: Sequence[Effect], available: Room) -> Entry:
         return Badge(effect["verdict"], told(effect["reason"], unit))
     if effect["verdict"] != "not_estimated":
         over = say(effect["averaged_over"], unit)
-        return Badge(effect["verdict"], briefly(needed_for(effect, available)), over=over)
+        needed = briefly(needed_for(effect, available))
+        return Badge(effect["verdict"], needed, over=over, scope=effect["scope"])
     reasons = [row["reason"] for row in rows if row["reason"]]
     few = [reason for reason in reasons if reason["code"] == TOO_FEW]
     if few and len(few) == len(reasons):
@@ -316,6 +317,7 @@ def _footer_reasons(repeated: Mapping[str, Verdict]) -> list[str]:
 class Question:
     """One group of columns: the effects on a response, or on a gap."""
 
+    name: str
     title: str
     effects: Sequence[Effect]
     scale: Scale
@@ -332,16 +334,17 @@ def questions(analysis: Analysis) -> list[Question]:
     """Every response, then every gap."""
     asked = [
         Question(
+            name,
             sentence(response["label"]),
             response["effects"],
             scale_of(response),
             room(analysis, response),
         )
-        for response in analysis["responses"].values()
+        for name, response in analysis["responses"].items()
     ]
     for name, gap in analysis.get("comparisons", {}).items():
         scale, available = gap_scale(analysis, name), gap_room(analysis, name)
-        asked.append(Question(captions.GAP, gap["effects"], scale, available, gap=True))
+        asked.append(Question(name, captions.GAP, gap["effects"], scale, available, gap=True))
     return asked
 
 
@@ -374,11 +377,11 @@ def gap_scale(analysis: Analysis, comparison: str) -> Scale:
 
 def _question_columns(question: Question) -> list[Column]:
     effect = captions.with_unit("effect", question.scale.unit)
-    columns = [
-        Column(effect, question.title, numeric=True),
-        Column("verdict", question.title),
+    titles = [effect, "verdict", *([captions.BEYOND] if question.broad else [])]
+    return [
+        Column(title, question.title, numeric=title == effect, key=question.name)
+        for title in titles
     ]
-    return [*columns, Column(captions.BEYOND, question.title)] if question.broad else columns
 
 
 def _answer_row(line: AnswerLine, asked: Sequence[Question]) -> list[Entry]:

@@ -257,8 +257,13 @@ def _price(gain: Gain, subjects: Subjects, *, free: bool, again: bool) -> str:
 
 def in_unit(number: str, scale: Scale) -> str:
     """A number with its unit as it is said: points, not pp."""
-    unit = "points" if scale.unit == POINTS else scale.unit
+    unit = said_unit(scale)
     return HEADLINE["with_unit"].format(number=number, unit=unit) if unit else number
+
+
+def said_unit(scale: Scale) -> str:
+    """A unit as it is said in a sentence."""
+    return "points" if scale.unit == POINTS else scale.unit
 
 
 def spoken_settled(settled: Settled, subjects: Subjects) -> list[str]:
