@@ -83,14 +83,7 @@ const whatif = (() => {
     (place) => place && outcome[question][place[0]][place[1]]);
   const atDeclared = judged(declared);
 
-  const api = {
-    data, statistics, fixed, general, plain, effect, interval, judged, shown, declared,
-    headline: (bounds) => spokenHeadline(api, fill, judged(bounds)),
-  };
-  const section = document.getElementById("what-if");
-  if (!section) return api;
-
-  /* Small parts of a page. */
+  /* A part of a page: properties where it has them, else attributes. */
   const make = (tag, attributes = {}, ...children) => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
@@ -100,6 +93,14 @@ const whatif = (() => {
     node.append(...children);
     return node;
   };
+  const api = {
+    data, statistics, fixed, general, plain, effect, interval, judged, shown, declared,
+    headline: (bounds) => spokenHeadline(api, fill, judged(bounds)),
+  };
+  api.choosing = data.choices ? chooser(api, make, fill) : null;
+  const section = document.getElementById("what-if");
+  if (!section) return api;
+
   const sized = (row) => [data.looks[row.verdict][0], data.sizes[row.size]].filter(Boolean).join(", ");
   const same = (a, b) => a.verdict === b.verdict && a.size === b.size;
   const fixedRow = (question, level) => {
@@ -324,9 +325,6 @@ const whatif = (() => {
   };
   const controls = [alphaBound(), ...data.bounds.map((_, place) => marginBound(place))];
 
-  /* Other choices: the cells that ran. */
-  const choosing = data.choices && chooser(api, make, fill);
-
   const update = () => {
     const exploring = !isDeclared(state);
     const outcome = exploring ? judged(state) : atDeclared;
@@ -335,7 +333,7 @@ const whatif = (() => {
     reset.disabled = !exploring;
     kept.hidden = !exploring;
     preview.hidden = !exploring;
-    if (choosing) choosing.show(state.alpha);
+    if (api.choosing) api.choosing.show(state.alpha);
   };
   const reset = resetButton();
   const kept = make("p", { class: "note" }, words.kept);
@@ -343,7 +341,7 @@ const whatif = (() => {
   section.append(make("p", { class: "lead" }, words.lead), make("div", { class: "what-ifs" },
     make("div", { class: "bounds", role: "group", "aria-label": words.bounds },
       make("h3", {}, words.bounds), ...controls.map(({ part }) => part), reset, live),
-    ...(choosing ? [choosing.part] : [])));
+    ...(api.choosing ? [api.choosing.part] : [])));
   section.hidden = false;
   addEventListener("beforeprint", showDeclared);
   addEventListener("afterprint", update);
