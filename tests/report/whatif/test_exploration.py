@@ -108,7 +108,9 @@ def assert_cells(page: Any, analysis: Any) -> int:
         response = list(analysis["responses"].values())[shown["question"]]
         for row, alpha in itertools.product(response["cells"]["rows"], (0.05, 0.2)):
             levels = [list(map(str, factor["levels"])) for factor in analysis["design"]["factors"]]
-            place = [known.index(row["levels"][name]) for known, name in zip(levels, names)]
+            place = [
+                known.index(row["levels"][name]) for known, name in zip(levels, names, strict=True)
+            ]
             told = page.evaluate(PREDICT, [at, place, None, alpha])
             assert_limits(told["mean"], row, alpha)
             if row["gain"] is None:
