@@ -26,6 +26,7 @@ from ablatekit.analysis.cells.heterogeneity import spread
 from ablatekit.analysis.cells.prices import level_prices, pricing
 from ablatekit.analysis.companions import diagnostics as checks
 from ablatekit.analysis.companions.bounds import bounds, policies, unsteady_cells
+from ablatekit.analysis.companions.cell_predictions import cell_predictions
 from ablatekit.analysis.companions.detectable import detectable_rows
 from ablatekit.analysis.companions.dynamics import curves
 from ablatekit.analysis.companions.influence import influence_rows
@@ -57,6 +58,7 @@ from ablatekit.analysis.core.schema.companions import (
     Stability,
 )
 from ablatekit.analysis.core.schema.effects import (
+    CellTable,
     Configurations,
     ContextEffect,
     CovariateRow,
@@ -104,6 +106,7 @@ class OtherAnswers(TypedDict, total=False):
     """Contrasts beside the effect table; an absent key is an absent section."""
 
     plain_contexts: list[PlainRow]
+    cells: CellTable
     configurations: Configurations
     dose: Dose
     covariates: list[CovariateRow]
@@ -125,9 +128,12 @@ def other_answers(
         answers["plain_contexts"] = plain
     rule = rule_for(planned.direction, analysis.alpha, analysis.adjust, planned.smallest_effect)
     wanted, name = inferences(plan), planned.name
-    cells = configurations(fitted, name, rule, wanted, pricing(costs, fitted))
+    compared = configurations(fitted, name, rule, wanted, pricing(costs, fitted))
+    if compared is not None:
+        answers["configurations"] = compared
+    cells = cell_predictions(fitted, rule, pricing(costs, fitted))
     if cells is not None:
-        answers["configurations"] = cells
+        answers["cells"] = cells
     trends = dose(fitted, name, rule, wanted)
     if trends is not None:
         answers["dose"] = trends

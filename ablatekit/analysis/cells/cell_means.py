@@ -55,6 +55,15 @@ class CellMeans:
         empty_cells = (weights != 0).astype(float) @ (self.count == 0).astype(float)
         return self._average(contrast, weights, np.equal(empty_cells, 0.0))
 
+    def mean_of(self, unit: int) -> ContextValues:
+        """The mean of one unit in every context that has it."""
+        used: Booleans = np.asarray(self.count[unit] > 0, dtype=np.bool_)
+        if not used.any():
+            return no_values(len(used), statement("no_run_value"))
+        weights = np.zeros((len(used), len(self.count)))
+        weights[:, unit] = 1.0
+        return self._weighted(weights, used)
+
     def _average(self, contrast: Contrast, weights: Floats, complete: Booleans) -> ContextValues:
         """The mean over `complete` (combinations, C) of `weights` (combinations, U)."""
         used: Booleans = np.any(complete & weights.any(axis=1, keepdims=True), axis=0)

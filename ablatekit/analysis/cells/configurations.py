@@ -115,10 +115,8 @@ def configurations(
     layout = fitted.layout
     if len(layout.units) < 2:
         return None
-    baseline = baseline_cell(layout)
-    unit = layout.unit_of.get(int(baseline @ layout.strides))
     section = Configurations(
-        baseline=_levels(layout, baseline),
+        baseline=cell_levels(layout, baseline_cell(layout)),
         baseline_may_be_best=None,
         baseline_best_low=None,
         baseline_best_high=None,
@@ -128,7 +126,7 @@ def configurations(
         best_reason=None,
         notes=[],
     )
-    compared = None if unit is None else _ComparedCells(fitted, baseline, unit, rule)
+    compared = compared_cells(fitted, rule)
     for inference in inferences:
         for scope in scopes(layout) if inference == "broad" else ((),):
             if compared is None:
@@ -152,8 +150,15 @@ def baseline_cell(layout: Layout) -> Integers:
     return cell
 
 
+def compared_cells(fitted: Fitted, rule: VerdictRule) -> ComparedCells | None:
+    """The cells beside the baseline cell; None where no run has that cell."""
+    baseline = baseline_cell(fitted.layout)
+    unit = fitted.layout.unit_of.get(int(baseline @ fitted.layout.strides))
+    return None if unit is None else ComparedCells(fitted, baseline, unit, rule)
+
+
 @dataclass(frozen=True)
-class _ComparedCells:
+class ComparedCells:
     """The cells of a design beside its baseline cell, which is one of them."""
 
     fitted: Fitted
@@ -207,12 +212,14 @@ class _ComparedCells:
         if inference == "broad":
             layout = self.fitted.layout
             return [broad(effect.values, scope, layout, alpha) for effect in self.evaluated]
-        return [self._narrow(effect.values) for effect in self.evaluated]
+        return [self.narrow(effect.values) for effect in self.evaluated]
 
-    def _narrow(self, values: ContextValues) -> Estimate:
+    def narrow(self, values: ContextValues) -> Estimate:
+        """A contrast of raw cell means here, with the pooled error or that of its own cells."""
         error = self.cells.error
-        own = self.unequal and error.reason is None and values.reason is None
-        return narrow(values, error, self.rule.alpha, self.cells.welch(values) if own else None)
+        separate = self.unequal and error.reason is None and values.reason is None
+        welch = self.cells.welch(values) if separate else None
+        return narrow(values, error, self.rule.alpha, welch)
 
     def tests(self, inference: InferenceName) -> FamilyTests:
         """Dunnett's where one pooled error serves a family, else Holm's."""
@@ -245,7 +252,7 @@ class _ComparedCells:
 
 def _compare(
     section: Configurations,
-    compared: _ComparedCells,
+    compared: ComparedCells,
     response: str,
     inference: InferenceName,
     scope: Scope,
@@ -272,7 +279,7 @@ def _compare(
     section["suffices"].append(answer)
 
 
-def _notes(compared: _ComparedCells, tests: FamilyTests) -> list[Statement]:
+def _notes(compared: ComparedCells, tests: FamilyTests) -> list[Statement]:
     """How the narrow family is adjusted, and what that costs where contexts differ."""
     if not isinstance(tests, AgainstBaseline):
         own = compared.unequal and compared.cells.error.reason is None
@@ -282,7 +289,7 @@ def _notes(compared: _ComparedCells, tests: FamilyTests) -> list[Statement]:
 
 
 def _row(
-    compared: _ComparedCells,
+    compared: ComparedCells,
     effect: Evaluated,
     estimate: Estimate,
     judgement: Judgement,
@@ -313,7 +320,7 @@ def _row(
     row = effect_row(name, estimate, judgement, needed, price(effect) if price else None)
     cell = layout.decode(contrast.codes[0, 0])
     return Configuration(
-        **row, levels=_levels(layout, cell), may_be_best=None, best_low=None, best_high=None
+        **row, levels=cell_levels(layout, cell), may_be_best=None, best_low=None, best_high=None
     )
 
 
@@ -338,7 +345,7 @@ def _with_limits(row: Configuration, limits: _Limits) -> Configuration:
     }
 
 
-def _best(compared: _ComparedCells) -> tuple[Mapping[int, _Limits], Statement | None]:
+def _best(compared: ComparedCells) -> tuple[Mapping[int, _Limits], Statement | None]:
     """Which units may be the best, the baseline among them, or why that is not known.
 
     Over the contexts that have every cell that has any run: means over other contexts compare
@@ -370,7 +377,7 @@ def _best(compared: _ComparedCells) -> tuple[Mapping[int, _Limits], Statement | 
 
 
 def _suffices(
-    compared: _ComparedCells,
+    compared: ComparedCells,
     estimates: Sequence[Estimate],
     judgements: Sequence[Judgement],
     tests: FamilyTests,
@@ -432,14 +439,14 @@ def _gain_bounds(estimates: Sequence[Estimate], tests: FamilyTests, rule: Verdic
     return np.asarray(gain + widths)
 
 
-def _plain(compared: _ComparedCells) -> list[PlainRow]:
+def _plain(compared: ComparedCells) -> list[PlainRow]:
     """The t over contexts of every configuration, where several variables make them no sample."""
     if len(compared.fitted.layout.blocking) < 2:
         return []
     return [plain_row(effect, compared.rule.alpha) for effect in compared.evaluated]
 
 
-def _levels(layout: Layout, cell: Integers) -> dict[str, str]:
+def cell_levels(layout: Layout, cell: Integers) -> dict[str, str]:
     """The level of every factor."""
     return {
         factor.name: factor.levels[int(level)]

@@ -13,6 +13,7 @@ from ablatekit.analysis.cells.broad import (
     level_values,
     two_way_table,
 )
+from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.student import t_quantile
@@ -29,6 +30,54 @@ class Spread:
     prediction_low: float = np.nan
     prediction_high: float = np.nan
     reason: Statement | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewLevelPrediction:
+    """What one new level of a scope would show: estimate +- t(df) se, or why that is not known."""
+
+    estimate: float = np.nan
+    se: float = np.nan
+    df: float = np.nan
+    reason: Statement | None = None
+
+    def limits(self, alpha: float) -> tuple[float, float]:
+        """The interval at 1 - alpha."""
+        half = float(t_quantile(1 - alpha / 2, self.df)) * self.se
+        return self.estimate - half, self.estimate + half
+
+
+def predict(
+    values: ContextValues, scope: Scope, layout: Layout, alpha: float
+) -> NewLevelPrediction:
+    """The value at one new level of the scope's variable: t(levels - 1), s sqrt(1 + 1 / levels).
+
+    For new levels of two variables at once it is approximate: the variance components are added to
+    the error of the interval that decides at 1 - alpha.
+    """
+    estimate = broad(values, scope, layout, alpha)
+    if estimate.reason is not None:
+        return NewLevelPrediction(reason=estimate.reason)
+    if len(scope) == 1:
+        return _one_way_prediction(level_values(values, layout.blocks[scope[0]]).value)
+    crossed = two_way_table(values, scope, layout.blocks) if len(layout.blocking) == 2 else None
+    if crossed is None:
+        return NewLevelPrediction(reason=statement("not_crossed", scope=list(scope)))
+    reach = (estimate.se**2 + _between(crossed) + crossed.rest) ** 0.5
+    return NewLevelPrediction(estimate=estimate.estimate, se=reach, df=estimate.df)
+
+
+def _one_way_prediction(value: Floats) -> NewLevelPrediction:
+    count, observed = len(value), float(np.var(value, ddof=1))
+    se = (observed * (1 + 1 / count)) ** 0.5
+    return NewLevelPrediction(estimate=float(value.mean()), se=se, df=count - 1)
+
+
+def _between(crossed: TwoWayTable) -> float:
+    """The variance of a new level of each variable, by moments, at least 0 each."""
+    m, d = crossed.value.shape
+    rows, columns = (crossed.rows - crossed.rest) / d, (crossed.columns - crossed.rest) / m
+    return float(max(0.0, rows) + max(0.0, columns))
 
 
 def spread(
@@ -56,38 +105,26 @@ def _one_way_spread(
     values: ContextValues, name: str, error: ErrorTerm, layout: Layout, alpha: float
 ) -> Spread:
     levels = level_values(values, layout.blocks[name])
-    count = len(levels.value)
     observed, noise = (
         float(np.var(levels.value, ddof=1)),
         float(error.variance * levels.noise.mean()),
     )
     tau2 = max(0.0, observed - noise)
-    half = float(t_quantile(1 - alpha / 2, count - 1)) * (observed * (1 + 1 / count)) ** 0.5
-    return Spread(
-        tau=tau2**0.5,
-        i2=tau2 / (tau2 + noise),
-        prediction_low=float(levels.value.mean() - half),
-        prediction_high=float(levels.value.mean() + half),
-    )
+    low, high = _one_way_prediction(levels.value).limits(alpha)
+    return Spread(tau=tau2**0.5, i2=tau2 / (tau2 + noise), prediction_low=low, prediction_high=high)
 
 
 def _crossed_spread(
     values: ContextValues, crossed: TwoWayTable, estimate: Estimate, error: ErrorTerm, alpha: float
 ) -> Spread:
     """Components by moments; t with the df of the interval that decides."""
-    m, d = crossed.value.shape
     noise = float(error.variance * values.factor[values.used].mean())
-    between = max(0.0, (crossed.rows - crossed.rest) / d) + max(
-        0.0, (crossed.columns - crossed.rest) / m
-    )
+    between = _between(crossed)
     tau2 = between + max(0.0, crossed.rest - noise)
     if estimate.reason is not None:
         return Spread(tau=tau2**0.5, i2=tau2 / (tau2 + noise))
     reach = (estimate.se**2 + between + crossed.rest) ** 0.5
-    half = float(t_quantile(1 - alpha / 2, estimate.df)) * reach
-    return Spread(
-        tau=tau2**0.5,
-        i2=tau2 / (tau2 + noise),
-        prediction_low=estimate.estimate - half,
-        prediction_high=estimate.estimate + half,
+    low, high = NewLevelPrediction(estimate=estimate.estimate, se=reach, df=estimate.df).limits(
+        alpha
     )
+    return Spread(tau=tau2**0.5, i2=tau2 / (tau2 + noise), prediction_low=low, prediction_high=high)

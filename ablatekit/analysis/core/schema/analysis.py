@@ -25,7 +25,7 @@ from ablatekit.analysis.core.schema.companions import (
     Stability,
 )
 from ablatekit.analysis.core.schema.effects import (
-    Cells,
+    CellTable,
     Configurations,
     ContextEffect,
     CovariateRow,
@@ -86,7 +86,7 @@ class ResponseAnalysis(TypedDict):
     contexts: list[ContextEffect]
     heterogeneity: list[HeterogeneityRow]
     plain_contexts: NotRequired[list[PlainRow]]
-    cells: NotRequired[Cells]
+    cells: NotRequired[CellTable]
     configurations: NotRequired[Configurations]
     dose: NotRequired[Dose]
     covariates: NotRequired[list[CovariateRow]]

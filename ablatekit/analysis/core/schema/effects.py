@@ -245,34 +245,34 @@ class NewLevel(Limits):
 
 
 class CellMean(Limits):
-    """The mean of a cell over the contexts that have it, fixed, and its gain over the baseline's.
+    """The raw mean of a cell over the contexts that have it, which are fixed (narrow).
 
-    `name` is that of the configuration, empty for the baseline cell, whose gain is null. `gain` is
-    over the contexts that have both cells. `new` and `gain_new` are for one new level of every
-    scope (the one-way t of the values of its levels). `price` is that of the configuration.
+    `name` is that of the configuration, empty for the baseline cell, whose gain is null. `means`
+    are those of the contexts, in the order of `CellTable.contexts`; null where a context lacks the
+    cell. `gain` is over the baseline cell, over the contexts that have both. `new` and `gain_new`
+    are for one new level of every scope. `price` is that of the configuration.
     """
 
     levels: dict[str, str]
     name: str
-    contexts: int
-    of_contexts: int
     runs: int
+    means: list[Number]
     new: list[NewLevel]
     gain: Limits | None
     gain_new: list[NewLevel]
     price: Number
 
 
-class Cells(TypedDict):
-    """Every cell that has runs, as the tested model sees it.
+class CellTable(TypedDict):
+    """Every cell that has runs. Means of different cells share no error but the pooled variance.
 
-    `covariance` is the lower triangle of that of the means in the order of `rows`, row by row; null
-    where means share no error. Only cells with the same `contexts` may be compared with it.
+    `pooled`: all standard errors come from one residual variance; else each from its own cells, and
+    the df of a difference are Welch's.
     """
 
-    method: Statement
+    contexts: list[dict[str, str]]
+    pooled: bool
     rows: list[CellMean]
-    covariance: list[list[float]] | None
 
 
 class DoseTest(TypedDict):
