@@ -15,6 +15,7 @@ from ablatekit.runs.records import MetricEvent, part_metric
 from ablatekit.runs.runlog import read_end, read_history, read_items, read_result, run_state
 from ablatekit.runs.workspace import RunDirectory, Workspace
 
+RUN_COLUMNS = ("run", "unit", "context", "replicate", "order", "status", "message")
 HISTORY_COLUMNS = ("run", "step", "metric", "value")
 RESULT_COLUMNS = ("run", "metric", "value")
 OUTCOME_COLUMNS = ("run", "split", "dataset", "item", "samples", "total")
