@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ablatekit.analysis.core.lookup import comparisons
 from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.legible import legible_json
 from ablatekit.report.document import (
     Block,
     Document,
@@ -42,15 +43,18 @@ from ablatekit.report.sections.model import model_section
 from ablatekit.report.sections.provenance import provenance_section
 from ablatekit.report.sections.robust import robust_section
 from ablatekit.report.sections.variance import mixed_blocks, variance_section
+from ablatekit.report.whatif.payload import exploration
 
 
 def compose(analysis: Analysis) -> Document:
-    """The whole report as data."""
+    """The whole report as data; what others wrote is made legible."""
+    analysis = legible_json(analysis)
     return Document(
         title=title_of(analysis),
         question=str(analysis.get("study", {}).get("question") or ""),
         facts=_facts(analysis),
         sections=[section for section in _sections(analysis) if section is not None],
+        exploration=exploration(analysis),
         unit=subject_of(analysis).unit,
     )
 
@@ -107,6 +111,7 @@ def _sections(analysis: Analysis) -> list[Section | None]:
 
 def details(analysis: Analysis) -> list[Block]:
     """What a terminal shows on request beside the answer: every estimand, scope and companion."""
+    analysis = legible_json(analysis)
     blocks: list[Block] = []
     for name, response in analysis["responses"].items():
         scale, available = scale_of(response), room(analysis, response)

@@ -117,6 +117,25 @@ def blocking_levels(analysis: Analysis) -> dict[str, list[str]]:
     }
 
 
+def ranked_responses(analysis: Analysis) -> list[str]:
+    """Names of the responses, the one that matters most first.
+
+    That is the generalization of the first comparison, then its learning; the others follow in the
+    order of the study.
+    """
+    responses = analysis["responses"]
+    first = next(iter(analysis.get("comparisons", {}).values()), None)
+    pair = [first["generalization"], first["learning"]] if first else []
+    return list(dict.fromkeys([*(name for name in pair if name in responses), *responses]))
+
+
+def second_response(analysis: Analysis) -> str | None:
+    """The learning beside the response that matters most, if both were compared."""
+    compared = bool(analysis.get("comparisons"))
+    ranked = ranked_responses(analysis)
+    return ranked[1] if compared and len(ranked) > 1 else None
+
+
 def price_of(analysis: Analysis, comparison: Comparison) -> float | None:
     """What a level costs, as a multiple of its baseline, by the first response that says so."""
     for response in analysis["responses"].values():

@@ -14,6 +14,7 @@ from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
+from ablatekit.legible import legible_json
 from ablatekit.report import document
 from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph, scoped
 from ablatekit.report.formats.tables import PLAIN, titled_table
@@ -84,6 +85,7 @@ def answer(analysis: Analysis, *, everything: bool = False) -> Iterator[Renderab
 
     `everything` adds the other estimands, scopes and companions to the answer table.
     """
+    analysis = legible_json(analysis)
     every = analysis["responses"].items()
     fitted = {name: response for name, response in every if is_formula(response)}
     if not fitted:
@@ -101,7 +103,7 @@ def answer(analysis: Analysis, *, everything: bool = False) -> Iterator[Renderab
 
 def second_opinion(analysis: Analysis) -> Iterator[RenderableType]:
     """What the second opinion made of the numbers; nothing without one."""
-    opinion = analysis.get("second_opinion")
+    opinion = legible_json(analysis.get("second_opinion"))
     if opinion:
         yield from map(Text, (*disagreements(opinion), trust(opinion, subject_of(analysis).unit)))
 

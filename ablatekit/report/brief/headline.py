@@ -1,0 +1,376 @@
+"""Which levels and configurations a headline names: a rule, so that two people get one sentence.
+
+The response that matters most is the generalization of the first comparison, else the first
+response; beside it stands its learning (`ranked_responses`).
+
+**Levels** (`parts_of`; a page's script repeats it for other bounds). Each level has the row that
+judges it (`judging_row`): its narrow average effect, or, where that has no verdict, the one over
+the widest scope that has. The levels are ordered by |estimate| on the first response, the largest
+first, equal ones as in the study, and go by verdict into sentences, each said if it has levels:
+
+1. `helps`: the first 3; 2. `hurts`: the first 2 (`hurts_too` after `helps`); 3. `same`: equivalent
+   levels, the first 2 (`same_too` after another); in a study of more than 4 levels, 2, 1 and 1.
+   What is left over is counted (`more`).
+4. inconclusive levels: up to 2 are named with their intervals (`open`); more are counted
+   (`open_many`) with the largest |end| of their intervals. Without any sentence before, `nothing`
+   says that largest end and names the first level.
+5. without any sentence so far: `untested` where a level has an estimate but no level a verdict,
+   `identical` where all levels are one, else `empty`; each with the first level's reason.
+
+**Configurations and the baseline** (`settled_of`) do not move. A configuration is judged by its
+narrow row, else the widest scope with an interval, else its bare estimate. The best is the largest
+gain among those that help, else the largest of all. Beside it, of those that cost at most four
+fifths as much: the cheapest that is estimated to gain as much less the smallest effect, else the
+largest gain. Of those of that one's price, `elsewhere` is the one that learns most, by the smallest
+effect at least, and is estimated to generalize by nothing. The answers on the baseline are those of
+the narrow `suffices` rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ablatekit.analysis.core.lookup import (
+    Comparison,
+    comparisons,
+    factors_of,
+    find_effect,
+    label_of,
+    price_of,
+    priced_metric,
+    ranked_responses,
+    second_response,
+    widest,
+)
+from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.effects import Configuration, Effect, Suffices
+from ablatekit.analysis.core.schema.vocabulary import Sufficiency, Verdict
+from ablatekit.report.language.brief.headline import (
+    NO_LEVELS,
+    BaselineAnswer,
+    BestKind,
+    Gain,
+    Part,
+    PartKind,
+    Settled,
+    Subjects,
+    asked_response,
+    clipped,
+    configuration_name,
+    frame,
+    in_unit,
+    is_priced,
+    level_name,
+    price_noun,
+    same_price,
+    short_reason,
+    spoken_headline,
+    spoken_settled,
+)
+from ablatekit.report.language.numbers import absent, general, scale_of
+from ablatekit.report.language.reading import subject_of
+from ablatekit.report.language.sentences import told
+
+FEW_LEVELS = 4
+"""A study of more levels names fewer of them."""
+NAMED: dict[str, tuple[int, int]] = {"helps": (3, 2), "hurts": (2, 1), "equivalent": (2, 1)}
+"""Levels that a sentence names in a study of few levels, and of more."""
+NAMED_OPEN = 2
+UNJUDGED: tuple[Verdict, ...] = ("identical", "not_estimated")
+CHEAPER = 0.8
+"""Part of a price from which on something is called cheaper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What the headline says: sentences on levels and settled ones, and what they are about."""
+
+    subjects: Subjects
+    parts: Sequence[Part]
+    settled: Settled | None
+
+
+def headline_sentences(analysis: Analysis) -> tuple[list[str], list[str]]:
+    """The sentences on levels, and the settled ones."""
+    if not comparisons(analysis):
+        return [NO_LEVELS], []
+    headline = headline_of(analysis)
+    settled = spoken_settled(headline.settled, headline.subjects) if headline.settled else []
+    return spoken_headline(headline.parts, headline.subjects), settled
+
+
+def headline_of(analysis: Analysis) -> Headline:
+    """The rule, applied to an analysis that compares levels."""
+    subjects, gains = subjects_of(analysis), level_gains(analysis)
+    return Headline(subjects, parts_of(gains, first_reason(analysis)), settled_of(analysis))
+
+
+def subjects_of(analysis: Analysis) -> Subjects:
+    """The two responses, their scale, the price, and what holds for every number."""
+    first, second = _two_responses(analysis)
+    prices = [price_of(analysis, level) for level in comparisons(analysis)]
+    priced = [price for price in prices if price is not None]
+    equal = len(priced) == len(prices) and all(same_price(price, 1.0) for price in priced)
+    noun = price_noun(priced_metric(analysis)) if priced else ""
+    model = first["model"]["method"]
+    order = model["arguments"]["order"] if model["code"] == "truncated_least_squares" else None
+    return Subjects(
+        asked_response(first["label"], first["direction"]),
+        clipped(second["label"]) if second is not None else "",
+        scale_of(first),
+        "" if equal else noun,
+        frame(noun, order, equal=equal),
+    )
+
+
+def _two_responses(analysis: Analysis) -> tuple[ResponseAnalysis, ResponseAnalysis | None]:
+    responses, second = analysis["responses"], second_response(analysis)
+    return responses[ranked_responses(analysis)[0]], responses[second] if second else None
+
+
+def level_gains(analysis: Analysis) -> list[Gain]:
+    """Every level in the order of the study, with the row that judges it on both responses."""
+    return [_level_gain(analysis, level) for level in comparisons(analysis)]
+
+
+def _level_gain(analysis: Analysis, level: Comparison) -> Gain:
+    first, second = _two_responses(analysis)
+    effect = judging_row(first, level)
+    beside = judging_row(second, level) if second is not None else None
+    name = level_name(level.label, level.level)
+    return _gain(name, effect, beside, price_of(analysis, level))
+
+
+def judging_row(response: ResponseAnalysis, level: Comparison) -> Effect | None:
+    """The narrow average effect; where it has no verdict, the widest broad one that has."""
+    narrow = find_effect(response["effects"], level, "narrow")
+    broad = find_effect(response["effects"], level, "broad")
+    if narrow is None or (narrow["verdict"] == "not_estimated" and _is_judged(broad)):
+        return broad
+    return narrow
+
+
+def _is_judged(effect: Effect | None) -> bool:
+    return effect is not None and effect["verdict"] not in UNJUDGED
+
+
+def _gain(name: str, effect: Effect | None, beside: Effect | None, price: float | None) -> Gain:
+    undecided = beside is not None and beside["verdict"] in ("inconclusive", "not_estimated")
+    second = beside["estimate"] if beside is not None else None
+    if effect is None:
+        return Gain(name, None, None, None, "not_estimated", None, second, undecided, price)
+    return Gain(
+        name, effect["estimate"], effect["low"], effect["high"], effect["verdict"], effect["size"],
+        second, undecided, price,
+    )  # fmt: skip
+
+
+def first_reason(analysis: Analysis) -> str:
+    """Why the first level that was not tested was not."""
+    first, _ = _two_responses(analysis)
+    rows = (judging_row(first, level) for level in comparisons(analysis))
+    reasons = (told(row["reason"], subject_of(analysis).unit) for row in rows if row is not None)
+    return next(filter(None, reasons), "")
+
+
+def parts_of(gains: Sequence[Gain], reason: str = "") -> list[Part]:
+    """The sentences on levels, by the rule above."""
+    ranked = sorted(gains, key=lambda gain: -abs(gain.estimate or 0.0))
+    parts = [*_moved(ranked)]
+    undecided = [gain for gain in ranked if gain.verdict == "inconclusive"]
+    if undecided:
+        parts.append(_undecided(undecided, len(gains), alone=not parts))
+    return parts or [_untested(ranked, reason)]
+
+
+def _moved(ranked: Sequence[Gain]) -> Iterable[Part]:
+    """The sentences on levels with a direction, and on those that are too small to matter."""
+    many, before = len(ranked) > FEW_LEVELS, False
+    kinds: tuple[tuple[Verdict, PartKind, PartKind], ...] = (
+        ("helps", "helps", "helps"), ("hurts", "hurts", "hurts_too"),
+        ("equivalent", "same", "same_too"),
+    )  # fmt: skip
+    for verdict, kind, after in kinds:
+        levels = [gain for gain in ranked if gain.verdict == verdict]
+        most = NAMED[verdict][1 if many else 0]
+        if levels:
+            yield Part(after if before else kind, levels[:most], max(0, len(levels) - most))
+            before = True
+
+
+def _undecided(levels: Sequence[Gain], number: int, *, alone: bool) -> Part:
+    ends = [abs(end) for gain in levels for end in (gain.low, gain.high) if end is not None]
+    reach = max(ends, default=None)
+    if alone:
+        return Part("nothing", levels[:1], reach=reach)
+    if len(levels) <= NAMED_OPEN:
+        return Part("open", levels)
+    return Part("open_many", reach=reach, count=len(levels), all=number)
+
+
+def _untested(ranked: Sequence[Gain], reason: str) -> Part:
+    if any(gain.estimate is not None for gain in ranked):
+        return Part("untested", ranked[:1], reason=reason)
+    if all(gain.verdict == "identical" for gain in ranked):
+        return Part("identical")
+    return Part("empty", reason=reason)
+
+
+def settled_of(analysis: Analysis) -> Settled | None:
+    """The best configuration and whether the baseline suffices; nothing where none was compared."""
+    first, _ = _two_responses(analysis)
+    if not first.get("configurations"):
+        return None
+    gains = configuration_gains(analysis)
+    known = [gain for gain in gains if gain.estimate is not None]
+    varied = sum(len(factor["levels"]) > 1 for factor in factors_of(analysis))
+    if not known or varied < 2:
+        return Settled(None, None, None, None, len(known), "", baseline_answers(analysis))
+    better = 1.0 if first["direction"] == "higher" else -1.0
+    best = _best(known, better)
+    kind, smallest = _kind_of(best, better), first["smallest_effect"] or 0.0
+    cheaper = _cheaper(best, known, better, smallest) if kind in ("best", "largest") else None
+    elsewhere = _elsewhere(cheaper or best, known, better, smallest) if cheaper else None
+    reason = _why_unsettled(analysis, first) if kind == "largest" else ""
+    answers = baseline_answers(analysis, said=reason)
+    return Settled(kind, best, cheaper, elsewhere, len(known), reason, answers)
+
+
+def _best(gains: Sequence[Gain], better: float) -> Gain:
+    """The largest gain among those that help, else of all; of equal ones the cheapest."""
+    return max(
+        gains,
+        key=lambda gain: (
+            gain.verdict == "helps", better * (gain.estimate or 0.0), -(gain.price or 0.0)
+        ),
+    )  # fmt: skip
+
+
+def _kind_of(best: Gain, better: float) -> BestKind:
+    if best.verdict == "helps":
+        return "small" if best.size == "less" else "best"
+    if better * (best.estimate or 0.0) <= 0:
+        return "no_gain"
+    return "small" if best.verdict == "equivalent" else "largest"
+
+
+def _cheaper(best: Gain, gains: Sequence[Gain], better: float, smallest: float) -> Gain | None:
+    """The cheapest that gains comparably, else the largest gain for less."""
+    if best.price is None:
+        return None
+    limit = best.price * CHEAPER
+    less = [gain for gain in gains if gain.price is not None and gain.price <= limit]
+    sizes = {gain.name: better * (gain.estimate or 0.0) for gain in gains}
+    enough = [gain for gain in less if sizes[gain.name] >= sizes[best.name] - smallest]
+    if enough and smallest:
+        return min(enough, key=lambda gain: (gain.price or 0.0, -sizes[gain.name]))
+    gaining = [gain for gain in less if sizes[gain.name] > 0]
+    return max(gaining, key=lambda gain: sizes[gain.name], default=None)
+
+
+def _elsewhere(named: Gain, gains: Sequence[Gain], better: float, smallest: float) -> Gain | None:
+    """At the same price, what learns most and does not generalize."""
+    if named.price is None or not smallest or not is_priced(named):
+        return None
+    alike = [
+        gain
+        for gain in gains
+        if gain.price is not None
+        and same_price(gain.price, named.price)
+        and better * (gain.second or 0.0) >= smallest
+        and better * (gain.estimate or 0.0) <= 0
+    ]
+    return max(alike, key=lambda gain: better * (gain.second or 0.0), default=None)
+
+
+def configuration_gains(analysis: Analysis) -> list[Gain]:
+    """Every configuration with the row that judges it on both responses."""
+    first, second = _two_responses(analysis)
+    rows = rows_by_cell(first)
+    beside = rows_by_cell(second) if second is not None else {}
+    labels = {factor["name"]: label_of(factor) for factor in factors_of(analysis)}
+    baseline = first["configurations"]["baseline"] if first.get("configurations") else {}
+    gains = []
+    for cell, of_cell in rows.items():
+        effect = judging_configuration(of_cell)
+        other = judging_configuration(beside[cell]) if beside.get(cell) else None
+        name = _named(effect, baseline, labels)
+        gains.append(_gain(name, effect, other, effect["price"]))
+    return gains
+
+
+def rows_by_cell(response: ResponseAnalysis) -> dict[str, list[Configuration]]:
+    """The rows of every configuration, in the order of the study."""
+    by_cell: dict[str, list[Configuration]] = {}
+    configurations = response.get("configurations")
+    for row in configurations["rows"] if configurations else []:
+        by_cell.setdefault(row["level"], []).append(row)
+    return by_cell
+
+
+def judging_configuration(rows: Sequence[Configuration]) -> Configuration:
+    """The narrow row; where it has no interval, the widest broad one that has."""
+    narrow = next((row for row in rows if row["inference"] == "narrow"), rows[0])
+    wide = widest([row for row in rows if row["inference"] == "broad"])
+    if absent(narrow["low"]) and wide is not None and not absent(wide["low"]):
+        return next(row for row in rows if row is wide)
+    return narrow
+
+
+def _named(row: Configuration, baseline: dict[str, str], labels: dict[str, str]) -> str:
+    changed = [
+        level_name(labels.get(factor, factor), level)
+        for factor, level in row["levels"].items()
+        if level != baseline.get(factor)
+    ]
+    return configuration_name(changed, factors=len(row["levels"]))
+
+
+def _why_unsettled(analysis: Analysis, response: ResponseAnalysis) -> str:
+    """Why no configuration could be tested here; empty where they were."""
+    narrow = [row for row in response["configurations"]["rows"] if row["inference"] == "narrow"]
+    refused = [row["reason"] for row in narrow if row["verdict"] == "not_estimated"]
+    unit = subject_of(analysis).unit
+    return short_reason(refused[0], unit) if len(refused) == len(narrow) > 0 else ""
+
+
+def baseline_answers(analysis: Analysis, said: str = "") -> list[BaselineAnswer]:
+    """Whether the baseline suffices here: on the response that matters most, then on the second.
+
+    Responses with the same answer share one, with the largest of their bounds. A reason that is
+    `said` before is not said again.
+    """
+    rows: dict[Sufficiency, list[tuple[ResponseAnalysis, Suffices]]] = {}
+    for response in filter(None, _two_responses(analysis)):
+        row = _narrow_answer(response)
+        if row is not None:
+            rows.setdefault(row["answer"], []).append((response, row))
+    answers = [_answer(analysis, answer, of) for answer, of in rows.items()]
+    answers = [
+        replace(answer, reason="") if answer.reason == said else answer for answer in answers
+    ]
+    return [replace(answer, responses=()) for answer in answers] if len(answers) == 1 else answers
+
+
+def _narrow_answer(response: ResponseAnalysis) -> Suffices | None:
+    configurations = response.get("configurations")
+    rows = configurations["suffices"] if configurations else []
+    return next((row for row in rows if row["inference"] == "narrow"), None)
+
+
+def _answer(
+    analysis: Analysis, answer: Sufficiency, rows: Sequence[tuple[ResponseAnalysis, Suffices]]
+) -> BaselineAnswer:
+    response, row = rows[0]
+    scale = scale_of(response)
+    smallest = response["smallest_effect"]
+    bounds = [of["bound"] for _, of in rows if of["bound"] is not None]
+    size = max(map(abs, bounds), default=None)
+    return BaselineAnswer(
+        answer,
+        [clipped(of["label"]) for of, _ in rows],
+        "" if smallest is None else in_unit(general(smallest * scale.factor), scale),
+        "" if size is None else in_unit(scale.plain(size), scale),
+        short_reason(row["reason"], subject_of(analysis).unit),
+    )
