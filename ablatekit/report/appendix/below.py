@@ -82,7 +82,7 @@ def parted(
 def missing_scopes(
     noun: str, rows: Iterable[tuple[Sequence[str], Statement | None]], unit: Unit
 ) -> tuple[set[tuple[str, ...]], list[str]]:
-    """Scopes that lack levels or variables for every row, and a sentence per lack.
+    """Scopes that no row has for want of levels or variables, and a sentence per lack.
 
     `rows` are the scopes of broad rows, each with its reason for having no interval.
     """
@@ -92,7 +92,7 @@ def missing_scopes(
     lacking: dict[str, list[tuple[str, ...]]] = {}
     for scope, given in reasons.items():
         refused = [reason for reason in given if reason and reason["code"] in (TOO_FEW, NO_SCOPE)]
-        if len(refused) == len(given):
+        if refused and all(given):
             lacking.setdefault(_needed(refused, unit), []).append(scope)
     sentences = [words.no_scope(noun, missing, needed) for needed, missing in lacking.items()]
     return {scope for missing in lacking.values() for scope in missing}, sentences

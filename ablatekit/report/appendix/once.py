@@ -129,10 +129,13 @@ class _Explained:
         self._known = {term for term in used if explanations([term], unit)[0] in brief}
 
     def new(self, text: str) -> str:
-        """What the terms of a text mean that nobody has explained."""
+        """What the terms of a text mean that nobody has explained, and the terms of that."""
         fresh = [term for term in terms_in(text) if term not in self._known]
+        if not fresh:
+            return ""
         self._known.update(fresh)
-        return " ".join(explanations(fresh, self._unit))
+        meant = " ".join(explanations(fresh, self._unit))
+        return _joined(" ", meant, self.new(meant))
 
 
 def _section_explained(section: Section, explained: _Explained) -> Section:

@@ -16,6 +16,7 @@ from ablatekit.report.document import (
     Column,
     Entry,
     Fold,
+    Gallery,
     Heading,
     IntervalEntry,
     Paragraph,
@@ -25,6 +26,7 @@ from ablatekit.report.document import (
     Text,
     slug,
 )
+from ablatekit.report.figures.dots import dots_pictures
 from ablatekit.report.language import captions, leads
 from ablatekit.report.language.appendix import unknown
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, scale_of, sentence
@@ -33,6 +35,7 @@ from ablatekit.report.language.sentences import say, say_all, told
 from ablatekit.report.language.verdicts import Room, needed_for
 from ablatekit.report.sections.answer import (
     badge,
+    baseline_sentence,
     beyond,
     estimate_entry,
     interval_entry,
@@ -56,7 +59,7 @@ def configurations_section(analysis: Analysis) -> Section | None:
     every = [row for part in compared.values() for row in part["rows"]]
     scoped = [(row["scope"], row["reason"]) for row in every if row["inference"] == "broad"]
     refused, sentences = missing_scopes(captions.SCOPED_GAIN, scoped, subject_of(analysis).unit)
-    blocks: list[Block] = []
+    blocks: list[Block] = [Gallery(pictures=dots_pictures(analysis), wide=True)]
     for name, configurations in compared.items():
         blocks += _blocks(analysis, name, configurations, refused)
     blocks += map(Paragraph, sentences)
@@ -82,6 +85,7 @@ def _blocks(
     ]
     blocks: list[Block] = [
         Heading(sentence(response["label"])),
+        *map(Paragraph, filter(None, [baseline_sentence(analysis, response)])),
         configurations_table(analysis, name, response, configurations),
     ]
     if known:
