@@ -33,9 +33,15 @@ class Unknown:
 
 
 def said_below(
-    unknown: Iterable[Unknown], every: int = 0, whole: str = words.EVERY_LEVEL
+    unknown: Iterable[Unknown],
+    every: int = 0,
+    whole: str = words.EVERY_LEVEL,
+    everywhere: int = 0,
 ) -> list[str]:
-    """A sentence per reason that names the levels that share it, `whole` where `every` one does."""
+    """A sentence per reason that names the levels that share it, `whole` where `every` one does.
+
+    What is said of all `everywhere` scopes or contexts names none.
+    """
     by_reason: dict[str, dict[str, dict[str, list[str]]]] = {}
     for part in unknown:
         if part.reason:
@@ -44,7 +50,7 @@ def said_below(
             if part.level is not None and part.level not in levels:
                 levels.append(part.level)
     return [
-        words.because(who, _without_scopes(what), reason)
+        words.because(who, [] if 1 < everywhere <= len(what) else _without_scopes(what), reason)
         for reason, by_what in by_reason.items()
         for who, what in _who(by_what, every, whole).items()
     ]
@@ -73,10 +79,13 @@ def parted(
     said: Callable[[Row], Unknown],
     every: int = 0,
     whole: str = words.EVERY_LEVEL,
+    everywhere: int = 0,
 ) -> tuple[list[Row], list[str]]:
     """The rows that have numbers, and what is said below them of all rows that have a reason."""
     rows = list(rows)
-    return [row for row in rows if known(row)], said_below(map(said, rows), every, whole)
+    return [row for row in rows if known(row)], said_below(
+        map(said, rows), every, whole, everywhere
+    )
 
 
 def missing_scopes(

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ablatekit.report.document import (
     Block,
+    Brief,
     Document,
     Fold,
     Gallery,
@@ -30,15 +31,18 @@ NAMES = tuple(f"{sentence(name)}: " for name in ESTIMAND_NAMES.values())
 def said_once(document: Document) -> Document:
     """The document without sentences that stand further up, new terms explained where they come.
 
-    The brief is left as it is: it comes first.
+    The brief comes first; how its table was made is read last.
     """
     said = _Said()
     for text in _of_brief(document):
         said.warns(text)
     sections = [_section_once(section, said) for section in document.sections]
-    explained = _Explained(" ".join(_of_brief(document)), document.unit)
+    explained = _Explained(document.unit)
+    brief = document.brief and _brief_explained(document.brief, explained)
     sections = [_section_explained(section, explained) for section in sections]
-    return replace(document, sections=sections)
+    if brief is not None and brief.table is not None:
+        brief = replace(brief, table=_made_explained(brief.table, explained))
+    return replace(document, brief=brief, sections=sections)
 
 
 def sentences_of(text: str) -> list[str]:
@@ -71,20 +75,18 @@ class _Said:
         self._warned += f"{key}\n"
         return bool(self.new(text))
 
-    def new(self, text: str) -> str:
-        """The sentences of a text that nobody has said."""
-        return " ".join(part for part in sentences_of(text) if self._is_new(part))
+    def new(self, text: str, shortest: int = SHORT) -> str:
+        """The sentences of a text that nobody has said, and its short ones."""
+        return " ".join(part for part in sentences_of(text) if self._is_new(part, shortest))
 
     def lines(self, text: str) -> str:
         """The same, line by line."""
         return "\n".join(filter(None, map(self.new, text.split("\n"))))
 
-    def _is_new(self, text: str) -> bool:
+    def _is_new(self, text: str, shortest: int) -> bool:
         name = next((name for name in NAMES if text.startswith(name)), "")
         key = typeset(text.removeprefix(name)).rstrip(".").casefold()
-        if len(key) < SHORT:
-            return True
-        if key in self._known:
+        if key in self._known and len(key) >= shortest:
             return False
         self._known.add(key)
         return True
@@ -111,7 +113,7 @@ def _block_once(block: Block, said: _Said) -> Block | None:
             return replace(block, caption=said.new(block.caption))
         case Table():
             footer = said.lines(block.footer)
-            computed = [part for text in block.computed if (part := said.new(text))]
+            computed = [part for text in block.computed if (part := said.new(text, shortest=0))]
             return replace(block, footer=footer, computed=computed)
         case Fold():
             inside = _blocks_once(block.blocks, said)
@@ -121,12 +123,11 @@ def _block_once(block: Block, said: _Said) -> Block | None:
 
 
 class _Explained:
-    """The terms that were explained further up, at first those of the brief."""
+    """The terms that were explained further up."""
 
-    def __init__(self, brief: str, unit: Unit) -> None:
+    def __init__(self, unit: Unit) -> None:
         self._unit = unit
-        used = terms_in(brief)
-        self._known = {term for term in used if explanations([term], unit)[0] in brief}
+        self._known: set[str] = set()
 
     def new(self, text: str) -> str:
         """What the terms of a text mean that nobody has explained, and the terms of that."""
@@ -136,6 +137,16 @@ class _Explained:
         self._known.update(fresh)
         meant = " ".join(explanations(fresh, self._unit))
         return _joined(" ", meant, self.new(meant))
+
+
+def _brief_explained(brief: Brief, explained: _Explained) -> Brief:
+    """The brief with its terms explained below its table."""
+    if brief.table is None:
+        return brief
+    said = (*brief.headline, *brief.settled, brief.trust.title, *brief.trust.points)
+    used = " ".join((*said, _shown(brief.table)))
+    footer = _joined("\n", brief.table.footer, explained.new(used))
+    return replace(brief, table=replace(brief.table, footer=footer))
 
 
 def _section_explained(section: Section, explained: _Explained) -> Section:
@@ -171,12 +182,21 @@ def _paragraph(text: str) -> list[Block]:
 
 
 def _table_explained(table: Table, explained: _Explained) -> Table:
+    footer = _joined("\n", table.footer, explained.new(_shown(table)))
+    return _made_explained(replace(table, footer=footer), explained)
+
+
+def _shown(table: Table) -> str:
+    """The words that a table shows."""
     heads = (f"{column.group} {column.title}" for column in table.columns)
     entries = (entry.text for row in table.rows for entry in row if isinstance(entry, Text))
-    used = " ".join((table.caption, *heads, *entries, table.footer))
-    footer = _joined("\n", table.footer, explained.new(used))
+    return " ".join((table.caption, *heads, *entries, table.footer))
+
+
+def _made_explained(table: Table, explained: _Explained) -> Table:
+    """The terms explained of how a table was made."""
     meant = explained.new(" ".join(table.computed))
-    return replace(table, footer=footer, computed=[*table.computed, *_known([meant])])
+    return replace(table, computed=[*table.computed, *_known([meant])])
 
 
 def _joined(separator: str, *parts: str) -> str:

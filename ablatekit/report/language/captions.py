@@ -240,6 +240,14 @@ def carry_over(learning: str, generalization: str) -> str:
     return f"Effect on {generalization} per effect on {learning}"
 
 
+def no_ratio(alpha: float) -> str:
+    """Why nothing is said of what carries over."""
+    return (
+        f"the effect on learning is not clear of zero (p not below {alpha:g}), so that a ratio to"
+        " it has no bounds"
+    )
+
+
 def mixed(response: str) -> str:
     """The caption of the mixed model beside the effects."""
     return f"Mixed model of {response}"

@@ -106,6 +106,7 @@ def _context_table(analysis: Analysis) -> Table:
             labels.get(part[1]["factor"], part[1]["factor"]), part[1]["level"],
             told(part[1]["reason"], unit), part[1]["context"],
         ),
+        everywhere=subject_of(analysis).contexts,
     )  # fmt: skip
     shown = rows[:MOST_ROWS]
     rest = [captions.rest_of_contexts(len(rows), MOST_ROWS)] if len(rows) > MOST_ROWS else []

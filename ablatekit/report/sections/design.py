@@ -182,7 +182,7 @@ def _cell_list(analysis: Analysis, cells: Sequence[Mapping[str, str]]) -> Table:
     baselines = {factor["name"]: str(factor["baseline"])
                  for factor in analysis["design"]["factors"]}  # fmt: skip
     differences = [
-        "; ".join(f"{labels.get(name, name)} {level or captions.NOT_SET}"
+        "; ".join(f"{labels.get(name, name)} {captions.combination([level])}"
                   for name, level in cell.items() if level != baselines.get(name))
         for cell in cells[:MOST_CELLS]
     ]  # fmt: skip

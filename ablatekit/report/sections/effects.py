@@ -225,7 +225,7 @@ def estimand_table(
         keys=[_line_keys(line) for line in shown],
         footer="\n".join([
             *(captions.ESTIMAND_MEANINGS[part] for part in estimands),
-            *_said_of_effects(chosen, labels, available.unit, len(levels)),
+            *_said_of_effects(chosen, labels, available.unit, len(levels), _said_of_all(response)),
             *common_pair_notes(chosen, labels, scale),
             unknown.rest_in_csv(len(lines), MOST_ROWS)
             if len(lines) > MOST_ROWS else captions.REST_IN_CSV,
@@ -289,9 +289,16 @@ def _line_keys(line: Line) -> list[tuple[str, str]]:
 
 
 def _said_of_effects(
-    effects: Sequence[Effect], labels: Mapping[tuple[str, str], str], unit: Unit, every: int
+    effects: Sequence[Effect],
+    labels: Mapping[tuple[str, str], str],
+    unit: Unit,
+    every: int,
+    elsewhere: Collection[str],
 ) -> list[str]:
-    """Why effects have no number, and what qualifies those that have one."""
+    """Why effects have no number, and what qualifies those that have one.
+
+    `elsewhere` are the codes of what is said of all of them.
+    """
     return said_below(
         (
             Unknown(
@@ -302,10 +309,17 @@ def _said_of_effects(
             )
             for effect in effects
             for statement in (effect["reason"], *effect["notes"])
-            if statement is not None
+            if statement is not None and statement["code"] not in elsewhere
         ),
         every,
     )
+
+
+def _said_of_all(response: ResponseAnalysis) -> set[str]:
+    """Codes of notes that say what the response's footers say of all its effects."""
+    footers = response.get("footers", {}).values()
+    truncated = any(part["code"] == "truncated_model" for footer in footers for part in footer)
+    return {"assumes_order"} if truncated else set()
 
 
 def _what(effect: Effect, unit: Unit) -> str:

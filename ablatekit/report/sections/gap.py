@@ -6,7 +6,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
-from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect, find_effects
+from ablatekit.analysis.core.lookup import (
+    Comparison,
+    alpha_of,
+    comparisons,
+    find_effect,
+    find_effects,
+)
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.effects import CarryOverRow, Effect
 from ablatekit.report.appendix import findings
@@ -45,6 +51,7 @@ from ablatekit.report.sections.answer import (
     gap_scale,
 )
 
+UNCLEAR = "no_effect_on_learning"
 RATIO = Scale(1.0, "", 2)
 SIDES: tuple[Literal["learning", "generalization"], ...] = ("learning", "generalization")
 TESTED: tuple[Literal["se", "df", "p", "p_adjusted"], ...] = ("se", "df", "p", "p_adjusted")
@@ -170,7 +177,7 @@ def carry_over_blocks(analysis: Analysis, name: str) -> list[Block]:
         lambda row: not absent(row["ratio"]),
         lambda row: Unknown(
             labels.get(row["factor"], row["factor"]), row["level"],
-            told(row["reason"], unit), _carried(row),
+            _no_ratio(row, alpha_of(analysis), unit), _carried(row),
         ),
     )  # fmt: skip
     notes = [*below, *sentences]
@@ -204,6 +211,14 @@ def carry_over_blocks(analysis: Analysis, name: str) -> list[Block]:
         computed=[captions.CARRY_OVER_FOOTER],
     )  # fmt: skip
     return [Heading(captions.CARRY_OVER), table]
+
+
+def _no_ratio(row: CarryOverRow, alpha: float, unit: Unit) -> str:
+    """Why a level has no ratio; p values, which differ between levels, are in analysis.json."""
+    reason = row["reason"]
+    if reason is not None and reason["code"] == UNCLEAR:
+        return captions.no_ratio(alpha)
+    return told(reason, unit)
 
 
 def _carried(row: CarryOverRow) -> str:

@@ -87,11 +87,14 @@ def test_every_section_says_what_it_found(shipped: Document) -> None:
 def test_every_term_is_explained_once_and_not_after_its_use(shipped: Document) -> None:
     explained = dict(zip(TERMS, explanations(TERMS, shipped.unit), strict=True))
     known: set[str] = set()
+    table = shipped.brief.table
+    known |= {pattern for pattern, meaning in explained.items() if meaning in table.footer}
+    assert set(terms_in(" ".join((*shipped.brief.headline, table.footer)))) <= known
     for section in shipped.sections:
         text = " ".join(texts_of(Document(title="", question="", facts=[], sections=[section])))
         known |= {pattern for pattern, meaning in explained.items() if meaning in text}
         assert set(terms_in(f"{section.title} {text}")) <= known, section.id
-    whole = " ".join(texts_of(shipped))
+    whole = " ".join((table.footer, *table.computed, *texts_of(shipped)))
     assert all(whole.count(meaning) <= 1 for meaning in explained.values())
 
 
@@ -170,8 +173,21 @@ def test_what_the_brief_says_is_not_said_again() -> None:
     assert document.brief == brief
 
 
+def test_the_brief_explains_its_terms_below_its_table() -> None:
+    trust = Trust("weak", "Weak", ["2 degrees of freedom."])
+    answer = table("answer", footer="Over models.", computed=["By Holm."])
+    brief = Brief(headline=["+2 pp."], settled=[], figure=None, table=answer, trust=trust)
+    document = sections(Paragraph("By Dunnett, of a family."), brief=brief)
+    shown = document.brief.table
+    assert shown.footer.startswith("Over models.\npp: percentage points. df: degrees of freedom")
+    assert "A family is" in document.sections[0].blocks[0].text
+    assert shown.computed[0] == "By Holm."
+    assert shown.computed[1].startswith("Holm's method")
+    assert "A family is" not in shown.computed[1]
+
+
 def test_a_term_is_explained_where_it_comes_first() -> None:
-    explained = f"{TERMS[r'\bHolm\b']} {TERMS[r'\b[Ff]amily\b']}"
+    explained = " ".join(TERMS[term] for term in (r"\bHolm\b", r"\b[Ff]amily\b"))
     first, second = sections(
         table("a", computed=["p adjusted by Holm."]), Paragraph("Holm was here.")
     ).sections[0].blocks  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ablatekit.analysis.core.schema.vocabulary import Verdict
 from ablatekit.report.language import scopes
 from ablatekit.report.language.numbers import Scale, count, percent, sentence
 from ablatekit.report.language.reading import Subject
@@ -72,9 +73,10 @@ def no_gain(label: str, name: str, shown: str) -> str:
 
 def gap(widened: int, narrowed: int, total: int, largest_change: str) -> str:
     """How many levels change the gap, and which one most."""
+    verdicts: Sequence[tuple[int, Verdict]] = ((widened, "widens"), (narrowed, "narrows"))
     said = [
-        f"{number:,} {word(verdict).removesuffix('s') if number != 1 else word(verdict)}"
-        for number, verdict in ((widened, "widens"), (narrowed, "narrows"))
+        f"{number:,} {word(verdict) if number == 1 else word(verdict).removesuffix('s')}"
+        for number, verdict in verdicts
         if number
     ]
     if said:
