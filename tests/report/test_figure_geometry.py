@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ablatekit.report.compose import compose
 from ablatekit.report.document import PHONE
@@ -15,8 +14,6 @@ from ablatekit.report.figures.panel import PIXELS_PER_INCH
 from ablatekit.report.figures.render import svg
 from ablatekit.report.figures.style import SMALL, house_style
 
-PRECISE = 288
-"""Dots per inch at which rounded glyphs do not matter."""
 LEVELS, NO_NUMBER = 16, 3
 """How many levels the crowded factor has, and which of them has no number."""
 
@@ -82,39 +79,9 @@ def drawings(analysis: Any) -> Iterator[tuple[str, Any]]:
                 yield f"{picture.id} narrow", picture.narrow()
 
 
-def _boxes(figure: Any) -> list[tuple[str, Any]]:
-    """Words with their corners in CSS pixels."""
-    figure.set_dpi(PRECISE)
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    scale = PIXELS_PER_INCH / PRECISE
-    return [
-        (text.get_text(), text.get_window_extent(renderer).extents * scale)
-        for text in figure.texts
-        if text.get_text().strip()
-    ]
-
-
-def _apart(first: Any, second: Any) -> bool:
-    across = min(first[2], second[2]) - max(first[0], second[0])
-    return bool(across < 1.5 or min(first[3], second[3]) - max(first[1], second[1]) < 2.5)
-
-
-def test_words_lie_inside_and_apart(shown):
+def test_words_lie_inside_and_apart(shown, clashes):
     for name, figure in drawings(shown):
-        width, height = figure.get_size_inches() * PIXELS_PER_INCH
-        boxes = _boxes(figure)
-        outside = [
-            words for words, (left, bottom, right, top) in boxes
-            if left < -1 or bottom < -2 or right > width + 1 or top > height + 2
-        ]  # fmt: skip
-        assert not outside, (name, outside)
-        over = [
-            (words, other)
-            for number, (words, box) in enumerate(boxes)
-            for other, beside in boxes[:number]
-            if not _apart(box, beside)
-        ]
-        assert not over, (name, over)
+        assert not clashes(figure), name
 
 
 def test_a_phone_shows_every_word_at_its_size(shown):

@@ -26,6 +26,7 @@ from ablatekit.report.document import (
     figure_data,
     slug,
 )
+from ablatekit.report.figures.dose import dose_pictures
 from ablatekit.report.figures.forest import (
     Forest,
     ForestSeries,
@@ -339,7 +340,9 @@ def dose_blocks(analysis: Analysis) -> list[Block]:
         if dose:
             blocks.append(_dose_tests(analysis, name, response, dose["tests"]))
             blocks.append(_dose_slopes(analysis, name, response, dose["slopes"]))
-    return [block for block in blocks if not isinstance(block, Table) or block.rows]
+    tables = [block for block in blocks if not isinstance(block, Table) or block.rows]
+    pictures = dose_pictures(analysis)
+    return [Gallery(pictures=pictures), *tables] if pictures else tables
 
 
 def _dose_tests(
