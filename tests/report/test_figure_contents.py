@@ -82,7 +82,7 @@ def test_a_forest_runs_from_the_largest_gain_to_the_largest_harm(built_analysis,
     order = ranked(series[1], levels)
     sizes = [effect["estimate"] for level in order if (effect := series[1].effect(level))]
     assert sizes == sorted(sizes, reverse=True)
-    forest = Forest(series, order, forest_limits(series, levels))
+    forest = Forest(series, order, series)
     words = words_of(drawn(draw_forest, forest))
     for text in ("+6.1", "[4.9, 7.4]", "+4.9", "[3.7, 6.1]", "advantage: batch_norm"):
         assert text in words
@@ -114,7 +114,7 @@ def test_responses_of_one_unit_share_an_axis(analysis):
     del analysis["comparisons"]
     pictures = forest_pictures(analysis, comparisons(analysis))
     assert [picture.id for picture in pictures] == ["forest-learning", "forest-generalization"]
-    limits = {picture.draw.args[0].limits for picture in pictures}
+    limits = {picture.draw.args[0].limits() for picture in pictures}
     assert len(limits) == 1
 
 
@@ -125,7 +125,7 @@ def test_values_that_are_too_wide_for_a_phone_stand_above_their_lanes(analysis, 
             row[key] = None if row[key] is None else row[key] * 1e9
     series = ForestSeries(response | {"unit": "tokens"}, Scale(1.0, "tokens", 2))
     levels = comparisons(analysis)
-    forest = Forest([series], levels, forest_limits([series], levels))
+    forest = Forest([series], levels, [series])
     figure = drawn(draw_forest, forest, narrow=True)
     assert any(word.startswith("+61,342,710.00 [") for word in words_of(figure))
 
