@@ -79,7 +79,7 @@ class FrontierPoint:
     @property
     def title(self) -> str:
         """Its name, or that it is the baseline."""
-        return self.name or alternatives.BASELINE
+        return " ".join(self.name.split()) or alternatives.BASELINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +330,7 @@ def _draw_point(page: Panel, panel: Panel, place: Placed, axes: FrontierAxes) ->
         point.title,
         axes.scale.effect(point.estimate),
         axes.scale.interval(point.low, point.high),
-        with_unit("", axes.scale.unit),
+        f" {axes.scale.unit}".rstrip(),
         alternatives.times(point.price),
         word(point.verdict),
     )
@@ -375,12 +375,17 @@ def _placed_labels(
     order: Sequence[Placed], words: Mapping[FrontierPoint, Sequence[str]], room: Rect,
     marks: Sequence[Rect], lines: Sequence[Rect],
 ) -> tuple[float, list[Label]]:  # fmt: skip
-    """Labels one after the other, with what they cost together."""
+    """Labels one after the other, with what they cost together.
+
+    Of the best, where the name has no room, the gain alone.
+    """
     taken, labels, total = list(marks), [], 0.0
     for place in order:
+        name = words[place.point]
         best = place.point.on_frontier or place.point.baseline
-        dearest = MISSING_LABEL if best else DEAR
-        cost, label = _label(place, words[place.point], room, taken, lines, dearest)
+        cost, label = _label(place, name, room, taken, lines, MISSING_LABEL if best else DEAR)
+        if best and label is None:
+            _, label = _label(place, name[-1:], room, taken, lines, MISSING_LABEL)
         total += cost
         if label is not None:
             taken.append(label.rect.wider(LABELS_APART))
