@@ -136,7 +136,10 @@ class RunContext(Protocol):
     cache_dir: Path
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Append metrics at a step."""
+        """Append metrics at a step.
+
+        Where a `partial` metric is measured on all items, `part_metric(name)` comes beside it.
+        """
 
     def log_items(self, step: int, table: Mapping[str, Sequence[Any]]) -> None:
         """Keep item outcomes: columns `split, dataset, item, sample, outcome` and any others."""

@@ -20,6 +20,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from ablatekit.legible import legible
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -53,7 +55,7 @@ class Problem:
             text += f"; received {self.received}"
         if self.remedy:
             text += f". {self.remedy}"
-        return text
+        return legible(text)
 
 
 class AblatekitError(Exception):

@@ -121,6 +121,7 @@ def _dynamics(response: PlannedResponse, analysis: PlannedAnalysis) -> list[Stat
     meaning = statement("metric_meaning", metric=response.metric, doc=response.doc)
     return [
         statement("learning_curves", alpha=analysis.alpha),
+        *([statement("part_of_items")] if response.partial else []),
         *([meaning] if response.doc else []),
     ]
 

@@ -182,7 +182,7 @@ def _training(
     average: Sequence[Evaluated],
     alpha: float,
 ) -> Companions:
-    history, layout = response.history, fitted.layout
+    history, layout = response.training.common, fitted.layout
     if len(history.step) < 2:
         return Companions()
     sections, higher = Companions(), planned.direction == "higher"
@@ -201,7 +201,7 @@ def _training(
         sections["milestones"] = reached
     if ended.any():
         sections["stability"] = stability(
-            ended_history, unit, status[ended] == "diverged", layout, planned
+            ended_history, unit, status[ended] == "diverged", layout, higher
         )
     return sections
 
@@ -372,7 +372,7 @@ def _response(
     )
     unit = positions(tables.runs["unit"], design.units)
     context = positions(tables.runs["context"], design.contexts)
-    dynamics = curves(design, response.history, unit, context, planned.metric, analysis.alpha)
+    dynamics = curves(design, response.training, unit, context, planned.metric, analysis.alpha)
     if dynamics:
         result["dynamics"] = dynamics
     result["diagnostics"]["messages"] += checks.shorter_broad(result["effects"])

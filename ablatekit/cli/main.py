@@ -15,6 +15,7 @@ from ablatekit.cli import backends, reports, study_files, study_runs
 from ablatekit.cli.analyze import analyze
 from ablatekit.cli.analyze_options import SectionedCommand
 from ablatekit.errors import AblatekitError, Problem, UsageError
+from ablatekit.legible import legible
 
 IMPORTED_OBJECTS = 100_000
 """Importing makes many objects and no garbage: collecting after every 700 takes a tenth longer."""
@@ -76,7 +77,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
     try:
         _command()(args=arguments)
     except AblatekitError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {legible(str(error))}", err=True)
         return error.exit_code
     except OSError as error:
         typer.echo(f"error: {_refusal(error)}", err=True)

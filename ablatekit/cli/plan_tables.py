@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ablatekit.cli.console import plain_console
 from ablatekit.design.plan import Plan
+from ablatekit.legible import legible
 from ablatekit.report.formats.tables import titled_table
 
 ORDER_HEAD = 6
@@ -37,12 +38,13 @@ def print_plan(
     console.print(_response_table(plan))
     console.print(_held_equal(plan.held_equal, {} if show_all else defaults))
     for warning in plan.warnings:
-        console.print(f"Warning: {warning}")
+        console.print(legible(f"Warning: {warning}"))
 
 
 def _held_equal(held: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     """The settings of every run, without those that have their default."""
-    named = [f"{name}={value}" for name, value in held.items() if value != defaults.get(name, ...)]
+    changed = {name: value for name, value in held.items() if value != defaults.get(name, ...)}
+    named = [legible(f"{name}={value}") for name, value in changed.items()]
     usual = len(held) - len(named)
     text = f"Equal in every run: {', '.join(named) or 'nothing but defaults'}"
     return f"{text}; {usual} more have their defaults (--all lists them)" if usual else text

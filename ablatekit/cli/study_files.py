@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ablatekit.cli.backends import BackendOption, default_backend
+from ablatekit.legible import legible
 
 if TYPE_CHECKING:
     from ablatekit.backend import Backend
@@ -63,7 +64,7 @@ def validate(file: StudyFile, overrides: Overrides = None, as_json: Json = False
         return
     typer.echo(f"{file}: valid; {len(plan.cells)} cells, {len(plan.runs)} runs")
     for warning in plan.warnings:
-        typer.echo(f"warning: {warning}")
+        typer.echo(legible(f"warning: {warning}"))
     _print_notes(notes)
 
 

@@ -62,7 +62,8 @@ class PlannedRun:
 class PlannedResponse:
     """A response as the analysis will compute it; `doc` says what its metric measures.
 
-    `partial`: between the first and the last step the metric is measured on a part of the items.
+    `partial`: between the first and the last step the metric is measured on a part of the items;
+    its values on that part at the other steps are those of `part_metric(metric)`.
     """
 
     name: str

@@ -9,7 +9,7 @@ from ablatekit.errors import Problem, StudyError, nearest
 from ablatekit.runs.records import Direction, MetricSpec
 from ablatekit.study.load import LoadedStudy
 from ablatekit.study.schema import ResponsePart
-from ablatekit.study.summaries import parse_summary
+from ablatekit.study.summaries import is_last_value, parse_summary
 
 DEFAULT_ROLES = ("learning", "generalization")
 
@@ -146,12 +146,10 @@ def _direction_warnings(
 def _partial_warnings(
     responses: Sequence[PlannedResponse], metrics: Mapping[str, MetricSpec]
 ) -> Iterator[str]:
-    """Summaries over training of a metric whose points in between use fewer items."""
+    """Summaries over training of a metric whose points in between use fewer items: of these."""
     for response in responses:
-        summary, argument = parse_summary(response.summary)
-        whole = summary == "final" or (summary == "mean_last" and argument == 1)
-        if metrics[response.metric].partial and not whole:
+        if metrics[response.metric].partial and not is_last_value(response.summary):
             yield (
-                f"response {response.name!r}: {response.summary} of {response.metric} mixes "
-                "evaluations on a part of the items with those on all of them"
+                f"response {response.name!r}: {response.summary} of {response.metric} is that of "
+                "the part of the items that every evaluation uses, not of all of them"
             )

@@ -14,6 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ablatekit.legible import legible
+
 _REFRESH_PER_SECOND = 2
 _PLAIN_PROGRESS_SECONDS = 60.0
 _SHOWN_RUNS = 16
@@ -131,7 +133,7 @@ class PlainObserver:
         self._spoke = time.monotonic()
         stamp = datetime.now().astimezone().isoformat(timespec="seconds")
         tally = self._tally
-        line = f"{stamp} [{tally.done + tally.failed}/{tally.total}{_eta(tally)}] {text}"
+        line = f"{stamp} [{tally.done + tally.failed}/{tally.total}{_eta(tally)}] {legible(text)}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -165,7 +167,7 @@ class LiveObserver:
             self.note(f"{outcome}: {label}: {message}")
 
     def note(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(legible(text), markup=False, highlight=False)
 
     def close(self) -> None:
         self._live.stop()

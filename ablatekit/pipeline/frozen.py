@@ -12,6 +12,7 @@ from ablatekit.design.amend import Amendment, amend_plan
 from ablatekit.design.build import build_plan, study_backend
 from ablatekit.design.plan import Plan
 from ablatekit.errors import DamagedFileError, Problem, WorkspaceError
+from ablatekit.legible import masked
 from ablatekit.runs.runlog import RunState, run_state
 from ablatekit.runs.workspace import StudyDirectory, Workspace
 from ablatekit.study.load import LoadedStudy, load_study
@@ -84,8 +85,9 @@ def frozen_deviations(directory: StudyDirectory) -> tuple[str, ...]:
 def _write_plan(study: PreparedStudy, deviations: Sequence[str]) -> PreparedStudy:
     directory = study.directory
     directory.path.mkdir(parents=True, exist_ok=True)
-    write_atomically(directory.study_file, study.loaded.text.encode())
-    frozen = {"deviations": list(deviations), "overrides": list(study.loaded.overrides)}
+    write_atomically(directory.study_file, masked(study.loaded.text).encode())
+    overrides = [masked(option) for option in study.loaded.overrides]
+    frozen = {"deviations": list(deviations), "overrides": overrides}
     write_json(directory.plan, {**study.plan.to_json(), **frozen})
     return study
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import ablatekit
 from ablatekit.canonical import content_hash, file_hash
+from ablatekit.legible import masked
 from ablatekit.pipeline.frozen import PreparedStudy
 from ablatekit.runs.runlog import ResultRecord, read_result
 
@@ -53,7 +54,7 @@ def provenance(study: PreparedStudy) -> dict[str, Any]:
         "analysed_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "study_file": study.loaded.path.name,
         "study_hash": content_hash(study.loaded.text),
-        "overrides": list(study.loaded.overrides),
+        "overrides": [masked(option) for option in study.loaded.overrides],
         "plan_hash": study.plan.hash,
         "results_hash": results_hash(study),
         "versions": _version_sets(study),

@@ -14,16 +14,26 @@ import io
 import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ablatekit.analysis.core.layout import context_label
 from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION, Analysis
-from ablatekit.analysis.tables.study_tables import StudyTables, collect
+from ablatekit.analysis.tables.study_tables import (
+    HISTORY_COLUMNS,
+    OUTCOME_COLUMNS,
+    RESULT_COLUMNS,
+    RUN_COLUMNS,
+    StudyTables,
+    collect,
+)
 from ablatekit.canonical import read_json, write_atomically
 from ablatekit.design.plan import Plan
 from ablatekit.errors import Problem, WorkspaceError
+from ablatekit.legible import masked, masked_json
 from ablatekit.report.language import page
 from ablatekit.report.write import analysis_json, export_contents
 from ablatekit.runs.runlog import read_items
@@ -36,6 +46,13 @@ if TYPE_CHECKING:
 EPOCH = (1980, 1, 1, 0, 0, 0)
 EXECUTION = ("cost",)
 """Entries of `provenance` that the analysis itself adds."""
+
+
+UNREADABLE = (
+    OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,
+    ValueError, KeyError, TypeError, AttributeError, IndexError,
+)  # fmt: skip
+"""What a damaged or foreign archive raises: of zip, JSON and Parquet, or of another outline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +80,7 @@ def write_bundle(
     title = analysis["study"].get("title") or analysis["study"]["name"]
     members = {
         "README.txt": page.BUNDLE.format(title=title, name=path.name).encode(),
-        "study.yaml": study_file,
+        "study.yaml": masked(study_file.decode()).encode(),
         "plan.json": _in_order(plan),
         "analysis.json": analysis_json(analysis),
         **{f"tables/{name}.parquet": _parquet(table) for name, table in _frames(tables).items()},
@@ -85,13 +102,78 @@ def read_bundle(path: Path) -> Bundle:
     """What the analysis needs from a bundle. Raises WorkspaceError for another kind of file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            plan = Plan.from_json(json.loads(archive.read("plan.json")))
+            plan = _plan(json.loads(archive.read("plan.json")))
             analysis: Analysis = json.loads(archive.read("analysis.json"))
-            return Bundle(plan, StudyTables(**dict(_read_frames(archive))), analysis)
-    except (zipfile.BadZipFile, KeyError) as error:
-        remedy = "Make one with: ablatekit study export STUDY"
-        problem = Problem("this is not a bundle of a study", f"{path}: {error}", remedy)
-        raise WorkspaceError(problem) from error
+            tables = StudyTables(**dict(_read_frames(archive)))
+    except UNREADABLE as error:
+        raise _no_bundle(path, f"{type(error).__name__}: {error}") from error
+    wrong = [*_lacking(plan, tables)] or [*_contradictions(plan, tables)]
+    if wrong:
+        raise _no_bundle(path, "; ".join(wrong[:3]))
+    if not isinstance(analysis, dict):
+        raise _no_bundle(path, "analysis.json holds no analysis")
+    if is_current(analysis):
+        check_analysis(analysis, path)
+    return Bundle(plan, tables, analysis)
+
+
+def _no_bundle(path: Path, why: str) -> WorkspaceError:
+    remedy = "Make one with: ablatekit study export STUDY"
+    return WorkspaceError(Problem("this is not a bundle of a study", f"{path}: {why}", remedy))
+
+
+def _plan(content: Any) -> Plan:
+    """The plan of a bundle; ValueError where a part of it has another type than a plan's."""
+    plan = Plan.from_json(content)
+    wrong = _wrong_type(Plan, content)
+    if wrong:
+        raise ValueError(wrong)
+    return plan
+
+
+def _wrong_type(kind: type, content: Any) -> str:
+    """The first part of a JSON value that is not what a type says, and why; empty if all are."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}"
+    return ""
+
+
+def _lacking(plan: Plan, tables: StudyTables) -> Iterator[str]:
+    """Columns that an analysis reads and the tables of a bundle do not have."""
+    blocking = plan.contexts[0] if plan.contexts else ()
+    needed = {
+        "runs": (*RUN_COLUMNS, *(factor.name for factor in plan.factors), *blocking),
+        "history": HISTORY_COLUMNS,
+        "results": RESULT_COLUMNS,
+        "outcomes": OUTCOME_COLUMNS,
+    }
+    for name, columns in needed.items():
+        table = getattr(tables, name)
+        yield from (f"there is no {name}.{column}" for column in columns if column not in table)
+
+
+def _contradictions(plan: Plan, tables: StudyTables) -> Iterator[str]:
+    """What the plan of a bundle does not agree on with itself or with the tables."""
+    if not 0.0 < plan.analysis.alpha < 0.5:
+        yield f"alpha is {plan.analysis.alpha}"
+    levels = {factor.name: {*factor.levels} for factor in plan.factors}
+    for cell in plan.cells:
+        strange = [name for name, level in cell.levels.items() if level not in levels[name]]
+        yield from (f"a cell has {name} {cell.levels[name]}, no level of it" for name in strange)
+    planned = {
+        "unit": {cell.unit for cell in plan.cells},
+        "context": {context_label(context) for context in plan.contexts},
+        "run": {run.run_id for run in plan.runs},
+    }
+    for column, names in planned.items():
+        unplanned = set(tables.runs[column]) - names
+        if unplanned:
+            yield f"the {column} {min(map(str, unplanned))} is not in the plan"
 
 
 def analyse_bundle(bundle: Bundle) -> Analysis:
@@ -111,14 +193,27 @@ def read_analysis(path: Path) -> Analysis:
         content: Analysis = read_json(path)
         version = content["schema_version"]
         content["responses"], content["design"]["contexts"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = Problem("this is not an analysis.json of a study", f"{path}: {error}")
-        raise WorkspaceError(problem) from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _no_analysis(path, f"{type(error).__name__}: {error}") from error
     if not is_current(content):
         rule = f"this analysis.json has schema version {version}, not {SCHEMA_VERSION}"
         remedy = "Analyse the archive again: ablatekit study report X.zip"
         raise WorkspaceError(Problem(rule, str(path), remedy))
+    check_analysis(content, path)
     return content
+
+
+def check_analysis(content: Analysis, path: Path) -> None:
+    """Raise WorkspaceError where a part of an analysis has another form than its schema says."""
+    wrong = _wrong_type(Analysis, content)
+    if wrong:
+        raise _no_analysis(path, wrong)
+
+
+def _no_analysis(path: Path, why: str) -> WorkspaceError:
+    remedy = "Name the analysis.json, the study file or the archive of a study"
+    problem = Problem("this is not an analysis.json of a study", f"{path}: {why}", remedy)
+    return WorkspaceError(problem)
 
 
 def is_current(analysis: Analysis) -> bool:
@@ -146,7 +241,8 @@ def _without_opinion(analysis: Analysis) -> Analysis:
 
 def _in_order(plan: Plan) -> bytes:
     """The plan with its keys in the order of the study, which names contexts and cells."""
-    return json.dumps(plan.to_json(), indent=1, ensure_ascii=False, allow_nan=False).encode()
+    content = masked_json(plan.to_json())
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _frames(tables: StudyTables) -> Mapping[str, pd.DataFrame]:

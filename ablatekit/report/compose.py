@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ablatekit.analysis.core.lookup import comparisons
 from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.legible import legible_json
 from ablatekit.report.brief.brief import brief_of
 from ablatekit.report.document import (
     Block,
@@ -20,6 +21,7 @@ from ablatekit.report.document import (
 from ablatekit.report.language import captions, page
 from ablatekit.report.language.numbers import count, scale_of
 from ablatekit.report.language.reading import subject_of, title_of
+from ablatekit.report.paste.section import methods_section
 from ablatekit.report.sections.answer import gap_room, gap_scale, room
 from ablatekit.report.sections.configurations import (
     configurations_section,
@@ -37,22 +39,24 @@ from ablatekit.report.sections.dynamics import dynamics_section
 from ablatekit.report.sections.effects import compact_estimands, dose_blocks, forest_section
 from ablatekit.report.sections.gap import carry_over_blocks, map_section
 from ablatekit.report.sections.interactions import interactions_section
-from ablatekit.report.sections.methods import methods_section
 from ablatekit.report.sections.missing import missing_section
 from ablatekit.report.sections.model import model_section
 from ablatekit.report.sections.provenance import provenance_section
 from ablatekit.report.sections.robust import robust_section
 from ablatekit.report.sections.variance import mixed_blocks, variance_section
+from ablatekit.report.whatif.payload import exploration
 
 
 def compose(analysis: Analysis) -> Document:
-    """The whole report as data."""
+    """The whole report as data; what others wrote is made legible."""
+    analysis = legible_json(analysis)
     return Document(
         title=title_of(analysis),
         question=str(analysis.get("study", {}).get("question") or ""),
         facts=_facts(analysis),
         brief=brief_of(analysis),
         sections=[section for section in _sections(analysis) if section is not None],
+        exploration=exploration(analysis),
         unit=subject_of(analysis).unit,
     )
 
@@ -108,6 +112,7 @@ def _sections(analysis: Analysis) -> list[Section | None]:
 
 def details(analysis: Analysis) -> list[Block]:
     """What a terminal shows on request beside the answer: every estimand, scope and companion."""
+    analysis = legible_json(analysis)
     blocks: list[Block] = []
     for name, response in analysis["responses"].items():
         scale, available = scale_of(response), room(analysis, response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
@@ -152,6 +153,16 @@ class FigureData:
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str | Number]]
+
+
+def figure_data(records: Sequence[Mapping[str, str | Number]]) -> FigureData:
+    """Records as what a figure shows: one column per key, no number where there is none."""
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    return FigureData(columns, [[_known(record.get(key)) for key in columns] for record in records])
+
+
+def _known(value: str | Number) -> str | Number:
+    return value if isinstance(value, str) or value is None or math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

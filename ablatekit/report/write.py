@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.canonical import sync_directory, write_atomically
+from ablatekit.legible import masked_json
 from ablatekit.report.compose import compose
 from ablatekit.report.document import Document, file_stem
 from ablatekit.report.figures.render import image
@@ -92,7 +93,7 @@ def analysis_json(analysis: Analysis) -> bytes:
     """The analysis as the bytes of `analysis.json`.
 
     Keys keep their order, which is that of the study: responses, factors and contexts are shown as
-    the study lists them.
+    the study lists them. Passwords of URIs are masked.
     """
-    text = json.dumps(analysis, indent=2, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(masked_json(analysis), indent=2, allow_nan=False, ensure_ascii=False)
     return text.encode() + b"\n"

@@ -98,7 +98,10 @@ class MetricSpec:
     `role` tells the study which metrics are the default responses (`learning`,
     `generalization`), which are costs, and which are only watched (`dynamics`).
     `repeatable` is false for a metric that differs between two executions of one run (seconds).
-    `partial`: values between the first and the last are measured on a part of the items.
+    `partial`: values between the first and the last are measured on a part of the items, the same
+    at every step and in every run of a context. Where the metric is measured on all items (the
+    first and the last step among these), the run logs the value of that part beside it, under
+    `part_metric(name)`, which needs no declaration of its own. So curves show one set of items.
     `items` is the split of the item outcomes whose mean it is, where outcomes are kept.
     """
 
@@ -110,6 +113,11 @@ class MetricSpec:
     doc: str = ""
     partial: bool = False
     items: str = ""
+
+
+def part_metric(name: str) -> str:
+    """The metric that holds the values of a partial metric on the part, where it has all items."""
+    return f"part/{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
+from ablatekit.legible import has_invisible, visible
 from ablatekit.study.scales import Scale
 from ablatekit.study.settings import documented
 from ablatekit.study.summaries import FORMS, parse_summary
@@ -51,6 +52,13 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def refusal(rule: str, remedy: str) -> PydanticCustomError:
     """A refusal of a value with a remedy of its own, which messages show."""
     return PydanticCustomError("refusal", "{rule}", {"rule": rule, "remedy": remedy})
+
+
+def _shown_text(value: str) -> str:
+    if has_invisible(value):
+        rule = "must not contain control or bidirectional characters"
+        raise refusal(rule, f"Write it without them; it reads {visible(value)}")
+    return value
 
 
 def _summary(value: str) -> str:
@@ -110,6 +118,7 @@ Levels: TypeAlias = Annotated[
         custom_error_message="must be a list of values or a mapping from level to its settings",
     ),
 ]
+ShownText: TypeAlias = Annotated[str, AfterValidator(_shown_text)]
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=NAME_FORM, max_length=80)]
 Covariate: TypeAlias = Annotated[float, Field(gt=0), WrapValidator(_covariate)]
 Inference: TypeAlias = Literal["narrow", "broad", "both"]
@@ -157,7 +166,7 @@ class FactorPart(StudyPart):
     """The level that the others are compared with."""
     levels: Levels
     """Short form: values of the setting of the same name. Long form: level name -> settings."""
-    label: str | None = None
+    label: ShownText | None = None
     """How reports call the factor."""
     scale: Scale | None = None
     """Where its levels lie: log | linear | order (as listed). By default log where all are numbers
@@ -201,7 +210,7 @@ class ResponsePart(StudyPart):
     """The smallest effect that matters; without it no effect is called equivalent."""
     items: str | None = None
     """Split of the item outcomes that belong to this response."""
-    label: str | None = None
+    label: ShownText | None = None
     """How reports call the response."""
 
 
@@ -279,9 +288,9 @@ class Study(StudyPart):
     """Version of this schema."""
     name: Name
     """Names the study's folder and its MLflow experiment."""
-    question: str = ""
+    question: ShownText = ""
     """What the study asks, in one sentence."""
-    title: str | None = None
+    title: ShownText | None = None
     """Title of the report."""
     backend: BackendPart
     factors: dict[Name, FactorPart] = Field(min_length=1)

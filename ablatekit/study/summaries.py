@@ -31,6 +31,12 @@ def parse_summary(summary: str) -> tuple[str, float]:
     raise ValueError("has another form")
 
 
+def is_last_value(summary: str) -> bool:
+    """Whether a summary looks at the last value alone; every other one joins several steps."""
+    name, argument = parse_summary(summary)
+    return name == "final" or (name == "mean_last" and argument == 1)
+
+
 def _count(text: str) -> int:
     value = _number(text)
     if not isinstance(value, int) or not 1 <= value <= LARGEST_COUNT:

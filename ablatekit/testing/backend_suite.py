@@ -11,6 +11,7 @@ The runs are executed in the test's process, so keep them small. pytest collects
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from ablatekit.backend import Backend
 from ablatekit.canonical import canonical_json
 from ablatekit.errors import RunInterruptedError
 from ablatekit.plugins import load_backend
-from ablatekit.runs.records import RunResult, RunSpec
+from ablatekit.runs.records import MetricSpec, RunResult, RunSpec, part_metric
 from ablatekit.runs.seeds import Seeds
 from ablatekit.study.settings import documented
 from ablatekit.testing.specs import run_spec
@@ -121,6 +122,10 @@ class BackendSuite:
             _until(stopped.items, context.resumed) + context.items,
         )
 
+    def partial(self, spec: RunSpec) -> list[MetricSpec]:
+        """The metrics that are measured on a part of the items at some steps."""
+        return [metric for metric in self.backend.metrics(spec.settings) if metric.partial]
+
     def repeatable(self, record: _Record) -> dict[str, Any]:
         """What must be equal between two executions of one run."""
         specs = self.backend.metrics(self.spec().settings)
@@ -179,13 +184,28 @@ class BackendSuite:
         spec = self.spec()
         record = self.execute(spec, tmp_path)
         declared = {metric.name for metric in self.backend.metrics(spec.settings)}
+        of_parts = {part_metric(metric.name) for metric in self.partial(spec)}
         logged = {name for _, metrics in record.metrics for name in metrics}
-        assert logged == declared
+        assert logged == declared | of_parts
         assert set(record.result.metrics) <= declared
         assert record.result.status == "finished"
         steps = [step for step, _ in record.metrics]
         assert steps == sorted(steps), "steps never go back"
         assert steps[0] == 0, "the untrained model is evaluated"
+
+    def test_every_evaluation_tells_of_one_set_of_items(self, tmp_path: Path) -> None:
+        spec = self.spec()
+        record = self.execute(spec, tmp_path)
+        for metric in self.partial(spec):
+            steps = _series(record.metrics, metric.name)
+            on_part = _series(record.metrics, part_metric(metric.name))
+            assert set(on_part) <= set(steps), "beside the value on all items"
+            assert {min(steps), max(steps)} <= set(on_part), "at the first and the last step"
+            between = [step for step in steps if step not in on_part]
+            for step, value in _means_of_part(record.items, metric.items, between).items():
+                logged = on_part.get(step, steps.get(step))
+                assert logged is not None
+                assert math.isclose(logged, value, rel_tol=1e-9), "the mean over the part"
 
     def test_item_outcomes_are_complete(self, tmp_path: Path) -> None:
         for _, table in self.execute(self.spec(), tmp_path).items:
@@ -260,6 +280,31 @@ def _without(values: Mapping[str, float], names: set[str]) -> dict[str, float]:
 
 def _only(values: Mapping[str, float], names: set[str]) -> dict[str, float]:
     return {name: value for name, value in values.items() if name in names}
+
+
+def _series(entries: Sequence[_Entry], name: str) -> dict[int, float]:
+    """A metric by step."""
+    return {step: metrics[name] for step, metrics in entries if name in metrics}
+
+
+def _means_of_part(
+    entries: Sequence[_Entry], split: str, between: Sequence[int]
+) -> dict[int, float]:
+    """By step, the mean outcome of a split's items that the steps in between have."""
+    tables = {step: table for step, table in entries if split in table["split"]}
+    parts = [_keys(tables[step], split) for step in between if step in tables]
+    assert all(part == parts[0] for part in parts), "the part is the same at every step"
+    means = {}
+    for step, table in tables.items() if parts else ():
+        rows = zip(table["split"], table["dataset"], table["item"], table["outcome"], strict=True)
+        kept = [value for at, *key, value in rows if at == split and tuple(key) in parts[0]]
+        means[step] = sum(kept) / len(kept)
+    return means
+
+
+def _keys(table: Mapping[str, Sequence[Any]], split: str) -> set[tuple[Any, ...]]:
+    rows = zip(table["split"], table["dataset"], table["item"], strict=True)
+    return {(dataset, item) for at, dataset, item in rows if at == split}
 
 
 def _settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -21,6 +21,7 @@ from typing import Any, Self, TypeAlias
 from ablatekit.canonical import content_hash
 from ablatekit.design.plan import Cell, Plan, PlannedRun, cells_by_unit, run_label
 from ablatekit.errors import Problem, WorkspaceError
+from ablatekit.legible import masked
 from ablatekit.runs.locks import LockHeldError, file_lock
 from ablatekit.runs.records import MetricEvent
 from ablatekit.runs.runlog import (
@@ -294,7 +295,7 @@ class Mirror:
     """The mirror of one study in one tracker; `update` as often as wanted."""
 
     def __init__(self, plan: Plan, workspace: Workspace, tracker: Tracker) -> None:
-        self.outcome = MirrorOutcome(place=tracker.place)
+        self.outcome = MirrorOutcome(place=masked(tracker.place))
         self._plan = plan
         self._cells = cells_by_unit(plan)
         self._workspace = workspace
@@ -307,9 +308,9 @@ class Mirror:
         try:
             with file_lock(self._workspace.tracking_lock, timeout=_LOCK_SECONDS):
                 damaged = self._update_runs()
-            self.outcome = replace(self.outcome, warning="; ".join(damaged))
+            self.outcome = replace(self.outcome, warning=masked("; ".join(damaged)))
         except (TrackerError, OSError, LockHeldError) as error:
-            warning = f"{self._tracker.place} is incomplete: {error}"
+            warning = masked(f"{self._tracker.place} is incomplete: {error}")
             self.outcome = replace(self.outcome, warning=warning)
             self.close()
 

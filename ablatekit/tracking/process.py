@@ -21,6 +21,7 @@ from typing import IO, Any
 from ablatekit.canonical import read_json
 from ablatekit.design.plan import Plan
 from ablatekit.errors import PluginError, WorkspaceError
+from ablatekit.legible import masked
 from ablatekit.runs.workspace import Workspace
 from ablatekit.tracking.mirror import MirrorOutcome, open_mirror, sole_mirror
 
@@ -54,7 +55,7 @@ class MirrorHandle:
         finally:
             last_words = self._last_words()
         if self._process.returncode != 0:
-            return MirrorOutcome(warning=f"the mirror process failed: {last_words}")
+            return MirrorOutcome(warning=masked(f"the mirror process failed: {last_words}"))
         return MirrorOutcome(**json.loads(output))
 
     def _last_words(self) -> str:

@@ -304,27 +304,27 @@ def test_a_time_is_better_when_sooner(make_plan: MakePlan, study_text: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("summary", "mixes"),
+    ("summary", "of_part"),
     [
         *(("final", False), ("mean_last(1)", False)),
         *(("mean_last(2)", True), ("auc", True), ("best", True), ("time_to(0.5)", True)),
     ],
 )
-def test_a_summary_that_mixes_partial_evaluations_is_a_warning(
+def test_a_summary_that_looks_at_a_part_of_the_items_is_a_warning(
     make_plan: MakePlan,
     study_text: str,
     backend: Backend,
     monkeypatch: pytest.MonkeyPatch,
     summary: str,
-    mixes: bool,
+    of_part: bool,
 ) -> None:
     option = f"responses={{u: {{metric: test/score, summary: {summary}}}}}"
     assert make_plan(study_text, option).warnings == ()
     specs = [MetricSpec(name="test/score", direction="higher", partial=True)]
     monkeypatch.setattr(backend, "metrics", lambda _: specs)
-    said = f"response 'u': {summary} of test/score mixes evaluations on a part of the items"
+    said = f"response 'u': {summary} of test/score is that of the part of the items"
     warnings = make_plan(study_text, option).warnings
-    assert [said in warning for warning in warnings] == ([True] if mixes else [])
+    assert [said in warning for warning in warnings] == ([True] if of_part else [])
 
 
 def test_items_that_no_run_keeps_are_refused(

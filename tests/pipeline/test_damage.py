@@ -121,3 +121,17 @@ def test_overrides_are_kept_with_the_plan_and_in_provenance(runner):
     frozen = json.loads((study.folder / "plan.json").read_text())
     assert frozen["overrides"] == ["backend.settings.seed_sd=0.01"]
     assert study.analysis()["provenance"]["overrides"] == ["backend.settings.seed_sd=0.01"]
+
+
+def test_a_password_of_a_uri_is_written_nowhere(runner, capsys):
+    uri = "http://me:hunter2@127.0.0.1:9"
+    study = runner({"contexts": {"model": ["m1"]}, "tracking": {"uri": uri}})
+    assert study.call("run", "--set", f"tracking.uri={uri}") == 0
+    assert study.call("sync", "--set", f"tracking.uri={uri}") == 2
+    printed = "".join(capsys.readouterr())
+    assert "http://***@127.0.0.1:9" in printed
+    written = [path for path in study.workspace.rglob("*") if path.is_file()]
+    assert (study.folder / "plan.json") in written
+    leaks = [path.name for path in written if b"hunter2" in path.read_bytes()]
+    assert "hunter2" not in printed
+    assert not leaks

@@ -156,3 +156,89 @@ def test_the_study_file_names_the_theme_and_the_labels(bundled):
     assert invoke(["study", "report", str(themed), *where, "--theme", "auto"]) == 0
     page = (folder / "workspace" / "small" / "report" / "index.html").read_text()
     assert "data-theme" not in page.split("<style>")[0]
+
+
+def _changed(bundle, path, member, change):
+    """A copy of a bundle with one member changed; None leaves it out."""
+    with zipfile.ZipFile(bundle) as archive, zipfile.ZipFile(path, "w") as copy:
+        for name in archive.namelist():
+            content = archive.read(name)
+            content = change(content) if name == member else content
+            if content is not None:
+                copy.writestr(name, content)
+    return path
+
+
+def _with(*keys, value):
+    """A change of one value of a JSON document."""
+
+    def change(content):
+        document = json.loads(content)
+        part = document
+        for key in keys[:-1]:
+            part = part[key]
+        part[keys[-1]] = value
+        return json.dumps(document).encode()
+
+    return change
+
+
+def _column_lost(content):
+    frame = pd.read_parquet(io.BytesIO(content)).drop(columns="status")
+    return frame.to_parquet(index=False)
+
+
+@pytest.mark.parametrize(
+    ("member", "change"),
+    [
+        ("plan.json", lambda _: None),
+        ("plan.json", lambda _: b"[1, 2]"),
+        ("plan.json", lambda _: b"\xff\xfe{"),
+        ("plan.json", _with("cells", 0, "levels", "helps_both", value="other")),
+        ("plan.json", _with("cells", 0, "unit", value=7)),
+        ("plan.json", _with("analysis", "alpha", value="small")),
+        ("plan.json", _with("analysis", "alpha", value=2.0)),
+        ("plan.json", _with("runs", 0, "run_id", value="another")),
+        ("plan.json", _with("analysis", "responses", 0, "metric", value={"a": 1})),
+        ("analysis.json", lambda _: b"null"),
+        ("analysis.json", _with("responses", "learning", "effects", 0, "se", value="small")),
+        ("analysis.json", _with("responses", "learning", "effects", value={})),
+        ("tables/runs.parquet", lambda content: content[: len(content) // 2]),
+        ("tables/runs.parquet", _column_lost),
+        ("tables/history.parquet", lambda _: b"run,step\n1,2\n"),
+    ],
+)
+def test_a_damaged_bundle_is_one_message(bundled, tmp_path, capsys, member, change):
+    path = _changed(bundled[2], tmp_path / "damaged.zip", member, change)
+    capsys.readouterr()
+    assert invoke(["study", "report", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "damaged.zip" in told
+    assert not (tmp_path / "damaged").exists()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_a_bundle_that_was_cut_is_one_message(bundled, tmp_path, capsys, share):
+    content = bundled[2].read_bytes()
+    path = tmp_path / "cut.zip"
+    path.write_bytes(content[: int(share * len(content))])
+    assert invoke(["study", "report", str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]", "{}", "null", '{"schema_version": 4}', "[" * 100_000,
+        '{"schema_version": 4, "responses": {"y": 1}, "design": {"contexts": []}}',
+        '{"schema_version": 4, "responses": {}, "design": {"contexts": []}}',
+    ],
+)  # fmt: skip
+def test_foreign_json_is_one_message(tmp_path, capsys, content):
+    path = tmp_path / "foreign.json"
+    path.write_text(content)
+    assert invoke(["study", "compare", str(path), str(path)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "this is not an analysis.json of a study" in told

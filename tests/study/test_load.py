@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ablatekit.errors import StudyError
+from ablatekit.legible import has_invisible
 from ablatekit.runs.workspace import Workspace
 from ablatekit.study.load import load_study
 from ablatekit.study.schema import Study
@@ -200,3 +201,15 @@ def test_json_schema_accepts_both_forms_of_levels() -> None:
         "array",
         "object",
     }
+
+
+@pytest.mark.parametrize("character", ["\\u202e", "\\e", "\\x07", "\\u2066"])
+@pytest.mark.parametrize("key", ["question", "title", "responses.learning.label"])
+def test_words_of_a_report_have_no_characters_that_act_unseen(
+    write_study: Write, study_text: str, key: str, character: str
+) -> None:
+    path = write_study(study_text)
+    with pytest.raises(StudyError) as refused:
+        load_study(path, [f'{key}="which{character} choices"'])
+    assert "must not contain control or bidirectional characters" in str(refused.value)
+    assert not has_invisible(str(refused.value))

@@ -19,7 +19,6 @@ from ablatekit.analysis.core.schema.companions import EffectAtStep, Milestone, S
 from ablatekit.analysis.core.values import ContextValues, RunValues
 from ablatekit.analysis.stats.inference import narrow
 from ablatekit.analysis.tables.responses import History
-from ablatekit.design.plan import PlannedResponse
 from ablatekit.study.summaries import parse_summary
 
 LevelRows: TypeAlias = tuple[str, str, Booleans]
@@ -170,16 +169,12 @@ def stability(
     unit: Integers,
     diverged: Booleans,
     layout: Layout,
-    planned: PlannedResponse,
+    higher: bool,
 ) -> list[Stability]:
     """Late sd within runs and the share of collapsed runs, by level; rows of the history are runs
-    with a result, `diverged` (N,) says how they ended.
-
-    Where evaluations between the first and the last use a part of the items, the late sd is that of
-    these: beside them, the whole last one would count a change of items as unsteadiness.
+    with a result, on one set of items at every step; `diverged` (N,) says how they ended.
     """
-    higher = planned.direction == "higher"
-    late = late_sd(history.value[:, 1:-1] if planned.partial else history.value)
+    late = late_sd(history.value)
     collapsed = diverged | _collapsed(history.value if higher else -history.value, late)
     rows = []
     for factor, level, at_level in _levels(unit, layout):

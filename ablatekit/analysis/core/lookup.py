@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.analysis.core.schema.analysis import Analysis, DesignRecord, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect, HeterogeneityRow
 from ablatekit.analysis.core.schema.vocabulary import Estimand, InferenceName
 
@@ -148,6 +148,15 @@ def price_of(analysis: Analysis, comparison: Comparison) -> float | None:
 def priced_metric(analysis: Analysis) -> str:
     """The cost metric that prices count; empty where the analysis does not name it."""
     return str(setting(analysis, "price", None) or "")
+
+
+def factor_costs(design: DesignRecord, metric: str) -> dict[str, list[float]]:
+    """Mean costs of the levels of every factor, by one metric."""
+    costs: dict[str, list[float]] = {}
+    for row in design["cost"]:
+        if row["metric"] == metric and row["mean"] is not None:
+            costs.setdefault(row["factor"], []).append(row["mean"])
+    return costs
 
 
 def interactions(response: ResponseAnalysis, inference: InferenceName = "narrow") -> list[Effect]:

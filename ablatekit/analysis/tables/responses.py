@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ablatekit.analysis.core.arrays import Floats, Integers
+from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
 from ablatekit.analysis.core.layout import Layout
 from ablatekit.analysis.core.numbers import PLAIN, PROPORTION_UNITS, number
 from ablatekit.analysis.core.schema.codes import Code
@@ -17,7 +17,8 @@ from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.tables.measures import FRACTION, looks_like_share
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import PlannedResponse
-from ablatekit.study.summaries import parse_summary
+from ablatekit.runs.records import part_metric
+from ablatekit.study.summaries import is_last_value, parse_summary
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,30 @@ class History:
 
 
 @dataclass(frozen=True)
+class Training:
+    """A metric over training on the items that every evaluation of a run uses (`common`).
+
+    `full` holds the values on all items, at the steps that have them, where `common` is that of a
+    part; else it has no step. `without_part` runs did not log the part's values there; `common`
+    lacks these steps for all runs, lest an earlier value of some be compared with that of others.
+    """
+
+    common: History
+    full: History
+    without_part: int = 0
+
+
+@dataclass(frozen=True)
 class Response:
-    """Analysed values, the same with runs in the order of the tables, and what to tell."""
+    """Analysed values, the same with runs in the order of the tables, and what to tell.
+
+    `history` is the metric as it was logged; `training` tells its sets of items apart.
+    """
 
     values: RunValues
     by_run: Floats
     history: History
+    training: Training
     messages: tuple[Statement, ...]
 
 
@@ -49,6 +68,47 @@ def metric_history(tables: StudyTables, metric: str) -> History:
         value[rows, column] = logged["value"].to_numpy(dtype=float)
     value[~np.isfinite(value)] = np.nan
     return History(steps, value)
+
+
+def training_of(response: PlannedResponse, tables: StudyTables, history: History) -> Training:
+    """The history on one set of items at every step, and apart from it what is on all items."""
+    if not response.partial:
+        return Training(history, History(history.step[:0], history.value[:, :0]))
+    part = metric_history(tables, part_metric(response.metric))
+    step = np.union1d(history.step, part.step)
+    logged, on_part = _at_steps(history, step), _at_steps(part, step)
+    on_all = _on_all_items(~np.isnan(logged), ~np.isnan(on_part))
+    lacking = on_all & np.isnan(on_part)
+    of_part = np.where(on_all, on_part, logged)
+    common = History(step, np.where(lacking.any(axis=0), np.nan, of_part))
+    full = History(step, np.where(on_all, logged, np.nan))
+    return Training(_known_steps(common), _known_steps(full), int(lacking.any(axis=1).sum()))
+
+
+def _on_all_items(logged: Booleans, on_part: Booleans) -> Booleans:
+    """Where a partial metric is measured on all items (N, T).
+
+    Where the part has a value of its own, and at the first step. A run's last step is one, too,
+    but a run that diverged may end with its last good evaluation, which used the part: so the last
+    counts only in runs that never logged a value of the part.
+    """
+    first = np.arange(logged.shape[1]) == 0
+    last = logged[:, ::-1].cumsum(axis=1)[:, ::-1] == 1
+    never = ~on_part.any(axis=1, keepdims=True)
+    return np.asarray(on_part | (logged & (first | (never & last))), dtype=bool)
+
+
+def _at_steps(history: History, step: Integers) -> Floats:
+    """The values at steps of which the history's are some, NaN at the others."""
+    value = np.full((len(history.value), len(step)), np.nan)
+    value[:, np.searchsorted(step, history.step)] = history.value
+    return value
+
+
+def _known_steps(history: History) -> History:
+    """The history without the steps at which no run has a value."""
+    known = ~np.isnan(history.value).all(axis=0)
+    return History(history.step[known], history.value[:, known])
 
 
 def last_values(tables: StudyTables, metric: str, history: History) -> Floats:
@@ -67,17 +127,23 @@ def respond(
     """Summarise the metric of every finished or diverged run; diverged ones enter by `policy`."""
     history = metric_history(tables, response.metric)
     status = tables.runs["status"].to_numpy(dtype=str)
-    by_run, messages = summarise(response, tables, history)
+    training = training_of(response, tables, history)
+    shown = history if is_last_value(response.summary) else training.common
+    by_run, messages = summarise(response, tables, shown)
     by_run = np.where(np.isin(status, ("finished", "diverged")), by_run, np.nan)
     diverged = status == "diverged"
     if diverged.any():
         by_run, told = _apply_policy(by_run, diverged, response, policy)
         messages = [*messages, *told]
+    if training.without_part:
+        lacking = training.without_part
+        messages.append(statement("without_part", runs=lacking, metric=response.metric))
     without = int((np.isnan(by_run) & (status == "finished")).sum())
     if without:
         code: Code = "without_area" if response.summary == "auc" else "without_metric"
         messages.append(statement(code, runs=without, metric=response.metric))
-    return Response(_run_values(by_run, tables.runs, layout), by_run, history, tuple(messages))
+    values = _run_values(by_run, tables.runs, layout)
+    return Response(values, by_run, history, training, tuple(messages))
 
 
 def summarise(

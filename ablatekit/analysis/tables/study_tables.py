@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 
 from ablatekit.analysis.core.layout import context_label
 from ablatekit.design.plan import Plan, PlannedRun
-from ablatekit.runs.records import MetricEvent
+from ablatekit.runs.records import MetricEvent, part_metric
 from ablatekit.runs.runlog import read_end, read_history, read_items, read_result, run_state
 from ablatekit.runs.workspace import RunDirectory, Workspace
 
+RUN_COLUMNS = ("run", "unit", "context", "replicate", "order", "status", "message")
 HISTORY_COLUMNS = ("run", "step", "metric", "value")
 RESULT_COLUMNS = ("run", "metric", "value")
 OUTCOME_COLUMNS = ("run", "split", "dataset", "item", "samples", "total")
@@ -46,7 +47,9 @@ class StudyTables:
 
 def collect(plan: Plan, workspace: Workspace) -> StudyTables:
     """Read every planned run's directory: statuses, and the metrics that the analysis uses."""
-    wanted = {response.metric for response in plan.analysis.responses}
+    responses = plan.analysis.responses
+    wanted = {response.metric for response in responses}
+    wanted.update(part_metric(response.metric) for response in responses if response.partial)
     wanted.update(plan.cost_metrics)
     splits = item_splits(plan)
     rows, history, results = [], list[HistoryRow](), list[tuple[str, str, float]]()

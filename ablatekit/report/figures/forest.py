@@ -1,161 +1,272 @@
-"""Forest plot: every level's effect on one response, narrow and broad beside each other."""
+"""Forest plot: every level's effect, learning and generalization on one row, values beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ablatekit.analysis.core.lookup import Comparison, find_effect, find_heterogeneity
 from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
-from ablatekit.analysis.core.schema.effects import Effect, HeterogeneityRow
-from ablatekit.report.figures.panel import Box, Panel, canvas
-from ablatekit.report.figures.style import NORMAL, floats, padded, shortened
-from ablatekit.report.language.numbers import Scale, absent
+from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.analysis.core.schema.vocabulary import Number
+from ablatekit.report.document import PHONE
+from ablatekit.report.figures.labels import (
+    LINE,
+    Key,
+    Row,
+    Rows,
+    draw_keys,
+    inside,
+    keys_in,
+    rows_of,
+    sheet,
+    ticks,
+    upright,
+    wrapped,
+    write,
+    write_rows,
+    x_ticks,
+)
+from ablatekit.report.figures.panel import Box, Limits, Panel
+from ablatekit.report.figures.style import padded, text_width
+from ablatekit.report.language import alternatives
+from ablatekit.report.language.numbers import Scale, absent, sentence
 from ablatekit.report.language.verdicts import look, word
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH, LABELS, ROW, HEADER, LEGEND, FOOT = 470.0, 150.0, 30.0, 22.0, 30.0, 44.0
+WIDTH, LABELS, LEAST_PLOT, SIDE, LANE, FOOT = 700.0, 190.0, 130.0, 12.0, 17.0, 52.0
+MOST_OF_PREDICTION = 3.0
+"""How far prediction intervals widen the axis, in widths of what narrow intervals span."""
+LINES = ("muted", "ink")
+"""Tones of the first and the second response of a pair; one alone has the second."""
 
 
 @dataclass(frozen=True, slots=True)
-class ForestRow:
-    """One level: its effects under both inferences and its prediction interval."""
+class ForestSeries:
+    """One response of a forest plot."""
 
-    comparison: Comparison
-    narrow: Effect | None
-    broad: Effect | None
-    heterogeneity: HeterogeneityRow | None
-    y: float
+    response: ResponseAnalysis
+    scale: Scale
 
+    def effect(self, level: Comparison) -> Effect | None:
+        """A level's narrow effect, if it has a number."""
+        effect = find_effect(self.response["effects"], level, "narrow")
+        return None if effect is None or absent(effect["estimate"]) else effect
 
-@dataclass(frozen=True, slots=True)
-class ForestLayout:
-    """Rows and factor headings with their vertical places in pixels, and the height they need."""
+    def prediction(self, level: Comparison) -> tuple[float, float] | None:
+        """What one new level of the widest scope would show."""
+        row = find_heterogeneity(self.response, level)
+        if row is None or row["prediction_low"] is None or row["prediction_high"] is None:
+            return None
+        return row["prediction_low"], row["prediction_high"]
 
-    rows: Sequence[ForestRow]
-    headings: Sequence[tuple[float, str]]
-    height: float
-
-
-def draw_forest(response: ResponseAnalysis, levels: Sequence[Comparison], scale: Scale) -> Figure:
-    """Narrow estimate (verdict's shape and colour), broad (hollow diamond), prediction (band)."""
-    layout = _layout(response, levels)
-    figure = canvas(WIDTH, LEGEND + layout.height + FOOT)
-    box = Box(LABELS, LEGEND, WIDTH - LABELS - 14, layout.height)
-    limits = _limits(layout.rows, response["smallest_effect"])
-    panel = Panel(figure, box, limits, (layout.height, 0.0))
-    _background(panel, response, scale)
-    for row in layout.rows:
-        _draw_row(panel, row, scale)
-    for y, text in layout.headings:
-        panel.label(shortened(text, 24), left=2 - LABELS, y=y, tone="muted")
-    for row in layout.rows:
-        level = shortened(row.comparison.level, 20)
-        panel.label(level, left=2 - LABELS, y=row.y, tone="ink", size=NORMAL)
-    _legend(panel, layout.rows)
-    return figure
-
-
-def _layout(response: ResponseAnalysis, levels: Sequence[Comparison]) -> ForestLayout:
-    rows: list[ForestRow] = []
-    headings: list[tuple[float, str]] = []
-    top, factor = 0.0, None
-    for level in levels:
-        if level.factor != factor:
-            factor = level.factor
-            headings.append((top + HEADER / 2 + 3, level.label))
-            top += HEADER
-        rows.append(
-            ForestRow(
-                level,
-                find_effect(response["effects"], level, "narrow"),
-                find_effect(response["effects"], level, "broad"),
-                find_heterogeneity(response, level),
-                top + ROW / 2,
-            )
+    def values(self, effect: Effect) -> tuple[str, str]:
+        """Estimate and interval as printed."""
+        interval = (
+            "" if absent(effect["low"]) else self.scale.interval(effect["low"], effect["high"])
         )
-        top += ROW
-    return ForestLayout(rows, headings, top + 6)
+        return self.scale.effect(effect["estimate"]), interval
 
 
-def _limits(rows: Sequence[ForestRow], smallest: float | None) -> tuple[float, float]:
-    values: list[float | None] = [0.0, smallest, -smallest if smallest else None]
-    for row in rows:
-        for effect in (row.narrow, row.broad):
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """One response, or learning and generalization; levels as ordered, limits shared by unit."""
+
+    series: Sequence[ForestSeries]
+    levels: Sequence[Comparison]
+    limits: Limits
+
+    def tones(self) -> Sequence[str]:
+        """The tone of every response's lines."""
+        return LINES[-len(self.series) :]
+
+
+def ranked(series: ForestSeries, levels: Sequence[Comparison]) -> list[Comparison]:
+    """Levels from the largest gain to the largest harm; those without a number come last."""
+    sign = -1.0 if series.response["direction"] == "higher" else 1.0
+
+    def place(level: Comparison) -> tuple[bool, float]:
+        effect = series.effect(level)
+        return effect is None, sign * float(effect["estimate"] or 0.0) if effect else 0.0
+
+    return sorted(levels, key=place)
+
+
+def forest_limits(series: Sequence[ForestSeries], levels: Sequence[Comparison]) -> Limits:
+    """Limits that hold every narrow interval, and as much of predictions as leaves them visible."""
+    near: list[Number] = [0.0]
+    far: list[Number] = []
+    for part in series:
+        smallest = part.response["smallest_effect"] or 0.0
+        near += [-smallest, smallest]
+        for level in levels:
+            effect = part.effect(level)
             if effect is not None:
-                values += [effect["low"], effect["high"], effect["estimate"]]
-        if row.heterogeneity is not None:
-            values += [row.heterogeneity["prediction_low"], row.heterogeneity["prediction_high"]]
-    return padded(values)
+                near += [effect["low"], effect["high"], effect["estimate"]]
+            far += part.prediction(level) or ()
+    low, high = padded(near, 0.04)
+    farthest = padded([*near, *far], 0.04)
+    room = (MOST_OF_PREDICTION - 1) / 2 * (high - low)
+    return max(farthest[0], low - room), min(farthest[1], high + room)
 
 
-def _background(panel: Panel, response: ResponseAnalysis, scale: Scale) -> None:
-    smallest = response["smallest_effect"]
-    if smallest:
-        panel.band(-smallest, smallest)
-    panel.x_numbers(scale)
-    panel.vertical(0, "rule", 1.2)
-    better, worse = "better \N{RIGHTWARDS ARROW}", "\N{LEFTWARDS ARROW} worse"
-    if response["direction"] == "lower":
-        better, worse = "worse \N{RIGHTWARDS ARROW}", "\N{LEFTWARDS ARROW} better"
-    bottom = panel.y[0]
-    panel.text(panel.x[0], bottom, worse, "muted", shift=(0, -32))
-    panel.text(panel.x[1], bottom, better, "muted", ha="right", shift=(0, -32))
-    panel.x_label(scale.unit or "response units", "muted", 32)
+def draw_forest(forest: Forest, *, narrow: bool = False) -> Figure:
+    """Thick: narrow interval, mark by verdict; thin with ends: one new level."""
+    width = PHONE if narrow else WIDTH
+    levels = [level for level in forest.levels if any(_known(forest, level))]
+    columns = _value_columns(forest)
+    beside = sum(columns) + 18
+    printed = PHONE - beside - 2 * SIDE >= LEAST_PLOT
+    lane = LANE if printed else LANE + LINE
+    names, room = [level.name for level in levels], width if narrow else LABELS
+    rows = rows_of(names, lane * len(forest.series), room, above=narrow)
+    keys, notes = keys_in(list(_keys(forest)), width), _without_numbers(forest, width)
+    left, top = SIDE + rows.labels, keys.height + 8
+    across = width - left - SIDE - (beside if printed else 0)
+    page = sheet(width, top + rows.height + FOOT + LINE * len(notes))
+    panel = inside(page, Box(left, top, across, rows.height), forest.limits)
+    _background(page, panel, forest, rows)
+    draw_keys(page, keys, 0, 0)
+    write_rows(page, rows, 0, top)
+    for level, row in zip(levels, rows.rows, strict=True):
+        _draw_row(panel, forest, level, row, columns, lane, printed=printed)
+    write(page, notes, 0, top + rows.height + FOOT, "muted")
+    return page.figure
 
 
-def _draw_row(panel: Panel, row: ForestRow, scale: Scale) -> None:
-    if row.narrow is None or absent(row.narrow["estimate"]):
-        reason = shortened(word(row.narrow["verdict"] if row.narrow else "not_estimated"), 40)
-        panel.text(sum(panel.x) / 2, row.y, reason, "muted", ha="center", style="italic")
-        return
-    shape = look(row.narrow["verdict"])
-    spread_row = row.heterogeneity
-    if spread_row is not None:
-        ends = spread_row["prediction_low"], spread_row["prediction_high"]
-        panel.interval(*ends, row.y + 6, "grid", 6)
-    if row.broad is not None and not absent(row.broad["low"]):
-        tip = effect_tip(row.comparison, row.broad, scale)
-        _interval(panel, row.broad, row.y + 6, "muted", "D", tip, hollow=True)
-    tip = effect_tip(row.comparison, row.narrow, scale)
-    hollow = shape.tone == "open"
-    _interval(panel, row.narrow, row.y - 6, shape.tone, shape.marker, tip, hollow=hollow)
+def _without_numbers(forest: Forest, width: float) -> list[str]:
+    """The levels that have no number for any response, under the word for why."""
+    named: dict[str, list[str]] = {}
+    for level in forest.levels:
+        if not any(_known(forest, level)):
+            effect = find_effect(forest.series[-1].response["effects"], level, "narrow")
+            verdict = word(effect["verdict"] if effect else "not_estimated")
+            named.setdefault(verdict, []).append(level.name)
+    return [
+        line
+        for verdict, names in named.items()
+        for line in wrapped(f"{sentence(verdict)}: {', '.join(names)}", width)
+    ]
 
 
-def effect_tip(level: Comparison, effect: Effect, scale: Scale) -> str:
-    """A level's effect in words."""
-    numbers = f"{scale.effect(effect['estimate'])} {scale.interval(effect['low'], effect['high'])}"
-    return f"{level.name}, {effect['inference']}: {numbers} {scale.unit}, {word(effect['verdict'])}"
+def _value_columns(forest: Forest) -> tuple[float, float]:
+    """Widths of the printed estimates and intervals."""
+    printed = [
+        part.values(effect)
+        for part in forest.series
+        for level in forest.levels
+        if (effect := part.effect(level)) is not None
+    ]
+    first = max((text_width(estimate) for estimate, _ in printed), default=0.0)
+    return first, max((text_width(interval) for _, interval in printed), default=0.0)
 
 
-def _interval(
-    panel: Panel, effect: Effect, y: float, tone: str, marker: str, tip: str, *, hollow: bool
-) -> None:
-    panel.interval(effect["low"], effect["high"], y, tone, 2.2 if marker != "D" else 1.2)
-    size = 7.0 if marker != "D" else 5.5
-    panel.marks(floats([effect["estimate"]]), [y], tone, marker, size, hollow=hollow, tip=tip)
+def _keys(forest: Forest) -> Iterator[Key]:
+    for part, tone in zip(forest.series, forest.tones(), strict=True):
+        yield Key(part.response["label"], tone, width=5.0, marker="o")
+    if any(part.prediction(level) for part in forest.series for level in forest.levels):
+        yield Key(alternatives.ONE_NEW_LEVEL, "axis", width=1.0, kind="ends")
+    sizes = _smallest(forest)
+    if sizes:
+        scale = forest.series[0].scale
+        yield Key(alternatives.within(scale.amount(min(sizes))), "band", kind="shade")
 
 
-def _legend(panel: Panel, rows: Sequence[ForestRow]) -> None:
-    """Keys to what the panel shows above it, at fixed pixels."""
-    pixel = (panel.x[1] - panel.x[0]) / panel.box.width
-    y = -LEGEND / 2
-    broad = any(row.broad is not None and not absent(row.broad["low"]) for row in rows)
-    spreads = [row.heterogeneity for row in rows if row.heterogeneity is not None]
-    predicted = any(not absent(spread["prediction_low"]) for spread in spreads)
-    for shown, left, words, tone, width, marker in (
-        (True, 0, "narrow", "muted", 2.2, "o"),
-        (broad, 88, "broad", "muted", 1.2, "D"),
-        (predicted, 164, "one new level", "grid", 6.0, ""),
-    ):
-        if not shown:
+def _smallest(forest: Forest) -> set[float]:
+    sizes = (part.response["smallest_effect"] for part in forest.series)
+    return {size for size in sizes if size}
+
+
+def _background(page: Panel, panel: Panel, forest: Forest, rows: Rows) -> None:
+    sizes = _smallest(forest)
+    if sizes:
+        panel.band(max(-min(sizes), panel.x[0]), min(min(sizes), panel.x[1]))
+    x_ticks(panel, forest.series[0].scale, 6, rows=rows)
+    upright(panel, 0, rows, "axis")
+    bottom = panel.box.top + panel.box.height + 20
+    ends = panel.box.left, panel.box.left + panel.box.width
+    unit = alternatives.effect_in(forest.series[0].scale.unit)
+    directions = {part.response["direction"] for part in forest.series}
+    words = alternatives.BETTER_WORSE[directions.pop()] if len(directions) == 1 else ("", "")
+    write(page, [words[0]], ends[0], bottom, "muted")
+    write(page, [words[1]], ends[1], bottom, "muted", "right")
+    taken = 2 * max(map(text_width, words)) + text_width(unit) + 24
+    below = bottom if taken <= panel.box.width else bottom + LINE
+    write(page, [unit], sum(ends) / 2, below, "muted", "center")
+
+
+def _draw_row(
+    panel: Panel, forest: Forest, level: Comparison, row: Row,
+    columns: tuple[float, float], lane: float, *, printed: bool,
+) -> None:  # fmt: skip
+    """The lanes of one level, one under the other, joined where both have a number."""
+    first = row.lane - lane * len(forest.series) / 2
+    places: list[tuple[float, float]] = []
+    for number, (part, tone) in enumerate(zip(forest.series, forest.tones(), strict=True)):
+        y = first + (number + 1) * lane - LANE / 2
+        effect = part.effect(level)
+        if effect is None:
             continue
-        start = panel.x[0] + left * pixel
-        panel.line([start, start + 24 * pixel], [y, y], tone, width)
-        if marker:
-            size = 6.0 if marker == "o" else 5.0
-            panel.marks([start + 12 * pixel], [y], tone, marker, size, hollow=marker == "D")
-        panel.text(start + 30 * pixel, y, words, "muted")
+        _draw_prediction(panel, part.prediction(level), y)
+        panel.interval(effect["low"], effect["high"], y, tone, 5.0)
+        words_y = y if printed else y - LINE
+        _print(panel, part.values(effect), columns, words_y, tone, beside=printed)
+        places.append((float(effect["estimate"] or 0.0), y))
+    if len(places) > 1:
+        panel.line(*zip(*places, strict=True), "axis", 1.0)
+    for (x, y), part in zip(places, _known(forest, level), strict=True):
+        shape = look(part["verdict"])
+        panel.marks([x], [y], shape.tone, shape.marker, 6.0, hollow=shape.tone == "open")
+
+
+def _known(forest: Forest, level: Comparison) -> Iterator[Effect]:
+    return (effect for part in forest.series if (effect := part.effect(level)) is not None)
+
+
+def _print(
+    panel: Panel, values: tuple[str, str], columns: tuple[float, float], y: float, tone: str,
+    *, beside: bool,
+) -> None:  # fmt: skip
+    """Estimate and interval: right of the panel, or above the lane where they are too wide."""
+    if beside:
+        panel.text(panel.x[1], y, values[0], tone, ha="right", shift=(SIDE + columns[0], 0))
+        panel.text(panel.x[1], y, values[1], tone, shift=(SIDE + columns[0] + 6, 0))
+    else:
+        panel.text(panel.x[0], y, " ".join(values).strip(), tone, shift=(-SIDE, 0))
+
+
+def _draw_prediction(panel: Panel, ends: tuple[float, float] | None, y: float) -> None:
+    """A thin line with ticks at its ends; an arrow where it leaves the axis."""
+    if ends is None:
+        return
+    low, high = max(ends[0], panel.x[0]), min(ends[1], panel.x[1])
+    panel.line([low, high], [y, y], "axis", 1.0, order=1.8)
+    for shown, wanted, marker in ((low, ends[0], "<"), (high, ends[1], ">")):
+        if shown == wanted:
+            ticks(panel, [shown], y, "axis")
+        else:
+            panel.marks([shown], [y], "axis", marker, 3.5)
+
+
+def forest_records(forest: Forest) -> list[dict[str, str | Number]]:
+    """What the figure shows: estimate, interval, prediction and verdict of every level."""
+    rows: list[dict[str, str | Number]] = []
+    for level in forest.levels:
+        for part in forest.series:
+            effect = find_effect(part.response["effects"], level, "narrow")
+            low, high = part.prediction(level) or (None, None)
+            rows.append(
+                {
+                    "response": part.response["label"], "factor": level.factor,
+                    "level": level.level, "baseline": level.baseline,
+                    "estimate": effect["estimate"] if effect else None,
+                    "low": effect["low"] if effect else None,
+                    "high": effect["high"] if effect else None,
+                    "prediction_low": low, "prediction_high": high,
+                    "verdict": effect["verdict"] if effect else "not_estimated",
+                }
+            )  # fmt: skip
+    return rows

@@ -7,15 +7,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ablatekit.analysis.core.schema.effects import Effect
-from ablatekit.report.figures.panel import Box, Panel, canvas
-from ablatekit.report.figures.style import floats, padded, shortened
-from ablatekit.report.language.alternatives import between, moved
+from ablatekit.analysis.core.schema.vocabulary import Number
+from ablatekit.report.document import PHONE
+from ablatekit.report.figures.labels import (
+    Key,
+    draw_keys,
+    inside,
+    keys_in,
+    rows_of,
+    sheet,
+    upright,
+    write,
+    write_rows,
+    x_ticks,
+)
+from ablatekit.report.figures.panel import Box, Limits
+from ablatekit.report.figures.style import floats, padded
+from ablatekit.report.language import alternatives
 from ablatekit.report.language.numbers import Scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LABELS, WIDTH, ROW, TOP, FOOT, EDGE = 160.0, 296.0, 24.0, 8.0, 44.0, 12.0
+LANE, FOOT, EDGE = 14.0, 36.0, 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,33 +43,55 @@ class MovedEffect:
     run: str
 
 
+def moved_limits(rows: Sequence[MovedEffect]) -> Limits:
+    """Limits that hold every interval and extreme."""
+    values: list[Number] = [0.0]
+    for row in rows:
+        values += [row.effect["low"], row.effect["high"], row.low, row.high]
+    return padded(values)
+
+
 def draw_influence(
-    rows: Sequence[MovedEffect], smallest: float | None, scale: Scale, unit: str
+    rows: Sequence[MovedEffect], smallest: float | None, limits: Limits, scale: Scale, unit: str
 ) -> Figure:
-    """Thin: interval with all runs; thick: estimates with one run left out; point: all runs.
+    """Thin: interval with all runs; thick: estimates with one run left out; mark: all runs.
 
     `unit` is what was left out, a run or a row.
     """
-    values: list[float | None] = [0.0]
-    for row in rows:
-        values += [row.effect["low"], row.effect["high"], row.low, row.high]
-    height = ROW * len(rows)
-    figure = canvas(LABELS + WIDTH + EDGE, TOP + height + FOOT)
-    box = Box(LABELS, TOP, WIDTH, height)
-    panel = Panel(figure, box, padded(values), (len(rows) - 0.5, -0.5))
+    lanes = rows_of([row.name for row in rows], LANE, PHONE, above=True, gap=4.0)
+    keys = keys_in(_keys(unit), PHONE)
+    page = sheet(PHONE, keys.height + 4 + lanes.height + FOOT)
+    draw_keys(page, keys, 0, 0)
+    top = keys.height + 4
+    panel = inside(page, Box(EDGE, top, PHONE - 2 * EDGE, lanes.height), limits)
     if smallest:
-        panel.area(
-            [max(-smallest, panel.x[0]), min(smallest, panel.x[1])],
-            [panel.y[0]] * 2, [panel.y[1]] * 2, "band", 1.0, order=0.5,
-        )  # fmt: skip
-    panel.x_numbers(scale)
-    panel.vertical(0, "rule", 1.2)
-    panel.y_names([shortened(row.name, 25) for row in rows])
-    for y, row in enumerate(rows):
-        panel.interval(row.effect["low"], row.effect["high"], y, "muted", 1.0)
-        panel.interval(row.low, row.high, y, "series-1", 5.0)
-        ends = f"{between(row.low, row.high, scale)} {scale.unit}"
-        tip = moved(row.name, ends, unit, row.run)
-        panel.marks(floats([row.effect["estimate"]]), [y], "ink", "o", 4.0, tip=tip)
-    panel.x_label(f"effect, {scale.unit}" if scale.unit else "effect", "muted", 32)
-    return figure
+        panel.band(max(-smallest, limits[0]), min(smallest, limits[1]))
+    x_ticks(panel, scale, rows=lanes)
+    upright(panel, 0, lanes, "axis")
+    write_rows(page, lanes, 0, top)
+    for row, lane in zip(rows, lanes.rows, strict=True):
+        panel.interval(row.effect["low"], row.effect["high"], lane.lane, "muted", 1.0)
+        panel.interval(row.low, row.high, lane.lane, "series-1", 6.0)
+        panel.marks(floats([row.effect["estimate"]]), [lane.lane], "ink", "o", 3.6)
+    label = alternatives.effect_in(scale.unit)
+    write(page, [label], PHONE / 2, top + lanes.height + 20, "muted", "center")
+    return page.figure
+
+
+def _keys(unit: str) -> list[Key]:
+    return [
+        Key(alternatives.with_all(unit), "muted", width=1.0, marker="o"),
+        Key(alternatives.one_left_out(unit), "series-1", width=6.0),
+    ]
+
+
+def moved_records(rows: Sequence[MovedEffect]) -> list[dict[str, str | Number]]:
+    """What the figure shows."""
+    return [
+        {
+            "factor": row.effect["factor"], "level": row.effect["level"],
+            "estimate": row.effect["estimate"], "low": row.effect["low"],
+            "high": row.effect["high"], "smallest": row.low, "largest": row.high, "run": row.run,
+        }
+        for row in rows
+    ]  # fmt: skip

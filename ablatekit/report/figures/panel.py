@@ -192,6 +192,13 @@ class Panel:
             words = tick_text(value * scale.factor)
             self.text(self.x[0], value, words, "muted", ha="right", shift=(-6, 0))
 
+    def x_ticks(self, places: Sequence[float], names: Sequence[str]) -> None:
+        """Names under places of the scale, with a faint grid and a lower edge."""
+        for place, name in zip(places, names, strict=True):
+            self.line([place, place], self.y, "grid", 0.8, order=0.8)
+            self._x_word(place, name)
+        self.horizontal(self.y[0], "rule", 0.8)
+
     def x_names(self, names: Sequence[str]) -> None:
         """Names under places 0, 1, ..., with a lower edge."""
         for place, name in enumerate(names):

@@ -9,30 +9,39 @@ from typing import TYPE_CHECKING, Literal
 
 from ablatekit.report.document import Picture
 from ablatekit.report.figures.panel import PIXELS_PER_INCH, TIP, tip_text
-from ablatekit.report.figures.style import LIGHT, PALETTE, house_style
+from ablatekit.report.figures.style import LIGHT, PALETTE, SMALL, house_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SMALLEST, LARGEST = 0.76, 1.28
-"""How far a page may scale a figure: small text stays legible, large text stays text."""
+LARGEST = 1.28
+"""How far a page may enlarge a figure; none is made smaller, which would make text illegible."""
+INHERITED = {
+    "fill: none", "stroke-dashoffset: 0", "text-anchor: start", f"font-size: {SMALL:g}px",
+}  # fmt: skip
+"""What the element that holds a drawing says once, or what need not be said."""
+NESTED = 2
+"""Groups of one part inside each other, as matplotlib writes them."""
 IMAGE_DPI = 144
 
 
-def svg(picture: Picture) -> str:
+def svg(picture: Picture, *, narrow: bool = False) -> str:
     """An inline SVG element that is labelled, self-contained and deterministic.
 
-    The picture's id prefixes every id, so that many figures share one page. Text stays text: small,
+    The picture's id prefixes every id, so that many figures share one page; those of the `narrow`
+    drawing, where the picture has one, differ from those of the wide one. Text stays text: small,
     searchable, in the page's own font.
     """
     import matplotlib as mpl
 
+    draw = picture.narrow if narrow else None
+    name = f"{picture.id}-narrow" if draw else picture.id
     buffer = io.StringIO()
     metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with house_style(), mpl.rc_context({"svg.hashsalt": picture.id}):
-        figure = picture.draw()
+    with house_style(), mpl.rc_context({"svg.hashsalt": name}):
+        figure = (draw or picture.draw)()
         figure.savefig(buffer, format="svg", metadata=metadata)
-    body = _shorter(_own_ids(_tips(_themed(_body(buffer.getvalue()))), picture.id))
+    body = _shorter(_own_ids(_tips(_themed(_body(buffer.getvalue()))), name))
     return f"{_opening(figure, picture)}<title>{html.escape(picture.title)}</title>{body}</svg>"
 
 
@@ -49,11 +58,13 @@ def image(picture: Picture, kind: Literal["png", "pdf"]) -> bytes:
 
 
 def _opening(figure: Figure, picture: Picture) -> str:
+    """The element with what all of its parts inherit."""
     width, height = figure.get_size_inches() * PIXELS_PER_INCH
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
-    limits = f"max-width:{LARGEST * width:.0f}px;min-width:{SMALLEST * width:.0f}px"
+    limits = f"max-width:{LARGEST * width:.0f}px;min-width:{width:g}px"
+    inherited = f'fill="none" style="font:{SMALL:g}px var(--sans);{limits}"'
     label = html.escape(picture.alt, quote=True)
-    return f'<svg {size} style="{limits}" role="img" aria-label="{label}">'
+    return f'<svg {size} {inherited} role="img" aria-label="{label}">'
 
 
 def _body(document: str) -> str:
@@ -67,7 +78,7 @@ def _body(document: str) -> str:
 def _themed(body: str) -> str:
     for name, sentinel in PALETTE.items():
         body = body.replace(sentinel, f"var(--{name})")
-    return re.sub(r"font: ([^;\"]*?)(\d[\d.]*px) [^;\"]*", r"font: \1\2 var(--sans)", body)
+    return body
 
 
 def _tips(body: str) -> str:
@@ -80,24 +91,83 @@ def _tips(body: str) -> str:
 
 
 def _own_ids(body: str, name: str) -> str:
-    used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', body))
-    kept = {identifier for pair in used for identifier in pair if identifier}
+    """Ids that are referred to, numbered under the picture's; no others."""
+    used = dict.fromkeys(re.findall(r'(?:href="|url\()#([^")]+)', body))
+    numbered = {identifier: f"{name}-{number}" for number, identifier in enumerate(used)}
 
     def renamed(match: re.Match[str]) -> str:
-        return f' id="{name}-{match[1]}"' if match[1] in kept else ""
+        return f' id="{numbered[match[1]]}"' if match[1] in numbered else ""
 
     body = re.sub(r' id="([^"]+)"', renamed, body)
-    body = re.sub(r'href="#', f'href="#{name}-', body)
-    return body.replace("url(#", f"url(#{name}-")
+    for identifier, short in numbered.items():
+        body = body.replace(f'#{identifier}"', f'#{short}"').replace(
+            f"#{identifier})", f"#{short})"
+        )
+    return body
 
 
 def _shorter(body: str) -> str:
-    """Coordinates at a hundredth of a pixel; text between tags is left as it is."""
-
-    def rounded(tag: re.Match[str]) -> str:
-        return re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0])
-
-    body = re.sub(r"<[^<>]+>", rounded, body)
-    body = re.sub(r">\s+<", "><", body)
-    body = re.sub(r"<g>(<[^<>]*/>)</g>", r"\1", body)
+    """Without what is inherited or cannot be seen; text between tags is left as it is."""
+    body = re.sub(r"<[^<>]+>", lambda tag: _short_tag(tag[0]), body)
+    body = re.sub(r">\s+<", "><", body).replace("<defs></defs>", "")
+    for _ in range(NESTED):
+        body = re.sub(r"<g>(<[^<>]*/>|<text[^<>]*>[^<>]*</text>)</g>", r"\1", body)
+    body = _shared_styles(body)
     return re.sub(r"[ \t]*\n[ \t]*", " ", body).strip()
+
+
+def _short_tag(tag: str) -> str:
+    tag = re.sub(r' style="([^"]*)"', lambda found: _short_style(found[1]), tag)
+    tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag)
+    tag = re.sub(r'(?<= [xy]=")[^"]+', lambda found: _short_number(float(found[0])), tag)
+    return re.sub(r'(?<= d=")[^"]+', lambda found: _short_path(found[0]), tag)
+
+
+def _short_style(style: str) -> str:
+    kept = [
+        part.replace(": ", ":").replace(":0.", ":.")
+        for part in style.split("; ")
+        if part not in INHERITED and not part.startswith("font-family")
+    ]
+    return f' style="{";".join(kept)}"' if kept else ""
+
+
+def _short_number(value: float) -> str:
+    """A length at a tenth of a pixel."""
+    return f"{value:.1f}".removesuffix(".0").replace("-0.", "-.")
+
+
+def _short_path(path: str) -> str:
+    """A path at a tenth of a pixel, in steps where it only has straight lines."""
+    words = path.split()
+    if set(filter(str.isalpha, words)) - set("MLz"):
+        return re.sub(r"(\.\d\d)\d+", r"\1", path).strip()
+    written, at, commands = "", (0, 0), iter(words)
+    for command in commands:
+        if command == "z":
+            written += "z"
+            continue
+        to = tuple(round(10 * float(next(commands))) for _ in range(2))
+        written += f"M{_tenths(*to)}" if command == "M" else _step(to[0] - at[0], to[1] - at[1])
+        at = to
+    return written
+
+
+def _step(across: int, down: int) -> str:
+    if not down:
+        return f"h{_tenths(across)}"
+    return f"l{_tenths(across, down)}" if across else f"v{_tenths(down)}"
+
+
+def _tenths(*numbers: int) -> str:
+    return " ".join(_short_number(number / 10) for number in numbers).replace(" -", "-")
+
+
+def _shared_styles(body: str) -> str:
+    """Neighbouring uses of one mark in one style, as a group that has the style."""
+    return re.sub(
+        r'(<use href="#[^"]*" x="[^"]*" y="[^"]*"( style="[^"]*")/>)'
+        r'(?:<use href="#[^"]*" x="[^"]*" y="[^"]*"\2/>)+',
+        lambda uses: f"<g{uses[2]}>{uses[0].replace(uses[2], '')}</g>",
+        body,
+    )

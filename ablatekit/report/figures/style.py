@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import unicodedata
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -38,7 +40,13 @@ PALETTE = {
     "series-2": "#0e0e0e",
     "series-3": "#0f0f0f",
     "series-4": "#101010",
+    "axis": "#121212",
 }
+"""What each tone is called, and the sentinel that stands for it.
+
+`ink` and `muted` are text, `axis` lines that mean something (zero, axes, where a new level may
+lie), `rule`, `grid` and `band` decoration; the others are marks.
+"""
 LIGHT = {
     "ink": "#1d1b19",
     "muted": "#6a655f",
@@ -54,13 +62,18 @@ LIGHT = {
     "band": "#f0ece5",
     "series-0": "#3a3631",
     "series-1": "#14708f",
-    "series-2": "#c2571a",
+    "series-2": "#b65017",
     "series-3": "#6f4a9c",
     "series-4": "#4d7a22",
+    "axis": "#8a847b",
 }
 """The colours of the light page (page.css), for files."""
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""As many as have no factor in common with the dashes: without colour, 28 series differ."""
 SMALL, NORMAL = 11.0, 12.5
+FONT_SIZE, FIXED_POINT = 100.0, 65536
+"""Size at which glyphs are measured, and the unit of what FreeType says of them."""
 WIDE, THIN = frozenset("mw%&@#<>~^+="), frozenset("fijlrtIJ.,:;'|![]() ")
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -102,6 +115,11 @@ def series_style(position: int) -> tuple[str, Any]:
     return f"series-{position % hues}", DASHES[position % len(DASHES)]
 
 
+def series_marker(position: int) -> str:
+    """The mark of the n-th level, with the line of `series_style`."""
+    return MARKERS[position % len(MARKERS)]
+
+
 def tick_text(value: float) -> str:
     """A tick label with a true minus and no trailing zeros."""
     text = f"{value:.6g}"
@@ -131,18 +149,32 @@ def last(values: PlotValues, default: float) -> float:
 
 
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Positions moved as little as needed to lie at least `gap` apart inside [low, high]."""
-    order = sorted(range(len(positions)), key=lambda index: positions[index])
-    placed = [0.0] * len(positions)
-    floor = low
-    for index in order:
-        placed[index] = max(positions[index], floor)
-        floor = placed[index] + gap
-    ceiling = high
-    for index in reversed(order):
-        placed[index] = min(placed[index], ceiling)
-        ceiling = placed[index] - gap
+    """Positions moved as little as needed to lie at least `gap` apart inside [low, high].
+
+    Without room for that they lie as far apart as there is room.
+    """
+    count = len(positions)
+    if count > 1:
+        gap = min(gap, (high - low) / (count - 1))
+    order = sorted(range(count), key=lambda index: positions[index])
+    wanted = [positions[index] - gap * rank for rank, index in enumerate(order)]
+    placed = [0.0] * count
+    for rank, (index, place) in enumerate(zip(order, _rising(wanted), strict=True)):
+        placed[index] = min(max(place, low), high - gap * (count - 1)) + gap * rank
     return placed
+
+
+def _rising(values: Sequence[float]) -> list[float]:
+    """The nearest sequence that never falls: neighbours that fall are replaced by their mean."""
+    blocks: list[tuple[float, int]] = []
+    for value in values:
+        mean, size = value, 1
+        while blocks and blocks[-1][0] > mean:
+            before, earlier = blocks.pop()
+            mean = (mean * size + before * earlier) / (size + earlier)
+            size += earlier
+        blocks.append((mean, size))
+    return [mean for mean, size in blocks for _ in range(size)]
 
 
 def shortened(text: str, length: int) -> str:
@@ -156,6 +188,47 @@ def shortened(text: str, length: int) -> str:
         return flat
     kept = flat[: int(np.searchsorted(ends, length - 1, side="right"))]
     return kept.rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def text_width(words: str, size: float = SMALL) -> float:
+    """Pixels that words take in the font of files, which is wider than those of pages."""
+    return sum(map(_advance, words)) * size
+
+
+@cache
+def _advance(character: str) -> float:
+    """Width of a character in ems; of one that the font lacks, a generous guess."""
+    from matplotlib.ft2font import LoadFlags
+
+    if unicodedata.combining(character):
+        return 0.0
+    font = _font()
+    if font.get_char_index(ord(character)) == 0:
+        return 1.05 if unicodedata.east_asian_width(character) in "WF" else 0.7
+    glyph = font.load_char(ord(character), flags=LoadFlags.NO_HINTING)
+    return float(glyph.linearHoriAdvance) / FIXED_POINT / FONT_SIZE
+
+
+@cache
+def _font() -> Any:
+    """A font of our own: drawing changes the size of those that matplotlib shares."""
+    from matplotlib.font_manager import findfont
+    from matplotlib.ft2font import FT2Font
+
+    font = FT2Font(findfont(_STYLE["font.family"][0]))
+    font.set_size(FONT_SIZE, 72)
+    return font
+
+
+def fitted(text: str, width: float, size: float = SMALL) -> str:
+    """A label that takes at most `width` pixels, cut with an ellipsis; the data hold all of it."""
+    flat = " ".join(text.split())
+    if text_width(flat, size) <= width:
+        return flat
+    ellipsis = "\N{HORIZONTAL ELLIPSIS}"
+    lengths = range(len(flat))
+    kept = bisect_right(lengths, width, key=lambda end: text_width(flat[:end] + ellipsis, size)) - 1
+    return flat[: max(kept, 0)].rstrip() + ellipsis
 
 
 def _letters(character: str) -> float:

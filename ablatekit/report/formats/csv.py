@@ -5,25 +5,32 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.effects import Configuration, Effect
+from ablatekit.legible import legible_json
 from ablatekit.report.language.reading import Unit, subject_of
 from ablatekit.report.language.sentences import is_statement, say, say_all
 
+FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20|%]")
+"""How a cell begins that spreadsheets compute."""
+NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?%?\s*")
 NAMES: tuple[str, ...] = tuple({**Effect.__annotations__, **Configuration.__annotations__})
 
 
 def effects_csv(analysis: Analysis) -> str:
     """All estimands and configurations, at full precision; what is missing is empty.
 
-    Verdicts are codes, as in `analysis.json`; reasons, notes and methods are words.
+    Verdicts are codes, as in `analysis.json`; reasons, notes and methods are words. Texts that look
+    like formulas are `inert`.
     """
+    analysis = legible_json(analysis)
     unit = subject_of(analysis).unit
     rows = [
-        {"response": name, **{key: _shown(value, unit) for key, value in effect.items()}}
+        {"response": inert(name), **{key: _shown(value, unit) for key, value in effect.items()}}
         for name, effects in _parts(analysis)
         for effect in effects
     ]
@@ -53,7 +60,15 @@ def _shown(value: Any, unit: Unit) -> Any:
         return _listed(value, unit)
     if isinstance(value, Mapping):
         return json.dumps({key: _shown(item, unit) for key, item in value.items()})
-    return value
+    return inert(value) if isinstance(value, str) else value
+
+
+def inert(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: after an apostrophe, where it looks like one.
+
+    A text that is a number stays as it is.
+    """
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
 
 
 def _listed(values: Sequence[Any], unit: Unit) -> str:

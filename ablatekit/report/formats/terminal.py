@@ -14,6 +14,7 @@ from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
+from ablatekit.legible import legible_json
 from ablatekit.report import document
 from ablatekit.report.brief.headline import headline_sentences
 from ablatekit.report.brief.trust import trust_box
@@ -86,6 +87,7 @@ def answer(analysis: Analysis, *, everything: bool = False) -> Iterator[Renderab
 
     `everything` adds the other estimands, scopes and companions to the answer table.
     """
+    analysis = legible_json(analysis)
     every = analysis["responses"].items()
     fitted = {name: response for name, response in every if is_formula(response)}
     yield from _brief(analysis)
@@ -116,7 +118,7 @@ def _brief(analysis: Analysis) -> Iterator[RenderableType]:
 
 def second_opinion(analysis: Analysis) -> Iterator[RenderableType]:
     """What the second opinion made of the numbers; nothing without one."""
-    opinion = analysis.get("second_opinion")
+    opinion = legible_json(analysis.get("second_opinion"))
     if opinion:
         yield from map(Text, (*disagreements(opinion), trust(opinion, subject_of(analysis).unit)))
 

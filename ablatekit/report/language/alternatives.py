@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ablatekit.report.language.numbers import Scale
 from ablatekit.report.language.verdicts import Look
 
 WITHOUT_VALUES = "no values"
 WITHOUT_THRESHOLD = "no threshold"
+ONE_NEW_LEVEL = "one new level"
+MEAN = "mean"
+ALL_ITEMS = "on all items"
+WITHOUT_BANDS = "intervals of so many lines are in the data only"
+RIGHT, LEFT = "\N{RIGHTWARDS ARROW}", "\N{LEFTWARDS ARROW}"
+BETTER_WORSE: Mapping[str, tuple[str, str]] = {
+    "higher": (f"{LEFT} worse", f"better {RIGHT}"),
+    "lower": (f"{LEFT} better", f"worse {RIGHT}"),
+}
+"""What stands at the left and at the right end of an axis, by the response's direction."""
 
 
 def joined(head: str, parts: Iterable[str]) -> str:
@@ -16,9 +26,39 @@ def joined(head: str, parts: Iterable[str]) -> str:
     return f"{head} {'; '.join(parts)}"
 
 
-def forest(response: str, parts: Iterable[str]) -> str:
+def forest(responses: Iterable[str], parts: Iterable[str]) -> str:
     """A forest plot in words."""
-    return joined(f"Forest plot of effects on {response}.", parts)
+    return joined(f"Forest plot of effects on {' and '.join(responses)}.", parts)
+
+
+def within(size: str) -> str:
+    """The shade of effects that are too small to matter."""
+    return f"within \N{PLUS-MINUS SIGN}{size}"
+
+
+def effect_in(unit: str) -> str:
+    """The label of an axis of effects."""
+    return f"effect, {unit}" if unit else "effect"
+
+
+def of_the_whole(end: str) -> str:
+    """The title of bars that end at a share of all variance."""
+    return f"share of all variance; the full width is {end}"
+
+
+def with_all(unit: str) -> str:
+    """The key of an effect with its interval."""
+    return f"all {unit}s, with interval"
+
+
+def one_left_out(unit: str) -> str:
+    """The key of the range of an effect without one of them."""
+    return f"any one {unit} left out"
+
+
+def lines_of(factor: str) -> str:
+    """The title of the lines of an interaction."""
+    return f"lines: {factor}"
 
 
 def gap_map(parts: Iterable[str]) -> str:
@@ -111,8 +151,3 @@ def influence(unit: str, response: str, parts: Iterable[str]) -> str:
 def between(low: float, high: float, scale: Scale) -> str:
     """The ends of a range of effects."""
     return f"{scale.effect(low)} to {scale.effect(high)}"
-
-
-def moved(name: str, ends: str, unit: str, run: str) -> str:
-    """What a mark of the influence figure says; `unit` is what was left out."""
-    return f"{name}: {ends} with one {unit} left out; {run} moves it most"

@@ -55,6 +55,7 @@ QUANTILES = "Residuals against normal quantiles"
 ORDER = "Residuals in run order"
 NEW_LEVEL = "at one new level"
 REACHED = "runs that reached it"
+RESIDUAL = "residual"
 PLACE_IN_ORDER = "place in the run order"
 MOVES_MOST = "moves it most"
 STEPS_FOOTER = (
@@ -254,16 +255,17 @@ def counted(title: str, number: int) -> str:
     return f"{title} ({number})"
 
 
-def effect_figures(confidence: str, *, broad: bool, predicted: bool, margin: bool) -> str:
+def effect_figures(confidence: str, *, predicted: bool, margin: bool) -> str:
     """What the marks of a forest plot are."""
     text = (
-        f"Marks: narrow estimates with {confidence} intervals, shaped and coloured by verdict"
-        f" ({marks(EFFECT_MARKS)})."
+        f"Thick lines: narrow estimates (these contexts) with {confidence} intervals, marks by"
+        f" verdict ({marks(EFFECT_MARKS)}). Largest gain first."
     )
-    if broad:
-        text += " Hollow diamonds: broad, over the widest scope."
     if predicted:
-        text += " Grey bars: prediction interval for one new level of the widest scope."
+        text += (
+            " Thin lines: prediction interval for one new level of the widest scope; an arrow where"
+            " it leaves the axis."
+        )
     return text + (" Shaded: within the smallest effect that matters." if margin else "")
 
 
@@ -299,7 +301,8 @@ def shares_figures(subject: Subject) -> str:
     rest = "and seeds" if subject.unit == "run" else "and what is left"
     return (
         "Share of the total sum of squares. Blue: factors; orange: interactions (terms with a"
-        f" {TIMES}); grey: contexts, what varies with them, {rest}."
+        f" {TIMES}); grey: what varies with contexts, {rest}; dark, on an axis of"
+        " their own: contexts."
     )
 
 

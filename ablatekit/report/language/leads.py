@@ -31,7 +31,8 @@ DESIGN = "The design"
 DIAGNOSTICS = "Diagnostics"
 MODEL = "The model"
 MODEL_LEAD = "The formula that was fitted, its coefficients, and what was tested with it."
-METHODS = "Methods"
+METHODS = "Methods and results to paste"
+RESULTS = "Results in one paragraph"
 METHODS_LEAD = "Ready to paste; every number comes from this analysis."
 PROVENANCE = "Provenance"
 FROZEN = "No deviation from the plan that was frozen before the first run."
@@ -141,3 +142,8 @@ def provenance_lead(subject: Subject) -> str:
     if subject.planned:
         return "Report, analysis.json, fit, runs, run directory, spec: each number leads back."
     return "Report, analysis.json, fit, table: each number leads back."
+
+
+def methods_in(most: int) -> str:
+    """The heading of a methods text of at most so many words."""
+    return f"Methods in {most} words"

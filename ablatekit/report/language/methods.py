@@ -1,4 +1,8 @@
-"""The sentences of the methods paragraph: what was run, estimated, tested and counted."""
+"""The sentences of the methods texts: what was run, estimated, tested and counted.
+
+A sentence with shorter forms is a list of wordings, the longest first: a text of few words takes
+the shorter ones (`report.paste.length`).
+"""
 
 from __future__ import annotations
 
@@ -6,138 +10,202 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ablatekit.report.language.numbers import count, general, sentence
 from ablatekit.report.language.reading import Subject
+from ablatekit.report.language.scopes import listed, variable, variables
 from ablatekit.report.language.verdicts import SIZES, word
 
-MINIMALIST = (
-    "The baseline uses one rollout per query and the raw outcome reward without an"
-    " advantage, following the minimalist baseline of Xie et al. (2026)."
-)
-SHARED_EVALUATION = (
-    "All runs of a context share evaluation items and evaluation draws, so results are"
-    " conditional on these."
-)
-AT_BASELINE = "The effect at the baseline holds every other factor at its baseline level."
-INTERACTIONS = "Interactions are differences of differences and form families of their own."
-WELCH = (
-    "Where it was rejected, effects at the baseline and of removal take their standard"
-    " errors from their own cells (Welch-Satterthwaite df)."
-)
-SPREAD = (
-    "The spread of effects over the levels of a scope (tau) was estimated by moments; prediction"
-    " intervals are for one new level."
-)
-FAMILY = (
-    "A family holds the level-against-baseline average effects of one response under one inference"
-    " and scope."
-)
-FORMULA_FAMILY = "The level-against-baseline effects form one family."
-GAP = (
-    "Whether a level acts differently on learning and generalization is tested on the gap, paired"
-    " within the run, in families of their own, with the smaller of the two smallest effects as"
-    " margin."
-)
-CONFIGURATIONS = (
-    "Every configuration was compared with the baseline cell from raw cell means inside each"
-    " context."
-)
-DUNNETT = "The narrow comparisons of configurations form one family (Dunnett, 1955)."
-WELCH = (
-    "Where variances differ between cells, configurations are compared by Welch's t with"
-    " Holm's adjustment."
-)
-BEST = "Configurations that may be the best are those that Hsu (1984) does not exclude."
-CARRY_OVER = (
-    "Carry-over is the effect on generalization divided by that on learning, with Fieller's (1954)"
-    " interval."
-)
-DOSE = (
-    "Factors with an order were tested by one F test of a linear and, beyond two levels, a"
-    " quadratic trend, a Holm family of their own."
-)
-MIXED = (
-    "A mixed model with Kenward-Roger df (1997) stands beside the average effects and decides none."
-)
-SECOND_OPINION = "The numbers were recomputed from the runs with statsmodels."
+MOST_LEVELS = 12
+"""Levels of all factors together that a sentence names; of more it gives the number."""
+MOST_NAMED = 6
+"""Factors or exclusions that a short sentence names."""
+MOST_WORDS = 30
+"""Of a list of names that has no shorter form."""
+TIMES = " \N{MULTIPLICATION SIGN} "
+MINIMALIST = [
+    (
+        "The baseline is one rollout per query with the raw outcome reward as its advantage, after"
+        " the minimalist baseline of Xie et al. (2026)."
+    ),
+    "The baseline follows Xie et al. (2026).",
+]
+SHARED_EVALUATION = [
+    (
+        "All runs of a context share evaluation items and draws, so results are conditional on"
+        " these."
+    ),
+]
+CARRY_OVER = [
+    (
+        "Carry-over is the effect on generalization divided by that on learning, with Fieller's"
+        " (1954) interval."
+    ),
+    "Carry-over ratios have Fieller's (1954) interval.",
+]
+SPREAD = [
+    (
+        "The spread of an effect over the levels of a scope (tau) was estimated by moments;"
+        " prediction intervals are for one new level."
+    ),
+]
 DIVERGED = {
-    "score": "enter with their last valid score",
-    "worst": "enter with the worst possible score",
-    "exclude": "are excluded",
+    "score": "entered with their last valid score",
+    "worst": "entered with the worst possible score",
+    "exclude": "were excluded",
 }
+ESTIMANDS = {
+    "baseline": "effects at the baseline (other factors at their baselines)",
+    "removal": "effects of removal (other factors off their baselines)",
+    "shapley": "Shapley values",
+    "interaction": "interactions (differences of differences)",
+}
+SCHUIRMANN = "two one-sided tests; Schuirmann, 1987"
 
 
-def factor(label: str, levels: Iterable[object], baseline: object) -> str:
-    """A factor with its levels."""
-    return f"{label} ({', '.join(map(str, levels))}; baseline {baseline})"
+def kind(named: str, *, complete: bool) -> str:
+    """What a design is called: a custom one by its name, a full one only where no cell lacks."""
+    if complete:
+        return "full factorial"
+    return "incomplete factorial" if named == "full" else named
 
 
 def design(
-    subject: Subject,
-    kind: str,
-    factors: Sequence[str],
-    cells: int,
-    replicates: int,
-    variables: Iterable[str],
-) -> str:
-    """What was run: factors, cells, contexts and replicates."""
-    text = f"We used a {kind} design over {count(len(factors), 'factor')}: {'; '.join(factors)}."
-    named = " \N{MULTIPLICATION SIGN} ".join(variables)
-    across = f" in {count(subject.contexts, 'context')} ({named})" if named else ""
-    where = " in each context" if subject.contexts > 1 else ""
+    subject: Subject, called: str, factors: Sequence[tuple[str, Sequence[str], str]]
+) -> list[str]:
+    """The factors with their levels: (label, levels, baseline)."""
+    number = count(len(factors), "factor")
+    article = "an" if called[0] in "aeiou" else "a"
+    what = f"We ran {article} {called} design over {number}"
     if subject.unit == "row":
-        rows = f"up to {count(replicates, 'row')} of each cell"
-        return f"{text} Its {count(cells, 'cell')} were observed{across} with {rows}{where}."
-    repeated = f"{count(replicates, 'independent replicate')} of each cell{where}"
-    order = ", in randomised order." if subject.planned else "."
-    return f"{text} Its {count(cells, 'cell')} were run{across} with {repeated}{order}"
+        what = f"The table crosses {number}" if "full" in called else f"The table varies {number}"
+    elif not subject.planned:
+        what = f"The runs form {article} {called} design over {number}"
+    named = listed(label for label, _, _ in factors[:MOST_NAMED])
+    short = [f"{what}: {named}."] if len(factors) <= MOST_NAMED else []
+    last = [] if short and len(short[0].split()) <= MOST_WORDS else [f"{what}."]
+    few = sum(len(levels) for _, levels, _ in factors) <= MOST_LEVELS
+    shown = "; ".join(_factor(*factor, few=few) for factor in factors)
+    return [f"{what}: {shown}.", *short, *last]
 
 
-def excluded(cells: Iterable[str]) -> str:
-    """Combinations that were left out."""
-    return f"Excluded: {'; '.join(cells)}."
+def _factor(label: str, levels: Sequence[str], baseline: str, *, few: bool) -> str:
+    others = [level for level in levels if level != baseline]
+    known = ", ".join(others) if few else count(len(others), "other level")
+    return f"{label} (baseline {baseline}; {known})" if others else f"{label} ({baseline})"
 
 
-def merged(groups: int) -> str:
-    """Cells that are one run."""
-    shared = "cells with identical effective settings shared their runs"
-    return f"{count(groups, 'group')} of {shared}."
-
-
-def held_equal(amount: str | None, unit: str | None) -> str:
-    """What was equal in all runs."""
-    text = "Every setting that is not a factor was equal in all runs"
-    if amount and unit:
-        text += f", among them the budget of {amount} {unit.replace('_', ' ')}"
-    return f"{text}."
-
-
-def unequal_costs(costs: Mapping[str, Mapping[str, Sequence[tuple[str, float]]]]) -> str:
-    """What runs cost at the levels of factors that differ in it, by metric and factor."""
-    parts = (
-        f"{_cost_name(metric)} ({'; '.join(_factor_costs(*pair) for pair in by_factor.items())})"
-        for metric, by_factor in costs.items()
+def cells(
+    subject: Subject, number: int, replicates: int, contexts: str, analysed: str, planned: int
+) -> list[str]:
+    """How many cells, contexts and replicates there are, and how many were analysed."""
+    where = f" in {contexts}" if contexts else ""
+    crossed = count(number, "cell")
+    if not subject.planned:
+        up_to = f"up to {count(replicates, subject.unit)} per cell"
+        each = f"{up_to} and context" if subject.contexts > 1 else up_to
+        long = f"It has {crossed}{where} with {each}; {analysed}."
+        return [long, f"It has {crossed}{where}; {analysed}."]
+    each = f"{count(replicates, 'replicate')} of each"
+    runs = count(planned, "planned run")
+    long = (
+        f"Its {crossed}{where} with {each} gave {runs}, executed in randomised order; {analysed}."
     )
-    return f"Levels differ in what a run costs on average: {', '.join(parts)}."
+    short = (
+        f"{sentence(crossed)}{where} gave {count(planned, 'run')} in randomised order; {analysed}."
+    )
+    return [long, short]
 
 
-def _cost_name(metric: str) -> str:
+def contexts(levels: Mapping[str, Sequence[str]], number: int) -> str:
+    """The contexts as a product of their variables: 6 contexts (3 models x 2 data sets)."""
+    if not levels:
+        return ""
+    if number == 1:
+        return f"one context ({', '.join(values[0] for values in levels.values() if values)})"
+    sizes = [count(len(values), variable(name), variables(name)) for name, values in levels.items()]
+    product = 1
+    for values in levels.values():
+        product *= len(values)
+    crossing = TIMES.join(sizes)
+    if product != number:
+        crossing = f"of {product:,} combinations of {crossing}"
+    return f"{number:,} contexts ({crossing})"
+
+
+def analysed(unit: str, total: int, entered: int, lost: Sequence[tuple[int, str]]) -> str:
+    """How many runs or rows were analysed, and how the others ended."""
+    text = "all were analysed" if entered == total else ""
+    text = text or f"{entered:,} of {count(total, unit)} were analysed"
+    ended = [f"{number:,} {how}" for number, how in lost if number]
+    return f"{text} ({', '.join(ended)})" if ended else text
+
+
+def diverged(policy: str) -> list[str]:
+    """How diverged runs enter."""
+    return [f"Diverged runs {DIVERGED.get(policy, policy)}."]
+
+
+def excluded(combinations: Sequence[str]) -> list[str]:
+    """Combinations that were left out."""
+    number = count(len(combinations), "combination")
+    verb = "was" if len(combinations) == 1 else "were"
+    short = f"{number} of levels {verb} excluded beforehand."
+    if len(combinations) > MOST_NAMED:
+        return [short]
+    return [f"Excluded beforehand: {'; '.join(combinations)}.", short]
+
+
+def merged(groups: int) -> list[str]:
+    """Cells that are one run."""
+    shared = "of cells with identical effective settings shared their runs"
+    return [f"{count(groups, 'group')} {shared}."]
+
+
+def held_equal(amount: str | None, unit: str | None) -> list[str]:
+    """What was equal in all runs."""
+    if not amount or not unit:
+        return ["Every other setting was equal in all runs."]
+    budget = f"{amount} {unit.replace('_', ' ')}"
+    return [
+        f"Every other setting was equal in all runs, among them the budget of {budget}.",
+        f"Every run had {budget}; other settings were equal.",
+    ]
+
+
+def costs(
+    subject: Subject, metric: str, ratios: Sequence[tuple[str, float]], *, priced: bool
+) -> list[str]:
+    """How far levels of a factor differ in what a run costs, and what prices are ratios of."""
+    name = cost_name(metric)
+    price = f"Prices are ratios of the mean {name} per {subject.unit}, level to baseline."
+    tail = [price] if priced else []
+    if not ratios:
+        return tail
+    folds = [f"{general(ratio, 3)}-fold over levels of {label}" for label, ratio in ratios]
+    differ = f"Mean {name} per {subject.unit} differed {listed(folds[:MOST_NAMED])}."
+    return [" ".join([differ, *tail]), *tail] if tail else [differ]
+
+
+def cost_name(metric: str) -> str:
+    """A cost metric in words: generated tokens."""
     return metric.rsplit("/", maxsplit=1)[-1].replace("_", " ")
 
 
-def _factor_costs(label: str, levels: Sequence[tuple[str, float]]) -> str:
-    return f"{label} {', '.join(f'{level}: {general(mean)}' for level, mean in levels)}"
+def responses(groups: Sequence[tuple[Sequence[tuple[str, str]], str, str]]) -> list[str]:
+    """What the responses are: groups of ((label, summary), ...), direction and smallest effect."""
+    number = sum(len(members) for members, _, _ in groups)
+    verb, noun = ("is", "response") if number == 1 else ("are", "responses")
+    long = [_responses(group, summaries=True) for group in groups]
+    short = [_responses(group, summaries=False) for group in groups]
+    wordings = [f"The {noun} {verb} {'; '.join(told)}." for told in (long, short)]
+    if len(wordings[1].split()) <= MOST_WORDS:
+        return wordings
+    return [*wordings, f"{count(number, 'response')} {'was' if number == 1 else 'were'} analysed."]
 
 
-def response(label: str, summary: str, direction: str, smallest: str) -> str:
-    """What a response is, and which direction is better."""
-    text = f"{sentence(label)} is {summary} ({direction} is better)"
-    if smallest:
-        text += f"; the smallest effect that matters was set to {smallest}"
-    return f"{text}."
-
-
-def column(label: str, direction: str, smallest: str) -> str:
-    """A response that is a column of a table."""
-    return response(label, "a column of the table", direction, smallest)
+def _responses(group: tuple[Sequence[tuple[str, str]], str, str], *, summaries: bool) -> str:
+    members, direction, smallest = group
+    named = [f"{label} ({summary})" if summaries else label for label, summary in members]
+    text = f"{listed(named)}, {direction} is better"
+    return f"{text}; the smallest effect that matters is {smallest}" if smallest else text
 
 
 def summary(name: str, argument: float | None, metric: str) -> str:
@@ -145,45 +213,104 @@ def summary(name: str, argument: float | None, metric: str) -> str:
     return {
         "final": f"the last value of {metric}",
         "best": f"the best value of {metric}",
-        "auc": f"the mean of {metric} over training (area under its curve)",
+        "auc": f"the mean of {metric} over training",
         "mean_last": f"the mean of the last {argument or 0:g} values of {metric}",
         "time_to": f"the first step at which {metric} reaches {argument or 0:g}",
     }[name]
 
 
-def average_effect(subject: Subject) -> str:
-    """The experimental unit and the average effect."""
-    inside, over = "", ""
+COLUMN = "a column of the table"
+
+
+def saturated(subject: Subject) -> list[str]:
+    """The experimental unit, and the average effect from raw cell means."""
+    unit = f"The {subject.unit} is the experimental unit"
     if subject.contexts > 1:
-        inside, over = " inside each context", " that the context has, then over contexts"
-    return (
-        f"The {subject.unit} is the experimental unit. The average effect of a level is the"
-        f" difference of cell means to the baseline level{inside}, averaged with equal weight over"
-        f" the matched combinations of the other factors{over}."
+        long = (
+            f"{unit}; the average effect of a level is its difference in cell means to the baseline"
+            " level over the matched cells that a context has, averaged equally over contexts."
+        )
+        short = "Average effects compare matched cells within contexts, averaged equally."
+        return [long, short]
+    long = (
+        f"{unit}; the average effect of a level is its difference in cell means to the baseline"
+        " level, averaged equally over matched cells."
     )
+    return [long, "Average effects compare matched cells, averaged equally."]
 
 
-def adjusted_effect() -> str:
-    """The effect of a level in a fitted formula."""
-    return (
+def truncated(subject: Subject, order: int, unmatched: int, levels: int) -> list[str]:
+    """The same from a model without some interactions, an assumption that is named.
+
+    `unmatched` of `levels` have no matched pair of cells, and rest on the assumption alone.
+    """
+    what = "additivity of the factors" if order == 1 else f"no interaction above order {order}"
+    where = " within each context" if subject.contexts > 1 else ""
+    averaged = ", averaged equally over contexts" if subject.contexts > 1 else ""
+    short = f"Effects are least-squares contrasts that assume {what}{where}."
+    long = (
+        f"The {subject.unit} is the experimental unit; average effects are least-squares contrasts"
+        f" to the baseline level{averaged}, from a model that assumes {what}{where}, an"
+        " assumption that the design cannot test in full."
+    )
+    if not unmatched:
+        return [long, short]
+    rest = f"{unmatched:,} of {count(levels, 'level')} had no matched pair and rest on it alone."
+    return [f"{long} {sentence(rest)}", long, short]
+
+
+def formulas(fits: Sequence[tuple[str, str, int]], *, levels: bool) -> list[str]:
+    """The fitted formulas with method and rows, and the effect of a level where one is compared."""
+    named = listed(f"{formula} ({method}, {count(rows, 'row')})" for formula, method, rows in fits)
+    fitted = f"We fitted {named}."
+    if not levels:
+        return [fitted]
+    effect = (
         "The effect of a level is the difference of the model's means to the baseline level,"
-        " averaged with equal weight over the levels of the other factors."
+        " averaged equally over the levels of the other factors."
     )
+    return [f"{fitted} {effect}", fitted]
 
 
-def inference(subject: Subject, name: str, how: str) -> str:
-    """What an inference speaks for, and how it was made."""
-    if name == "broad":
-        return f"Broad inference speaks for levels like these of its scope ({how})."
-    these = "this context" if subject.contexts == 1 else "these contexts"
-    if not subject.contexts:
-        these = f"these {subject.unit}s"
-    return f"Narrow inference speaks for {these} ({how})."
+def estimands(kinds: Sequence[str]) -> list[str]:
+    """Which other contrasts were estimated."""
+    told = listed(ESTIMANDS[name] for name in kinds)
+    return [f"{sentence(told)} were estimated alike."]
 
 
-def impossible(name: str, reason: str) -> str:
-    """Why there is no inference of a kind."""
-    return f"{sentence(name)} inference was not possible ({reason})."
+def narrow(subject: Subject, how: str) -> list[str]:
+    """What narrow inference speaks for, and how it was made."""
+    these = f"these {subject.contexts} contexts"
+    if subject.contexts <= 1:
+        these = "this context" if subject.planned else f"these {subject.unit}s"
+    what = f"Narrow inference speaks for {these}"
+    return [f"{what} ({how}).", f"{what}."]
+
+
+def fixed_tests(how: str) -> list[str]:
+    """How effects of a formula were tested."""
+    return [f"Tests of effects use {how}."]
+
+
+def broad(scopes: Sequence[tuple[str, str]]) -> list[str]:
+    """What broad inference generalises over: (scope, how)."""
+    long = "; ".join(f"{over} ({how})" for over, how in scopes)
+    short = "; ".join(over for over, _ in scopes)
+    what = "Broad inference generalises"
+    return [f"{what} {long}.", f"{what} {short}."]
+
+
+def refused(name: str, reason: str) -> list[str]:
+    """That there is no inference of a kind, and why."""
+    return [
+        f"{sentence(name)} inference was not possible ({reason}).",
+        f"There is no {name} inference.",
+    ]
+
+
+HIDDEN_REPLICATION = [
+    "With one replicate per cell, the error term is what higher interactions leave, no pure noise."
+]
 
 
 def how(methods: Iterable[str], ends: Sequence[str]) -> str:
@@ -192,103 +319,154 @@ def how(methods: Iterable[str], ends: Sequence[str]) -> str:
     return f"{named}, df {' to '.join(ends)}" if ends else named
 
 
-def models(formulas: Sequence[str]) -> str:
-    """Which models were fitted."""
-    verb = "model was" if len(formulas) == 1 else "models were"
-    return f"The fitted {verb} {' and '.join(formulas)}."
-
-
-def variance(kind: str, error: str) -> str:
-    """The sums of squares of the ANOVA and what they were tested against."""
-    against = f", tested against {error}" if error else ""
-    return f"The analysis of variance uses {kind}{against}."
-
-
-def equal_variances(subject: Subject, tested: Iterable[tuple[str, str]]) -> str:
-    """The test of equal variances, by response."""
-    named = "; ".join(f"{label} p {p if p.startswith('<') else '= ' + p}" for label, p in tested)
-    variances = "run-to-run variance" if subject.unit == "run" else "variance"
-    return f"Equal {variances} of the cells was tested after Brown and Forsythe (1974): {named}."
-
-
-def robust(subject: Subject) -> str:
-    """The companions without a normal model."""
-    return (
-        "Interquartile means, probabilities of improvement and performance profiles (Agarwal"
-        f" et al., 2021) have bootstrap intervals over {subject.unit}s; permutation tests exchange"
-        f" {subject.unit}s within contexts."
-    )
-
-
-def item_model(label: str, outcomes: int, items: int, formula: str) -> str:
-    """The item model of one response."""
-    return f"{label}, {outcomes:,} outcomes of {count(items, 'item')}: {formula}"
-
-
-def items(decomposed: Sequence[str]) -> str:
-    """The item level, where outcomes were decomposed."""
-    return (
-        "Item outcomes were decomposed by a mixed model with crossed random items and runs"
-        f" ({'; '.join(decomposed)}); effects on items like these (Satterthwaite df) accompany"
-        " the verdicts and decide none."
-    )
-
-
 def intervals(alpha: float) -> str:
     """What the intervals are."""
-    return f"Intervals are two-sided {100 * (1 - alpha):g}% intervals per comparison."
+    return f"Intervals are {100 * (1 - alpha):g}%, per comparison."
 
 
-def verdicts(alpha: float, adjustments: Sequence[str], *, margin: bool) -> str:
-    """The verdict rule in the words of the verdicts."""
-    by = _judged_by(adjustments)
-    text = f"A level {word('helps')} or {word('hurts')} when {by} is below {alpha:g}"
+def verdicts(alpha: float, adjustments: Sequence[str], family: str, *, margin: bool) -> list[str]:
+    """The verdict rule in the words of the verdicts; `family` says what p is adjusted over."""
+    by = _judged_by(adjustments, family)
+    directed = f"A level {word('helps')} or {word('hurts')} when {by} is below {alpha:g}"
+    plain = f"A level {word('helps')} or {word('hurts')} at {_briefly(adjustments)} < {alpha:g}"
     if not margin:
-        return f"{text}, and is {word('inconclusive')} if not."
-    inside = f"the {100 * (1 - 2 * alpha):g}% interval lies within the smallest effect that matters"
-    return (
-        f"{text}. Otherwise it is called {word('equivalent')} when {inside} (two one-sided tests;"
-        f" Schuirmann, 1987), and {word('inconclusive')} if not. An effect with a direction is"
-        f" {SIZES['by_more']} when the test of an effect within that margin, adjusted alike, has"
-        f" p < {alpha / 2:g}, and {SIZES['less']} when {inside}."
+        open_ = f", else it is {word('inconclusive')}."
+        return [f"{directed}{open_} {intervals(alpha)}", f"{plain}{open_}"]
+    narrowed = f"{100 * (1 - 2 * alpha):g}% interval"
+    inside = f"its {narrowed} lies within the smallest effect that matters"
+    same = f"it is {word('equivalent')} when {inside}"
+    direction = f"{directed}; otherwise {same} ({SCHUIRMANN}), else {word('inconclusive')}."
+    size = (
+        f"An effect is {SIZES['by_more']} when the test against that margin, adjusted alike, has"
+        f" p < {alpha / 2:g}, and {SIZES['less']} when that interval lies inside it."
     )
+    least = f"its {narrowed} lies within the smallest effect"
+    return [
+        f"{direction} {size} {intervals(alpha)}",
+        f"{direction} {intervals(alpha)}",
+        f"{plain} and is {word('equivalent')} when {least}.",
+    ]
 
 
-def _judged_by(adjustments: Sequence[str]) -> str:
+def _judged_by(adjustments: Sequence[str], family: str) -> str:
     if adjustments == ["none"]:
         return "the p value"
     if adjustments == ["holm"]:
-        return "the Holm-adjusted p value (Holm, 1979)"
-    return f"the adjusted p value ({', '.join(adjustments)})"
+        return f"the Holm-adjusted p value (Holm, 1979; {family})"
+    return f"the adjusted p value ({', '.join(adjustments)}; {family})"
 
 
-def counts(subject: Subject, planned: int, ends: Sequence[tuple[int, str]], analysed: int) -> str:
-    """How many runs ended how, and how many were analysed."""
-    if not subject.planned:
-        return f"Of {planned:,} {subject.unit}s, {analysed:,} were analysed."
-    *most, last = (f"{number:,} {ending}" for number, ending in ends)
-    return f"Of {planned:,} planned runs, {', '.join(most)} and {last}; {analysed:,} were analysed."
+def _briefly(adjustments: Sequence[str]) -> str:
+    if adjustments == ["none"]:
+        return "p"
+    return "Holm-adjusted p" if adjustments == ["holm"] else f"{'/'.join(adjustments)}-adjusted p"
 
 
-def diverged(policy: str) -> str:
-    """How diverged runs enter."""
-    return f"Diverged runs {DIVERGED.get(policy, policy)}."
+FAMILY = "one family per response, inference and scope"
+FORMULA_FAMILY = "one family per response"
 
 
-def frozen(deviations: int) -> str:
+def gap(*, margin: bool) -> list[str]:
+    """How a gap between learning and generalization is tested."""
+    short = "Effects on the gap between learning and generalization are paired within runs"
+    if not margin:
+        return [f"{short}, in families of their own.", f"{short}."]
+    least = "the smaller of both smallest effects as margin"
+    return [f"{short}, in families of their own, with {least}.", f"{short}."]
+
+
+def equal_variances(tested: Sequence[tuple[str, str]], *, welch: bool) -> list[str]:
+    """The test of equal variances by response, and what takes over where it rejects."""
+    named = "; ".join(f"{label} p {p if p.startswith('<') else '= ' + p}" for label, p in tested)
+    what = "Equal variances of the cells were tested after Brown and Forsythe (1974)"
+    rest = " Where they were rejected, contrasts of single cells use Welch's t." if welch else ""
+    short = [f"{what}."] if not rest else [f"{what};{rest.lower().replace('welch', 'Welch')}"]
+    return [f"{what}: {named}.{rest}", *short]
+
+
+def configurations(subject: Subject, judged: str, *, best: bool) -> list[str]:
+    """How whole cells were compared with the baseline cell."""
+    inside = " inside each context" if subject.contexts > 1 else ""
+    rest = "; those that may be the best are the ones Hsu (1984) does not exclude" if best else ""
+    what = f"Every configuration was compared with the baseline cell from raw cell means{inside}"
+    return [
+        f"{what} ({judged}){rest}.",
+        f"Configurations were compared by raw cell means ({judged}).",
+    ]
+
+
+def judged_configurations(families: Sequence[str]) -> str:
+    """The families that configurations were judged in."""
+    return "; ".join(families)
+
+
+DUNNETT = "Dunnett, 1955"
+WELCH = "Welch's t with Holm's adjustment where variances differ"
+UNADJUSTED = "unadjusted"
+BROAD_ONLY = {
+    "holm": "under broad inference only, Holm-adjusted",
+    "none": "under broad inference only, unadjusted",
+}
+
+
+def dose(*, quadratic: bool, adjusted: bool) -> list[str]:
+    """The test of factors with an order."""
+    trend = "linear and, beyond two levels, quadratic trend" if quadratic else "linear trend"
+    family = ", a Holm family of their own" if adjusted else ""
+    return [f"Factors with an order were tested by one F test of a {trend}{family}."]
+
+
+def variance(kind_: str, error: str) -> list[str]:
+    """The sums of squares of the ANOVA and what they were tested against."""
+    against = f", tested against {error}" if error else ""
+    return [f"The analysis of variance uses {kind_}{against}."]
+
+
+def beside(subject: Subject, kinds: Sequence[str]) -> list[str]:
+    """What stands beside the verdicts, by `BESIDE`."""
+    told = listed(BESIDE[name].format(unit=subject.unit) for name in kinds)
+    verb = "stand" if len(kinds) > 1 or kinds[0] in PLURAL else "stands"
+    return [f"{sentence(told)} {verb} beside the verdicts and {verb_of(verb)} none."]
+
+
+def verb_of(stands: str) -> str:
+    """Decide, in the number of another verb."""
+    return "decide" if stands == "stand" else "decides"
+
+
+BESIDE: Mapping[str, str] = {
+    "mixed": "a mixed model with Kenward-Roger df (1997)",
+    "permutation": "permutation tests",
+    "bootstrap": "interquartile means (Agarwal et al., 2021) with bootstrap intervals over {unit}s",
+    "items": "a mixed model of item outcomes with crossed random items and runs",
+}
+PLURAL = ("permutation", "bootstrap")
+
+
+def frozen(deviations: int) -> list[str]:
     """The frozen plan, and how often it was left."""
     known = count(deviations, "deviation") if deviations else "no deviation"
-    return f"The analysis plan was frozen before the first run, with {known} from it."
+    return [
+        f"The analysis plan was frozen before the first run, with {known} from it.",
+        f"The plan was frozen beforehand ({known}).",
+    ]
 
 
-def price(metric: str) -> str:
-    """What prices count."""
-    return f"Prices are ratios of the mean {_cost_name(metric)} of a run, level to baseline."
+def second_opinion(recomputed: int, of: int, disagreements: int) -> list[str]:
+    """How much of the analysis an independent computation repeated, and how often it differs."""
+    differ = f"{disagreements:,} differ" if disagreements else "none differs"
+    what = f"{recomputed:,} of {count(of, 'number')} were recomputed with statsmodels"
+    return [f"{what}; {differ}."]
 
 
-def software(subject: Subject, named: Sequence[str], machine: Sequence[str]) -> str:
+def software(subject: Subject, named: Sequence[str], machine: Sequence[str]) -> list[str]:
     """With what runs were executed, or a table analysed."""
     where = f" on {', '.join(machine)}" if machine else ""
-    if subject.planned:
-        return f"Runs were executed with {', '.join(named)}{where}."
-    return f"The table was analysed with {', '.join(named)}{where}."
+    what = "Runs were executed" if subject.planned else "The table was analysed"
+    core = [name for name in named if name.startswith("ablatekit")]
+    short = [f"{what} with {', '.join(core)}."] if core else []
+    return [
+        f"{what} with {', '.join(named)}{where}.",
+        f"{what} with {', '.join(named)}.",
+        *(short if len(core) < len(named) else []),
+    ]

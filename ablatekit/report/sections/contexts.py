@@ -22,9 +22,15 @@ from ablatekit.report.document import (
     Section,
     Table,
     Text,
+    figure_data,
     slug,
 )
-from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
+from ablatekit.report.figures.contexts import (
+    ContextPanel,
+    context_records,
+    draw_contexts,
+    limits_of,
+)
 from ablatekit.report.language import alternatives, captions, leads, scopes
 from ablatekit.report.language.numbers import (
     Scale,
@@ -121,17 +127,16 @@ def _context_table(analysis: Analysis) -> Table:
 
 
 def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
-    panels = []
-    for response in analysis["responses"].values():
+    panels, responses = [], list(analysis["responses"].values())
+    for response in responses:
         every = response.get("contexts", [])
         rows = [row for row in every if (row["factor"], row["level"]) == _key(level)]
         if any(not absent(row["estimate"]) for row in rows):
             mean = find_effect(response["effects"], level, "narrow")
-            panels.append(
-                ContextPanel(
-                    sentence(response["label"]), rows, mean, limits_of(every), scale_of(response)
-                )
-            )
+            scale = scale_of(response)
+            alike = [part for part in responses if scale_of(part).unit == scale.unit]
+            limits = limits_of([row for part in alike for row in part.get("contexts", [])])
+            panels.append(ContextPanel(sentence(response["label"]), rows, mean, limits, scale))
     if not panels:
         return None
     identifier = f"contexts-{slug(level.factor)}-{slug(level.level)}"
@@ -146,6 +151,7 @@ def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
         title=title,
         alt=alternatives.contexts(level.name, parts),
         draw=partial(draw_contexts, panels),
+        data=lambda: figure_data(context_records(panels)),
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect, is_planned
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
@@ -22,17 +22,37 @@ from ablatekit.report.document import (
     Table,
     Text,
     Warnings,
+    figure_data,
     plain_table,
     slug,
 )
-from ablatekit.report.figures.contexts import ContextPanel, draw_contexts, limits_of
-from ablatekit.report.figures.influence import MovedEffect, draw_influence
-from ablatekit.report.figures.residuals import draw_fitted, draw_order, draw_quantiles
+from ablatekit.report.figures.contexts import (
+    ContextPanel,
+    context_records,
+    draw_contexts,
+    limits_of,
+)
+from ablatekit.report.figures.influence import (
+    MovedEffect,
+    draw_influence,
+    moved_limits,
+    moved_records,
+)
+from ablatekit.report.figures.residuals import (
+    draw_fitted,
+    draw_order,
+    draw_quantiles,
+    residual_limits,
+    residual_records,
+)
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, scale_of, sentence
 from ablatekit.report.language.reading import Unit, factor_labels, subject_of
 from ablatekit.report.language.sentences import say
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FEWEST_CONTEXTS = 3
 
@@ -115,24 +135,43 @@ def _residual_pictures(analysis: Analysis, name: str, response: ResponseAnalysis
     values, fitted = residuals.get("residual", []), residuals.get("fitted", [])
     quantiles = residuals.get("quantile", [])
     scale, label = scale_of(response), response["label"]
+    limits = residual_limits(
+        [
+            part["diagnostics"]["residuals"].get("residual", [])
+            for part in analysis["responses"].values()
+            if part.get("diagnostics") and scale_of(part).unit == scale.unit
+        ]
+    )
     pictures: list[Picture] = []
     if values and len(fitted) == len(values):
-        identifier = f"fitted-{slug(name)}"
         alt = alternatives.against_fitted(len(values), label, of_cells=of_cells)
-        draw = partial(draw_fitted, fitted, values, scale, of_cells=of_cells)
-        pictures.append(Picture(id=identifier, title=captions.FITTED, alt=alt, draw=draw))
+        draw = partial(draw_fitted, fitted, values, limits, scale, of_cells=of_cells)
+        pictures.append(_residuals("fitted", name, captions.FITTED, alt, draw, fitted, values))
     if values and len(quantiles) == len(values):
-        identifier = f"normal-{slug(name)}"
         alt = alternatives.against_quantiles(len(values), label)
-        draw = partial(draw_quantiles, quantiles, values, scale)
-        pictures.append(Picture(id=identifier, title=captions.QUANTILES, alt=alt, draw=draw))
+        draw = partial(draw_quantiles, quantiles, values, limits, scale)
+        pictures.append(
+            _residuals("normal", name, captions.QUANTILES, alt, draw, quantiles, values)
+        )
     order = residuals.get("order", [])
     if values and len(order) == len(values) and is_planned(analysis):
-        identifier = f"drift-{slug(name)}"
         alt = alternatives.in_run_order(len(values), label)
-        draw = partial(draw_order, order, values, scale)
-        pictures.append(Picture(id=identifier, title=captions.ORDER, alt=alt, draw=draw))
+        draw = partial(draw_order, order, values, limits, scale)
+        pictures.append(_residuals("drift", name, captions.ORDER, alt, draw, order, values))
     return pictures
+
+
+def _residuals(
+    kind: str, name: str, title: str, alt: str, draw: Callable[[], Figure],
+    across: Sequence[float], values: Sequence[float],
+) -> Picture:  # fmt: skip
+    return Picture(
+        id=f"{kind}-{slug(name)}",
+        title=title,
+        alt=alt,
+        draw=draw,
+        data=lambda: figure_data(residual_records(kind, across, values)),
+    )
 
 
 def _ordered_contexts(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Picture]:
@@ -156,8 +195,15 @@ def _ordered_contexts(analysis: Analysis, name: str, response: ResponseAnalysis)
     alt = alternatives.ordered_contexts(level, response["label"], parts)
     panel = ContextPanel(label, rows, None, limits_of(rows), scale)
     title = captions.largest_spread(level)
-    draw = partial(draw_contexts, [panel])
-    return [Picture(id=f"ordered-{slug(name)}", title=title, alt=alt, draw=draw)]
+    return [
+        Picture(
+            id=f"ordered-{slug(name)}",
+            title=title,
+            alt=alt,
+            draw=partial(draw_contexts, [panel]),
+            data=lambda: figure_data(context_records([panel])),
+        )
+    ]
 
 
 def moved_effects(
@@ -184,12 +230,14 @@ def influence_picture(
 ) -> Picture:
     """Each average effect with its extremes, drawn."""
     scale, rows = scale_of(response), [row for _, row in moved]
+    limits = moved_limits(rows)
     parts = (f"{row.name}: {alternatives.between(row.low, row.high, scale)}" for row in rows)
     return Picture(
         id=f"moved-{slug(name)}",
         title=captions.left_out(unit),
         alt=alternatives.influence(unit, response["label"], parts),
-        draw=partial(draw_influence, rows, response["smallest_effect"], scale, unit),
+        draw=partial(draw_influence, rows, response["smallest_effect"], limits, scale, unit),
+        data=lambda: figure_data(moved_records(rows)),
     )
 
 

@@ -20,9 +20,18 @@ from ablatekit.report.document import (
     Section,
     Table,
     Text,
+    figure_data,
     slug,
 )
-from ablatekit.report.figures.curves import draw_curves, draw_effects
+from ablatekit.report.figures.curves import (
+    curve_limits,
+    curve_records,
+    draw_curves,
+    draw_effects,
+    effect_limits,
+    effect_records,
+)
+from ablatekit.report.figures.panel import Limits
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.numbers import (
     Scale,
@@ -69,11 +78,23 @@ def _factor_pictures(analysis: Analysis, factor: str, label: str) -> Iterator[Pi
     responses = analysis["responses"].items()
     for name, response in responses:
         if any(curve["factor"] == factor for curve in response.get("dynamics", [])):
-            yield _curve_picture(name, response, factor, label)
+            limits = curve_limits(
+                [curve for part in _alike(analysis, response) for curve in part.get("dynamics", [])]
+            )
+            yield _curve_picture(name, response, factor, label, limits)
     for name, response in responses:
         levels = _steps_by_level(response, factor)
         if levels:
-            yield _effect_picture(name, response, factor, levels)
+            alike = _alike(analysis, response)
+            rows = [row for part in alike for row in part.get("effects_over_training", [])]
+            limits = effect_limits(rows, [part["smallest_effect"] for part in alike])
+            yield _effect_picture(name, response, factor, levels, limits)
+
+
+def _alike(analysis: Analysis, response: ResponseAnalysis) -> list[ResponseAnalysis]:
+    """The responses that are shown in the unit of one: their figures share an axis."""
+    unit = scale_of(response).unit
+    return [part for part in analysis["responses"].values() if scale_of(part).unit == unit]
 
 
 def _steps_by_level(response: ResponseAnalysis, factor: str) -> list[list[EffectAtStep]]:
@@ -85,8 +106,9 @@ def _steps_by_level(response: ResponseAnalysis, factor: str) -> list[list[Effect
 
 
 def _effect_picture(
-    name: str, response: ResponseAnalysis, factor: str, levels: Sequence[Sequence[EffectAtStep]]
-) -> Picture:
+    name: str, response: ResponseAnalysis, factor: str, levels: Sequence[Sequence[EffectAtStep]],
+    limits: Limits,
+) -> Picture:  # fmt: skip
     scale = scale_of(response)
     ends = (
         alternatives.trend(rows[0]["level"], _at(rows[0], scale), _at(rows[-1], scale))
@@ -96,7 +118,8 @@ def _effect_picture(
         id=f"trend-{slug(name)}-{slug(factor)}",
         title=captions.with_unit(captions.effect_on(response["label"]), scale.unit),
         alt=alternatives.trends(response["label"], ends),
-        draw=partial(draw_effects, levels, response["smallest_effect"], scale),
+        draw=partial(draw_effects, levels, response["smallest_effect"], limits, scale),
+        data=lambda: figure_data(effect_records(levels)),
     )
 
 
@@ -104,7 +127,9 @@ def _at(row: EffectAtStep, scale: Scale) -> tuple[str, int]:
     return scale.effect(row["estimate"]), row["step"]
 
 
-def _curve_picture(name: str, response: ResponseAnalysis, factor: str, label: str) -> Picture:
+def _curve_picture(
+    name: str, response: ResponseAnalysis, factor: str, label: str, limits: Limits
+) -> Picture:
     curves = [curve for curve in response.get("dynamics", []) if curve["factor"] == factor]
     scale = scale_of(response)
     parts = (f"{curve['level']}: {_ends(curve, scale)}" for curve in curves)
@@ -112,7 +137,8 @@ def _curve_picture(name: str, response: ResponseAnalysis, factor: str, label: st
         id=f"curve-{slug(name)}-{slug(factor)}",
         title=captions.with_unit(sentence(response["label"]), level_unit(scale)),
         alt=alternatives.curves(response["label"], label, parts),
-        draw=partial(draw_curves, curves, scale),
+        draw=partial(draw_curves, curves, limits, scale),
+        data=lambda: figure_data(curve_records(curves)),
     )
 
 

@@ -23,9 +23,17 @@ from ablatekit.report.document import (
     Section,
     Table,
     Text,
+    figure_data,
     slug,
 )
-from ablatekit.report.figures.forest import draw_forest
+from ablatekit.report.figures.forest import (
+    Forest,
+    ForestSeries,
+    draw_forest,
+    forest_limits,
+    forest_records,
+    ranked,
+)
 from ablatekit.report.language import alternatives, captions, leads, scopes
 from ablatekit.report.language.numbers import (
     Scale,
@@ -59,10 +67,8 @@ def forest_section(analysis: Analysis) -> Section | None:
     levels = comparisons(analysis)
     if not levels:
         return None
-    pictures = [
-        _forest_picture(name, response, levels) for name, response in analysis["responses"].items()
-    ]
-    blocks: list[Block] = [Gallery(pictures=pictures, caption=_caption(analysis))]
+    pictures = forest_pictures(analysis, levels)
+    blocks: list[Block] = [Gallery(pictures=pictures, caption=_caption(analysis), wide=True)]
     blocks += dose_blocks(analysis)
     blocks += [
         Fold(
@@ -89,7 +95,6 @@ def _caption(analysis: Analysis) -> str:
     responses = analysis["responses"].values()
     return captions.effect_figures(
         confidence(analysis),
-        broad=_any_broad(analysis),
         predicted=any(
             row["prediction_low"] is not None
             for response in responses
@@ -99,17 +104,62 @@ def _caption(analysis: Analysis) -> str:
     )
 
 
-def _forest_picture(name: str, response: ResponseAnalysis, levels: Sequence[Comparison]) -> Picture:
-    identifier = f"forest-{slug(name)}"
+def forest_pictures(analysis: Analysis, levels: Sequence[Comparison]) -> list[Picture]:
+    """One forest for learning and generalization, one for every other response."""
+    series = {
+        name: ForestSeries(response, scale_of(response))
+        for name, response in analysis["responses"].items()
+    }
+    return [
+        _forest_picture([series[name] for name in names], names, levels, _alike(series, names[0]))
+        for names in _panels(analysis)
+    ]
+
+
+def _panels(analysis: Analysis) -> list[tuple[str, ...]]:
+    """The names of the responses of every panel; pairs are in one unit."""
+    responses, panels, paired = analysis["responses"], [], set()
+    for gap in analysis.get("comparisons", {}).values():
+        pair = gap["learning"], gap["generalization"]
+        known = set(pair) <= responses.keys() and not paired & set(pair)
+        if known and len({_unit(responses[name]) for name in pair}) == 1:
+            panels.append(pair)
+            paired |= set(pair)
+    return [*panels, *((name,) for name in responses if name not in paired)]
+
+
+def _unit(response: ResponseAnalysis) -> tuple[float, str]:
     scale = scale_of(response)
+    return scale.factor, scale.unit
+
+
+def _alike(series: Mapping[str, ForestSeries], name: str) -> list[ForestSeries]:
+    """The responses in the unit of one."""
+    unit = _unit(series[name].response)
+    return [part for part in series.values() if _unit(part.response) == unit]
+
+
+def _forest_picture(
+    series: Sequence[ForestSeries],
+    names: Sequence[str],
+    levels: Sequence[Comparison],
+    alike: Sequence[ForestSeries],
+) -> Picture:
+    shown = ranked(series[-1], levels)
+    forest = Forest(series, shown, forest_limits(alike, levels))
+    labels = [part.response["label"] for part in series]
     parts = (
-        _spoken(level, find_effect(response["effects"], level, "narrow"), scale) for level in levels
+        _spoken(level, find_effect(part.response["effects"], level, "narrow"), part.scale)
+        for part in series
+        for level in shown
     )
     return Picture(
-        id=identifier,
-        title=sentence(response["label"]),
-        alt=alternatives.forest(response["label"], parts),
-        draw=partial(draw_forest, response, levels, scale),
+        id=f"forest-{slug(names[-1])}",
+        title=sentence(" and ".join(labels)),
+        alt=alternatives.forest(labels, parts),
+        draw=partial(draw_forest, forest),
+        narrow=partial(draw_forest, forest, narrow=True),
+        data=lambda: figure_data(forest_records(forest)),
     )
 
 

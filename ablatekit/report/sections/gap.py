@@ -21,9 +21,10 @@ from ablatekit.report.document import (
     Table,
     Text,
     Warnings,
+    figure_data,
     slug,
 )
-from ablatekit.report.figures.gapmap import MapPoint, draw_map
+from ablatekit.report.figures.gapmap import MapPoint, draw_map, map_records
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, sentence
@@ -87,6 +88,8 @@ def _map_picture(analysis: Analysis, name: str) -> Picture | None:
         title=f"{sentence(labels[0])} against {labels[1]}",
         alt=alternatives.gap_map(parts),
         draw=partial(draw_map, points, labels, scale),
+        narrow=partial(draw_map, points, labels, scale, narrow=True),
+        data=lambda: figure_data(map_records(points)),
     )
 
 

@@ -23,9 +23,16 @@ from ablatekit.report.document import (
     Section,
     Table,
     Text,
+    figure_data,
     slug,
 )
-from ablatekit.report.figures.interactions import MeansPicture, draw_interaction
+from ablatekit.report.figures.interactions import (
+    MeansPicture,
+    draw_interaction,
+    means_limits,
+    means_records,
+)
+from ablatekit.report.figures.panel import Limits
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.numbers import (
     MISSING,
@@ -204,7 +211,7 @@ def _pictures(
     if "design" not in analysis:
         return []
     fitted, labels = fitted_means(response), factor_labels(analysis)
-    pictures = []
+    shown: list[tuple[MeansPicture, Effect, str]] = []
     for (first, second), effect in list(pairs.items())[:MOST_PLOTS]:
         means = pair_means(analysis, fitted, first, second)
         if means is not None:
@@ -216,8 +223,9 @@ def _pictures(
                 means=means.means,
                 per_context=means.per_context,
             )
-            pictures.append(_picture(name, response, cells, effect, f"{first}-{second}"))
-    return pictures
+            shown.append((cells, effect, f"{first}-{second}"))
+    limits = means_limits([cells for cells, _, _ in shown])
+    return [_picture(name, response, *part, limits) for part in shown]
 
 
 def _worth_showing(effects: Sequence[Effect], alpha: float) -> list[Effect]:
@@ -228,8 +236,9 @@ def _worth_showing(effects: Sequence[Effect], alpha: float) -> list[Effect]:
 
 
 def _picture(
-    name: str, response: ResponseAnalysis, cells: MeansPicture, effect: Effect, pair: str
-) -> Picture:
+    name: str, response: ResponseAnalysis, cells: MeansPicture, effect: Effect, pair: str,
+    limits: Limits,
+) -> Picture:  # fmt: skip
     identifier = f"interplay-{slug(name)}-{slug(pair)}"
     scale = scale_of(response)
     size = scale.effect(effect["estimate"])
@@ -246,7 +255,8 @@ def _picture(
         id=identifier,
         title=title,
         alt=alternatives.interaction(response["label"], title, parts),
-        draw=partial(draw_interaction, cells, scale),
+        draw=partial(draw_interaction, cells, limits, scale),
+        data=lambda: figure_data(means_records(cells)),
     )
 
 

@@ -20,9 +20,10 @@ from ablatekit.report.document import (
     Section,
     Table,
     Text,
+    figure_data,
     slug,
 )
-from ablatekit.report.figures.curves import draw_profiles
+from ablatekit.report.figures.curves import draw_profiles, profile_records
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, level_unit, p_value, scale_of, sentence
@@ -140,6 +141,7 @@ def _profile_picture(
         title=label,
         alt=alternatives.profiles(unit, response["label"], label, parts),
         draw=partial(draw_profiles, profiles, response["label"], scale, SHARES),
+        data=lambda: figure_data(profile_records(profiles)),
     )
 
 

@@ -26,9 +26,16 @@ from ablatekit.report.document import (
     Table,
     Text,
     Warnings,
+    figure_data,
     slug,
 )
-from ablatekit.report.figures.shares import Share, TermKind, draw_shares
+from ablatekit.report.figures.shares import (
+    Share,
+    TermKind,
+    draw_shares,
+    largest_of,
+    share_records,
+)
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.numbers import (
     Scale,
@@ -55,7 +62,6 @@ NEGLIGIBLE = 0.001
 
 def variance_section(analysis: Analysis) -> Section | None:
     """Shares of the total sum of squares as bars, and the ANOVA table behind them."""
-    pictures: list[Picture] = []
     tables: list[Block] = []
     labels, unit = factor_labels(analysis), subject_of(analysis).unit
     for name, response in analysis["responses"].items():
@@ -63,9 +69,7 @@ def variance_section(analysis: Analysis) -> Section | None:
         if rows:
             table = anova_table(name, response, labels, unit)
             tables.append(Fold(captions.anova(response["label"]), [table]))
-        shares = _shares(analysis, rows)
-        if shares:
-            pictures.append(_shares_picture(name, response, shares))
+    pictures = share_pictures(analysis)
     if not tables:
         return None
     blocks: list[Block] = []
@@ -75,6 +79,20 @@ def variance_section(analysis: Analysis) -> Section | None:
     lead = leads.variance_lead(subject_of(analysis)) if pictures else ""
     parts = [*blocks, *tables, *mixed_blocks(analysis), *item_blocks(analysis)]
     return Section("variance", leads.VARIANCE, lead, parts)
+
+
+def share_pictures(analysis: Analysis) -> list[Picture]:
+    """The bars of every response, on one axis."""
+    every = {
+        name: _shares(analysis, response.get("anova", []))
+        for name, response in analysis["responses"].items()
+    }
+    most = max(map(largest_of, every.values()), default=1.0)
+    return [
+        _shares_picture(name, analysis["responses"][name], shares, most)
+        for name, shares in every.items()
+        if shares
+    ]
 
 
 def _shares(analysis: Analysis, rows: Sequence[AnovaRow]) -> list[Share]:
@@ -109,12 +127,16 @@ def _term(term: str, labels: Mapping[str, str], unit: Unit) -> str:
 
 def _term_kind(term: str, factors: Collection[str]) -> TermKind:
     parts = term.split(":")
+    if term == "context":
+        return "context"
     if not set(parts) <= set(factors):
         return "other"
     return "factor" if len(parts) == 1 else "interaction"
 
 
-def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Share]) -> Picture:
+def _shares_picture(
+    name: str, response: ResponseAnalysis, shares: Sequence[Share], most: float
+) -> Picture:
     identifier = f"shares-{slug(name)}"
     title = sentence(response["label"])
     parts = (f"{share.term}: {percent(share.share)}" for share in shares)
@@ -122,7 +144,8 @@ def _shares_picture(name: str, response: ResponseAnalysis, shares: Sequence[Shar
         id=identifier,
         title=title,
         alt=alternatives.shares(response["label"], parts),
-        draw=partial(draw_shares, shares),
+        draw=partial(draw_shares, shares, most),
+        data=lambda: figure_data(share_records(shares)),
     )
 
 

@@ -60,7 +60,7 @@ def test_effects_parse_back_to_the_analysis(analysis):
 def test_it_says_what_the_page_says_in_words(analysis):
     text = render_markdown(analysis)
     assert "## The answer" in text
-    assert "Of 192 planned runs" in text
+    assert "gave 192 planned runs" in text
     assert "What helps Generalization on average: rollouts per query 4 +4.9 points" in text
     assert "![Gain in Generalization over the baseline." not in text
     assert "←→ widens, less than matters" in text

@@ -11,8 +11,8 @@ from ablatekit.report.document import Table, Text
 from ablatekit.report.figures.style import shortened
 from ablatekit.report.language.captions import NO_SCOPE
 from ablatekit.report.language.notes import answer_warnings
+from ablatekit.report.paste.methods import LONG, methods_text
 from ablatekit.report.sections.answer import answer_table
-from ablatekit.report.sections.methods import methods_section
 
 REFUSED = statement("no_blocking_variable")
 
@@ -53,7 +53,7 @@ def section(analysis, name):
 
 
 def methods(analysis):
-    return " ".join(methods_section(analysis).blocks[0].paragraphs)
+    return " ".join(methods_text(analysis, LONG))
 
 
 def test_a_level_that_lost_many_runs_is_named_beside_the_verdicts(diverged):
@@ -114,17 +114,13 @@ def test_the_forest_explains_only_what_it_shows(alone):
 
 
 def test_the_item_model_is_in_the_methods_paragraph(analysis):
-    assert "Item outcomes" not in methods(analysis)
+    assert "item outcomes" not in methods(analysis)
     analysis["responses"]["learning"]["items"] = {
         "runs": 192, "items": 200, "outcomes": 38400, "effects": [], "shares": [], "random": [],
         "messages": [], "footer": statement("item_model"), "reason": None, "split": "train",
         "model": {"formula": "outcome ~ cell:context + (1 | run)", "messages": []},
     }  # fmt: skip
-    assert (
-        "Item outcomes were decomposed by a mixed model with crossed random items and runs"
-        " (Learning, 38,400 outcomes of 200 items: outcome ~ cell:context + (1 | run))"
-        in methods(analysis)
-    )
+    assert "A mixed model of item outcomes with crossed random items and runs" in methods(analysis)
 
 
 @pytest.mark.parametrize(

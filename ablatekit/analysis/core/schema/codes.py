@@ -55,8 +55,8 @@ Code: TypeAlias = Literal[
     "narrow_inference", "broad_inference", "conditional_on_evaluation", "truncated_model",
     "own_variances", "not_adjusted", "adjusted", "verdict_rule", "average_effect",
     "baseline_effect", "removal_effect", "shapley_value", "interaction", "context_effects",
-    "heterogeneity", "learning_curves", "metric_meaning", "held_equal", "matched_cells",
-    "item_model", "levels_withheld", "levels_at_shared_cells",
+    "heterogeneity", "learning_curves", "part_of_items", "metric_meaning", "held_equal",
+    "matched_cells", "item_model", "levels_withheld", "levels_at_shared_cells",
     "gap", "gap_method", "gap_adjustment", "gap_rule", "no_gap", "marginal_means",
     "probability_effects", "baselines", "coding_of_satterthwaite",
     # what a second opinion leaves out
@@ -66,7 +66,7 @@ Code: TypeAlias = Literal[
     # diverged, failed and left-out runs
     "score_policy", "worst_policy", "exclude_policy", "complete_rows_policy", "diverged_left_out",
     "diverged_with_score", "diverged_without_score", "diverged_with_worst", "never_reached",
-    "without_metric", "without_area",
+    "without_metric", "without_area", "without_part",
     "without_result", "unsteady_cells", "unpaired_runs", "constant_gap", "outcomes_left_out",
     # diagnostics
     "unequal_variances", "near_bounds", "gap_near_bounds", "repeated_histories", "unequal_starts",
@@ -180,6 +180,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "never_reached": ("runs", "threshold"),
     "without_metric": ("runs", "metric"),
     "without_area": ("runs", "metric"),
+    "without_part": ("runs", "metric"),
     "without_result": ("runs",),
     "unsteady_cells": ("cells",),
     "unpaired_runs": ("runs",),

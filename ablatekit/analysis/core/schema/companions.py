@@ -23,21 +23,31 @@ from ablatekit.analysis.core.schema.vocabulary import (
 )
 
 
-class Curve(TypedDict):
-    """A metric over training for the runs at one level: equal-weight mean over cells and contexts.
+class Points(TypedDict):
+    """Means at steps, equal-weight over cells and contexts; lists are parallel.
 
-    Lists are parallel; `low`/`high` are pointwise intervals at 1 - alpha from the run-to-run
-    variance within cell x context.
+    `low`/`high` are pointwise intervals at 1 - alpha from the run-to-run variance within cell x
+    context.
     """
 
-    factor: str
-    level: str
-    metric: str
     step: list[int]
     n: list[int]
     mean: list[Number]
     low: list[Number]
     high: list[Number]
+
+
+class Curve(Points):
+    """A metric over training for the runs at one level, on one set of items at every step.
+
+    `full` is given where some evaluations use a part of the items and others all: the curve is that
+    of the part, and `full` holds the means on all items at the steps that have them.
+    """
+
+    factor: str
+    level: str
+    metric: str
+    full: NotRequired[Points]
 
 
 class Residuals(TypedDict):

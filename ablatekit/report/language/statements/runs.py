@@ -69,6 +69,10 @@ SENTENCES: Mapping[Code, Words] = {
         f"{count(runs, 'finished run')} reported {metric} at fewer than two steps, and an area"
         " needs two"
     ),
+    "without_part": lambda runs, metric: (
+        f"{count(runs, 'run')} did not report {metric} of the part of the items where all of them"
+        " were evaluated: these steps are left out over training"
+    ),
     "without_result": ByUnit(
         lambda unit, runs: (
             f"{count(runs, unit)} without a result: cells with fewer {unit}s keep their full"

@@ -7,7 +7,7 @@ evaluation settings alone, so that equal policies give bitwise equal results in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ablatekit.errors import Problem, UsageError
+from ablatekit.runs.records import part_metric
 from ablatekit.runs.seeds import Seeds
 from ablatekit_rft.engines.base import Engine
 from ablatekit_rft.engines.decoding import Decoding, Stop
@@ -75,12 +76,14 @@ class EvaluationItems:
 class Evaluated:
     """One evaluation: metrics by name, and item outcomes by column.
 
-    failures: by row, what kept the verifier from a verdict, empty where nothing did.
+    failures: by row, what kept the verifier from a verdict, empty where nothing did. part: of an
+    evaluation on all items, the metrics of the part that the others use, by their own names.
     """
 
     metrics: Mapping[str, float]
     items: Mapping[str, Sequence[Any]]
     failures: tuple[str, ...] = ()
+    part: Mapping[str, float] = field(default_factory=dict)
 
     def refuse_failing_verifier(self, name: str) -> None:
         """Raise UsageError where the verifier has judged none of the completions that ended."""
@@ -94,7 +97,11 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """Evaluates what an engine draws; built once per run for engines of one kind of draws."""
+    """Evaluates what an engine draws; built once per run for engines of one kind of draws.
+
+    `in_part` (I,): which items of the scope `all` are those of the scope `part`; None where no
+    evaluation uses a part.
+    """
 
     dataset: str
     task: Task
@@ -103,6 +110,7 @@ class Evaluator:
     scopes: Mapping[Scope, EvaluationItems]
     reference_budget: int
     pass_at: tuple[int, ...] = ()
+    in_part: NDArray[np.bool_] | None = None
 
     @property
     def longest(self) -> int:
@@ -119,12 +127,27 @@ class Evaluator:
         batches = _batches(len(items.splits), engine.batch_items)
         parts = [self._outcomes(engine, reference, items, at) for at in batches]
         table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        summary = _summary(table) | _pass_at(table, items.draws.shape[1], self.pass_at)
+        summary = self._metrics(table, items.draws.shape[1])
+        part = self._metrics_of_part(table, items) if scope == "all" else {}
         summary[metrics.EVALUATED] = len(items.splits) / len(self.scopes["all"].splits)
         del table["kl"]
         failures = tuple(table.pop("why").tolist())
         columns = {name: column.tolist() for name, column in table.items()}
-        return Evaluated(summary, columns, failures)
+        return Evaluated(summary, columns, failures, part)
+
+    def _metrics(self, table: Mapping[str, NDArray[Any]], samples: int) -> dict[str, float]:
+        return _summary(table) | _pass_at(table, samples, self.pass_at)
+
+    def _metrics_of_part(
+        self, table: Mapping[str, NDArray[Any]], items: EvaluationItems
+    ) -> dict[str, float]:
+        """What an evaluation on the part alone would have said, from the rows of all items."""
+        if self.in_part is None:
+            return {}
+        samples = items.draws.shape[1]
+        rows = np.repeat(self.in_part, samples + items.with_greedy) & (table["sample"] < samples)
+        part = self._metrics({name: column[rows] for name, column in table.items()}, samples)
+        return {part_metric(name): value for name, value in part.items()}
 
     def _outcomes(
         self, engine: Engine, reference: Policy, items: EvaluationItems, at: slice
@@ -209,6 +232,7 @@ def build_evaluator(
     whole = _items(by_split, encode, drawn, greedy=True)
     share = settings.intermediate_fraction
     some = {split: queries[: _share(len(queries), share)] for split, queries in by_split.items()}
+    in_part = [np.arange(len(by_split[split])) < len(some[split]) for split in by_split]
     part = _items(some, encode, drawn, greedy=False)
     return Evaluator(
         dataset=task.name,
@@ -223,6 +247,7 @@ def build_evaluator(
         scopes={"all": whole, "part": part},
         reference_budget=reference_budget,
         pass_at=settings.pass_at,
+        in_part=np.concatenate(in_part) if settings.uses_part else None,
     )
 
 

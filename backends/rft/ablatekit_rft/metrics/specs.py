@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _evaluation(settings: RftSettings) -> tuple[MetricSpec, ...]:
     evaluation = settings.evaluation
     share = evaluation.intermediate_fraction
-    partial = share < 1 and evaluation.points > 1
+    partial = evaluation.uses_part
     between = f"; between step 0 and the end on the first {share:.0%} of them" if partial else ""
     sampled = f"sampled at temperature 1 with common draws{between}"
     return (

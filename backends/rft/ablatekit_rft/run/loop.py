@@ -142,7 +142,7 @@ class Loop:
             evaluated.refuse_failing_verifier(self._trainer.settings.verifier)
         self._context.log_items(step, evaluated.items)
         seconds = {metrics.TIME_EVALUATE: time.perf_counter() - start}
-        self._context.log(step, {**evaluated.metrics, **seconds})
+        self._context.log(step, {**evaluated.metrics, **evaluated.part, **seconds})
         return {**evaluated.metrics, **seconds}
 
     def _diverged(self, progress: RunProgress, message: str) -> RunResult:

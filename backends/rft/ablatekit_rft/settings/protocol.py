@@ -48,6 +48,11 @@ class Evaluation(Part):
     """Texts that end an evaluation completion, beside an end of sequence. Evaluation never follows
     the training setting `stop`: this one holds for every run of a study."""
 
+    @property
+    def uses_part(self) -> bool:
+        """Whether some evaluations use a part of the items."""
+        return self.intermediate_fraction < 1 and self.points > 1
+
     @field_validator("stop")
     @classmethod
     def _stop_texts(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from ablatekit_rft.engines.draws import evaluation_draws
 from ablatekit_rft.engines.policy import PolicyEngine
 from ablatekit_rft.evaluation.evaluate import Evaluated, build_evaluator, pass_at_k
 from ablatekit_rft.metrics import names as metrics
+from ablatekit_rft.metrics.specs import metric_specs
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts
 from ablatekit_rft.rollouts.verify import verify
@@ -21,6 +22,7 @@ from ablatekit_rft.settings import Evaluation
 from ablatekit_rft.tasks import Judgement, Query, Verdict
 
 from ablatekit.errors import UsageError
+from ablatekit.runs.records import part_metric
 from ablatekit.runs.seeds import Seeds
 from ablatekit.study.settings import flatten_model
 from ablatekit.testing.specs import run_spec
@@ -78,6 +80,34 @@ def test_the_part_is_a_fixed_subset_with_the_same_draws(
     assert len(part) == (4 + 3) * 3
     assert part.items() <= whole.items()
     assert sampled(2).keys() == sampled(4).keys()
+
+
+def test_an_evaluation_on_all_items_tells_what_the_part_alone_would(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    context = make_context()
+    evaluation = {**EVALUATION, "points": 3, "pass_at": (2,)}
+    settings = make_settings(learning_rate=0.0, evaluation=evaluation)
+    train_toy(settings, context)
+    first, between, last = (context.logged[step] for step in (0, 2, 6))
+    partial = [spec.name for spec in metric_specs(settings) if spec.partial]
+    assert {metrics.TRAIN_PASS, metrics.KL_INIT, "test/pass@2"} <= set(partial)
+    for name in partial:
+        assert first[part_metric(name)] == pytest.approx(between[name], abs=1e-9)
+        assert last[part_metric(name)] == pytest.approx(between[name], abs=1e-9)
+        assert part_metric(name) not in between
+    assert any(first[name] != between[name] for name in partial)
+
+
+@pytest.mark.parametrize("changed", [{"points": 1}, {"intermediate_fraction": 1.0}])
+def test_evaluations_that_use_all_items_alike_tell_of_no_part(
+    train_toy: Any, make_context: Any, make_settings: Any, changed: dict[str, Any]
+) -> None:
+    context = make_context()
+    settings = make_settings(budget={"amount": 2}, evaluation={**EVALUATION, **changed})
+    train_toy(settings, context)
+    assert len(context.series(metrics.TRAIN_PASS)) > 1
+    assert not [name for name in context.logged[0] if name.startswith("part/")]
 
 
 def test_item_outcomes_agree_with_the_metrics(
