@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -37,7 +38,7 @@ Line: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 SIDE, FOOT, TALLEST, TALLEST_NARROW = 8.0, 36.0, 326.0, 258.0
 BEFORE_FIRST, AFTER_LAST, AFTER_LAST_NARROW = 18.0, 72.0, 44.0
 """Pixels left of the cheapest point, and right of the dearest one, where its label goes."""
-WORDS, WORDS_NARROW, MOST_LINES = 150.0, 104.0, 3
+WORDS, WORDS_NARROW, MOST_LINES = 150.0, 112.0, 4
 """Pixels and lines of a label; tips and data have the full name."""
 LABELLED, LABELLED_NARROW = 9, 5
 """With more points only those on the frontier and the extreme ones have a label."""
@@ -404,12 +405,12 @@ def _notable(placed: Sequence[Placed], most: int) -> tuple[list[Placed], list[Pl
 def _words(point: FrontierPoint, axes: FrontierAxes, width: float) -> list[str]:
     """The name in lines, of whole parts where possible, and the gain."""
     lines: list[str] = []
-    for part in point.title.split(", "):
-        joined = f"{lines[-1]}, {part}" if lines else part
+    for part in re.split(r"(?<=,) | (?=\+ )", point.title):
+        joined = f"{lines[-1]} {part}" if lines else part
         if text_width(joined) <= width:
             lines[-1:] = [joined]
         else:
-            lines[-1:] = [f"{line}," for line in lines[-1:]] + wrapped(part, width)
+            lines += wrapped(part, width)
     if len(lines) > MOST_LINES:
         lines = [*lines[: MOST_LINES - 1], fitted(lines[MOST_LINES - 1] + ELLIPSIS, width)]
     return lines if point.baseline else [*lines, axes.scale.effect(point.estimate)]
