@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,6 +16,7 @@ from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.report.compose import compose
 from ablatekit.report.document import Block, Column, Document, Entry, Fold, Picture, Table
 from ablatekit.report.figures.render import svg
+from ablatekit.report.formats.csv import data_csv
 from ablatekit.report.language import page
 from ablatekit.report.language.hints import hint
 from ablatekit.report.language.numbers import typeset
@@ -61,7 +60,7 @@ def render_page(document: Document, theme: Theme = "auto") -> str:
     return environment.get_template("page.html.j2").render(
         document=document,
         theme=theme,
-        start="brief" if document.brief else document.sections[0].id,
+        start="answer" if document.brief else document.sections[0].id,
         css=Markup("\n").join(_asset(name) for name in styles),
         scripts=[_asset(name) for name in scripts],
         script_words=as_json(page.SCRIPT),
@@ -129,21 +128,8 @@ def _scrolled(picture: Picture, kind: str, drawing: str) -> Markup:
 
 
 def data(picture: Picture) -> Markup:
-    """What a figure shows, as the text of a CSV file in JSON; numbers in seven digits."""
-    shown = picture.data() if picture.data is not None else None
-    if shown is None:
-        return as_json("")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(shown.columns)
-    writer.writerows([_in_csv(value) for value in row] for row in shown.rows)
-    return as_json(text.getvalue())
-
-
-def _in_csv(value: str | float | None) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else f"{value:.7g}"
+    """What a figure shows, as the text of a CSV file in JSON."""
+    return as_json(data_csv(picture.data()) if picture.data is not None else "")
 
 
 def exact(value: float | None) -> str:

@@ -55,7 +55,8 @@
   // Tables: sorted by a heading, filtered by words.
   const key = (row, column) => {
     const cell = row.cells[column];
-    const text = cell.dataset.value ?? cell.dataset.sort ?? cell.textContent.trim();
+    const verdict = cell.querySelector("[data-verdict]")?.dataset.verdict;
+    const text = cell.dataset.value ?? cell.dataset.low ?? verdict ?? cell.textContent.trim();
     return text !== "" && !Number.isNaN(Number(text)) ? Number(text) : text;
   };
   const compare = (a, b, sign) => {
