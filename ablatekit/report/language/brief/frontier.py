@@ -13,15 +13,16 @@ COLUMNS = ("configuration", "price", "gain", "low", "high", "verdict", "on the f
 LEVEL_COLUMNS = ("level", *COLUMNS[1:])
 
 
-def title(response: str, *, priced: bool, levels: bool) -> str:
-    """What the figure shows."""
+def title(response: str, scope: str, *, priced: bool, levels: bool) -> str:
+    """What the figure shows; `scope` is what its intervals are over, empty for these contexts."""
     of = "every level" if levels else "every configuration"
-    return f"What {of} gains in {response}{', and its price' if priced else ''}"
+    shown = f"What {of} gains on {response}{', and its price' if priced else ''}"
+    return f"{shown} (intervals {scope})" if scope else shown
 
 
 def gain(response: str) -> str:
     """The axis of gains."""
-    return f"gain in {response}"
+    return f"gain on {response}"
 
 
 def price(metric: str) -> str:
@@ -31,7 +32,7 @@ def price(metric: str) -> str:
 
 def alternative(response: str, points: Iterable[str]) -> str:
     """The figure in words."""
-    return joined(f"Gain in {response} over the baseline.", points)
+    return joined(f"Gain on {response} over the baseline.", points)
 
 
 def point(name: str, scale: Scale, estimate: float, ends: str, price: float | None) -> str:
