@@ -48,8 +48,8 @@ def test_what_helps_comes_first_by_size_and_with_its_price() -> None:
     ])  # fmt: skip
     assert said == [
         (
-            "What helps generalization on average: rollouts 4 +3.4 points (learning +4.9) at 4 times"
-            " the samples; queries 64 +2.1 (+3.0) at no extra samples."
+            "What helps generalization on average: rollouts 4 +3.4 points (learning +4.9) at 4"
+            " times the samples; queries 64 +2.1 (+3.0) at no extra samples."
         ),
         f"What hurts: advantage norm {MINUS}4.8 ({MINUS}5.6).",
     ]
@@ -102,8 +102,8 @@ def test_where_nothing_is_conclusive_the_precision_is_said() -> None:
     gains = [gain("a", 0.003, "inconclusive"), gain("b", -0.02, "inconclusive")]
     assert spoken(gains) == [
         (
-            "Nothing is settled on generalization: effects up to \N{PLUS-MINUS SIGN}3.0 points remain"
-            f" possible. Largest estimate: b {MINUS}2.0 points ({MINUS}3.0 to {MINUS}1.0)."
+            "Nothing is settled on generalization: effects up to \N{PLUS-MINUS SIGN}3.0 points"
+            f" remain possible. Largest estimate: b {MINUS}2.0 points ({MINUS}3.0 to {MINUS}1.0)."
         )
     ]
 
@@ -128,9 +128,9 @@ def test_the_response_that_matters_most_is_generalization(analysis: Any) -> None
     levels, settled = headline_sentences(analysis)
     assert levels == [
         (
-            "What helps Generalization on average: rollouts per query 4 +4.9 points (Learning +2.4) at"
-            " 4 times the samples; advantage batch_norm +2.9 (+6.1) at no extra samples, maybe less"
-            " than matters."
+            "What helps Generalization on average: rollouts per query 4 +4.9 points (Learning +2.4)"
+            " at 4 times the samples; advantage batch_norm +2.9 (+6.1) at no extra samples, maybe"
+            " less than matters."
         ),
         f"What hurts: advantage group_norm {MINUS}3.4 (+1.2, open), less than matters.",
         f"Too small to matter: queries q64 {MINUS}0.1.",
@@ -277,13 +277,13 @@ def test_one_run_per_cell_gives_measured_gains_and_names_what_does_not_carry_ove
     }  # fmt: skip
     assert headline_sentences(with_configurations(cells, open_row))[1] == [
         (
-            "Largest gain measured, not settled (one run per cell): rollouts per query 4 + queries q64,"
-            " +6.4 points on Generalization (Learning +10.3) at 64 times the samples; queries q64 alone"
-            " reaches +5.7 (+8.7) at 8 times."
+            "Largest gain measured, not settled (one run per cell): rollouts per query 4 + queries"
+            " q64, +6.4 points on Generalization (Learning +10.3) at 64 times the samples; queries"
+            " q64 alone reaches +5.7 (+8.7) at 8 times."
         ),
         (
-            "For as many samples, advantage group_norm + rollouts per query 4 measured +4.0 Learning"
-            " and 0.0 Generalization."
+            "For as many samples, advantage group_norm + rollouts per query 4 measured +4.0"
+            " Learning and 0.0 Generalization."
         ),
         "Whether the baseline suffices is open.",
     ]
@@ -324,8 +324,8 @@ def test_a_best_configuration_that_may_not_matter_is_not_called_best(
         ("no", "no", ["The baseline does not suffice."]),
         ("yes", "open", [("The baseline suffices on Generalization: gains above 2 points are"
                          " excluded."),
-                         ("Whether the baseline suffices on Learning is open: gains up to 7.1 points"
-                         " are not excluded.")]),
+                         ("Whether the baseline suffices on Learning is open: gains up to 7.1"
+                         " points are not excluded.")]),
         ("not_judged", "not_judged", [("Whether the baseline suffices is not judged: no smallest"
                                       " effect is declared.")]),
     ],
