@@ -15,13 +15,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console, RenderableType
 
 from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION, Analysis
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
+from ablatekit.report.figures.panel import PIXELS_PER_INCH
+from ablatekit.report.figures.style import house_style
 from ablatekit.report.formats import html
 from ablatekit.report.formats.html import render_html
 
+PRECISE = 288
+"""Dots per inch at which rounded glyphs do not matter."""
 FACTORS: dict[str, tuple[str, list[str], str | None]] = {
     "advantage": ("none", ["none", "batch_norm", "group_norm"], None),
     "rollouts": ("1", ["1", "4"], "rollouts per query"),
@@ -417,6 +422,45 @@ def build_analysis() -> Any:
             }
         },
     }  # fmt: skip
+
+
+def boxes(figure: Any) -> list[tuple[str, Any]]:
+    """Words of a figure with their corners in CSS pixels."""
+    figure.set_dpi(PRECISE)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    scale = PIXELS_PER_INCH / PRECISE
+    return [
+        (text.get_text(), text.get_window_extent(renderer).extents * scale)
+        for text in figure.texts
+        if text.get_text().strip()
+    ]
+
+
+def _apart(first: Any, second: Any) -> bool:
+    across = min(first[2], second[2]) - max(first[0], second[0])
+    return bool(across < 1.5 or min(first[3], second[3]) - max(first[1], second[1]) < 2.5)
+
+
+@pytest.fixture(scope="session")
+def clashes() -> Callable[[Any], list[tuple[str, ...]]]:
+    """Words of a figure that leave its canvas, and pairs of words that lie on each other."""
+
+    def found(figure: Any) -> list[tuple[str, ...]]:
+        width, height = figure.get_size_inches() * PIXELS_PER_INCH
+        with house_style():
+            words = boxes(figure)
+        outside: list[tuple[str, ...]] = [
+            (text,) for text, (left, bottom, right, top) in words
+            if left < -1 or bottom < -2 or right > width + 1 or top > height + 2
+        ]  # fmt: skip
+        return outside + [
+            (text, other)
+            for number, (text, box) in enumerate(words)
+            for other, beside in words[:number]
+            if not _apart(box, beside)
+        ]
+
+    return found
 
 
 HOSTILE = (

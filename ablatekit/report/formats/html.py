@@ -36,7 +36,7 @@ from ablatekit.themes import Theme
 
 PAGE = "page."
 STYLES: tuple[str, ...] = ("page.css", "whatif.css")
-SCRIPTS: tuple[str, ...] = ("page.js", "statistics.js", "choices.js", "whatif.js")
+SCRIPTS: tuple[str, ...] = ("page.js", "statistics.js", "choices.js", "headline.js", "whatif.js")
 """What a page holds; those that are not of the page itself only beside what they explore."""
 PRINTED_ROWS = 10
 UNDECIDED: tuple[Verdict, ...] = ("inconclusive", "identical", "not_estimated")

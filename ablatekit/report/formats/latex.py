@@ -1,143 +1,145 @@
-"""The report as a LaTeX article that pdflatex compiles: booktabs tables, figures as PDF files."""
+"""The report as the skeleton of a paper that pdflatex compiles: booktabs tables, figures as PDF."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from ablatekit.report.document import (
-    Badge,
     Block,
-    Column,
+    Brief,
     Document,
-    Entry,
-    EstimateEntry,
     Excerpt,
     Facts,
     Fold,
     Gallery,
     Heading,
-    IntervalEntry,
     Paragraph,
     Picture,
-    Quantity,
     Section,
     Table,
-    Text,
-    Verdicts,
     Warnings,
     file_stem,
-    noted,
-    plain_text,
-    scoped,
+    slug,
 )
+from ablatekit.report.formats.blocks import answer_of, computed_of, excerpts_of
+from ablatekit.report.formats.latex_tables import float_table, long_table
+from ablatekit.report.formats.latex_text import escape
 from ablatekit.report.language import page
+from ablatekit.report.language.brief import paper
 from ablatekit.report.language.numbers import typeset
-from ablatekit.report.language.verdicts import signed, spoken
+from ablatekit.report.paste.section import METHODS, METHODS_SECTION, RESULTS
 
+Item = TypeVar("Item")
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[utf8]{inputenc}
 \usepackage{amsmath,amssymb}
 \usepackage[margin=2cm]{geometry}
 \usepackage{array,booktabs,longtable}
-\usepackage{graphicx}
-\usepackage[hidelinks]{hyperref}
+\usepackage{graphicx,float,caption}
+\usepackage[hidelinks,bookmarks=false]{hyperref}
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{4pt}
 \setlength{\tabcolsep}{3pt}
 \setlength{\emergencystretch}{3em}
+\captionsetup{font=small,justification=raggedright,singlelinecheck=false}
 \hbadness=10000
 \vbadness=10000
 \setcounter{secnumdepth}{0}
 \setcounter{LTchunksize}{400}
 """
-SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
-    "^": r"\textasciicircum{}", "_": r"\_\allowbreak{}", "~": r"\textasciitilde{}", "%": r"\%",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedblright{}",
-    "\N{DIVISION SIGN}": r"$\div$", "/": r"/\allowbreak{}",
-    "\N{MINUS SIGN}": "$-$", "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{SUPERSCRIPT TWO}": r"$^2$",
-    "\N{MULTIPLICATION SIGN}": r"$\times$", "\N{EM DASH}": "---", "\N{EN DASH}": "--",
-    "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}", "\N{MIDDLE DOT}": r"$\cdot$",
-    "\N{SQUARE ROOT}": r"$\surd$", "\N{LEFTWARDS ARROW}": r"$\leftarrow$",
-    "\N{RIGHTWARDS ARROW}": r"$\rightarrow$", "\N{WHITE CIRCLE}": r"$\circ$",
-    "\N{BLACK UP-POINTING TRIANGLE}": r"$\blacktriangle$", "\N{IDENTICAL TO}": r"$\equiv$",
-    "\N{BLACK DOWN-POINTING TRIANGLE}": r"$\blacktriangledown$",
-    "\N{LESS-THAN OR EQUAL TO}": r"$\leq$", "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$",
-}  # fmt: skip
-SMALL_GREEK = (
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
-    "lambda", "mu", "nu", "xi", "", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "phi",
-    "chi", "psi", "omega",
-)  # fmt: skip
-"""In their order; LaTeX has no omicron."""
-GREEK = {
-    **{chr(0x3B1 + place): rf"$\{name}$" for place, name in enumerate(SMALL_GREEK) if name},
-    **{chr(0x391 + place): rf"$\{name}$" for place, name in (
-        (2, "Gamma"), (3, "Delta"), (7, "Theta"), (10, "Lambda"), (13, "Xi"), (15, "Pi"),
-        (18, "Sigma"), (20, "Upsilon"), (21, "Phi"), (23, "Psi"), (24, "Omega"))},
-    "\N{MICRO SIGN}": r"$\mu$",
-}  # fmt: skip
-"""Greek letters that do not look like Latin ones."""
-LATIN = re.compile("[\u00c0-\u00cf\u00d1-\u00dd\u00df-\u00ef\u00f1-\u00fd\u00ff]")
-"""Letters that the fonts of every LaTeX compose."""
-LONGEST_WORD = 14
-FIGURE_SHARE = 0.47
+TABLE, TABLE_FILE = "tab:answer", "table1.tex"
+SMALL_SHARE, WIDE_SHARE = 0.48, 0.78
+"""Shares of the line that figures take, two beside each other or one alone."""
+HIGHEST = r"0.36\textheight"
+ROWS = 2
+"""Rows of small figures that one float holds."""
 
 
 def render_latex(document: Document, figures: str = "figures") -> str:
     """A document as LaTeX; its figures are PDF files in the folder `figures` beside it."""
-    lines = [PREAMBLE, f"\\title{{{escape(document.title)}}}", "\\date{}", "\\begin{document}"]
-    lines.append("\\maketitle")
-    if document.question:
-        lines += [f"\\emph{{{escape(document.question)}}}", ""]
-    facts = (f"{escape(value)} {escape(name)}" for name, value in document.facts)
-    lines += [" $\\cdot$ ".join(facts), ""]
+    lines = [PREAMBLE, f"\\title{{{escape(document.title)}}}"]
+    lines += [f"\\author{{}} % {paper.PLACEHOLDER.format(what=paper.AUTHORS)}", "\\date{}"]
+    lines += ["\\begin{document}", "\\maketitle"]
+    lines += _abstract(document.brief)
+    lines += _question(document)
+    lines += _methods(document)
+    lines += _results(document, figures)
+    lines += [f"\\appendix\\section{{{paper.APPENDIX}}}"]
     for section in document.sections:
-        lines += _section(section, figures)
-    return "\n".join([*lines, "\\end{document}", ""])
+        if section.id != METHODS_SECTION:
+            lines += _section(section, figures)
+    lines += _computed(document)
+    return "\n".join([*lines, *_bibliography(document), "\\end{document}", ""])
+
+
+def render_table(document: Document) -> str:
+    """The answer as a float for another document; nothing where no level was compared."""
+    table = answer_of(document)
+    if table is None:
+        return ""
+    notes = list(filter(None, table.footer.split("\n")))
+    return "\n".join([f"% {paper.PACKAGES}", *float_table(table, TABLE, notes), ""])
 
 
 def render_bibtex(document: Document) -> str:
     """The works that the document refers to, for `references.bib`."""
-    excerpts = (block for s in document.sections for block in s.blocks)
-    entries = [
-        reference.bibtex()
-        for block in excerpts
-        if isinstance(block, Excerpt)
-        for reference in block.references
-    ]
-    return "\n".join(entries)
+    references = (one for block in excerpts_of(document) for one in block.references)
+    return "\n".join(reference.bibtex() for reference in references)
 
 
-def escape(text: str) -> str:
-    """Any text as LaTeX that shows it on breakable lines; glyphs without a font as their number."""
-    return " ".join(_breakable(word) for word in text.split())
+def _abstract(brief: Brief | None) -> list[str]:
+    if brief is None or not brief.headline:
+        return []
+    text = " ".join(map(escape, (*brief.headline, *brief.settled)))
+    return ["\\begin{abstract}", text, "\\end{abstract}", ""]
 
 
-def _breakable(word: str) -> str:
-    """A word's characters, with a place to break after every few where it is long."""
-    shown = [_character(character) for character in word]
-    if len(shown) <= LONGEST_WORD:
-        return "".join(shown)
-    parts = [shown[at : at + 8] for at in range(0, len(shown), 8)]
-    return r"\allowbreak{}".join("".join(part) for part in parts)
+def _question(document: Document) -> list[str]:
+    facts = " $\\cdot$ ".join(f"{escape(value)} {escape(name)}" for name, value in document.facts)
+    if not document.question:
+        return [facts, ""]
+    return [
+        f"\\section{{{paper.QUESTION}}}", f"\\emph{{{escape(document.question)}}}", "", facts, ""
+    ]  # fmt: skip
 
 
-def _character(character: str) -> str:
-    if character in SPECIAL:
-        return SPECIAL[character]
-    if character in GREEK:
-        return GREEK[character]
-    if (character.isascii() and character.isprintable()) or LATIN.fullmatch(character):
-        return character
-    return rf"\texttt{{[U+{ord(character):04X}]}}"
+def _methods(document: Document) -> list[str]:
+    text = _text_of(document, METHODS)
+    return [f"\\section{{{paper.METHODS}}}", text, ""] if text else []
+
+
+def _results(document: Document, figures: str) -> list[str]:
+    """The paragraph of results, the answer's table and the brief's figure, and what limits them."""
+    text, table = _text_of(document, RESULTS), answer_of(document)
+    lines = [f"\\section{{{paper.RESULTS}}}", text]
+    picture = document.brief.figure if document.brief else None
+    if table is not None:
+        lines.append(paper.sees_table(f"\\ref{{{TABLE}}}"))
+    if picture is not None:
+        lines.append(paper.sees_figures([f"\\ref{{{_label(picture)}}}"]))
+    if document.brief is not None:
+        trust = document.brief.trust
+        lines += ["", f"\\textbf{{{escape(trust.title)}}}"]
+        lines += _list(map(escape, trust.points))
+    lines.append("")
+    if picture is not None:
+        lines += _float([picture], WIDE_SHARE, figures, picture.title, "htbp")
+    if table is not None:
+        lines += [f"\\input{{{TABLE_FILE}}}", ""]
+    return lines
+
+
+def _text_of(document: Document, identifier: str) -> str:
+    """An excerpt's paragraphs; empty where the document has none of that name."""
+    texts = [text for part in excerpts_of(document) if part.id == identifier
+             for text in part.paragraphs]  # fmt: skip
+    return "\n\n".join(map(escape, texts))
 
 
 def _section(section: Section, figures: str) -> list[str]:
-    lines = [f"\\section{{{escape(section.title)}}}"]
-    if section.lead:
-        lines += [escape(section.lead), ""]
+    lines = [f"\\subsection{{{escape(section.title)}}}"]
+    lines += [f"{escape(text)}\n" for text in (section.finding, section.lead) if text]
     for block in section.blocks:
         lines += _block(block, figures)
     return lines
@@ -146,118 +148,78 @@ def _section(section: Section, figures: str) -> list[str]:
 def _block(block: Block, figures: str) -> list[str]:
     match block:
         case Table():
-            return list(_table(block))
+            return [] if block.style == "answer" else list(long_table(block))
         case Gallery():
             return list(_gallery(block, figures))
         case Paragraph():
             return [escape(block.text), ""]
         case Heading():
-            return [f"\\subsection{{{escape(block.text)}}}"]
+            return [f"\\subsubsection{{{escape(block.text)}}}"]
         case Warnings():
             return _list(f"\\textbf{{{page.NOTE}}} {escape(text)}" for text in block.texts)
-        case Verdicts():
-            return _list(_verdict_lines(block))
         case Facts():
             return _list(f"{escape(name)}: {escape(value)}" for name, value in block.pairs)
         case Excerpt():
-            return _excerpt(block)
+            return [escape(" ".join(block.paragraphs)), ""]
         case Fold():
             return [line for part in block.blocks for line in _block(part, figures)]
 
 
-def _list(items: Iterator[str]) -> list[str]:
+def _list(items: Iterable[str]) -> list[str]:
     lines = [f"\\item {item}" for item in items]
     return ["\\begin{itemize}", *lines, "\\end{itemize}"] if lines else []
 
 
-def _verdict_lines(block: Verdicts) -> Iterator[str]:
-    for line in block.lines:
-        title = f"\\textbf{{{escape(line.title)}}}: {escape(spoken(line))}."
-        yield " ".join(filter(None, (title, escape(line.note))))
-
-
 def _gallery(block: Gallery, figures: str) -> Iterator[str]:
-    share = 0.75 if block.wide else FIGURE_SHARE
-    for picture in block.pictures:
-        yield f"\\begin{{minipage}}[t]{{{share:g}\\linewidth}}\\raggedright"
-        yield f"{{\\small\\textbf{{{escape(picture.title)}}}}}\\\\[2pt]"
-        yield f"\\includegraphics[width=\\linewidth]{{{_file(picture, figures)}}}"
-        yield "\\end{minipage}\\hspace{0.02\\linewidth}"
+    """Floats of a few figures each, named before they come."""
+    share = WIDE_SHARE if block.wide else SMALL_SHARE
+    parts = _batches(block.pictures, 1 if block.wide else 2 * ROWS)
+    if not parts:
+        return
+    yield paper.sees_figures([f"\\ref{{{_label(part[0])}}}" for part in parts])
     yield ""
-    if block.caption:
-        yield f"{{\\footnotesize {escape(typeset(block.caption))}\\par}}"
+    for part in parts:
+        titles = "; ".join(picture.title for picture in part)
+        caption = " ".join(filter(None, (f"{titles}.", typeset(block.caption))))
+        yield from _float(part, share, figures, caption, "H")
 
 
-def _file(picture: Picture, figures: str) -> str:
-    return f"{figures}/{file_stem(picture)}.pdf"
+def _float(
+    pictures: Sequence[Picture], share: float, figures: str, caption: str, place: str
+) -> list[str]:
+    limits = f"width={share:g}\\linewidth,height={HIGHEST},keepaspectratio"
+    images = [
+        f"\\includegraphics[{limits}]{{{figures}/{file_stem(picture)}.pdf}}" for picture in pictures
+    ]
+    shown = [" \\hfill ".join(row) for row in _batches(images, 2)]
+    return [
+        f"\\begin{{figure}}[{place}]\\centering",
+        "\\par\\medskip\n".join(shown),
+        f"\\caption{{{escape(caption)}}}\\label{{{_label(pictures[0])}}}",
+        "\\end{figure}",
+        "",
+    ]
 
 
-def _table(table: Table) -> Iterator[str]:
-    size = "footnotesize" if len(table.columns) <= 6 else "scriptsize"
-    yield f"{{\\{size}"
-    yield f"\\begin{{longtable}}{{@{{}}{''.join(_layout(table))}@{{}}}}"
-    yield f"\\multicolumn{{{len(table.columns)}}}{{@{{}}l}}{{\\parbox{{0.98\\linewidth}}"
-    yield f"{{\\raggedright\\textbf{{{escape(table.caption)}}}\\strut}}}}\\\\"
-    yield "\\toprule"
-    yield _line(_heading(column) for column in table.columns)
-    yield "\\midrule\\endhead"
-    for row in table.rows:
-        yield _line(_entry(entry) for entry in row)
-    yield "\\bottomrule"
-    yield "\\end{longtable}"
-    yield "}"
-    for note in filter(None, table.footer.split("\n")):
-        yield f"{{\\footnotesize {escape(typeset(note))}\\par}}"
+def _batches(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[at : at + size] for at in range(0, len(items), size)]
 
 
-def _layout(table: Table) -> Iterator[str]:
-    """Columns whose widths follow their longest words and share the line."""
-    below = [[row[place] for row in table.rows] for place in range(len(table.columns))]
-    weights = [_weight(*column) for column in zip(table.columns, below, strict=True)]
-    for column, weight in zip(table.columns, weights, strict=True):
-        side = "raggedleft" if column.numeric else "raggedright"
-        share = weight / sum(weights)
-        gap = f"{2 * share * (len(weights) - 1):.3f}\\tabcolsep"
-        yield f">{{\\{side}\\arraybackslash}}p{{\\dimexpr {share:.4f}\\linewidth-{gap}\\relax}}"
+def _label(picture: Picture) -> str:
+    return f"fig:{slug(file_stem(picture))}"
 
 
-def _weight(column: Column, entries: Sequence[Entry]) -> float:
-    texts = [column.title, column.group, *(plain_text(entry) for entry in entries)]
-    longest_word = max(len(word) for text in texts for word in text.split() or [""])
-    typical = sorted(len(text) for text in texts)[int(0.9 * (len(texts) - 1))]
-    return float(min(max(longest_word, 4, min(typical, 16)), 28)) + 1.5
+def _computed(document: Document) -> list[str]:
+    sentences = computed_of(document)
+    if not sentences:
+        return []
+    shown = [f"\\subsection{{{paper.COMPUTED}}}"]
+    return [*shown, *_list(escape(typeset(text)) for text in sentences)]
 
 
-def _heading(column: Column) -> str:
-    parts = (column.group, column.title)
-    return escape(": ".join(part for part in parts if part))
-
-
-def _line(entries: Iterator[str]) -> str:
-    return f"{' & '.join(entries)} \\\\"
-
-
-def _entry(entry: Entry) -> str:
-    match entry:
-        case Badge():
-            shown = scoped(entry, signed(entry.verdict, entry.size))
-            return noted(escape(shown), escape(entry.note))
-        case EstimateEntry() | IntervalEntry():
-            return _bracketed(escape(plain_text(entry)))
-        case Text() | Quantity():
-            text = escape(entry.text)
-            text = f"\\textbf{{{text}}}" if entry.strong and text else text
-            return _bracketed(noted(text, escape(entry.note)))
-
-
-def _bracketed(text: str) -> str:
-    """An entry that begins with a bracket, which LaTeX would read as an option of the row break."""
-    return "{}" + text if text.startswith(("[", "*")) else text
-
-
-def _excerpt(block: Excerpt) -> list[str]:
-    lines = [escape(" ".join(block.paragraphs)), ""]
-    if block.references:
-        keys = ",".join(reference.key for reference in block.references)
-        lines += [f"\\nocite{{{keys}}}", "\\bibliographystyle{plain}", "\\bibliography{references}"]
-    return lines
+def _bibliography(document: Document) -> list[str]:
+    keys = [one.key for block in excerpts_of(document) for one in block.references]
+    if not keys:
+        return []
+    cited = f"\\nocite{{{','.join(keys)}}}"
+    return [cited, "\\bibliographystyle{plain}", "\\bibliography{references}"]

@@ -25,7 +25,6 @@ from ablatekit.report.document import (
     Section,
     Table,
     Text,
-    Verdicts,
     Warnings,
     file_stem,
     noted,
@@ -34,7 +33,7 @@ from ablatekit.report.document import (
 )
 from ablatekit.report.language import page
 from ablatekit.report.language.numbers import typeset
-from ablatekit.report.language.verdicts import signed, spoken
+from ablatekit.report.language.verdicts import signed
 
 
 def render_markdown(analysis: Analysis) -> str:
@@ -48,7 +47,7 @@ def render_text(document: Document, figures: str = "") -> str:
     if document.question:
         lines += [f"*{escape(document.question)}*", ""]
     lines += [" · ".join(f"{escape(value)} {escape(name)}" for name, value in document.facts), ""]
-    for section in document.sections:
+    for section in document.parts():
         lines += _section(section, figures)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -86,8 +85,6 @@ def _block(block: Block, figures: str) -> list[str]:
             return [f"### {escape(block.text)}", ""]
         case Warnings():
             return [f"> **{page.NOTE}** {escape(text)}\n>" for text in block.texts] + [""]
-        case Verdicts():
-            return [*_verdict_lines(block), ""]
         case Facts():
             return [f"- {escape(name)}: {escape(value)}" for name, value in block.pairs] + [""]
         case Excerpt():
@@ -107,15 +104,6 @@ def _gallery(block: Gallery, figures: str) -> list[str]:
     return [*lines, f"<sub>{escape(typeset(block.caption))}</sub>", ""] if block.caption else lines
 
 
-def _verdict_lines(block: Verdicts) -> Iterator[str]:
-    for line in block.lines:
-        yield " ".join(
-            filter(
-                None, (f"- **{escape(line.title)}**: {escape(spoken(line))}.", escape(line.note))
-            )
-        )
-
-
 def _table(table: Table) -> list[str]:
     lines = [
         f"**{escape(table.caption)}**",
@@ -125,7 +113,7 @@ def _table(table: Table) -> list[str]:
     ]
     lines += [_line(_entry(entry) for entry in row) for row in table.rows]
     lines.append("")
-    for note in filter(None, table.footer.split("\n")):
+    for note in filter(None, [*table.footer.split("\n"), *table.computed]):
         lines += [f"<sub>{escape(typeset(note))}</sub>", ""]
     return lines
 

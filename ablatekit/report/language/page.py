@@ -78,6 +78,11 @@ def heading(title: str, unit: Unit, done: int, planned: int) -> str:
     return f"{title}: {done:,} of {planned:,} {analysed(unit)}"
 
 
+def trusted(title: str, reason: str) -> str:
+    """How far to trust an answer, on a terminal."""
+    return f"{title}. {reason}".rstrip()
+
+
 def noted(text: str) -> str:
     """A note on a terminal."""
     return f"note: {text}"

@@ -9,8 +9,9 @@ from ablatekit.report.language.references import references
 from ablatekit.report.paste.methods import LONG, SHORT, methods_text
 from ablatekit.report.paste.results import results_text
 
+METHODS_SECTION = "methods"
 METHODS, BRIEF_METHODS, RESULTS = "methods-text", "methods-short", "results-text"
-"""Ids of the excerpts."""
+"""Ids of the section and of its excerpts."""
 
 
 def methods_section(analysis: Analysis) -> Section:
@@ -24,4 +25,4 @@ def methods_section(analysis: Analysis) -> Section:
     ]
     if results:
         blocks += [Heading(leads.RESULTS), Excerpt(RESULTS, [results], [])]
-    return Section("methods", leads.METHODS, leads.METHODS_LEAD, blocks)
+    return Section(METHODS_SECTION, leads.METHODS, leads.METHODS_LEAD, blocks)

@@ -28,7 +28,6 @@ from ablatekit.report.figures.style import LIGHT
 from ablatekit.report.formats.html import SCRIPTS, as_json, render_html, render_page
 from ablatekit.report.language.sentences import say
 from ablatekit.report.language.verdicts import word
-from ablatekit.report.sections.answer import verdict_lines
 
 SECTIONS = [
     "answer", "effects", "gap", "interactions", "contexts", "dynamics", "variance",
@@ -82,8 +81,8 @@ def test_every_level_has_one_line_with_its_verdicts(page, planted_verdicts):
             assert "identical by construction" in row.text
             continue
         wanted = [
-            planted["learning"][1], planted["learning"][2],
             planted["generalization"][1], planted["generalization"][2],
+            planted["learning"][1], planted["learning"][2],
             planted["gap"][1],
         ]  # fmt: skip
         assert verdicts_of(page, row) == [name for name in wanted if name != "not_estimated"]
@@ -109,7 +108,8 @@ def test_inconclusive_and_withheld_lines_say_what_is_missing(page):
 
 def test_estimates_equal_the_analysis_bit_for_bit(page, analysis):
     row_by_level = {row.attributes["data-level"]: row for row in answer_rows(page)}
-    parts = [*analysis["responses"].values(), analysis["comparisons"]["gap"]]
+    names = ("generalization", "learning")
+    parts = [*map(analysis["responses"].get, names), analysis["comparisons"]["gap"]]
     for level, row in row_by_level.items():
         cells = [td for td in page.all("td") if td.inside(row) and "data-low" in td.attributes]
         for cell, part in zip(cells, parts, strict=True):
@@ -157,8 +157,8 @@ def test_every_figure_has_a_title_and_a_spoken_alternative(page):
     figures = page.all("figure")
     kinds = Counter(figure.attributes["id"].partition("-")[0] for figure in figures)
     assert kinds == {
-        "forest": 2, "map": 1, "interplay": 2, "contexts": 5, "curve": 8, "shares": 2,
-        "fitted": 2, "normal": 2, "ordered": 2,
+        "frontier": 1, "forest": 1, "map": 1, "interplay": 2, "contexts": 5, "curve": 8,
+        "shares": 2, "fitted": 2, "normal": 2, "ordered": 2,
     }  # fmt: skip
     for figure in figures:
         svg = next(svg for svg in page.all("svg") if svg.inside(figure))
@@ -170,10 +170,11 @@ def test_every_figure_has_a_title_and_a_spoken_alternative(page):
 
 def test_the_forest_plots_alternative_speaks_every_level(page):
     label = page.all("svg")[-1]
-    forest = page.all("figure", id="forest-learning")[0]
+    forest = page.all("figure", id="forest-generalization")[0]
     label = next(svg for svg in page.all("svg") if svg.inside(forest)).attributes["aria-label"]
-    assert "advantage: batch_norm: +6.1 [4.9, 7.4], helps" in label
-    assert "KL penalty: k3_alias: identical" in label
+    effects = "Learning +6.1 [4.9, 7.4], helps, Generalization +2.9 [1.6, 4.1], helps"
+    assert f"advantage: batch_norm: {effects}" in label
+    assert "KL penalty: k3_alias: Learning identical, Generalization identical" in label
 
 
 def test_ids_are_unique_and_every_internal_link_resolves(page):
@@ -229,11 +230,10 @@ def test_a_section_whose_part_is_absent_is_absent(analysis, parse, page_without_
 
 def test_warnings_stand_beside_the_verdicts(page):
     answer = page.all("section", id="answer")[0]
-    warning = next(box for box in boxes(page, "warnings") if box.inside(answer)).text
-    assert (
-        "Learning: run-to-run variance differs between cells (Brown-Forsythe p = 0.021)" in warning
-    )
-    assert "Generalization: 1 cell mean within 0.05 of 0 or 1" in warning
+    warning = next(aside for aside in page.all("aside") if aside.inside(answer)).text
+    assert "Limited evidence" in warning
+    assert "1 mean lies within 0.05 of 0 or 1" in warning
+    assert "smaller remark" in warning
 
 
 def test_an_interim_report_says_so_beside_the_verdicts(analysis, parse, page_without_figures):
@@ -361,22 +361,8 @@ def test_a_plain_study_without_contexts_or_margins_renders_quietly(analysis, par
     assert "nothing is called equivalent" in page.all("section", id="answer")[0].text
 
 
-def test_the_summary_groups_levels_by_direction_and_size(analysis):
-    lines = {line.title: line for line in verdict_lines(analysis)}
-    judged = {
-        (group.verdict, group.size, level.name): (level.broad, level.over)
-        for group in lines["Generalization"].groups
-        for level in group.levels
-    }
-    over = "over models"
-    assert judged["helps", "open", "advantage: batch_norm"] == ("inconclusive", over)
-    assert judged["helps", "by_more", "rollouts per query: 4"] == ("helps", over)
-    assert judged["inconclusive", None, "KL penalty: k3"] == (None, "")
-    assert lines["Generalization"].note == "Beside: over models, on these 2 data sets."
-
-
 def test_marks_tell_their_numbers_to_who_points_at_them(hostile_page_text, hostile_name):
     tips = re.findall(r"<g><title>(.*?)</title>", hostile_page_text)
-    assert any(": 4, narrow: +2.4 [1.2, 3.6] pp, helps" in tip for tip in tips)
+    assert any(": 4: +2.4 and +4.9 pp, gap narrows" in tip for tip in tips)
     assert any(html.escape(hostile_name) in tip for tip in tips)
     assert not any("<" in tip for tip in tips)

@@ -45,7 +45,7 @@ def all_tables(blocks):
 
 def test_every_number_of_every_table_is_that_of_the_document(analysis):
     document = compose(analysis)
-    tables = [t for section in document.sections for t in all_tables(section.blocks)]
+    tables = [t for section in document.parts() for t in all_tables(section.blocks)]
     found = latex_tables(render_latex(document))
     assert len(found) == len(tables) >= 12
     for table, rows in zip(tables, found, strict=True):
@@ -59,7 +59,7 @@ def test_effects_parse_back_to_the_analysis(analysis):
     rows = latex_tables(render_latex(compose(analysis)))[0]
     effects = [
         effect
-        for effect in analysis["responses"]["learning"]["effects"]
+        for effect in analysis["responses"]["generalization"]["effects"]
         if (effect["estimand"], effect["inference"]) == ("average", "narrow")
     ]
     for row, effect in zip(rows, effects, strict=True):

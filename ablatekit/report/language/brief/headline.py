@@ -7,17 +7,19 @@ fills the same ones when a reader moves alpha or the smallest effect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Number, Size, Statement, Sufficiency, Verdict
+from ablatekit.report.language import captions
 from ablatekit.report.language.numbers import POINTS, Scale, absent, general
 from ablatekit.report.language.reading import Unit
 from ablatekit.report.language.scopes import listed
 from ablatekit.report.language.sentences import told
 from ablatekit.report.language.statements.phrases import NOT_SET
+from ablatekit.report.language.verdicts import word
 
 LONGEST_NAME = 60
 """Characters of the name of a level in a sentence; the table has the whole one."""
@@ -25,10 +27,28 @@ LONGEST_CONFIGURATION = 90
 SAME_PRICE = 0.05
 """Prices that differ by less than this share are said to be one."""
 
-HEADLINE: Mapping[str, str] = {
-    "helps": "What helps {response} on average{frame}: {levels}.",
-    "hurts": "What hurts {response} on average{frame}: {levels}.",
-    "hurts_too": "What hurts: {levels}.",
+
+class Templates(Mapping[str, str]):
+    """Templates by name, with the words of verdicts as they are called elsewhere."""
+
+    def __init__(self, templates: Mapping[str, str]) -> None:
+        self._templates = templates
+
+    def __getitem__(self, name: str) -> str:
+        text = self._templates[name]
+        return text.replace("{helps}", word("helps")).replace("{hurts}", word("hurts"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._templates)
+
+    def __len__(self) -> int:
+        return len(self._templates)
+
+
+HEADLINE: Mapping[str, str] = Templates({
+    "helps": "What {helps} {response} on average{frame}: {levels}.",
+    "hurts": "What {hurts} {response} on average{frame}: {levels}.",
+    "hurts_too": "What {hurts}: {levels}.",
     "same": "Too small to matter on {response}{frame}: {levels}.",
     "same_too": "Too small to matter: {levels}.",
     "open": "Open: {levels}.",
@@ -41,9 +61,10 @@ HEADLINE: Mapping[str, str] = {
     "identical": "No level changes {response}: all levels are one and the same.",
     "lower": "{response} (lower is better)",
     "equal": ", at equal {metric}",
+    "beyond": " {scope}",
     "additive": ", if choices add up",
     "additive_above": ", if no {number} choices interact",
-    "level": "{name} {gain}{size}{second}{between}{price}",
+    "level": "{name} {gain}{second}{between}{price}{size}",
     "size_by_more": "",
     "size_open": ", maybe less than matters",
     "size_less": ", less than matters",
@@ -58,14 +79,14 @@ HEADLINE: Mapping[str, str] = {
     "more": "{levels}; and {count} more",
     "reach": "\N{PLUS-MINUS SIGN}{reach}",
     "with_unit": "{number} {unit}",
-}
+})  # fmt: skip
 """The templates of the sentences on levels, which move with alpha and the smallest effect."""
 SETTLED: Mapping[str, str] = {
-    "best": "Best configuration: {item}{cheaper}.",
+    "best": "Best configuration{where}: {item}{cheaper}.",
     "largest": "Largest gain measured, not settled{reason}: {item}{cheaper}.",
     "small": "Largest gain, too small to matter: {item}.",
-    "no_gain": "None of {count} configurations measured a gain; the nearest: {item}.",
-    "item": "{name}, {gain} {response}{size}{second}{price}",
+    "no_gain": "None of {count} configurations shows a gain; the nearest: {item}.",
+    "item": "{name}, {gain} on {response}{second}{price}{size}",
     "cheaper": "; {name} reaches {gain}{second}{price}",
     "elsewhere": "For as many {metric}, {name} measured {second} {learning} and {gain} {response}.",
     "alone": "{name} alone",
@@ -163,7 +184,8 @@ class Settled:
     """The configuration that gains most, one that does for less, and the baseline.
 
     `elsewhere` spends as much as the cheaper one (or the best) on what is learnt and does not carry
-    over. `count` configurations were compared; `reason` says why nothing is settled about them.
+    over. `count` configurations were compared; `where` is the scope that the best one is judged
+    over, empty for these contexts; `reason` says why nothing is settled about them.
     """
 
     kind: BestKind | None
@@ -171,6 +193,7 @@ class Settled:
     cheaper: Gain | None
     elsewhere: Gain | None
     count: int
+    where: str
     reason: str
     answers: Sequence[BaselineAnswer]
 
@@ -257,8 +280,13 @@ def _price(gain: Gain, subjects: Subjects, *, free: bool, again: bool) -> str:
 
 def in_unit(number: str, scale: Scale) -> str:
     """A number with its unit as it is said: points, not pp."""
-    unit = "points" if scale.unit == POINTS else scale.unit
+    unit = said_unit(scale)
     return HEADLINE["with_unit"].format(number=number, unit=unit) if unit else number
+
+
+def said_unit(scale: Scale) -> str:
+    """A unit as it is said in a sentence."""
+    return "points" if scale.unit == POINTS else scale.unit
 
 
 def spoken_settled(settled: Settled, subjects: Subjects) -> list[str]:
@@ -285,7 +313,7 @@ def _spoken_best(kind: BestKind, best: Gain, settled: Settled, subjects: Subject
         price=_price(best, subjects, free=True, again=False),
     )  # fmt: skip
     return SETTLED[kind].format(
-        item=item, count=settled.count,
+        item=item, count=settled.count, where=beyond(settled.where),
         reason=SETTLED["because"].format(reason=settled.reason) if settled.reason else "",
         cheaper=_cheaper(settled.cheaper, subjects, kind) if settled.cheaper else "",
     )  # fmt: skip
@@ -332,12 +360,18 @@ def clipped(text: str, most: int = LONGEST_NAME) -> str:
 
 def price_noun(metric: str) -> str:
     """What a price counts: samples."""
-    return metric.rsplit("/", maxsplit=1)[-1].replace("_", " ") or COST
+    return captions.price_of(metric) or COST
 
 
-def frame(metric: str, order: int | None, *, equal: bool) -> str:
-    """What holds for every number: equal prices, and up to which order choices interact."""
-    said = HEADLINE["equal"].format(metric=metric) if equal else ""
+def beyond(scope: str) -> str:
+    """What something holds for, where that is not these contexts: over models."""
+    return HEADLINE["beyond"].format(scope=scope) if scope else ""
+
+
+def frame(metric: str, order: int | None, scope: str, *, equal: bool) -> str:
+    """What holds for every number: a scope, equal prices, up to which order choices interact."""
+    said = beyond(scope)
+    said += HEADLINE["equal"].format(metric=metric) if equal else ""
     if order == 1:
         return said + HEADLINE["additive"]
     if order is None:
