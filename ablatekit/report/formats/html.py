@@ -9,7 +9,7 @@ from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
 from ablatekit.analysis.core.schema.analysis import Analysis
@@ -38,9 +38,10 @@ PAGE = "page."
 STYLES: tuple[str, ...] = ("page.css", "whatif.css")
 SCRIPTS: tuple[str, ...] = ("page.js", "statistics.js", "choices.js", "headline.js", "whatif.js")
 """What a page holds; those that are not of the page itself only beside what they explore."""
-PRINTED_ROWS = 10
+MOST_PRINTED, PRINTED_ROWS = 10, 6
+"""Rows of an answer that are printed together, and as many of one that has more."""
 UNDECIDED: tuple[Verdict, ...] = ("inconclusive", "identical", "not_estimated")
-SMALL_TEXT, TALL_TEXT = 0.4, 340
+SMALL_TEXT, TALL_TEXT = 0.4, 385
 """Space of a letter that is no headline's beside one that is, and letters as tall as a figure."""
 SHOWN_POINTS = 4
 """Reasons of the trust box that show at once."""
@@ -64,7 +65,7 @@ def render_page(document: Document, theme: Theme = "auto") -> str:
     )
     environment.globals.update(
         look=look, sizes=SIZES, exact=exact, grouped=grouped, opening=opening, typeset=typeset,
-        drawn=drawn, data=data, has_groups=has_groups, over=over,
+        drawn=drawn, data=data, has_groups=has_groups, over=over, classes=classes, heated=heated,
         printed=printed, wordy=wordy, judged=judged, hint=hint,
         words=page, shown_points=SHOWN_POINTS, labels=Labels(), notes=computed_notes(document),
         unit=document.unit,
@@ -148,6 +149,19 @@ def data(picture: Picture) -> Markup:
     return as_json(data_csv(picture.data()) if picture.data is not None else "")
 
 
+def classes(*names: str | Undefined) -> Markup:
+    """The class attribute of an element that has any."""
+    shown = " ".join(filter(None, names))
+    return Markup(' class="{}"').format(shown) if shown else Markup()
+
+
+def heated(heat: float | None) -> str:
+    """The classes of a cell that is tinted."""
+    if heat is None:
+        return ""
+    return "heat up" if heat > 0 else "heat down"
+
+
 def exact(value: float | None) -> str:
     """Full precision for a data- attribute; empty when there is no number."""
     return "" if value is None else repr(float(value))
@@ -187,7 +201,7 @@ def printed(table: Table) -> set[int]:
     """
     places = range(len(table.rows))
     first = sorted(places, key=lambda place: not any(map(_is_decided, table.rows[place])))
-    return set(first[:PRINTED_ROWS])
+    return set(first if len(first) <= MOST_PRINTED else first[:PRINTED_ROWS])
 
 
 def _is_decided(entry: Entry) -> bool:
