@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,7 +98,11 @@ def draw_profiles(profiles: Sequence[Profile], label: str, scale: Scale, shares:
     """Share of runs above every threshold, one line per level with its pointwise band."""
     lines = [
         Series(
-            row["level"], *map(floats, (row["threshold"], row["share"], row["low"], row["high"]))
+            row["level"],
+            floats(row["threshold"]),
+            floats(row["share"]),
+            floats(row["low"]),
+            floats(row["high"]),
         )
         for row in profiles
     ]
@@ -158,8 +162,9 @@ def _thinned(line: Series) -> Series:
         return line
     kept = np.linspace(0, len(line.x) - 1, MOST_POINTS).round().astype(int)
     outer = None if line.outer is None else (line.outer[0][kept], line.outer[1][kept])
-    columns = (column[kept] for column in (line.x, line.y, line.low, line.high))
-    return Series(line.name, *columns, outer, line.whole)
+    return replace(
+        line, x=line.x[kept], y=line.y[kept], low=line.low[kept], high=line.high[kept], outer=outer
+    )
 
 
 def _panel(

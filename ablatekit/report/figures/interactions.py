@@ -127,7 +127,8 @@ def _axis_names(levels: Sequence[str], slot: float) -> tuple[list[list[str]], li
 
 
 def _with_contexts(cells: MeansPicture) -> bool:
-    return cells.per_context.shape[0] * cells.per_context.shape[1] <= MOST_CONTEXT_LINES
+    contexts, lines = cells.per_context.shape[:2]
+    return bool(contexts * lines <= MOST_CONTEXT_LINES)
 
 
 def _draw_line(panel: Panel, cells: MeansPicture, position: int) -> None:

@@ -72,8 +72,9 @@ DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """As many as have no factor in common with the dashes: without colour, 28 series differ."""
 SMALL, NORMAL = 11.0, 12.5
-FONT_SIZE, FIXED_POINT = 100.0, 65536
-"""Size at which glyphs are measured, and the unit of what FreeType says of them."""
+FONT_SIZE, FIXED_POINT, UNKNOWN_GLYPH = 100.0, 65536, 1.155
+"""Size at which glyphs are measured, the unit of what FreeType says of them, and the width of what
+matplotlib draws for a character that no font has."""
 WIDE, THIN = frozenset("mw%&@#<>~^+="), frozenset("fijlrtIJ.,:;'|![]() ")
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -197,14 +198,14 @@ def text_width(words: str, size: float = SMALL) -> float:
 
 @cache
 def _advance(character: str) -> float:
-    """Width of a character in ems; of one that the font lacks, a generous guess."""
+    """Width of a character in ems; of one that the font lacks, that of the box in its place."""
     from matplotlib.ft2font import LoadFlags
 
     if unicodedata.combining(character):
         return 0.0
     font = _font()
     if font.get_char_index(ord(character)) == 0:
-        return 1.05 if unicodedata.east_asian_width(character) in "WF" else 0.7
+        return UNKNOWN_GLYPH
     glyph = font.load_char(ord(character), flags=LoadFlags.NO_HINTING)
     return float(glyph.linearHoriAdvance) / FIXED_POINT / FONT_SIZE
 

@@ -31,7 +31,6 @@ from ablatekit.report.figures.forest import (
     Forest,
     ForestSeries,
     draw_forest,
-    forest_limits,
     forest_records,
     ranked,
 )
@@ -146,7 +145,7 @@ def _forest_picture(
     alike: Sequence[ForestSeries],
 ) -> Picture:
     shown = ranked(series[-1], levels)
-    forest = Forest(series, shown, forest_limits(alike, levels))
+    forest = Forest(series, shown, alike)
     labels = [part.response["label"] for part in series]
     parts = (f"{level.name}: {_spoken(level, series)}" for level in shown)
     return Picture(
