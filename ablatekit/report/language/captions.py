@@ -204,6 +204,11 @@ def configurations(response: str) -> str:
     return f"Configurations against the baseline: {response}"
 
 
+def configurations_fold(response: str) -> str:
+    """The title that opens their verdicts and errors."""
+    return f"Every configuration on {response}: verdicts, scopes and errors"
+
+
 def baseline_cell(levels: str) -> str:
     """What configurations are compared with."""
     return f"Baseline: {levels}."

@@ -17,7 +17,6 @@ from ablatekit.report.document import (
     Entry,
     Fold,
     Gallery,
-    Heading,
     IntervalEntry,
     Paragraph,
     Quantity,
@@ -83,16 +82,11 @@ def _blocks(
         if not absent(row["low"])
         and (row["inference"] == "narrow" or tuple(row["scope"]) not in refused)
     ]
-    blocks: list[Block] = [
-        Heading(sentence(response["label"])),
-        *map(Paragraph, filter(None, [baseline_sentence(analysis, response)])),
-        configurations_table(analysis, name, response, configurations),
-    ]
+    inside: list[Block] = [configurations_table(analysis, name, response, configurations)]
     if known:
-        blocks.append(
-            Fold(captions.EVERY_CONFIGURATION, [_every_scope(name, known, scale, available)])
-        )
-    return blocks
+        inside.append(_every_scope(name, known, scale, available))
+    said = [text for text in [baseline_sentence(analysis, response)] if text]
+    return [*map(Paragraph, said), Fold(captions.configurations_fold(response["label"]), inside)]
 
 
 def configurations_table(

@@ -57,7 +57,9 @@ def diagnostics_section(analysis: Analysis) -> Section | None:
     }
     if not checked:
         return None
-    blocks: list[Block] = [_summary(checked, subject_of(analysis).unit)]
+    unit = subject_of(analysis).unit
+    texts = _messages(checked, unit)
+    blocks: list[Block] = [_summary(checked, unit), *([Warnings(texts)] if texts else [])]
     for name, response in checked.items():
         blocks += _diagnostic_blocks(analysis, name, response)
     lead = leads.diagnostics_lead(subject_of(analysis))
@@ -68,10 +70,6 @@ def diagnostics_section(analysis: Analysis) -> Section | None:
 def _diagnostic_blocks(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Block]:
     diagnostics, unit = response["diagnostics"], subject_of(analysis).unit
     blocks: list[Block] = []
-    messages = [*response["model"]["messages"], *diagnostics.get("messages", [])]
-    if messages:
-        told = dict.fromkeys(say(message, unit) for message in messages)
-        blocks.append(Warnings(list(told)))
     moved = moved_effects(analysis, response)
     pictures = _residual_pictures(analysis, name, response)
     inside: list[Block] = []
@@ -94,6 +92,16 @@ def _diagnostic_blocks(analysis: Analysis, name: str, response: ResponseAnalysis
         table = plain_table(f"start-{slug(name)}", captions.STEP_ZERO, start["contexts"])
         blocks.append(Fold(captions.step_zero_fold(response["label"]), [table]))
     return blocks
+
+
+def _messages(checked: Mapping[str, ResponseAnalysis], unit: Unit) -> list[str]:
+    """What models and checks have to say, each once with the responses that it is said of."""
+    labels: dict[str, list[str]] = {}
+    for part in checked.values():
+        messages = [*part["model"]["messages"], *part["diagnostics"].get("messages", [])]
+        for text in dict.fromkeys(say(message, unit).rstrip(".") for message in messages):
+            labels.setdefault(text, []).append(part["label"])
+    return [f"{sentence(', '.join(of))}: {text}." for text, of in labels.items()]
 
 
 def _summary(checked: Mapping[str, ResponseAnalysis], unit: Unit) -> Table:

@@ -67,7 +67,7 @@ def map_section(analysis: Analysis) -> Section | None:
             galleries.append(_gap_table(analysis, name))
             galleries += carry_over_blocks(analysis, name)
         if gap.get("messages"):
-            galleries.append(Warnings(list(map(say, gap["messages"]))))
+            galleries.append(Warnings([f"{sentence(say(part))}." for part in gap["messages"]]))
     if not galleries:
         return None
     lead = leads.gap_lead(word("widens"))

@@ -313,7 +313,8 @@ def _blocks_of_items(
     else:
         blocks += [Paragraph(line) for line in effects.footer.split("\n") if line]
     statements = [*items["messages"], *(items["model"]["messages"] if "model" in items else [])]
-    texts = list(dict.fromkeys(map(say, statements)))
+    label = sentence(response["label"])
+    texts = list(dict.fromkeys(f"{label}: {say(part)}." for part in statements))
     return [*blocks, Warnings(texts)] if texts else blocks
 
 
