@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ablatekit.analysis.core.lookup import (
     Comparison,
@@ -61,15 +62,21 @@ def effects(analysis: Analysis) -> str:
     if not total:
         return _largest_effect(analysis)
     difference, where = _widest_apart(apart)
+    if not difference:
+        return _largest_effect(analysis)
     return words.effects(same, total, difference, where)
 
 
 def _widest_apart(apart: Sequence[tuple[float, Scale, str]]) -> tuple[str, str]:
-    """The largest difference in the first unit, in words, and where it is."""
+    """The largest difference in the first unit, in words, and where it is.
+
+    Nothing where a model makes them all equal by assumption.
+    """
     unit = apart[0][1].unit
     size, scale, where = max((part for part in apart if part[1].unit == unit),
                              key=lambda part: part[0])  # fmt: skip
-    return words.size(size, scale).removeprefix("+"), where
+    shown = words.size(size, scale)
+    return (shown.removeprefix("+"), where) if shown.startswith("+") else ("", "")
 
 
 def _value(response: ResponseAnalysis, level: Comparison, estimand: Estimand) -> Number:
@@ -241,8 +248,13 @@ def _ends_of_effects(analysis: Analysis) -> Iterator[tuple[float, float]]:
                 place.append((row["step"], row["estimate"] or 0.0))
         for steps in levels.values():
             last, end = max(steps)
-            half = min(steps, key=lambda step: abs(step[0] - last / 2))
-            yield half[1], end
+            between = [step for step in steps if 0 < step[0] < last]
+            if between:
+                yield min(between, key=partial(_from_half, last))[1], end
+
+
+def _from_half(last: int, place: tuple[int, float]) -> float:
+    return abs(place[0] - last / 2)
 
 
 def variance(analysis: Analysis) -> str:

@@ -81,7 +81,11 @@ def _missing_blocks(
     """What no response in `shown` has said already."""
     labels, unit = factor_labels(analysis), subject_of(analysis).unit
     known = [statement for other in shown for statement in other["messages"]]
-    messages = [say(part, unit) for part in missing["messages"] if part not in known]
+    messages = [
+        f"{sentence(say(part, unit)).rstrip('.')}."
+        for part in missing["messages"]
+        if part not in known
+    ]
     blocks: list[Block] = [Warnings(messages)] if messages else []
     titles = (("runs", captions.unfinished(unit)), ("by_level", captions.endings(unit)))
     for key, title in titles:

@@ -71,6 +71,16 @@ def test_contexts_with_another_sign_are_named(analysis: Any) -> None:
     assert findings.contexts(analysis).endswith(said)
 
 
+def test_effects_over_training_without_a_step_between_say_how_curves_end(analysis: Any) -> None:
+    row = {"factor": "kl", "level": "k3"}
+    steps = [row | {"step": step, "estimate": size} for step, size in ((0, 0.0), (8, -0.1))]
+    response = analysis["responses"]["generalization"]
+    response["effects_over_training"] = steps
+    assert "ends above its start at" in findings.dynamics(analysis)
+    response["effects_over_training"] = [*steps, row | {"step": 4, "estimate": -0.01}]
+    assert findings.dynamics(analysis).startswith("The one effect has halfway through training")
+
+
 def test_lost_runs_are_counted(analysis: Any) -> None:
     said = "191 of 192 runs were analysed; 1 diverged, 1 failed."
     assert findings.missing(analysis) == said
@@ -111,8 +121,8 @@ def test_the_best_configuration_is_by_the_direction_of_the_response(analysis: An
         (words.of_all(8, 8, "effect"), "all 8 effects"),
         (words.of_all(1, 1, "effect"), "the one effect"),
         (words.sized(-0.021, None, None, POINTS), f"{MINUS}2.1 points"),
-        (words.gap(1, 2, 4, ""), "Of 4 levels 1 widens and 2 narrow the gap."),
-        (words.contexts(2, 6, []), "All 2 effects have the same sign in all 6 contexts."),
+        (words.gap(1, 2, 4, ""), "Of 4 levels, 1 widens and 2 narrow the gap."),
+        (words.contexts(2, 6, []), "Both effects have the same sign in all 6 contexts."),
         (
             words.contexts(3, 6, [("x on y", 5, 6)]),
             "Every effect has the same sign in all 6 contexts except x on y (5 of 6).",
@@ -134,6 +144,13 @@ def test_the_best_configuration_is_by_the_direction_of_the_response(analysis: An
             words.design(TABLE, "full", (2, 4, 3), 12),
             "Table: 2 factors, 4 cells, up to 3 rows of a cell; 12 rows.",
         ),
+        (words.gap(2, 0, 2, "a"), "Both levels widen the gap; the largest change is a."),
+        (
+            words.best("y", "a=1", "+1", 3, 4),
+            "Best on y: a=1, +1; every other cell may be as good.",
+        ),
+        (words.settled("t", 1, 2), "The clearest interaction is settled: t; the other one is too."),
+        (words.some_lost(STUDY, (8, 8), 2, 0), "All 8 runs were analysed; 2 diverged."),
         (words.all_ended(TABLE, 12), "All 12 rows were analysed."),
         (
             words.diagnostics([("learning", "<0.001")], tested=True, flipped=(1, 8), unit="run"),

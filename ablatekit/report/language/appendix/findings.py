@@ -28,9 +28,11 @@ def sized(value: float, low: float | None, high: float | None, scale: Scale) -> 
 
 
 def of_all(number: int, total: int, noun: str) -> str:
-    """6 of 8 effects; all 8 effects."""
+    """6 of 8 effects; all 8 effects; both effects."""
     if total == 1:
         return f"the one {noun}" if number else f"not the one {noun}"
+    if number == total == 2:
+        return f"both {noun}s"
     return f"all {total:,} {noun}s" if number == total else f"{number:,} of {total:,} {noun}s"
 
 
@@ -61,6 +63,8 @@ def best(label: str, name: str, shown: str, rivals: int | None, cells: int) -> s
     text = f"Best on {label}: {name}, {shown}"
     if rivals == 0:
         text += "; no other cell may be the best"
+    elif rivals == cells - 1:
+        text += "; every other cell may be as good"
     elif rivals:
         text += f"; {rivals:,} of {count(cells - 1, 'other cell')} may be as good"
     return f"{text}."
@@ -79,8 +83,10 @@ def gap(widened: int, narrowed: int, total: int, largest_change: str) -> str:
         for number, verdict in verdicts
         if number
     ]
-    if said:
-        text = f"Of {count(total, 'level')} {' and '.join(said)} the gap"
+    if total > 1 and total in (widened, narrowed):
+        text = f"{sentence(of_all(total, total, 'level'))} {said[0].split(' ', 1)[1]} the gap"
+    elif said:
+        text = f"Of {count(total, 'level')}, {' and '.join(said)} the gap"
     else:
         text = f"None of {count(total, 'level')} is shown to change the gap"
     return f"{text}; the largest change is {largest_change}." if largest_change else f"{text}."
@@ -94,7 +100,9 @@ def interaction(name: str, label: str, shown: str, verdict: str) -> str:
 def settled(text: str, others: int, total: int) -> str:
     """The largest settled interaction, and how many others are."""
     rest = "no other is" if total > 1 else ""
-    if others:
+    if others == 1 == total - 1:
+        rest = "the other one is too"
+    elif others:
         rest = f"{others:,} of {count(total - 1, 'other')} {'is' if others == 1 else 'are'}"
     return f"{'; '.join(filter(None, (f'The clearest interaction is settled: {text}', rest)))}."
 
@@ -230,7 +238,7 @@ def some_lost(subject: Subject, sizes: tuple[int, int], diverged: int, failed: i
         )
         if number
     ]
-    text = f"{analysed:,} of {count(planned, subject.unit)} were analysed"
+    text = f"{sentence(of_all(analysed, planned, subject.unit))} were analysed"
     return f"{text}; {', '.join(lost)}." if lost else f"{text}."
 
 
