@@ -234,7 +234,8 @@ def dynamics(analysis: Analysis) -> str:
     ]
     if not known:
         return ""
-    better = sum((last or 0.0) > (first or 0.0) for first, last in known)
+    sign = -1 if response["direction"] == "lower" else 1
+    better = sum(sign * ((last or 0.0) - (first or 0.0)) > 0 for first, last in known)
     return words.rising(better, len(known), response["label"])
 
 

@@ -20,6 +20,7 @@ from ablatekit.report.document import (
     Warnings,
 )
 from ablatekit.report.language.appendix.glossary import explanations, terms_in
+from ablatekit.report.language.appendix.unknown import as_above
 from ablatekit.report.language.numbers import sentence, typeset
 from ablatekit.report.language.reading import ESTIMAND_NAMES, Unit
 
@@ -65,6 +66,7 @@ class _Said:
 
     def __init__(self) -> None:
         self._known: set[str] = set()
+        self._reasons: set[str] = set()
         self._warned = ""
 
     def warns(self, text: str) -> bool:
@@ -81,7 +83,19 @@ class _Said:
 
     def lines(self, text: str) -> str:
         """The same, line by line."""
-        return "\n".join(filter(None, map(self.new, text.split("\n"))))
+        return "\n".join(filter(None, map(self.briefly, text.split("\n"))))
+
+    def briefly(self, text: str) -> str:
+        """What is new of a text; a reason that stands further up, of others, in its first words."""
+        return " ".join(map(self._recalled, sentences_of(self.new(text))))
+
+    def _recalled(self, text: str) -> str:
+        who, _, reason = text.partition(": ")
+        key = reason.casefold()
+        if len(key) < SHORT or key not in self._reasons:
+            self._reasons.add(key)
+            return text
+        return as_above(who, reason)
 
     def _is_new(self, text: str, shortest: int) -> bool:
         name = next((name for name in NAMES if text.startswith(name)), "")
@@ -105,7 +119,7 @@ def _block_once(block: Block, said: _Said) -> Block | None:
     """A block without what was said; nothing where nothing is left."""
     match block:
         case Paragraph():
-            return Paragraph(text) if (text := said.new(block.text)) else None
+            return Paragraph(text) if (text := said.briefly(block.text)) else None
         case Warnings():
             texts = [text for text in block.texts if said.warns(text)]
             return Warnings(texts) if texts else None

@@ -40,8 +40,10 @@ from ablatekit.report.sections.answer import (
     interval_entry,
     room,
 )
-from ablatekit.report.sections.effects import reach, said_notes
+from ablatekit.report.sections.effects import reach
 
+DECIDED = "decided_by"
+"""Code of the note on the widest of several intervals; effects.csv holds it."""
 MOST_ROWS = 60
 """Lines of the table of every scope; effects.csv holds all of them."""
 
@@ -189,9 +191,10 @@ def _every_scope(name: str, rows: Sequence[Configuration], scale: Scale, availab
     rest = [unknown.rest_in_csv(len(rows), MOST_ROWS)] if len(rows) > MOST_ROWS else []
     cells = {row["level"] for row in rows}
     notes = [
-        Unknown("", row["level"], text, reach(row, available.unit))
+        Unknown("", row["level"], say(note, available.unit), reach(row, available.unit))
         for row in rows
-        if (text := said_notes(row, available.unit))
+        for note in row["notes"]
+        if note["code"] != DECIDED
     ]
     return Table(
         id=f"configuration-scopes-{slug(name)}",

@@ -106,6 +106,7 @@ def _context_table(analysis: Analysis) -> Table:
             labels.get(part[1]["factor"], part[1]["factor"]), part[1]["level"],
             told(part[1]["reason"], unit), part[1]["context"],
         ),
+        every=len(comparisons(analysis)),
         everywhere=subject_of(analysis).contexts,
     )  # fmt: skip
     shown = rows[:MOST_ROWS]
@@ -198,6 +199,7 @@ def heterogeneity_table(analysis: Analysis) -> Table | None:
             labels.get(part[1]["factor"], part[1]["factor"]), part[1]["level"],
             told(part[1]["reason"], unit), _over(part[1]),
         ),
+        len(comparisons(analysis)),
     )  # fmt: skip
     units = {scale_of(response).unit for response in analysis["responses"].values()}
     shown = units.pop() if len(units) == 1 else ""

@@ -57,10 +57,9 @@ from ablatekit.report.language.reading import (
     factor_labels,
     subject_of,
 )
-from ablatekit.report.language.sentences import footers_of, say, say_all, told
+from ablatekit.report.language.sentences import footers_of, say, told
 from ablatekit.report.language.verdicts import Room, sized, together, word
 from ablatekit.report.sections.answer import (
-    coverage,
     effect_entry,
     estimate_entry,
     interval_entry,
@@ -395,11 +394,6 @@ def effect_keys(effect: Effect) -> list[tuple[str, str]]:
     ]
 
 
-def said_notes(effect: Effect, unit: Unit) -> str:
-    """What qualifies an effect: its coverage, and its notes."""
-    return "; ".join(filter(None, (coverage(effect), say_all(effect["notes"], "; ", unit))))
-
-
 def estimand_notes(response: ResponseAnalysis, effects: Sequence[Effect], unit: Unit) -> list[str]:
     """The footers of the estimands and inferences shown, else what the effects themselves name."""
     footers = footers_of(response, unit)
@@ -412,15 +406,15 @@ def estimand_notes(response: ResponseAnalysis, effects: Sequence[Effect], unit: 
 
 
 def _notes_of_rows(effects: Sequence[Effect], unit: Unit) -> list[str]:
-    notes: dict[tuple[Estimand, str], dict[str, None]] = {}
+    """How errors were estimated, as the effects themselves name it."""
+    methods: dict[tuple[Estimand, str], dict[str, None]] = {}
     for effect in effects:
-        parts = (effect["method"], effect["family"], effect["averaged_over"])
-        text = "; ".join(filter(None, (say(part, unit) for part in parts)))
-        notes.setdefault((effect["estimand"], effect["inference"]), {})[text] = None
+        key = effect["estimand"], effect["inference"]
+        methods.setdefault(key, {})[say(effect["method"], unit)] = None
     return [
-        f"{ESTIMAND_NAMES[estimand].capitalize()}, {inference}: {' / '.join(filter(None, texts))}."
-        for (estimand, inference), texts in notes.items()
-        if any(texts)
+        f"{ESTIMAND_NAMES[estimand].capitalize()}, {inference}: {' / '.join(names)}."
+        for (estimand, inference), texts in methods.items()
+        if (names := list(filter(None, texts)))
     ]
 
 

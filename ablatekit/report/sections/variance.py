@@ -179,7 +179,7 @@ def anova_table(
         rows=[_anova_entries(row, labels, unit) for row in rows],
         keys=[[("term", row["term"])] for row in rows],
         footer="\n".join(below),
-        computed=list(dict.fromkeys(filter(None, notes))),
+        computed=[f"{sentence(note).rstrip('.')}." for note in dict.fromkeys(filter(None, notes))],
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ def few(variable: str, levels: int = 2) -> object:
         ([("rollouts", "")], 5, "rollouts (not set): occur in one cell only."),
         ([("rollouts", None)], 5, "rollouts: occur in one cell only."),
         ([("", "lr=1")], 5, "lr=1: occur in one cell only."),
+        ([("", "a=1"), ("", "a=1, b=2")], 9, "a=1; a=1, b=2: occur in one cell only."),
         (
             [("a", str(number)) for number in range(20)],
             50,

@@ -76,7 +76,7 @@ def test_effects_over_training_without_a_step_between_say_how_curves_end(analysi
     steps = [row | {"step": step, "estimate": size} for step, size in ((0, 0.0), (8, -0.1))]
     response = analysis["responses"]["generalization"]
     response["effects_over_training"] = steps
-    assert "ends above its start at" in findings.dynamics(analysis)
+    assert "ends better than it began at" in findings.dynamics(analysis)
     response["effects_over_training"] = [*steps, row | {"step": 4, "estimate": -0.01}]
     assert findings.dynamics(analysis).startswith("The one effect has halfway through training")
 

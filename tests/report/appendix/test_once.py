@@ -154,6 +154,15 @@ def test_a_sentence_stays_where_it_is_said_first() -> None:
     assert fold.blocks[0].computed == [FRESH]
 
 
+def test_a_reason_given_of_others_is_recalled_by_its_first_words() -> None:
+    reason = "no cell has two rows in one context, so nothing estimates the noise"
+    first, second = sections(
+        table("a", footer=f"Every level: {reason}."), Paragraph(f"Every cell: {reason}.")
+    ).sections[0].blocks  # fmt: skip
+    assert first.footer.startswith(f"Every level: {reason}.")
+    assert second.text.startswith("Every cell: no cell has two rows in one context (as above).")
+
+
 def test_a_warning_is_new_unless_one_with_its_name_stands_above() -> None:
     blocks = sections(
         Warnings(["Learning: two values look odd (p = 0.026)."]),

@@ -150,7 +150,7 @@ def half_way(same: int, total: int) -> str:
 
 def rising(better: int, total: int, label: str) -> str:
     """Whether training did something at all."""
-    return f"{sentence(label)} ends above its start at {of_all(better, total, 'level')}."
+    return f"{sentence(label)} ends better than it began at {of_all(better, total, 'level')}."
 
 
 def shares(label: str, parts: Sequence[tuple[str, float]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ablatekit.report.language import scopes
@@ -20,7 +21,7 @@ def levels(named: Mapping[str, Sequence[str]]) -> str:
     for factor, values in named.items():
         shown = [value or NOT_SET for value in values[:left]]
         if shown or not values:
-            parts.append(" ".join(filter(None, (factor, ", ".join(shown)))))
+            parts.append(f"{factor} {', '.join(shown)}".strip() if factor else "; ".join(shown))
         left -= len(shown)
     more = sum(map(len, named.values())) - MOST_LEVELS
     return "; ".join(parts) + (f" and {count(more, 'more level')}" if more > 0 else "")
@@ -30,6 +31,11 @@ def because(who: str, what: Sequence[str], reason: str) -> str:
     """Why these levels have no number, or what holds for them."""
     of = f" ({', '.join(what)})" if what else ""
     return f"{who}{of}: {reason.rstrip('.')}."
+
+
+def as_above(who: str, reason: str) -> str:
+    """A reason that was given of others, in its first words."""
+    return f"{who}: {re.split('[,;:(]', reason)[0].strip().rstrip('.')} (as above)."
 
 
 def no_scope(noun: str, missing: Sequence[Sequence[str]], needed: str) -> str:
