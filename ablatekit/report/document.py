@@ -292,11 +292,11 @@ class Brief:
 
 def brief_section(brief: Brief) -> Section:
     """The brief as a first section, for files that are read from top to bottom."""
-    figure: list[Block] = [Gallery(pictures=[brief.figure], wide=True)] if brief.figure else []
-    table: list[Block] = [brief.table] if brief.table else []
-    blocks = [*map(Paragraph, brief.settled), *figure, *table]
-    trust = [Heading(brief.trust.title), Warnings(brief.trust.points)]
-    return Section("answer", page.BRIEF, " ".join(brief.headline), [*blocks, *trust])
+    blocks: list[Block] = [*map(Paragraph, brief.settled)]
+    blocks += [Gallery(pictures=[brief.figure], wide=True)] if brief.figure else []
+    blocks += [brief.table] if brief.table else []
+    blocks += [Heading(brief.trust.title), Warnings(brief.trust.points)]
+    return Section("answer", page.BRIEF, " ".join(brief.headline), blocks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
