@@ -429,7 +429,7 @@ def _label(
         if not rect.inside(room) or any(map(rect.meets, taken)):
             continue
         label = Label(words, rect, _leader(place, rect))
-        crossed = sum(map(rect.meets, lines)) + _met(label.leader, taken)
+        crossed: float = sum(map(rect.meets, lines)) + _met(label.leader, taken)
         crossed += ALONG * _met(label.leader, lines)
         cost = distance + DIRECTIONS.index(direction) + CROSSED * crossed
         if cost < best[0]:
