@@ -164,10 +164,20 @@ def _tenths(*numbers: int) -> str:
 
 
 def _shared_styles(body: str) -> str:
-    """Neighbouring uses of one mark in one style, as a group that has the style."""
-    return re.sub(
-        r'(<use href="#[^"]*" x="[^"]*" y="[^"]*"( style="[^"]*")/>)'
-        r'(?:<use href="#[^"]*" x="[^"]*" y="[^"]*"\2/>)+',
-        lambda uses: f"<g{uses[2]}>{uses[0].replace(uses[2], '')}</g>",
+    """Neighbours in one style as one: paths joined, marks and words in a group with the style.
+
+    Paths that let others shine through stay apart: joined, they would not darken each other.
+    """
+    body = re.sub(
+        r'<path d="[^"]*"( style="(?:(?!opacity)[^"])*")/>(?:<path d="[^"]*"\1/>)+',
+        lambda paths: f'<path d="{"".join(re.findall(r"""d="([^"]*)""", paths[0]))}"{paths[1]}/>',
         body,
     )
+    for part in (r'<use href="#[^"]*" x="[^"]*" y="[^"]*"({})/>', r"<text({})[^<>]*>[^<>]*</text>"):
+        own, same = part.format(' style="[^"]*"'), part.format(r"\1").replace("(", "(?:")
+        body = re.sub(
+            f"{own}(?:{same})+",
+            lambda parts: f"<g{parts[1]}>{parts[0].replace(parts[1], '')}</g>",
+            body,
+        )
+    return body
