@@ -44,7 +44,7 @@ def page(page_text, parse):
 def test_sections_stand_in_their_order_and_the_contents_lead_to_each_fold(page):
     sections = page.all("section")
     names = [section.attributes["id"] for section in sections]
-    assert [name for name in names if name != "what-if"] == SECTIONS
+    assert names == ["answer", "what-if", *SECTIONS[1:], "computed"]
     folded = [
         section.attributes["id"]
         for section in sections
@@ -60,7 +60,7 @@ def answer_rows(page):
 
 
 def boxes(page, kind):
-    return [box for box in page.all("div") if box.attributes.get("class") == kind]
+    return [box for box in page.all("div") if kind in box.attributes.get("class", "").split()]
 
 
 def verdicts_of(page, row):
@@ -231,7 +231,7 @@ def test_a_section_whose_part_is_absent_is_absent(analysis, parse, page_without_
     analysis["comparisons"] = {}
     page = parse(page_without_figures(analysis))
     names = [section.attributes["id"] for section in page.all("section")]
-    left = [name for name in names if name != "what-if"]
+    left = [name for name in names if name not in ("what-if", "computed")]
     gone = {"gap", "interactions", "contexts", "dynamics", "variance"}
     assert left == [name for name in SECTIONS if name not in gone]
     groups = [th.text for th in page.all("th") if th.attributes.get("class") == "group"]
@@ -240,7 +240,7 @@ def test_a_section_whose_part_is_absent_is_absent(analysis, parse, page_without_
 
 def test_warnings_stand_beside_the_verdicts(page):
     answer = page.all("section", id="answer")[0]
-    warning = next(aside for aside in page.all("aside") if aside.inside(answer)).text
+    warning = next(box for box in boxes(page, "trust") if box.inside(answer)).text
     assert "Limited evidence" in warning
     assert "1 mean lies within 0.05 of 0 or 1" in warning
     assert "smaller remark" in warning
@@ -249,7 +249,7 @@ def test_warnings_stand_beside_the_verdicts(page):
 def test_an_interim_report_says_so_beside_the_verdicts(analysis, parse, page_without_figures):
     analysis["deviations"] = ["interim analysis: 7 of 192 runs are outstanding"]
     page = parse(page_without_figures(analysis))
-    texts = [box.text for box in boxes(page, "warnings")]
+    texts = [box.text for box in boxes(page, "warnings") + boxes(page, "trust")]
     assert sum("interim analysis: 7 of 192" in text for text in texts) == 1
     finding = next(part for part in compose(analysis).sections if part.id == "provenance").finding
     assert finding.startswith("1 deviation from the plan")
@@ -340,7 +340,7 @@ def test_unequal_step_zero_scores_are_a_warning(analysis, parse, page_without_fi
     analysis["responses"]["learning"]["diagnostics"]["messages"] = [statement("unequal_starts")]
     page = parse(page_without_figures(analysis))
     answer = page.all("section", id="answer")[0]
-    warning = next(box for box in boxes(page, "warnings") if box.inside(answer)).text
+    warning = next(box for box in boxes(page, "trust") if box.inside(answer)).text
     assert "Learning: step-0 scores differ within a context" in warning
 
 
