@@ -33,7 +33,7 @@ from ablatekit.report.document import (
     plain_text,
     scoped,
 )
-from ablatekit.report.formats.blocks import computed_of
+from ablatekit.report.formats.blocks import computed_of, sections_beside_brief
 from ablatekit.report.language import page
 from ablatekit.report.language.brief import paper
 from ablatekit.report.language.numbers import typeset
@@ -50,7 +50,7 @@ def render_text(document: Document, figures: Mapping[str, str] = MappingProxyTyp
     lines = [f"# {escape(document.title)}", "", *_question(document)]
     lines += [" · ".join(f"{escape(value)} {escape(name)}" for name, value in document.facts), ""]
     lines += _brief(document, figures)
-    for section in document.sections:
+    for section in sections_beside_brief(document):
         lines += _section(section, figures)
     lines += _computed(computed_of(document))
     return "\n".join(lines).rstrip() + "\n"
