@@ -142,7 +142,10 @@ class RunContext(Protocol):
         """
 
     def log_items(self, step: int, table: Mapping[str, Sequence[Any]]) -> None:
-        """Keep item outcomes: columns `split, dataset, item, sample, outcome` and any others."""
+        """Keep item outcomes: columns `split, dataset, item, sample, outcome` and any others.
+
+        An evaluation on a part of the items keeps the outcomes of that part alone.
+        """
 
     def resumed_at(self, step: int) -> None:
         """Say, before anything is logged, that this attempt continues from a checkpoint at `step`.

@@ -1,4 +1,4 @@
-"""The report's sections in their order; a section whose data is absent is absent."""
+"""The brief, and the sections of the appendix in their order; one without data is absent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from ablatekit.analysis.core.lookup import comparisons
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.legible import legible_json
+from ablatekit.report.brief.brief import brief_of
 from ablatekit.report.document import (
     Block,
     Document,
@@ -21,7 +22,7 @@ from ablatekit.report.language import captions, page
 from ablatekit.report.language.numbers import count, scale_of
 from ablatekit.report.language.reading import subject_of, title_of
 from ablatekit.report.paste.section import methods_section
-from ablatekit.report.sections.answer import answer_section, gap_room, gap_scale, room
+from ablatekit.report.sections.answer import gap_room, gap_scale, room
 from ablatekit.report.sections.configurations import (
     configurations_section,
     configurations_table,
@@ -53,6 +54,7 @@ def compose(analysis: Analysis) -> Document:
         title=title_of(analysis),
         question=str(analysis.get("study", {}).get("question") or ""),
         facts=_facts(analysis),
+        brief=brief_of(analysis),
         sections=[section for section in _sections(analysis) if section is not None],
         exploration=exploration(analysis),
         unit=subject_of(analysis).unit,
@@ -91,7 +93,6 @@ def _number_of(value: int, noun: str, plural: str | None = None) -> tuple[str, s
 
 def _sections(analysis: Analysis) -> list[Section | None]:
     return [
-        answer_section(analysis),
         forest_section(analysis),
         configurations_section(analysis),
         model_section(analysis),

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from ablatekit.analysis.core.schema.vocabulary import Number, Size, Verdict
 from ablatekit.canonical import content_hash
+from ablatekit.report.language import page
 from ablatekit.report.language.numbers import general
 from ablatekit.report.language.reading import Unit, words
 from ablatekit.report.language.references import Reference
-from ablatekit.report.language.verdicts import VerdictLine, sized
+from ablatekit.report.language.verdicts import sized
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +62,7 @@ class IntervalEntry:
 class Badge:
     """A verdict, the size of its effect and the remark that belongs to it.
 
-    `over` is the scope that a broad verdict holds for.
+    `over` is the scope that a broad verdict holds for, in words; `scope` are its variables.
     """
 
     kind: ClassVar[str] = "badge"
@@ -69,6 +70,7 @@ class Badge:
     note: str = ""
     size: Size | None = None
     over: str = ""
+    scope: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,15 @@ def noted(shown: str, note: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's heading; neighbours of one `group` share a heading above theirs."""
+    """A column's heading; neighbours of one `group` share a heading above theirs.
+
+    `key` names in the analysis what a group is about.
+    """
 
     title: str
     group: str = ""
     numeric: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,14 +223,6 @@ class Warnings:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
-    """The answer in one line for each response: which levels got which verdict."""
-
-    kind: ClassVar[str] = "verdicts"
-    lines: Sequence[VerdictLine]
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """Terms and what they are."""
 
@@ -251,9 +249,7 @@ class Fold:
     blocks: Sequence[Block]
 
 
-Block: TypeAlias = (
-    "Table | Gallery | Paragraph | Heading | Warnings | Verdicts | Facts | Excerpt | Fold"
-)
+Block: TypeAlias = "Table | Gallery | Paragraph | Heading | Warnings | Facts | Excerpt | Fold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +290,15 @@ class Brief:
     trust: Trust
 
 
+def brief_section(brief: Brief) -> Section:
+    """The brief as a first section, for files that are read from top to bottom."""
+    figure: list[Block] = [Gallery(pictures=[brief.figure], wide=True)] if brief.figure else []
+    table: list[Block] = [brief.table] if brief.table else []
+    blocks = [*map(Paragraph, brief.settled), *figure, *table]
+    trust = [Heading(brief.trust.title), Warnings(brief.trust.points)]
+    return Section("answer", page.BRIEF, " ".join(brief.headline), [*blocks, *trust])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """The whole report; `unit` is what one value of a response belongs to.
@@ -308,6 +313,10 @@ class Document:
     brief: Brief | None = None
     exploration: Mapping[str, Any] | None = None
     unit: Unit = "run"
+
+    def parts(self) -> list[Section]:
+        """The brief as a section, then the sections."""
+        return [*([brief_section(self.brief)] if self.brief is not None else []), *self.sections]
 
     def pictures(self) -> Iterator[Picture]:
         """Every figure in its order, those of folds too."""

@@ -203,7 +203,8 @@ class ResponsePart(StudyPart):
     metric: str
     """Name of a metric that the backend reports."""
     summary: Annotated[str, AfterValidator(_summary)] = "final"
-    """final | mean_last(k) | auc | best | time_to(x)."""
+    """final | mean_last(k) | auc | best | time_to(x). All but the first and mean_last(1) join
+    several steps and use the items that every evaluation uses."""
     direction: Literal["higher", "lower"] | None = None
     """Which way is better; by default what the backend says about the metric."""
     smallest_effect: float | None = Field(default=None, gt=0)

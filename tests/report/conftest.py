@@ -5,20 +5,27 @@ from __future__ import annotations
 import copy
 import io
 import itertools
-from collections.abc import Callable, Iterable
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console, RenderableType
 
 from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION, Analysis
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
+from ablatekit.report.figures.panel import PIXELS_PER_INCH
 from ablatekit.report.formats import html
 from ablatekit.report.formats.html import render_html
 
+PRECISE = 288
+"""Dots per inch at which rounded glyphs do not matter."""
 FACTORS: dict[str, tuple[str, list[str], str | None]] = {
     "advantage": ("none", ["none", "batch_norm", "group_norm"], None),
     "rollouts": ("1", ["1", "4"], "rollouts per query"),
@@ -416,6 +423,44 @@ def build_analysis() -> Any:
     }  # fmt: skip
 
 
+def boxes(figure: Any) -> list[tuple[str, Any]]:
+    """Words of a figure with their corners in CSS pixels."""
+    figure.set_dpi(PRECISE)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    scale = PIXELS_PER_INCH / PRECISE
+    return [
+        (text.get_text(), text.get_window_extent(renderer).extents * scale)
+        for text in figure.texts
+        if text.get_text().strip()
+    ]
+
+
+def _apart(first: Any, second: Any) -> bool:
+    across = min(first[2], second[2]) - max(first[0], second[0])
+    return bool(across < 1.5 or min(first[3], second[3]) - max(first[1], second[1]) < 2.5)
+
+
+@pytest.fixture(scope="session")
+def clashes() -> Callable[[Any], list[tuple[str, ...]]]:
+    """Words of a figure that leave its canvas, and pairs of words that lie on each other."""
+
+    def found(figure: Any) -> list[tuple[str, ...]]:
+        width, height = figure.get_size_inches() * PIXELS_PER_INCH
+        words = boxes(figure)
+        outside: list[tuple[str, ...]] = [
+            (text,) for text, (left, bottom, right, top) in words
+            if left < -1 or bottom < -2 or right > width + 1 or top > height + 2
+        ]  # fmt: skip
+        return outside + [
+            (text, other)
+            for number, (text, box) in enumerate(words)
+            for other, beside in words[:number]
+            if not _apart(box, beside)
+        ]
+
+    return found
+
+
 HOSTILE = (
     "$x^2$ <script>alert('x')</script> & \"q\" | $x^2_\\frac$ `code` *b* [l](http://evil.example) "
     "\N{SNOWMAN}\u4e2d\u6587 " + "very_long_" * 30
@@ -468,9 +513,12 @@ def terminal_text() -> Callable[..., str]:
 def page_without_figures() -> Callable[[Any], str]:
     """Pages for tests that do not look at figures: each is an empty drawing."""
 
+    def empty(picture: Any, *, narrow: bool = False) -> str:
+        return f'<svg aria-label="{picture.title}" data-narrow="{narrow}"></svg>'
+
     def rendered(analysis: Any) -> str:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(html, "svg", lambda picture: f'<svg aria-label="{picture.title}"></svg>')
+            patch.setattr(html, "svg", empty)
             return render_html(analysis)
 
     return rendered
@@ -572,3 +620,81 @@ def parse() -> Callable[[str], PageParser]:
         return parser
 
     return parsed
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A page in the browser with what it asked of the network and wrote to its console."""
+
+    page: Any
+    requests: list[str]
+    messages: list[str]
+
+    def probe(self, call: str) -> Any:
+        """The answer of a function of page_probes.js."""
+        return self.page.evaluate(f"probes.{call}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Debian's browser under playwright; a test that asks for it is skipped where there is none."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium: Any) -> Iterator[Callable[..., Opened]]:
+    """Opens a file at a size, in a theme, with or without scripts; the network is cut."""
+    contexts = []
+
+    def opening(
+        path: Path, size: tuple[int, int] = (1280, 800), theme: str = "light",
+        after: str = "", **options: Any,
+    ) -> Opened:  # fmt: skip
+        width, height = size
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme=theme, offline=True, **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        requests: list[str] = []
+        messages: list[str] = []
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.goto(path.as_uri() + after)
+        page.evaluate((Path(__file__).parent / "page_probes.js").read_text())
+        return Opened(page, requests, messages)
+
+    yield opening
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def fixture_page(page_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the fixture analysis as a file."""
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    path.write_text(page_text)
+    return path
+
+
+@pytest.fixture(scope="session")
+def committed_page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The page of a committed study, rendered from its analysis.json once a session."""
+    folder = tmp_path_factory.mktemp("committed")
+
+    def rendered(name: str) -> Path:
+        path = folder / f"{name}.html"
+        if not path.exists():
+            source = Path(__file__).parents[2] / "reports" / name / "analysis.json"
+            path.write_text(render_html(json.loads(source.read_text())))
+        return path
+
+    return rendered

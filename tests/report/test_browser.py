@@ -1,152 +1,189 @@
-"""The page in a real browser; skipped where none is installed."""
+"""The page in a real browser: what it does for pointer, finger, keyboard, printer and file."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.full,
-    pytest.mark.skipif(
-        CHROMIUM is None,
-        reason="chromium is not installed (Debian: apt-get install chromium); no page is opened",
-    ),
-]
+pytestmark = pytest.mark.full
 SHIPPED = Path(__file__).parents[2] / "reports" / "full_factorial"
-PROBE = """
-<script>
-addEventListener("load", () => {
-  const table = document.getElementById("answer-table");
-  const levels = () => [...table.tBodies[0].rows].map((row) => row.dataset.level).join(",");
-  const head = table.tHead.rows[1].cells[2];
-  head.querySelector("button").click();
-  const up = levels();
-  head.querySelector("button").click();
-  const down = levels();
-  const paper = () => getComputedStyle(document.body).backgroundColor;
-  const before = paper();
-  document.getElementById("theme").click();
-  const printed = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules])
-    .some((rule) => rule.media && rule.media.mediaText === "print");
-  const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  const drawn = [...document.querySelectorAll("figure svg")]
-    .filter((svg) => svg.getBoundingClientRect().height > 50).length;
-  const figures = document.querySelectorAll("figure").length;
-  const verdicts = Object.fromEntries([...table.tBodies[0].rows].map((row) => [
-    row.dataset.level,
-    [...row.querySelectorAll("[data-verdict]")].map((badge) => badge.dataset.verdict)]));
-  const state = {up, down, before, after: paper(), wide, drawn, verdicts, printed, figures};
-  const field = document.querySelector(".filter input");
-  if (field) {
-    const list = field.closest(".table").querySelector("table");
-    const shown = () => [...list.tBodies[0].rows].filter((row) => !row.hidden);
-    state.all = shown().length;
-    field.value = " Models HELPS ";
-    field.dispatchEvent(new Event("input"));
-    state.kept = shown().map((row) => row.textContent);
-    state.told = field.parentNode.querySelector("output").textContent;
-  }
-  document.title = JSON.stringify(state);
-});
-</script>
-"""
+PHONE = (390, 844)
 
 
-def browse(folder, *arguments):
-    """Run the browser with the network cut."""
-    command = [
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND",
-        "--enable-logging=stderr", "--v=0", f"--user-data-dir={folder / 'profile'}", *arguments,
-    ]  # fmt: skip
-    environment = {**os.environ, "HOME": str(folder)}
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=True, env=environment
-    )
+def pages_of(opened, path, after=""):
+    """How many sheets a page takes in print."""
+    content = opened(path, after=after).page.pdf(prefer_css_page_size=True)
+    return len(re.findall(rb"/Type /Page\b", content))
 
 
-def probed(folder, width, address):
-    """What the probe saw on a page, which logged nothing to the console."""
-    size = f"--window-size={width},900"
-    result = browse(folder, size, "--dump-dom", f"{address}?theme=light")
-    assert "CONSOLE" not in result.stderr
-    title = re.search(r"<title>(\{.*?\})</title>", result.stdout)
-    assert title is not None
-    return json.loads(title[1].replace("&quot;", '"'))
+def levels(page):
+    rows = page.locator("#answer-table tbody tr")
+    return [row.get_attribute("data-level") for row in rows.all()]
 
 
-@pytest.fixture(scope="module")
-def folder(page_text, tmp_path_factory):
-    """A folder with the page as it is, and with the probe."""
-    folder = tmp_path_factory.mktemp("browser")
-    (folder / "page.html").write_text(page_text)
-    (folder / "probed.html").write_text(page_text.replace("</body>", PROBE + "</body>"))
-    return folder
+@pytest.mark.parametrize("size", [(1280, 800), PHONE])
+def test_a_page_runs_without_errors_or_requests_and_does_not_scroll_sideways(
+    opened, fixture_page, size
+):
+    state = opened(fixture_page, size)
+    state.probe("unfold()")
+    assert state.probe("wide()") == 0
+    assert state.messages == []
+    assert state.requests == [fixture_page.as_uri()]
+    drawings = state.page.locator("figure svg:visible")
+    heights = [drawing.bounding_box()["height"] for drawing in drawings.all()]
+    assert len(heights) == state.page.locator("figure").count()
+    assert min(heights) > 50
 
 
-@pytest.mark.parametrize("width", [1280, 500])
-def test_the_page_runs_without_errors_sorts_and_turns_dark(folder, width, planted_verdicts):
-    state = probed(folder, width, (folder / "probed.html").as_uri())
-    assert state["up"] == "k3,q64,group_norm,4,batch_norm,k3_alias"
-    assert state["down"] == "batch_norm,4,group_norm,q64,k3,k3_alias"
-    assert state["before"] == "rgb(253, 252, 250)"
-    assert state["after"] == "rgb(22, 21, 19)"
-    assert state["wide"] == 0
-    assert state["drawn"] == 26
-    assert 0 < len(state["kept"]) < state["all"]
-    assert all("models" in row and "helps" in row for row in state["kept"])
-    assert state["told"] == f"{len(state['kept'])} of {state['all']}"
-    for (_, level), planted in planted_verdicts.items():
-        narrow_and_broad = [planted[name][1:] for name in ("learning", "generalization", "gap")]
-        wanted = [verdict for pair in narrow_and_broad for verdict in pair
-                  if verdict not in ("", "not_estimated")]  # fmt: skip
-        assert state["verdicts"][level] == wanted
+def test_the_answer_sorts_by_a_heading(opened, fixture_page):
+    page = opened(fixture_page).page
+    page.evaluate("probes.unfold()")
+    head = page.locator("#answer-table th", has_text="Learning").locator("button")
+    head.click()
+    assert levels(page) == ["k3", "q64", "group_norm", "4", "batch_norm", "k3_alias"]
+    head.click()
+    assert levels(page) == ["batch_norm", "4", "group_norm", "q64", "k3", "k3_alias"]
 
 
-def test_the_page_prints_on_paper_with_its_folds_open(folder):
-    paper = folder / "page.pdf"
-    browse(
-        folder, f"--print-to-pdf={paper}", "--no-pdf-header-footer", (folder / "page.html").as_uri()
-    )
-    content = paper.read_bytes()
-    assert content.startswith(b"%PDF")
-    pages = [int(count) for count in re.findall(rb"/Count (\d+)", content)]
-    assert 5 <= max(pages) <= 40
+def test_a_long_table_filters_by_words(opened, fixture_page):
+    page = opened(fixture_page).page
+    page.evaluate("probes.unfold()")
+    box = page.locator(".table", has=page.locator(".filter")).first
+    rows = box.locator("tbody tr")
+    every = rows.count()
+    box.locator(".filter input").fill(" Models HELPS ")
+    kept = [text.lower() for text in box.locator("tbody tr:visible").all_inner_texts()]
+    assert 0 < len(kept) < every
+    assert all("models" in text and "helps" in text for text in kept)
+    assert box.locator("output").inner_text() == f"{len(kept)} of {every}"
 
 
-def test_the_shipped_full_factorial_shows_every_verdict_and_figure(tmp_path):
-    page = tmp_path / "shipped.html"
-    page.write_text((SHIPPED / "index.html").read_text().replace("</body>", PROBE + "</body>"))
+def test_the_theme_follows_the_system_and_the_button(opened, fixture_page):
+    page = opened(fixture_page, theme="dark").page
+    paper = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(paper) == "rgb(22, 21, 19)"
+    page.locator("#theme").click()
+    assert page.evaluate(paper) == "rgb(253, 252, 250)"
+
+
+def test_sections_open_by_links_by_the_address_and_all_at_once(opened, fixture_page):
+    page = opened(fixture_page, after="#variance").page
+    assert page.locator("#variance").is_visible()
+    assert not page.locator("#methods").is_visible()
+    page.locator("nav a", has_text="Methods").click()
+    assert page.locator("#methods").is_visible()
+    page.locator("#unfold").click()
+    assert page.locator("details:not([open])").count() == 0
+    page.locator("#unfold").click()
+    assert page.locator("details[open]").count() == 0
+
+
+def test_without_scripts_all_is_there_and_no_dead_button(opened, fixture_page):
+    page = opened(fixture_page, java_script_enabled=False).page
+    assert page.locator("button:visible").count() == 0
+    for link in page.locator("nav a").all():
+        link.click()
+        section = page.locator(link.get_attribute("href"))
+        assert section.is_visible()
+        section.locator("xpath=..").locator(":scope > summary").click()
+        assert not section.is_visible()
+    for summary in page.locator(".chapter > summary").all():
+        summary.click()
+    for summary in page.locator(".chapter details > summary").all():
+        summary.click()
+    assert page.locator("table:visible").count() == page.locator("table").count()
+    assert page.locator("figure:visible").count() == page.locator("figure").count()
+
+
+def test_marks_tell_their_words_to_pointer_keyboard_and_finger(opened, fixture_page):
+    page = opened(fixture_page, has_touch=True).page
+    page.evaluate("probes.unfold()")
+    mark = page.locator("#forest-learning svg:visible [data-tip]").first
+    words = mark.get_attribute("data-tip")
+    tip = page.locator("#tip")
+    mark.hover()
+    assert tip.inner_text() == words
+    page.keyboard.press("Escape")
+    assert not tip.is_visible()
+    mark.evaluate("mark => mark.focus({focusVisible: true})")
+    assert tip.inner_text() == words
+    page.keyboard.press("Escape")
+    box = mark.bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + 9)
+    assert tip.inner_text()
+    page.keyboard.press("Escape")
+    page.locator("th [data-tip]:not(button), th[data-tip] button").first.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    assert tip.is_visible()
+
+
+def test_the_first_stop_of_the_keyboard_leads_past_the_header(opened, fixture_page):
+    page = opened(fixture_page).page
+    page.keyboard.press("Tab")
+    skip = page.evaluate("[document.activeElement.className, document.activeElement.hash]")
+    assert skip[0] == "skip"
+    assert page.locator(skip[1]).count() == 1
+
+
+def test_only_what_is_wider_than_its_box_stops_the_keyboard(opened, fixture_page):
+    page = opened(fixture_page, PHONE).page
+    page.evaluate("probes.unfold()")
+    page.wait_for_timeout(100)
+    boxes = page.locator(".scroll").all()
+    states = [
+        (box.get_attribute("tabindex") == "0", box.evaluate("b => b.scrollWidth > b.clientWidth"))
+        for box in boxes
+    ]
+    assert {stops for stops, _ in states} == {True, False}
+    assert all(stops == wide for stops, wide in states)
+
+
+def test_a_figure_is_saved_as_a_light_drawing_that_needs_no_page(opened, fixture_page, tmp_path):
+    page = opened(fixture_page, theme="dark", accept_downloads=True).page
+    page.evaluate("probes.unfold()")
+    figure = page.locator("#forest-learning")
+    with page.expect_download() as download:
+        figure.get_by_text("SVG", exact=True).click()
+    assert download.value.suggested_filename == "forest-learning.svg"
+    saved = tmp_path / "figure.svg"
+    download.value.save_as(saved)
+    text = saved.read_text()
+    assert text.startswith("<svg")
+    assert "var(" not in text
+    assert "#fdfcfa" in text
+    assert "<title>" in text
+    alone = opened(saved).page
+    assert alone.evaluate("document.documentElement.getBBox().width") > 100
+
+
+def test_paper_gets_what_is_open_and_everything_on_request(opened, fixture_page):
+    short, everything = pages_of(opened, fixture_page), pages_of(opened, fixture_page, "?print=all")
+    assert short <= 4
+    assert 5 <= everything <= 40
+
+
+def test_the_committed_full_factorial_shows_every_verdict(opened, committed_page):
     analysis = json.loads((SHIPPED / "analysis.json").read_text())
-    state = probed(tmp_path, 1280, page.as_uri())
+    page = opened(committed_page("full_factorial")).page
+    page.evaluate("probes.unfold()")
+    rows = page.evaluate(
+        """[...document.querySelectorAll("#answer-table tbody tr")].map((row) => [row.dataset.level,
+        [...row.querySelectorAll("[data-verdict]")].map((badge) => badge.dataset.verdict)])"""
+    )
     wanted = {}
     for answer in (*analysis["responses"].values(), *analysis["comparisons"].values()):
         average = [effect for effect in answer["effects"] if effect["estimand"] == "average"]
         for level in {effect["level"] for effect in average}:
-            rows = [row for row in average if row["level"] == level and row["se"] is not None]
-            shown = [next(row for row in rows if not row["scope"])]
+            known = [row for row in average if row["level"] == level and row["se"] is not None]
+            shown = [next(row for row in known if not row["scope"])]
             if answer in analysis["responses"].values():
-                shown.append(max(rows, key=lambda row: len(row["scope"])))
+                shown.append(max(known, key=lambda row: len(row["scope"])))
             wanted.setdefault(level, []).extend(row["verdict"] for row in shown)
-    assert {level: sorted(found) for level, found in state["verdicts"].items()} == {
+    assert {level: sorted(verdicts) for level, verdicts in rows} == {
         level: sorted(verdicts) for level, verdicts in wanted.items()
     }
-    sizes = {
-        effect["level"]: effect["estimate"]
-        for effect in analysis["responses"]["learning"]["effects"]
-        if (effect["estimand"], effect["inference"]) == ("average", "narrow")
-    }
-    assert len(sizes) == len(analysis["design"]["factors"])
-    assert state["up"].split(",") == sorted(sizes, key=sizes.get)
-    assert state["down"] == ",".join(reversed(state["up"].split(",")))
-    assert (state["before"], state["after"]) == ("rgb(253, 252, 250)", "rgb(22, 21, 19)")
-    assert (state["wide"], state["printed"]) == (0, True)
-    assert state["figures"] == state["drawn"] > 2 * len(sizes)

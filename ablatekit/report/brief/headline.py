@@ -68,7 +68,7 @@ from ablatekit.report.language.brief.headline import (
     spoken_headline,
     spoken_settled,
 )
-from ablatekit.report.language.numbers import absent, general, scale_of
+from ablatekit.report.language.numbers import Scale, absent, general, scale_of
 from ablatekit.report.language.reading import subject_of
 from ablatekit.report.language.sentences import told
 
@@ -118,10 +118,18 @@ def subjects_of(analysis: Analysis) -> Subjects:
     return Subjects(
         asked_response(first["label"], first["direction"]),
         clipped(second["label"]) if second is not None else "",
-        scale_of(first),
+        _common_scale(first, second),
         "" if equal else noun,
         frame(noun, order, equal=equal),
     )
+
+
+def _common_scale(first: ResponseAnalysis, second: ResponseAnalysis | None) -> Scale:
+    """The scale of both responses, with the digits of the coarser one."""
+    scale = scale_of(first)
+    if second is None:
+        return scale
+    return replace(scale, decimals=min(scale.decimals, scale_of(second).decimals))
 
 
 def _two_responses(analysis: Analysis) -> tuple[ResponseAnalysis, ResponseAnalysis | None]:

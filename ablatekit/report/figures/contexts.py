@@ -90,7 +90,10 @@ def _draw_panel(panel: Panel, part: ContextPanel, contexts: Sequence[str], rows:
         if not absent(row["estimate"]):
             y = rows.rows[contexts.index(row["context"])].lane
             panel.interval(row["low"], row["high"], y, "ink", 1.5)
-            panel.marks(floats([row["estimate"]]), [y], "ink", "o", 4.5)
+            numbers = part.scale.effect(row["estimate"])
+            numbers += f" {part.scale.interval(row['low'], row['high'])} {part.scale.unit}"
+            tip = f"{row['context']}: {numbers}"
+            panel.marks(floats([row["estimate"]]), [y], "ink", "o", 4.5, tip=tip)
 
 
 def context_records(panels: Sequence[ContextPanel]) -> list[dict[str, str | Number]]:

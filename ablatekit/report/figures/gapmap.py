@@ -62,11 +62,11 @@ def draw_map(
 ) -> Figure:
     """Points on the diagonal change both alike; a step is as long on one axis as on the other."""
     across, up = (with_unit(effect_on(label), scale.unit) for label in labels)
-    title, foot = wrapped(up, PHONE), wrapped(across, PHONE)
-    top = TOP + LINE * len(title)
     x, y = _limits(points)
     left = y_room(y, scale)
     plot = PHONE - left - 6
+    title, foot = wrapped(up, PHONE), wrapped(across, plot)
+    top = TOP + LINE * len(title)
     height = plot * (y[1] - y[0]) / (x[1] - x[0])
     bottom = top + height + FOOT + LINE * len(foot)
     listing = _listing(points, PHONE if narrow else WIDTH - PHONE - BETWEEN)

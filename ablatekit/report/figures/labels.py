@@ -25,7 +25,7 @@ ENDS = 16.0
 """Pixels right of a panel before the names of lines: room for their marks."""
 MOST_LINES = 12
 """Of one label; only what no one would read is longer."""
-SAMPLE, AFTER_SAMPLE, BETWEEN_KEYS, EDGE = 22.0, 6.0, 16.0, 2.0
+SAMPLE, MARK_SAMPLE, AFTER_SAMPLE, BETWEEN_KEYS, EDGE = 22.0, 8.0, 5.0, 14.0, 2.0
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -126,7 +126,11 @@ class Key:
 
     def indent(self) -> float:
         """Pixels before its words."""
-        return 0.0 if self.kind == "note" else SAMPLE + AFTER_SAMPLE
+        return 0.0 if self.kind == "note" else self.sample() + AFTER_SAMPLE
+
+    def sample(self) -> float:
+        """Pixels of what it shows: a mark alone needs few."""
+        return MARK_SAMPLE if self.kind == "mark" else SAMPLE
 
 
 def series_key(words: str, position: int) -> Key:
@@ -162,7 +166,7 @@ def draw_keys(page: Panel, keys: Keys, left: float, top: float) -> None:
     for key, across, down, lines in keys.places:
         x, y = left + across, top + down + LINE / 2
         if key.kind != "note":
-            draw_sample(page, key, x, y)
+            draw_sample(page, key, x, y, key.sample())
         write(page, lines, x + key.indent(), top + down, "muted")
 
 

@@ -168,9 +168,9 @@ def _short_path(path: str) -> str:
         if command == "z":
             written += "z"
             continue
-        to = tuple(round(10 * float(next(commands))) for _ in range(2))
-        written += f"M{_tenths(*to)}" if command == "M" else _step(to[0] - at[0], to[1] - at[1])
-        at = to
+        x, y = (round(10 * float(next(commands))) for _ in range(2))
+        written += f"M{_tenths(x, y)}" if command == "M" else _step(x - at[0], y - at[1])
+        at = x, y
     return written
 
 

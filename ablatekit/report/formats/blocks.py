@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from ablatekit.report.document import Block, Document, Excerpt, Fold, Section, Table
+from ablatekit.report.document import Block, Document, Excerpt, Fold, Table
 
 
 def blocks_of(blocks: Sequence[Block]) -> Iterator[Block]:
@@ -27,21 +26,6 @@ def tables_of(document: Document) -> Iterator[Table]:
 def answer_of(document: Document) -> Table | None:
     """The table of the answer, if levels were compared."""
     return next((table for table in tables_of(document) if table.style == "answer"), None)
-
-
-def sections_beside_brief(document: Document) -> list[Section]:
-    """The sections without the table that the brief shows."""
-    shown = document.brief.table if document.brief else None
-    if shown is None:
-        return list(document.sections)
-    return [
-        replace(section, blocks=[block for block in section.blocks if not _is(block, shown)])
-        for section in document.sections
-    ]
-
-
-def _is(block: Block, table: Table) -> bool:
-    return isinstance(block, Table) and block.id == table.id
 
 
 def excerpts_of(document: Document) -> list[Excerpt]:

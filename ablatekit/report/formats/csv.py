@@ -1,4 +1,4 @@
-"""Every effect as one row of a CSV file."""
+"""Every effect as one row of a CSV file, and what a figure shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.effects import Configuration, Effect
+from ablatekit.analysis.core.schema.vocabulary import Number
 from ablatekit.legible import legible_json
+from ablatekit.report.document import FigureData
 from ablatekit.report.language.reading import Unit, subject_of
 from ablatekit.report.language.sentences import is_statement, say, say_all
 
@@ -41,6 +43,21 @@ def effects_csv(analysis: Analysis) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def data_csv(data: FigureData) -> str:
+    """What a figure shows, in seven digits; what is missing is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(inert, data.columns))
+    writer.writerows([_short(value) for value in row] for row in data.rows)
+    return text.getvalue()
+
+
+def _short(value: str | Number) -> str:
+    if isinstance(value, str):
+        return inert(value)
+    return "" if value is None else f"{value:.7g}"
 
 
 def _parts(analysis: Analysis) -> Iterator[tuple[str, Sequence[Effect]]]:

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from itertools import groupby
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.report.compose import compose
-from ablatekit.report.document import Column, Document, Picture
+from ablatekit.report.document import Block, Column, Document, Entry, Fold, Picture, Table
 from ablatekit.report.figures.render import svg
+from ablatekit.report.formats.csv import data_csv
 from ablatekit.report.language import page
 from ablatekit.report.language.hints import hint
 from ablatekit.report.language.numbers import typeset
 from ablatekit.report.language.verdicts import SIZES, look
 from ablatekit.themes import Theme
+
+PAGE = "page."
+STYLES: tuple[str, ...] = ("page.css", "whatif.css")
+SCRIPTS: tuple[str, ...] = ("page.js", "statistics.js", "choices.js", "headline.js", "whatif.js")
+"""What a page holds; those that are not of the page itself only beside what they explore."""
+SHOWN_POINTS = 4
+"""Reasons of the trust box that show at once."""
+ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
+"""What would end a script element or a line of JavaScript."""
 
 
 def render_html(analysis: Analysis, theme: Theme = "auto") -> str:
@@ -35,21 +48,23 @@ def render_page(document: Document, theme: Theme = "auto") -> str:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        look=look,
-        sizes=SIZES,
-        exact=exact,
-        grouped=grouped,
-        opening=opening,
-        typeset=typeset,
-        drawn=drawn,
-        has_groups=has_groups,
-        hint=hint,
-        words=page,
+        look=look, sizes=SIZES, exact=exact, grouped=grouped, opening=opening, typeset=typeset,
+        drawn=drawn, data=data, has_groups=has_groups, outcomes=outcomes, judged=judged, hint=hint,
+        words=page, shown_points=SHOWN_POINTS, labels=Labels(), notes=computed_notes(document),
         unit=document.unit,
+    )  # fmt: skip
+    explored = document.exploration is not None
+    styles, scripts = (
+        [name for name in names if explored or name.startswith(PAGE)] for names in (STYLES, SCRIPTS)
     )
-    template = environment.get_template("page.html.j2")
-    return template.render(
-        document=document, theme=theme, css=_asset("page.css"), script=_asset("page.js")
+    return environment.get_template("page.html.j2").render(
+        document=document,
+        theme=theme,
+        start="answer" if document.brief else document.sections[0].id,
+        css=Markup("\n").join(_asset(name) for name in styles),
+        scripts=[_asset(name) for name in scripts],
+        script_words=as_json(page.SCRIPT),
+        exploration=as_json(document.exploration),
     )
 
 
@@ -59,9 +74,62 @@ def _asset(name: str) -> Markup:
     return Markup(text)
 
 
+def as_json(value: Any) -> Markup:
+    """A value inside a script element: compact, with nothing that could end the element."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return Markup(text.translate(ESCAPES))
+
+
+class Labels:
+    """Names of parts of a page that a screen reader lists: each once."""
+
+    def __init__(self) -> None:
+        self._times: Counter[str] = Counter()
+
+    def distinct(self, label: str) -> str:
+        """The label, with its number where the page has it already."""
+        self._times[label] += 1
+        return page.numbered(label, self._times[label])
+
+
+def computed_notes(document: Document) -> dict[str, int]:
+    """How the numbers of all tables were made: each sentence once, with its number."""
+    every = [table.computed for table in _tables(document)]
+    texts = dict.fromkeys(text for several in every for text in several)
+    return {text: place for place, text in enumerate(texts, start=1)}
+
+
+def _tables(document: Document) -> Iterator[Table]:
+    if document.brief is not None and document.brief.table is not None:
+        yield document.brief.table
+    for section in document.sections:
+        yield from _tables_of(section.blocks)
+
+
+def _tables_of(blocks: Sequence[Block]) -> Iterator[Table]:
+    for block in blocks:
+        if isinstance(block, Table):
+            yield block
+        elif isinstance(block, Fold):
+            yield from _tables_of(block.blocks)
+
+
 def drawn(picture: Picture) -> Markup:
-    """The figure's SVG, whose text matplotlib and we have escaped."""
-    return Markup(svg(picture))
+    """The figure's SVG, whose text matplotlib and we have escaped; a second one for phones."""
+    if picture.narrow is None:
+        return _scrolled(picture, "scroll", svg(picture))
+    wide = _scrolled(picture, "scroll wide", svg(picture))
+    return wide + _scrolled(picture, "scroll slim", svg(picture, narrow=True))
+
+
+def _scrolled(picture: Picture, kind: str, drawing: str) -> Markup:
+    opened = Markup('<div class="{}" tabindex="0" role="group" aria-label="{}">')
+    return opened.format(kind, picture.title) + Markup(drawing) + Markup("</div>")
+
+
+def data(picture: Picture) -> Markup:
+    """What a figure shows, as the text of a CSV file in JSON."""
+    return as_json(data_csv(picture.data()) if picture.data is not None else "")
 
 
 def exact(value: float | None) -> str:
@@ -83,7 +151,19 @@ def opening(columns: Sequence[Column], place: int) -> bool:
     )
 
 
-def grouped(columns: Sequence[Column]) -> Iterator[tuple[str, int]]:
-    """Runs of neighbouring columns with one group heading, and how many they are."""
-    for group, members in groupby(columns, key=lambda column: column.group):
-        yield group, len(list(members))
+def grouped(columns: Sequence[Column]) -> Iterator[tuple[str, list[int]]]:
+    """Runs of neighbouring columns with one group heading, and their places."""
+    for group, members in groupby(range(len(columns)), key=lambda place: columns[place].group):
+        yield group, list(members)
+
+
+def outcomes(table: Table) -> int:
+    """The groups of columns of an answer: one for each response and gap."""
+    return sum(1 for group, _ in grouped(table.columns) if group)
+
+
+def judged(entry: Entry, column: Column, keys: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What a verdict of the answer is about, for scripts that compute it under other bounds."""
+    scope = getattr(entry, "scope", ())
+    inference = "broad" if scope else "narrow"
+    return [("response", column.key), *keys, ("inference", inference), ("scope", " ".join(scope))]

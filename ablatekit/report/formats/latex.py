@@ -18,7 +18,6 @@ from ablatekit.report.document import (
     Picture,
     Section,
     Table,
-    Verdicts,
     Warnings,
     file_stem,
     slug,
@@ -29,7 +28,6 @@ from ablatekit.report.formats.latex_text import escape
 from ablatekit.report.language import page
 from ablatekit.report.language.brief import paper
 from ablatekit.report.language.numbers import typeset
-from ablatekit.report.language.verdicts import spoken
 from ablatekit.report.paste.section import METHODS, METHODS_SECTION, RESULTS
 
 Item = TypeVar("Item")
@@ -159,8 +157,6 @@ def _block(block: Block, figures: str) -> list[str]:
             return [f"\\subsubsection{{{escape(block.text)}}}"]
         case Warnings():
             return _list(f"\\textbf{{{page.NOTE}}} {escape(text)}" for text in block.texts)
-        case Verdicts():
-            return _list(_verdict_lines(block))
         case Facts():
             return _list(f"{escape(name)}: {escape(value)}" for name, value in block.pairs)
         case Excerpt():
@@ -172,12 +168,6 @@ def _block(block: Block, figures: str) -> list[str]:
 def _list(items: Iterable[str]) -> list[str]:
     lines = [f"\\item {item}" for item in items]
     return ["\\begin{itemize}", *lines, "\\end{itemize}"] if lines else []
-
-
-def _verdict_lines(block: Verdicts) -> Iterator[str]:
-    for line in block.lines:
-        title = f"\\textbf{{{escape(line.title)}}}: {escape(spoken(line))}."
-        yield " ".join(filter(None, (title, escape(line.note))))
 
 
 def _gallery(block: Gallery, figures: str) -> Iterator[str]:

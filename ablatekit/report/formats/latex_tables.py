@@ -91,20 +91,22 @@ Grouped = list[tuple[str, list[Entry]]]
 
 def _below_each_other(table: Table) -> tuple[list[Column], Grouped]:
     """Groups of columns as groups of rows, so that any number of them fits on a line."""
-    alone = [place for place, column in enumerate(table.columns) if not column.group]
-    together = [place for place, column in enumerate(table.columns) if column.group]
+    together = [place for place, column in enumerate(table.columns) if column.key]
+    if not together:
+        return list(table.columns), [("", list(row)) for row in table.rows]
+    alone = [place for place, column in enumerate(table.columns) if not column.key]
     groups = [
         (name, list(places))
         for name, places in groupby(together, key=lambda place: table.columns[place].group)
     ]
-    if not groups:
-        return list(table.columns), [("", list(row)) for row in table.rows]
     widest = max((places for _, places in groups), key=len)
     first = [place for place in alone if place < together[0]]
     last = [place for place in alone if place > together[0]]
     columns = [
-        replace(table.columns[place], group="") for place in (*first, *widest, *last)
-    ]  # fmt: skip
+        *(table.columns[place] for place in first),
+        *(replace(table.columns[place], group="") for place in widest),
+        *(table.columns[place] for place in last),
+    ]
     rows: Grouped = []
     for name, places in groups:
         for row in table.rows:

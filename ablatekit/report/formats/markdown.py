@@ -27,17 +27,17 @@ from ablatekit.report.document import (
     Section,
     Table,
     Text,
-    Verdicts,
     Warnings,
+    brief_section,
     noted,
     plain_text,
     scoped,
 )
-from ablatekit.report.formats.blocks import computed_of, sections_beside_brief
+from ablatekit.report.formats.blocks import computed_of
 from ablatekit.report.language import page
 from ablatekit.report.language.brief import paper
 from ablatekit.report.language.numbers import typeset
-from ablatekit.report.language.verdicts import signed, spoken
+from ablatekit.report.language.verdicts import signed
 
 
 def render_markdown(analysis: Analysis) -> str:
@@ -49,8 +49,7 @@ def render_text(document: Document, figures: Mapping[str, str] = MappingProxyTyp
     """A document as Markdown; `figures` are the files of those that it shows, by their ids."""
     lines = [f"# {escape(document.title)}", "", *_question(document)]
     lines += [" · ".join(f"{escape(value)} {escape(name)}" for name, value in document.facts), ""]
-    lines += _brief(document, figures)
-    for section in sections_beside_brief(document):
+    for section in document.parts():
         lines += _section(section, figures)
     lines += _computed(computed_of(document))
     return "\n".join(lines).rstrip() + "\n"
@@ -60,29 +59,13 @@ def render_brief(document: Document, figures: Mapping[str, str] = MappingProxyTy
     """The brief alone as Markdown, to paste into a message; empty where there is none."""
     if document.brief is None:
         return ""
-    lines = [f"# {escape(document.title)}", "", *_question(document), *_brief(document, figures)]
+    lines = [f"# {escape(document.title)}", "", *_question(document)]
+    lines += _section(brief_section(document.brief), figures)
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _question(document: Document) -> list[str]:
     return [f"*{escape(document.question)}*", ""] if document.question else []
-
-
-def _brief(document: Document, figures: Mapping[str, str]) -> list[str]:
-    """Headline, what is settled, the figure, the table, and how far to trust them."""
-    brief = document.brief
-    if brief is None:
-        return []
-    lines = [f"**{escape(' '.join(brief.headline))}**", ""] if brief.headline else []
-    lines += [escape(" ".join(brief.settled)), ""] if brief.settled else []
-    if brief.figure is not None and brief.figure.id in figures:
-        lines += _picture(brief.figure, figures)
-    lines += _table(brief.table) if brief.table is not None else []
-    trust = [
-        f"> **{escape(brief.trust.title)}**",
-        *(f"> - {escape(p)}" for p in brief.trust.points),
-    ]
-    return [*lines, *trust, ""]
 
 
 def _computed(sentences: Sequence[str]) -> list[str]:
@@ -126,8 +109,6 @@ def _block(block: Block, figures: Mapping[str, str]) -> list[str]:
             return [f"### {escape(block.text)}", ""]
         case Warnings():
             return [f"> **{page.NOTE}** {escape(text)}\n>" for text in block.texts] + [""]
-        case Verdicts():
-            return [*_verdict_lines(block), ""]
         case Facts():
             return [f"- {escape(name)}: {escape(value)}" for name, value in block.pairs] + [""]
         case Excerpt():
@@ -148,15 +129,6 @@ def _gallery(block: Gallery, figures: Mapping[str, str]) -> list[str]:
 def _picture(picture: Picture, figures: Mapping[str, str]) -> list[str]:
     shown = f"![{escape(picture.alt)}]({figures[picture.id]})"
     return [f"**{escape(picture.title)}**", "", shown, ""]
-
-
-def _verdict_lines(block: Verdicts) -> Iterator[str]:
-    for line in block.lines:
-        yield " ".join(
-            filter(
-                None, (f"- **{escape(line.title)}**: {escape(spoken(line))}.", escape(line.note))
-            )
-        )
 
 
 def _table(table: Table) -> list[str]:

@@ -16,6 +16,8 @@ from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
 from ablatekit.legible import legible_json
 from ablatekit.report import document
+from ablatekit.report.brief.headline import headline_sentences
+from ablatekit.report.brief.trust import trust_box
 from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph, scoped
 from ablatekit.report.formats.tables import PLAIN, titled_table
 from ablatekit.report.language import formulas, page
@@ -51,7 +53,7 @@ from ablatekit.report.sections.answer import (
     baseline_sentences,
     estimate_entry,
     price_entry,
-    questions,
+    ranked_questions,
     shown_scopes,
 )
 from ablatekit.report.sections.model import effect_tests, fit_blocks, is_formula
@@ -88,6 +90,7 @@ def answer(analysis: Analysis, *, everything: bool = False) -> Iterator[Renderab
     analysis = legible_json(analysis)
     every = analysis["responses"].items()
     fitted = {name: response for name, response in every if is_formula(response)}
+    yield from _brief(analysis)
     if not fitted:
         yield from _answer_tables(analysis)
     for name, response in fitted.items():
@@ -95,10 +98,22 @@ def answer(analysis: Analysis, *, everything: bool = False) -> Iterator[Renderab
     if everything and not fitted:
         from ablatekit.report.compose import details  # imports every section
 
+        yield from map(Text, baseline_sentences(analysis))
+
         for block in details(analysis):
             yield from rendered(block)
     yield from (Text(page.noted(typeset(warning))) for warning in answer_warnings(analysis))
     yield from second_opinion(analysis)
+
+
+def _brief(analysis: Analysis) -> Iterator[RenderableType]:
+    """The sentences of the answer, and how far to trust it with the gravest reason."""
+    if comparisons(analysis):
+        headline, settled = headline_sentences(analysis)
+        yield Text(" ".join(headline), style="bold")
+        yield from [Text(" ".join(settled))] if settled else []
+        box = trust_box(analysis)
+        yield Text(page.trusted(box.title, box.points[0] if box.points else ""))
 
 
 def second_opinion(analysis: Analysis) -> Iterator[RenderableType]:
@@ -109,12 +124,11 @@ def second_opinion(analysis: Analysis) -> Iterator[RenderableType]:
 
 
 def _answer_tables(analysis: Analysis) -> Iterator[RenderableType]:
-    """The answer, then its scopes, why some levels have no estimate, and the baseline."""
-    for part in _side_by_side(questions(analysis)):
+    """The answer, then its scopes, and why some levels have no estimate."""
+    for part in _side_by_side(ranked_questions(analysis)):
         yield summary(analysis, part)
     yield from map(Text, filter(None, [held_fixed(shown_scopes(analysis)), *_reasons(analysis)]))
     yield from map(Text, answer_remarks(analysis))
-    yield from map(Text, baseline_sentences(analysis))
 
 
 def summary(analysis: Analysis, asked: Sequence[Question] | None = None) -> Table:
@@ -122,7 +136,7 @@ def summary(analysis: Analysis, asked: Sequence[Question] | None = None) -> Tabl
 
     asked: the questions that have a column; all of them by default.
     """
-    asked = questions(analysis) if asked is None else asked
+    asked = ranked_questions(analysis) if asked is None else asked
     heads = [_head(analysis, question) for question in asked]
     table = titled_table(Text(_title(analysis)), ("level", *heads))
     table.show_lines = True
@@ -368,7 +382,7 @@ def _reasons(analysis: Analysis) -> list[str]:
     unit = subject_of(analysis).unit
     concerned: dict[str, list[str]] = {}
     for level in comparisons(analysis):
-        for question in questions(analysis):
+        for question in ranked_questions(analysis):
             for reason in _reasons_of(question, level, unit):
                 concerned.setdefault(reason, []).append(level.name)
     return [formulas.because(why, ", ".join(dict.fromkeys(of))) for why, of in concerned.items()]

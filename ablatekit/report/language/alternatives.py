@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from ablatekit.report.language.numbers import Scale
+from ablatekit.analysis.core.schema.vocabulary import Number
+from ablatekit.report.language.numbers import MISSING, Scale, absent, general
 from ablatekit.report.language.verdicts import Look
 
 WITHOUT_VALUES = "no values"
 WITHOUT_THRESHOLD = "no threshold"
+BASELINE = "baseline"
+FRONTIER = "best up to that price"
+PRICE = "price"
+EFFECT = "effect against the baseline"
 ONE_NEW_LEVEL = "one new level"
 MEAN = "mean"
-ALL_ITEMS = "on all items"
+ALL_ITEMS = "on all items; lines: on a part of them"
 WITHOUT_BANDS = "intervals of so many lines are in the data only"
 RIGHT, LEFT = "\N{RIGHTWARDS ARROW}", "\N{LEFTWARDS ARROW}"
 BETTER_WORSE: Mapping[str, tuple[str, str]] = {
@@ -151,3 +156,43 @@ def influence(unit: str, response: str, parts: Iterable[str]) -> str:
 def between(low: float, high: float, scale: Scale) -> str:
     """The ends of a range of effects."""
     return f"{scale.effect(low)} to {scale.effect(high)}"
+
+
+def better_up(axis: str) -> str:
+    """The title of an axis whose upper end is the better one."""
+    return f"{axis} (better \N{UPWARDS ARROW})"
+
+
+def times(price: Number) -> str:
+    """A price as a multiple of the baseline's."""
+    return f"{general(price, 3)}\N{MULTIPLICATION SIGN}" if not absent(price) else MISSING
+
+
+def frontier_point(name: str, gain: str, interval: str, unit: str, price: str, verdict: str) -> str:
+    """One configuration: its gain, its price and its verdict."""
+    return f"{name}: {gain} {interval}{unit} at {price}, {verdict}"
+
+
+def gains_in(responses: Sequence[str]) -> str:
+    """What rows of dots show: the gain in one response or in several."""
+    return f"gain in {' and '.join(responses)}"
+
+
+def left_out(count: int) -> str:
+    """A row that stands for others."""
+    return f"\N{HORIZONTAL ELLIPSIS} {count} more"
+
+
+def dots_row(name: str, gains: Sequence[str]) -> str:
+    """One configuration of a figure of dots."""
+    return f"{name}: {' and '.join(gains)}"
+
+
+def dose_curve(factor: str, parts: Iterable[str]) -> str:
+    """The effects of an ordered factor's levels in words."""
+    return joined(f"Effect of every level of {factor}.", parts)
+
+
+def p_told(p: str) -> str:
+    """The p value of a trend; the adjusted one."""
+    return f"adjusted p {p}"

@@ -130,8 +130,27 @@ def against(baseline: str) -> str:
 
 def price(ratio: float, metric: str) -> str:
     """What a level costs beside its baseline: 4x samples."""
-    noun = metric.rsplit("/", maxsplit=1)[-1].replace("_", " ")
-    return f"{general(ratio, 3)}{TIMES} {noun}".rstrip()
+    return f"{general(ratio, 3)}{TIMES} {price_of(metric)}".rstrip()
+
+
+def price_of(metric: str) -> str:
+    """What a price counts: samples; empty where nobody says it."""
+    return metric.rsplit("/", maxsplit=1)[-1].replace("_", " ")
+
+
+def without_estimate(names: Sequence[str], reason: str) -> str:
+    """Levels that have no estimate for one reason."""
+    return f"{sentence(word('not_estimated'))}: {', '.join(names)} ({reason.rstrip('.')})."
+
+
+def nothing_beyond(needed: str) -> str:
+    """Why no level has a verdict beyond what was run."""
+    return f"Beyond what was measured: {needed.rstrip('.')}."
+
+
+def further_responses(labels: Sequence[str]) -> str:
+    """Responses that the answer has no room for."""
+    return f"Further responses, under Effects: {'; '.join(labels)}."
 
 
 def part(by: Sequence[str], se: str, df: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ablatekit.report.language.numbers import count
 from ablatekit.report.language.reading import Subject
 
-ANSWER = "The answer"
 EFFECTS = "Effects"
 EFFECTS_LEAD = "How large each effect is, here and over the widest scope of levels like these."
 CONFIGURATIONS = "Configurations"
@@ -49,11 +48,11 @@ def here(subject: Subject) -> str:
 def answer_lead(subject: Subject, confidence: str, *, broad: bool) -> str:
     """What the answer compares, and for what its verdicts hold."""
     text = (
-        "Each level is compared with its factor's baseline. The verdict holds"
-        f" {here(subject)} (narrow inference)"
+        "Each level against its factor's baseline, averaged over the other choices. Verdicts hold"
+        f" {here(subject)}"
     )
     if broad:
-        text += "; beside it stands the widest scope that the contexts can speak for"
+        text += "; beside them stands the widest scope that the contexts can speak for"
     return f"{text}. Intervals are {confidence}, per comparison."
 
 

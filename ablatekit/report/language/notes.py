@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ablatekit.analysis.core.lookup import ranked_responses
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.companions import PolicyComparison, SecondOpinion
 from ablatekit.analysis.core.schema.vocabulary import Statement
@@ -14,9 +16,25 @@ from ablatekit.report.language.sentences import say, told
 
 COMPANIONS: Mapping[str, str] = {"items": "item model", "mixed": "mixed model"}
 """Models beside the verdicts, whose messages would else be read as those of the answer."""
+DEVIATION, DESIGN, DIVERGENCE, COMPANION = "deviation", "design", "divergence", "companion"
+"""Codes of warnings that come in words, are made here, or are about a companion."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodedWarning:
+    """A warning in words, with the code of what it warns of and the code's arguments."""
+
+    code: str
+    text: str
+    arguments: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def answer_warnings(analysis: Analysis) -> list[str]:
+    """Every warning of an analysis in words, once."""
+    return [warning.text for warning in coded_warnings(analysis)]
+
+
+def coded_warnings(analysis: Analysis) -> list[CodedWarning]:
     """Every warning of an analysis, once: deviations, the design, each response, the gaps.
 
     What several responses share is said once, with their labels where not all do. A message that is
@@ -24,30 +42,37 @@ def answer_warnings(analysis: Analysis) -> list[str]:
     """
     unit = subject_of(analysis).unit
     design = analysis.get("design")
-    warnings = [*analysis.get("deviations", []), *(design["warnings"] if design else [])]
-    labels: dict[str, list[str]] = {}
+    warnings = [CodedWarning(DEVIATION, text) for text in analysis.get("deviations", [])]
+    warnings += [CodedWarning(DESIGN, text) for text in (design["warnings"] if design else [])]
+    labels: dict[CodedWarning, list[str]] = {}
     for response in analysis["responses"].values():
-        for text in _of_response(response, unit):
-            labels.setdefault(text, []).append(response["label"])
-    for text, named in labels.items():
+        for warning in _of_response(response, unit):
+            labels.setdefault(warning, []).append(response["label"])
+    for warning, named in labels.items():
         shared = len(named) == len(analysis["responses"])
-        warnings.append(text if shared else f"{sentence(', '.join(named))}: {text}")
-    for response in analysis["responses"].values():
-        warnings += _divergence_warnings(analysis, response)
+        text = warning.text if shared else f"{sentence(', '.join(named))}: {warning.text}"
+        warnings.append(replace(warning, text=text))
+    for name in ranked_responses(analysis):
+        response = analysis["responses"][name]
+        warnings += [
+            CodedWarning(DIVERGENCE, text) for text in _divergence_warnings(analysis, response)
+        ]
     for gap in analysis.get("comparisons", {}).values():
         warnings += _said(gap.get("messages", []), unit)
-    return list(dict.fromkeys(warnings))
+    return list({warning.text: warning for warning in warnings}.values())
 
 
-def _of_response(response: ResponseAnalysis, unit: Unit) -> list[str]:
+def _of_response(response: ResponseAnalysis, unit: Unit) -> list[CodedWarning]:
     """What a response and its companions have to say; of a companion with its name."""
     reasons = [effect["reason"] for effect in response["effects"]]
-    texts: list[str] = []
+    warnings: list[CodedWarning] = []
     for key, part in response.items():
         messages = [message for message in _messages({key: part}) if message not in reasons]
-        before = f"{COMPANIONS[key]}: " if key in COMPANIONS else ""
-        texts += [f"{before}{text}" for text in _said(messages, unit)]
-    return list(dict.fromkeys(texts))
+        said = _said(messages, unit)
+        if key in COMPANIONS:
+            said = [CodedWarning(COMPANION, f"{COMPANIONS[key]}: {one.text}") for one in said]
+        warnings += said
+    return list(dict.fromkeys(warnings))
 
 
 def _messages(part: Mapping[str, Any]) -> Iterator[Statement]:
@@ -59,9 +84,13 @@ def _messages(part: Mapping[str, Any]) -> Iterator[Statement]:
             yield from _messages(value)
 
 
-def _said(messages: Iterable[Statement], unit: Unit) -> list[str]:
+def _said(messages: Iterable[Statement], unit: Unit) -> list[CodedWarning]:
     """Messages as sentences, each once."""
-    return list(dict.fromkeys(f"{say(message, unit).rstrip('.')}." for message in messages))
+    said = (
+        CodedWarning(message["code"], f"{say(message, unit).rstrip('.')}.", message["arguments"])
+        for message in messages
+    )
+    return list(dict.fromkeys(said))
 
 
 def disagreements(opinion: SecondOpinion) -> Iterator[str]:

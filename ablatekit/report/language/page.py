@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ablatekit.report.language.numbers import count
 from ablatekit.report.language.reading import Unit
 
@@ -10,10 +12,26 @@ NAME = "ablatekit"
 BRAND = "ablatekit report"
 SKIP = "Skip to the answer"
 THEME = "Light / dark"
-SWITCH_THEME = "Switch between light and dark"
+SWITCH_THEME = "Light / dark: switch between them"
 CONTENTS = "Contents"
+BRIEF = "The answer"
+WHAT_IF = "What if"
+COMPUTED = "How this was computed"
+COMPUTED_FINDING = "What the tables rest on: methods, adjustments and assumptions, each said once."
 CARE = "Read with care"
 COPY = "Copy"
+UNFOLD = "Expand all"
+PRINT = "Print everything"
+SCRIPT: Mapping[str, str] = {
+    "copied": "Copied",
+    "data": "Data",
+    "filter": "Filter rows",
+    "fold": "Collapse all",
+    "shown": "{shown} of {all}",
+    "svg": "SVG",
+    "unfold": UNFOLD,
+}
+"""The words that only the page's script shows."""
 BUNDLE = """\
 {title}
 
@@ -27,6 +45,16 @@ To analyse the tables again, without the backend that made them:
 def figures_elsewhere(names: str) -> str:
     """Where the figures are that a text does not show."""
     return f"Figures in index.html: {names}."
+
+
+def more_points(number: int) -> str:
+    """What holds the reasons that do not show at once."""
+    return count(number, "more reason")
+
+
+def numbered(label: str, time: int) -> str:
+    """The name of a part that has the name of another one before it."""
+    return label if time == 1 else f"{label} ({time})"
 
 
 def analysed(unit: Unit) -> str:
@@ -44,6 +72,11 @@ def lost(unit: Unit, diverged: int, failed: int) -> tuple[str, str]:
 def heading(title: str, unit: Unit, done: int, planned: int) -> str:
     """The title of the answer on a terminal."""
     return f"{title}: {done:,} of {planned:,} {analysed(unit)}"
+
+
+def trusted(title: str, reason: str) -> str:
+    """How far to trust an answer, on a terminal."""
+    return f"{title}. {reason}".rstrip()
 
 
 def noted(text: str) -> str:

@@ -16,33 +16,6 @@ if TYPE_CHECKING:
     from ablatekit.analysis.compare import Agreement
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A level under its narrow verdict; `over` is the scope of the broad verdict beside it."""
-
-    name: str
-    broad: Verdict | None
-    over: str
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictGroup:
-    """The levels of one direction and size."""
-
-    verdict: Verdict
-    size: Size | None
-    levels: Sequence[Judged]
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictLine:
-    """One response: its levels grouped by narrow verdict, and a note on all of them."""
-
-    title: str
-    groups: Sequence[VerdictGroup]
-    note: str = ""
-
-
 Tone: TypeAlias = Literal["good", "bad", "same", "open", "none", "shift"]
 
 
@@ -171,21 +144,6 @@ def briefly(needed: str) -> str:
 def because(verdict: Verdict, reason: str) -> str:
     """A verdict that is none, and why."""
     return f"{sentence(word(verdict))}: {reason.rstrip('.')}."
-
-
-def spoken(line: VerdictLine) -> str:
-    """The verdicts on one response in words, each with its levels."""
-    return "; ".join(
-        f"{signed(group.verdict, group.size)}: {', '.join(map(_judged, group.levels))}"
-        for group in line.groups
-    )
-
-
-def _judged(level: Judged) -> str:
-    """A level with its broad verdict: rollouts: 4 (over models: helps)."""
-    if level.broad is None:
-        return level.name
-    return f"{level.name} ({level.over}: {word(level.broad)})"
 
 
 SUFFICIENCY: Mapping[Sufficiency, str] = {

@@ -1,4 +1,4 @@
-"""The answer: one line per non-baseline level, and whether the baseline suffices."""
+"""The answer table: one line per non-baseline level; and whether the baseline suffices."""
 
 from __future__ import annotations
 
@@ -15,36 +15,28 @@ from ablatekit.analysis.core.lookup import (
     find_effects,
     price_of,
     priced_metric,
+    ranked_responses,
     widest,
 )
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
-from ablatekit.analysis.core.schema.vocabulary import Size, Verdict
+from ablatekit.analysis.core.schema.vocabulary import Verdict
 from ablatekit.report.document import (
     Badge,
-    Block,
     Column,
     Entry,
     EstimateEntry,
     IntervalEntry,
-    Paragraph,
     Quantity,
-    Section,
     Table,
     Text,
-    Verdicts,
-    Warnings,
 )
 from ablatekit.report.language import captions, formulas, leads, scopes
-from ablatekit.report.language.notes import answer_warnings, disagreements, trust
 from ablatekit.report.language.numbers import Scale, absent, scale_of, sentence
 from ablatekit.report.language.reading import Unit, confidence, subject_of
 from ablatekit.report.language.sentences import footers_of, in_unit, say, say_all, told
 from ablatekit.report.language.verdicts import (
-    Judged,
     Room,
-    VerdictGroup,
-    VerdictLine,
     baseline_suffices,
     because,
     briefly,
@@ -52,11 +44,6 @@ from ablatekit.report.language.verdicts import (
     suffices_there,
 )
 
-VERDICT_ORDER: tuple[Verdict, ...] = (
-    "helps", "hurts", "widens", "narrows",
-    "equivalent", "inconclusive", "identical", "not_estimated",
-)  # fmt: skip
-SIZE_ORDER: tuple[Size | None, ...] = ("by_more", "open", "less", None)
 UNJUDGED: tuple[Verdict, ...] = ("identical", "not_estimated")
 ATTRIBUTES: tuple[Literal["method", "family", "averaged_over"], ...] = (
     "method", "family", "averaged_over",
@@ -65,64 +52,10 @@ NO_EFFECT = Badge("not_estimated", captions.NO_EFFECT)
 REMARKS = ("compared_inside", "goes_along", "model_based")
 """Notes without which a line of the answer would be taken for another comparison."""
 TOO_FEW, NO_SCOPE = "too_few_levels", "no_blocking_variable"
+MOST_QUESTIONS = 4
+"""Groups of columns of the table: responses, and gaps between two."""
 NEEDED = ("variable", "levels", "fewest", "of_levels")
 """The codes of scopes that lack levels or a variable, and the arguments of the first."""
-
-
-def answer_section(analysis: Analysis) -> Section | None:
-    """Verdicts first, then the table, then what limits them; nothing where nothing was compared."""
-    if not comparisons(analysis):
-        return None
-    blocks: list[Block] = [Verdicts(verdict_lines(analysis)), answer_table(analysis)]
-    blocks += map(Paragraph, baseline_sentences(analysis))
-    opinion = analysis.get("second_opinion")
-    warnings = [*answer_warnings(analysis), *(disagreements(opinion) if opinion else [])]
-    if warnings:
-        blocks.append(Warnings(warnings))
-    if opinion:
-        blocks.append(Paragraph(trust(opinion, subject_of(analysis).unit)))
-    return Section("answer", leads.ANSWER, _lead(analysis), blocks)
-
-
-def _lead(analysis: Analysis) -> str:
-    broad = any(_judged_broadly(question.effects) for question in questions(analysis))
-    return leads.answer_lead(subject_of(analysis), confidence(analysis), broad=broad)
-
-
-def _judged_broadly(effects: Sequence[Effect]) -> bool:
-    """Whether a level has a broad verdict."""
-    return any(
-        effect["inference"] == "broad" and effect["verdict"] not in UNJUDGED for effect in effects
-    )
-
-
-def verdict_lines(analysis: Analysis) -> list[VerdictLine]:
-    """For each response and gap: the narrow verdicts, each with its levels, as in the study."""
-    levels = comparisons(analysis)
-    return [_verdict_line(question, levels) for question in questions(analysis)]
-
-
-def _verdict_line(question: Question, levels: Sequence[Comparison]) -> VerdictLine:
-    groups: dict[tuple[Verdict, Size | None], list[Judged]] = {}
-    for level in levels:
-        effect = find_effect(question.effects, level, "narrow")
-        beside = find_effect(question.effects, level, "broad")
-        if effect is None:
-            effect, beside = beside, None
-        if effect is not None:
-            wide = beside if beside is not None and beside["verdict"] not in UNJUDGED else None
-            over = scopes.over(wide["scope"]) if wide else ""
-            judged = Judged(level.name, wide["verdict"] if wide else None, over)
-            groups.setdefault((effect["verdict"], effect["size"]), []).append(judged)
-    widest_rows = [find_effect(question.effects, level, "broad") for level in levels]
-    reach = _scopes([effect for effect in widest_rows if effect is not None])
-    ordered = [
-        VerdictGroup(verdict, size, groups[verdict, size])
-        for verdict in VERDICT_ORDER
-        for size in SIZE_ORDER
-        if (verdict, size) in groups
-    ]
-    return VerdictLine(question.title, ordered, captions.held_fixed(reach))
 
 
 def _scopes(effects: Sequence[Effect]) -> list[str]:
@@ -179,9 +112,8 @@ def answer_remarks(analysis: Analysis) -> list[str]:
     return [formulas.because(what, ", ".join(dict.fromkeys(of))) for what, of in concerned.items()]
 
 
-def answer_lines(analysis: Analysis) -> list[AnswerLine]:
+def answer_lines(analysis: Analysis, asked: Sequence[Question]) -> list[AnswerLine]:
     """One line per non-baseline level, in the order of the study."""
-    asked = questions(analysis)
     return [
         AnswerLine(level, [answer_cell(question, level) for question in asked],
                    price_entry(analysis, level))
@@ -224,7 +156,8 @@ def beyond(rows: Sequence[Effect], available: Room) -> Entry:
         return Badge(effect["verdict"], told(effect["reason"], unit))
     if effect["verdict"] != "not_estimated":
         over = say(effect["averaged_over"], unit)
-        return Badge(effect["verdict"], briefly(needed_for(effect, available)), over=over)
+        needed = briefly(needed_for(effect, available))
+        return Badge(effect["verdict"], needed, over=over, scope=effect["scope"])
     reasons = [row["reason"] for row in rows if row["reason"]]
     few = [reason for reason in reasons if reason["code"] == TOO_FEW]
     if few and len(few) == len(reasons):
@@ -237,21 +170,116 @@ def beyond(rows: Sequence[Effect], available: Room) -> Entry:
 
 
 def answer_table(analysis: Analysis) -> Table:
-    """One line per non-baseline level: effect, narrow and broad verdicts, price, and the gap."""
-    asked, lines = questions(analysis), answer_lines(analysis)
-    columns = [Column("factor"), Column("level")]
-    for question in asked:
-        columns += _question_columns(question)
-    rows, reasons = reasons_below([_answer_row(line, asked) for line in lines])
+    """One line per level: on the response that matters most, its price, on the others, the gap.
+
+    Levels without an estimate that share a reason are one sentence below the table, and so is what
+    no level can be said to hold beyond.
+    """
+    asked = shown_questions(analysis)
+    every = answer_lines(analysis, asked)
+    lines, missing = without_estimates(every)
+    everywhere = [_said_beyond(lines, place) for place in range(len(asked))]
+    priced = any(line.price is not None for line in lines)
+    rows, reasons = reasons_below(
+        [_answer_row(line, asked, everywhere, priced=priced) for line in lines]
+    )
+    left = [question.title for question in questions(analysis) if question not in asked]
+    footer = [
+        _lead(analysis, asked), *missing, *reasons, *dict.fromkeys(filter(None, everywhere)),
+        *answer_remarks(analysis), *_smallest_effects(analysis, asked),
+        *([captions.further_responses(left)] if left else []),
+    ]  # fmt: skip
     return Table(
         id="answer-table",
         caption=captions.ANSWER_TABLE,
-        columns=columns,
+        columns=_answer_columns(analysis, asked, everywhere, priced=priced),
         rows=rows,
         keys=[[("factor", line.level.factor), ("level", line.level.level)] for line in lines],
-        footer="\n".join([*reasons, *answer_remarks(analysis), _answer_footer(analysis)]),
+        footer="\n".join(footer),
+        computed=_computed(analysis, asked),
         style="answer",
     )
+
+
+def without_estimates(lines: Sequence[AnswerLine]) -> tuple[list[AnswerLine], list[str]]:
+    """The lines without those that share a reason for having no estimate, and these sentences.
+
+    Lines stay where nothing else would be left.
+    """
+    reasons: dict[str, list[AnswerLine]] = {}
+    for line in lines:
+        if all(_is_empty(cell) for cell in line.cells):
+            reasons.setdefault(line.cells[0].verdict.note, []).append(line)
+    shared = {why: of for why, of in reasons.items() if why and len(of) > 1}
+    gone = [line.level for of in shared.values() for line in of]
+    left = [line for line in lines if line.level not in gone]
+    if not left:
+        return list(lines), []
+    names = ((why, [line.level.name for line in of]) for why, of in shared.items())
+    return left, [captions.without_estimate(of, why) for why, of in names]
+
+
+def _is_empty(cell: AnswerCell) -> bool:
+    return cell.verdict.verdict == "not_estimated" and absent(cell.estimate.value)
+
+
+def _said_beyond(lines: Sequence[AnswerLine], place: int) -> str:
+    """What a sentence says of a question where no level has a verdict beyond and all lack alike."""
+    entries = [line.cells[place].beyond for line in lines]
+    notes = {entry.note for entry in entries if isinstance(entry, Text) and entry.note}
+    if len(notes) != 1 or any(isinstance(entry, Badge) for entry in entries):
+        return ""
+    return captions.nothing_beyond(notes.pop())
+
+
+def _answer_columns(
+    analysis: Analysis, asked: Sequence[Question], everywhere: Sequence[str], *, priced: bool
+) -> list[Column]:
+    columns = [Column("factor"), Column("level")]
+    for place, (question, beyond_all) in enumerate(zip(asked, everywhere, strict=True)):
+        columns += _question_columns(question, broad=question.broad and not beyond_all)
+        if place == 0 and priced:
+            columns.append(Column(captions.price_of(priced_metric(analysis)), captions.PRICE, True))
+    return columns
+
+
+def ranked_questions(analysis: Analysis) -> list[Question]:
+    """Every response, the one that matters most first, then every gap."""
+    ranked = ranked_responses(analysis)
+    asked = questions(analysis)
+    responses = {question.name: question for question in asked if not question.gap}
+    return [
+        *(responses[name] for name in ranked),
+        *(question for question in asked if question.gap),
+    ]
+
+
+def shown_questions(analysis: Analysis) -> list[Question]:
+    """Those that the table has room for: of many, the responses that are compared and their gap."""
+    every = ranked_questions(analysis)
+    if len(every) <= MOST_QUESTIONS:
+        return every
+    gaps = [question for question in every if question.gap][:1]
+    return [*every[: 2 if gaps else MOST_QUESTIONS - 1], *gaps]
+
+
+def _smallest_effects(analysis: Analysis, asked: Sequence[Question]) -> list[str]:
+    """The smallest effects that matter, once for all responses that share one."""
+    sharing: dict[str, list[str]] = {}
+    for question in asked:
+        if not question.gap:
+            smallest = analysis["responses"][question.name]["smallest_effect"]
+            amount = question.scale.amount(smallest) if smallest else ""
+            sharing.setdefault(captions.smallest_effect(amount), []).append(question.title)
+    return _said_of(sharing)
+
+
+def _said_of(sharing: Mapping[str, Sequence[str]]) -> list[str]:
+    """Sentences with what they are said of, where it is not all."""
+    return [
+        text if len(sharing) == 1 else f"{sentence(', '.join(labels))}: {text}"
+        for text, labels in sharing.items()
+    ]
 
 
 def baseline_sentences(analysis: Analysis) -> list[str]:
@@ -316,6 +344,7 @@ def _footer_reasons(repeated: Mapping[str, Verdict]) -> list[str]:
 class Question:
     """One group of columns: the effects on a response, or on a gap."""
 
+    name: str
     title: str
     effects: Sequence[Effect]
     scale: Scale
@@ -332,16 +361,17 @@ def questions(analysis: Analysis) -> list[Question]:
     """Every response, then every gap."""
     asked = [
         Question(
+            name,
             sentence(response["label"]),
             response["effects"],
             scale_of(response),
             room(analysis, response),
         )
-        for response in analysis["responses"].values()
+        for name, response in analysis["responses"].items()
     ]
     for name, gap in analysis.get("comparisons", {}).items():
         scale, available = gap_scale(analysis, name), gap_room(analysis, name)
-        asked.append(Question(captions.GAP, gap["effects"], scale, available, gap=True))
+        asked.append(Question(name, captions.GAP, gap["effects"], scale, available, gap=True))
     return asked
 
 
@@ -372,23 +402,26 @@ def gap_scale(analysis: Analysis, comparison: str) -> Scale:
     return scale_of(analysis["responses"][learning])
 
 
-def _question_columns(question: Question) -> list[Column]:
+def _question_columns(question: Question, *, broad: bool) -> list[Column]:
     effect = captions.with_unit("effect", question.scale.unit)
-    columns = [
-        Column(effect, question.title, numeric=True),
-        Column("verdict", question.title),
+    titles = [effect, "verdict", *([captions.BEYOND] if broad else [])]
+    return [
+        Column(title, question.title, numeric=title == effect, key=question.name)
+        for title in titles
     ]
-    return [*columns, Column(captions.BEYOND, question.title)] if question.broad else columns
 
 
-def _answer_row(line: AnswerLine, asked: Sequence[Question]) -> list[Entry]:
+def _answer_row(
+    line: AnswerLine, asked: Sequence[Question], everywhere: Sequence[str], *, priced: bool
+) -> list[Entry]:
     level = line.level
-    price = line.price.text if line.price is not None and line.price.value != 1.0 else ""
-    beside = "; ".join(filter(None, (captions.against(level.baseline), price)))
-    row: list[Entry] = [Text(level.label), Text(level.level, note=beside, strong=True)]
-    for question, cell in zip(asked, line.cells, strict=True):
+    row: list[Entry] = [
+        Text(level.label), Text(level.level, note=captions.against(level.baseline), strong=True)
+    ]  # fmt: skip
+    for place, (question, cell) in enumerate(zip(asked, line.cells, strict=True)):
         row += [cell.estimate, cell.verdict]
-        row += [cell.beyond or Text("")] if question.broad else []
+        row += [cell.beyond or Text("")] if question.broad and not everywhere[place] else []
+        row += [line.price or Quantity("", None)] if place == 0 and priced else []
     return _said_once(row)
 
 
@@ -442,28 +475,36 @@ def remark(effect: Effect, available: Room) -> str:
     return told(effect["reason"], available.unit) or needed_for(effect, available)
 
 
-def _answer_footer(analysis: Analysis) -> str:
-    """What holds for each response, said once for all that share it; then for the gaps."""
+def _lead(analysis: Analysis, asked: Sequence[Question]) -> str:
+    """What the table compares, and for what its verdicts hold."""
+    broad = any(_judged_broadly(question.effects) for question in asked)
+    return leads.answer_lead(subject_of(analysis), confidence(analysis), broad=broad)
+
+
+def _judged_broadly(effects: Sequence[Effect]) -> bool:
+    """Whether a level has a broad verdict."""
+    return any(
+        effect["inference"] == "broad" and effect["verdict"] not in UNJUDGED for effect in effects
+    )
+
+
+def _computed(analysis: Analysis, asked: Sequence[Question]) -> list[str]:
+    """How the numbers were made, once for all responses that share it; then those of the gaps."""
     sharing: dict[str, list[str]] = {}
     unit = subject_of(analysis).unit
-    for response in analysis["responses"].values():
-        sharing.setdefault(_response_footer(response, unit), []).append(response["label"])
-    lines = [
-        text if len(sharing) == 1 else f"{sentence(', '.join(labels))}: {text}"
-        for text, labels in sharing.items()
-    ]
-    gaps = [gap_footer(analysis, name) for name in analysis.get("comparisons", {})]
-    return "\n".join([*lines, *filter(None, gaps)])
+    for question in asked:
+        if not question.gap:
+            text = _response_footer(analysis["responses"][question.name], unit)
+            sharing.setdefault(text, []).append(question.title)
+    gaps = [gap_footer(analysis, question.name) for question in asked if question.gap]
+    return list(filter(None, [*_said_of(sharing), *gaps]))
 
 
 def _response_footer(response: ResponseAnalysis, unit: Unit) -> str:
     footers = footers_of(response, unit)
     names = ("average", "narrow", "broad", "matched") if "average" in footers else ("effects",)
     known = [footers.get(name) for name in names]
-    note = " ".join(filter(None, known)) or effect_footer(response["effects"], unit)
-    smallest = response["smallest_effect"]
-    amount = scale_of(response).amount(smallest) if smallest else ""
-    return f"{note} {captions.smallest_effect(amount)}"
+    return " ".join(filter(None, known)) or effect_footer(response["effects"], unit)
 
 
 def gap_footer(analysis: Analysis, comparison: str) -> str:

@@ -14,6 +14,7 @@ from ablatekit.report.document import (
     Column,
     Entry,
     Fold,
+    Gallery,
     Heading,
     IntervalEntry,
     Paragraph,
@@ -23,6 +24,7 @@ from ablatekit.report.document import (
     Text,
     slug,
 )
+from ablatekit.report.figures.dots import dots_pictures
 from ablatekit.report.language import captions, leads
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, scale_of, sentence
 from ablatekit.report.language.reading import ESTIMAND_NAMES, Unit, subject_of, words
@@ -50,6 +52,7 @@ def configurations_section(analysis: Analysis) -> Section | None:
             blocks += _blocks(analysis, name, response, configurations)
     if not blocks:
         return None
+    blocks.insert(0, Gallery(pictures=dots_pictures(analysis), wide=True))
     return Section("configurations", leads.CONFIGURATIONS, leads.CONFIGURATIONS_LEAD, blocks)
 
 

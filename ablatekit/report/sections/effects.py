@@ -26,6 +26,7 @@ from ablatekit.report.document import (
     figure_data,
     slug,
 )
+from ablatekit.report.figures.dose import dose_pictures
 from ablatekit.report.figures.forest import (
     Forest,
     ForestSeries,
@@ -37,7 +38,6 @@ from ablatekit.report.figures.forest import (
 from ablatekit.report.language import alternatives, captions, leads, scopes
 from ablatekit.report.language.numbers import (
     Scale,
-    absent,
     decimals_for,
     general,
     p_value,
@@ -148,11 +148,7 @@ def _forest_picture(
     shown = ranked(series[-1], levels)
     forest = Forest(series, shown, forest_limits(alike, levels))
     labels = [part.response["label"] for part in series]
-    parts = (
-        _spoken(level, find_effect(part.response["effects"], level, "narrow"), part.scale)
-        for part in series
-        for level in shown
-    )
+    parts = (f"{level.name}: {_spoken(level, series)}" for level in shown)
     return Picture(
         id=f"forest-{slug(names[-1])}",
         title=sentence(" and ".join(labels)),
@@ -163,11 +159,17 @@ def _forest_picture(
     )
 
 
-def _spoken(level: Comparison, effect: Effect | None, scale: Scale) -> str:
-    if effect is None or absent(effect["estimate"]):
-        return f"{level.name}: {word(effect['verdict'] if effect else 'not_estimated')}"
-    interval = scale.interval(effect["low"], effect["high"])
-    return f"{level.name}: {scale.effect(effect['estimate'])} {interval}, {word(effect['verdict'])}"
+def _spoken(level: Comparison, series: Sequence[ForestSeries]) -> str:
+    """A level's effect, named after its response where the figure has several."""
+    said = []
+    for part in series:
+        name = f"{part.response['label']} " if len(series) > 1 else ""
+        effect = find_effect(part.response["effects"], level, "narrow")
+        verdict = word(effect["verdict"] if effect else "not_estimated")
+        known = part.effect(level)
+        values = f"{' '.join(part.values(known)).strip()}, " if known is not None else ""
+        said.append(f"{name}{values}{verdict}")
+    return ", ".join(said)
 
 
 def _estimand_table(
@@ -338,7 +340,9 @@ def dose_blocks(analysis: Analysis) -> list[Block]:
         if dose:
             blocks.append(_dose_tests(analysis, name, response, dose["tests"]))
             blocks.append(_dose_slopes(analysis, name, response, dose["slopes"]))
-    return [block for block in blocks if not isinstance(block, Table) or block.rows]
+    tables = [block for block in blocks if not isinstance(block, Table) or block.rows]
+    pictures = dose_pictures(analysis)
+    return [Gallery(pictures=pictures), *tables] if pictures else tables
 
 
 def _dose_tests(

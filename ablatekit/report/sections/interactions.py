@@ -203,6 +203,22 @@ def _reading(effect: Effect, unit: Unit) -> Text:
 def _pictures(
     analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
 ) -> list[Picture]:
+    limits = means_limits(
+        [
+            cells
+            for part in analysis["responses"].values()
+            if scale_of(part).unit == scale_of(response).unit
+            for cells, _, _ in _means_shown(analysis, part, interactions(part))
+        ]
+    )
+    shown = _means_shown(analysis, response, effects)
+    return [_picture(name, response, *part, limits) for part in shown]
+
+
+def _means_shown(
+    analysis: Analysis, response: ResponseAnalysis, effects: Sequence[Effect]
+) -> list[tuple[MeansPicture, Effect, str]]:
+    """The cell means of the pairs of factors that are drawn, each with its effect and its name."""
     pairs: dict[tuple[str, str], Effect] = {}
     for effect in _worth_showing(effects, alpha_of(analysis)):
         pair = split_pair(effect, comparisons(analysis))
@@ -224,8 +240,7 @@ def _pictures(
                 per_context=means.per_context,
             )
             shown.append((cells, effect, f"{first}-{second}"))
-    limits = means_limits([cells for cells, _, _ in shown])
-    return [_picture(name, response, *part, limits) for part in shown]
+    return shown
 
 
 def _worth_showing(effects: Sequence[Effect], alpha: float) -> list[Effect]:

@@ -93,14 +93,12 @@ def _response(analysis: Analysis, response: ResponseAnalysis, question: int) -> 
 def _cell(analysis: Analysis, row: CellMean, unit: Unit) -> dict[str, Any]:
     subject = subject_of(analysis)
     known = [mean is not None for mean in row["means"]]
-    runs, contexts = whatif.means_of(row["runs"], sum(known), len(known), subject)
     record: dict[str, Any] = {
         "at": _place(analysis, row["levels"]),
         "mean": _limits(row, unit),
         "new": _new(row["new"], unit),
         "where": "".join("01"[one] for one in known),
-        "runs": runs,
-        "contexts": contexts,
+        "size": whatif.size_of(row["runs"], sum(known), subject),
     }
     if row["gain"] is not None:
         record["gain"] = _limits(row["gain"], unit)

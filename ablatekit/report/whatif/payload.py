@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ablatekit.analysis.core.lookup import (
@@ -10,14 +11,26 @@ from ablatekit.analysis.core.lookup import (
     alpha_of,
     comparisons,
     find_effect,
+    price_of,
+    ranked_responses,
+    second_response,
     setting,
 )
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import Number
 from ablatekit.canonical import content_hash
+from ablatekit.report.brief.headline import (
+    FEW_LEVELS,
+    NAMED,
+    NAMED_OPEN,
+    first_reason,
+    judging_row,
+    subjects_of,
+)
 from ablatekit.report.language.brief import whatif
-from ablatekit.report.language.numbers import scale_of
+from ablatekit.report.language.brief.headline import HEADLINE, SAME_PRICE, level_name, said_unit
+from ablatekit.report.language.numbers import Scale, scale_of
 from ablatekit.report.language.verdicts import LOOKS, SIZES
 from ablatekit.report.sections.answer import UNJUDGED, Question, questions
 from ablatekit.report.whatif.choices import choices
@@ -30,18 +43,18 @@ def exploration(analysis: Analysis) -> Payload | None:
     levels = comparisons(analysis)
     if not levels:
         return None
-    asked = questions(analysis)
     margins = bounds(analysis)
+    asked = [_asked(analysis, question, levels) for question in questions(analysis)]
     return {
         "alpha": alpha_of(analysis),
-        "declared": whatif.declared(alpha_of(analysis), [bound["shown"] for bound in margins]),
         "bounds": margins,
         "levels": [[level.factor, level.level] for level in levels],
         "names": [level.name for level in levels],
         "questions": [
-            {**_question(analysis, question, levels), **named}
+            {**_question(analysis, question), **named}
             for question, named in zip(asked, _named(analysis, margins), strict=True)
         ],
+        "headline": _headline(analysis, asked, levels),
         "choices": choices(analysis),
         "looks": {name: [look.word, look.tone, look.icon] for name, look in LOOKS.items()},
         "sizes": dict(SIZES),
@@ -58,6 +71,7 @@ def bounds(analysis: Analysis) -> list[dict[str, Any]]:
             (margin, scale.unit),
             {
                 "margin": margin, "factor": scale.factor, "unit": scale.unit,
+                "said_unit": said_unit(scale),
                 "shown": scale.amount(margin) if margin is not None else "",
                 "labels": [], "names": [],
             },
@@ -89,33 +103,91 @@ def _named(analysis: Analysis, margins: Sequence[Mapping[str, Any]]) -> list[dic
     return [*(effect(*named) for named in analysis["responses"].items()), *gaps]
 
 
-def _question(
-    analysis: Analysis, question: Question, levels: Sequence[Comparison]
-) -> dict[str, Any]:
-    """The scale of a question, its families, and which of their rows the table shows."""
-    families: dict[str, list[Effect]] = {}
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question with its families, the rows that the answer shows of each level, their places."""
+
+    question: Question
+    families: Sequence[Sequence[Effect]]
+    shown: Sequence[tuple[Effect | None, Effect | None]]
+    places: Mapping[int, tuple[int, int]]
+
+    def place(self, effect: Effect | None) -> tuple[int, int] | None:
+        """Family and place of a row in it."""
+        return None if effect is None else self.places[id(effect)]
+
+
+def _asked(analysis: Analysis, question: Question, levels: Sequence[Comparison]) -> _Asked:
+    """The families that hold a row of the answer table or of the headline, whole."""
+    every: dict[str, list[Effect]] = {}
     for effect in question.effects:
         if effect["estimand"] == "average":
-            families.setdefault(_family(effect), []).append(effect)
+            every.setdefault(_family(effect), []).append(effect)
     shown = [_shown(question, level) for level in levels]
-    needed = [
-        key for key in families if any(key == _family(e) for pair in shown for e in pair if e)
-    ]
+    used = [effect for pair in shown for effect in pair]
+    if not question.gap:
+        response = analysis["responses"][question.name]
+        used += [judging_row(response, level) for level in levels]
+    wanted = {_family(effect) for effect in used if effect is not None}
+    families = [rows for key, rows in every.items() if key in wanted]
     places = {
-        id(effect): [number, place]
-        for number, key in enumerate(needed)
-        for place, effect in enumerate(families[key])
+        id(effect): (number, place)
+        for number, rows in enumerate(families)
+        for place, effect in enumerate(rows)
     }
+    return _Asked(question, families, shown, places)
+
+
+def _question(analysis: Analysis, asked: _Asked) -> dict[str, Any]:
+    """The scale of a question, its families, and which of their rows the table shows."""
+    question = asked.question
     return {
         "title": question.title,
-        "gap": question.gap,
-        "scale": [question.scale.factor, question.scale.unit, question.scale.decimals],
-        "families": [_family_record(analysis, families[key]) for key in needed],
+        "scale": _scale(question.scale),
+        "families": [_family_record(analysis, rows) for rows in asked.families],
         "beside": [
-            whatif.beside(question.title, wide["scope"] if wide else ()) for _, wide in shown
+            whatif.beside(question.title, wide["scope"] if wide else ()) for _, wide in asked.shown
         ],
-        "shown": [[places[id(effect)] if effect else None for effect in pair] for pair in shown],
+        "shown": [[asked.place(effect) for effect in pair] for pair in asked.shown],
     }
+
+
+def _scale(scale: Scale) -> list[Any]:
+    return [scale.factor, scale.unit, scale.decimals]
+
+
+def _headline(
+    analysis: Analysis, asked: Sequence[_Asked], levels: Sequence[Comparison]
+) -> dict[str, Any]:
+    """What the rule of the headline needs: its templates, subjects, and the rows that judge."""
+    named = {one.question.name: place for place, one in enumerate(asked) if not one.question.gap}
+    subjects, second = subjects_of(analysis), second_response(analysis)
+    names = [ranked_responses(analysis)[0], *([second] if second else [])]
+
+    def judges(level: Comparison) -> list[tuple[int, int] | None]:
+        rows = [judging_row(analysis["responses"][name], level) for name in names]
+        return [asked[named[name]].place(row) for name, row in zip(names, rows, strict=True)]
+
+    return {
+        "questions": [named[name] for name in names],
+        "templates": dict(HEADLINE),
+        "subjects": {
+            "response": subjects.response, "second": subjects.second, "metric": subjects.metric,
+            "frame": subjects.frame, "scale": _scale(subjects.scale),
+            "unit": said_unit(subjects.scale),
+        },
+        "rule": {"few_levels": FEW_LEVELS, "named": NAMED, "named_open": NAMED_OPEN,
+                 "same_price": SAME_PRICE},
+        "reason": first_reason(analysis),
+        "levels": [
+            {
+                "name": level_name(level.label, level.level),
+                "price": price_of(analysis, level),
+                "rows": judges(level),
+            }
+            for level in levels
+        ],
+    }  # fmt: skip
 
 
 def _family(effect: Effect) -> str:

@@ -17,7 +17,7 @@ from ablatekit_rft.sources.hub import cache_directory
 from ablatekit.backend import Backend, RunContext
 from ablatekit.errors import PluginError, UsageError
 from ablatekit.plugins import load_backend
-from ablatekit.runs.records import RunSpec
+from ablatekit.runs.records import RunSpec, part_metric
 from ablatekit.testing.specs import run_spec
 
 CONFIGURE = """
@@ -270,8 +270,9 @@ def test_a_run_logs_exactly_the_metrics_that_the_backend_describes(
     context = make_context()
     result = backend.run(spec, context)
     described = {metric.name for metric in backend.metrics(spec.settings)}
+    of_part = {part_metric(part.name) for part in backend.metrics(spec.settings) if part.partial}
     assert result.status == "finished"
-    assert set().union(*context.logged.values()) == described
+    assert set().union(*context.logged.values()) == described | of_part
     assert set(result.metrics) <= described
     kept = {split for table in context.items.values() for split in table["split"]}
     assert kept == {metric.items for metric in backend.metrics(spec.settings) if metric.items}

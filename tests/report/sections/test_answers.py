@@ -13,13 +13,14 @@ import pytest
 
 from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.table import analyse_table
+from ablatekit.report.brief.trust import trust_box
 from ablatekit.report.compose import compose
-from ablatekit.report.document import Excerpt, Paragraph, Table, Warnings
+from ablatekit.report.document import Excerpt, Paragraph, Table
 from ablatekit.report.formats.csv import effects_csv
 from ablatekit.report.formats.latex import render_latex
 from ablatekit.report.formats.terminal import answer
 from ablatekit.report.language.verdicts import Room
-from ablatekit.report.sections.answer import baseline_sentences, beyond
+from ablatekit.report.sections.answer import answer_table, baseline_sentences, beyond
 from ablatekit.report.write import report_contents
 
 LEVEL = {"factor": "rollouts", "level": "4", "baseline": "1"}
@@ -147,15 +148,16 @@ def test_tables_hold_the_rows(page: Any, table: str, wanted: list[float], said: 
     assert all(text in around.text for text in said)
 
 
-def test_the_baseline_is_judged_in_a_sentence_below_the_answer(whole: Any) -> None:
+def test_the_baseline_is_judged_in_a_sentence(whole: Any) -> None:
     sentence = (
         "The baseline suffices within 2 pp on Learning in these 6 contexts: no (rollouts = 4 helps"
         " by more than matters); over models, on these 2 data sets: open (gains up to +7.1 pp are"
         " not excluded, rollouts = 4)."
     )
     assert baseline_sentences(whole) == [sentence]
-    answer = compose(whole).sections[0].blocks
-    assert next(part.text for part in answer if isinstance(part, Paragraph)) == sentence
+    configurations = next(s for s in compose(whole).sections if s.id == "configurations")
+    said = [part.text for part in configurations.blocks if isinstance(part, Paragraph)]
+    assert said == [sentence]
 
 
 @pytest.mark.parametrize(
@@ -182,14 +184,10 @@ def test_a_disagreement_is_a_warning_in_the_trust_box(whole: Any) -> None:
     opinion["disagreements"] = [
         {"kind": "narrow", "name": "rollouts 4", "ours": 0.5, "theirs": 0.4}
     ]
-    blocks = compose(whole).sections[0].blocks
-    warned = next(block for block in blocks if isinstance(block, Warnings)).texts
-    assert "The second opinion differs on rollouts 4 (narrow): 0.4, not 0.5." in warned
-    assert any(
-        "41 of 43 numbers recomputed" in block.text
-        for block in blocks
-        if isinstance(block, Paragraph)
-    )
+    trust = trust_box(whole)
+    assert trust.level == "weak"
+    assert trust.points[0] == "The second opinion differs on rollouts 4 (narrow): 0.4, not 0.5."
+    assert not any("agrees" in point for point in trust.points)
 
 
 def test_the_parts_of_a_widest_interval_stand_beside_it(analysis: Any) -> None:
@@ -278,8 +276,7 @@ def test_a_level_that_is_compared_inside_another_says_so(whole: Any, terminal_te
     row["notes"] = [note]
     said = "4: compared inside advantage = batch_norm, where alone the level exists"
     assert said in " ".join(terminal_text(answer(whole), width=80).split())
-    table = next(iter(tables_of(compose(whole).sections[0].blocks)))
-    assert said in table.footer
+    assert said in answer_table(whole).footer
 
 
 def methods_of(analysis: Any) -> tuple[str, list[str]]:

@@ -118,11 +118,13 @@ const chooser = (api, make, fill) => {
       make("td", { "data-label": state.other ? words.difference : words.gain }, ...gain));
   };
   const notes = () => {
-    const said = choices.responses.map((response, at) => [response, cellOf(at, state.place)])
-      .filter(([, cell]) => cell);
-    if (!said.length) return [];
-    const runs = [...new Set(said.map(([response, cell]) => fill(
-      words.runs, { label: response.label, runs: cell.runs, contexts: cell.contexts })))];
+    const labels = new Map();
+    choices.responses.forEach(({ label }, at) => {
+      const cell = cellOf(at, state.place);
+      if (cell) labels.set(cell.size, [...(labels.get(cell.size) ?? []), label]);
+    });
+    const sizes = [...labels].map(
+      ([size, of]) => fill(words.mean_of, { labels: of.join(", "), size }));
     const price = (place) => {
       const every = choices.responses.map((_, at) => place && cellOf(at, place));
       return every.map((cell) => cell?.price).find(Boolean);
@@ -130,7 +132,7 @@ const chooser = (api, make, fill) => {
     const own = price(state.place), other = price(state.other);
     const prices = [own && fill(words.price, { price: own }),
       other && fill(words.other_price, { price: other })];
-    return [...prices.filter(Boolean), ...runs].map((text) => make("p", { class: "note" }, text));
+    return [...prices.filter(Boolean), ...sizes].map((text) => make("p", { class: "note" }, text));
   };
   const output = make("div", { class: "predictions", "aria-live": "polite" });
   let alpha = data.alpha;

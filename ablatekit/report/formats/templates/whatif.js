@@ -53,7 +53,6 @@ const whatif = (() => {
     const text = fixed(value, Math.max(0, digits - 1 - magnitude));
     return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
   };
-  const amount = ([factor, unit], value) => `${general(value * factor)} ${unit}`.trim();
 
   /* The rows as numbers: NaN where there is none, the normal limit where a p stands without df. */
   const number = (value) => (value === null ? NaN : value);
@@ -84,13 +83,7 @@ const whatif = (() => {
     (place) => place && outcome[question][place[0]][place[1]]);
   const atDeclared = judged(declared);
 
-  const api = {
-    data, statistics, fixed, general, plain, effect, interval, amount, judged, shown, declared,
-  };
-  const section = document.getElementById("what-if");
-  if (!section) return api;
-
-  /* Small parts of a page. */
+  /* A part of a page: properties where it has them, else attributes. */
   const make = (tag, attributes = {}, ...children) => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
@@ -100,6 +93,14 @@ const whatif = (() => {
     node.append(...children);
     return node;
   };
+  const api = {
+    data, statistics, fixed, general, plain, effect, interval, judged, shown, declared,
+    headline: (bounds) => spokenHeadline(api, fill, judged(bounds)),
+  };
+  api.choosing = data.choices ? chooser(api, make, fill) : null;
+  const section = document.getElementById("what-if");
+  if (!section) return api;
+
   const sized = (row) => [data.looks[row.verdict][0], data.sizes[row.size]].filter(Boolean).join(", ");
   const same = (a, b) => a.verdict === b.verdict && a.size === b.size;
   const fixedRow = (question, level) => {
@@ -158,8 +159,8 @@ const whatif = (() => {
   const restore = () => printed.forEach((nodes, entry) => entry.replaceChildren(...nodes));
 
   /* The headline and the banner. */
-  const headline = [...document.querySelectorAll("[data-headline]")];
-  const headlines = headline.map((part) => part.textContent);
+  const headline = document.querySelector("[data-headline]")?.parentElement;
+  const sentences = headline ? [...headline.childNodes] : [];
   const banner = make("div", { class: "exploring", role: "status", hidden: true });
   const back = () => {
     Object.assign(state, { alpha: declared.alpha, margins: [...declared.margins] });
@@ -171,19 +172,31 @@ const whatif = (() => {
     button.addEventListener("click", back);
     return button;
   };
-  banner.append(
-    make("span", {}, fill(words.exploring, { declared: data.declared })), " ", resetButton());
+  const said = make("span");
+  banner.append(said, " ", resetButton());
   (document.querySelector("main") ?? document.body).prepend(banner);
 
+  const told = (bounds) => {
+    const margins = data.bounds.map(({ factor, said_unit: unit }, place) => {
+      const margin = bounds.margins[place];
+      return margin === null ? "" : `${general(margin * factor)} ${unit}`.trim();
+    }).filter(Boolean);
+    const shownMargins = margins.length ? [...new Set(margins)] : [words.no_margin];
+    return [fill(words.at_alpha, { alpha: general(bounds.alpha) }), ...shownMargins].join(", ");
+  };
   const showDeclared = () => {
     document.documentElement.classList.remove("is-exploring");
     banner.hidden = true;
     restore();
-    headline.forEach((part, place) => { part.textContent = headlines[place]; });
+    if (headline) headline.replaceChildren(...sentences);
   };
   const showExplored = (outcome) => {
     document.documentElement.classList.add("is-exploring");
     banner.hidden = false;
+    said.textContent = fill(words.exploring, { now: told(state), declared: told(declared) });
+    const spoken = spokenHeadline(api, fill, outcome);
+    if (headline) headline.replaceChildren(...spoken.flatMap((text) => [make("span", {}, text), " "]));
+    preview.textContent = spoken.join(" ");
     everyEntry((entry, question, level) => rewriteEntry(entry, question, level, outcome));
   };
 
@@ -205,6 +218,7 @@ const whatif = (() => {
     }));
     return { listed, all };
   };
+  const preview = make("p", { class: "preview" });
   const summary = make("p", { class: "summary" });
   const list = make("ul", { class: "changes" });
   const tell = (outcome, exploring) => {
@@ -227,10 +241,10 @@ const whatif = (() => {
       type: "range", min: 0, max: steps.length - 1, step: 1, id: `${id}-slider`, "aria-label": text,
     });
     const field = make("input", {
-      type: "number", step: "any", min: 0, id, placeholder: steps[0] === null ? words.none : "",
+      type: "number", step: "any", min: 0, id, placeholder: steps[0] === null ? words.none_declared : "",
       "aria-describedby": `${id}-hint`,
     });
-    const spoken = (value) => (value === null ? words.none : general(value, 6));
+    const spoken = (value) => (value === null ? words.none_declared : general(value, 6));
     const show = () => {
       const value = read();
       field.value = value === null ? "" : String(value);
@@ -295,7 +309,7 @@ const whatif = (() => {
     const declaredValue = margin === null ? null : tidy(margin * factor);
     return bound({
       text: unit ? fill(words.in_unit, { text: name, unit }) : name, steps,
-      hint: margin === null ? words.none : fill(words.declared, { value: text }),
+      hint: margin === null ? words.none_declared : fill(words.declared, { value: text }),
       read: () => {
         const value = state.margins[place];
         if (value === null) return null;
@@ -311,9 +325,6 @@ const whatif = (() => {
   };
   const controls = [alphaBound(), ...data.bounds.map((_, place) => marginBound(place))];
 
-  /* Other choices: the cells that ran. */
-  const choosing = data.choices && chooser(api, make, fill);
-
   const update = () => {
     const exploring = !isDeclared(state);
     const outcome = exploring ? judged(state) : atDeclared;
@@ -321,15 +332,16 @@ const whatif = (() => {
     tell(outcome, exploring);
     reset.disabled = !exploring;
     kept.hidden = !exploring;
-    if (choosing) choosing.show(state.alpha);
+    preview.hidden = !exploring;
+    if (api.choosing) api.choosing.show(state.alpha);
   };
   const reset = resetButton();
   const kept = make("p", { class: "note" }, words.kept);
-  const live = make("div", { "aria-live": "polite" }, summary, list, kept);
+  const live = make("div", { "aria-live": "polite" }, preview, summary, list, kept);
   section.append(make("p", { class: "lead" }, words.lead), make("div", { class: "what-ifs" },
     make("div", { class: "bounds", role: "group", "aria-label": words.bounds },
       make("h3", {}, words.bounds), ...controls.map(({ part }) => part), reset, live),
-    ...(choosing ? [choosing.part] : [])));
+    ...(api.choosing ? [api.choosing.part] : [])));
   section.hidden = false;
   addEventListener("beforeprint", showDeclared);
   addEventListener("afterprint", update);

@@ -7,17 +7,19 @@ fills the same ones when a reader moves alpha or the smallest effect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Number, Size, Statement, Sufficiency, Verdict
+from ablatekit.report.language import captions
 from ablatekit.report.language.numbers import POINTS, Scale, absent, general
 from ablatekit.report.language.reading import Unit
 from ablatekit.report.language.scopes import listed
 from ablatekit.report.language.sentences import told
 from ablatekit.report.language.statements.phrases import NOT_SET
+from ablatekit.report.language.verdicts import word
 
 LONGEST_NAME = 60
 """Characters of the name of a level in a sentence; the table has the whole one."""
@@ -25,10 +27,28 @@ LONGEST_CONFIGURATION = 90
 SAME_PRICE = 0.05
 """Prices that differ by less than this share are said to be one."""
 
-HEADLINE: Mapping[str, str] = {
-    "helps": "What helps {response} on average{frame}: {levels}.",
-    "hurts": "What hurts {response} on average{frame}: {levels}.",
-    "hurts_too": "What hurts: {levels}.",
+
+class Templates(Mapping[str, str]):
+    """Templates by name, with the words of verdicts as they are called elsewhere."""
+
+    def __init__(self, templates: Mapping[str, str]) -> None:
+        self._templates = templates
+
+    def __getitem__(self, name: str) -> str:
+        text = self._templates[name]
+        return text.replace("{helps}", word("helps")).replace("{hurts}", word("hurts"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._templates)
+
+    def __len__(self) -> int:
+        return len(self._templates)
+
+
+HEADLINE: Mapping[str, str] = Templates({
+    "helps": "What {helps} {response} on average{frame}: {levels}.",
+    "hurts": "What {hurts} {response} on average{frame}: {levels}.",
+    "hurts_too": "What {hurts}: {levels}.",
     "same": "Too small to matter on {response}{frame}: {levels}.",
     "same_too": "Too small to matter: {levels}.",
     "open": "Open: {levels}.",
@@ -58,7 +78,7 @@ HEADLINE: Mapping[str, str] = {
     "more": "{levels}; and {count} more",
     "reach": "\N{PLUS-MINUS SIGN}{reach}",
     "with_unit": "{number} {unit}",
-}
+})  # fmt: skip
 """The templates of the sentences on levels, which move with alpha and the smallest effect."""
 SETTLED: Mapping[str, str] = {
     "best": "Best configuration: {item}{cheaper}.",
@@ -257,8 +277,13 @@ def _price(gain: Gain, subjects: Subjects, *, free: bool, again: bool) -> str:
 
 def in_unit(number: str, scale: Scale) -> str:
     """A number with its unit as it is said: points, not pp."""
-    unit = "points" if scale.unit == POINTS else scale.unit
+    unit = said_unit(scale)
     return HEADLINE["with_unit"].format(number=number, unit=unit) if unit else number
+
+
+def said_unit(scale: Scale) -> str:
+    """A unit as it is said in a sentence."""
+    return "points" if scale.unit == POINTS else scale.unit
 
 
 def spoken_settled(settled: Settled, subjects: Subjects) -> list[str]:
@@ -332,7 +357,7 @@ def clipped(text: str, most: int = LONGEST_NAME) -> str:
 
 def price_noun(metric: str) -> str:
     """What a price counts: samples."""
-    return metric.rsplit("/", maxsplit=1)[-1].replace("_", " ") or COST
+    return captions.price_of(metric) or COST
 
 
 def frame(metric: str, order: int | None, *, equal: bool) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ablatekit.report.language import scopes
-from ablatekit.report.language.captions import TIMES
-from ablatekit.report.language.numbers import MINUS, MISSING, count, general
+from ablatekit.report.language.numbers import MINUS, MISSING, count
 from ablatekit.report.language.reading import Subject
 
 WORDS: Mapping[str, str] = {
@@ -23,7 +22,9 @@ WORDS: Mapping[str, str] = {
     "in_unit": "{text}, in {unit}",
     "none_declared": "none declared",
     "declared": "declared: {value}",
-    "exploring": "Exploration; declared: {declared}.",
+    "exploring": "Exploration ({now}); declared: {declared}.",
+    "at_alpha": "alpha {alpha}",
+    "no_margin": "no smallest effect",
     "kept": (
         "Sentences on configurations, the best set and the baseline, the figures and the appendix"
         " keep the declared values; so does print."
@@ -52,18 +53,11 @@ WORDS: Mapping[str, str] = {
     "elsewhere": "beyond",
     "price": "Price: {price}.",
     "other_price": "Price of the other: {price}.",
-    "runs": "{label}: mean of {runs} in {contexts}.",
+    "mean_of": "Mean of {size}: {labels}.",
     "minus": MINUS,
     "missing": MISSING,
-    "times": TIMES,
 }
 """By the name under which the script asks for them."""
-
-
-def declared(alpha: float, margins: Sequence[str]) -> str:
-    """What was declared: alpha 0.05, 2 pp."""
-    shown = list(dict.fromkeys(margins)) or ["no smallest effect"]
-    return ", ".join([f"alpha {general(alpha)}", *shown])
 
 
 def here(subject: Subject) -> str:
@@ -81,9 +75,12 @@ def beside(title: str, scope: Sequence[str]) -> str:
     return f"{title} {scopes.over(scope)}" if scope else title
 
 
-def means_of(runs: int, contexts: int, of_contexts: int, subject: Subject) -> tuple[str, str]:
+def size_of(runs: int, contexts: int, subject: Subject) -> str:
     """How many runs and contexts a mean is of."""
+    said = count(runs, subject.unit)
+    if subject.contexts < 2:
+        return said
     there = count(contexts, "context")
-    if contexts != of_contexts:
-        there = f"{contexts:,} of {count(of_contexts, 'context')}"
-    return count(runs, subject.unit), there
+    if contexts < subject.contexts:
+        there = f"{contexts:,} of {count(subject.contexts, 'context')}"
+    return f"{said} in {there}"

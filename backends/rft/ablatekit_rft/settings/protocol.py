@@ -43,7 +43,8 @@ class Evaluation(Part):
     pass_at: tuple[Annotated[int, Field(ge=2, le=256)], ...] = ()
     """The k for which Pass@k is reported, each at most `samples`."""
     intermediate_fraction: float = Field(default=0.25, gt=0, le=1)
-    """Share of the items, a fixed subset, at points between step 0 and the end, which use all."""
+    """Share of the items, a fixed subset, at points between step 0 and the end, which use all;
+    these report the subset, too, as part/NAME."""
     stop: tuple[str, ...] = ()
     """Texts that end an evaluation completion, beside an end of sequence. Evaluation never follows
     the training setting `stop`: this one holds for every run of a study."""

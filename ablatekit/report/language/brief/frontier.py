@@ -1,0 +1,40 @@
+"""The figure of a brief in words: gain against price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ablatekit.report.language.alternatives import joined
+from ablatekit.report.language.brief.headline import in_unit, price_noun
+from ablatekit.report.language.numbers import Scale, general
+
+BASELINE = "baseline"
+COLUMNS = ("configuration", "price", "gain", "low", "high", "verdict", "on the frontier")
+LEVEL_COLUMNS = ("level", *COLUMNS[1:])
+
+
+def title(response: str, *, priced: bool, levels: bool) -> str:
+    """What the figure shows."""
+    of = "every level" if levels else "every configuration"
+    return f"What {of} gains in {response}{', and its price' if priced else ''}"
+
+
+def gain(response: str) -> str:
+    """The axis of gains."""
+    return f"gain in {response}"
+
+
+def price(metric: str) -> str:
+    """The axis of prices."""
+    return f"price: {price_noun(metric)}, as a multiple of the baseline's"
+
+
+def alternative(response: str, points: Iterable[str]) -> str:
+    """The figure in words."""
+    return joined(f"Gain in {response} over the baseline.", points)
+
+
+def point(name: str, scale: Scale, estimate: float, ends: str, price: float | None) -> str:
+    """One point in words."""
+    cost = "" if price is None else f" at {general(price, 3)} times the price"
+    return f"{name}: {in_unit(scale.effect(estimate), scale)}{f' {ends}' if ends else ''}{cost}"

@@ -1,0 +1,64 @@
+"""Every committed report in a browser: legible, reachable, whole, at a desk and on a phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.full
+REPORTS = Path(__file__).parents[2] / "reports"
+NAMES = sorted(path.parent.name for path in REPORTS.glob("*/analysis.json"))
+DESK, PHONE = (1280, 800), (390, 844)
+SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+LARGEST = 2_000_000
+
+
+@pytest.fixture(params=NAMES)
+def path(request, committed_page):
+    """The page of each committed report."""
+    return committed_page(request.param)
+
+
+def test_a_page_is_small_enough_to_send(path):
+    assert path.stat().st_size <= LARGEST
+
+
+@SIZES
+def test_every_text_is_there_whole_and_none_lies_on_another(opened, path, size):
+    state = opened(path, size)
+    state.probe("unfold()")
+    assert state.probe("overlaps()") == []
+    assert state.probe("clipped()") == []
+    assert state.probe("wide()") == 0
+
+
+def test_no_text_is_smaller_than_a_phone_shows_well(opened, path):
+    state = opened(path, PHONE)
+    state.probe("unfold()")
+    assert state.probe("small(11)") == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_texts_and_marks_stand_out_from_their_ground(opened, path, theme):
+    state = opened(path, theme=theme)
+    state.probe("unfold()")
+    assert state.probe("contrast()") == []
+    assert state.probe("marks()") == []
+
+
+@SIZES
+def test_axe_finds_nothing(opened, path, size):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    state = opened(path, size)
+    state.probe("unfold()")
+    violations = axe.run(state.page).response["violations"]
+    found = {rule["id"]: [node["html"][:90] for node in rule["nodes"][:3]] for rule in violations}
+    assert found == {}
+
+
+def test_nothing_is_asked_of_the_network_and_nothing_fails(opened, path):
+    state = opened(path)
+    state.probe("unfold()")
+    assert state.requests == [path.as_uri()]
+    assert state.messages == []
