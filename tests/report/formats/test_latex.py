@@ -48,7 +48,7 @@ def latex_tables(text):
         [
             unescaped(line.removesuffix(r" \\")).split(" & ")
             for line in body.splitlines()
-            if not line.startswith((r"\multicolumn", r"\addlinespace"))
+            if not line.startswith((r"\multicolumn", r"\addlinespace", r"{\raggedright"))
         ]
         for body in bodies
     ]
