@@ -179,7 +179,10 @@ const whatif = (() => {
   const told = (bounds) => {
     const margins = data.bounds.map(({ factor, said_unit: unit }, place) => {
       const margin = bounds.margins[place];
-      return margin === null ? "" : `${general(margin * factor)} ${unit}`.trim();
+      if (margin === null) return "";
+      return fill(unit ? words.with_unit : words.plain_margin, {
+        value: general(margin * factor), unit,
+      });
     }).filter(Boolean);
     const shownMargins = margins.length ? [...new Set(margins)] : [words.no_margin];
     return [fill(words.at_alpha, { alpha: general(bounds.alpha) }), ...shownMargins].join(", ");

@@ -25,6 +25,8 @@ WORDS: Mapping[str, str] = {
     "exploring": "Exploration ({now}); declared: {declared}.",
     "at_alpha": "alpha {alpha}",
     "no_margin": "no smallest effect",
+    "plain_margin": "smallest effect {value}",
+    "with_unit": "{value} {unit}",
     "kept": (
         "Sentences on configurations, the best set and the baseline, the figures and the appendix"
         " keep the declared values; so does print."
