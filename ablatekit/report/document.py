@@ -323,15 +323,16 @@ class Document:
         if self.brief is not None and self.brief.figure is not None:
             yield self.brief.figure
         for section in self.sections:
-            yield from _pictures(section.blocks)
+            yield from pictures_of(section.blocks)
 
 
-def _pictures(blocks: Sequence[Block]) -> Iterator[Picture]:
+def pictures_of(blocks: Sequence[Block]) -> Iterator[Picture]:
+    """Every figure of some blocks, those of folds too."""
     for block in blocks:
         if isinstance(block, Gallery):
             yield from block.pictures
         elif isinstance(block, Fold):
-            yield from _pictures(block.blocks)
+            yield from pictures_of(block.blocks)
 
 
 def slug(name: str) -> str:
