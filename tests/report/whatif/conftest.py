@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ablatekit.analysis.formula.analyse import formula_analysis
+from ablatekit.analysis.formula.options import FormulaOptions
 from ablatekit.analysis.study import analyse
 from ablatekit.analysis.table import DEFAULTS, plan_from_table
 from ablatekit.design.plan import PlannedResponse
@@ -85,6 +87,36 @@ STUDIES: Mapping[str, Callable[..., Any]] = {
         table((2, 2), 1, 1, 3), contexts=[], names=["loss"], **bounds
     ),
 }
+
+
+def fitted(formula: str, **options: Any) -> Any:
+    """The analysis of a formula under some bounds."""
+    frame = table((3, 2), 3, 2, 2)
+    frame["solved"] = (frame["learning"] > frame["learning"].median()).astype(float)
+    frame.loc[::7, "solved"] = 1.0 - frame.loc[::7, "solved"]
+    return formula_analysis(frame, formula, FormulaOptions(**options))
+
+
+FORMULAS: Mapping[str, Mapping[str, Any]] = {
+    "least squares": {"formula": "learning ~ A + B + model"},
+    "mixed": {"formula": "loss ~ A * B + (1 | model)"},
+    "normal limit": {"formula": "learning ~ A + B + (1 | model)", "df": "asymptotic"},
+    "dunnettx": {"formula": "learning ~ A + (1 | model)", "adjust": "dunnettx"},
+    "mvt": {"formula": "learning ~ A + B + model", "adjust": "mvt"},
+    "logistic": {"formula": "solved ~ A + B + (1 | model)", "family": "binomial"},
+}
+
+
+@pytest.fixture(scope="session")
+def fitted_formula() -> Callable[..., Any]:
+    """The analysis of one of `FORMULAS`."""
+    return lambda name, **bounds: fitted(**{**FORMULAS[name], **bounds})
+
+
+@pytest.fixture(params=FORMULAS)
+def formula_name(request: pytest.FixtureRequest) -> str:
+    """The name of every formula."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -80,6 +80,19 @@ def test_other_bounds_give_what_an_analysis_with_them_gives(
         assert spoken == headline_sentences(wanted)[0]
 
 
+@pytest.mark.parametrize(("alpha", "margin"), [(0.05, 0.02), (0.01, 0.06), (0.2, 0.005)])
+def test_formulas_are_judged_alike(
+    scripts: Any, fitted_formula: Any, formula_name: str, alpha: float, margin: float
+) -> None:
+    wanted = fitted_formula(formula_name, alpha=alpha, smallest_effect=margin)
+    page = scripts(fitted_formula(formula_name, smallest_effect=0.02))
+    bounds = {"alpha": alpha, "margins": [margin]}
+    assert assert_equal(page.evaluate(SHOWN, bounds), wanted) > 0
+    spoken = page.evaluate("(bounds) => whatif.headline(bounds)", bounds)
+    assert spoken == headline_sentences(wanted)[0]
+    assert page.evaluate("whatif.choosing") is None
+
+
 PREDICT = """([response, place, other, alpha]) =>
   whatif.choosing.predict(response, place, other, alpha)"""
 

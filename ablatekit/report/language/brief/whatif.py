@@ -21,6 +21,7 @@ WORDS: Mapping[str, str] = {
     "margin": "smallest effect that matters, {labels}",
     "in_unit": "{text}, in {unit}",
     "none_declared": "none declared",
+    "none": "none",
     "declared": "declared: {value}",
     "exploring": "Exploration ({now}); declared: {declared}.",
     "at_alpha": "alpha {alpha}",
