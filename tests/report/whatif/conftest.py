@@ -56,12 +56,13 @@ def table(
 def analysed(
     frame: pd.DataFrame, factors: str = "AB", contexts: Sequence[str] = ("model", "dataset"),
     alpha: float = 0.05, margin: float | None = 0.02, names: Sequence[str] = (),
+    margins: Sequence[float | None] = (),
 ) -> Any:  # fmt: skip
     """The analysis of a table under some bounds."""
     named = names or ("learning", "generalization")
     responses = [
-        response(name, smallest_effect=margin, direction="lower" if name == "loss" else "higher")
-        for name in named
+        response(name, smallest_effect=own, direction="lower" if name == "loss" else "higher")
+        for name, own in zip(named, margins or [margin] * len(named), strict=True)
     ]
     bounds = replace(DEFAULTS, alpha=alpha)
     return analyse(*plan_from_table(frame, responses, list(factors), contexts, {}, bounds), {}, ())
