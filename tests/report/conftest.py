@@ -21,6 +21,7 @@ from rich.console import Console, RenderableType
 from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION, Analysis
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.report.figures.panel import PIXELS_PER_INCH
+from ablatekit.report.figures.style import house_style
 from ablatekit.report.formats import html
 from ablatekit.report.formats.html import render_html
 
@@ -446,7 +447,8 @@ def clashes() -> Callable[[Any], list[tuple[str, ...]]]:
 
     def found(figure: Any) -> list[tuple[str, ...]]:
         width, height = figure.get_size_inches() * PIXELS_PER_INCH
-        words = boxes(figure)
+        with house_style():
+            words = boxes(figure)
         outside: list[tuple[str, ...]] = [
             (text,) for text, (left, bottom, right, top) in words
             if left < -1 or bottom < -2 or right > width + 1 or top > height + 2

@@ -92,9 +92,13 @@ def test_a_phone_shows_every_word_at_its_size(shown):
         assert min(text.get_fontsize() for text in figure.texts) >= SMALL, picture.id
 
 
-def test_figures_give_their_numbers_and_draw_the_same_twice(shown):
+def test_figures_draw_the_same_twice(built_analysis):
+    drawn = [[svg(picture) for picture in compose(built_analysis).pictures()] for _ in range(2)]
+    assert drawn[0] == drawn[1]
+
+
+def test_figures_give_their_numbers(shown):
     for picture in compose(shown).pictures():
-        assert svg(picture) == svg(picture)
         assert picture.data is not None, picture.id
         data = picture.data()
         assert data.rows

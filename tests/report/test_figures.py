@@ -21,10 +21,10 @@ from ablatekit.report.figures.style import (
     PALETTE,
     SMALL,
     fitted,
+    house_style,
     padded,
     series_marker,
     series_style,
-    shortened,
     spread,
     text_width,
     tick_text,
@@ -52,9 +52,7 @@ def test_limits_hold_all_finite_values():
     assert padded([0.5]) == (0.25, 0.75)
 
 
-def test_labels_and_ticks():
-    assert shortened("a  b\nc", 9) == "a b c"
-    assert shortened("abcdefgh", 5) == "abcd…"
+def test_ticks_have_a_true_minus_and_no_trailing_zeros():
     assert [tick_text(value) for value in (-0.5, -0.0, 2.0)] == ["\N{MINUS SIGN}0.5", "0", "2"]
 
 
@@ -67,10 +65,16 @@ def test_a_fitted_label_is_no_wider_than_its_room(text, width):
 
 def test_words_are_measured_as_they_are_drawn():
     figure = canvas(400, 40)
-    for words in ("learning_rate=3e-4", "WAVES of fjord", "\N{MINUS SIGN}12.5 [1, 2]"):
+    for words in (
+        "learning_rate=3e-4",
+        "WAVES of fjord",
+        "\N{MINUS SIGN}12.5 [1, 2]",
+        "\u8a2d\u5b9a",
+    ):
         text = figure.text(0, 0, words, fontsize=SMALL, family="DejaVu Sans")
         figure.set_dpi(720)
-        drawn = text.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width / 10
+        with house_style():
+            drawn = text.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width / 10
         assert text_width(words) == pytest.approx(drawn, rel=0.02)
 
 

@@ -124,16 +124,21 @@ def ranked_responses(analysis: Analysis) -> list[str]:
     order of the study.
     """
     responses = analysis["responses"]
-    first = next(iter(analysis.get("comparisons", {}).values()), None)
-    pair = [first["generalization"], first["learning"]] if first else []
-    return list(dict.fromkeys([*(name for name in pair if name in responses), *responses]))
+    return list(dict.fromkeys([*_compared_responses(analysis), *responses]))
 
 
 def second_response(analysis: Analysis) -> str | None:
     """The learning beside the response that matters most, if both were compared."""
-    compared = bool(analysis.get("comparisons"))
-    ranked = ranked_responses(analysis)
-    return ranked[1] if compared and len(ranked) > 1 else None
+    return next(iter(_compared_responses(analysis)[1:]), None)
+
+
+def _compared_responses(analysis: Analysis) -> list[str]:
+    """Generalization and learning of the first comparison whose two responses are there."""
+    for gap in analysis.get("comparisons", {}).values():
+        pair = [gap["generalization"], gap["learning"]]
+        if all(name in analysis["responses"] for name in pair):
+            return pair
+    return []
 
 
 def price_of(analysis: Analysis, comparison: Comparison) -> float | None:

@@ -36,11 +36,13 @@ class Training:
     `full` holds the values on all items, at the steps that have them, where `common` is that of a
     part; else it has no step. `without_part` runs did not log the part's values there; `common`
     lacks these steps for all runs, lest an earlier value of some be compared with that of others.
+    `ended_on_part` runs have no value on all items at their end.
     """
 
     common: History
     full: History
     without_part: int = 0
+    ended_on_part: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,18 @@ def training_of(response: PlannedResponse, tables: StudyTables, history: History
     part = metric_history(tables, part_metric(response.metric))
     step = np.union1d(history.step, part.step)
     logged, on_part = _at_steps(history, step), _at_steps(part, step)
-    on_all = _on_all_items(~np.isnan(logged), ~np.isnan(on_part))
+    known = ~np.isnan(logged)
+    on_all = _on_all_items(known, ~np.isnan(on_part))
     lacking = on_all & np.isnan(on_part)
     of_part = np.where(on_all, on_part, logged)
     common = History(step, np.where(lacking.any(axis=0), np.nan, of_part))
     full = History(step, np.where(on_all, logged, np.nan))
-    return Training(_known_steps(common), _known_steps(full), int(lacking.any(axis=1).sum()))
+    return Training(
+        _known_steps(common),
+        _known_steps(full),
+        without_part=int(lacking.any(axis=1).sum()),
+        ended_on_part=int((_last_known(known) & ~on_all).sum()),
+    )
 
 
 def _on_all_items(logged: Booleans, on_part: Booleans) -> Booleans:
@@ -93,9 +101,13 @@ def _on_all_items(logged: Booleans, on_part: Booleans) -> Booleans:
     counts only in runs that never logged a value of the part.
     """
     first = np.arange(logged.shape[1]) == 0
-    last = logged[:, ::-1].cumsum(axis=1)[:, ::-1] == 1
     never = ~on_part.any(axis=1, keepdims=True)
-    return np.asarray(on_part | (logged & (first | (never & last))), dtype=bool)
+    return np.asarray(on_part | (logged & first) | (never & _last_known(logged)), dtype=bool)
+
+
+def _last_known(known: Booleans) -> Booleans:
+    """The last known step of every row (N, T)."""
+    return np.asarray(known & (known[:, ::-1].cumsum(axis=1)[:, ::-1] == 1), dtype=bool)
 
 
 def _at_steps(history: History, step: Integers) -> Floats:
@@ -135,6 +147,8 @@ def respond(
     if diverged.any():
         by_run, told = _apply_policy(by_run, diverged, response, policy)
         messages = [*messages, *told]
+        if policy == "score" and training.ended_on_part and is_last_value(response.summary):
+            messages.append(statement("ended_on_part", runs=training.ended_on_part))
     if training.without_part:
         lacking = training.without_part
         messages.append(statement("without_part", runs=lacking, metric=response.metric))

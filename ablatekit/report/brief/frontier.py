@@ -13,14 +13,19 @@ from functools import partial
 
 from ablatekit.analysis.core.lookup import factors_of, priced_metric, ranked_responses
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
-from ablatekit.report.brief.headline import configuration_gains, level_gains
+from ablatekit.report.brief.headline import (
+    configuration_gains,
+    configuration_scope,
+    level_gains,
+)
 from ablatekit.report.document import PHONE, FigureData, Picture
 from ablatekit.report.figures.frontier import FrontierAxes, FrontierPoint, draw_frontier
 from ablatekit.report.language.brief import frontier as said
 from ablatekit.report.language.brief.headline import Gain
 from ablatekit.report.language.numbers import absent, scale_of
 
-WIDTH = 620.0
+WIDTH = 540.0
+"""Half of a page that is 1280 pixels wide."""
 MOST = 32
 """Points that the figure shows: those on the frontier, then the largest effects."""
 
@@ -42,7 +47,12 @@ def frontier_picture(analysis: Analysis) -> Picture | None:
     ]  # fmt: skip
     return Picture(
         id="frontier",
-        title=said.title(label, priced=bool(axes.price), levels=of_levels),
+        title=said.title(
+            label,
+            "" if of_levels else configuration_scope(first),
+            priced=bool(axes.price),
+            levels=of_levels,
+        ),
         alt=said.alternative(label, told),
         draw=partial(draw_frontier, shown, axes, WIDTH),
         narrow=partial(draw_frontier, shown, axes, PHONE),

@@ -70,7 +70,7 @@ from ablatekit.report.language.brief.headline import (
 )
 from ablatekit.report.language.numbers import Scale, absent, general, scale_of
 from ablatekit.report.language.reading import subject_of
-from ablatekit.report.language.sentences import told
+from ablatekit.report.language.scopes import over
 
 FEW_LEVELS = 4
 """A study of more levels names fewer of them."""
@@ -120,8 +120,16 @@ def subjects_of(analysis: Analysis) -> Subjects:
         clipped(second["label"]) if second is not None else "",
         _common_scale(first, second),
         "" if equal else noun,
-        frame(noun, order, equal=equal),
+        frame(noun, order, _common_scope(analysis, first), equal=equal),
     )
+
+
+def _common_scope(analysis: Analysis, first: ResponseAnalysis) -> str:
+    """The scope of all verdicts where none is about these contexts; else nothing."""
+    rows = [judging_row(first, level) for level in comparisons(analysis)]
+    scopes = {tuple(row["scope"]) for row in rows if row is not None and _is_judged(row)}
+    scope = scopes.pop() if len(scopes) == 1 else ()
+    return over(scope) if scope else ""
 
 
 def _common_scale(first: ResponseAnalysis, second: ResponseAnalysis | None) -> Scale:
@@ -178,7 +186,8 @@ def first_reason(analysis: Analysis) -> str:
     """Why the first level that was not tested was not."""
     first, _ = _two_responses(analysis)
     rows = (judging_row(first, level) for level in comparisons(analysis))
-    reasons = (told(row["reason"], subject_of(analysis).unit) for row in rows if row is not None)
+    unit = subject_of(analysis).unit
+    reasons = (short_reason(row["reason"], unit) for row in rows if row is not None)
     return next(filter(None, reasons), "")
 
 
@@ -234,7 +243,7 @@ def settled_of(analysis: Analysis) -> Settled | None:
     known = [gain for gain in gains if gain.estimate is not None]
     varied = sum(len(factor["levels"]) > 1 for factor in factors_of(analysis))
     if not known or varied < 2:
-        return Settled(None, None, None, None, len(known), "", baseline_answers(analysis))
+        return Settled(None, None, None, None, len(known), 0, "", "", baseline_answers(analysis))
     better = 1.0 if first["direction"] == "higher" else -1.0
     best = _best(known, better)
     kind, smallest = _kind_of(best, better), first["smallest_effect"] or 0.0
@@ -242,7 +251,16 @@ def settled_of(analysis: Analysis) -> Settled | None:
     elsewhere = _elsewhere(cheaper or best, known, better, smallest) if cheaper else None
     reason = _why_unsettled(analysis, first) if kind == "largest" else ""
     answers = baseline_answers(analysis, said=reason)
-    return Settled(kind, best, cheaper, elsewhere, len(known), reason, answers)
+    where = configuration_scope(first)
+    among = _may_be_best(first)
+    return Settled(kind, best, cheaper, elsewhere, len(known), among, where, reason, answers)
+
+
+def _may_be_best(response: ResponseAnalysis) -> int:
+    """How many cells, the baseline among them, cannot be excluded as the best; 0 if unknown."""
+    configurations = response["configurations"]
+    known = [row["may_be_best"] for row in configurations["rows"]]
+    return sum(bool(best) for best in [*known, configurations["baseline_may_be_best"]])
 
 
 def _best(gains: Sequence[Gain], better: float) -> Gain:
@@ -326,6 +344,14 @@ def judging_configuration(rows: Sequence[Configuration]) -> Configuration:
     return narrow
 
 
+def configuration_scope(response: ResponseAnalysis) -> str:
+    """What the intervals of configurations are over, where none is about these contexts."""
+    rows = [judging_configuration(rows) for rows in rows_by_cell(response).values()]
+    scopes = {tuple(row["scope"]) for row in rows if not absent(row["low"])}
+    scope = scopes.pop() if len(scopes) == 1 else ()
+    return over(scope) if scope else ""
+
+
 def _named(row: Configuration, baseline: dict[str, str], labels: dict[str, str]) -> str:
     changed = [
         level_name(labels.get(factor, factor), level)
@@ -346,8 +372,8 @@ def _why_unsettled(analysis: Analysis, response: ResponseAnalysis) -> str:
 def baseline_answers(analysis: Analysis, said: str = "") -> list[BaselineAnswer]:
     """Whether the baseline suffices here: on the response that matters most, then on the second.
 
-    Responses with the same answer share one, with the largest of their bounds. A reason that is
-    `said` before is not said again.
+    Responses with the same answer share one, with the largest of their bounds and smallest effects.
+    A reason that is `said` before is not said again.
     """
     rows: dict[Sufficiency, list[tuple[ResponseAnalysis, Suffices]]] = {}
     for response in filter(None, _two_responses(analysis)):
@@ -372,7 +398,8 @@ def _answer(
 ) -> BaselineAnswer:
     response, row = rows[0]
     scale = scale_of(response)
-    smallest = response["smallest_effect"]
+    declared = [of["smallest_effect"] for of, _ in rows if of["smallest_effect"] is not None]
+    smallest = max(declared, default=None)
     bounds = [of["bound"] for _, of in rows if of["bound"] is not None]
     size = max(map(abs, bounds), default=None)
     return BaselineAnswer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +30,6 @@ from ablatekit.report.figures.panel import Box, Limits, Panel
 from ablatekit.report.figures.style import (
     PlotValues,
     floats,
-    last,
     padded,
     series_marker,
     series_style,
@@ -66,6 +65,11 @@ class Series:
         """Whether there is anything to draw."""
         return bool(np.isfinite(self.y).any())
 
+    def end(self) -> tuple[float, float]:
+        """Its last point with a value."""
+        place = int(np.flatnonzero(np.isfinite(self.y))[-1])
+        return float(self.x[place]), float(self.y[place])
+
 
 def draw_curves(curves: Sequence[Curve], limits: Limits, scale: Scale) -> Figure:
     """Lines are means over cells and contexts; hollow marks beside them: on all items."""
@@ -98,7 +102,11 @@ def draw_profiles(profiles: Sequence[Profile], label: str, scale: Scale, shares:
     """Share of runs above every threshold, one line per level with its pointwise band."""
     lines = [
         Series(
-            row["level"], *map(floats, (row["threshold"], row["share"], row["low"], row["high"]))
+            row["level"],
+            floats(row["threshold"]),
+            floats(row["share"]),
+            floats(row["low"]),
+            floats(row["high"]),
         )
         for row in profiles
     ]
@@ -158,8 +166,9 @@ def _thinned(line: Series) -> Series:
         return line
     kept = np.linspace(0, len(line.x) - 1, MOST_POINTS).round().astype(int)
     outer = None if line.outer is None else (line.outer[0][kept], line.outer[1][kept])
-    columns = (column[kept] for column in (line.x, line.y, line.low, line.high))
-    return Series(line.name, *columns, outer, line.whole)
+    return replace(
+        line, x=line.x[kept], y=line.y[kept], low=line.low[kept], high=line.high[kept], outer=outer
+    )
 
 
 def _panel(
@@ -184,8 +193,7 @@ def _panel(
     x_ticks(panel, axis[0], 5, whole=axis[0] is STEPS)
     write(page, label, left + box.width / 2, TOP + height + FOOT - LINE - 4, "muted", "center")
     draw_keys(page, keys, 0, below)
-    ends = [last(line.y, limits[0]) for line, _ in known]
-    line_ends(panel, names, ends, panel.x[1], beside=beside)
+    line_ends(panel, names, [line.end() for line, _ in known], beside=beside)
     return panel
 
 

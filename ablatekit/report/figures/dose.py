@@ -27,7 +27,7 @@ from ablatekit.report.figures.labels import (
     write,
     y_room,
 )
-from ablatekit.report.figures.panel import PIXELS_PER_INCH, Box, Panel
+from ablatekit.report.figures.panel import Box, Panel
 from ablatekit.report.figures.style import floats, padded, text_width
 from ablatekit.report.language import alternatives, captions
 from ablatekit.report.language.captions import with_unit
@@ -44,13 +44,13 @@ from ablatekit.report.language.verdicts import look, word
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH, PLOT, SIDE, FOOT, MARK = 470.0, 170.0, 8.0, 40.0, 7.5
+WIDTH, PLOT, SIDE, ENDS, FOOT, MARK = 470.0, 170.0, 8.0, 14.0, 40.0, 7.5
 LEAST_LEVELS = 3
 """Two levels are no curve."""
 APART = 3.0
 """Pixels that the marks of a second response stand beside those of the first."""
-MOST_LINES = 3
-"""Of a level's name under the axis."""
+MOST_LINES, LEAST_NAME = 3, 30.0
+"""Lines of a level's name under the axis, and the pixels that it may always take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,15 @@ class DoseSeries:
     def told(self) -> str:
         """The label with the slope."""
         return f"{self.label} {self.slope}" if self.slope else self.label
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A level's name in lines around a pixel of the canvas."""
+
+    score: float
+    x: float
+    lines: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +210,11 @@ def draw_dose(series: Sequence[DoseSeries], axes: DoseAxes, width: float = WIDTH
     low, high = padded([0.0, smallest, -smallest, *values])
     left = y_room((low, high), axes.scale) + 4
     scores = [point.score for part in series for point in part.points]
-    inner = width - left - 2 * SIDE - 14
-    names = _names(series[0].points, inner)
-    page = sheet(width, top + PLOT + FOOT + LINE * (max(len(lines) for _, lines in names) - 1))
+    inner = width - left - 2 * ENDS - EDGE
+    names = _names(series[0].points, left + ENDS, inner, width)
+    page = sheet(width, top + PLOT + FOOT + LINE * (max(len(name.lines) for name in names) - 1))
     pixel = (max(scores) - min(scores)) / inner
-    x = min(scores) - (SIDE + 4) * pixel, max(scores) + (SIDE + 4) * pixel
+    x = min(scores) - ENDS * pixel, max(scores) + ENDS * pixel
     y = (high, low) if axes.lower_is_better else (low, high)
     panel = inside(page, Box(left, top, width - left - EDGE, PLOT), x, y)
     write(page, heading, SIDE, 0)
@@ -230,40 +239,37 @@ def _keys(series: Sequence[DoseSeries], axes: DoseAxes) -> Iterator[Key]:
         yield Key(within, "band", kind="shade")
 
 
-def _names(points: Sequence[DosePoint], inner: float) -> list[tuple[float, Sequence[str]]]:
+def _names(points: Sequence[DosePoint], left: float, inner: float, width: float) -> list[Name]:
     """Levels with their names in lines that fit between neighbours; those in the way are left out.
 
     What is left out can be read off its neighbours; the data have every name.
     """
     scores = [point.score for point in points]
     pixel = inner / (max(scores) - min(scores))
-    room = max(float(np.median(np.diff(scores))) * pixel - 6, 30.0)
-    names: list[tuple[float, Sequence[str]]] = []
-    free = -np.inf
+    room = max(float(np.median(np.diff(scores))) * pixel - 6, LEAST_NAME)
+    names: list[Name] = []
+    free = EDGE
     for point in points:
         lines = wrapped(point.level, room)[:MOST_LINES]
         half = max(map(text_width, lines)) / 2
-        if point.score * pixel - half >= free:
-            names.append((point.score, lines))
-            free = point.score * pixel + half + 4
+        x = left + (point.score - min(scores)) * pixel
+        x = min(max(x, half + EDGE), width - half - EDGE)
+        if x - half >= free:
+            names.append(Name(point.score, x, lines))
+            free = x + half + 4
     return names
 
 
-def _background(
-    page: Panel, panel: Panel, axes: DoseAxes, names: Sequence[tuple[float, Sequence[str]]]
-) -> None:
+def _background(page: Panel, panel: Panel, axes: DoseAxes, names: Sequence[Name]) -> None:
     smallest = axes.smallest_effect
     if smallest:
         panel.area(panel.x, [-smallest] * 2, [smallest] * 2, "band", 1.0, order=0.5)
     panel.y_numbers(axes.scale)
     panel.horizontal(0, "axis", 1.0)
     bottom = panel.box.top + panel.box.height
-    for score, lines in names:
-        panel.line([score, score], panel.y, "grid", 0.8, order=0.8)
-        half = max(map(text_width, lines)) / 2
-        x = float(panel.across(score)) * PIXELS_PER_INCH
-        x = min(max(x, half + EDGE), page.x[1] - half - EDGE)
-        write(page, lines, x, bottom + 4, "muted", "center")
+    for name in names:
+        panel.line([name.score] * 2, panel.y, "grid", 0.8, order=0.8)
+        write(page, name.lines, name.x, bottom + 4, "muted", "center")
     panel.horizontal(panel.y[0], "rule", 0.8)
     write(page, [axes.factor], page.x[1] - SIDE, page.y[0] - LINE - 2, "ink", "right")
 

@@ -73,11 +73,18 @@ class ForestSeries:
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """One response, or learning and generalization; levels as ordered, limits shared by unit."""
+    """One response, or learning and generalization; levels as ordered.
+
+    The axis and its width are those of all responses in one unit, `alike`.
+    """
 
     series: Sequence[ForestSeries]
     levels: Sequence[Comparison]
-    limits: Limits
+    alike: Sequence[ForestSeries]
+
+    def limits(self) -> Limits:
+        """The ends of the axis."""
+        return forest_limits(self.alike, self.levels)
 
     def tones(self) -> Sequence[str]:
         """The tone of every response's lines."""
@@ -127,7 +134,7 @@ def draw_forest(forest: Forest, *, narrow: bool = False) -> Figure:
     left, top = SIDE + rows.labels, keys.height + 8
     across = width - left - SIDE - (beside if printed else 0)
     page = sheet(width, top + rows.height + FOOT + LINE * len(notes))
-    panel = inside(page, Box(left, top, across, rows.height), forest.limits)
+    panel = inside(page, Box(left, top, across, rows.height), forest.limits())
     _background(page, panel, forest, rows)
     draw_keys(page, keys, 0, 0)
     write_rows(page, rows, 0, top)
@@ -156,7 +163,7 @@ def _value_columns(forest: Forest) -> tuple[float, float]:
     """Widths of the printed estimates and intervals."""
     printed = [
         part.values(effect)
-        for part in forest.series
+        for part in forest.alike
         for level in forest.levels
         if (effect := part.effect(level)) is not None
     ]
@@ -166,7 +173,9 @@ def _value_columns(forest: Forest) -> tuple[float, float]:
 
 def _keys(forest: Forest) -> Iterator[Key]:
     for part, tone in zip(forest.series, forest.tones(), strict=True):
-        yield Key(part.response["label"], tone, width=5.0, marker="o")
+        alone = len(forest.series) == 1
+        words = alternatives.WITH_INTERVAL if alone else part.response["label"]
+        yield Key(words, tone, width=5.0, marker="o")
     if any(part.prediction(level) for part in forest.series for level in forest.levels):
         yield Key(alternatives.ONE_NEW_LEVEL, "axis", width=1.0, kind="ends")
     sizes = _smallest(forest)
@@ -216,9 +225,9 @@ def _draw_row(
         _print(panel, part.values(effect), columns, words_y, tone, beside=printed)
         places.append((float(effect["estimate"] or 0.0), y))
     if len(places) > 1:
-        panel.line(*zip(*places, strict=True), "axis", 1.0)
-    for (x, y), part in zip(places, _known(forest, level), strict=True):
-        shape = look(part["verdict"])
+        panel.line([x for x, _ in places], [y for _, y in places], "axis", 1.0)
+    for (x, y), effect in zip(places, _known(forest, level), strict=True):
+        shape = look(effect["verdict"])
         panel.marks([x], [y], shape.tone, shape.marker, 6.0, hollow=shape.tone == "open")
 
 

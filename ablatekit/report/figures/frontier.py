@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -37,7 +38,7 @@ Line: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 SIDE, FOOT, TALLEST, TALLEST_NARROW = 8.0, 36.0, 326.0, 258.0
 BEFORE_FIRST, AFTER_LAST, AFTER_LAST_NARROW = 18.0, 72.0, 44.0
 """Pixels left of the cheapest point, and right of the dearest one, where its label goes."""
-WORDS, WORDS_NARROW, MOST_LINES = 150.0, 104.0, 3
+WORDS, WORDS_NARROW, MOST_LINES = 150.0, 112.0, 4
 """Pixels and lines of a label; tips and data have the full name."""
 LABELLED, LABELLED_NARROW = 9, 5
 """With more points only those on the frontier and the extreme ones have a label."""
@@ -79,7 +80,7 @@ class FrontierPoint:
     @property
     def title(self) -> str:
         """Its name, or that it is the baseline."""
-        return self.name or alternatives.BASELINE
+        return " ".join(self.name.split()) or alternatives.BASELINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +331,7 @@ def _draw_point(page: Panel, panel: Panel, place: Placed, axes: FrontierAxes) ->
         point.title,
         axes.scale.effect(point.estimate),
         axes.scale.interval(point.low, point.high),
-        with_unit("", axes.scale.unit),
+        f" {axes.scale.unit}".rstrip(),
         alternatives.times(point.price),
         word(point.verdict),
     )
@@ -375,12 +376,17 @@ def _placed_labels(
     order: Sequence[Placed], words: Mapping[FrontierPoint, Sequence[str]], room: Rect,
     marks: Sequence[Rect], lines: Sequence[Rect],
 ) -> tuple[float, list[Label]]:  # fmt: skip
-    """Labels one after the other, with what they cost together."""
+    """Labels one after the other, with what they cost together.
+
+    Of the best, where the name has no room, the gain alone.
+    """
     taken, labels, total = list(marks), [], 0.0
     for place in order:
+        name = words[place.point]
         best = place.point.on_frontier or place.point.baseline
-        dearest = MISSING_LABEL if best else DEAR
-        cost, label = _label(place, words[place.point], room, taken, lines, dearest)
+        cost, label = _label(place, name, room, taken, lines, MISSING_LABEL if best else DEAR)
+        if best and label is None:
+            _, label = _label(place, name[-1:], room, taken, lines, MISSING_LABEL)
         total += cost
         if label is not None:
             taken.append(label.rect.wider(LABELS_APART))
@@ -399,12 +405,12 @@ def _notable(placed: Sequence[Placed], most: int) -> tuple[list[Placed], list[Pl
 def _words(point: FrontierPoint, axes: FrontierAxes, width: float) -> list[str]:
     """The name in lines, of whole parts where possible, and the gain."""
     lines: list[str] = []
-    for part in point.title.split(", "):
-        joined = f"{lines[-1]}, {part}" if lines else part
+    for part in re.split(r"(?<=,) | (?=\+ )", point.title):
+        joined = f"{lines[-1]} {part}" if lines else part
         if text_width(joined) <= width:
             lines[-1:] = [joined]
         else:
-            lines[-1:] = [f"{line}," for line in lines[-1:]] + wrapped(part, width)
+            lines += wrapped(part, width)
     if len(lines) > MOST_LINES:
         lines = [*lines[: MOST_LINES - 1], fitted(lines[MOST_LINES - 1] + ELLIPSIS, width)]
     return lines if point.baseline else [*lines, axes.scale.effect(point.estimate)]

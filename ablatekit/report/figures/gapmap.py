@@ -151,7 +151,7 @@ def _number(page: Panel, panel: Panel, points: Sequence[MapPoint]) -> None:
         taken.append(_around(place, width, LINE - 2))
         if math.dist(place, mark) > RINGS[2]:
             leaders.append((mark, place))
-            page.line(*zip(mark, place, strict=True), "axis", 0.7, order=1.9)
+            page.line([mark[0], place[0]], [mark[1], place[1]], "axis", 0.7, order=1.9)
         page.text(*place, str(point.number), ha="center")
 
 

@@ -19,7 +19,8 @@ from ablatekit.report.language.numbers import Scale, level_unit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TOP, HEIGHT, FOOT, EDGE, DOT = 4.0, 150.0, 24.0, 8.0, 3.0
+TOP, HEIGHT, FOOT, EDGE = 4.0, 150.0, 24.0, 8.0
+FEW, SMALL_DOT, LARGE_DOT = 100, 3.0, 5.0
 MOST_POINTS = 600
 FITTED = {True: "fitted cell mean", False: "fitted value"}
 """By whether the model has cell means."""
@@ -93,9 +94,10 @@ def _scatter(
 
 def _dots(panel: Panel, x: PlotValues, y: PlotValues) -> None:
     """Small squares as the strokes of one path, a third of the size of as many marks."""
-    half = DOT / 2 * (panel.x[1] - panel.x[0]) / panel.box.width
+    size = LARGE_DOT if len(x) <= FEW else SMALL_DOT
+    half = size / 2 * (panel.x[1] - panel.x[0]) / panel.box.width
     strokes = np.column_stack([x - half, x + half, np.full(len(x), np.nan)]).ravel()
-    panel.line(strokes, np.repeat(y, 3), "series-1", DOT)
+    panel.line(strokes, np.repeat(y, 3), "series-1", size)
 
 
 def residual_records(

@@ -72,9 +72,9 @@ DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """As many as have no factor in common with the dashes: without colour, 28 series differ."""
 SMALL, NORMAL = 11.0, 12.5
-FONT_SIZE, FIXED_POINT = 100.0, 65536
-"""Size at which glyphs are measured, and the unit of what FreeType says of them."""
-WIDE, THIN = frozenset("mw%&@#<>~^+="), frozenset("fijlrtIJ.,:;'|![]() ")
+FONT_SIZE, FIXED_POINT, UNKNOWN_GLYPH = 100.0, 65536, 1.155
+"""Size at which glyphs are measured, the unit of what FreeType says of them, and the width of what
+matplotlib draws for a character that no font has."""
 _STYLE: Any = {
     "svg.fonttype": "none",
     "pdf.fonttype": 3,
@@ -142,12 +142,6 @@ def padded(values: Sequence[Number], margin: float = 0.06) -> tuple[float, float
     return low - room, high + room
 
 
-def last(values: PlotValues, default: float) -> float:
-    """The last finite value."""
-    finite = values[np.isfinite(values)]
-    return float(finite[-1]) if finite.size else default
-
-
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Positions moved as little as needed to lie at least `gap` apart inside [low, high].
 
@@ -177,19 +171,6 @@ def _rising(values: Sequence[float]) -> list[float]:
     return [mean for mean, size in blocks for _ in range(size)]
 
 
-def shortened(text: str, length: int) -> str:
-    """A label as wide as `length` common letters, cut with an ellipsis; tables hold the full name.
-
-    Wide letters, signs and capitals count as 1.5, East Asian wide ones as 1.9, thin ones as 0.6.
-    """
-    flat = " ".join(text.split())
-    ends = np.cumsum([_letters(character) for character in flat])
-    if not flat or ends[-1] <= length:
-        return flat
-    kept = flat[: int(np.searchsorted(ends, length - 1, side="right"))]
-    return kept.rstrip() + "\N{HORIZONTAL ELLIPSIS}"
-
-
 def text_width(words: str, size: float = SMALL) -> float:
     """Pixels that words take in the font of files, which is wider than those of pages."""
     return sum(map(_advance, words)) * size
@@ -197,14 +178,14 @@ def text_width(words: str, size: float = SMALL) -> float:
 
 @cache
 def _advance(character: str) -> float:
-    """Width of a character in ems; of one that the font lacks, a generous guess."""
+    """Width of a character in ems; of one that the font lacks, that of the box in its place."""
     from matplotlib.ft2font import LoadFlags
 
     if unicodedata.combining(character):
         return 0.0
     font = _font()
     if font.get_char_index(ord(character)) == 0:
-        return 1.05 if unicodedata.east_asian_width(character) in "WF" else 0.7
+        return UNKNOWN_GLYPH
     glyph = font.load_char(ord(character), flags=LoadFlags.NO_HINTING)
     return float(glyph.linearHoriAdvance) / FIXED_POINT / FONT_SIZE
 
@@ -229,11 +210,3 @@ def fitted(text: str, width: float, size: float = SMALL) -> str:
     lengths = range(len(flat))
     kept = bisect_right(lengths, width, key=lambda end: text_width(flat[:end] + ellipsis, size)) - 1
     return flat[: max(kept, 0)].rstrip() + ellipsis
-
-
-def _letters(character: str) -> float:
-    if unicodedata.east_asian_width(character) in "WF":
-        return 1.9
-    if character in THIN:
-        return 0.6
-    return 1.5 if character in WIDE or character.isupper() else 1.0

@@ -31,7 +31,6 @@ from ablatekit.report.figures.forest import (
     Forest,
     ForestSeries,
     draw_forest,
-    forest_limits,
     forest_records,
     ranked,
 )
@@ -118,7 +117,9 @@ def forest_pictures(analysis: Analysis, levels: Sequence[Comparison]) -> list[Pi
 
 def _panels(analysis: Analysis) -> list[tuple[str, ...]]:
     """The names of the responses of every panel; pairs are in one unit."""
-    responses, panels, paired = analysis["responses"], [], set()
+    responses = analysis["responses"]
+    panels: list[tuple[str, ...]] = []
+    paired: set[str] = set()
     for gap in analysis.get("comparisons", {}).values():
         pair = gap["learning"], gap["generalization"]
         known = set(pair) <= responses.keys() and not paired & set(pair)
@@ -146,7 +147,7 @@ def _forest_picture(
     alike: Sequence[ForestSeries],
 ) -> Picture:
     shown = ranked(series[-1], levels)
-    forest = Forest(series, shown, forest_limits(alike, levels))
+    forest = Forest(series, shown, alike)
     labels = [part.response["label"] for part in series]
     parts = (f"{level.name}: {_spoken(level, series)}" for level in shown)
     return Picture(

@@ -172,4 +172,9 @@ def test_a_diverged_run_may_end_with_the_part(whole):
     assert curve["n"] == [of_level] * 4 + [of_level - 1]
     assert curve["full"]["step"] == [0, 40]
     assert curve["full"]["n"] == [of_level, of_level - 1]
-    assert "without_part" not in {said["code"] for said in answer["missing"]["messages"]}
+    codes = {said["code"] for said in answer["missing"]["messages"]}
+    assert "without_part" not in codes
+    assert statement("ended_on_part", runs=1) in answer["missing"]["messages"]
+    whole_end = replace(parted, history=_with_part(tables.history))
+    told = _answer(_partial(plan), whole_end)["missing"]["messages"]
+    assert "ended_on_part" not in {said["code"] for said in told}

@@ -66,7 +66,7 @@ Code: TypeAlias = Literal[
     # diverged, failed and left-out runs
     "score_policy", "worst_policy", "exclude_policy", "complete_rows_policy", "diverged_left_out",
     "diverged_with_score", "diverged_without_score", "diverged_with_worst", "never_reached",
-    "without_metric", "without_area", "without_part",
+    "without_metric", "without_area", "without_part", "ended_on_part",
     "without_result", "unsteady_cells", "unpaired_runs", "constant_gap", "outcomes_left_out",
     # diagnostics
     "unequal_variances", "near_bounds", "gap_near_bounds", "repeated_histories", "unequal_starts",
@@ -181,6 +181,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "without_metric": ("runs", "metric"),
     "without_area": ("runs", "metric"),
     "without_part": ("runs", "metric"),
+    "ended_on_part": ("runs",),
     "without_result": ("runs",),
     "unsteady_cells": ("cells",),
     "unpaired_runs": ("runs",),

@@ -6,22 +6,24 @@ from collections.abc import Iterable
 
 from ablatekit.report.language.alternatives import joined
 from ablatekit.report.language.brief.headline import in_unit, price_noun
-from ablatekit.report.language.numbers import Scale, general
+from ablatekit.report.language.numbers import Scale, general, sentence
 
 BASELINE = "baseline"
 COLUMNS = ("configuration", "price", "gain", "low", "high", "verdict", "on the frontier")
 LEVEL_COLUMNS = ("level", *COLUMNS[1:])
 
 
-def title(response: str, *, priced: bool, levels: bool) -> str:
-    """What the figure shows."""
-    of = "every level" if levels else "every configuration"
-    return f"What {of} gains in {response}{', and its price' if priced else ''}"
+def title(response: str, scope: str, *, priced: bool, levels: bool) -> str:
+    """What the figure shows; `scope` is what its intervals are over, empty for these contexts."""
+    of = "level" if levels else "configuration"
+    against = "for its price" if priced else f"of every {of}"
+    shown = f"{sentence(gain(response))} {against}"
+    return f"{shown} (intervals {scope})" if scope else shown
 
 
 def gain(response: str) -> str:
     """The axis of gains."""
-    return f"gain in {response}"
+    return f"gain on {response}"
 
 
 def price(metric: str) -> str:
@@ -31,7 +33,7 @@ def price(metric: str) -> str:
 
 def alternative(response: str, points: Iterable[str]) -> str:
     """The figure in words."""
-    return joined(f"Gain in {response} over the baseline.", points)
+    return joined(f"Gain on {response} over the baseline.", points)
 
 
 def point(name: str, scale: Scale, estimate: float, ends: str, price: float | None) -> str:

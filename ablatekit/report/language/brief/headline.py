@@ -61,9 +61,10 @@ HEADLINE: Mapping[str, str] = Templates({
     "identical": "No level changes {response}: all levels are one and the same.",
     "lower": "{response} (lower is better)",
     "equal": ", at equal {metric}",
+    "beyond": " {scope}",
     "additive": ", if choices add up",
     "additive_above": ", if no {number} choices interact",
-    "level": "{name} {gain}{size}{second}{between}{price}",
+    "level": "{name} {gain}{second}{between}{price}{size}",
     "size_by_more": "",
     "size_open": ", maybe less than matters",
     "size_less": ", less than matters",
@@ -81,11 +82,12 @@ HEADLINE: Mapping[str, str] = Templates({
 })  # fmt: skip
 """The templates of the sentences on levels, which move with alpha and the smallest effect."""
 SETTLED: Mapping[str, str] = {
-    "best": "Best configuration: {item}{cheaper}.",
+    "best": "Best configuration{where}{among}: {item}{cheaper}.",
     "largest": "Largest gain measured, not settled{reason}: {item}{cheaper}.",
     "small": "Largest gain, too small to matter: {item}.",
-    "no_gain": "None of {count} configurations measured a gain; the nearest: {item}.",
-    "item": "{name}, {gain} {response}{size}{second}{price}",
+    "no_gain": "None of {count} configurations shows a gain; the nearest: {item}.",
+    "among": ", one of {count} that may be",
+    "item": "{name}, {gain} on {response}{second}{price}{size}",
     "cheaper": "; {name} reaches {gain}{second}{price}",
     "elsewhere": "For as many {metric}, {name} measured {second} {learning} and {gain} {response}.",
     "alone": "{name} alone",
@@ -183,7 +185,9 @@ class Settled:
     """The configuration that gains most, one that does for less, and the baseline.
 
     `elsewhere` spends as much as the cheaper one (or the best) on what is learnt and does not carry
-    over. `count` configurations were compared; `reason` says why nothing is settled about them.
+    over. `count` configurations were compared, of which `among` (with the baseline) may be the
+    best, 0 where that is not known; `where` is the scope that the best one is judged
+    over, empty for these contexts; `reason` says why nothing is settled about them.
     """
 
     kind: BestKind | None
@@ -191,6 +195,8 @@ class Settled:
     cheaper: Gain | None
     elsewhere: Gain | None
     count: int
+    among: int
+    where: str
     reason: str
     answers: Sequence[BaselineAnswer]
 
@@ -272,7 +278,7 @@ def _price(gain: Gain, subjects: Subjects, *, free: bool, again: bool) -> str:
     if not is_priced(gain):
         return HEADLINE["free"].format(metric=subjects.metric) if free else ""
     template = "price_again" if again else "price"
-    return HEADLINE[template].format(times=general(gain.price, 2), metric=subjects.metric)
+    return HEADLINE[template].format(times=general(gain.price, 3), metric=subjects.metric)
 
 
 def in_unit(number: str, scale: Scale) -> str:
@@ -310,7 +316,8 @@ def _spoken_best(kind: BestKind, best: Gain, settled: Settled, subjects: Subject
         price=_price(best, subjects, free=True, again=False),
     )  # fmt: skip
     return SETTLED[kind].format(
-        item=item, count=settled.count,
+        item=item, count=settled.count, where=beyond(settled.where),
+        among=SETTLED["among"].format(count=settled.among) if settled.among > 1 else "",
         reason=SETTLED["because"].format(reason=settled.reason) if settled.reason else "",
         cheaper=_cheaper(settled.cheaper, subjects, kind) if settled.cheaper else "",
     )  # fmt: skip
@@ -360,9 +367,15 @@ def price_noun(metric: str) -> str:
     return captions.price_of(metric) or COST
 
 
-def frame(metric: str, order: int | None, *, equal: bool) -> str:
-    """What holds for every number: equal prices, and up to which order choices interact."""
-    said = HEADLINE["equal"].format(metric=metric) if equal else ""
+def beyond(scope: str) -> str:
+    """What something holds for, where that is not these contexts: over models."""
+    return HEADLINE["beyond"].format(scope=scope) if scope else ""
+
+
+def frame(metric: str, order: int | None, scope: str, *, equal: bool) -> str:
+    """What holds for every number: a scope, equal prices, up to which order choices interact."""
+    said = beyond(scope)
+    said += HEADLINE["equal"].format(metric=metric) if equal else ""
     if order == 1:
         return said + HEADLINE["additive"]
     if order is None:

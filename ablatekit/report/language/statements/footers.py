@@ -148,8 +148,9 @@ SENTENCES: Mapping[Code, Words] = {
     " prediction interval for one new level: mean +- t(levels - 1) s sqrt(1 + 1/levels), s being"
     " the sd of the levels' values; over two variables for a new level of both, approximate.",
     "learning_curves": _learning_curves,
-    "part_of_items": "Over training on the part of the items that every evaluation uses; the values"
-    " on all items, from which the effects are estimated, stand apart from the curves.",
+    "part_of_items": "Curves and effects over training are on the part of the items that every"
+    " evaluation uses; values on all items, from which the effects elsewhere are estimated, are"
+    " marked apart.",
     "metric_meaning": "{metric}: {doc}.",
     "held_equal": _held_equal,
     "matched_cells": _matched_cells,

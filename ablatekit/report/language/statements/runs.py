@@ -69,6 +69,10 @@ SENTENCES: Mapping[Code, Words] = {
         f"{count(runs, 'finished run')} reported {metric} at fewer than two steps, and an area"
         " needs two"
     ),
+    "ended_on_part": lambda runs: (
+        f"{count(runs, 'run')} could not be evaluated at the end: the last valid score is of a part"
+        " of the items"
+    ),
     "without_part": lambda runs, metric: (
         f"{count(runs, 'run')} did not report {metric} of the part of the items where all of them"
         " were evaluated: these steps are left out over training"
