@@ -54,6 +54,7 @@ WORDS: Mapping[str, str] = {
     "no_covariance": "needs both in the same contexts",
     "new_only_gain": "known for gains over the baseline only",
     "elsewhere": "beyond",
+    "lacking": "Beyond: {why}.",
     "price": "Price: {price}.",
     "other_price": "Price of the other: {price}.",
     "mean_of": "Mean of {size}: {labels}.",
