@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ablatekit.analysis.compare import StudyComparison
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.canonical import sync_directory, write_atomically
 from ablatekit.legible import masked_json
+from ablatekit.report.comparison.figure import compared_records
+from ablatekit.report.comparison.page import comparison_document
+from ablatekit.report.comparison.studies import Studies
 from ablatekit.report.compose import compose
-from ablatekit.report.document import Document, file_stem
+from ablatekit.report.document import Document, figure_data, file_stem
 from ablatekit.report.figures.render import image
-from ablatekit.report.formats.csv import effects_csv
+from ablatekit.report.formats.csv import data_csv, effects_csv
 from ablatekit.report.formats.html import render_page
 from ablatekit.report.formats.latex import render_bibtex, render_latex
 from ablatekit.report.formats.markdown import render_text
 from ablatekit.themes import Theme
 
-FIGURES = "figures"
+FIGURES, HERE = "figures", "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,20 @@ def write_report(analysis: Analysis, directory: Path, theme: Theme = "auto") -> 
     its predecessor, each atomically and the page last: a process killed at any moment leaves a
     readable report, and the next call clears what it left.
     """
-    contents = report_contents(analysis, theme)
+    write_files(report_contents(analysis, theme), directory)
+    return ReportFiles(
+        directory / "index.html", directory / "report.md", directory / "analysis.json"
+    )
+
+
+def write_comparison(studies: Studies, directory: Path, theme: Theme = "auto") -> Path:
+    """Write the files of `comparison_contents` into `directory`, as those of a report; the page."""
+    write_files(comparison_contents(studies, theme), directory)
+    return directory / "index.html"
+
+
+def write_files(contents: Mapping[str, bytes], directory: Path) -> None:
+    """Put files into a directory, each atomically and the last one last."""
     directory.mkdir(parents=True, exist_ok=True)
     fresh = directory.with_name(f".{directory.name}.new")
     if fresh.exists():
@@ -50,9 +68,6 @@ def write_report(analysis: Analysis, directory: Path, theme: Theme = "auto") -> 
         (fresh / name).replace(directory / name)
     sync_directory(directory)
     fresh.rmdir()
-    return ReportFiles(
-        directory / "index.html", directory / "report.md", directory / "analysis.json"
-    )
 
 
 def report_contents(analysis: Analysis, theme: Theme = "auto") -> dict[str, bytes]:
@@ -64,6 +79,23 @@ def report_contents(analysis: Analysis, theme: Theme = "auto") -> dict[str, byte
         "report.md": render_text(document).encode(),
         "index.html": render_page(document, theme).encode(),
     }
+
+
+def comparison_contents(studies: Studies, theme: Theme = "auto") -> dict[str, bytes]:
+    """The files of a comparison by name, the page last: as JSON, CSV, Markdown with its PNGs."""
+    document = comparison_document(studies)
+    return {
+        "comparison.json": comparison_json(studies.found).encode() + b"\n",
+        "comparison.csv": data_csv(figure_data(compared_records(studies))).encode(),
+        **{f"{file_stem(picture)}.png": image(picture, "png") for picture in document.pictures()},
+        "compare.md": render_text(document, HERE).encode(),
+        "index.html": render_page(document, theme).encode(),
+    }
+
+
+def comparison_json(compared: StudyComparison, **more: str) -> str:
+    """A comparison as `study compare --json` prints it."""
+    return json.dumps({**compared.to_json(), **more}, indent=2)
 
 
 def export_contents(analysis: Analysis, theme: Theme = "auto") -> dict[str, bytes]:
