@@ -111,7 +111,7 @@ def read_bundle(path: Path) -> Bundle:
     if wrong:
         raise _no_bundle(path, "; ".join(wrong[:3]))
     if not isinstance(analysis, dict):
-        raise _no_bundle(path, "analysis.json holds no analysis")
+        raise _no_bundle(path, "analysis.json: no mapping")
     if is_current(analysis):
         check_analysis(analysis, path)
     return Bundle(plan, tables, analysis)
@@ -154,7 +154,7 @@ def _lacking(plan: Plan, tables: StudyTables) -> Iterator[str]:
     }
     for name, columns in needed.items():
         table = getattr(tables, name)
-        yield from (f"there is no {name}.{column}" for column in columns if column not in table)
+        yield from (f"{name}.{column} is missing" for column in columns if column not in table)
 
 
 def _contradictions(plan: Plan, tables: StudyTables) -> Iterator[str]:
@@ -164,7 +164,7 @@ def _contradictions(plan: Plan, tables: StudyTables) -> Iterator[str]:
     levels = {factor.name: {*factor.levels} for factor in plan.factors}
     for cell in plan.cells:
         strange = [name for name, level in cell.levels.items() if level not in levels[name]]
-        yield from (f"a cell has {name} {cell.levels[name]}, no level of it" for name in strange)
+        yield from (f"{name} {cell.levels[name]}: unknown level" for name in strange)
     planned = {
         "unit": {cell.unit for cell in plan.cells},
         "context": {context_label(context) for context in plan.contexts},
@@ -173,7 +173,7 @@ def _contradictions(plan: Plan, tables: StudyTables) -> Iterator[str]:
     for column, names in planned.items():
         unplanned = set(tables.runs[column]) - names
         if unplanned:
-            yield f"the {column} {min(map(str, unplanned))} is not in the plan"
+            yield f"{column} {min(map(str, unplanned))}: not planned"
 
 
 def analyse_bundle(bundle: Bundle) -> Analysis:
@@ -211,7 +211,7 @@ def check_analysis(content: Analysis, path: Path) -> None:
 
 
 def _no_analysis(path: Path, why: str) -> WorkspaceError:
-    remedy = "Name the analysis.json, the study file or the archive of a study"
+    remedy = "Name the analysis.json, the file or the archive of a study"
     problem = Problem("this is not an analysis.json of a study", f"{path}: {why}", remedy)
     return WorkspaceError(problem)
 

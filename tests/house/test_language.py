@@ -36,6 +36,7 @@ EXCEPTIONS = {
     "this is not a bundle of a study",
     "this is not an analysis.json of a study",
     "Make one with: ablatekit study export STUDY",
+    "Name the analysis.json, the file or the archive of a study",
     f"this analysis.json has schema version {PLACEHOLDER} , not {PLACEHOLDER}",
     "Analyse the archive again: ablatekit study report X.zip",
 }

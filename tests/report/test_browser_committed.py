@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,46 @@ SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 LARGEST = 2_000_000
 
 
+def sheets(page):
+    content = page.pdf(prefer_css_page_size=True)
+    return len(re.findall(rb"/Type /Page\b", content))
+
+
 @pytest.fixture(params=NAMES)
 def path(request, committed_page):
     """The page of each committed report."""
     return committed_page(request.param)
+
+
+ALONE = """document.querySelectorAll("main > :not(.brief)").forEach((part) => part.remove())"""
+
+
+@SIZES
+def test_the_first_screen_holds_the_answer_its_price_and_how_far_to_trust_it(opened, path, size):
+    page = opened(path, size).page
+    _, height = size
+
+    def lowest(selector):
+        box = page.locator(selector).bounding_box()
+        return box["y"] + box["height"]
+
+    assert lowest(".headline") < height
+    assert re.search(r"\d", page.locator(".headline").inner_text())
+    assert lowest(".settled") < height
+    assert page.locator(".brief figcaption").bounding_box()["y"] < height - 100
+    assert page.locator(".trust .title").bounding_box()["y"] < height
+    if size == DESK:
+        assert lowest(".trust") < height
+        assert lowest(".brief figure") < height
+        assert page.locator(".brief thead").bounding_box()["y"] < height
+
+
+def test_the_brief_prints_on_one_sheet_and_the_rest_on_few(opened, path):
+    page = opened(path).page
+    whole = sheets(page)
+    page.evaluate(ALONE)
+    assert sheets(page) == 1
+    assert 1 < whole <= 4
 
 
 def test_a_page_is_small_enough_to_send(path):

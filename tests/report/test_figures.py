@@ -25,7 +25,6 @@ from ablatekit.report.figures.style import (
     padded,
     series_marker,
     series_style,
-    shortened,
     spread,
     text_width,
     tick_text,
@@ -53,9 +52,7 @@ def test_limits_hold_all_finite_values():
     assert padded([0.5]) == (0.25, 0.75)
 
 
-def test_labels_and_ticks():
-    assert shortened("a  b\nc", 9) == "a b c"
-    assert shortened("abcdefgh", 5) == "abcd…"
+def test_ticks_have_a_true_minus_and_no_trailing_zeros():
     assert [tick_text(value) for value in (-0.5, -0.0, 2.0)] == ["\N{MINUS SIGN}0.5", "0", "2"]
 
 

@@ -24,7 +24,8 @@ from ablatekit.report.language.brief import frontier as said
 from ablatekit.report.language.brief.headline import Gain
 from ablatekit.report.language.numbers import absent, scale_of
 
-WIDTH = 620.0
+WIDTH = 540.0
+"""Half of a page that is 1280 pixels wide."""
 MOST = 32
 """Points that the figure shows: those on the frontier, then the largest effects."""
 

@@ -243,7 +243,7 @@ def settled_of(analysis: Analysis) -> Settled | None:
     known = [gain for gain in gains if gain.estimate is not None]
     varied = sum(len(factor["levels"]) > 1 for factor in factors_of(analysis))
     if not known or varied < 2:
-        return Settled(None, None, None, None, len(known), "", "", baseline_answers(analysis))
+        return Settled(None, None, None, None, len(known), 0, "", "", baseline_answers(analysis))
     better = 1.0 if first["direction"] == "higher" else -1.0
     best = _best(known, better)
     kind, smallest = _kind_of(best, better), first["smallest_effect"] or 0.0
@@ -252,7 +252,15 @@ def settled_of(analysis: Analysis) -> Settled | None:
     reason = _why_unsettled(analysis, first) if kind == "largest" else ""
     answers = baseline_answers(analysis, said=reason)
     where = configuration_scope(first)
-    return Settled(kind, best, cheaper, elsewhere, len(known), where, reason, answers)
+    among = _may_be_best(first)
+    return Settled(kind, best, cheaper, elsewhere, len(known), among, where, reason, answers)
+
+
+def _may_be_best(response: ResponseAnalysis) -> int:
+    """How many cells, the baseline among them, cannot be excluded as the best; 0 if unknown."""
+    configurations = response["configurations"]
+    known = [row["may_be_best"] for row in configurations["rows"]]
+    return sum(bool(best) for best in [*known, configurations["baseline_may_be_best"]])
 
 
 def _best(gains: Sequence[Gain], better: float) -> Gain:

@@ -30,7 +30,6 @@ from ablatekit.report.figures.panel import Box, Limits, Panel
 from ablatekit.report.figures.style import (
     PlotValues,
     floats,
-    last,
     padded,
     series_marker,
     series_style,
@@ -65,6 +64,11 @@ class Series:
     def has_values(self) -> bool:
         """Whether there is anything to draw."""
         return bool(np.isfinite(self.y).any())
+
+    def end(self) -> tuple[float, float]:
+        """Its last point with a value."""
+        place = int(np.flatnonzero(np.isfinite(self.y))[-1])
+        return float(self.x[place]), float(self.y[place])
 
 
 def draw_curves(curves: Sequence[Curve], limits: Limits, scale: Scale) -> Figure:
@@ -189,8 +193,7 @@ def _panel(
     x_ticks(panel, axis[0], 5, whole=axis[0] is STEPS)
     write(page, label, left + box.width / 2, TOP + height + FOOT - LINE - 4, "muted", "center")
     draw_keys(page, keys, 0, below)
-    ends = [last(line.y, limits[0]) for line, _ in known]
-    line_ends(panel, names, ends, panel.x[1], beside=beside)
+    line_ends(panel, names, [line.end() for line, _ in known], beside=beside)
     return panel
 
 

@@ -27,7 +27,6 @@ from ablatekit.report.figures.labels import (
 from ablatekit.report.figures.panel import Box, Limits, Panel
 from ablatekit.report.figures.style import (
     PlotValues,
-    last,
     padded,
     series_marker,
     series_style,
@@ -101,9 +100,14 @@ def draw_interaction(cells: MeansPicture, limits: Limits, scale: Scale) -> Figur
     draw_keys(page, keys, 0, below)
     for place in known:
         _draw_line(panel, cells, place)
-    ends = [last(cells.means[place], limits[0]) for place in known]
-    line_ends(panel, names, ends, len(cells.axis_levels) - 1, beside=beside)
+    line_ends(panel, names, [_end(cells.means[place]) for place in known], beside=beside)
     return page.figure
+
+
+def _end(means: PlotValues) -> tuple[float, float]:
+    """The last point of a line."""
+    place = int(np.flatnonzero(np.isfinite(means))[-1])
+    return float(place), float(means[place])
 
 
 def _titles(cells: MeansPicture, scale: Scale) -> tuple[list[str], list[str]]:

@@ -252,16 +252,17 @@ def upright(
 
 
 def line_ends(
-    panel: Panel, names: Sequence[Key], ends: Sequence[float], at: float, *, beside: bool
+    panel: Panel, names: Sequence[Key], ends: Sequence[tuple[float, float]], *, beside: bool
 ) -> None:
     """Right of a panel the mark of every line, and its name where names fit `beside` it.
 
-    `at` is the x where lines end.
+    `ends` are the last points of the lines, which the marks are led to.
     """
     low, high = panel.y
     across = (panel.x[1] - panel.x[0]) / panel.box.width
     mark, pixel = panel.x[1] + 9 * across, (high - low) / panel.box.height
-    for key, y, end in zip(names, spread(ends, LINE * pixel, low, high), ends, strict=True):
+    places = spread([end for _, end in ends], LINE * pixel, low, high)
+    for key, y, (at, end) in zip(names, places, ends, strict=True):
         panel.line([at + 3 * across, mark - 5 * across], [end, y], "axis", 0.6, order=1.6)
         panel.marks([mark], [y], key.tone, key.marker, 5.0)
         if beside:

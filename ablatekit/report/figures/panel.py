@@ -162,29 +162,6 @@ class Panel:
             transform=self.figure.dpi_scale_trans,
         )  # fmt: skip
 
-    def label(self, words: str, *, left: float, y: float, tone: str, size: float = SMALL) -> None:
-        """Words that begin `left` pixels from the panel's left edge, beside data y."""
-        self.text(self.x[0], y, words, tone, size, shift=(left, 0))
-
-    def x_label(self, words: str, tone: str = "ink", below: float = 36.0) -> None:
-        """Words centred under the panel."""
-        self.text(sum(self.x) / 2, self.y[0], words, tone, ha="center", shift=(0, -below))
-
-    def y_label(self, words: str, left: float) -> None:
-        """Words along the left side."""
-        self.figure.text(
-            float(self.across(self.x[0])) - left / PIXELS_PER_INCH, float(self.up(sum(self.y) / 2)),
-            words, color=colour("ink"), fontsize=SMALL, rotation=90, ha="center", va="center",
-            transform=self.figure.dpi_scale_trans,
-        )  # fmt: skip
-
-    def x_numbers(self, scale: Scale, most: int = 5, *, whole: bool = False) -> None:
-        """At most `most` round ticks in the shown unit, with a faint grid and a lower edge."""
-        for value in round_values(self.x, scale.factor, most, whole=whole):
-            self.line([value, value], self.y, "grid", 0.8, order=0.8)
-            self._x_word(value, tick_text(value * scale.factor))
-        self.horizontal(self.y[0], "rule", 0.8)
-
     def y_numbers(self, scale: Scale, most: int = 5) -> None:
         """Round ticks along the left side, with a faint grid."""
         for value in round_values(self.y, scale.factor, most):
@@ -199,19 +176,8 @@ class Panel:
             self._x_word(place, name)
         self.horizontal(self.y[0], "rule", 0.8)
 
-    def x_names(self, names: Sequence[str]) -> None:
-        """Names under places 0, 1, ..., with a lower edge."""
-        for place, name in enumerate(names):
-            self._x_word(place, name)
-        self.horizontal(self.y[0], "rule", 0.8)
-
     def _x_word(self, place: float, words: str) -> None:
         self.text(place, self.y[0], words, "muted", ha="center", va="top", shift=(0, -5))
-
-    def y_names(self, names: Sequence[str]) -> None:
-        """Names left of rows 0, 1, ..."""
-        for place, name in enumerate(names):
-            self.text(self.x[0], place, name, "ink", ha="right", shift=(-6, 0))
 
     def interval(self, low: float | None, high: float | None, y: float, tone: str,
                  width: float) -> None:  # fmt: skip

@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 LARGEST = 1.28
 """How far a page may enlarge a figure; none is made smaller, which would make text illegible."""
 INHERITED = {
-    "fill: none", "stroke-dashoffset: 0", "text-anchor: start", f"font-size: {SMALL:g}px",
+    "fill: none", "stroke-dashoffset: 0", "stroke-linejoin: miter", "stroke-linecap: butt",
+    "text-anchor: start", f"font-size: {SMALL:g}px",
 }  # fmt: skip
 """What the element that holds a drawing says once, or what need not be said."""
+_STYLE = r'( style="[^"]*")'
+_PATH, _PATH_LIKE_IT = (rf'<path d="[^"]*"{style}/>' for style in (_STYLE, r"\1"))
+_USE, _USE_LIKE_IT = (
+    rf'<use href="#[^"]*" x="[^"]*" y="[^"]*"{style}/>' for style in (_STYLE, r"\1")
+)
 NESTED = 2
 """Groups of one part inside each other, as matplotlib writes them."""
 IMAGE_DPI = 144
@@ -109,7 +115,7 @@ def _own_ids(body: str, name: str) -> str:
 def _shorter(body: str) -> str:
     """Without what is inherited or cannot be seen; text between tags is left as it is."""
     body = re.sub(r"<[^<>]+>", lambda tag: _short_tag(tag[0]), body)
-    body = re.sub(r">\s+<", "><", body).replace("<defs></defs>", "")
+    body = re.sub(r">\s+<", "><", body).replace("<defs></defs>", "").replace("<g/>", "")
     for _ in range(NESTED):
         body = re.sub(r"<g>(<[^<>]*/>|<text[^<>]*>[^<>]*</text>)</g>", r"\1", body)
     body = _shared_styles(body)
@@ -117,6 +123,8 @@ def _shorter(body: str) -> str:
 
 
 def _short_tag(tag: str) -> str:
+    if tag.startswith("<use "):
+        tag = re.sub(r"; stroke[^;\"]*|(?<=\")stroke[^;\"]*; ", "", tag)
     tag = re.sub(r' style="([^"]*)"', lambda found: _short_style(found[1]), tag)
     tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag)
     tag = re.sub(r'(?<= [xy]=")[^"]+', lambda found: _short_number(float(found[0])), tag)
@@ -141,7 +149,8 @@ def _short_path(path: str) -> str:
     """A path at a tenth of a pixel, in steps where it only has straight lines."""
     words = path.split()
     if set(filter(str.isalpha, words)) - set("MLz"):
-        return re.sub(r"(\.\d\d)\d+", r"\1", path).strip()
+        rounded = re.sub(r"(\.\d\d)\d+", r"\1", path).strip()
+        return re.sub(r"\s?([A-Za-z])\s?", r"\1", re.sub(r"\b0\.", ".", rounded)).replace(" -", "-")
     written, at, commands = "", (0, 0), iter(words)
     for command in commands:
         if command == "z":
@@ -164,10 +173,28 @@ def _tenths(*numbers: int) -> str:
 
 
 def _shared_styles(body: str) -> str:
-    """Neighbouring uses of one mark in one style, as a group that has the style."""
-    return re.sub(
-        r'(<use href="#[^"]*" x="[^"]*" y="[^"]*"( style="[^"]*")/>)'
-        r'(?:<use href="#[^"]*" x="[^"]*" y="[^"]*"\2/>)+',
-        lambda uses: f"<g{uses[2]}>{uses[0].replace(uses[2], '')}</g>",
-        body,
-    )
+    """Neighbours in one style: lines as one path, marks in a group that has the style."""
+    body = re.sub(rf"{_PATH}(?:{_PATH_LIKE_IT})+", _one_path, body)
+    body = re.sub(rf"{_USE}(?:{_USE_LIKE_IT})+", _one_group, body)
+    return _words_last(body)
+
+
+def _one_path(paths: re.Match[str]) -> str:
+    """Paths that hide nothing of each other, drawn in one go."""
+    if "opacity" in paths[1]:
+        return paths[0]
+    steps = re.findall(' d="([^"]*)', paths[0])
+    return f'<path d="{"".join(steps)}"{paths[1]}/>'
+
+
+def _one_group(parts: re.Match[str]) -> str:
+    return f"<g{parts[1]}>{parts[0].replace(parts[1], '')}</g>"
+
+
+def _words_last(body: str) -> str:
+    """Words over all that is drawn, those of one style in a group that has it."""
+    by_style: dict[str, str] = {}
+    for style, words in re.findall(r"<text( style=\"[^\"]*\")?([^<>]*>[^<>]*</text>)", body):
+        by_style[style] = by_style.get(style, "") + f"<text{words}"
+    shapes = re.sub(r"<text[^<>]*>[^<>]*</text>", "", body)
+    return shapes + "".join(f"<g{style}>{words}</g>" for style, words in by_style.items())

@@ -75,7 +75,6 @@ SMALL, NORMAL = 11.0, 12.5
 FONT_SIZE, FIXED_POINT, UNKNOWN_GLYPH = 100.0, 65536, 1.155
 """Size at which glyphs are measured, the unit of what FreeType says of them, and the width of what
 matplotlib draws for a character that no font has."""
-WIDE, THIN = frozenset("mw%&@#<>~^+="), frozenset("fijlrtIJ.,:;'|![]() ")
 _STYLE: Any = {
     "svg.fonttype": "none",
     "pdf.fonttype": 3,
@@ -143,12 +142,6 @@ def padded(values: Sequence[Number], margin: float = 0.06) -> tuple[float, float
     return low - room, high + room
 
 
-def last(values: PlotValues, default: float) -> float:
-    """The last finite value."""
-    finite = values[np.isfinite(values)]
-    return float(finite[-1]) if finite.size else default
-
-
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Positions moved as little as needed to lie at least `gap` apart inside [low, high].
 
@@ -176,19 +169,6 @@ def _rising(values: Sequence[float]) -> list[float]:
             size += earlier
         blocks.append((mean, size))
     return [mean for mean, size in blocks for _ in range(size)]
-
-
-def shortened(text: str, length: int) -> str:
-    """A label as wide as `length` common letters, cut with an ellipsis; tables hold the full name.
-
-    Wide letters, signs and capitals count as 1.5, East Asian wide ones as 1.9, thin ones as 0.6.
-    """
-    flat = " ".join(text.split())
-    ends = np.cumsum([_letters(character) for character in flat])
-    if not flat or ends[-1] <= length:
-        return flat
-    kept = flat[: int(np.searchsorted(ends, length - 1, side="right"))]
-    return kept.rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def text_width(words: str, size: float = SMALL) -> float:
@@ -230,11 +210,3 @@ def fitted(text: str, width: float, size: float = SMALL) -> str:
     lengths = range(len(flat))
     kept = bisect_right(lengths, width, key=lambda end: text_width(flat[:end] + ellipsis, size)) - 1
     return flat[: max(kept, 0)].rstrip() + ellipsis
-
-
-def _letters(character: str) -> float:
-    if unicodedata.east_asian_width(character) in "WF":
-        return 1.9
-    if character in THIN:
-        return 0.6
-    return 1.5 if character in WIDE or character.isupper() else 1.0

@@ -9,12 +9,23 @@ from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
 from ablatekit.analysis.core.schema.analysis import Analysis
+from ablatekit.analysis.core.schema.vocabulary import Verdict
 from ablatekit.report.compose import compose
-from ablatekit.report.document import Block, Column, Document, Entry, Fold, Picture, Table
+from ablatekit.report.document import (
+    Badge,
+    Block,
+    Brief,
+    Column,
+    Document,
+    Entry,
+    Fold,
+    Picture,
+    Table,
+)
 from ablatekit.report.figures.render import svg
 from ablatekit.report.formats.csv import data_csv
 from ablatekit.report.language import page
@@ -27,6 +38,11 @@ PAGE = "page."
 STYLES: tuple[str, ...] = ("page.css", "whatif.css")
 SCRIPTS: tuple[str, ...] = ("page.js", "statistics.js", "choices.js", "headline.js", "whatif.js")
 """What a page holds; those that are not of the page itself only beside what they explore."""
+MOST_PRINTED, PRINTED_ROWS = 10, 6
+"""Rows of an answer that are printed together, and as many of one that has more."""
+UNDECIDED: tuple[Verdict, ...] = ("inconclusive", "identical", "not_estimated")
+SMALL_TEXT, TALL_TEXT = 0.4, 385
+"""Space of a letter that is no headline's beside one that is, and letters as tall as a figure."""
 SHOWN_POINTS = 4
 """Reasons of the trust box that show at once."""
 ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
@@ -49,7 +65,8 @@ def render_page(document: Document, theme: Theme = "auto") -> str:
     )
     environment.globals.update(
         look=look, sizes=SIZES, exact=exact, grouped=grouped, opening=opening, typeset=typeset,
-        drawn=drawn, data=data, has_groups=has_groups, outcomes=outcomes, judged=judged, hint=hint,
+        drawn=drawn, data=data, has_groups=has_groups, over=over, classes=classes, heated=heated,
+        printed=printed, wordy=wordy, judged=judged, hint=hint,
         words=page, shown_points=SHOWN_POINTS, labels=Labels(), notes=computed_notes(document),
         unit=document.unit,
     )  # fmt: skip
@@ -132,6 +149,19 @@ def data(picture: Picture) -> Markup:
     return as_json(data_csv(picture.data()) if picture.data is not None else "")
 
 
+def classes(*names: str | Undefined) -> Markup:
+    """The class attribute of an element that has any."""
+    shown = " ".join(filter(None, names))
+    return Markup(' class="{}"').format(shown) if shown else Markup()
+
+
+def heated(heat: float | None) -> str:
+    """The classes of a cell that is tinted."""
+    if heat is None:
+        return ""
+    return "heat up" if heat > 0 else "heat down"
+
+
 def exact(value: float | None) -> str:
     """Full precision for a data- attribute; empty when there is no number."""
     return "" if value is None else repr(float(value))
@@ -157,13 +187,35 @@ def grouped(columns: Sequence[Column]) -> Iterator[tuple[str, list[int]]]:
         yield group, list(members)
 
 
-def outcomes(table: Table) -> int:
-    """The groups of columns of an answer: one for each response and gap."""
-    return sum(1 for group, _ in grouped(table.columns) if group)
+def over(table: Table, place: int) -> str:
+    """The scope that all verdicts of a column hold for, to be said in its heading; or nothing."""
+    every = [row[place] for row in table.rows]
+    scopes = {entry.over for entry in every if isinstance(entry, Badge) and entry.over}
+    return scopes.pop() if len(scopes) == 1 else ""
+
+
+def printed(table: Table) -> set[int]:
+    """The places of the rows of an answer that fit one sheet beside the rest of the brief.
+
+    Rows with a decided verdict come first.
+    """
+    places = range(len(table.rows))
+    first = sorted(places, key=lambda place: not any(map(_is_decided, table.rows[place])))
+    return set(first if len(first) <= MOST_PRINTED else first[:PRINTED_ROWS])
+
+
+def _is_decided(entry: Entry) -> bool:
+    return isinstance(entry, Badge) and entry.verdict not in UNDECIDED
+
+
+def wordy(brief: Brief) -> bool:
+    """Whether the headline and what is settled are taller than the figure beside them."""
+    headline, settled = (sum(map(len, texts)) for texts in (brief.headline, brief.settled))
+    return headline + SMALL_TEXT * settled > TALL_TEXT
 
 
 def judged(entry: Entry, column: Column, keys: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """What a verdict of the answer is about, for scripts that compute it under other bounds."""
-    scope = getattr(entry, "scope", ())
+    scope = entry.scope if isinstance(entry, Badge) else ()
     inference = "broad" if scope else "narrow"
     return [("response", column.key), *keys, ("inference", inference), ("scope", " ".join(scope))]

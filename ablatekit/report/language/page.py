@@ -51,6 +51,11 @@ def more_points(number: int) -> str:
     return count(number, "more reason")
 
 
+def printed(shown: int, every: int) -> str:
+    """On paper: that a table has more rows."""
+    return f"{shown} of {count(every, 'level')}, those with a decided verdict first."
+
+
 def numbered(label: str, time: int) -> str:
     """The name of a part that has the name of another one before it."""
     return label if time == 1 else f"{label} ({time})"

@@ -178,21 +178,20 @@ def answer_table(analysis: Analysis) -> Table:
     asked = shown_questions(analysis)
     every = answer_lines(analysis, asked)
     lines, missing = without_estimates(every)
-    everywhere = [_said_beyond(lines, place) for place in range(len(asked))]
+    beyond_of = [_beyond_shown(lines, place) for place in range(len(asked))]
+    broad = [shown for shown, _ in beyond_of]
     priced = any(line.price is not None for line in lines)
-    rows, reasons = reasons_below(
-        [_answer_row(line, asked, everywhere, priced=priced) for line in lines]
-    )
+    rows, reasons = reasons_below([_answer_row(line, broad, priced=priced) for line in lines])
     left = [question.title for question in questions(analysis) if question not in asked]
     footer = [
-        _lead(analysis, asked), *missing, *reasons, *dict.fromkeys(filter(None, everywhere)),
+        _lead(analysis, asked), *missing, *reasons, *dict.fromkeys(filter(None, (text for _, text in beyond_of))),
         *answer_remarks(analysis), *_smallest_effects(analysis, asked),
         *([captions.further_responses(left)] if left else []),
     ]  # fmt: skip
     return Table(
         id="answer-table",
         caption=captions.ANSWER_TABLE,
-        columns=_answer_columns(analysis, asked, everywhere, priced=priced),
+        columns=_answer_columns(analysis, asked, broad, priced=priced),
         rows=rows,
         keys=[[("factor", line.level.factor), ("level", line.level.level)] for line in lines],
         footer="\n".join(footer),
@@ -223,21 +222,21 @@ def _is_empty(cell: AnswerCell) -> bool:
     return cell.verdict.verdict == "not_estimated" and absent(cell.estimate.value)
 
 
-def _said_beyond(lines: Sequence[AnswerLine], place: int) -> str:
-    """What a sentence says of a question where no level has a verdict beyond and all lack alike."""
+def _beyond_shown(lines: Sequence[AnswerLine], place: int) -> tuple[bool, str]:
+    """Whether a question has a column of verdicts beyond; a sentence where all levels lack alike."""
     entries = [line.cells[place].beyond for line in lines]
+    if any(isinstance(entry, Badge) for entry in entries):
+        return True, ""
     notes = {entry.note for entry in entries if isinstance(entry, Text) and entry.note}
-    if len(notes) != 1 or any(isinstance(entry, Badge) for entry in entries):
-        return ""
-    return captions.nothing_beyond(notes.pop())
+    return len(notes) > 1, captions.nothing_beyond(notes.pop()) if len(notes) == 1 else ""
 
 
 def _answer_columns(
-    analysis: Analysis, asked: Sequence[Question], everywhere: Sequence[str], *, priced: bool
+    analysis: Analysis, asked: Sequence[Question], broad: Sequence[bool], *, priced: bool
 ) -> list[Column]:
     columns = [Column("factor"), Column("level")]
-    for place, (question, beyond_all) in enumerate(zip(asked, everywhere, strict=True)):
-        columns += _question_columns(question, broad=question.broad and not beyond_all)
+    for place, (question, beyond_too) in enumerate(zip(asked, broad, strict=True)):
+        columns += _question_columns(question, broad=beyond_too)
         if place == 0 and priced:
             columns.append(Column(captions.price_of(priced_metric(analysis)), captions.PRICE, True))
     return columns
@@ -411,16 +410,14 @@ def _question_columns(question: Question, *, broad: bool) -> list[Column]:
     ]
 
 
-def _answer_row(
-    line: AnswerLine, asked: Sequence[Question], everywhere: Sequence[str], *, priced: bool
-) -> list[Entry]:
+def _answer_row(line: AnswerLine, broad: Sequence[bool], *, priced: bool) -> list[Entry]:
     level = line.level
     row: list[Entry] = [
         Text(level.label), Text(level.level, note=captions.against(level.baseline), strong=True)
     ]  # fmt: skip
-    for place, (question, cell) in enumerate(zip(asked, line.cells, strict=True)):
+    for place, (cell, beyond_too) in enumerate(zip(line.cells, broad, strict=True)):
         row += [cell.estimate, cell.verdict]
-        row += [cell.beyond or Text("")] if question.broad and not everywhere[place] else []
+        row += [cell.beyond or Text("")] if beyond_too else []
         row += [line.price or Quantity("", None)] if place == 0 and priced else []
     return _said_once(row)
 

@@ -117,7 +117,9 @@ def forest_pictures(analysis: Analysis, levels: Sequence[Comparison]) -> list[Pi
 
 def _panels(analysis: Analysis) -> list[tuple[str, ...]]:
     """The names of the responses of every panel; pairs are in one unit."""
-    responses, panels, paired = analysis["responses"], [], set()
+    responses = analysis["responses"]
+    panels: list[tuple[str, ...]] = []
+    paired: set[str] = set()
     for gap in analysis.get("comparisons", {}).values():
         pair = gap["learning"], gap["generalization"]
         known = set(pair) <= responses.keys() and not paired & set(pair)

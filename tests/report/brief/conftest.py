@@ -60,7 +60,8 @@ def with_configurations(built_analysis: Any) -> Callable[..., Any]:
                 "rows": [
                     configuration(effect, cell[0], cell[place], **cell[3]) for cell in cells
                 ],
-                "plain_contexts": [], "suffices": [row], "best_reason": None, "notes": [],
+                "baseline_may_be_best": None, "plain_contexts": [], "suffices": [row],
+                "best_reason": None, "notes": [],
             }  # fmt: skip
         return analysis
 

@@ -60,7 +60,7 @@ def test_the_metric_of_a_price_is_named_once_a_sentence() -> None:
     assert spoken(gains) == [
         (
             "What helps generalization on average: a +4.0 points at 8 times the samples; b +3.0 at"
-            " 0.12 times; c +2.0."
+            " 0.125 times; c +2.0."
         )
     ]
 
@@ -227,6 +227,12 @@ def test_the_best_configuration_stands_beside_what_gains_as_much_for_less(
         ),
         "The baseline does not suffice.",
     ]
+
+
+def test_what_may_be_as_good_is_counted(with_configurations: Any) -> None:
+    cells = [(*cell[:3], {**cell[3], "may_be_best": place > 0}) for place, cell in enumerate(CELLS)]
+    first = headline_sentences(with_configurations(cells))[1][0]
+    assert first.startswith("Best configuration, one of 2 that may be: rollouts per query 4 +")
 
 
 def test_without_anything_comparable_the_best_for_less_is_named(with_configurations: Any) -> None:

@@ -8,7 +8,6 @@ from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.report.brief.trust import trust_box
 from ablatekit.report.compose import compose
 from ablatekit.report.document import Table, Text
-from ablatekit.report.figures.style import shortened
 from ablatekit.report.language.captions import NO_SCOPE
 from ablatekit.report.language.notes import answer_warnings
 from ablatekit.report.paste.methods import LONG, methods_text
@@ -121,20 +120,6 @@ def test_the_item_model_is_in_the_methods_paragraph(analysis):
         "model": {"formula": "outcome ~ cell:context + (1 | run)", "messages": []},
     }  # fmt: skip
     assert "A mixed model of item outcomes with crossed random items and runs" in methods(analysis)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("batch_norm", "batch_norm"),
-        ("letters of a long name", "letters of\N{HORIZONTAL ELLIPSIS}"),
-        ("<<<<<<<<<<", "<<<<<<\N{HORIZONTAL ELLIPSIS}"),
-        ("\u5b66\u7fd2\u7387\u5b66\u7fd2\u7387", "\u5b66\u7fd2\u7387\u5b66\N{HORIZONTAL ELLIPSIS}"),
-        ("", ""),
-    ],
-)
-def test_labels_are_cut_by_their_width(text, expected):
-    assert shortened(text, 10) == expected
 
 
 def test_entries_of_provenance_without_a_value_are_left_out(analysis):

@@ -80,7 +80,7 @@ const spokenHeadline = (api, fill, outcome) => {
     if (!subjects.metric || !known(gain.price)) return "";
     const { metric } = subjects;
     if (!isPriced(gain)) return free ? fill(templates.free, { metric }) : "";
-    const times = api.general(gain.price, 2);
+    const times = api.general(gain.price, 3);
     return fill(templates[again ? "price_again" : "price"], { times, metric });
   };
   const levelOf = (kind, gain, named, priced) => {

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ablatekit.report.language.alternatives import joined
 from ablatekit.report.language.brief.headline import in_unit, price_noun
-from ablatekit.report.language.numbers import Scale, general
+from ablatekit.report.language.numbers import Scale, general, sentence
 
 BASELINE = "baseline"
 COLUMNS = ("configuration", "price", "gain", "low", "high", "verdict", "on the frontier")
@@ -15,8 +15,9 @@ LEVEL_COLUMNS = ("level", *COLUMNS[1:])
 
 def title(response: str, scope: str, *, priced: bool, levels: bool) -> str:
     """What the figure shows; `scope` is what its intervals are over, empty for these contexts."""
-    of = "every level" if levels else "every configuration"
-    shown = f"What {of} gains on {response}{', and its price' if priced else ''}"
+    of = "level" if levels else "configuration"
+    against = "for its price" if priced else f"of every {of}"
+    shown = f"{sentence(gain(response))} {against}"
     return f"{shown} (intervals {scope})" if scope else shown
 
 

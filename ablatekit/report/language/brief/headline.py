@@ -82,10 +82,11 @@ HEADLINE: Mapping[str, str] = Templates({
 })  # fmt: skip
 """The templates of the sentences on levels, which move with alpha and the smallest effect."""
 SETTLED: Mapping[str, str] = {
-    "best": "Best configuration{where}: {item}{cheaper}.",
+    "best": "Best configuration{where}{among}: {item}{cheaper}.",
     "largest": "Largest gain measured, not settled{reason}: {item}{cheaper}.",
     "small": "Largest gain, too small to matter: {item}.",
     "no_gain": "None of {count} configurations shows a gain; the nearest: {item}.",
+    "among": ", one of {count} that may be",
     "item": "{name}, {gain} on {response}{second}{price}{size}",
     "cheaper": "; {name} reaches {gain}{second}{price}",
     "elsewhere": "For as many {metric}, {name} measured {second} {learning} and {gain} {response}.",
@@ -184,7 +185,8 @@ class Settled:
     """The configuration that gains most, one that does for less, and the baseline.
 
     `elsewhere` spends as much as the cheaper one (or the best) on what is learnt and does not carry
-    over. `count` configurations were compared; `where` is the scope that the best one is judged
+    over. `count` configurations were compared, of which `among` (with the baseline) may be the
+    best, 0 where that is not known; `where` is the scope that the best one is judged
     over, empty for these contexts; `reason` says why nothing is settled about them.
     """
 
@@ -193,6 +195,7 @@ class Settled:
     cheaper: Gain | None
     elsewhere: Gain | None
     count: int
+    among: int
     where: str
     reason: str
     answers: Sequence[BaselineAnswer]
@@ -275,7 +278,7 @@ def _price(gain: Gain, subjects: Subjects, *, free: bool, again: bool) -> str:
     if not is_priced(gain):
         return HEADLINE["free"].format(metric=subjects.metric) if free else ""
     template = "price_again" if again else "price"
-    return HEADLINE[template].format(times=general(gain.price, 2), metric=subjects.metric)
+    return HEADLINE[template].format(times=general(gain.price, 3), metric=subjects.metric)
 
 
 def in_unit(number: str, scale: Scale) -> str:
@@ -314,6 +317,7 @@ def _spoken_best(kind: BestKind, best: Gain, settled: Settled, subjects: Subject
     )  # fmt: skip
     return SETTLED[kind].format(
         item=item, count=settled.count, where=beyond(settled.where),
+        among=SETTLED["among"].format(count=settled.among) if settled.among > 1 else "",
         reason=SETTLED["because"].format(reason=settled.reason) if settled.reason else "",
         cheaper=_cheaper(settled.cheaper, subjects, kind) if settled.cheaper else "",
     )  # fmt: skip

@@ -58,7 +58,7 @@ def untested() -> str:
 
 def few_df(df: float) -> str:
     """The error is known from little."""
-    return f"Chance is estimated from little: {general(df, 3)} degrees of freedom."
+    return f"Chance is known only roughly ({general(df, 3)} degrees of freedom)."
 
 
 def additive(order: int) -> str:
