@@ -148,7 +148,10 @@ def compare(
     if page is not None:
         typer.echo(f"report: {page}")
     else:
-        typer.echo(f"next: a page of both: ablatekit study compare {first} {second} --report DIR")
+        typer.echo(NEXT_PAGE)
+
+
+NEXT_PAGE = "next: a page of both studies: the same command with --report DIR"
 
 
 def _analysis(path: Path, workspace: Path | None) -> Analysis:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ablatekit.analysis.core.lookup import factors_of, ranked_responses
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Configuration
 from ablatekit.report.brief.headline import judging_configuration, rows_by_cell
 from ablatekit.report.comparison.answer import estimate
-from ablatekit.report.comparison.studies import Compared, Studies, factor_names
+from ablatekit.report.comparison.studies import Studies, factor_names
 from ablatekit.report.document import Badge, Column, Entry, Section, Table, Text, slug
 from ablatekit.report.language.brief import comparison as said
 from ablatekit.report.language.brief.headline import clipped, configuration_name, level_name
@@ -35,19 +36,26 @@ class Shared:
 
 def configurations_section(studies: Studies) -> Section | None:
     """A table per response; nothing where no configuration is in both."""
-    if studies.same or not _same_baselines(studies):
-        return None
     tables, finding = [], ""
     for name in ranked_responses(studies.first):
-        shared = list(_shared(studies, name))[:MOST] if name in studies.second["responses"] else []
-        responses = [analysis["responses"][name] for analysis in studies.both if shared]
-        if responses and scale_of(responses[0]).unit == scale_of(responses[1]).unit:
-            tables.append(_table(studies, name, responses[0], shared))
-            finding = finding or _finding(studies, name, responses[0], shared)
+        shared = shared_configurations(studies, name)
+        if shared:
+            response = studies.first["responses"][name]
+            tables.append(_table(studies, name, response, shared))
+            finding = finding or _finding(studies, name, response, shared)
     if not tables:
         return None
     title, lead = said.CONFIGURATIONS, said.CONFIGURATIONS_LEAD
     return Section("same-configurations", title, lead, tables, finding=finding)
+
+
+def shared_configurations(studies: Studies, response: str) -> list[Shared]:
+    """Configurations with an estimate in both, where baselines and units are the same."""
+    parts = [analysis["responses"].get(response) for analysis in studies.both]
+    units = [scale_of(part).unit for part in parts if part is not None]
+    if studies.same or len(units) < 2 or units[0] != units[1] or not _same_baselines(studies):
+        return []
+    return list(islice(_shared(studies, response), MOST))
 
 
 def _same_baselines(studies: Studies) -> bool:
@@ -66,7 +74,7 @@ def _shared(studies: Studies, response: str) -> Iterator[Shared]:
     factors = max(len(factor_names(analysis)) for analysis in studies.both)
     for changes, first in ours.items():
         second = theirs.get(changes)
-        if changes and second is not None:
+        if changes and second is not None and _is_known(first) and _is_known(second):
             names = [level_name(labels.get(factor, factor), level)
                      for factor, level in first["levels"].items()
                      if (factor, level) in changes]  # fmt: skip
@@ -117,22 +125,27 @@ def _row(part: Shared, scale: Scale) -> list[Entry]:
     return row
 
 
+def _is_known(row: Configuration) -> bool:
+    return not absent(row["estimate"])
+
+
 def _finding(
     studies: Studies, name: str, response: ResponseAnalysis, shared: Sequence[Shared]
 ) -> str:
     """How many they are, and the numbers of the one whose effect leads the page."""
-    led = _leading(studies.effects, name, shared)
-    told = ""
-    if led is not None and not absent(led.first["estimate"]) and not absent(led.second["estimate"]):
-        estimates = led.first["estimate"], led.second["estimate"]
-        told = said.configuration_change(led.name, scale_of(response), estimates)
+    shown = leading_configuration(studies, name, shared) or shared[0]
+    estimates = shown.first["estimate"], shown.second["estimate"]
+    told = said.configuration_change(shown.name, scale_of(response), estimates)
     return said.both_have(len(shared), clipped(response["label"]), told)
 
 
-def _leading(effects: Sequence[Compared], response: str, shared: Sequence[Shared]) -> Shared | None:
-    """The configuration that is the first effect of the page alone, else the first one."""
-    leading = next((effect.row for effect in effects if effect.row.response == response), None)
-    for part in shared:
-        if leading is not None and part.changes == {(leading.factor, leading.level)}:
-            return part
-    return next(iter(shared), None)
+def leading_configuration(
+    studies: Studies, response: str, shared: Sequence[Shared]
+) -> Shared | None:
+    """The configuration that differs from the baseline in the page's first level alone."""
+    rows = (effect.row for effect in studies.effects if effect.row.response == response)
+    leading = next(rows, None)
+    if leading is None:
+        return None
+    changes = {(leading.factor, leading.level)}
+    return next((part for part in shared if part.changes == changes), None)

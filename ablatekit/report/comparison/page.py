@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.report.comparison.answer import MOST_LINES, compared_table
 from ablatekit.report.comparison.configurations import configurations_section
 from ablatekit.report.comparison.figure import compared_picture
@@ -39,17 +38,16 @@ def _brief(studies: Studies) -> Brief:
 
 
 def _facts(studies: Studies) -> list[tuple[str, str]]:
-    """How many effects are in both, how they agree, and the runs behind them."""
+    """How many effects are in both, how they agree, and the contexts of both."""
     numbers = Counter(row.agreement for row in studies.found.effects)
     facts = [said.in_both(len(studies.found.effects))]
     facts += [said.counted(agreement, number) for agreement, number in sorted(numbers.items())]
-    runs = zip(studies.names, map(_analysed, studies.both), strict=True)
-    return [*facts, *(said.runs_of(name, number) for name, number in runs if number)]
-
-
-def _analysed(analysis: Analysis) -> int:
-    counts = analysis.get("counts")
-    return counts["analysed"] if counts else 0
+    paired = (
+        note["arguments"]["contexts"]
+        for note in studies.found.notes
+        if note["code"] == "paired_by_context"
+    )
+    return [*facts, *map(said.shared_contexts, paired)]
 
 
 def _sections(studies: Studies) -> list[Section | None]:

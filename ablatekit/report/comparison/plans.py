@@ -39,7 +39,7 @@ def _finding(studies: Studies) -> str:
     held = said.held_equal(studies.said).rstrip(".")
     things = [] if held else differing_things(studies)
     only = only_one_varies(studies)
-    parts = [held, *things, said.averaged(studies.names, only).rstrip(".") if any(only) else ""]
+    parts = [held, *things, said.averaged(studies.names, only) if any(only) else ""]
     return said.plans_finding([part for part in parts if part])
 
 

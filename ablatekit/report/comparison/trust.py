@@ -12,6 +12,10 @@ from collections.abc import Iterator, Mapping
 from ablatekit.analysis.compare import differing_settings
 from ablatekit.analysis.core.schema.vocabulary import Statement
 from ablatekit.report.brief.trust import trust_box
+from ablatekit.report.comparison.configurations import (
+    leading_configuration,
+    shared_configurations,
+)
 from ablatekit.report.comparison.studies import Studies, factor_names, only_one_varies
 from ablatekit.report.document import Trust, TrustLevel
 from ablatekit.report.language.brief import comparison as said
@@ -77,11 +81,25 @@ def _plans(studies: Studies) -> Iterator[tuple[TrustLevel, str]]:
     things = differing_things(studies)
     only = only_one_varies(studies)
     if any(only):
-        yield LIMITED, said.averaged(studies.names, only)
+        yield LIMITED, _averaged(studies, only)
     if len(things) > 1:
         yield LIMITED, said.several_things(things)
     elif things:
         yield SOUND, said.one_thing(things[0])
+
+
+def _averaged(studies: Studies, only: tuple[list[str], list[str]]) -> str:
+    """Factors of one study alone, and the leading effect where they stay at their baseline."""
+    averages = said.averaged(studies.names, only)
+    if not studies.effects:
+        return f"{averages}."
+    leading = studies.effects[0]
+    name = leading.row.response
+    alone = leading_configuration(studies, name, shared_configurations(studies, name))
+    if alone is None:
+        return f"{averages}."
+    estimates = alone.first["estimate"], alone.second["estimate"]
+    return said.averaged_unless(averages, alone.name, leading.scales[0], estimates)
 
 
 def differing_things(studies: Studies) -> list[str]:

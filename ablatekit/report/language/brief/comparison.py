@@ -19,7 +19,7 @@ from ablatekit.report.language.verdicts import SIZES, word
 if TYPE_CHECKING:
     from ablatekit.analysis.compare import Agreement, StudyComparison
 
-QUESTION = "Which effects are the same in both studies, and which are not?"
+QUESTION = "Which effects are the same in both studies?"
 TABLE = "Every level that both studies compare"
 MOST_TABLE = "Levels that both studies compare: those that differ most"
 ALL = "All levels"
@@ -53,7 +53,7 @@ TEMPLATES: Mapping[str, str] = {
     "differ": "{level}: {first} {response} {here}, {second} {there}{change}; difference"
     " {difference}{size}.",
     "also": "{response}: {first} becomes {second}, difference {difference}{size}.",
-    "difference": "{level} on {response}, {first} and {second}, difference {difference}{size}",
+    "difference": "{level} on {response} by {difference}{size}",
     "values": "{level} on {response}, {first} and {second}",
     "differ_too": "Also different: {levels}.",
     "agree": "Alike within what matters: {levels}.",
@@ -197,12 +197,11 @@ def _prices_differ(prices: tuple[Price, Price]) -> bool:
 
 
 def _cost(price: Price) -> str:
-    """4 times the samples; no extra tokens."""
-    noun = price_noun(price.metric)
+    """4 times the samples; no extra cost."""
     assert price.times is not None
     if same_price(price.times, 1.0):
-        return f"no extra {noun}"
-    return f"{general(price.times, 2)} times the {noun}"
+        return "no extra cost"
+    return f"{general(price.times, 2)} times the {price_noun(price.metric)}"
 
 
 def at_equal(unit: str) -> str:
@@ -328,9 +327,9 @@ def in_both(number: int) -> tuple[str, str]:
     return ("effect in both" if number == 1 else "effects in both"), f"{number:,}"
 
 
-def runs_of(name: str, number: int) -> tuple[str, str]:
-    """The runs, or the rows, of one study."""
-    return f"analysed in {name}", f"{number:,}"
+def shared_contexts(number: int) -> tuple[str, str]:
+    """How many contexts both studies have, for the head of the page."""
+    return ("shared context" if number == 1 else "shared contexts"), f"{number:,}"
 
 
 def same_configurations(response: str) -> str:
@@ -369,7 +368,15 @@ def averaged(names: tuple[str, str], only: tuple[Sequence[str], Sequence[str]]) 
         for name, factors in zip(names, only, strict=True)
         if factors
     ]
-    return f"{sentence('; '.join(parts))}."
+    return sentence("; ".join(parts))
+
+
+def averaged_unless(
+    averages: str, name: str, scale: Scale, estimates: tuple[Number, Number]
+) -> str:
+    """The same, and what remains where those factors stay at their baseline."""
+    first, second = (scale.effect(value) for value in estimates)
+    return f"{averages}; with those at their baseline, {name}: {first} and {second}."
 
 
 def several_things(things: Sequence[str]) -> str:
