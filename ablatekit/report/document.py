@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from ablatekit.analysis.core.schema.vocabulary import Number, Size, Verdict
+from ablatekit.analysis.core.schema.vocabulary import Number, Size
 from ablatekit.canonical import content_hash
 from ablatekit.report.language import page
 from ablatekit.report.language.numbers import general
 from ablatekit.report.language.reading import Unit, words
 from ablatekit.report.language.references import Reference
-from ablatekit.report.language.verdicts import sized
+from ablatekit.report.language.verdicts import Outcome, sized
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,13 +60,13 @@ class IntervalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """A verdict, the size of its effect and the remark that belongs to it.
+    """A verdict or an agreement, the size of its effect and the remark that belongs to it.
 
     `over` is the scope that a broad verdict holds for, in words; `scope` are its variables.
     """
 
     kind: ClassVar[str] = "badge"
-    verdict: Verdict
+    verdict: Outcome
     note: str = ""
     size: Size | None = None
     over: str = ""
