@@ -26,8 +26,6 @@ from ablatekit.report.language.reading import ESTIMAND_NAMES, Unit
 
 SHORT = 40
 """Characters of a remark that may stand below several tables."""
-RECORD = "provenance"
-"""The section that is complete by itself: deviations stand in it whoever says them too."""
 NAMES = tuple(f"{sentence(name)}: " for name in ESTIMAND_NAMES.values())
 
 
@@ -109,8 +107,6 @@ class _Said:
 
 
 def _section_once(section: Section, said: _Said) -> Section:
-    if section.id == RECORD:
-        return section
     said.new(section.finding)
     return replace(section, lead=said.new(section.lead), blocks=_blocks_once(section.blocks, said))
 

@@ -189,6 +189,11 @@ def dose_curve(factor: str, parts: Iterable[str]) -> str:
     return joined(f"Effect of every level of {factor}.", parts)
 
 
+def dose_level(level: str, effect: str, interval: str, verdict: str) -> str:
+    """The effect of one level."""
+    return f"{level} {effect} {interval} {verdict}"
+
+
 def p_told(p: str) -> str:
     """The p value of a trend; the adjusted one."""
     return f"adjusted p {p}"

@@ -339,8 +339,8 @@ def shares_figures(subject: Subject) -> str:
     rest = "and seeds" if subject.unit == "run" else "and what is left"
     return (
         "Share of the total sum of squares. Blue: factors; orange: interactions (terms with a"
-        f" {TIMES}); grey: what varies with contexts, {rest}; dark, on an axis of"
-        " their own: contexts."
+        f" {TIMES}); grey: what varies with contexts, {rest}; contexts on an axis"
+        " of their own."
     )
 
 
