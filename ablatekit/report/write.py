@@ -8,12 +8,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ablatekit.analysis.compare import StudyComparison
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.canonical import sync_directory, write_atomically
+from ablatekit.legible import legible_json, masked_json
+from ablatekit.report.comparison.figure import compared_records
+from ablatekit.report.comparison.page import comparison_document
+from ablatekit.report.comparison.studies import Studies
 from ablatekit.report.compose import compose
-from ablatekit.report.document import Document, Picture, file_stem, pictures_of
+from ablatekit.report.document import Document, Picture, figure_data, file_stem, pictures_of
 from ablatekit.report.figures.render import image
-from ablatekit.report.formats.csv import effects_csv
+from ablatekit.report.formats.csv import data_csv, effects_csv
 from ablatekit.report.formats.html import render_page
 from ablatekit.report.formats.latex import TABLE_FILE, render_bibtex, render_latex, render_table
 from ablatekit.report.formats.markdown import render_brief, render_text
@@ -37,14 +42,27 @@ class ReportFiles:
 
 
 def write_report(analysis: Analysis, directory: Path, theme: Theme = "auto") -> ReportFiles:
-    """Write the files of `report_contents` into `directory`.
+    """Write the files of `report_contents` into `directory`, as `write_files` does."""
+    write_files(report_contents(analysis, theme), directory)
+    return ReportFiles(
+        directory / "index.html", directory / "report.md", directory / "analysis.json"
+    )
 
-    All are rendered and made durable in a folder beside `directory` before the first one replaces
-    its predecessor, each atomically, figures first and the page last: a process killed at any
-    moment leaves a readable report, and the next call clears what it left. Figures that no longer
-    belong to the report go when everything else is there.
+
+def write_comparison(studies: Studies, directory: Path, theme: Theme = "auto") -> Path:
+    """Write the files of `comparison_contents` into `directory`; the page."""
+    write_files(comparison_contents(studies, theme), directory)
+    return directory / "index.html"
+
+
+def write_files(contents: Mapping[str, bytes], directory: Path) -> None:
+    """Put the files of a report into a directory.
+
+    All are made durable in a folder beside `directory` before the first one replaces its
+    predecessor, each atomically and in their order: a process killed at any moment leaves a
+    readable report, and the next call clears what it left. Figures that no longer belong to the
+    report go when everything else is there.
     """
-    contents = report_contents(analysis, theme)
     fresh = directory.with_name(f".{directory.name}.new")
     if fresh.exists():
         shutil.rmtree(fresh)
@@ -58,9 +76,6 @@ def write_report(analysis: Analysis, directory: Path, theme: Theme = "auto") -> 
     for folder in (directory / FIGURES, directory):
         sync_directory(folder)
     shutil.rmtree(fresh)
-    return ReportFiles(
-        directory / "index.html", directory / "report.md", directory / "analysis.json"
-    )
 
 
 def _clear(directory: Path, contents: Mapping[str, bytes]) -> None:
@@ -89,13 +104,32 @@ def _report_contents(analysis: Analysis, document: Document, theme: Theme) -> di
     }
     return {
         **{files[picture.id]: image(picture, "png") for picture in shown},
-        "card.png": image(card_picture(analysis, document), "png", PIXELS),
+        "card.png": image(card_picture(legible_json(analysis), document), "png", PIXELS),
         "analysis.json": analysis_json(analysis),
         "effects.csv": effects_csv(analysis).encode(),
         **{name: content for name, content in optional.items() if content},
         "report.md": render_text(document, files).encode(),
         "index.html": render_page(document, theme).encode(),
     }
+
+
+def comparison_contents(studies: Studies, theme: Theme = "auto") -> dict[str, bytes]:
+    """The files of a comparison by name, figures first and the page last."""
+    document = comparison_document(studies)
+    shown = list(document.pictures())
+    files = {picture.id: f"{FIGURES}/{file_stem(picture)}.png" for picture in shown}
+    return {
+        **{files[picture.id]: image(picture, "png") for picture in shown},
+        "comparison.json": comparison_json(studies.found).encode() + b"\n",
+        "comparison.csv": data_csv(figure_data(compared_records(studies))).encode(),
+        "compare.md": render_text(document, files).encode(),
+        "index.html": render_page(document, theme).encode(),
+    }
+
+
+def comparison_json(compared: StudyComparison, **more: str) -> str:
+    """A comparison as `study compare --json` prints it."""
+    return json.dumps({**compared.to_json(), **more}, indent=2)
 
 
 def _shown(document: Document) -> Iterator[Picture]:
@@ -125,7 +159,7 @@ def analysis_json(analysis: Analysis) -> bytes:
     """The analysis as the bytes of `analysis.json`.
 
     Keys keep their order, which is that of the study: responses, factors and contexts are shown as
-    the study lists them.
+    the study lists them. Passwords of URIs are masked.
     """
-    text = json.dumps(analysis, indent=2, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(masked_json(analysis), indent=2, allow_nan=False, ensure_ascii=False)
     return text.encode() + b"\n"

@@ -87,11 +87,18 @@ def _png(figure: Figure, dpi: float) -> bytes:
 def _opening(figure: Figure, picture: Picture) -> str:
     """The element with what all of its parts inherit."""
     width, height = figure.get_size_inches() * PIXELS_PER_INCH
-    size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
     limits = f"max-width:{LARGEST * width:.0f}px;min-width:{width:g}px"
-    inherited = f'fill="none" style="font:{SMALL:g}px var(--sans);{limits}"'
-    label = html.escape(picture.alt, quote=True)
-    return f'<svg {size} {inherited} role="img" aria-label="{label}">'
+    attributes = {
+        "viewBox": f"0 0 {width:g} {height:g}",
+        "width": f"{width:g}",
+        "height": f"{height:g}",
+        "fill": "none",
+        "style": f"font:{SMALL:g}px/1 var(--sans);{limits}",
+        "role": "img",
+        "aria-label": picture.alt,
+    }
+    written = (f'{name}="{html.escape(value, quote=True)}"' for name, value in attributes.items())
+    return f"<svg {' '.join(written)}>"
 
 
 def _body(document: str) -> str:

@@ -213,14 +213,17 @@ def _family_record(analysis: Analysis, family: Sequence[Effect]) -> dict[str, An
 def _row(effect: Effect) -> dict[str, Any]:
     """The numbers of one row; `fixed` is the verdict of one that was not tested.
 
-    Without a df beside its p the distribution is normal.
+    Without a df beside its p the distribution is normal. A row with `unbounded` was not tested
+    against a smallest effect, whatever that is.
     """
     row: dict[str, Any] = {
-        name: effect[name]  # type: ignore[literal-required]
+        name: effect[name]
         for name in ("estimate", "se", "df", "p", "p_adjusted", "verdict", "size", "low", "high")
     }
     if effect["verdict"] in UNJUDGED:
         row["fixed"] = effect["verdict"]
+    elif effect["low_equivalence"] is None and effect["low"] is not None:
+        row["unbounded"] = True
     if effect["parts"]:
         row["parts"] = [
             {"estimate": part["estimate"], "se": part["se"], "df": part["df"]}

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ablatekit.analysis.formula.analyse import formula_analysis
+from ablatekit.analysis.formula.options import FormulaOptions
 from ablatekit.analysis.study import analyse
 from ablatekit.analysis.table import DEFAULTS, plan_from_table
 from ablatekit.design.plan import PlannedResponse
@@ -54,12 +56,13 @@ def table(
 def analysed(
     frame: pd.DataFrame, factors: str = "AB", contexts: Sequence[str] = ("model", "dataset"),
     alpha: float = 0.05, margin: float | None = 0.02, names: Sequence[str] = (),
+    margins: Sequence[float | None] = (),
 ) -> Any:  # fmt: skip
     """The analysis of a table under some bounds."""
     named = names or ("learning", "generalization")
     responses = [
-        response(name, smallest_effect=margin, direction="lower" if name == "loss" else "higher")
-        for name in named
+        response(name, smallest_effect=own, direction="lower" if name == "loss" else "higher")
+        for name, own in zip(named, margins or [margin] * len(named), strict=True)
     ]
     bounds = replace(DEFAULTS, alpha=alpha)
     return analyse(*plan_from_table(frame, responses, list(factors), contexts, {}, bounds), {}, ())
@@ -85,6 +88,36 @@ STUDIES: Mapping[str, Callable[..., Any]] = {
         table((2, 2), 1, 1, 3), contexts=[], names=["loss"], **bounds
     ),
 }
+
+
+def fitted(formula: str, **options: Any) -> Any:
+    """The analysis of a formula under some bounds."""
+    frame = table((3, 2), 3, 2, 2)
+    frame["solved"] = (frame["learning"] > frame["learning"].median()).astype(float)
+    frame.loc[::7, "solved"] = 1.0 - frame.loc[::7, "solved"]
+    return formula_analysis(frame, formula, FormulaOptions(**options))
+
+
+FORMULAS: Mapping[str, Mapping[str, Any]] = {
+    "least squares": {"formula": "learning ~ A + B + model"},
+    "mixed": {"formula": "loss ~ A * B + (1 | model)"},
+    "normal limit": {"formula": "learning ~ A + B + (1 | model)", "df": "asymptotic"},
+    "dunnettx": {"formula": "learning ~ A + (1 | model)", "adjust": "dunnettx"},
+    "mvt": {"formula": "learning ~ A + B + model", "adjust": "mvt"},
+    "logistic": {"formula": "solved ~ A + B + (1 | model)", "family": "binomial"},
+}
+
+
+@pytest.fixture(scope="session")
+def fitted_formula() -> Callable[..., Any]:
+    """The analysis of one of `FORMULAS`."""
+    return lambda name, **bounds: fitted(**{**FORMULAS[name], **bounds})
+
+
+@pytest.fixture(params=FORMULAS)
+def formula_name(request: pytest.FixtureRequest) -> str:
+    """The name of every formula."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

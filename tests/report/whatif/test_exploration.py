@@ -80,6 +80,30 @@ def test_other_bounds_give_what_an_analysis_with_them_gives(
         assert spoken == headline_sentences(wanted)[0]
 
 
+def test_a_gap_has_the_smaller_of_two_margins(scripts: Any, analysed_study: Any) -> None:
+    page = scripts(analysed_study("one scope", margins=(0.02, 0.01)))
+    for margins in ([0.02, 0.01], [0.004, 0.03], [0.0, 0.2], [0.03, 0.03]):
+        wanted = analysed_study("one scope", margins=margins)
+        shown = page.evaluate(SHOWN, {"alpha": 0.05, "margins": margins})
+        assert assert_equal(shown, wanted) > 0
+    one = scripts(analysed_study("one scope", margins=(0.02, None)))
+    wanted = analysed_study("one scope", margins=(0.02, None))
+    assert assert_equal(one.evaluate(SHOWN, {"alpha": 0.05}), wanted) > 0
+
+
+@pytest.mark.parametrize(("alpha", "margin"), [(0.05, 0.02), (0.01, 0.06), (0.2, 0.005)])
+def test_formulas_are_judged_alike(
+    scripts: Any, fitted_formula: Any, formula_name: str, alpha: float, margin: float
+) -> None:
+    wanted = fitted_formula(formula_name, alpha=alpha, smallest_effect=margin)
+    page = scripts(fitted_formula(formula_name, smallest_effect=0.02))
+    bounds = {"alpha": alpha, "margins": [margin]}
+    assert assert_equal(page.evaluate(SHOWN, bounds), wanted) > 0
+    spoken = page.evaluate("(bounds) => whatif.headline(bounds)", bounds)
+    assert spoken == headline_sentences(wanted)[0]
+    assert page.evaluate("whatif.choosing") is None
+
+
 PREDICT = """([response, place, other, alpha]) =>
   whatif.choosing.predict(response, place, other, alpha)"""
 

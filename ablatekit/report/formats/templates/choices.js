@@ -104,17 +104,23 @@ const chooser = (api, make, fill) => {
     }
     return parts;
   };
-  const rowOf = (response, at, alpha) => {
+  /* Why nothing is predicted beyond, where that is the same for every response: said once. */
+  const lacking = (every) => {
+    const nexts = every.filter(Boolean).flatMap(({ next, gainNext }) => [next, gainNext ?? next]);
+    const [first] = nexts;
+    const same = nexts.every(({ estimate, why }) => estimate === undefined && why === first.why);
+    return first && same ? first.why : "";
+  };
+  const rowOf = (response, told, lacked) => {
     const scale = data.questions[response.question].scale;
     const title = make("th", { scope: "row" }, response.label,
       ...(response.unit ? [" ", make("small", { class: "note" }, response.unit)] : []));
-    const told = predict(at, state.place, state.other, alpha);
     if (!told) return make("tr", {}, title, make("td", { colSpan: 2 }, words.never_ran));
     const gain = told.gain
-      ? cellText(scale, told.gain, told.gainNext, effect)
+      ? cellText(scale, told.gain, lacked ? null : told.gainNext, effect)
       : [told.same ? words.same_cell : words.is_baseline];
     return make("tr", {}, title,
-      make("td", { "data-label": words.predicted }, ...cellText(scale, told.mean, told.next, plain)),
+      make("td", { "data-label": words.predicted }, ...cellText(scale, told.mean, lacked ? null : told.next, plain)),
       make("td", { "data-label": state.other ? words.difference : words.gain }, ...gain));
   };
   const notes = () => {
@@ -142,11 +148,14 @@ const chooser = (api, make, fill) => {
       output.replaceChildren(make("p", { class: "not-run" }, words.never_ran));
       return;
     }
+    const every = choices.responses.map((_, at) => predict(at, state.place, state.other, alpha));
+    const lacked = lacking(every);
     const heads = [words.response, words.predicted, state.other ? words.difference : words.gain];
     output.replaceChildren(
       make("table", {}, make("thead", {}, make("tr", {}, ...heads.map(
         (text) => make("th", { scope: "col" }, text)))),
-      make("tbody", {}, ...choices.responses.map((response, at) => rowOf(response, at, alpha)))),
+      make("tbody", {}, ...choices.responses.map((response, at) => rowOf(response, every[at], lacked)))),
+      ...(lacked ? [make("p", { class: "note" }, fill(words.lacking, { why: lacked }))] : []),
       ...notes());
   };
   const labelled = (label, select) => make("div", { class: "choice" },

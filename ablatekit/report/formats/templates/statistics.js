@@ -137,11 +137,12 @@ const statistics = (() => {
   };
 
   /* Adjusted p values of effects within +-margin. An adjustment that is made for zero effects only
-     gives way to Holm's; rows without a p belong to no family. */
+     gives way to Holm's; rows without a p belong to no family, `unbounded` ones are not tested. */
   const marginP = (family, margin, adjustment) => {
     if (margin === null) return family.map(() => NaN);
     const method = STEPWISE.includes(adjustment) ? adjustment : "holm";
-    return adjust(family.map((row) => (Number.isNaN(row.p) ? NaN : beyond(row, margin))), method);
+    const tested = (row) => !Number.isNaN(row.p) && !row.unbounded;
+    return adjust(family.map((row) => (tested(row) ? beyond(row, margin) : NaN)), method);
   };
 
   /* The interval of a row at 1 - alpha and 1 - 2 alpha; of its parts the widest decides. */
@@ -159,7 +160,7 @@ const statistics = (() => {
 
   /* Direction and size of one row. */
   const verdictOf = (row, at, margins, rule) => {
-    const inside = rule.margin !== null
+    const inside = rule.margin !== null && !row.unbounded
       && -rule.margin < at.lowEquivalence && at.highEquivalence < rule.margin;
     if (row.p_adjusted < rule.alpha) {
       const verdict = at.estimate > 0 ? rule.rise : rule.fall;

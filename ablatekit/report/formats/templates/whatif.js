@@ -244,7 +244,7 @@ const whatif = (() => {
       type: "range", min: 0, max: steps.length - 1, step: 1, id: `${id}-slider`, "aria-label": text,
     });
     const field = make("input", {
-      type: "number", step: "any", min: 0, id, placeholder: steps[0] === null ? words.none_declared : "",
+      type: "number", step: "any", min: 0, id, placeholder: steps[0] === null ? words.none : "",
       "aria-describedby": `${id}-hint`,
     });
     const spoken = (value) => (value === null ? words.none_declared : general(value, 6));
