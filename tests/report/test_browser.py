@@ -102,7 +102,7 @@ def test_without_scripts_all_is_there_and_no_dead_button(opened, fixture_page):
 def test_marks_tell_their_words_to_pointer_keyboard_and_finger(opened, fixture_page):
     page = opened(fixture_page, has_touch=True).page
     page.evaluate("probes.unfold()")
-    mark = page.locator("#forest-generalization svg:visible [data-tip]").first
+    mark = page.locator("figure svg:visible [data-tip]").first
     words = mark.get_attribute("data-tip")
     tip = page.locator("#tip")
     mark.hover()
@@ -146,10 +146,10 @@ def test_only_what_is_wider_than_its_box_stops_the_keyboard(opened, fixture_page
 def test_a_figure_is_saved_as_a_light_drawing_that_needs_no_page(opened, fixture_page, tmp_path):
     page = opened(fixture_page, theme="dark", accept_downloads=True).page
     page.evaluate("probes.unfold()")
-    figure = page.locator("#forest-generalization")
+    figure = page.locator("figure", has=page.locator("[data-tip]")).first
     with page.expect_download() as download:
         figure.get_by_text("SVG", exact=True).click()
-    assert download.value.suggested_filename == "forest-generalization.svg"
+    assert download.value.suggested_filename == figure.get_attribute("id") + ".svg"
     saved = tmp_path / "figure.svg"
     download.value.save_as(saved)
     text = saved.read_text()

@@ -9,7 +9,7 @@ from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ablatekit.analysis.core.schema.analysis import Analysis
@@ -131,7 +131,7 @@ def data(picture: Picture) -> Markup:
     return as_json(data_csv(picture.data()) if picture.data is not None else "")
 
 
-def classes(*names: str | Undefined) -> Markup:
+def classes(*names: str) -> Markup:
     """The class attribute of an element that has any."""
     shown = " ".join(filter(None, names))
     return Markup(' class="{}"').format(shown) if shown else Markup()
