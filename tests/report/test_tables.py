@@ -87,7 +87,8 @@ def test_a_formula_has_the_sections_that_it_has_data_for(by_formula, parse):
     for link in page.all("a"):
         assert link.attributes["href"].removeprefix("#") in (*sections, *notes)
     assert {path.name for path in by_formula.iterdir()} == {
-        "index.html", "report.md", "effects.csv", "analysis.json", "table1.tex", "figures",
+        "index.html", "report.md", "effects.csv", "analysis.json", "brief.md", "card.png",
+        "table1.tex", "figures",
     }  # fmt: skip
 
 
