@@ -128,7 +128,7 @@ def _has_price(effects: Sequence[Compared]) -> bool:
 
 def _footer(studies: Studies, left: int) -> list[str]:
     more = [said.more_rows(left)] if left else []
-    reasons = [f"{reason.rstrip('.')}." for reason in said.comparison_reasons(studies.found)]
+    reasons = [f"{reason.rstrip('.')}." for reason in said.comparison_reasons(studies.rows)]
     return [*more, *map(sentence, reasons)]
 
 

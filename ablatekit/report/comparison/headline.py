@@ -40,26 +40,28 @@ def _headline(studies: Studies) -> tuple[list[str], list[Compared]]:
         return [*sentences, *(said.also_on(effect.said) for effect in again)], [first, *again]
     agreeing, undecided = of_kind(studies, "agree"), of_kind(studies, "undecided")
     if agreeing:
-        return [said.further("agree_first", _said(agreeing), template="values")], agreeing
+        return [
+            said.further("agree_first", _said(agreeing), template="values", leading=True)
+        ], agreeing
     if undecided:
-        text = said.further("undecided_first", _said(undecided), template="difference")
+        text = said.further("undecided_first", _said(undecided), template="all", leading=True)
         return [text], undecided
-    return [said.nothing_compared(said.comparison_reasons(studies.found)[0])], list(studies.effects)
+    return [said.nothing_compared(said.comparison_reasons(studies.rows)[0])], list(studies.effects)
 
 
 def _below(studies: Studies, told: Sequence[Compared]) -> list[str]:
     sentences = []
     for agreement, kind, template in (
-        ("differ", "differ_too", "difference"),
+        ("differ", "differ_too", "by"),
         ("agree", "agree", "values"),
-        ("undecided", "undecided", "difference"),
+        ("undecided", "undecided", "apart"),
     ):
         left = [effect for effect in of_kind(studies, agreement) if effect not in told]
         if left:
             sentences.append(said.further(kind, _said(left), template=template))
     refused = [effect for effect in of_kind(studies, "not_compared") if effect not in told]
     if refused:
-        reasons = said.comparison_reasons(studies.found)
+        reasons = said.comparison_reasons(studies.rows)
         sentences.append(said.not_compared(len(refused), reasons))
     return sentences
 

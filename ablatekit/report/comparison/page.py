@@ -18,7 +18,7 @@ from ablatekit.report.language.brief import comparison as said
 def comparison_document(studies: Studies) -> Document:
     """The whole page as data."""
     return Document(
-        title=said.title(studies.names),
+        title=said.title(studies.names, same=studies.same),
         question=said.QUESTION,
         facts=_facts(studies),
         brief=_brief(studies),
@@ -39,6 +39,8 @@ def _brief(studies: Studies) -> Brief:
 
 def _facts(studies: Studies) -> list[tuple[str, str]]:
     """How many effects are in both, how they agree, and the contexts of both."""
+    if studies.same:
+        return []
     numbers = Counter(row.agreement for row in studies.found.effects)
     facts = [said.in_both(len(studies.found.effects))]
     facts += [said.counted(agreement, number) for agreement, number in sorted(numbers.items())]

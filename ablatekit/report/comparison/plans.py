@@ -7,16 +7,17 @@ from typing import Any
 
 from ablatekit.analysis.compare import differing_settings, settings_held_equal
 from ablatekit.analysis.core.layout import context_label
-from ablatekit.analysis.core.lookup import factors_of, label_of, setting
+from ablatekit.analysis.core.lookup import factors_of, label_of, priced_metric, setting
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.report.comparison.studies import Studies, only_one_varies
 from ablatekit.report.comparison.trust import differing_things
 from ablatekit.report.document import Block, Column, Facts, Paragraph, Section, Table, Text
 from ablatekit.report.language.brief import comparison as said
+from ablatekit.report.language.captions import price_of
 from ablatekit.report.language.numbers import scale_of
 from ablatekit.report.language.reading import words
 
-RULES = ("alpha", "adjust", "interactions", "inference", "diverged", "price")
+RULES = ("alpha", "adjust", "interactions", "inference", "diverged")
 """Parts of the analysis plan that may differ."""
 MEASURED = ("metric", "summary", "direction", "unit", "smallest_effect")
 
@@ -56,7 +57,7 @@ def _questions(studies: Studies) -> Facts:
 def _table(studies: Studies, lines: Sequence[Line]) -> Table:
     return Table(
         id="plans-differ",
-        caption=said.PLANS,
+        caption=said.PLANS_TABLE,
         columns=[Column("part"), Column("what"), *map(Column, studies.names)],
         rows=[
             [Text(kind), Text(name, strong=True), Text(ours), Text(theirs)]
@@ -138,7 +139,8 @@ def _runs(analysis: Analysis) -> dict[str, str]:
 
 
 def _rules(analysis: Analysis) -> dict[str, str]:
-    return {name: words(setting(analysis, name, None)) for name in RULES}
+    rules = {name: words(setting(analysis, name, None)) for name in RULES}
+    return rules | {"price": price_of(priced_metric(analysis))}
 
 
 def _responses(studies: Studies) -> Iterator[Line]:

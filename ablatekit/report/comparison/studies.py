@@ -68,6 +68,11 @@ class Studies:
         return self.said[0].name, self.said[1].name
 
     @property
+    def rows(self) -> list[ComparedEffect]:
+        """What was compared, in the order of the page."""
+        return [effect.row for effect in self.effects]
+
+    @property
     def same(self) -> bool:
         """Whether both are one study."""
         return "same_study" in {note["code"] for note in self.found.notes}
@@ -77,7 +82,8 @@ def studies_of(first: Analysis, second: Analysis) -> Studies:
     """Two analyses, compared and made legible."""
     first, second = legible_json(first), legible_json(second)
     found = compare(first, second)
-    names = said.study_names(found.names)
+    same = "same_study" in {note["code"] for note in found.notes}
+    names = found.names if same else said.study_names(found.names)
     held = held_equal(first, second)
     studies = SaidStudy(names[0], *held[0]), SaidStudy(names[1], *held[1])
     effects = [_compared(first, second, row) for row in found.effects]
@@ -100,7 +106,7 @@ def ranked(analysis: Analysis, effects: Sequence[Compared]) -> list[Compared]:
 def held_equal(first: Analysis, second: Analysis) -> tuple[tuple[str, str], tuple[str, str]]:
     """What each study holds equal, where one thing tells them apart: at equal rounds, rounds (60).
 
-    That is a budget in another unit, or a single setting; else nothing.
+    That is a budget in another unit or of another size, or a single setting; else nothing.
     """
     differing = differing_settings(first, second)
     parents = {name.rpartition(".")[0] for name, _, _ in differing}
@@ -109,6 +115,9 @@ def held_equal(first: Analysis, second: Analysis) -> tuple[tuple[str, str], tupl
         return _budget(first, units[0]), _budget(second, units[0])
     if len(differing) == 1:
         name, ours, theirs = differing[0]
+        unit = settings_held_equal(first).get(f"{name.rpartition('.')[0]}.{UNIT}")
+        if name.rpartition(".")[2] == AMOUNT and unit is not None:
+            return (said.at_amount(str(unit), ours), ""), (said.at_amount(str(unit), theirs), "")
         return (said.with_setting(name, ours), ""), (said.with_setting(name, theirs), "")
     return ("", ""), ("", "")
 

@@ -20,6 +20,7 @@ from ablatekit.report.comparison.studies import Studies, factor_names, only_one_
 from ablatekit.report.document import Trust, TrustLevel
 from ablatekit.report.language.brief import comparison as said
 from ablatekit.report.language.brief.trust import TITLES
+from ablatekit.report.language.numbers import sentence
 from ablatekit.report.language.sentences import say
 
 LEVELS: tuple[TrustLevel, ...] = ("weak", "limited", "sound")
@@ -29,16 +30,24 @@ CONTEXTS = "contexts"
 
 def comparison_trust(studies: Studies) -> Trust:
     """The level of trust, and its reasons, the gravest first."""
+    if studies.same:
+        return Trust(WEAK, said.ONE_STUDY, [])
+    if not studies.effects:
+        return Trust(WEAK, said.NOTHING, list(_only(studies)))
     reasons = sorted(_reasons(studies), key=lambda reason: LEVELS.index(reason[0]))
     level = reasons[0][0] if reasons else SOUND
     return Trust(level, TITLES[level], list(dict.fromkeys(text for _, text in reasons)))
 
 
+def _only(studies: Studies) -> Iterator[str]:
+    """What one study has and the other lacks."""
+    only = studies.found.only_first, studies.found.only_second
+    for name, parts in zip(studies.names, only, strict=True):
+        if parts:
+            yield said.only_one_has(name, [say(part) for part in parts])
+
+
 def _reasons(studies: Studies) -> Iterator[tuple[TrustLevel, str]]:
-    if studies.same:
-        note = next(note for note in studies.found.notes if note["code"] == "same_study")
-        yield WEAK, say(note)
-        return
     yield from _refused(studies)
     yield from _weak_studies(studies)
     notes = _by_code(studies)
@@ -62,11 +71,11 @@ def _by_code(studies: Studies) -> Mapping[str, list[Statement]]:
 
 def _refused(studies: Studies) -> Iterator[tuple[TrustLevel, str]]:
     """Effects that were not compared."""
-    refused = [row for row in studies.found.effects if row.agreement == "not_compared"]
+    refused = [row for row in studies.rows if row.agreement == "not_compared"]
     if refused:
-        level = WEAK if len(refused) == len(studies.found.effects) else LIMITED
-        for text in said.comparison_reasons(studies.found):
-            yield level, f"{text.rstrip('.')}."
+        level = WEAK if len(refused) == len(studies.rows) else LIMITED
+        for text in said.comparison_reasons(studies.rows):
+            yield level, f"{sentence(text.rstrip('.'))}."
 
 
 def _weak_studies(studies: Studies) -> Iterator[tuple[TrustLevel, str]]:
@@ -91,13 +100,11 @@ def _plans(studies: Studies) -> Iterator[tuple[TrustLevel, str]]:
 def _averaged(studies: Studies, only: tuple[list[str], list[str]]) -> str:
     """Factors of one study alone, and the leading effect where they stay at their baseline."""
     averages = said.averaged(studies.names, only)
-    if not studies.effects:
-        return f"{averages}."
     leading = studies.effects[0]
     name = leading.row.response
     alone = leading_configuration(studies, name, shared_configurations(studies, name))
     if alone is None:
-        return f"{averages}."
+        return f"{sentence(averages)}."
     estimates = alone.first["estimate"], alone.second["estimate"]
     return said.averaged_unless(averages, alone.name, leading.scales[0], estimates)
 
@@ -125,7 +132,7 @@ def _contexts(
         yield LIMITED, say(note)
     for note in notes.get("paired_by_context", []):
         yield SOUND, said.paired(note["arguments"]["contexts"])
-    if studies.found.contexts == "disjoint" and studies.effects:
+    if studies.found.contexts == "disjoint":
         known = all(any(analysis["design"]["contexts"]) for analysis in studies.both)
         yield LIMITED, said.no_shared_context() if known else said.without_contexts()
 

@@ -34,7 +34,9 @@ from ablatekit.report.language.verdicts import Look
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH, LABELS, SIDE, LANE, TICKS, FOOT, BETWEEN = 620.0, 170.0, 10.0, 15.0, 20.0, 16.0, 8.0
+WIDTH, LABELS, SIDE, TICKS, FOOT, BETWEEN = 620.0, 170.0, 10.0, 20.0, 16.0, 8.0
+LANE, NARROW_LANE = 18.0, 15.0
+"""Height of one study's lane; that of a phone leaves the figure on its first screen."""
 LEAST_PLOT = 120.0
 """Pixels that an axis needs before differences are printed beside it."""
 TONES, MARKERS = ("series-1", "series-2"), ("o", "D")
@@ -132,7 +134,7 @@ def _planned(paired: Paired, *, narrow: bool) -> _Plan:
     rows = [
         rows_of(
             [_label(row, paired.heading, beside=beside) for row in panel.rows],
-            2 * LANE, width if narrow else LABELS, above=narrow, gap=5.0,
+            2 * (NARROW_LANE if narrow else LANE), width if narrow else LABELS, above=narrow, gap=5.0,
         )
         for panel in paired.panels
     ]  # fmt: skip
@@ -174,11 +176,11 @@ def _draw_panel(page: Panel, panel: PairedPanel, plan: _Plan, number: int, top: 
     upright(drawn, 0, rows, "axis")
     write_rows(page, rows, 0, top)
     for row, place in zip(panel.rows, rows.rows, strict=True):
-        _draw_row(drawn, row, place, beside=plan.beside)
+        _draw_row(drawn, row, place, rows.lane / 2, beside=plan.beside)
 
 
-def _draw_row(panel: Panel, row: PairedRow, place: Row, *, beside: bool) -> None:
-    lanes = [place.lane - LANE / 2, place.lane + LANE / 2]
+def _draw_row(panel: Panel, row: PairedRow, place: Row, lane: float, *, beside: bool) -> None:
+    lanes = [place.lane - lane / 2, place.lane + lane / 2]
     known = [
         (float(mark.estimate or 0.0), y)
         for mark, y in zip(row.marks, lanes, strict=True)

@@ -412,7 +412,7 @@ def comparison(compared: StudyComparison, first: Analysis) -> Iterator[Renderabl
     """Two studies side by side: a table per response, and what limits the comparison."""
     yield Text(compared_studies(compared.names, compared.contexts))
     yield from _comparison_tables(compared, first)
-    yield from map(Text, comparison_reasons(compared))
+    yield from map(Text, comparison_reasons(compared.effects))
     yield from (Text(say(note)) for note in compared.notes)
     only = zip(compared.names, (compared.only_first, compared.only_second), strict=True)
     yield from (Text(only_in(name, say_all(of, ", "))) for name, of in only if of)

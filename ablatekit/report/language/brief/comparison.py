@@ -17,7 +17,7 @@ from ablatekit.report.language.statements.phrases import NOT_SET, first_few
 from ablatekit.report.language.verdicts import SIZES, word
 
 if TYPE_CHECKING:
-    from ablatekit.analysis.compare import Agreement, StudyComparison
+    from ablatekit.analysis.compare import Agreement, ComparedEffect
 
 QUESTION = "Which effects are the same in both studies?"
 TABLE = "Every level that both studies compare"
@@ -27,6 +27,7 @@ DIFFERENCE = "difference"
 AGREEMENT = "agreement"
 FIGURE = "Both effects of every level, and their difference"
 PLANS = "What differs in their plans"
+PLANS_TABLE = "Settings, factors, runs, rules and software that are not the same"
 CONFIGURATIONS = "Configurations that both have"
 CONFIGURATIONS_LEAD = (
     "Cells that differ from the baseline in the same levels. A factor that one study does not vary"
@@ -44,6 +45,9 @@ HELD, FACTOR, CONTEXTS, RUNS, RULES, RESPONSE, SOFTWARE = (
 """Parts of two plans that may differ."""
 ONLY_THERE = "only in this study"
 BASELINE = "baseline"
+NOTHING = "Nothing was compared"
+ONE_STUDY = "One study, not two"
+"""How far to trust a comparison without effects in both, and that of a study with itself."""
 MOST_NAMED = 2
 """Levels that a sentence names; more are counted."""
 LONGEST_STUDY = 40
@@ -53,11 +57,13 @@ TEMPLATES: Mapping[str, str] = {
     "differ": "{level}: {first} {response} {here}, {second} {there}{change}; difference"
     " {difference}{size}.",
     "also": "{response}: {first} becomes {second}, difference {difference}{size}.",
-    "difference": "{level} on {response} by {difference}{size}",
+    "by": "{level} on {response} by {difference}{size}",
+    "apart": "{level} on {response} ({difference})",
     "values": "{level} on {response}, {first} and {second}",
+    "all": "{level} on {response}, {first} and {second}, difference {difference}{size}",
     "differ_too": "Also different: {levels}.",
-    "agree": "Alike within what matters: {levels}.",
-    "agree_first": "The studies agree on {levels}: alike within what matters.",
+    "agree": "Agree within what matters: {levels}.",
+    "agree_first": "The studies agree within what matters: {levels}.",
     "undecided": "Undecided: {levels}.",
     "undecided_first": "Whether the studies agree is undecided: {levels}.",
     "not_compared": "Not compared: {count}.",
@@ -146,16 +152,25 @@ def also_on(effect: SaidEffect) -> str:
     )  # fmt: skip
 
 
-def further(kind: str, effects: Sequence[SaidEffect], *, template: str) -> str:
-    """Further levels of one kind; those that a sentence has no room for are counted."""
-    said = [_told(effect, template) for effect in effects[:MOST_NAMED]]
+def further(
+    kind: str, effects: Sequence[SaidEffect], *, template: str, leading: bool = False
+) -> str:
+    """Further levels of one kind; those that a sentence has no room for are counted.
+
+    A `leading` sentence says the unit with its first number.
+    """
+    said = [
+        _told(effect, template, unit=leading and place == 0)
+        for place, effect in enumerate(effects[:MOST_NAMED])
+    ]
     left = len(effects) - len(said)
     levels = "; ".join([*said, *([f"{left} more"] if left else [])])
     return TEMPLATES[kind].format(levels=levels)
 
 
-def _told(effect: SaidEffect, template: str) -> str:
+def _told(effect: SaidEffect, template: str, *, unit: bool = False) -> str:
     first, second = (effect.scale.effect(value) for value in effect.estimates)
+    first = in_unit(first, effect.scale) if unit else first
     return TEMPLATES[template].format(
         level=effect.level, response=effect.response, first=first, second=second,
         difference=_difference(effect), size=_size(effect),
@@ -209,6 +224,11 @@ def at_equal(unit: str) -> str:
     return f"at equal {unit.replace('_', ' ')}"
 
 
+def at_amount(unit: str, amount: Any) -> str:
+    """The size of a budget in a unit that both studies share: at 60 rounds."""
+    return f"at {_number(amount)} {unit.replace('_', ' ')}"
+
+
 def with_setting(name: str, value: Any) -> str:
     """The one setting that two studies hold at different values."""
     return f"with {name} {clipped(words(value), LONGEST_STUDY)}"
@@ -216,9 +236,12 @@ def with_setting(name: str, value: Any) -> str:
 
 def amount_of(unit: str, amount: Any) -> str:
     """How much of its budget a study holds equal: samples (7,680)."""
-    number = isinstance(amount, int | float) and not isinstance(amount, bool)
-    told = f"{amount:,}" if number else words(amount)
-    return f"{unit.replace('_', ' ')} ({told})"
+    return f"{unit.replace('_', ' ')} ({_number(amount)})"
+
+
+def _number(value: Any) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:,}" if number else clipped(words(value), LONGEST_STUDY)
 
 
 def held_equal(studies: tuple[SaidStudy, SaidStudy]) -> str:
@@ -261,10 +284,17 @@ def only_one_has(name: str, parts: Sequence[str]) -> str:
     return f"Only {name} has {first_few(parts)}."
 
 
-def comparison_reasons(compared: StudyComparison) -> list[str]:
-    """Why effects were not compared, each reason once."""
-    reasons = (f"{row.response}: {say(row.reason)}" for row in compared.effects if row.reason)
-    return list(dict.fromkeys(reasons))
+def comparison_reasons(effects: Sequence[ComparedEffect]) -> list[str]:
+    """Why effects were not compared: each reason once, with the responses that it does not name."""
+    concerned: dict[str, list[str]] = {}
+    for effect in effects:
+        if effect.reason:
+            named = "response" in effect.reason["arguments"]
+            concerned.setdefault(say(effect.reason), []).append("" if named else effect.response)
+    return [
+        f"{', '.join(dict.fromkeys(of))}: {why}" if all(of) else why
+        for why, of in concerned.items()
+    ]
 
 
 def study_names(names: tuple[str, str]) -> tuple[str, str]:
@@ -275,9 +305,9 @@ def study_names(names: tuple[str, str]) -> tuple[str, str]:
     return f"{first} (first)", f"{second} (second)"
 
 
-def title(names: tuple[str, str]) -> str:
+def title(names: tuple[str, str], *, same: bool) -> str:
     """The title of the page."""
-    return f"{names[0]} against {names[1]}"
+    return f"{names[0]} against {'itself' if same else names[1]}"
 
 
 def key_of(study: SaidStudy) -> str:
@@ -292,7 +322,7 @@ def figure_alternative(studies: tuple[str, str], parts: Sequence[str]) -> str:
 
 def figure_row(effect: SaidEffect) -> str:
     """A row of the figure in words."""
-    told = _told(effect, "values" if absent(effect.difference) else "difference")
+    told = _told(effect, "values" if absent(effect.difference) else "all", unit=True)
     return f"{told}, {word(effect.agreement)}"
 
 
@@ -368,7 +398,7 @@ def averaged(names: tuple[str, str], only: tuple[Sequence[str], Sequence[str]]) 
         for name, factors in zip(names, only, strict=True)
         if factors
     ]
-    return sentence("; ".join(parts))
+    return "; ".join(parts)
 
 
 def averaged_unless(
@@ -376,7 +406,7 @@ def averaged_unless(
 ) -> str:
     """The same, and what remains where those factors stay at their baseline."""
     first, second = (scale.effect(value) for value in estimates)
-    return f"{averages}; with those at their baseline, {name}: {first} and {second}."
+    return f"{sentence(averages)}; with those at their baseline, {name}: {first} and {second}."
 
 
 def several_things(things: Sequence[str]) -> str:
