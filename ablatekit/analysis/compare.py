@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from ablatekit.analysis.core.layout import context_label
 from ablatekit.analysis.core.lookup import Comparison, alpha_of, comparisons, find_effect
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
@@ -44,6 +45,8 @@ class StudyEffect:
     """
 
     estimate: Number
+    low: Number
+    high: Number
     verdict: Verdict
     size: Size | None
     broad: Verdict | None
@@ -56,7 +59,8 @@ class ComparedEffect:
     """One level in both studies; `difference` is the second estimate minus the first.
 
     Over shared contexts `difference` is the mean of the paired ones, so it may not be the
-    difference of the two estimates.
+    difference of the two estimates. `size` is that of studies that differ, against the smallest
+    effect that matters.
     """
 
     response: str
@@ -74,6 +78,7 @@ class ComparedEffect:
     p_adjusted: Number
     method: Statement
     agreement: Agreement
+    size: Size | None
     reason: Statement | None
 
 
@@ -131,8 +136,24 @@ def compare(first: Analysis, second: Analysis) -> StudyComparison:
         effects=tuple(row for pair in pairs for row in _rows(pair, levels, shared, alpha)),
         only_first=tuple(part for part in parts[0] if part not in parts[1]),
         only_second=tuple(part for part in parts[1] if part not in parts[0]),
-        notes=(*_held_equal(first, second), *_notes(pairs, shared)),
+        notes=(
+            *([statement("same_study")] if is_same_study(first, second) else []),
+            *_held_equal(first, second),
+            *_notes(pairs, shared),
+            *_crossed(first, shared),
+        ),
     )
+
+
+def is_same_study(first: Analysis, second: Analysis) -> bool:
+    """Whether both are analyses of the same runs under the same plan."""
+    if (first["design"], first["responses"]) == (second["design"], second["responses"]):
+        return True
+    ours, theirs = (
+        [analysis["provenance"].get(name) for name in ("plan_hash", "results_hash")]
+        for analysis in (first, second)
+    )
+    return ours == theirs and None not in ours
 
 
 def _name(analysis: Analysis) -> str:
@@ -189,6 +210,8 @@ def _study_effect(response: ResponseAnalysis, level: Comparison, narrow: Effect)
     known = beside is not None and beside["low"] is not None
     return StudyEffect(
         estimate=narrow["estimate"],
+        low=narrow["low"],
+        high=narrow["high"],
         verdict=narrow["verdict"],
         size=narrow["size"],
         broad=beside["verdict"] if beside is not None and known else None,
@@ -273,21 +296,32 @@ def _row(
         p_adjusted=number(judgement.p_adjusted),
         method=difference.method,
         agreement=AGREEMENTS.get(judgement.verdict, "not_compared"),
+        size=judgement.size,
         reason=difference.reason,
     )
 
 
-def _held_equal(first: Analysis, second: Analysis) -> Iterator[Statement]:
+def differing_settings(first: Analysis, second: Analysis) -> list[tuple[str, Any, Any]]:
     """Settings that each study holds equal in all of its runs, but at different values."""
-    ours, theirs = (dict(_flat(analysis["design"]["held_equal"])) for analysis in (first, second))
-    names = [name for name in ours if name in theirs and ours[name] != theirs[name]]
-    if names:
-        yield statement(
-            "held_different",
-            names=names,
-            first=[ours[name] for name in names],
-            second=[theirs[name] for name in names],
-        )
+    ours, theirs = settings_held_equal(first), settings_held_equal(second)
+    return [
+        (name, value, theirs[name])
+        for name, value in ours.items()
+        if name in theirs and theirs[name] != value
+    ]
+
+
+def settings_held_equal(analysis: Analysis) -> dict[str, Any]:
+    """What a study holds equal in all of its runs, by dotted name."""
+    return dict(_flat(analysis["design"]["held_equal"]))
+
+
+def _held_equal(first: Analysis, second: Analysis) -> Iterator[Statement]:
+    """What the plans of two studies hold equal and vary differently."""
+    differing = differing_settings(first, second)
+    if differing:
+        names, ours, theirs = (list(values) for values in zip(*differing, strict=True))
+        yield statement("held_different", names=names, first=ours, second=theirs)
     factors = [
         sorted(factor["name"] for factor in analysis["design"]["factors"])
         for analysis in (first, second)
@@ -319,6 +353,23 @@ def _notes(pairs: Sequence[_Pair], shared: Sequence[str]) -> Iterator[Statement]
             yield statement(
                 "unlike_metrics", response=pair.name, first=metrics[0], second=metrics[1]
             )
+
+
+def _crossed(analysis: Analysis, shared: Sequence[str]) -> Iterator[Statement]:
+    """Contexts that combine models with data sets are taken for independent ones."""
+    contexts = [row for row in analysis["design"]["contexts"] if context_label(row) in shared]
+    values: dict[str, set[str]] = {}
+    for context in contexts:
+        for name, level in context.items():
+            values.setdefault(name, set()).add(level)
+    levels = {name: len(known) for name, known in values.items() if len(known) > 1}
+    if len(contexts) >= FEWEST_PAIRS and len(levels) > 1:
+        yield statement(
+            "crossed_contexts",
+            contexts=len(contexts),
+            variables=list(levels),
+            levels=list(levels.values()),
+        )
 
 
 def _runs(response: ResponseAnalysis) -> set[str]:

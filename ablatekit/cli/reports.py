@@ -125,19 +125,33 @@ def compare(
     first: Annotated[Path, typer.Argument(metavar="A", help="Study, bundle or analysis.json.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="The study to hold against it.")],
     workspace: WorkspaceOption = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Write a page of both, with its files."),
+    ] = None,
+    theme: ThemeOption = None,
     as_json: Json = False,
 ) -> None:
     """Hold the effects of two studies against each other: agree, differ or undecided."""
-    from ablatekit.analysis.compare import compare as compared
     from ablatekit.cli.console import print_all
+    from ablatekit.report.comparison.studies import studies_of
     from ablatekit.report.formats.terminal import comparison
+    from ablatekit.report.write import comparison_json, write_comparison
 
-    ours = _analysis(first, workspace)
-    studies = compared(ours, _analysis(second, workspace))
+    studies = studies_of(_analysis(first, workspace), _analysis(second, workspace))
+    page = write_comparison(studies, report, theme or "auto") if report is not None else None
     if as_json:
-        typer.echo(json.dumps(studies.to_json(), indent=2))
+        more = {} if page is None else {"report": str(page)}
+        typer.echo(comparison_json(studies.found, **more))
         return
-    print_all(comparison(studies, ours))
+    print_all(comparison(studies.found, studies.first))
+    if page is not None:
+        typer.echo(f"report: {page}")
+    else:
+        typer.echo(NEXT_PAGE)
+
+
+NEXT_PAGE = "next: a page of both studies: the same command with --report DIR"
 
 
 def _analysis(path: Path, workspace: Path | None) -> Analysis:

@@ -5,7 +5,8 @@ analysis reads. Members, in a zip file:
 
     README.txt  study.yaml  plan.json  analysis.json
     tables/{runs,history,results,...,items}.parquet
-    report/{index.html, report.md, report.tex, references.bib, effects.csv, analysis.json, figures/}
+    report/{index.html, report.md, brief.md, card.png, effects.csv, analysis.json, figures/}
+    report/{report.tex, table1.tex, references.bib}
 """
 
 from __future__ import annotations

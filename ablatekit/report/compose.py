@@ -7,6 +7,8 @@ from dataclasses import replace
 from ablatekit.analysis.core.lookup import comparisons
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.legible import legible_json
+from ablatekit.report.appendix import findings
+from ablatekit.report.appendix.once import said_once
 from ablatekit.report.brief.brief import brief_of
 from ablatekit.report.document import (
     Block,
@@ -50,7 +52,7 @@ from ablatekit.report.whatif.payload import exploration
 def compose(analysis: Analysis) -> Document:
     """The whole report as data; what others wrote is made legible."""
     analysis = legible_json(analysis)
-    return Document(
+    return said_once(Document(
         title=title_of(analysis),
         question=str(analysis.get("study", {}).get("question") or ""),
         facts=_facts(analysis),
@@ -58,7 +60,7 @@ def compose(analysis: Analysis) -> Document:
         sections=[section for section in _sections(analysis) if section is not None],
         exploration=exploration(analysis),
         unit=subject_of(analysis).unit,
-    )
+    ))  # fmt: skip
 
 
 def _facts(analysis: Analysis) -> list[tuple[str, str]]:
@@ -105,9 +107,15 @@ def _sections(analysis: Analysis) -> list[Section | None]:
         design_section(analysis) if "design" in analysis else None,
         diagnostics_section(analysis),
         missing_section(analysis),
-        methods_section(analysis),
+        _methods(analysis),
         provenance_section(analysis),
     ]
+
+
+def _methods(analysis: Analysis) -> Section:
+    """The section on methods, with how long its text is where it says nothing else of itself."""
+    section = methods_section(analysis)
+    return section if section.finding else replace(section, finding=findings.methods(section))
 
 
 def details(analysis: Analysis) -> list[Block]:

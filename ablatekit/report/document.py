@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from ablatekit.analysis.core.schema.vocabulary import Number, Size, Verdict
+from ablatekit.analysis.core.schema.vocabulary import Number, Size
 from ablatekit.canonical import content_hash
 from ablatekit.report.language import page
 from ablatekit.report.language.numbers import general
 from ablatekit.report.language.reading import Unit, words
 from ablatekit.report.language.references import Reference
-from ablatekit.report.language.verdicts import sized
+from ablatekit.report.language.verdicts import Outcome, sized
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,13 +60,13 @@ class IntervalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """A verdict, the size of its effect and the remark that belongs to it.
+    """A verdict or an agreement, the size of its effect and the remark that belongs to it.
 
     `over` is the scope that a broad verdict holds for, in words; `scope` are its variables.
     """
 
     kind: ClassVar[str] = "badge"
-    verdict: Verdict
+    verdict: Outcome
     note: str = ""
     size: Size | None = None
     over: str = ""
@@ -292,11 +292,11 @@ class Brief:
 
 def brief_section(brief: Brief) -> Section:
     """The brief as a first section, for files that are read from top to bottom."""
-    figure: list[Block] = [Gallery(pictures=[brief.figure], wide=True)] if brief.figure else []
-    table: list[Block] = [brief.table] if brief.table else []
-    blocks = [*map(Paragraph, brief.settled), *figure, *table]
-    trust = [Heading(brief.trust.title), Warnings(brief.trust.points)]
-    return Section("answer", page.BRIEF, " ".join(brief.headline), [*blocks, *trust])
+    blocks: list[Block] = [*map(Paragraph, brief.settled)]
+    blocks += [Gallery(pictures=[brief.figure], wide=True)] if brief.figure else []
+    blocks += [brief.table] if brief.table else []
+    blocks += [Heading(brief.trust.title), Warnings(brief.trust.points)]
+    return Section("answer", page.BRIEF, " ".join(brief.headline), blocks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,15 +323,16 @@ class Document:
         if self.brief is not None and self.brief.figure is not None:
             yield self.brief.figure
         for section in self.sections:
-            yield from _pictures(section.blocks)
+            yield from pictures_of(section.blocks)
 
 
-def _pictures(blocks: Sequence[Block]) -> Iterator[Picture]:
+def pictures_of(blocks: Sequence[Block]) -> Iterator[Picture]:
+    """Every figure of some blocks, those of folds too."""
     for block in blocks:
         if isinstance(block, Gallery):
             yield from block.pictures
         elif isinstance(block, Fold):
-            yield from _pictures(block.blocks)
+            yield from pictures_of(block.blocks)
 
 
 def slug(name: str) -> str:

@@ -35,7 +35,7 @@ def _without_figures():
     """Files of figures are tested with LaTeX; here each takes their place."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(html, "svg", lambda picture, **_: f'<svg aria-label="{picture.title}"></svg>')
-        patch.setattr(write, "image", lambda picture, kind: f"{kind} of {picture.id}".encode())
+        patch.setattr(write, "image", lambda picture, kind, *_: f"{kind} of {picture.id}".encode())
         yield
 
 

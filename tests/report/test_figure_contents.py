@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from matplotlib.lines import Line2D
 
 from ablatekit.analysis.core.lookup import Comparison, comparisons
+from ablatekit.report.document import Picture
 from ablatekit.report.figures.curves import (
     MOST_POINTS,
     curve_limits,
@@ -28,7 +30,8 @@ from ablatekit.report.figures.forest import (
     ranked,
 )
 from ablatekit.report.figures.gapmap import MapPoint, _cross, draw_map
-from ablatekit.report.figures.labels import wrapped
+from ablatekit.report.figures.labels import sheet, wrapped
+from ablatekit.report.figures.render import svg
 from ablatekit.report.figures.residuals import draw_fitted
 from ablatekit.report.figures.shares import Share, draw_shares, largest_of, share_records
 from ablatekit.report.figures.style import colour, house_style, text_width
@@ -229,3 +232,18 @@ def test_a_thousand_residuals_are_one_short_path(drawn):
     values = [math.sin(number) for number in range(5000)]
     figure = drawn(draw_fitted, values, values, (-1.1, 1.1), POINTS, of_cells=True)
     assert max(len(line.get_xdata()) for line in lines_of(figure)) <= 3 * 600
+
+
+def test_lines_of_one_style_are_one_path_unless_they_shine_through():
+    def draw(alpha: float | None) -> Any:
+        page = sheet(100, 40)
+        for y in (10, 20, 30):
+            page.line([10, 90], [y, y], "ink", alpha=alpha)
+            page.text(10, y, f"line {y}")
+        return page.figure
+
+    solid = svg(Picture(id="p", title="t", alt="a", draw=partial(draw, None)))
+    assert 'd="M10 10h80M10 20h80M10 30h80"' in solid
+    assert solid.count("fill:var(--ink)") == 1
+    assert [f"line {y}</text>" in solid for y in (10, 20, 30)] == [True] * 3
+    assert svg(Picture(id="p", title="t", alt="a", draw=partial(draw, 0.4))).count("<path") == 3

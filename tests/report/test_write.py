@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from ablatekit.report import write as files
-from ablatekit.report.formats.markdown import render_markdown
-from ablatekit.report.write import write_report
+from ablatekit.report.write import report_contents, write_report
 
 
 @pytest.fixture
@@ -24,17 +24,48 @@ def light(analysis):
     return analysis
 
 
-def test_the_three_files_hold_what_is_rendered(built_analysis, page_text, tmp_path):
+def files_of(folder):
+    """Every file of a folder and of those in it, by its path there."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_the_files_hold_what_is_rendered(built_analysis, page_text, tmp_path):
     written = write_report(built_analysis, tmp_path / "study" / "report")
     assert written.html.read_text() == page_text
-    assert written.markdown.read_text() == render_markdown(built_analysis)
     assert json.loads(written.json.read_text()) == built_analysis
     assert [path.name for path in (tmp_path / "study").iterdir()] == ["report"]
+    files = files_of(written.html.parent)
+    assert {"card.png", "table1.tex", "effects.csv"} <= files.keys()
+    shown = re.findall(r"\]\((figures/[^)]+)\)", written.markdown.read_text())
+    assert set(shown) == {name for name in files if name.startswith("figures/")}
+    assert len(shown) == len(set(shown)) > 6
+
+
+def test_the_same_analysis_gives_the_same_bytes(light):
+    assert report_contents(light) == report_contents(light)
+
+
+def test_figures_and_tables_of_an_earlier_report_go(light, tmp_path):
+    folder = tmp_path / "report"
+    write_report(light, folder)
+    (folder / "figures" / "old.png").write_bytes(b"old")
+    (folder / "figures" / "notes.txt").write_text("mine")
+    (folder / "mine.txt").write_text("mine")
+    write_report(light, folder)
+    files = files_of(folder)
+    assert "figures/old.png" not in files
+    assert {"figures/notes.txt", "mine.txt", "table1.tex"} <= files.keys()
+    for part in (*light["responses"].values(), *light["comparisons"].values()):
+        part["effects"] = []
+    light["design"]["factors"] = []
+    write_report(light, folder)
+    assert "table1.tex" not in files_of(folder)
 
 
 def test_a_writer_that_dies_leaves_the_old_report(light, tmp_path, monkeypatch):
     written = write_report(light, tmp_path / "report")
-    before = {path.name: path.read_bytes() for path in written.html.parent.iterdir()}
+    before = files_of(written.html.parent)
     light["study"]["title"] = "another title"
     calls = []
 
@@ -48,7 +79,7 @@ def test_a_writer_that_dies_leaves_the_old_report(light, tmp_path, monkeypatch):
         patch.setattr(files, "write_atomically", dying)
         with pytest.raises(KeyboardInterrupt):
             write_report(light, tmp_path / "report")
-    assert {path.name: path.read_bytes() for path in written.html.parent.iterdir()} == before
+    assert files_of(written.html.parent) == before
     write_report(light, tmp_path / "report")
     assert "another title" in written.html.read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["report"]

@@ -176,8 +176,12 @@ def _trend(response: ResponseAnalysis, factor: str) -> tuple[str, str]:
 
 def _spoken(series: DoseSeries, scale: Scale) -> str:
     levels = (
-        f"{point.level} {scale.effect(point.estimate)}"
-        f" {scale.interval(point.low, point.high)} {word(point.verdict)}"
+        alternatives.dose_level(
+            point.level,
+            scale.effect(point.estimate),
+            scale.interval(point.low, point.high),
+            word(point.verdict),
+        )
         for point in series.points
         if not absent(point.estimate) and not point.baseline
     )

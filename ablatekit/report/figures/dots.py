@@ -111,7 +111,7 @@ class DotAxes:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class PrintedColumns:
     """Pixels of the printed gains, of their intervals and of the prices."""
 
     gain: float
@@ -280,10 +280,10 @@ def dots_data(rows: Sequence[DotRow], axes: DotAxes) -> FigureData:
     )  # fmt: skip
 
 
-def _columns(rows: Sequence[DotRow], axes: DotAxes) -> Columns:
+def _columns(rows: Sequence[DotRow], axes: DotAxes) -> PrintedColumns:
     printed = [axes.printed(mark) for row in rows for mark in row.marks]
     prices = [alternatives.times(row.price) for row in rows] if axes.priced else []
-    return Columns(
+    return PrintedColumns(
         max((text_width(gain) for gain, _ in printed), default=0.0),
         max((text_width(interval) for _, interval in printed), default=0.0),
         max(map(text_width, [*prices, alternatives.PRICE])) if axes.priced else 0.0,
@@ -369,7 +369,7 @@ def _background(page: Panel, panel: Panel, axes: DotAxes) -> None:
 
 
 def _draw_row(
-    panel: Panel, row: DotRow, place: Row, axes: DotAxes, columns: Columns, lane: float
+    panel: Panel, row: DotRow, place: Row, axes: DotAxes, columns: PrintedColumns, lane: float
 ) -> None:
     """The lanes of one configuration, joined where both have a gain, and its price."""
     if axes.priced and row.price is not None:
@@ -397,7 +397,9 @@ def _draw_row(
         panel.marks([x], [y], shape.tone, shape.marker, MARK, hollow=hollow, tip=tip)
 
 
-def _print(panel: Panel, printed: tuple[str, str], y: float, tone: str, columns: Columns) -> None:
+def _print(
+    panel: Panel, printed: tuple[str, str], y: float, tone: str, columns: PrintedColumns
+) -> None:
     """The gain and its interval right of the panel; a verdict without a gain from their left."""
     gain, interval = printed
     end = COLUMN_GAP + columns.gain

@@ -54,8 +54,9 @@ SAME_PRICE = 1.5
 DISTANCES = (8.0, 14.0, 22.0, 34.0, 50.0, 70.0, 95.0, 125.0, 160.0)
 LEADER_FROM, LABELS_APART = 20.0, 5.0
 DIRECTIONS = ((1, 0), (1, -1), (1, 1), (-1, 0), (-1, -1), (-1, 1), (0, -1), (0, 1))
-CROSSED, DEAR, MISSING_LABEL = 30.0, 110.0, 1000.0
-"""In pixels from its point: what a line under a label costs, what labels may and must cost."""
+CROSSED, ALONG, DEAR, MISSING_LABEL = 30.0, 1.0, 110.0, 1000.0
+"""In pixels from its point: what a line under a label costs, and its share for a line that a leader
+meets; what labels may and must cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +298,13 @@ def _background(panel: Panel, axes: FrontierAxes) -> None:
     panel.y_numbers(axes.scale)
     panel.horizontal(0, "axis", 1.0)
     ticks = _price_ticks(panel.x, 6 if panel.box.width < PHONE else 10)
-    panel.x_ticks([math.log2(price) for price in ticks], list(map(alternatives.times, ticks)))
+    names = {math.log2(price): alternatives.times(price) for price in ticks}
+    end = panel.box.left + panel.box.width
+    inside = [
+        place for place, name in names.items()
+        if _pixels(panel.across(place)) + text_width(name) / 2 <= end
+    ]  # fmt: skip
+    panel.x_ticks(inside, [names[place] for place in inside])
 
 
 def _price_ticks(limits: Limits, most: int) -> list[float]:
@@ -428,7 +435,8 @@ def _label(
         if not rect.inside(room) or any(map(rect.meets, taken)):
             continue
         label = Label(words, rect, _leader(place, rect))
-        crossed = sum(map(rect.meets, lines)) + _met(label.leader, taken)
+        crossed: float = sum(map(rect.meets, lines)) + _met(label.leader, taken)
+        crossed += ALONG * _met(label.leader, lines)
         cost = distance + DIRECTIONS.index(direction) + CROSSED * crossed
         if cost < best[0]:
             best = cost, label

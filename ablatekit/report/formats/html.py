@@ -17,16 +17,15 @@ from ablatekit.analysis.core.schema.vocabulary import Verdict
 from ablatekit.report.compose import compose
 from ablatekit.report.document import (
     Badge,
-    Block,
     Brief,
     Column,
     Document,
     Entry,
-    Fold,
     Picture,
     Table,
 )
 from ablatekit.report.figures.render import svg
+from ablatekit.report.formats.blocks import computed_of
 from ablatekit.report.formats.csv import data_csv
 from ablatekit.report.language import page
 from ablatekit.report.language.hints import hint
@@ -111,24 +110,7 @@ class Labels:
 
 def computed_notes(document: Document) -> dict[str, int]:
     """How the numbers of all tables were made: each sentence once, with its number."""
-    every = [table.computed for table in _tables(document)]
-    texts = dict.fromkeys(text for several in every for text in several)
-    return {text: place for place, text in enumerate(texts, start=1)}
-
-
-def _tables(document: Document) -> Iterator[Table]:
-    if document.brief is not None and document.brief.table is not None:
-        yield document.brief.table
-    for section in document.sections:
-        yield from _tables_of(section.blocks)
-
-
-def _tables_of(blocks: Sequence[Block]) -> Iterator[Table]:
-    for block in blocks:
-        if isinstance(block, Table):
-            yield block
-        elif isinstance(block, Fold):
-            yield from _tables_of(block.blocks)
+    return {text: place for place, text in enumerate(computed_of(document), start=1)}
 
 
 def drawn(picture: Picture) -> Markup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import ceil
 
 from ablatekit.report.document import (
     Badge,
@@ -19,7 +20,7 @@ from ablatekit.report.document import (
     plain_text,
     scoped,
 )
-from ablatekit.report.formats.latex_text import LONGEST_WORD, escape
+from ablatekit.report.formats.latex_text import escape
 from ablatekit.report.language.numbers import typeset
 from ablatekit.report.language.verdicts import signed
 
@@ -30,8 +31,8 @@ GAP = 6.0
 SIZES = ((6, "footnotesize", 4.6), (9, "scriptsize", 4.1), (99, "tiny", 3.4))
 """Most columns, size of the font, and the width of one of its wide letters."""
 WIDEST_WORD = 28
-FLOAT_ROWS = 30
-"""Rows of a table that still fit on a page as a float."""
+FLOAT_LINES, NOTE_LETTERS = 70, 100
+"""Lines of a table that still fit on a page as a float, and letters of a line of its notes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +58,44 @@ def long_table(table: Table) -> Iterator[str]:
     yield "\\bottomrule"
     yield "\\end{longtable}"
     yield "}"
-    for note in filter(None, table.footer.split("\n")):
-        yield f"{{\\footnotesize {escape(typeset(note))}\\par}}"
+    yield from map(_note, filter(None, table.footer.split("\n")))
 
 
-def float_table(table: Table, label: str, notes: Iterable[str] = ()) -> Iterator[str]:
+def float_table(table: Table, label: str, notes: Sequence[str] = ()) -> list[str]:
     """A table in a float with caption, label and notes; where it is too long, over pages."""
     columns, rows = _below_each_other(table)
     setting = _setting(columns, [entries for _, entries in rows])
     caption = f"\\caption{{{escape(table.caption)}}}\\label{{{label}}}"
     layout = f"{{@{{}}{_layout(columns, setting)}@{{}}}}"
-    long = len(rows) > FLOAT_ROWS
-    opening = f"\\begin{{longtable}}{layout}" if long else f"\\begin{{tabular}}{layout}"
-    yield f"{{\\{setting.size}" if long else "\\begin{table}[htbp]"
-    yield opening if long else f"\\centering\\{setting.size}"
-    yield f"{caption}\\\\" if long else caption
-    yield from () if long else [opening]
-    yield from _head(columns, setting)
-    yield from ["\\endhead"] if long else []
-    yield from _grouped(rows, len(columns), setting)
-    yield "\\bottomrule"
-    yield "\\end{longtable}" if long else "\\end{tabular}"
-    yield from (
-        f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\raggedright\\footnotesize"
-        f" {escape(typeset(note))}}}"
-        for note in notes
+    head = list(_head(columns, setting))
+    body = [*_grouped(rows, len(columns), setting), "\\bottomrule"]
+    below = [f"\\par\\smallskip\\parbox{{\\linewidth}}{{{_note(note)}}}" for note in notes]
+    if _lines([entries for _, entries in rows], setting) + _note_lines(notes) > FLOAT_LINES:
+        opening = [f"{{\\{setting.size}", f"\\begin{{longtable}}{layout}", f"{caption}\\\\"]
+        heads = [*head, "\\endfirsthead", *head, "\\endhead"]
+        return [*opening, *heads, *body, "\\end{longtable}", "}", *map(_note, notes)]
+    opening = ["\\begin{table}[htbp]", f"\\centering\\{setting.size}", caption]
+    tabular = [f"\\begin{{tabular}}{layout}", *head, *body, "\\end{tabular}"]
+    return [*opening, *tabular, *below, "\\end{table}"]
+
+
+def _note(note: str) -> str:
+    return f"{{\\raggedright\\footnotesize {escape(typeset(note))}\\par}}"
+
+
+def _lines(rows: Sequence[Sequence[Entry]], setting: Setting) -> int:
+    """About how many lines the rows take."""
+    return sum(
+        max(
+            ceil(len(plain_text(entry)) / letters)
+            for entry, letters in zip(row, setting.letters, strict=True)
+        )
+        for row in rows
     )
-    yield "}" if long else "\\end{table}"
+
+
+def _note_lines(notes: Sequence[str]) -> int:
+    return sum(ceil(len(note) / NOTE_LETTERS) for note in notes)
 
 
 Grouped = list[tuple[str, list[Entry]]]
@@ -91,20 +103,22 @@ Grouped = list[tuple[str, list[Entry]]]
 
 def _below_each_other(table: Table) -> tuple[list[Column], Grouped]:
     """Groups of columns as groups of rows, so that any number of them fits on a line."""
-    alone = [place for place, column in enumerate(table.columns) if not column.group]
-    together = [place for place, column in enumerate(table.columns) if column.group]
+    together = [place for place, column in enumerate(table.columns) if column.key]
+    if not together:
+        return list(table.columns), [("", list(row)) for row in table.rows]
+    alone = [place for place, column in enumerate(table.columns) if not column.key]
     groups = [
         (name, list(places))
         for name, places in groupby(together, key=lambda place: table.columns[place].group)
     ]
-    if not groups:
-        return list(table.columns), [("", list(row)) for row in table.rows]
     widest = max((places for _, places in groups), key=len)
     first = [place for place in alone if place < together[0]]
     last = [place for place in alone if place > together[0]]
     columns = [
-        replace(table.columns[place], group="") for place in (*first, *widest, *last)
-    ]  # fmt: skip
+        *(table.columns[place] for place in first),
+        *(replace(table.columns[place], group="") for place in widest),
+        *(table.columns[place] for place in last),
+    ]
     rows: Grouped = []
     for name, places in groups:
         for row in table.rows:
@@ -121,7 +135,8 @@ def _grouped(rows: Grouped, width: int, setting: Setting) -> Iterator[str]:
         if place:
             yield "\\addlinespace"
         if name:
-            yield f"\\multicolumn{{{width}}}{{@{{}}l}}{{\\textbf{{{escape(name)}}}}}\\\\*"
+            yield f"\\multicolumn{{{width}}}{{@{{}}p{{0.98\\linewidth}}}}"
+            yield f"{{\\raggedright\\textbf{{{escape(name)}}}}}\\\\*"
         for _, entries in members:
             yield _row(entries, setting)
 
@@ -144,7 +159,7 @@ def _setting(columns: Sequence[Column], rows: Sequence[Sequence[Entry]]) -> Sett
     weights = [_weight(*column) for column in zip(columns, below, strict=True)]
     shares = [weight / sum(weights) for weight in weights]
     space = LINE - GAP * (len(columns) - 1)
-    letters = [min(LONGEST_WORD, max(1, int(share * space / letter))) for share in shares]
+    letters = [max(1, int(share * space / letter)) for share in shares]
     return Setting(size, shares, letters)
 
 

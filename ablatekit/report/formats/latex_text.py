@@ -34,7 +34,7 @@ GREEK = {
 """Greek letters that do not look like Latin ones."""
 LATIN = re.compile("[\u00c0-\u00cf\u00d1-\u00dd\u00df-\u00ef\u00f1-\u00fd\u00ff]")
 """Letters that the fonts of every LaTeX compose."""
-LONGEST_WORD = 14
+LONGEST_WORD, STEP = 14, 8
 
 
 def escape(text: str, longest: int = LONGEST_WORD) -> str:
@@ -49,9 +49,9 @@ def escape(text: str, longest: int = LONGEST_WORD) -> str:
 def _breakable(word: str, longest: int) -> str:
     """A word's characters, with places to break where it is long."""
     shown = [_character(character) for character in word]
-    if len(shown) <= longest:
+    if len(shown) <= min(longest, LONGEST_WORD):
         return "".join(shown)
-    step = 8 if longest >= LONGEST_WORD else 1
+    step = STEP if longest >= LONGEST_WORD else 1
     parts = [shown[at : at + step] for at in range(0, len(shown), step)]
     return r"\allowbreak{}".join("".join(part) for part in parts)
 

@@ -1,9 +1,10 @@
-"""The report as GitHub-flavoured Markdown: the same tables and texts, without figures."""
+"""The report as GitHub-flavoured Markdown: the same tables and texts, and the main figures."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.report.compose import compose
@@ -21,17 +22,20 @@ from ablatekit.report.document import (
     Heading,
     IntervalEntry,
     Paragraph,
+    Picture,
     Quantity,
     Section,
     Table,
     Text,
     Warnings,
-    file_stem,
+    brief_section,
     noted,
     plain_text,
     scoped,
 )
+from ablatekit.report.formats.blocks import computed_of
 from ablatekit.report.language import page
+from ablatekit.report.language.brief import paper
 from ablatekit.report.language.numbers import typeset
 from ablatekit.report.language.verdicts import signed
 
@@ -41,15 +45,33 @@ def render_markdown(analysis: Analysis) -> str:
     return render_text(compose(analysis))
 
 
-def render_text(document: Document, figures: str = "") -> str:
-    """A document as Markdown; with `figures`, its PNG files in that folder are shown."""
-    lines = [f"# {escape(document.title)}", ""]
-    if document.question:
-        lines += [f"*{escape(document.question)}*", ""]
+def render_text(document: Document, figures: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A document as Markdown; `figures` are the files of those that it shows, by their ids."""
+    lines = [f"# {escape(document.title)}", "", *_question(document)]
     lines += [" · ".join(f"{escape(value)} {escape(name)}" for name, value in document.facts), ""]
     for section in document.parts():
         lines += _section(section, figures)
+    lines += _computed(computed_of(document))
     return "\n".join(lines).rstrip() + "\n"
+
+
+def render_brief(document: Document, figures: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The brief alone as Markdown, to paste into a message; empty where there is none."""
+    if document.brief is None:
+        return ""
+    lines = [f"# {escape(document.title)}", "", *_question(document)]
+    lines += _section(brief_section(document.brief), figures)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _question(document: Document) -> list[str]:
+    return [f"*{escape(document.question)}*", ""] if document.question else []
+
+
+def _computed(sentences: Sequence[str]) -> list[str]:
+    if not sentences:
+        return []
+    return [f"## {paper.COMPUTED}", "", *(f"- {escape(typeset(text))}" for text in sentences), ""]
 
 
 def escape(text: str) -> str:
@@ -64,8 +86,10 @@ def _unlinked(match: re.Match[str]) -> str:
     return match[0].replace(":", "&#58;").replace(".", "&#46;")
 
 
-def _section(section: Section, figures: str) -> list[str]:
+def _section(section: Section, figures: Mapping[str, str]) -> list[str]:
     lines = [f"## {escape(section.title)}", ""]
+    if section.finding:
+        lines += [f"**{escape(section.finding)}**", ""]
     if section.lead:
         lines += [escape(section.lead), ""]
     for block in section.blocks:
@@ -73,7 +97,7 @@ def _section(section: Section, figures: str) -> list[str]:
     return lines
 
 
-def _block(block: Block, figures: str) -> list[str]:
+def _block(block: Block, figures: Mapping[str, str]) -> list[str]:
     match block:
         case Table():
             return _table(block)
@@ -93,15 +117,18 @@ def _block(block: Block, figures: str) -> list[str]:
             return [line for part in block.blocks for line in _block(part, figures)]
 
 
-def _gallery(block: Gallery, figures: str) -> list[str]:
-    if not figures:
-        names = "; ".join(escape(picture.title) for picture in block.pictures)
-        return [f"*{page.figures_elsewhere(names)}*", ""]
-    lines = []
-    for picture in block.pictures:
-        image = f"![{escape(picture.alt)}]({figures}/{file_stem(picture)}.png)"
-        lines += [f"**{escape(picture.title)}**", "", image, ""]
+def _gallery(block: Gallery, figures: Mapping[str, str]) -> list[str]:
+    shown = [picture for picture in block.pictures if picture.id in figures]
+    left = [escape(picture.title) for picture in block.pictures if picture.id not in figures]
+    lines = [line for picture in shown for line in _picture(picture, figures)]
+    if left:
+        lines += [f"*{page.figures_elsewhere('; '.join(left))}*", ""]
     return [*lines, f"<sub>{escape(typeset(block.caption))}</sub>", ""] if block.caption else lines
+
+
+def _picture(picture: Picture, figures: Mapping[str, str]) -> list[str]:
+    shown = f"![{escape(picture.alt)}]({figures[picture.id]})"
+    return [f"**{escape(picture.title)}**", "", shown, ""]
 
 
 def _table(table: Table) -> list[str]:
@@ -113,7 +140,7 @@ def _table(table: Table) -> list[str]:
     ]
     lines += [_line(_entry(entry) for entry in row) for row in table.rows]
     lines.append("")
-    for note in filter(None, [*table.footer.split("\n"), *table.computed]):
+    for note in filter(None, table.footer.split("\n")):
         lines += [f"<sub>{escape(typeset(note))}</sub>", ""]
     return lines
 

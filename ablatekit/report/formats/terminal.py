@@ -21,6 +21,7 @@ from ablatekit.report.brief.trust import trust_box
 from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph, scoped
 from ablatekit.report.formats.tables import PLAIN, titled_table
 from ablatekit.report.language import formulas, page
+from ablatekit.report.language.brief.comparison import comparison_reasons
 from ablatekit.report.language.captions import held_fixed, versus, with_unit
 from ablatekit.report.language.notes import answer_warnings, disagreements, trust
 from ablatekit.report.language.numbers import (
@@ -36,7 +37,6 @@ from ablatekit.report.language.reading import Unit, factor_labels, subject_of, t
 from ablatekit.report.language.scopes import over
 from ablatekit.report.language.sentences import say, say_all, told
 from ablatekit.report.language.verdicts import (
-    AGREEMENTS,
     Tone,
     compared_studies,
     look,
@@ -412,7 +412,7 @@ def comparison(compared: StudyComparison, first: Analysis) -> Iterator[Renderabl
     """Two studies side by side: a table per response, and what limits the comparison."""
     yield Text(compared_studies(compared.names, compared.contexts))
     yield from _comparison_tables(compared, first)
-    yield from map(Text, comparison_reasons(compared))
+    yield from map(Text, comparison_reasons(compared.effects))
     yield from (Text(say(note)) for note in compared.notes)
     only = zip(compared.names, (compared.only_first, compared.only_second), strict=True)
     yield from (Text(only_in(name, say_all(of, ", "))) for name, of in only if of)
@@ -444,7 +444,7 @@ def _compared(row: ComparedEffect, labels: Mapping[str, str], scale: Scale) -> l
         Text("\n".join(_study_lines(row.first, scale))),
         Text("\n".join(_study_lines(row.second, scale))),
         Text(f"{scale.effect(row.difference)}{interval}"),
-        Text(f"{AGREEMENTS[row.agreement]}{p}"),
+        Text(f"{word(row.agreement)}{p}"),
     ]
 
 
@@ -454,9 +454,3 @@ def _study_lines(study: StudyEffect, scale: Scale) -> Iterator[str]:
     yield sized(study.verdict, study.size)
     if study.broad is not None:
         yield f"{over(study.scope)}: {word(study.broad)}"
-
-
-def comparison_reasons(compared: StudyComparison) -> list[str]:
-    """Why effects were not compared, each reason once."""
-    reasons = (f"{row.response}: {say(row.reason)}" for row in compared.effects if row.reason)
-    return list(dict.fromkeys(reasons))

@@ -82,11 +82,6 @@ def contexts(level: str, parts: Iterable[str]) -> str:
     return joined(f"Effect of {level} in each context.", parts)
 
 
-def ordered_contexts(level: str, response: str, parts: Iterable[str]) -> str:
-    """The same, from the smallest to the largest."""
-    return joined(f"Effect of {level} on {response} in each context, smallest first.", parts)
-
-
 def interaction(response: str, title: str, parts: Iterable[str]) -> str:
     """The cell means behind an interaction in words."""
     return joined(f"Cell means of {response}. Interaction of {title}.", parts)
@@ -192,6 +187,11 @@ def dots_row(name: str, gains: Sequence[str]) -> str:
 def dose_curve(factor: str, parts: Iterable[str]) -> str:
     """The effects of an ordered factor's levels in words."""
     return joined(f"Effect of every level of {factor}.", parts)
+
+
+def dose_level(level: str, effect: str, interval: str, verdict: str) -> str:
+    """The effect of one level."""
+    return f"{level} {effect} {interval} {verdict}"
 
 
 def p_told(p: str) -> str:

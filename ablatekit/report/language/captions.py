@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ablatekit.analysis.core.schema.vocabulary import DoseScale
+from ablatekit.analysis.core.schema.vocabulary import DoseScale, Estimand
 from ablatekit.report.language.numbers import MINUS, count, general, sentence
 from ablatekit.report.language.reading import Subject
-from ablatekit.report.language.scopes import over
 from ablatekit.report.language.statements.phrases import NOT_SET
 from ablatekit.report.language.verdicts import EFFECT_MARKS, GAP_MARKS, marks, word
 
@@ -28,13 +27,13 @@ EVERY_CONTEXT = "Every effect in every context"
 CONTEXT_TABLE = "Average effect inside each context"
 HETEROGENEITY = "How much effects vary over what they are generalised to"
 HETEROGENEITY_TABLE = "Heterogeneity of the average effects"
-HETEROGENEITY_FOOTER = (
-    f"{TAU}: standard deviation of the true effects over the levels of the scope;"
-    f" {I_SQUARED}: share of their observed variance that is not sampling error."
-)
 FACTOR_TABLE = "Factors, levels and contexts"
 COST = "Cost per level"
 CELLS = "Cells"
+CELL_LIST = "Cells, by what they have other than the baseline cell"
+DIFFERENCE = "other than the baseline"
+BASELINE_CELL = "the baseline cell"
+IN_DESIGN, NOT_IN_DESIGN = "yes", "no"
 ONE_RUN = "cells that are one run"
 MERGED = "Merged cells (identical by construction)"
 EXCLUDED = "Excluded combinations"
@@ -43,6 +42,7 @@ DETECTABLE_FOOTER = (
     "An unadjusted test at alpha, with the observed variances and these contexts. This"
     " is what another study of that size could find; it is not the power of the effects seen."
 )
+ON_GAP = "effect on the gap"
 GAP_TABLE = "Effect of every level on the gap"
 INTERACTION_FIGURES = (
     "Bold: mean of the cell means over the other factors and contexts, equal weights;"
@@ -50,6 +50,7 @@ INTERACTION_FIGURES = (
 )
 NEAR_BOUNDS = "Cell means within 0.05 of 0 or 1"
 STEP_ZERO = "Step-0 scores by context"
+CHECKS = "What the model leaves over, by response"
 FITTED = "Residuals against fitted values"
 QUANTILES = "Residuals against normal quantiles"
 ORDER = "Residuals in run order"
@@ -86,7 +87,11 @@ DOSE_FOOTER = (
 SECOND_OPINION = "What statsmodels recomputed from the same runs"
 WORST = "worst relative difference"
 BEST_OTHER = "minus the best other"
-EVERY_CONFIGURATION = "Every configuration under every scope"
+EVERY_CONFIGURATION = "Standard errors of configurations, and every scope"
+SCOPED_GAIN = "gain of a configuration"
+SCOPED_RATIO = "ratio"
+SCOPED_SPREAD = "spread of effects"
+SCOPED_GAP = "effect on the gap"
 NO_SCOPE = "needs more contexts"
 """In the place of a broad verdict where no variable of the contexts varies."""
 PLAIN_CONTEXTS = "Plain t over contexts, as if they were a plain sample"
@@ -106,6 +111,26 @@ COVARIATE_FOOTER = (
     " the change of the effect when the covariate grows e-fold. Predictions: the mean effect at"
     " that value, and in brackets after it that of one new level. No verdict."
 )
+
+
+ESTIMANDS: Mapping[Estimand, str] = {
+    "average": "average",
+    "baseline": "at the baseline",
+    "removal": "of removal",
+    "shapley": "Shapley value",
+}
+"""The columns of the table of estimands, in their order."""
+ESTIMAND_MEANINGS: Mapping[Estimand, str] = {
+    "average": "Average: over all combinations of the other choices.",
+    "baseline": "At the baseline: with every other choice at its baseline.",
+    "removal": "Of removal: with every other choice at a level other than its baseline.",
+    "shapley": "Shapley value: the mean gain over all orders of adding the choices.",
+}
+SCOPED_EFFECT = "effect"
+REST_IN_CSV = "Standard errors, df and all p values are in effects.csv."
+TRENDS = "Trends over ordered factors"
+MIXED = "Mixed models beside the verdicts"
+IQM, IMPROVEMENT, PERMUTATION = "IQM", "probability of improvement", "permutation p"
 
 
 def with_unit(title: str, unit: str) -> str:
@@ -153,20 +178,9 @@ def further_responses(labels: Sequence[str]) -> str:
     return f"Further responses, under Effects: {'; '.join(labels)}."
 
 
-def part(by: Sequence[str], se: str, df: str) -> str:
-    """One of the intervals of which the widest decides: its error and df."""
-    name = over(by) if len(by) == 1 else "crossed"
-    return f"{name}: se {se}, df {df}"
-
-
 def common_pairs(effects: Sequence[str]) -> str:
     """The effects over what all contexts share."""
     return f"Over the pairs that all contexts share: {'; '.join(effects)}."
-
-
-def refused_scope(scope: Sequence[str], reason: str) -> str:
-    """Why there is nothing to say of a scope."""
-    return f"{sentence(over(scope)) if scope else 'Broad'}: {reason.rstrip('.')}."
 
 
 def dose_tests(response: str) -> str:
@@ -190,18 +204,24 @@ def configurations(response: str) -> str:
     return f"Configurations against the baseline: {response}"
 
 
+def configurations_fold(response: str) -> str:
+    """The title that opens their verdicts and errors."""
+    return f"Every configuration on {response}: verdicts, scopes and errors"
+
+
 def baseline_cell(levels: str) -> str:
     """What configurations are compared with."""
     return f"Baseline: {levels}."
 
 
-def configuration_footer(methods: Sequence[str]) -> str:
+def configuration_footer(response: str, methods: Sequence[str]) -> str:
     """How configurations are compared and judged."""
-    how = f" ({' / '.join(methods)})" if methods else ""
+    how = f" on {response}: {' / '.join(methods)}." if methods else "."
     return (
-        f"Cell minus baseline cell, from raw cell means inside each context{how}; narrow verdicts"
-        " in one family of all configurations, beyond by Holm within the scope. May be best: not"
-        " excluded by Hsu's multiple comparisons with the best."
+        "Configurations: cell minus baseline cell, from raw cell means inside each context; narrow"
+        " verdicts in one family of all configurations, beyond by Holm within the scope. May be"
+        " best: not excluded by Hsu's multiple comparisons with the best. Narrow errors of gains"
+        f"{how}"
     )
 
 
@@ -225,9 +245,17 @@ def carry_over(learning: str, generalization: str) -> str:
     return f"Effect on {generalization} per effect on {learning}"
 
 
+def no_ratio(alpha: float) -> str:
+    """Why nothing is said of what carries over."""
+    return (
+        f"the effect on learning is not clear of zero (p not below {alpha:g}), so that a ratio to"
+        " it has no bounds"
+    )
+
+
 def mixed(response: str) -> str:
     """The caption of the mixed model beside the effects."""
-    return f"Mixed model of {response}, beside the verdicts"
+    return f"Mixed model of {response}"
 
 
 def random_part(group: str, name: str) -> str:
@@ -276,7 +304,12 @@ def every_estimand(response: str) -> str:
 
 def estimands_fold(response: str) -> str:
     """The title that opens it."""
-    return f"{every_estimand(response)}, with standard errors and p values"
+    return f"Effects on {response} by what they average over"
+
+
+def judged(verdict: str, p: str) -> str:
+    """A verdict and the adjusted p value that it rests on."""
+    return f"{verdict}, p {p}" if p.startswith("<") else f"{verdict}, p = {p}"
 
 
 def gap_figure() -> str:
@@ -296,13 +329,18 @@ def context_figures(confidence: str, left: int) -> str:
     )
 
 
+def rest_of_contexts(rows: int, shown: int) -> str:
+    """Where the rows are that the table does not show."""
+    return f"The first {shown:,} of {rows:,} rows; the others are in analysis.json."
+
+
 def shares_figures(subject: Subject) -> str:
     """What the colours of the bars are."""
     rest = "and seeds" if subject.unit == "run" else "and what is left"
     return (
         "Share of the total sum of squares. Blue: factors; orange: interactions (terms with a"
-        f" {TIMES}); grey: what varies with contexts, {rest}; dark, on an axis of"
-        " their own: contexts."
+        f" {TIMES}); grey: what varies with contexts, {rest}; contexts on an axis"
+        " of their own."
     )
 
 
@@ -372,6 +410,11 @@ def item_shares(response: str, outcomes: int, number: int, runs: int) -> str:
     return f"Where item outcomes behind {response} vary ({sizes})"
 
 
+def item_effects_fold(response: str) -> str:
+    """The title that opens them."""
+    return f"Effects on items like these: {response}"
+
+
 def item_effects(response: str) -> str:
     """The caption of the effects on items like these."""
     return f"Average effects on {response}, on items like these"
@@ -385,14 +428,19 @@ def robust(response: str) -> str:
 def robust_footer(unit: str, method: str) -> str:
     """How the companions were made."""
     return (
-        f"IQM: mean of the middle half of the {unit}s. {sentence(method)}."
-        " Permutation: labels exchanged within combination and context; not adjusted."
+        f"Companions: {method}. Permutation: labels of {unit}s exchanged within combination and"
+        " context; not adjusted."
     )
 
 
 def profiles(unit: str) -> str:
     """The caption of the performance profiles."""
     return f"Performance profiles: share of {unit}s above each score, with pointwise intervals."
+
+
+def profiles_fold(response: str) -> str:
+    """The title that opens them."""
+    return f"Performance profiles of {response}"
 
 
 def cost_table(unit: str) -> str:
@@ -411,6 +459,16 @@ def cost_footer(unit: str) -> str:
 def held_equal(number: int) -> str:
     """The title that opens what is equal in all runs."""
     return counted("Held equal in every run", number)
+
+
+def combination(parts: Sequence[str]) -> str:
+    """Factors, or one level of each, in one heading."""
+    return ", ".join(part or NOT_SET for part in parts)
+
+
+def more_cells(left: int) -> str:
+    """Where the cells are that the list leaves out."""
+    return f"{count(left, 'more cell')} in analysis.json."
 
 
 def detectable(response: str, power: str) -> str:
@@ -461,9 +519,24 @@ def left_out(unit: str) -> str:
     return f"Effects with one {unit} left out"
 
 
-def left_out_fold(response: str, unit: str) -> str:
-    """The title that opens the influence table."""
-    return f"{response} with one {unit} left out"
+def fitted_model(response: str, formula: str, method: str) -> str:
+    """Which model the numbers of a response rest on."""
+    return f"Model of {response}: {formula} ({method})."
+
+
+def step_zero_fold(response: str) -> str:
+    """The title that opens the scores before training."""
+    return f"{STEP_ZERO}: {response}"
+
+
+def near_bounds_fold(response: str) -> str:
+    """The title that opens the cell means near a bound."""
+    return f"{NEAR_BOUNDS}: {response}"
+
+
+def residuals_fold(response: str) -> str:
+    """The title that opens residual plots and influence."""
+    return f"Residuals of {response}, and the influence of single values"
 
 
 def left_out_table(response: str, unit: str) -> str:
@@ -477,11 +550,6 @@ def left_out_footer(unit: str) -> str:
         f"Smallest and largest estimate over all analyses with one {unit} left out: leaving out a"
         f" {unit} with residual e moves the mean of its n {unit}s by e/(n {MINUS} 1)."
     )
-
-
-def largest_spread(level: str) -> str:
-    """The title of the effect that varies most between contexts."""
-    return f"{level}, the effect with the largest {TAU}, ordered by context"
 
 
 def value_of(unit: str, name: str) -> str:

@@ -33,6 +33,8 @@ HINTS = {
     "collapse rate": "Share of runs that diverged or lost most of what they had gained",
     "mean step": "Restricted mean: a run that never reached it counts with its last step",
     "together": "Whether two choices together gain more or less than the sum of their effects",
+    "difference": "The second study minus the first; its interval beside it",
+    "agreement": "Differ: by Holm's adjusted p; agree: within the smallest effect that matters",
     "estimand": "What the effect averages over",
     "inference": "Narrow: these contexts; broad: levels like these of the scope",
 }  # fmt: skip

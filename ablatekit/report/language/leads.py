@@ -14,10 +14,7 @@ CONFIGURATIONS_LEAD = (
 )
 GAP = "Learning against generalization"
 INTERACTIONS = "Interactions"
-INTERACTIONS_LEAD = (
-    "An interaction is a difference of differences: by how much one choice changes the effect"
-    " of another. Near zero, choices can be made one at a time."
-)
+INTERACTIONS_LEAD = "Near zero, choices can be made one at a time."
 CONTEXTS = "Context by context"
 CONTEXTS_LEAD = "Would it hold elsewhere? An effect that flips sign between contexts is no recipe."
 DYNAMICS = "Over training"
@@ -35,7 +32,6 @@ METHODS = "Methods and results to paste"
 RESULTS = "Results in one paragraph"
 METHODS_LEAD = "Ready to paste; every number comes from this analysis."
 PROVENANCE = "Provenance"
-FROZEN = "No deviation from the plan that was frozen before the first run."
 
 
 def here(subject: Subject) -> str:
@@ -96,22 +92,14 @@ def variance_lead(subject: Subject) -> str:
     )
 
 
-def design_lead(subject: Subject, kind: str, factors: int, cells: int, replicates: int) -> str:
-    """The size of the design, and the order of its runs where it was planned."""
-    text = f"{kind.capitalize()} design: {count(factors, 'factor')}, {count(cells, 'cell')}"
-    if subject.planned or subject.contexts > 1:
-        text += (
-            f", {count(subject.contexts, 'context')}, {count(replicates, 'replicate')} of every"
-            " cell in every context."
-        )
-    else:
-        text += f", up to {count(replicates, 'row')} of every cell."
-    if subject.planned:
-        text += (
-            " Runs were executed in a randomised order, frozen with the plan (plan.json);"
-            " Diagnostics shows residuals along it."
-        )
-    return text
+def design_lead(subject: Subject) -> str:
+    """The order of the runs, where it was planned."""
+    if not subject.planned:
+        return ""
+    return (
+        "Runs were executed in a randomised order, frozen with the plan (plan.json); Diagnostics"
+        " shows residuals along it."
+    )
 
 
 def diagnostics_lead(subject: Subject) -> str:
@@ -129,12 +117,8 @@ def missing_title(subject: Subject) -> str:
 
 
 def missing_lead(subject: Subject, policy: str, *, complete: bool) -> str:
-    """Whether every run is there, else how the others enter."""
-    if complete and subject.planned:
-        return "Every planned run finished and was analysed."
-    if complete:
-        return f"Every {subject.unit} was analysed."
-    return f"No {subject.unit} disappears. Policy: {policy}."
+    """How runs without a result enter, where there are any."""
+    return "" if complete else f"No {subject.unit} disappears. Policy: {policy}."
 
 
 def provenance_lead(subject: Subject) -> str:

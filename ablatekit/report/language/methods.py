@@ -78,7 +78,7 @@ def design(
         what = f"The table crosses {number}" if "full" in called else f"The table varies {number}"
     elif not subject.planned:
         what = f"The runs form {article} {called} design over {number}"
-    named = listed(label for label, _, _ in factors[:MOST_NAMED])
+    named = ", ".join(label for label, _, _ in factors)
     short = [f"{what}: {named}."] if len(factors) <= MOST_NAMED else []
     last = [] if short and len(short[0].split()) <= MOST_WORDS else [f"{what}."]
     few = sum(len(levels) for _, levels, _ in factors) <= MOST_LEVELS

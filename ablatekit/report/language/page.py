@@ -8,6 +8,7 @@ from ablatekit.report.language.numbers import count
 from ablatekit.report.language.reading import Unit
 
 NOTE = "Note."
+NAME = "ablatekit"
 BRAND = "ablatekit report"
 SKIP = "Skip to the answer"
 THEME = "Light / dark"

@@ -15,7 +15,8 @@ from ablatekit.report.language.reading import Unit
 if TYPE_CHECKING:
     from ablatekit.analysis.compare import Agreement
 
-
+Outcome: TypeAlias = "Verdict | Agreement"
+"""What a badge shows: the verdict on an effect, or whether two studies agree on it."""
 Tone: TypeAlias = Literal["good", "bad", "same", "open", "none", "shift"]
 
 
@@ -60,6 +61,13 @@ LOOKS: dict[Verdict, Look] = {
     "not_estimated": Look("not estimated", "none", "dash", "\N{EN DASH}", "o", "hollow circle"),
 }  # fmt: skip
 """The one place that says how a verdict is called; analysis.json and CSV files hold its code."""
+AGREEMENTS: dict[Agreement, Look] = {
+    "agree": Look("agree", "same", "equal", "=", "s", "square"),
+    "differ": Look("differ", "shift", "unequal", "\N{NOT EQUAL TO}", "D", "diamond"),
+    "undecided": Look("undecided", "open", "ring", "\N{WHITE CIRCLE}", "o", "hollow circle"),
+    "not_compared": Look("not compared", "none", "dash", "\N{EN DASH}", "o", "hollow circle"),
+}
+"""The same for whether two studies agree; `--json` has its code."""
 SIZES: Mapping[Size, str] = {
     "by_more": "by more than matters",
     "less": "less than matters",
@@ -70,24 +78,24 @@ EFFECT_MARKS: tuple[Verdict, ...] = ("helps", "hurts", "equivalent", "inconclusi
 GAP_MARKS: tuple[Verdict, ...] = ("widens", "narrows", "equivalent", "inconclusive")
 
 
-def look(verdict: Verdict) -> Look:
-    """The look of a verdict."""
-    return LOOKS[verdict]
+def look(outcome: Outcome) -> Look:
+    """The look of a verdict, or of an agreement."""
+    return {**LOOKS, **AGREEMENTS}[outcome]
 
 
-def word(verdict: Verdict) -> str:
-    """The shown word of a verdict."""
-    return LOOKS[verdict].word
+def word(outcome: Outcome) -> str:
+    """The shown word of it."""
+    return look(outcome).word
 
 
-def sized(verdict: Verdict, size: Size | None) -> str:
+def sized(outcome: Outcome, size: Size | None) -> str:
     """Direction and size: helps, by more than matters."""
-    return f"{word(verdict)}, {SIZES[size]}" if size else word(verdict)
+    return f"{word(outcome)}, {SIZES[size]}" if size else word(outcome)
 
 
-def signed(verdict: Verdict, size: Size | None = None) -> str:
+def signed(outcome: Outcome, size: Size | None = None) -> str:
     """The words of a verdict after its glyph."""
-    return f"{LOOKS[verdict].glyph} {sized(verdict, size)}"
+    return f"{look(outcome).glyph} {sized(outcome, size)}"
 
 
 def together(verdict: Verdict) -> str:
@@ -174,15 +182,6 @@ def suffices_there(answer: Suffices, scale: Scale, reason: str) -> str:
     if answer["answer"] == "yes":
         return f"{said} (no configuration gains more than {bound})"
     return f"{said} (gains up to {bound} are not excluded{f', {name}' if name else ''})"
-
-
-AGREEMENTS: Mapping[Agreement, str] = {
-    "agree": "agree",
-    "differ": "differ",
-    "undecided": "undecided",
-    "not_compared": "not compared",
-}
-"""The shown word of every agreement of two studies; `--json` has its code."""
 
 
 def compared_studies(names: tuple[str, str], contexts: str) -> str:

@@ -67,7 +67,7 @@ Said = tuple[str, int, list[str]]
 
 def _design(analysis: Analysis) -> Iterator[Said]:
     design, subject = analysis.get("design"), subject_of(analysis)
-    if not design:
+    if not design or not design["factors"]:
         return
     factors = [
         (label_of(factor), [str(level) for level in factor["levels"]], str(factor["baseline"]))

@@ -182,9 +182,10 @@ def answer_table(analysis: Analysis) -> Table:
     broad = [shown for shown, _ in beyond_of]
     priced = any(line.price is not None for line in lines)
     rows, reasons = reasons_below([_answer_row(line, broad, priced=priced) for line in lines])
+    nothing_beyond = dict.fromkeys(filter(None, (text for _, text in beyond_of)))
     left = [question.title for question in questions(analysis) if question not in asked]
     footer = [
-        _lead(analysis, asked), *missing, *reasons, *dict.fromkeys(filter(None, (text for _, text in beyond_of))),
+        _lead(analysis, asked), *missing, *reasons, *nothing_beyond,
         *answer_remarks(analysis), *_smallest_effects(analysis, asked),
         *([captions.further_responses(left)] if left else []),
     ]  # fmt: skip
@@ -223,7 +224,7 @@ def _is_empty(cell: AnswerCell) -> bool:
 
 
 def _beyond_shown(lines: Sequence[AnswerLine], place: int) -> tuple[bool, str]:
-    """Whether a question has a column of verdicts beyond; a sentence where all levels lack alike."""
+    """Whether a question has a column of verdicts beyond, and a sentence for all without one."""
     entries = [line.cells[place].beyond for line in lines]
     if any(isinstance(entry, Badge) for entry in entries):
         return True, ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from ablatekit.analysis.core.lookup import priced_metric, widest
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Configuration, Configurations, PlainRow
+from ablatekit.report.appendix import findings
+from ablatekit.report.appendix.below import Unknown, missing_scopes, parted, said_below
 from ablatekit.report.document import (
     Badge,
     Block,
@@ -15,7 +17,6 @@ from ablatekit.report.document import (
     Entry,
     Fold,
     Gallery,
-    Heading,
     IntervalEntry,
     Paragraph,
     Quantity,
@@ -26,52 +27,68 @@ from ablatekit.report.document import (
 )
 from ablatekit.report.figures.dots import dots_pictures
 from ablatekit.report.language import captions, leads
+from ablatekit.report.language.appendix import unknown
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, scale_of, sentence
 from ablatekit.report.language.reading import ESTIMAND_NAMES, Unit, subject_of, words
 from ablatekit.report.language.sentences import say, say_all, told
-from ablatekit.report.language.verdicts import Room
+from ablatekit.report.language.verdicts import Room, needed_for
 from ablatekit.report.sections.answer import (
     badge,
     baseline_sentence,
     beyond,
-    effect_entry,
     estimate_entry,
     interval_entry,
-    reasons_below,
     room,
 )
-from ablatekit.report.sections.effects import reach, said_notes
+from ablatekit.report.sections.effects import reach
+
+DECIDED = "decided_by"
+"""Code of the note on the widest of several intervals; effects.csv holds it."""
+MOST_ROWS = 60
+"""Lines of the table of every scope; effects.csv holds all of them."""
 
 
 def configurations_section(analysis: Analysis) -> Section | None:
-    """Per response: the sentence on the baseline, then every cell with its verdicts and price."""
-    blocks: list[Block] = []
-    for name, response in analysis["responses"].items():
-        configurations = response.get("configurations")
-        if configurations and configurations["rows"]:
-            blocks += _blocks(analysis, name, response, configurations)
-    if not blocks:
+    """Per response: every cell with its verdicts and price; errors and scopes on request."""
+    compared = {
+        name: configurations
+        for name, response in analysis["responses"].items()
+        if (configurations := response.get("configurations")) and configurations["rows"]
+    }
+    if not compared:
         return None
-    blocks.insert(0, Gallery(pictures=dots_pictures(analysis), wide=True))
-    return Section("configurations", leads.CONFIGURATIONS, leads.CONFIGURATIONS_LEAD, blocks)
+    every = [row for part in compared.values() for row in part["rows"]]
+    scoped = [(row["scope"], row["reason"]) for row in every if row["inference"] == "broad"]
+    refused, sentences = missing_scopes(captions.SCOPED_GAIN, scoped, subject_of(analysis).unit)
+    blocks: list[Block] = [Gallery(pictures=dots_pictures(analysis), wide=True)]
+    for name, configurations in compared.items():
+        blocks += _blocks(analysis, name, configurations, refused)
+    blocks += map(Paragraph, sentences)
+    return Section(
+        "configurations", leads.CONFIGURATIONS, leads.CONFIGURATIONS_LEAD, blocks,
+        findings.configurations(analysis),
+    )  # fmt: skip
 
 
 def _blocks(
-    analysis: Analysis, name: str, response: ResponseAnalysis, configurations: Configurations
+    analysis: Analysis,
+    name: str,
+    configurations: Configurations,
+    refused: Collection[tuple[str, ...]],
 ) -> list[Block]:
-    scale, unit = scale_of(response), subject_of(analysis).unit
-    every = _every_scope(name, configurations["rows"], scale, room(analysis, response))
-    blocks: list[Block] = [Heading(sentence(response["label"]))]
-    blocks += [Paragraph(text) for text in [baseline_sentence(analysis, response)] if text]
-    blocks += [
-        configurations_table(analysis, name, response, configurations),
-        Fold(captions.EVERY_CONFIGURATION, [every]),
+    response = analysis["responses"][name]
+    scale, available = scale_of(response), room(analysis, response)
+    known = [
+        row
+        for row in configurations["rows"]
+        if not absent(row["low"])
+        and (row["inference"] == "narrow" or tuple(row["scope"]) not in refused)
     ]
-    plain = configurations["plain_contexts"]
-    if plain:
-        table = plain_table_of(f"{name}-configurations", response["label"], plain, scale, unit)
-        blocks.append(Fold(captions.plain_fold(response["label"]), [table]))
-    return blocks
+    inside: list[Block] = [configurations_table(analysis, name, response, configurations)]
+    if known:
+        inside.append(_every_scope(name, known, scale, available))
+    said = [text for text in [baseline_sentence(analysis, response)] if text]
+    return [*map(Paragraph, said), Fold(captions.configurations_fold(response["label"]), inside)]
 
 
 def configurations_table(
@@ -84,8 +101,14 @@ def configurations_table(
     for row in configurations["rows"]:
         by_cell.setdefault(row["level"], []).append(row)
     ranked = any(row["may_be_best"] is not None for row in configurations["rows"])
-    rows, reasons = reasons_below(
-        [_entries(cell, scale, available, metric, ranked=ranked) for cell in by_cell.values()]
+    cells, reasons = parted(
+        by_cell.values(),
+        lambda rows: not absent(_shown(rows)["estimate"]),
+        lambda rows: Unknown(
+            "", _shown(rows)["level"], told(_shown(rows)["reason"], available.unit)
+        ),
+        len(by_cell),
+        unknown.EVERY_CELL,
     )
     return Table(
         id=f"configurations-{slug(name)}",
@@ -95,21 +118,31 @@ def configurations_table(
             Column(captions.with_unit("gain", scale.unit), numeric=True),
             Column("adjusted p", numeric=True), Column("verdict"), Column(captions.BEYOND),
             *([Column("may be best")] if ranked else []),
-            Column(captions.PRICE, numeric=True),
+            *([Column(captions.PRICE, numeric=True)] if metric else []),
         ],
-        rows=rows,
-        keys=[[("configuration", level)] for level in by_cell],
-        footer="\n".join([*reasons, *_footer(configurations, available.unit)]),
+        rows=[_entries(rows, scale, available, metric, ranked=ranked) for rows in cells],
+        keys=[[("configuration", _shown(rows)["level"])] for rows in cells],
+        footer="\n".join([
+            captions.baseline_cell(words(configurations["baseline"])),
+            *reasons,
+            *_no_best(configurations, available.unit),
+        ]),
+        computed=_computed(response, configurations, available.unit),
     )  # fmt: skip
+
+
+def _shown(rows: Sequence[Configuration]) -> Configuration:
+    """The row of a cell that its line shows: the narrow one, else that of the widest scope."""
+    narrow = next((row for row in rows if row["inference"] == "narrow"), None)
+    return narrow or max(rows, key=lambda row: (row["low"] is not None, len(row["scope"])))
 
 
 def _entries(
     rows: Sequence[Configuration], scale: Scale, available: Room, metric: str, *, ranked: bool
 ) -> list[Entry]:
-    narrow = next((row for row in rows if row["inference"] == "narrow"), None)
+    shown = _shown(rows)
+    narrow = shown if shown["inference"] == "narrow" else None
     broad = [row for row in rows if row["inference"] == "broad"]
-    shown = narrow or widest(broad)
-    assert shown is not None
     adjusted, price = shown["p_adjusted"], shown["price"]
     cost = "" if price is None else captions.price(price, metric)
     best = narrow["may_be_best"] if narrow is not None else None
@@ -117,10 +150,10 @@ def _entries(
         Text(shown["level"], strong=True),
         estimate_entry(shown, scale),
         Quantity(p_value(adjusted), adjusted),
-        badge(shown, available),
+        replace(badge(shown, available), note=needed_for(shown, available)),
         _beyond(broad, scale, available) if narrow is not None else Text(""),
         *([Text(captions.may_be_best(best))] if ranked else []),
-        Quantity(cost, price),
+        *([Quantity(cost, price)] if metric else []),
     ]
 
 
@@ -132,56 +165,73 @@ def _beyond(rows: Sequence[Configuration], scale: Scale, available: Room) -> Ent
     return replace(entry, note=scale.interval(effect["low"], effect["high"]))
 
 
-def _footer(configurations: Configurations, unit: Unit) -> list[str]:
-    """The baseline cell, how rows were made, and why there is no best set."""
-    notes = [captions.baseline_cell(words(configurations["baseline"]))]
+def _no_best(configurations: Configurations, unit: Unit) -> list[str]:
+    """Why there is no best set, where there is none."""
+    reason = configurations["best_reason"]
+    return [captions.no_best_set(told(reason, unit))] if reason else []
+
+
+def _computed(response: ResponseAnalysis, configurations: Configurations, unit: Unit) -> list[str]:
+    """How rows were made and judged."""
     narrow = [row for row in configurations["rows"] if row["inference"] == "narrow"]
     methods = dict.fromkeys(say(row["method"], unit) for row in narrow)
-    notes.append(captions.configuration_footer(list(methods)))
-    if configurations["best_reason"]:
-        notes.append(captions.no_best_set(told(configurations["best_reason"], unit)))
+    notes = [captions.configuration_footer(response["label"], list(methods))]
     said = say_all(configurations["notes"], "; ", unit)
-    return [*notes, f"{sentence(said)}."] if said else notes
+    return [*notes, f"{sentence(response['label'])}: {said}."] if said else notes
 
 
 def _every_scope(name: str, rows: Sequence[Configuration], scale: Scale, available: Room) -> Table:
-    """All rows with their errors, and Hsu's limits where there are any."""
+    """Rows with their errors, and Hsu's limits where there are any.
+
+    Of one scope beside the narrow rows the verdicts stand in the table of configurations.
+    """
+    several = len({tuple(row["scope"]) for row in rows}) > 2
+    ranked = any(row["best_low"] is not None for row in rows)
+    shown = rows[:MOST_ROWS]
+    rest = [unknown.rest_in_csv(len(rows), MOST_ROWS)] if len(rows) > MOST_ROWS else []
+    cells = {row["level"] for row in rows}
+    notes = [
+        Unknown("", row["level"], say(note, available.unit), reach(row, available.unit))
+        for row in rows
+        for note in row["notes"]
+        if note["code"] != DECIDED
+    ]
     return Table(
         id=f"configuration-scopes-{slug(name)}",
         caption=captions.EVERY_CONFIGURATION,
         columns=[
             Column("configuration"), Column("inference"),
-            Column(captions.with_unit("gain", scale.unit), numeric=True),
-            Column("interval", numeric=True), Column("se", numeric=True),
-            Column("df", numeric=True), Column("p", numeric=True),
-            Column("adjusted p", numeric=True), Column("verdict"),
-            Column(captions.with_unit(captions.BEST_OTHER, scale.unit), numeric=True),
+            Column(captions.with_unit("interval", scale.unit), numeric=True),
+            Column("se", numeric=True), Column("df", numeric=True), Column("p", numeric=True),
+            Column("adjusted p", numeric=True), *([Column("verdict")] if several else []),
+            *([Column(captions.with_unit(captions.BEST_OTHER, scale.unit), numeric=True)]
+              if ranked else []),
         ],
         rows=[
             [
-                Text(row["level"], note=said_notes(row, available.unit), strong=True),
+                Text(row["level"], strong=True),
                 Text(reach(row, available.unit)),
-                effect_entry(row, scale),
                 interval_entry(row, scale),
                 Quantity(scale.plain(row["se"]), row["se"]),
                 Quantity(general(row["df"], 3), row["df"]),
                 Quantity(p_value(row["p"]), row["p"]),
                 Quantity(p_value(row["p_adjusted"]), row["p_adjusted"]),
-                badge(row, available),
-                IntervalEntry(
+                *([Badge(row["verdict"], size=row["size"])] if several else []),
+                *([IntervalEntry(
                     scale.interval(row["best_low"], row["best_high"]),
                     row["best_low"], row["best_high"],
-                ),
+                )] if ranked else []),
             ]
-            for row in rows
+            for row in shown
         ],
         keys=[
             [
                 ("configuration", row["level"]), ("inference", row["inference"]),
                 ("scope", " ".join(row["scope"])),
             ]
-            for row in rows
+            for row in shown
         ],
+        footer="\n".join([*said_below(notes, len(cells), unknown.EVERY_CELL), *rest]),
     )  # fmt: skip
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
-from ablatekit.analysis.core.schema.effects import CovariateRow, HeterogeneityRow
-from ablatekit.analysis.core.schema.vocabulary import Statement
+from ablatekit.analysis.core.schema.effects import (
+    ContextEffect,
+    CovariateRow,
+    HeterogeneityRow,
+)
+from ablatekit.report.appendix import findings
+from ablatekit.report.appendix.below import Unknown, missing_scopes, parted
 from ablatekit.report.document import (
     Block,
     Column,
@@ -17,6 +22,7 @@ from ablatekit.report.document import (
     Gallery,
     Heading,
     IntervalEntry,
+    Paragraph,
     Picture,
     Quantity,
     Section,
@@ -43,15 +49,15 @@ from ablatekit.report.language.numbers import (
     sentence,
 )
 from ablatekit.report.language.reading import (
-    Unit,
     confidence,
     factor_labels,
     most_notable,
     subject_of,
 )
 from ablatekit.report.language.sentences import footers_of, told
-from ablatekit.report.sections.configurations import plain_table_of
 
+MOST_ROWS = 100
+"""Lines of the table of effects in every context; analysis.json holds all of them."""
 MOST_LEVELS = 8
 """Levels drawn context by context; the table holds all of them."""
 
@@ -75,44 +81,36 @@ def contexts_section(analysis: Analysis) -> Section | None:
         Gallery(pictures=pictures, caption=caption),
         Fold(captions.EVERY_CONTEXT, [_context_table(analysis)]),
     ]
-    table = heterogeneity_table(analysis)
-    if table is not None:
-        blocks += [Heading(captions.HETEROGENEITY), table]
+    blocks += _spread_blocks(analysis)
     blocks += covariate_blocks(analysis)
-    for name, response in analysis["responses"].items():
-        plain = response.get("plain_contexts")
-        if plain:
-            scale, unit = scale_of(response), subject_of(analysis).unit
-            rows = plain_table_of(name, response["label"], plain, scale, unit)
-            blocks.append(Fold(captions.plain_fold(response["label"]), [rows]))
-    return Section("contexts", leads.CONTEXTS, leads.CONTEXTS_LEAD, blocks)
+    finding = findings.contexts(analysis)
+    return Section("contexts", leads.CONTEXTS, leads.CONTEXTS_LEAD, blocks, finding)
+
+
+def _spread_blocks(analysis: Analysis) -> list[Block]:
+    table = heterogeneity_table(analysis)
+    if table is None:
+        return []
+    if not table.rows:
+        return list(map(Paragraph, filter(None, table.footer.split("\n"))))
+    return [Heading(captions.HETEROGENEITY), table]
 
 
 def _context_table(analysis: Analysis) -> Table:
     labels, unit = factor_labels(analysis), subject_of(analysis).unit
-    rows: list[list[Entry]] = []
-    keys: list[list[tuple[str, str]]] = []
-    for name, response in analysis["responses"].items():
-        scale = scale_of(response)
-        for row in response.get("contexts", []):
-            rows.append(
-                [
-                    Text(sentence(response["label"])),
-                    Text(labels.get(row["factor"], row["factor"])),
-                    Text(row["level"], strong=True),
-                    Text(row["context"], note=told(row["reason"], unit)),
-                    Quantity(scale.effect(row["estimate"]), row["estimate"]),
-                    IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
-                    Quantity(scale.plain(row["se"]), row["se"]),
-                    Quantity(f"{row['pairs']:,}", row["pairs"]),
-                ]
-            )
-            keys.append(
-                [
-                    ("response", name), ("factor", row["factor"]), ("level", row["level"]),
-                    ("context", row["context"]),
-                ]
-            )  # fmt: skip
+    rows, below = parted(
+        [(name, row) for name, response in analysis["responses"].items()
+         for row in response.get("contexts", [])],
+        lambda part: not absent(part[1]["estimate"]),
+        lambda part: Unknown(
+            labels.get(part[1]["factor"], part[1]["factor"]), part[1]["level"],
+            told(part[1]["reason"], unit), part[1]["context"],
+        ),
+        every=len(comparisons(analysis)),
+        everywhere=subject_of(analysis).contexts,
+    )  # fmt: skip
+    shown = rows[:MOST_ROWS]
+    rest = [captions.rest_of_contexts(len(rows), MOST_ROWS)] if len(rows) > MOST_ROWS else []
     return Table(
         id="context-effects",
         caption=captions.CONTEXT_TABLE,
@@ -121,9 +119,32 @@ def _context_table(analysis: Analysis) -> Table:
             Column("effect", numeric=True), Column("interval", numeric=True),
             Column("se", numeric=True), Column("pairs", numeric=True),
         ],
-        rows=rows,
-        keys=keys,
+        rows=[_context_entries(analysis["responses"][name], row, labels) for name, row in shown],
+        keys=[
+            [
+                ("response", name), ("factor", row["factor"]), ("level", row["level"]),
+                ("context", row["context"]),
+            ]
+            for name, row in shown
+        ],
+        footer="\n".join([*below, *rest]),
     )  # fmt: skip
+
+
+def _context_entries(
+    response: ResponseAnalysis, row: ContextEffect, labels: Mapping[str, str]
+) -> list[Entry]:
+    scale = scale_of(response)
+    return [
+        Text(sentence(response["label"])),
+        Text(labels.get(row["factor"], row["factor"])),
+        Text(row["level"], strong=True),
+        Text(row["context"]),
+        Quantity(scale.effect(row["estimate"]), row["estimate"]),
+        IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
+        Quantity(scale.plain(row["se"]), row["se"]),
+        Quantity(f"{row['pairs']:,}", row["pairs"]),
+    ]
 
 
 def _context_picture(analysis: Analysis, level: Comparison) -> Picture | None:
@@ -162,31 +183,28 @@ def _key(level: Comparison) -> tuple[str, str]:
 def heterogeneity_table(analysis: Analysis) -> Table | None:
     """How every average effect varies over every scope, and what a new level would show."""
     labels, unit = factor_labels(analysis), subject_of(analysis).unit
-    rows: list[list[Entry]] = []
-    keys: list[list[tuple[str, str]]] = []
-    footers: list[str] = []
-    for name, response in analysis["responses"].items():
-        scale, refused = scale_of(response), _refused_scopes(response)
-        for scope, reason in refused.items():
-            footers.append(captions.refused_scope(scope, told(reason, unit)))
-        for row in response.get("heterogeneity", []):
-            if tuple(row["scope"]) in refused:
-                continue
-            factor = labels.get(row["factor"], row["factor"])
-            rows.append(
-                [Text(sentence(response["label"])), Text(factor), *_varying(row, scale, unit)]
-            )
-            keys.append(
-                [
-                    ("response", name), ("factor", row["factor"]), ("level", row["level"]),
-                    ("scope", " ".join(row["scope"])),
-                ]
-            )  # fmt: skip
-        footers.append(footers_of(response, unit).get("heterogeneity", ""))
-    if not rows:
+    every = [
+        (name, row)
+        for name, response in analysis["responses"].items()
+        for row in response.get("heterogeneity", [])
+    ]
+    if not every:
         return None
+    scoped = [(row["scope"], row["reason"]) for _, row in every]
+    refused, sentences = missing_scopes(captions.SCOPED_SPREAD, scoped, unit)
+    rows, below = parted(
+        [part for part in every if tuple(part[1]["scope"]) not in refused],
+        lambda part: not absent(part[1]["tau"]) or not absent(part[1]["prediction_low"]),
+        lambda part: Unknown(
+            labels.get(part[1]["factor"], part[1]["factor"]), part[1]["level"],
+            told(part[1]["reason"], unit), _over(part[1]),
+        ),
+        len(comparisons(analysis)),
+    )  # fmt: skip
     units = {scale_of(response).unit for response in analysis["responses"].values()}
     shown = units.pop() if len(units) == 1 else ""
+    footers = (footers_of(part, unit).get("heterogeneity", "")
+               for part in analysis["responses"].values())  # fmt: skip
     return Table(
         id="heterogeneity",
         caption=captions.HETEROGENEITY_TABLE,
@@ -195,36 +213,36 @@ def heterogeneity_table(analysis: Analysis) -> Table | None:
             Column(captions.with_unit(captions.TAU, shown), numeric=True),
             Column(captions.I_SQUARED, numeric=True),
             Column(captions.with_unit(captions.NEW_LEVEL, shown), numeric=True),
-            Column("remark"),
         ],
-        rows=rows,
-        keys=keys,
-        footer="\n".join(dict.fromkeys(filter(None, footers))) or captions.HETEROGENEITY_FOOTER,
+        rows=[_varying(analysis["responses"][name], row, labels) for name, row in rows],
+        keys=[
+            [
+                ("response", name), ("factor", row["factor"]), ("level", row["level"]),
+                ("scope", " ".join(row["scope"])),
+            ]
+            for name, row in rows
+        ],
+        footer="\n".join([*below, *sentences]),
+        computed=list(dict.fromkeys(filter(None, footers))),
     )  # fmt: skip
 
 
-def _refused_scopes(response: ResponseAnalysis) -> dict[tuple[str, ...], Statement]:
-    """Scopes over which no effect has a spread, with the reason of most."""
-    rows: dict[tuple[str, ...], list[HeterogeneityRow]] = {}
-    for row in response.get("heterogeneity", []):
-        rows.setdefault(tuple(row["scope"]), []).append(row)
-    refused = {}
-    for scope, members in rows.items():
-        reasons = [row["reason"] for row in members if row["reason"] is not None]
-        if reasons and all(absent(row["tau"]) for row in members):
-            refused[scope] = max(reasons, key=reasons.count)
-    return refused
+def _over(row: HeterogeneityRow) -> str:
+    return scopes.over(row["scope"]) if row["scope"] else ""
 
 
-def _varying(row: HeterogeneityRow, scale: Scale, unit: Unit) -> list[Entry]:
-    low, high = row["prediction_low"], row["prediction_high"]
+def _varying(
+    response: ResponseAnalysis, row: HeterogeneityRow, labels: Mapping[str, str]
+) -> list[Entry]:
+    scale, low, high = scale_of(response), row["prediction_low"], row["prediction_high"]
     return [
+        Text(sentence(response["label"])),
+        Text(labels.get(row["factor"], row["factor"])),
         Text(row["level"], strong=True),
-        Text(scopes.over(row["scope"]) if row["scope"] else ""),
+        Text(_over(row)),
         Quantity(scale.plain(row["tau"]), row["tau"]),
         Quantity(percent(row["i2"]), row["i2"]),
         IntervalEntry(scale.interval(low, high), low, high),
-        Text(told(row["reason"], unit)),
     ]
 
 
@@ -235,13 +253,26 @@ def covariate_blocks(analysis: Analysis) -> list[Block]:
         for name, response in analysis["responses"].items()
         if (rows := response.get("covariates"))
     ]
-    return [Heading(captions.COVARIATES), *tables] if tables else []
+    blocks: list[Block] = [table for table in tables if table.rows]
+    lines = [line for table in tables if not table.rows for line in table.footer.split("\n")]
+    blocks += map(Paragraph, filter(None, lines))
+    return [Heading(captions.COVARIATES), *blocks] if blocks else []
 
 
 def _covariate_table(
     analysis: Analysis, name: str, response: ResponseAnalysis, rows: Sequence[CovariateRow]
 ) -> Table:
     labels, unit, scale = factor_labels(analysis), subject_of(analysis).unit, scale_of(response)
+    every = {(row["factor"], row["level"]) for row in rows}
+    rows, below = parted(
+        rows,
+        lambda row: not absent(row["slope"]),
+        lambda row: Unknown(
+            labels.get(row["factor"], row["factor"]), row["level"], told(row["reason"], unit),
+            scopes.covariate(row["covariate"], row["variable"], row["levels"]),
+        ),
+        len(every),
+    )  # fmt: skip
     return Table(
         id=f"covariates-{slug(name)}",
         caption=captions.covariates(response["label"]),
@@ -261,7 +292,7 @@ def _covariate_table(
                 Quantity(scale.plain(row["se"]), row["se"]),
                 Quantity(general(row["df"], 3), row["df"]),
                 Quantity(p_value(row["p"]), row["p"]),
-                Text(_predicted(row, scale), note=told(row["reason"], unit)),
+                Text(_predicted(row, scale)),
             ]
             for row in rows
         ],
@@ -269,7 +300,8 @@ def _covariate_table(
             [("factor", row["factor"]), ("level", row["level"]), ("covariate", row["covariate"])]
             for row in rows
         ],
-        footer=captions.COVARIATE_FOOTER,
+        footer="\n".join(below),
+        computed=[captions.COVARIATE_FOOTER],
     )  # fmt: skip
 
 

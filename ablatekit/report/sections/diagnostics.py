@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect, is_planned
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
+from ablatekit.report.appendix import findings
 from ablatekit.report.document import (
     Block,
     Column,
     Entry,
-    Facts,
     Fold,
     Gallery,
-    Heading,
     Picture,
     Quantity,
     Section,
@@ -25,12 +24,6 @@ from ablatekit.report.document import (
     figure_data,
     plain_table,
     slug,
-)
-from ablatekit.report.figures.contexts import (
-    ContextPanel,
-    context_records,
-    draw_contexts,
-    limits_of,
 )
 from ablatekit.report.figures.influence import (
     MovedEffect,
@@ -48,76 +41,123 @@ from ablatekit.report.figures.residuals import (
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.captions import with_unit
 from ablatekit.report.language.numbers import Scale, absent, general, p_value, scale_of, sentence
-from ablatekit.report.language.reading import Unit, factor_labels, subject_of
+from ablatekit.report.language.reading import Unit, subject_of
 from ablatekit.report.language.sentences import say
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FEWEST_CONTEXTS = 3
-
 
 def diagnostics_section(analysis: Analysis) -> Section | None:
     """Residual plots and checks, per response."""
-    blocks: list[Block] = []
-    for name, response in analysis["responses"].items():
-        if response.get("diagnostics"):
-            blocks += _diagnostic_blocks(analysis, name, response)
-    if not blocks:
+    checked = {
+        name: response
+        for name, response in analysis["responses"].items()
+        if response.get("diagnostics")
+    }
+    if not checked:
         return None
+    unit = subject_of(analysis).unit
+    texts = _messages(checked, unit)
+    blocks: list[Block] = [_summary(checked, unit), *([Warnings(texts)] if texts else [])]
+    for name, response in checked.items():
+        blocks += _diagnostic_blocks(analysis, name, response)
     lead = leads.diagnostics_lead(subject_of(analysis))
-    return Section("diagnostics", leads.DIAGNOSTICS, lead, blocks)
+    finding = findings.diagnostics(analysis)
+    return Section("diagnostics", leads.DIAGNOSTICS, lead, blocks, finding)
 
 
 def _diagnostic_blocks(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Block]:
     diagnostics, unit = response["diagnostics"], subject_of(analysis).unit
-    facts = Facts(_model_facts(response, unit))
-    blocks: list[Block] = [Heading(sentence(response["label"])), facts]
+    blocks: list[Block] = []
     moved = moved_effects(analysis, response)
     pictures = _residual_pictures(analysis, name, response)
-    pictures += _ordered_contexts(analysis, name, response)
+    inside: list[Block] = []
     if moved:
         pictures.append(influence_picture(name, response, moved, unit))
     if pictures:
-        blocks.insert(
-            1, Gallery(pictures=pictures, caption=captions.left_out_figure(unit) if moved else "")
-        )
-    messages = [*response["model"]["messages"], *diagnostics.get("messages", [])]
-    if messages:
-        told = dict.fromkeys(say(message, unit) for message in messages)
-        blocks.append(Warnings(list(told)))
+        caption = captions.left_out_figure(unit) if moved else ""
+        inside.append(Gallery(pictures=pictures, caption=caption))
     if moved:
-        table = influence_table(name, response, moved, unit)
-        blocks.append(Fold(captions.left_out_fold(sentence(response["label"]), unit), [table]))
+        inside.append(influence_table(name, response, moved, unit))
+    if inside:
+        blocks.append(Fold(captions.residuals_fold(response["label"]), inside))
     if diagnostics.get("near_bounds"):
         rows = diagnostics["near_bounds"]
         near = plain_table(f"near-{slug(name)}", captions.NEAR_BOUNDS, rows)
-        blocks.append(Fold(captions.counted(captions.NEAR_BOUNDS, len(rows)), [near]))
+        title = captions.near_bounds_fold(response["label"])
+        blocks.append(Fold(captions.counted(title, len(rows)), [near]))
     start = diagnostics.get("step_zero")
     if start is not None and start["contexts"]:
         table = plain_table(f"start-{slug(name)}", captions.STEP_ZERO, start["contexts"])
-        blocks.append(Fold(captions.STEP_ZERO, [table]))
+        blocks.append(Fold(captions.step_zero_fold(response["label"]), [table]))
     return blocks
 
 
-def _model_facts(response: ResponseAnalysis, unit: Unit) -> list[tuple[str, str]]:
-    model, diagnostics = response["model"], response["diagnostics"]
-    facts = [
-        ("model", model["formula"]),
-        ("method", say(model["method"], unit)),
-        (f"{unit}s analysed", f"{model['n']:,}"),
-        ("residual sd", scale_of(response).plain(response["residual_sd"])),
-        ("converged", "yes" if model["converged"] else "no"),
-    ]
-    if diagnostics.get("brown_forsythe_p") is not None:
-        facts.append(("Brown-Forsythe p", p_value(diagnostics["brown_forsythe_p"])))
-    largest = diagnostics.get("largest_residual")
-    if largest:
-        facts.append(("largest residual", _largest(largest, scale_of(response), unit)))
-    start = diagnostics.get("step_zero")
-    if start:
-        facts.append(("step-0 scores", captions.step_zero(equal=bool(start.get("equal")))))
-    return facts
+def _messages(checked: Mapping[str, ResponseAnalysis], unit: Unit) -> list[str]:
+    """What models and checks have to say, each once with the responses that it is said of."""
+    labels: dict[str, list[str]] = {}
+    for part in checked.values():
+        messages = [*part["model"]["messages"], *part["diagnostics"].get("messages", [])]
+        for text in dict.fromkeys(say(message, unit).rstrip(".") for message in messages):
+            labels.setdefault(text, []).append(part["label"])
+    return [f"{sentence(', '.join(of))}: {text}." for text, of in labels.items()]
+
+
+def _summary(checked: Mapping[str, ResponseAnalysis], unit: Unit) -> Table:
+    """A line per response: its size, its noise, and what stands out."""
+    parts = checked.values()
+    begun = any(part["diagnostics"].get("step_zero") for part in parts)
+    tested = any(part["diagnostics"].get("brown_forsythe_p") is not None for part in parts)
+    return Table(
+        id="diagnostics-summary",
+        caption=captions.CHECKS,
+        columns=[
+            Column("response"), Column(f"{unit}s", numeric=True),
+            Column("residual sd", numeric=True),
+            *([Column("Brown-Forsythe p", numeric=True)] if tested else []),
+            Column("largest residual"), Column("converged"),
+            *([Column("step-0 scores")] if begun else []),
+        ],
+        rows=[
+            [
+                Text(sentence(part["label"]), strong=True),
+                Quantity(f"{part['model']['n']:,}", part["model"]["n"]),
+                Quantity(_with_unit(part, part["residual_sd"]), part["residual_sd"]),
+                *([_equal_variances(part)] if tested else []),
+                Text(_largest_of(part, unit)),
+                Text("yes" if part["model"]["converged"] else "no"),
+                *([Text(_start(part))] if begun else []),
+            ]
+            for part in parts
+        ],
+        keys=[[("response", name)] for name in checked],
+        computed=[
+            captions.fitted_model(part["label"], part["model"]["formula"],
+                                  say(part["model"]["method"], unit))
+            for part in parts
+        ],
+    )  # fmt: skip
+
+
+def _equal_variances(response: ResponseAnalysis) -> Quantity:
+    p = response["diagnostics"].get("brown_forsythe_p")
+    return Quantity(p_value(p), p)
+
+
+def _with_unit(response: ResponseAnalysis, value: float | None) -> str:
+    scale = scale_of(response)
+    return f"{scale.plain(value)} {'' if absent(value) else scale.unit}".strip()
+
+
+def _largest_of(response: ResponseAnalysis, unit: Unit) -> str:
+    largest = response["diagnostics"].get("largest_residual")
+    return _largest(largest, scale_of(response), unit) if largest else ""
+
+
+def _start(response: ResponseAnalysis) -> str:
+    start = response["diagnostics"].get("step_zero")
+    return captions.step_zero(equal=bool(start.get("equal"))) if start else ""
 
 
 def _largest(record: Mapping[str, Any], scale: Scale, unit: Unit) -> str:
@@ -172,38 +212,6 @@ def _residuals(
         draw=draw,
         data=lambda: figure_data(residual_records(kind, across, values)),
     )
-
-
-def _ordered_contexts(analysis: Analysis, name: str, response: ResponseAnalysis) -> list[Picture]:
-    """The effect that varies most between contexts, contexts in the order of its size."""
-    varying = [row for row in response.get("heterogeneity", []) if not absent(row["tau"])]
-    if not varying:
-        return []
-    most = max(varying, key=lambda row: row["tau"] or 0.0)
-    key = (most["factor"], most["level"])
-    rows = [
-        row
-        for row in response.get("contexts", [])
-        if (row["factor"], row["level"]) == key and not absent(row["estimate"])
-    ]
-    if len(rows) < FEWEST_CONTEXTS:
-        return []
-    rows.sort(key=lambda row: row["estimate"] or 0.0)
-    scale, label = scale_of(response), sentence(response["label"])
-    level = f"{factor_labels(analysis).get(key[0], key[0])}: {key[1]}"
-    parts = (f"{row['context']}: {scale.effect(row['estimate'])}" for row in rows)
-    alt = alternatives.ordered_contexts(level, response["label"], parts)
-    panel = ContextPanel(label, rows, None, limits_of(rows), scale)
-    title = captions.largest_spread(level)
-    return [
-        Picture(
-            id=f"ordered-{slug(name)}",
-            title=title,
-            alt=alt,
-            draw=partial(draw_contexts, [panel]),
-            data=lambda: figure_data(context_records([panel])),
-        )
-    ]
 
 
 def moved_effects(
@@ -264,5 +272,5 @@ def influence_table(
             Column(f"{unit} that {captions.MOVES_MOST}"),
         ],
         rows=rows,
-        footer=captions.left_out_footer(unit),
+        computed=[captions.left_out_footer(unit)],
     )  # fmt: skip

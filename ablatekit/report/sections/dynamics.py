@@ -7,13 +7,13 @@ from functools import partial
 
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.companions import Curve, EffectAtStep
+from ablatekit.report.appendix import findings
 from ablatekit.report.document import (
     Block,
     Column,
     Entry,
     Fold,
     Gallery,
-    Heading,
     Paragraph,
     Picture,
     Quantity,
@@ -44,6 +44,8 @@ from ablatekit.report.language.numbers import (
 from ablatekit.report.language.reading import confidence, factor_labels, most_notable
 from ablatekit.report.language.sentences import say_all
 
+MEANING = "metric_meaning"
+"""Code of the statement that says what a metric is."""
 MOST_FACTORS = 6
 """Factors drawn over training; the tables hold all of them."""
 
@@ -56,11 +58,10 @@ def dynamics_section(analysis: Analysis) -> Section | None:
     for factor in shown:
         pictures = list(_factor_pictures(analysis, factor, labels.get(factor, factor)))
         if pictures:
-            blocks += [Heading(labels.get(factor, factor)), Gallery(pictures=pictures)]
+            blocks.append(Fold(labels.get(factor, factor), [Gallery(pictures=pictures)]))
     if blocks:
-        responses = analysis["responses"].values()
-        notes = dict.fromkeys(_footer(part) for part in responses)
-        blocks += [Paragraph(note) for note in notes if note]
+        meanings = dict.fromkeys(map(_meaning, analysis["responses"].values()))
+        blocks += [Paragraph(text) for text in [" ".join(filter(None, meanings))] if text]
     for name, response in analysis["responses"].items():
         tables = _tables(name, response, labels)
         if tables:
@@ -71,7 +72,7 @@ def dynamics_section(analysis: Analysis) -> Section | None:
     effects = any(response.get("effects_over_training") for response in responses)
     left = len(labels) - len(shown)
     lead = leads.dynamics_lead(confidence(analysis), effects=effects, left=left)
-    return Section("dynamics", leads.DYNAMICS, lead, blocks)
+    return Section("dynamics", leads.DYNAMICS, lead, blocks, findings.dynamics(analysis))
 
 
 def _factor_pictures(analysis: Analysis, factor: str, label: str) -> Iterator[Picture]:
@@ -148,8 +149,10 @@ def _ends(curve: Curve, scale: Scale) -> str:
     return alternatives.from_to(scale.plain(curve["mean"][0]), scale.plain(curve["mean"][-1]))
 
 
-def _footer(response: ResponseAnalysis) -> str:
-    return say_all(response["footers"].get("dynamics", []))
+def _meaning(response: ResponseAnalysis) -> str:
+    """What the metric of the curves is."""
+    footers = response["footers"].get("dynamics", [])
+    return say_all([part for part in footers if part["code"] == MEANING])
 
 
 def _tables(name: str, response: ResponseAnalysis, labels: dict[str, str]) -> list[Block]:
@@ -184,7 +187,7 @@ def _milestone_table(name: str, response: ResponseAnalysis, labels: dict[str, st
         ],
         rows=entries,
         keys=[[("factor", row["factor"]), ("level", row["level"])] for row in rows],
-        footer=f"{captions.STEPS_FOOTER} {_footer(response)}".rstrip(),
+        computed=[captions.STEPS_FOOTER],
     )  # fmt: skip
 
 
@@ -208,5 +211,5 @@ def _stability_table(name: str, response: ResponseAnalysis, labels: dict[str, st
             for row in rows
         ],
         keys=[[("factor", row["factor"]), ("level", row["level"])] for row in rows],
-        footer=f"{captions.STEADY_FOOTER} {_footer(response)}".rstrip(),
+        computed=[captions.STEADY_FOOTER],
     )  # fmt: skip

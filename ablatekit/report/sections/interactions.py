@@ -11,6 +11,8 @@ from ablatekit.analysis.companions.fitted_means import fitted_means, pair_means
 from ablatekit.analysis.core.lookup import Comparison, alpha_of, comparisons, interactions
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
+from ablatekit.report.appendix import findings
+from ablatekit.report.appendix.below import Unknown, said_below
 from ablatekit.report.document import (
     Block,
     Column,
@@ -18,6 +20,7 @@ from ablatekit.report.document import (
     Fold,
     Gallery,
     Heading,
+    Paragraph,
     Picture,
     Quantity,
     Section,
@@ -34,6 +37,7 @@ from ablatekit.report.figures.interactions import (
 )
 from ablatekit.report.figures.panel import Limits
 from ablatekit.report.language import alternatives, captions, leads
+from ablatekit.report.language.appendix import unknown
 from ablatekit.report.language.numbers import (
     MISSING,
     Scale,
@@ -43,13 +47,15 @@ from ablatekit.report.language.numbers import (
     scale_of,
     sentence,
 )
-from ablatekit.report.language.reading import Unit, factor_labels, subject_of
-from ablatekit.report.language.sentences import told
+from ablatekit.report.language.reading import factor_labels, subject_of
+from ablatekit.report.language.sentences import say
 from ablatekit.report.language.verdicts import together, word
-from ablatekit.report.sections.answer import effect_entry, interval_entry
-from ablatekit.report.sections.effects import effect_keys, estimand_notes, said_notes
+from ablatekit.report.sections.answer import coverage, effect_entry, interval_entry
+from ablatekit.report.sections.effects import effect_keys, estimand_notes
 
 MOST_PLOTS = 6
+MOST_ROWS = 60
+"""Lines of the list of interactions; effects.csv holds all of them."""
 TIMES = f" {captions.TIMES} "
 
 
@@ -58,11 +64,14 @@ def interactions_section(analysis: Analysis) -> Section | None:
     blocks: list[Block] = []
     for name, response in analysis["responses"].items():
         effects = interactions(response)
-        if effects:
+        if any(not absent(effect["estimate"]) for effect in effects):
             blocks += _response_blocks(analysis, name, response, effects)
+        else:
+            blocks += map(Paragraph, _said(effects, analysis))
     if not blocks:
         return None
-    return Section("interactions", leads.INTERACTIONS, leads.INTERACTIONS_LEAD, blocks)
+    finding = findings.interplay(analysis)
+    return Section("interactions", leads.INTERACTIONS, leads.INTERACTIONS_LEAD, blocks, finding)
 
 
 def _response_blocks(
@@ -73,10 +82,11 @@ def _response_blocks(
         *_matrix(analysis, name, response, effects),
     ]
     pictures = _pictures(analysis, name, response, effects)
+    inside: list[Block] = []
     if pictures:
-        blocks.append(Gallery(pictures=pictures, caption=captions.INTERACTION_FIGURES))
+        inside.append(Gallery(pictures=pictures, caption=captions.INTERACTION_FIGURES))
     table = _interaction_table(analysis, name, response, effects)
-    blocks.append(Fold(captions.interactions_fold(response["label"]), [table]))
+    blocks.append(Fold(captions.interactions_fold(response["label"]), [*inside, table]))
     return blocks
 
 
@@ -115,16 +125,16 @@ def _matrix(
         before = shown[: shown.index(level)]
         pairs = [by_pair.get(frozenset((level, other))) if other in before else None
                  for other in across]  # fmt: skip
-        entries = [_matrix_entry(pair, scale, (alpha, largest), unit) for pair in pairs]
+        entries = [_matrix_entry(pair, scale, (alpha, largest)) for pair in pairs]
         rows.append([Text(level.level, note=level.label, strong=True), *entries])
-    notes = [*estimand_notes(response, effects, unit), captions.clear_interactions(alpha)]
     matrix = Table(
         id=f"interactions-{slug(name)}",
         caption=captions.with_unit(captions.interactions(response["label"]), scale.unit),
         columns=[Column("")]
         + [Column(level.level, group=level.label, numeric=True) for level in across],
         rows=rows,
-        footer="\n".join(notes),
+        footer=captions.clear_interactions(alpha),
+        computed=estimand_notes(response, effects, unit),
         sortable=False,
         style="matrix",
     )
@@ -141,14 +151,12 @@ def _full_colour(response: ResponseAnalysis) -> float:
     return max([response["smallest_effect"] or 0.0, *sizes]) or 1.0
 
 
-def _matrix_entry(
-    effect: Effect | None, scale: Scale, limits: tuple[float, float], unit: Unit
-) -> Entry:
+def _matrix_entry(effect: Effect | None, scale: Scale, limits: tuple[float, float]) -> Entry:
     """`limits`: alpha, and the size drawn in full colour."""
     if effect is None:
         return Text("")
     if absent(effect["estimate"]):
-        return Text(word(effect["verdict"]), note=told(effect["reason"], unit))
+        return Text(word(effect["verdict"]))
     estimate, (alpha, largest) = effect["estimate"] or 0.0, limits
     p = effect["p_adjusted"]
     clear = p is not None and p < alpha
@@ -159,7 +167,10 @@ def _matrix_entry(
 def _interaction_table(
     analysis: Analysis, name: str, response: ResponseAnalysis, effects: Sequence[Effect]
 ) -> Table:
-    scale, levels, unit = scale_of(response), comparisons(analysis), subject_of(analysis).unit
+    scale, levels = scale_of(response), comparisons(analysis)
+    rows = [effect for effect in effects if not absent(effect["estimate"])]
+    shown = sorted(rows, key=_adjusted)[:MOST_ROWS] if len(rows) > MOST_ROWS else rows
+    rest = [unknown.rest_in_csv(len(rows), MOST_ROWS)] if len(rows) > MOST_ROWS else []
     return Table(
         id=f"interaction-list-{slug(name)}",
         caption=captions.every_interaction(response["label"]),
@@ -171,21 +182,46 @@ def _interaction_table(
         ],
         rows=[
             [
-                *_interaction_names(effect, levels, unit),
+                *_interaction_names(effect, levels),
                 effect_entry(effect, scale),
                 interval_entry(effect, scale),
                 Quantity(scale.plain(effect["se"]), effect["se"]),
                 Quantity(general(effect["df"], 3), effect["df"]),
                 Quantity(p_value(effect["p_adjusted"]), effect["p_adjusted"]),
-                _reading(effect, unit),
+                Text(together(effect["verdict"])),
             ]
-            for effect in effects
+            for effect in shown
         ],
-        keys=[effect_keys(effect) for effect in effects],
+        keys=[effect_keys(effect) for effect in shown],
+        footer="\n".join([*_said(effects, analysis), *rest]),
     )  # fmt: skip
 
 
-def _interaction_names(effect: Effect, levels: Sequence[Comparison], unit: Unit) -> list[Entry]:
+def _said(effects: Sequence[Effect], analysis: Analysis) -> list[str]:
+    """Why interactions have no number, and what qualifies the others."""
+    levels, unit = comparisons(analysis), subject_of(analysis).unit
+    parts = [
+        Unknown("", _pair_name(effect, levels), say(statement, unit))
+        for effect in effects
+        for statement in (effect["reason"], *effect["notes"])
+        if statement is not None
+    ]
+    return said_below(parts, len(effects), unknown.EVERY_PAIR)
+
+
+def _adjusted(effect: Effect) -> float:
+    return 1.0 if effect["p_adjusted"] is None else effect["p_adjusted"]
+
+
+def _pair_name(effect: Effect, levels: Sequence[Comparison]) -> str:
+    """The two levels of an interaction in one phrase."""
+    pair = split_pair(effect, levels)
+    if pair is None:
+        return f"{effect['factor']}: {effect['level']}"
+    return TIMES.join(f"{level.label} {level.level}" for level in pair)
+
+
+def _interaction_names(effect: Effect, levels: Sequence[Comparison]) -> list[Entry]:
     """The two factors by their labels, and the two levels."""
     pair = split_pair(effect, levels)
     factors, values = effect["factor"], effect["level"]
@@ -193,11 +229,7 @@ def _interaction_names(effect: Effect, levels: Sequence[Comparison], unit: Unit)
         factors, values = (TIMES.join(names) for names in (
             (pair[0].label, pair[1].label), (pair[0].level, pair[1].level)
         ))  # fmt: skip
-    return [Text(factors, note=said_notes(effect, unit)), Text(values, strong=True)]
-
-
-def _reading(effect: Effect, unit: Unit) -> Text:
-    return Text(together(effect["verdict"]), note=told(effect["reason"], unit))
+    return [Text(factors, note=coverage(effect)), Text(values, strong=True)]
 
 
 def _pictures(

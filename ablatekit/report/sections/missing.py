@@ -8,6 +8,8 @@ from typing import Any
 from ablatekit.analysis.core.lookup import setting
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.companions import Missing
+from ablatekit.report.appendix import findings
+from ablatekit.report.appendix.below import Unknown, parted
 from ablatekit.report.document import (
     Block,
     Column,
@@ -24,7 +26,7 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.language import captions, leads
-from ablatekit.report.language.numbers import scale_of, sentence
+from ablatekit.report.language.numbers import absent, scale_of, sentence
 from ablatekit.report.language.reading import Subject, factor_labels, flatten, subject_of
 from ablatekit.report.language.sentences import say, told
 
@@ -47,7 +49,8 @@ def missing_section(analysis: Analysis) -> Section | None:
     if not blocks:
         return None
     lead = leads.missing_lead(subject, _policies(analysis), complete=_complete(analysis))
-    return Section("missing", leads.missing_title(subject), lead, blocks)
+    title = leads.missing_title(subject)
+    return Section("missing", title, lead, blocks, findings.missing(analysis))
 
 
 def _counted(analysis: Analysis, subject: Subject) -> list[tuple[str, str]]:
@@ -58,6 +61,11 @@ def _counted(analysis: Analysis, subject: Subject) -> list[tuple[str, str]]:
     if subject.unit == "row":
         rows = {"rows": counts["planned"], "analysed": counts["analysed"]}
         return [(name, f"{number:,}") for name, number in rows.items()]
+    if not subject.planned:
+        kinds = ("diverged", "failed")
+        known = {kind: counts[kind] for kind in kinds if counts[kind]}  # type: ignore[literal-required]
+        counted = {"runs": counts["planned"], "analysed": counts["analysed"], **known}
+        return [(name, f"{number:,}") for name, number in counted.items()]
     return [(name, f"{number:,}") for name, number in counts.items()]
 
 
@@ -73,7 +81,11 @@ def _missing_blocks(
     """What no response in `shown` has said already."""
     labels, unit = factor_labels(analysis), subject_of(analysis).unit
     known = [statement for other in shown for statement in other["messages"]]
-    messages = [say(part, unit) for part in missing["messages"] if part not in known]
+    messages = [
+        f"{sentence(say(part, unit)).rstrip('.')}."
+        for part in missing["messages"]
+        if part not in known
+    ]
     blocks: list[Block] = [Warnings(messages)] if messages else []
     titles = (("runs", captions.unfinished(unit)), ("by_level", captions.endings(unit)))
     for key, title in titles:
@@ -109,18 +121,26 @@ def _sensitivity_blocks(analysis: Analysis, name: str, response: ResponseAnalysi
     labels = factor_labels(analysis)
     blocks: list[Block] = []
     if missing.get("bounds"):
+        bounded, below = parted(
+            missing["bounds"],
+            lambda row: not absent(row["low"]),
+            lambda row: Unknown(
+                labels.get(row["factor"], row["factor"]), row["level"], told(row["reason"])
+            ),
+            len(missing["bounds"]),
+        )
         rows: list[list[Entry]] = [
             [
                 Text(labels.get(row["factor"], row["factor"])),
-                Text(row["level"], strong=True, note=told(row["reason"])),
+                Text(row["level"], strong=True),
                 IntervalEntry(scale.interval(row["low"], row["high"]), row["low"], row["high"]),
             ]
-            for row in missing["bounds"]
+            for row in bounded
         ]
         blocks.append(_levels_table(
             f"bounds-{slug(name)}", captions.with_unit(captions.bounds(), scale.unit),
             ["worst to best"], rows,
-            captions.BOUNDS_FOOTER,
+            "\n".join([captions.BOUNDS_FOOTER, *below]),
         ))  # fmt: skip
     if missing.get("policies"):
         rows = [

@@ -14,6 +14,8 @@ from ablatekit.analysis.core.schema.formula import (
 )
 from ablatekit.analysis.core.schema.model import FixedRow, RandomRow
 from ablatekit.analysis.core.schema.vocabulary import Number
+from ablatekit.report.appendix import findings
+from ablatekit.report.appendix.below import Unknown, parted, said_below
 from ablatekit.report.document import (
     Badge,
     Block,
@@ -30,7 +32,7 @@ from ablatekit.report.document import (
     slug,
 )
 from ablatekit.report.language import formulas, leads
-from ablatekit.report.language.numbers import general, general_interval, p_value, sentence
+from ablatekit.report.language.numbers import absent, general, general_interval, p_value, sentence
 from ablatekit.report.language.sentences import told
 from ablatekit.report.language.verdicts import together
 
@@ -41,7 +43,9 @@ def model_section(analysis: Analysis) -> Section | None:
     for name, response in analysis["responses"].items():
         if is_formula(response):
             blocks += [Heading(sentence(response["label"])), *fit_blocks(name, response)]
-    return Section("model", leads.MODEL, leads.MODEL_LEAD, blocks) if blocks else None
+    if not blocks:
+        return None
+    return Section("model", leads.MODEL, leads.MODEL_LEAD, blocks, findings.model(analysis))
 
 
 def is_formula(response: ResponseAnalysis) -> bool:
@@ -167,7 +171,13 @@ def _variances(name: str, response: ResponseAnalysis) -> Table:
     )  # fmt: skip
 
 
-def _means(name: str, rows: Sequence[MeanRow]) -> Table:
+def _means(name: str, means: Sequence[MeanRow]) -> Table:
+    rows, below = parted(
+        means,
+        lambda row: not absent(row["estimate"]),
+        lambda row: Unknown(row["factor"], row["level"], told(row["reason"], "row")),
+        len(means),
+    )
     return Table(
         id=f"means-{slug(name)}",
         caption=formulas.MEANS,
@@ -179,7 +189,7 @@ def _means(name: str, rows: Sequence[MeanRow]) -> Table:
         rows=[
             [
                 Text(row["factor"]),
-                Text(row["level"], note=told(row["reason"], "row"), strong=True),
+                Text(row["level"], strong=True),
                 _number(row["estimate"]),
                 _interval(row["low"], row["high"]),
                 _number(row["se"]),
@@ -187,11 +197,16 @@ def _means(name: str, rows: Sequence[MeanRow]) -> Table:
             ]
             for row in rows
         ],
+        footer="\n".join(below),
     )  # fmt: skip
 
 
 def _pairs(name: str, rows: Sequence[ContrastRow]) -> Table:
-    pairs = [row for row in rows if row["kind"] == "pairwise"]
+    pairs, below = parted(
+        [row for row in rows if row["kind"] == "pairwise"],
+        lambda row: not absent(row["estimate"]),
+        lambda row: Unknown(row["factor"], row["contrast"], told(row["reason"], "row")),
+    )
     return Table(
         id=f"pairs-{slug(name)}",
         caption=formulas.PAIRS,
@@ -203,7 +218,7 @@ def _pairs(name: str, rows: Sequence[ContrastRow]) -> Table:
         rows=[
             [
                 Text(row["factor"]),
-                Text(row["contrast"], note=told(row["reason"], "row")),
+                Text(row["contrast"]),
                 _number(row["estimate"]),
                 _interval(row["low"], row["high"]),
                 Quantity(general(row["df"], 3), row["df"]),
@@ -212,6 +227,7 @@ def _pairs(name: str, rows: Sequence[ContrastRow]) -> Table:
             ]
             for row in pairs
         ],
+        footer="\n".join(below),
     )  # fmt: skip
 
 
@@ -231,6 +247,9 @@ def _random_tests(name: str, rows: Sequence[RandomTest]) -> Table:
 
 
 def _limits(name: str, rows: Sequence[RandomInterval]) -> Table:
+    below = said_below(
+        Unknown(row["group"], row["name"], told(row["reason"], "row")) for row in rows
+    )
     return Table(
         id=f"limits-{slug(name)}",
         caption=formulas.LIMITS,
@@ -241,12 +260,13 @@ def _limits(name: str, rows: Sequence[RandomInterval]) -> Table:
         rows=[
             [
                 Text(row["group"]),
-                Text(row["name"], note=told(row["reason"], "row")),
+                Text(row["name"]),
                 _number(row["sd"]),
                 _interval(row["low"], row["high"]),
             ]
             for row in rows
         ],
+        footer="\n".join(below),
     )  # fmt: skip
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ablatekit.analysis.core.lookup import is_planned
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.companions import SecondOpinion
+from ablatekit.report.appendix import findings
 from ablatekit.report.document import (
     Block,
     Column,
     Facts,
-    Paragraph,
+    Fold,
     Quantity,
     Section,
     Table,
@@ -34,16 +34,15 @@ def provenance_section(analysis: Analysis) -> Section:
     deviations = analysis.get("deviations")
     if deviations:
         blocks.append(Warnings(deviations))
-    elif is_planned(analysis):
-        blocks.append(Paragraph(leads.FROZEN))
     blocks.append(
         Facts([("schema version", str(analysis["schema_version"])), *known_facts(record)])
     )
     opinion = analysis.get("second_opinion")
     if opinion and opinion["kinds"]:
-        blocks.append(_recomputed(opinion))
+        blocks.append(Fold(captions.SECOND_OPINION, [_recomputed(opinion)]))
     lead = leads.provenance_lead(subject_of(analysis))
-    return Section("provenance", leads.PROVENANCE, lead, blocks)
+    finding = findings.provenance(analysis)
+    return Section("provenance", leads.PROVENANCE, lead, blocks, finding)
 
 
 def _recomputed(opinion: SecondOpinion) -> Table:

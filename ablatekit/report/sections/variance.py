@@ -7,9 +7,11 @@ from functools import partial
 
 from ablatekit.analysis.core.lookup import Comparison, comparisons
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
-from ablatekit.analysis.core.schema.companions import ItemLevel, MixedCompanion
+from ablatekit.analysis.core.schema.companions import ItemEffectRow, ItemLevel, MixedCompanion
 from ablatekit.analysis.core.schema.model import AnovaRow
 from ablatekit.analysis.core.schema.vocabulary import Number
+from ablatekit.report.appendix import findings
+from ablatekit.report.appendix.below import Unknown, parted, said_below
 from ablatekit.report.document import (
     Block,
     Column,
@@ -39,6 +41,7 @@ from ablatekit.report.figures.shares import (
 from ablatekit.report.language import alternatives, captions, leads
 from ablatekit.report.language.numbers import (
     Scale,
+    absent,
     general,
     p_value,
     percent,
@@ -50,11 +53,9 @@ from ablatekit.report.language.sentences import (
     SOURCES,
     footers_of,
     say,
-    say_all,
     term_words,
     told,
 )
-from ablatekit.report.language.verdicts import word
 
 NEGLIGIBLE = 0.001
 """Interactions with smaller variance shares are drawn as one bar."""
@@ -77,8 +78,9 @@ def variance_section(analysis: Analysis) -> Section | None:
         caption = captions.shares_figures(subject_of(analysis))
         blocks.append(Gallery(pictures=pictures, caption=caption))
     lead = leads.variance_lead(subject_of(analysis)) if pictures else ""
-    parts = [*blocks, *tables, *mixed_blocks(analysis), *item_blocks(analysis)]
-    return Section("variance", leads.VARIANCE, lead, parts)
+    mixed = mixed_blocks(analysis)
+    blocks += [*tables, *([Fold(captions.MIXED, mixed)] if mixed else []), *item_blocks(analysis)]
+    return Section("variance", leads.VARIANCE, lead, blocks, findings.variance(analysis))
 
 
 def share_pictures(analysis: Analysis) -> list[Picture]:
@@ -158,6 +160,12 @@ def anova_table(
     """The analysis of variance of one response."""
     rows = response["anova"]
     notes = (say(response["anova_note"], unit), footers_of(response, unit).get("anova", ""))
+    below = said_below(
+        Unknown("", _term(row["term"], labels, unit), say(statement, unit))
+        for row in rows
+        for statement in (row["reason"], *row["notes"])
+        if statement is not None
+    )
     return Table(
         id=f"anova-{slug(name)}",
         caption=captions.anova(response["label"]),
@@ -170,16 +178,14 @@ def anova_table(
         ],
         rows=[_anova_entries(row, labels, unit) for row in rows],
         keys=[[("term", row["term"])] for row in rows],
-        footer="\n".join(
-            dict.fromkeys(filter(None, notes))
-        ),
+        footer="\n".join(below),
+        computed=[f"{sentence(note).rstrip('.')}." for note in dict.fromkeys(filter(None, notes))],
     )  # fmt: skip
 
 
 def _anova_entries(row: AnovaRow, labels: Mapping[str, str], unit: Unit) -> list[Entry]:
-    told_of_row = [told(row["reason"], unit), say_all(row["notes"], "; ", unit)]
     return [
-        Text(_term(row["term"], labels, unit), note="; ".join(filter(None, told_of_row))),
+        Text(_term(row["term"], labels, unit)),
         Quantity(general(row["num_df"], 3), row["num_df"]),
         Quantity(general(row["den_df"], 3), row["den_df"]),
         Quantity(_fixed(row["statistic"], 2), row["statistic"]),
@@ -206,10 +212,11 @@ def mixed_blocks(analysis: Analysis) -> list[Block]:
     for name, response in analysis["responses"].items():
         mixed = response.get("mixed")
         if mixed:
-            blocks.append(_mixed_table(analysis, name, response, mixed))
+            table = _mixed_table(analysis, name, response, mixed)
+            lines = [Paragraph(line) for line in table.footer.split("\n") if line]
+            blocks += [table] if table.rows else lines
         if mixed and mixed["random"]:
-            title = captions.mixed_variances(response["label"])
-            blocks.append(Fold(title, [_mixed_variances(analysis, name, response, mixed)]))
+            blocks.append(_mixed_variances(analysis, name, response, mixed))
     return blocks
 
 
@@ -217,7 +224,15 @@ def _mixed_table(
     analysis: Analysis, name: str, response: ResponseAnalysis, mixed: MixedCompanion
 ) -> Table:
     labels, unit, scale = factor_labels(analysis), subject_of(analysis).unit, scale_of(response)
-    notes = say_all(mixed["notes"], "; ", unit)
+    notes = [f"{say(note, unit).rstrip('.')}." for note in mixed["notes"]]
+    rows, below = parted(
+        mixed["effects"],
+        lambda row: not absent(row["estimate"]),
+        lambda row: Unknown(
+            labels.get(row["factor"], row["factor"]), row["level"], told(row["reason"], unit)
+        ),
+        len(mixed["effects"]),
+    )
     return Table(
         id=f"mixed-{slug(name)}",
         caption=captions.mixed(response["label"]),
@@ -237,12 +252,13 @@ def _mixed_table(
                 Quantity(scale.plain(row["se"]), row["se"]),
                 Quantity(general(row["df"], 3), row["df"]),
                 Quantity(p_value(row["p"]), row["p"]),
-                Quantity(f"{row['contexts']:,}", row["contexts"], told(row["reason"], unit)),
+                Quantity(f"{row['contexts']:,}", row["contexts"]),
             ]
-            for row in mixed["effects"]
+            for row in rows
         ],
-        keys=[[("factor", row["factor"]), ("level", row["level"])] for row in mixed["effects"]],
-        footer=sentence(notes),
+        keys=[[("factor", row["factor"]), ("level", row["level"])] for row in rows],
+        footer="\n".join(below),
+        computed=list(map(sentence, notes)),
     )  # fmt: skip
 
 
@@ -270,7 +286,6 @@ def _mixed_variances(
             ]
             for row in mixed["random"]
         ],
-        footer="",
     )  # fmt: skip
 
 
@@ -288,14 +303,19 @@ def _blocks_of_items(
     analysis: Analysis, name: str, response: ResponseAnalysis, items: ItemLevel
 ) -> list[Block]:
     blocks: list[Block] = [Heading(captions.items(response["label"]))]
-    statements = list(items["messages"])
     if "model" in items:
-        statements += items["model"]["messages"]
         blocks.append(_item_shares(name, response, items))
     elif items["reason"]:
         blocks.append(Paragraph(captions.not_decomposed(say(items["reason"]))))
-    blocks.append(_item_effects(analysis, name, response, items))
-    return [*blocks, Warnings(list(map(say, statements)))] if statements else blocks
+    effects = _item_effects(analysis, name, response, items)
+    if effects.rows:
+        blocks.append(Fold(captions.item_effects_fold(response["label"]), [effects]))
+    else:
+        blocks += [Paragraph(line) for line in effects.footer.split("\n") if line]
+    statements = [*items["messages"], *(items["model"]["messages"] if "model" in items else [])]
+    label = sentence(response["label"])
+    texts = list(dict.fromkeys(f"{label}: {say(part)}." for part in statements))
+    return [*blocks, Warnings(texts)] if texts else blocks
 
 
 def _item_shares(name: str, response: ResponseAnalysis, items: ItemLevel) -> Table:
@@ -315,15 +335,25 @@ def _item_shares(name: str, response: ResponseAnalysis, items: ItemLevel) -> Tab
             for row in items["shares"]
         ],
         keys=[[("source", row["source"])] for row in items["shares"]],
-        footer=say(items["footer"]),
+        computed=[say(items["footer"])],
     )  # fmt: skip
 
 
 def _item_effects(
     analysis: Analysis, name: str, response: ResponseAnalysis, items: ItemLevel
 ) -> Table:
-    scale = scale_of(response)
-    levels = comparisons(analysis)
+    scale, effects = scale_of(response), {(r["factor"], r["level"]): r for r in items["effects"]}
+    levels = [
+        (level, row)
+        for level in comparisons(analysis)
+        if (row := effects.get((level.factor, level.level))) is not None
+    ]
+    rows, below = parted(
+        levels,
+        lambda part: part[1]["se"] is not None,
+        lambda part: Unknown(part[0].label, part[0].level, told(part[1]["reason"])),
+        len(levels),
+    )
     return Table(
         id=f"item-effects-{slug(name)}",
         caption=captions.item_effects(response["label"]),
@@ -333,22 +363,18 @@ def _item_effects(
             Column("df", numeric=True), Column("p", numeric=True),
             Column(captions.with_unit("sd over items", scale.unit), numeric=True),
         ],
-        rows=[_item_row(level, items, scale) for level in levels],
-        keys=[[("factor", level.factor), ("level", level.level)] for level in levels],
-        footer="" if "model" in items else say(items["footer"]),
+        rows=[_item_row(level, row, scale) for level, row in rows],
+        keys=[[("factor", level.factor), ("level", level.level)] for level, _ in rows],
+        footer="\n".join(below),
+        computed=[say(items["footer"])],
     )  # fmt: skip
 
 
-def _item_row(level: Comparison, items: ItemLevel, scale: Scale) -> list[Entry]:
-    names: list[Entry] = [Text(level.label), Text(level.level, strong=True)]
-    key = (level.factor, level.level)
-    row = next((r for r in items["effects"] if (r["factor"], r["level"]) == key), None)
-    if row is None or row["se"] is None:
-        reason = "" if row is None else told(row["reason"])
-        return [*names, Text(word("not_estimated"), note=reason), Text(""), Text(""), Text("")]
+def _item_row(level: Comparison, row: ItemEffectRow, scale: Scale) -> list[Entry]:
     interval = scale.interval(row["low"], row["high"])
     return [
-        *names,
+        Text(level.label),
+        Text(level.level, strong=True),
         EstimateEntry(
             scale.effect(row["estimate"]), interval, row["estimate"], row["low"], row["high"]
         ),

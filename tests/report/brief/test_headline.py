@@ -48,10 +48,10 @@ def test_what_helps_comes_first_by_size_and_with_its_price() -> None:
     ])  # fmt: skip
     assert said == [
         (
-            "What helps generalization on average: rollouts 4 +3.4 points (learning +4.9) at 4"
-            " times the samples; queries 64 +2.1 (+3.0) at no extra samples."
+            "What helps generalization on average: rollouts 4, +3.4 points (learning +4.9) at 4"
+            " times the samples; queries 64, +2.1 (+3.0) at no extra samples."
         ),
-        f"What hurts: advantage norm {MINUS}4.8 ({MINUS}5.6).",
+        f"What hurts: advantage norm, {MINUS}4.8 ({MINUS}5.6).",
     ]
 
 
@@ -59,16 +59,16 @@ def test_the_metric_of_a_price_is_named_once_a_sentence() -> None:
     gains = [gain("a", 0.04, price=8.0), gain("b", 0.03, price=0.125), gain("c", 0.02)]
     assert spoken(gains) == [
         (
-            "What helps generalization on average: a +4.0 points at 8 times the samples; b +3.0 at"
-            " 0.125 times; c +2.0."
+            "What helps generalization on average: a, +4.0 points at 8 times the samples; b, +3.0"
+            " at 0.125 times; c, +2.0."
         )
     ]
 
 
 @pytest.mark.parametrize(
     ("size", "said"),
-    [("by_more", "a +4.0 points."), ("less", "a +4.0 points, less than matters."),
-     ("open", "a +4.0 points, maybe less than matters."), (None, "a +4.0 points.")],
+    [("by_more", "a, +4.0 points."), ("less", "a, +4.0 points, less than matters."),
+     ("open", "a, +4.0 points, maybe less than matters."), (None, "a, +4.0 points.")],
 )  # fmt: skip
 def test_the_size_of_an_effect_is_said_where_it_may_not_matter(size: Any, said: str) -> None:
     assert spoken([gain("a", 0.04, size=size)])[0].endswith(said)
@@ -77,7 +77,7 @@ def test_the_size_of_an_effect_is_said_where_it_may_not_matter(size: Any, said: 
 def test_an_unsettled_second_response_is_marked() -> None:
     said = spoken([gain("a", 0.04, second=0.01, second_open=True), gain("b", -0.03, "hurts")])
     assert "(learning +1.0, open)" in said[0]
-    assert said[1] == f"What hurts: b {MINUS}3.0."
+    assert said[1] == f"What hurts: b, {MINUS}3.0."
 
 
 def test_of_many_levels_the_largest_are_named_and_the_rest_is_counted() -> None:
@@ -86,16 +86,16 @@ def test_of_many_levels_the_largest_are_named_and_the_rest_is_counted() -> None:
     gains += [gain(f"open {n}", 0.001 * n, "inconclusive") for n in range(1, 4)]
     gains += [gain("none", None, "not_estimated"), gain("same", 0.001, "equivalent")]
     assert spoken(gains) == [
-        "What helps generalization on average: up 4 +4.0 points; up 3 +3.0; and 2 more.",
-        f"What hurts: down 3 {MINUS}3.0; and 2 more.",
-        "Too small to matter: same +0.1.",
+        "What helps generalization on average: up 4, +4.0 points; up 3, +3.0; and 2 more.",
+        f"What hurts: down 3, {MINUS}3.0; and 2 more.",
+        "Too small to matter: same, +0.1.",
         "Open: 3 of 12 levels, with effects up to \N{PLUS-MINUS SIGN}1.3 points still possible.",
     ]
 
 
 def test_what_is_open_is_named_with_its_interval() -> None:
     said = spoken([gain("a", 0.04), gain("b", 0.005, "inconclusive")])
-    assert said[1] == f"Open: b +0.5 ({MINUS}0.5 to +1.5)."
+    assert said[1] == f"Open: b, +0.5 ({MINUS}0.5 to +1.5)."
 
 
 def test_where_nothing_is_conclusive_the_precision_is_said() -> None:
@@ -103,7 +103,7 @@ def test_where_nothing_is_conclusive_the_precision_is_said() -> None:
     assert spoken(gains) == [
         (
             "Nothing is settled on generalization: effects up to \N{PLUS-MINUS SIGN}3.0 points"
-            f" remain possible. Largest estimate: b {MINUS}2.0 points ({MINUS}3.0 to {MINUS}1.0)."
+            f" remain possible. Largest estimate: b, {MINUS}2.0 points ({MINUS}3.0 to {MINUS}1.0)."
         )
     ]
 
@@ -112,7 +112,7 @@ def test_where_nothing_is_conclusive_the_precision_is_said() -> None:
     ("gains", "said"),
     [
         ([gain("a", 0.02, "not_estimated", low=None, high=None)],
-         ("Nothing could be tested on generalization: one row per cell. Largest estimate: a +2.0"
+         ("Nothing could be tested on generalization: one row per cell. Largest estimate: a, +2.0"
          " points.")),
         ([gain("a", None, "not_estimated")],
          "No effect on generalization could be estimated: one row per cell."),
@@ -128,13 +128,13 @@ def test_the_response_that_matters_most_is_generalization(analysis: Any) -> None
     levels, settled = headline_sentences(analysis)
     assert levels == [
         (
-            "What helps Generalization on average: rollouts per query 4 +4.9 points (Learning +2.4)"
-            " at 4 times the samples; advantage batch_norm +2.9 (+6.1) at no extra samples, maybe"
-            " less than matters."
+            "What helps Generalization on average: rollouts per query 4, +4.9 points (Learning"
+            " +2.4) at 4 times the samples; advantage batch_norm, +2.9 (+6.1) at no extra samples,"
+            " maybe less than matters."
         ),
-        f"What hurts: advantage group_norm {MINUS}3.4 (+1.2, open), less than matters.",
-        f"Too small to matter: queries q64 {MINUS}0.1.",
-        f"Open: KL penalty k3 {MINUS}0.9 ({MINUS}2.1 to +0.3).",
+        f"What hurts: advantage group_norm, {MINUS}3.4 (+1.2, open), less than matters.",
+        f"Too small to matter: queries q64, {MINUS}0.1.",
+        f"Open: KL penalty k3, {MINUS}0.9 ({MINUS}2.1 to +0.3).",
     ]
     assert settled == []
 
@@ -143,7 +143,7 @@ def test_without_a_comparison_it_is_the_first_response(analysis: Any) -> None:
     del analysis["comparisons"]["gap"]
     levels, _ = headline_sentences(analysis)
     assert levels[0].startswith(
-        "What helps Learning on average: advantage batch_norm +6.1 points at no"
+        "What helps Learning on average: advantage batch_norm, +6.1 points at no"
     )
     assert not any("Generalization" in text for text in levels)
 
@@ -159,7 +159,7 @@ def test_lower_is_better_is_said(analysis: Any) -> None:
             effect.update(estimate=-effect["estimate"], size=None)
     levels, _ = headline_sentences(analysis)
     assert levels[0].startswith("What helps test loss (lower is better) on average: advantage")
-    assert f"batch_norm {MINUS}0.061 nats" in levels[0]
+    assert f"batch_norm, {MINUS}0.061 nats" in levels[0]
     assert "matter" not in levels[0]
 
 

@@ -124,7 +124,7 @@ def test_figures_over_training_and_profiles_are_drawn(accompanied, page, figure)
 
 def test_notes_of_effects_and_intervals_of_shares_are_shown(page):
     table = page.all("table", id="estimands-learning")[0]
-    assert "assumes no interaction above order 2" in table.text
+    assert "assumes no interaction above order 2" in table.parents[-2].text
     assert "[0.123, 0.346]" in page.all("table", id="anova-learning")[0].text
     assert "Agarwal" in page.all("section", id="methods")[0].text
 

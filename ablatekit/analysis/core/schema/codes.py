@@ -82,7 +82,8 @@ Code: TypeAlias = Literal[
     "normal_meta_tests", "empty_q_profile",
     # two studies side by side
     "held_different", "averaged_differently", "paired_by_context", "runs_in_both",
-    "no_margin_in_both", "unlike_metrics", "response_part", "level_part",
+    "no_margin_in_both", "unlike_metrics", "response_part", "level_part", "same_study",
+    "crossed_contexts",
 ]  # fmt: skip
 
 _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
@@ -225,6 +226,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "runs_in_both": ("response", "runs"),
     "no_margin_in_both": ("response",),
     "unlike_metrics": ("response", "first", "second"),
+    "crossed_contexts": ("contexts", "variables", "levels"),
     "response_part": ("response",),
     "level_part": ("factor", "level", "baseline"),
 }

@@ -64,7 +64,7 @@ HEADLINE: Mapping[str, str] = Templates({
     "beyond": " {scope}",
     "additive": ", if choices add up",
     "additive_above": ", if no {number} choices interact",
-    "level": "{name} {gain}{second}{between}{price}{size}",
+    "level": "{name}, {gain}{second}{between}{price}{size}",
     "size_by_more": "",
     "size_open": ", maybe less than matters",
     "size_less": ", less than matters",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablatekit.analysis.core.schema.codes import Code
+from ablatekit.report.language.numbers import count
 from ablatekit.report.language.reading import words
+from ablatekit.report.language.scopes import listed, variable, variables
 from ablatekit.report.language.statements.phrases import Words
 
 
@@ -24,6 +26,17 @@ def _held_different(names: list[str], first: list[Any], second: list[Any]) -> st
         for name, ours, theirs in zip(names, first, second, strict=True)
     )
     return f"The studies hold different things equal: {'; '.join(shown)}."
+
+
+def _crossed_contexts(contexts: int, names: Sequence[str], levels: Sequence[int]) -> str:
+    parts = (
+        count(number, variable(name), variables(name))
+        for name, number in zip(names, levels, strict=True)
+    )
+    return (
+        f"The {contexts} shared contexts count as independent, but they combine {listed(parts)}:"
+        " p values of differences may be too small."
+    )
 
 
 SENTENCES: Mapping[Code, Words] = {
@@ -47,6 +60,10 @@ SENTENCES: Mapping[Code, Words] = {
     "no_margin_in_both": "{response}: without a smallest effect in both studies nothing can agree.",
     "unlike_metrics": "{response}: the studies measure it by different metrics, {first} and"
     " {second}.",
+    "same_study": "Both are one study: the same plan and the same runs.",
+    "crossed_contexts": lambda contexts, variables, levels: _crossed_contexts(
+        contexts, variables, levels
+    ),
     "response_part": "response {response}",
     "level_part": "{factor}: {level} vs {baseline}",
 }

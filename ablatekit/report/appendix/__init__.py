@@ -1,0 +1,1 @@
+"""What sections share: their findings, what tables lack, and each sentence said once."""

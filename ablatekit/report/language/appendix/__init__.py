@@ -1,0 +1,1 @@
+"""Words of the appendix: findings, explained terms, and what tables have no numbers of."""
