@@ -68,7 +68,9 @@ window.probes = (() => {
   const marks = () => [...document.querySelectorAll("figure svg [data-tip]")].filter(shown)
     .flatMap((mark) => {
       const ground = behind(mark.closest("figure"));
-      const parts = [...mark.querySelectorAll("path, use")].flatMap((part) => {
+      const drawn = [...mark.querySelectorAll("path, use")].flatMap((part) => (
+        part.localName === "use" ? [part, document.querySelector(part.getAttribute("href"))] : part));
+      const parts = drawn.flatMap((part) => {
         const style = getComputedStyle(part);
         const share = opacity(part);
         return [

@@ -75,6 +75,10 @@ CASES = {
     "unknown": [BASELINE, *UNKNOWN],
     "equal": [BASELINE, *EQUAL],
     "one price": [BASELINE, point("rollouts 4", 1.01, 0.05), point("queries", 1.0, -0.01)],
+    **{
+        f"edge {price}": [BASELINE, point("dear", price, 0.05, best=True)]
+        for price in (21.0, 38.0, 70.0, 90.0)
+    },
     "far": [BASELINE, point("broken", 0.5, -40.0), point("dear", 1e6, 0.02, best=True)],
     "no price": without_price([BASELINE, *many(40)]),
     "baseline": [BASELINE],

@@ -80,11 +80,12 @@ def test_a_formula_has_the_sections_that_it_has_data_for(by_formula, parse):
     page = parse((by_formula / "index.html").read_text())
     sections = [section.attributes["id"] for section in page.all("section")]
     assert sections == [
-        "answer", "effects", "model", "interactions", "variance", "diagnostics", "methods",
-        "provenance",
+        "answer", "what-if", "effects", "model", "interactions", "variance", "diagnostics",
+        "methods", "provenance", "computed",
     ]  # fmt: skip
+    notes = [item.attributes["id"] for item in page.all("li") if "id" in item.attributes]
     for link in page.all("a"):
-        assert link.attributes["href"].removeprefix("#") in sections
+        assert link.attributes["href"].removeprefix("#") in (*sections, *notes)
     assert {path.name for path in by_formula.iterdir()} == {
         "index.html", "report.md", "effects.csv", "analysis.json",
     }  # fmt: skip

@@ -298,7 +298,13 @@ def _background(panel: Panel, axes: FrontierAxes) -> None:
     panel.y_numbers(axes.scale)
     panel.horizontal(0, "axis", 1.0)
     ticks = _price_ticks(panel.x, 6 if panel.box.width < PHONE else 10)
-    panel.x_ticks([math.log2(price) for price in ticks], list(map(alternatives.times, ticks)))
+    names = {math.log2(price): alternatives.times(price) for price in ticks}
+    end = panel.box.left + panel.box.width
+    inside = [
+        place for place, name in names.items()
+        if _pixels(panel.across(place)) + text_width(name) / 2 <= end
+    ]  # fmt: skip
+    panel.x_ticks(inside, [names[place] for place in inside])
 
 
 def _price_ticks(limits: Limits, most: int) -> list[float]:

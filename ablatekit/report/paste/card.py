@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
+from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect, ranked_responses
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.legible import legible_json
@@ -61,8 +61,7 @@ def card_picture(analysis: Analysis, document: Document) -> Picture:
 
 def _largest(analysis: Analysis) -> tuple[str, list[CardRow]]:
     """The response that matters most and its largest effects."""
-    gaps = list(analysis.get("comparisons", {}).values())
-    name = gaps[0]["generalization"] if gaps else next(iter(analysis["responses"]))
+    name = ranked_responses(analysis)[0]
     effects = analysis["responses"][name]["effects"]
     rows = [
         CardRow(f"{level.label} {level.level}", effect)

@@ -12,6 +12,7 @@ from ablatekit.analysis.core.lookup import (
     find_effect,
     price_of,
     priced_metric,
+    ranked_responses,
 )
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.effects import Effect
@@ -65,7 +66,8 @@ def _passages(analysis: Analysis) -> Iterator[Passage]:
         later = place + (GAPS_LATER if question.gap else 0)
         yield from _findings(analysis, name, question.scale, rows, later)
         yield from _beyond(name, rows, later)
-    for later, response in enumerate(analysis["responses"].values()):
+    for later, name in enumerate(ranked_responses(analysis)):
+        response = analysis["responses"][name]
         suffices = baseline_sentence(analysis, response)
         if suffices and response["smallest_effect"]:
             yield Passage("baseline", 2 + later, [suffices])
@@ -75,11 +77,12 @@ def _passages(analysis: Analysis) -> Iterator[Passage]:
 
 
 def _asked(analysis: Analysis) -> list[tuple[str, Question]]:
-    """Every response and gap with what a sentence calls it."""
-    labels = [response["label"] for response in analysis["responses"].values()]
+    """What matters most first, the gaps last, each with what a sentence calls it."""
+    ranked, responses = ranked_responses(analysis), analysis["responses"]
     asked = questions(analysis)
-    labels += [results.GAP] * (len(asked) - len(labels))
-    return list(zip(labels, asked, strict=True))
+    first = {question.name: question for question in asked if not question.gap}
+    named = [(responses[name]["label"], first[name]) for name in ranked]
+    return [*named, *((results.GAP, question) for question in asked if question.gap)]
 
 
 def _judged(analysis: Analysis, question: Question) -> list[Judged]:
