@@ -47,6 +47,7 @@ from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Configuration, Effect, Suffices
 from ablatekit.analysis.core.schema.vocabulary import Sufficiency, Verdict
 from ablatekit.report.language.brief.headline import (
+    HEADLINE,
     NO_LEVELS,
     BaselineAnswer,
     BestKind,
@@ -121,6 +122,7 @@ def subjects_of(analysis: Analysis) -> Subjects:
         _common_scale(first, second),
         "" if equal else noun,
         frame(noun, order, _common_scope(analysis, first), equal=equal),
+        HEADLINE["others"] if len({level.factor for level in comparisons(analysis)}) > 1 else "",
     )
 
 
