@@ -80,7 +80,8 @@ GAP_MARKS: tuple[Verdict, ...] = ("widens", "narrows", "equivalent", "inconclusi
 
 def look(outcome: Outcome) -> Look:
     """The look of a verdict, or of an agreement."""
-    return {**LOOKS, **AGREEMENTS}[outcome]
+    looks: dict[str, Look] = dict((*LOOKS.items(), *AGREEMENTS.items()))
+    return looks[outcome]
 
 
 def word(outcome: Outcome) -> str:

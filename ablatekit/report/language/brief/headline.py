@@ -153,7 +153,7 @@ class Subjects:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class HeadlinePart:
     """One sentence of the headline: its template and the levels that it names.
 
     `more` levels are like those; `reach` is the largest size that the intervals of `count` of `all`
@@ -204,7 +204,7 @@ class Settled:
     answers: Sequence[BaselineAnswer]
 
 
-def spoken_headline(parts: Sequence[Part], subjects: Subjects) -> list[str]:
+def spoken_headline(parts: Sequence[HeadlinePart], subjects: Subjects) -> list[str]:
     """The sentences on levels; the first one says what holds for all of them."""
     return [
         _spoken_part(part, subjects, subjects.frame if place == 0 else "", first=place == 0)
@@ -212,7 +212,7 @@ def spoken_headline(parts: Sequence[Part], subjects: Subjects) -> list[str]:
     ]
 
 
-def _spoken_part(part: Part, subjects: Subjects, frame: str, *, first: bool) -> str:
+def _spoken_part(part: HeadlinePart, subjects: Subjects, frame: str, *, first: bool) -> str:
     levels = _levels(part, subjects, first=first)
     if part.more:
         levels = HEADLINE["more"].format(levels=levels, count=part.more)
@@ -220,12 +220,12 @@ def _spoken_part(part: Part, subjects: Subjects, frame: str, *, first: bool) -> 
         reach=in_unit(subjects.scale.plain(part.reach), subjects.scale)
     )
     return HEADLINE[part.kind].format(
-        response=subjects.response, others=subjects.others, frame=frame, levels=levels, reason=part.reason.rstrip("."),
-        reach=reach, count=part.count, all=part.all,
+        response=subjects.response, others=subjects.others, frame=frame, levels=levels,
+        reason=part.reason.rstrip("."), reach=reach, count=part.count, all=part.all,
     )  # fmt: skip
 
 
-def _levels(part: Part, subjects: Subjects, *, first: bool) -> str:
+def _levels(part: HeadlinePart, subjects: Subjects, *, first: bool) -> str:
     """The levels of a sentence; units and names are said with the first one of the headline."""
     said: list[str] = []
     priced = False
