@@ -138,6 +138,7 @@ def compare(
     from ablatekit.report.formats.terminal import comparison
     from ablatekit.report.write import comparison_json, write_comparison
 
+    _check_folder(report)
     studies = studies_of(_analysis(first, workspace), _analysis(second, workspace))
     page = write_comparison(studies, report, theme or "auto") if report is not None else None
     if as_json:
@@ -149,6 +150,15 @@ def compare(
         typer.echo(f"report: {page}")
     else:
         typer.echo(NEXT_PAGE)
+
+
+def _check_folder(report: Path | None) -> None:
+    """The page of a comparison never replaces the report of a study."""
+    from ablatekit.errors import Problem, WorkspaceError
+
+    if report is not None and (report / "analysis.json").exists():
+        rule = "the page of a comparison would replace the report of a study"
+        raise WorkspaceError(Problem(rule, str(report), "Name another folder for --report"))
 
 
 NEXT_PAGE = "next: a page of both studies: the same command with --report DIR"

@@ -60,12 +60,14 @@ def test_disjoint_contexts_give_a_welch_test(analysis, elsewhere):
     assert (row.low, row.high) == pytest.approx(
         tuple(0.05 + sign * stats.t.ppf(0.975, df) * se for sign in (-1, 1))
     )
-    assert row.agreement == "differ"
+    assert (row.agreement, row.size) == ("differ", "by_more")
+    assert (row.second.low, row.second.high) == (effect["low"], effect["high"])
 
 
 def test_small_certain_differences_agree_and_uncertain_ones_are_undecided(analysis, elsewhere):
     found = compare(analysis, elsewhere)
-    assert row_of(found, "learning", "q64").agreement == "agree"
+    alike = row_of(found, "learning", "q64")
+    assert (alike.agreement, alike.size) == ("agree", None)
     for part in (analysis, elsewhere):
         for effect in part["responses"]["learning"]["effects"]:
             effect["se"] = effect["se"] and 10 * effect["se"]
@@ -115,3 +117,31 @@ def test_both_studies_say_what_their_answer_tables_say(analysis, elsewhere):
     ]
     alone = row_of(compare(analysis, elsewhere), "learning", "batch_norm").second
     assert (alone.verdict, alone.broad, alone.scope) == ("helps", None, ())
+
+
+def codes(found):
+    return [note["code"] for note in found.notes]
+
+
+def test_a_study_and_itself_are_one_whatever_made_the_analysis(analysis, elsewhere):
+    again = copy.deepcopy(analysis)
+    assert "same_study" in codes(compare(analysis, again))
+    again["responses"]["learning"]["residual_sd"] = 0.5
+    assert "same_study" not in codes(compare(analysis, again))
+    for part in (analysis, again):
+        part["provenance"] |= {"plan_hash": "0123", "results_hash": "4567"}
+    assert "same_study" in codes(compare(analysis, again))
+    assert "same_study" not in codes(compare(analysis, elsewhere))
+
+
+def test_shared_contexts_that_combine_models_and_data_sets_are_no_plain_sample(analysis, elsewhere):
+    found = compare(analysis, copy.deepcopy(analysis))
+    (note,) = (note for note in found.notes if note["code"] == "crossed_contexts")
+    assert note["arguments"] == {
+        "contexts": 6, "variables": ["model", "dataset"], "levels": [3, 2],
+    }  # fmt: skip
+    assert "crossed_contexts" not in codes(compare(analysis, elsewhere))
+    text = json.dumps(analysis).replace("d1", "other")
+    half = compare(analysis, json.loads(text))
+    assert half.contexts == "overlapping"
+    assert "crossed_contexts" not in codes(half)

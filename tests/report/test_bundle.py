@@ -94,7 +94,12 @@ def test_studies_bundles_and_analyses_can_be_compared(bundled, capsys):
     assert "learning: 24 runs are in both studies" in told
     assert "Learning" in told
     assert "helps:" in told
+    assert "the same command with --report DIR" in told
     assert max(len(line) for line in told.splitlines()) <= 80
+    page = folder / "side by side"
+    assert invoke(["study", "compare", str(study), str(bundle), *where, "--report", str(page)]) == 0
+    assert f"report: {page / 'index.html'}" in capsys.readouterr().out
+    assert "Both are one study" in (page / "index.html").read_text()
 
 
 def test_another_file_is_refused_with_a_remedy(tmp_path, capsys):

@@ -131,10 +131,11 @@ def _planned(paired: Paired, *, narrow: bool) -> _Plan:
     every = [row for panel in paired.panels for row in panel.rows]
     column = max((text_width(line) for row in every for line in _beside(row)), default=0.0)
     beside = width - column - 3 * SIDE - (0 if narrow else LABELS) >= LEAST_PLOT
+    lanes, room = (2 * NARROW_LANE, width) if narrow else (2 * LANE, LABELS)
     rows = [
         rows_of(
             [_label(row, paired.heading, beside=beside) for row in panel.rows],
-            2 * (NARROW_LANE if narrow else LANE), width if narrow else LABELS, above=narrow, gap=5.0,
+            lanes, room, above=narrow, gap=5.0,
         )
         for panel in paired.panels
     ]  # fmt: skip

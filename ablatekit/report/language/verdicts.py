@@ -80,7 +80,8 @@ GAP_MARKS: tuple[Verdict, ...] = ("widens", "narrows", "equivalent", "inconclusi
 
 def look(outcome: Outcome) -> Look:
     """The look of a verdict, or of an agreement."""
-    return {**LOOKS, **AGREEMENTS}[outcome]
+    looks: dict[str, Look] = dict((*LOOKS.items(), *AGREEMENTS.items()))
+    return looks[outcome]
 
 
 def word(outcome: Outcome) -> str:
@@ -141,7 +142,7 @@ def needed_for(effect: Effect, room: Room) -> str:
     if needed <= have:
         margin = f"\N{PLUS-MINUS SIGN}{room.smallest}"
         return f"precise to {margin} already; the estimate lies too near that bound"
-    return f"about {count(needed, *nouns)} for \N{PLUS-MINUS SIGN}{room.smallest}"
+    return f"needs about {count(needed, *nouns)} for \N{PLUS-MINUS SIGN}{room.smallest}"
 
 
 def briefly(needed: str) -> str:

@@ -7,9 +7,11 @@ import io
 import json
 import re
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
+from ablatekit.analysis.compare import Agreement
 from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.report.compose import compose
 from ablatekit.report.formats.csv import effects_csv
@@ -79,3 +81,12 @@ def test_every_verdict_has_a_word_and_a_glyph_of_its_own():
     looks = verdicts.LOOKS.values()
     assert len({look.word for look in looks}) == len(verdicts.LOOKS) == 8
     assert len({look.glyph for look in looks}) == len({look.icon for look in looks}) == 8
+
+
+def test_every_agreement_has_a_look_of_its_own_and_no_verdict_shares_its_code():
+    looks = verdicts.AGREEMENTS
+    assert set(looks) == set(get_args(Agreement))
+    assert not set(looks) & set(verdicts.LOOKS)
+    for part in ("word", "tone", "icon", "glyph"):
+        assert len({getattr(look, part) for look in looks.values()}) == 4
+    assert verdicts.signed("differ", "less") == "\N{NOT EQUAL TO} differ, less than matters"
