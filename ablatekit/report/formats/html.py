@@ -37,7 +37,7 @@ PAGE = "page."
 STYLES: tuple[str, ...] = ("page.css", "whatif.css")
 SCRIPTS: tuple[str, ...] = ("page.js", "statistics.js", "choices.js", "headline.js", "whatif.js")
 """What a page holds; those that are not of the page itself only beside what they explore."""
-MOST_PRINTED, PRINTED_ROWS = 10, 6
+MOST_PRINTED, PRINTED_ROWS = 9, 6
 """Rows of an answer that are printed together, and as many of one that has more."""
 UNDECIDED: tuple[Verdict, ...] = ("inconclusive", "identical", "not_estimated")
 SMALL_TEXT, TALL_TEXT = 0.4, 385
