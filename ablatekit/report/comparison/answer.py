@@ -142,7 +142,7 @@ def _computed(studies: Studies) -> list[str]:
 
 def _margins(studies: Studies) -> list[str]:
     """The smaller of the two smallest effects, of every response that has both."""
-    margins = {}
+    margins: dict[str, None] = {}
     for effect in studies.effects:
         sizes = [
             analysis["responses"][effect.row.response]["smallest_effect"]

@@ -37,7 +37,7 @@ class Look:
     together: str = ""
 
 
-LOOKS: dict[Verdict, Look] = {
+LOOKS: dict[Outcome, Look] = {
     "helps": Look(
         "helps", "good", "up", "\N{BLACK UP-POINTING TRIANGLE}", "^", "triangle up",
         together="more together than apart",
@@ -61,7 +61,7 @@ LOOKS: dict[Verdict, Look] = {
     "not_estimated": Look("not estimated", "none", "dash", "\N{EN DASH}", "o", "hollow circle"),
 }  # fmt: skip
 """The one place that says how a verdict is called; analysis.json and CSV files hold its code."""
-AGREEMENTS: dict[Agreement, Look] = {
+AGREEMENTS: dict[Outcome, Look] = {
     "agree": Look("agree", "same", "equal", "=", "s", "square"),
     "differ": Look("differ", "shift", "unequal", "\N{NOT EQUAL TO}", "D", "diamond"),
     "undecided": Look("undecided", "open", "ring", "\N{WHITE CIRCLE}", "o", "hollow circle"),
@@ -80,7 +80,7 @@ GAP_MARKS: tuple[Verdict, ...] = ("widens", "narrows", "equivalent", "inconclusi
 
 def look(outcome: Outcome) -> Look:
     """The look of a verdict, or of an agreement."""
-    return {**LOOKS, **AGREEMENTS}[outcome]
+    return LOOKS.get(outcome) or AGREEMENTS[outcome]
 
 
 def word(outcome: Outcome) -> str:
