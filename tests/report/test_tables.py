@@ -83,11 +83,14 @@ def test_a_formula_has_the_sections_that_it_has_data_for(by_formula, parse):
         "answer", "what-if", "effects", "model", "interactions", "variance", "diagnostics",
         "methods", "provenance", "computed",
     ]  # fmt: skip
-    notes = [item.attributes["id"] for item in page.all("li") if "id" in item.attributes]
+    named = {
+        part.attributes.get("id") for tag in ("section", "div", "li") for part in page.all(tag)
+    }
     for link in page.all("a"):
-        assert link.attributes["href"].removeprefix("#") in (*sections, *notes)
+        assert link.attributes["href"].removeprefix("#") in named
     assert {path.name for path in by_formula.iterdir()} == {
-        "index.html", "report.md", "effects.csv", "analysis.json",
+        "index.html", "report.md", "effects.csv", "analysis.json", "brief.md", "card.png",
+        "table1.tex", "figures",
     }  # fmt: skip
 
 

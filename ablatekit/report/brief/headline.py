@@ -47,11 +47,12 @@ from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Configuration, Effect, Suffices
 from ablatekit.analysis.core.schema.vocabulary import Sufficiency, Verdict
 from ablatekit.report.language.brief.headline import (
+    HEADLINE,
     NO_LEVELS,
     BaselineAnswer,
     BestKind,
     Gain,
-    Part,
+    HeadlinePart,
     PartKind,
     Settled,
     Subjects,
@@ -79,7 +80,7 @@ NAMED: dict[str, tuple[int, int]] = {"helps": (3, 2), "hurts": (2, 1), "equivale
 NAMED_OPEN = 2
 UNJUDGED: tuple[Verdict, ...] = ("identical", "not_estimated")
 CHEAPER = 0.8
-"""Part of a price from which on something is called cheaper."""
+"""HeadlinePart of a price from which on something is called cheaper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Headline:
     """What the headline says: sentences on levels and settled ones, and what they are about."""
 
     subjects: Subjects
-    parts: Sequence[Part]
+    parts: Sequence[HeadlinePart]
     settled: Settled | None
 
 
@@ -121,6 +122,7 @@ def subjects_of(analysis: Analysis) -> Subjects:
         _common_scale(first, second),
         "" if equal else noun,
         frame(noun, order, _common_scope(analysis, first), equal=equal),
+        HEADLINE["others"] if len({level.factor for level in comparisons(analysis)}) > 1 else "",
     )
 
 
@@ -191,7 +193,7 @@ def first_reason(analysis: Analysis) -> str:
     return next(filter(None, reasons), "")
 
 
-def parts_of(gains: Sequence[Gain], reason: str = "") -> list[Part]:
+def parts_of(gains: Sequence[Gain], reason: str = "") -> list[HeadlinePart]:
     """The sentences on levels, by the rule above."""
     ranked = sorted(gains, key=lambda gain: -abs(gain.estimate or 0.0))
     parts = [*_moved(ranked)]
@@ -201,7 +203,7 @@ def parts_of(gains: Sequence[Gain], reason: str = "") -> list[Part]:
     return parts or [_untested(ranked, reason)]
 
 
-def _moved(ranked: Sequence[Gain]) -> Iterable[Part]:
+def _moved(ranked: Sequence[Gain]) -> Iterable[HeadlinePart]:
     """The sentences on levels with a direction, and on those that are too small to matter."""
     many, before = len(ranked) > FEW_LEVELS, False
     kinds: tuple[tuple[Verdict, PartKind, PartKind], ...] = (
@@ -212,26 +214,26 @@ def _moved(ranked: Sequence[Gain]) -> Iterable[Part]:
         levels = [gain for gain in ranked if gain.verdict == verdict]
         most = NAMED[verdict][1 if many else 0]
         if levels:
-            yield Part(after if before else kind, levels[:most], max(0, len(levels) - most))
+            yield HeadlinePart(after if before else kind, levels[:most], max(0, len(levels) - most))
             before = True
 
 
-def _undecided(levels: Sequence[Gain], number: int, *, alone: bool) -> Part:
+def _undecided(levels: Sequence[Gain], number: int, *, alone: bool) -> HeadlinePart:
     ends = [abs(end) for gain in levels for end in (gain.low, gain.high) if end is not None]
     reach = max(ends, default=None)
     if alone:
-        return Part("nothing", levels[:1], reach=reach)
+        return HeadlinePart("nothing", levels[:1], reach=reach)
     if len(levels) <= NAMED_OPEN:
-        return Part("open", levels)
-    return Part("open_many", reach=reach, count=len(levels), all=number)
+        return HeadlinePart("open", levels)
+    return HeadlinePart("open_many", reach=reach, count=len(levels), all=number)
 
 
-def _untested(ranked: Sequence[Gain], reason: str) -> Part:
+def _untested(ranked: Sequence[Gain], reason: str) -> HeadlinePart:
     if any(gain.estimate is not None for gain in ranked):
-        return Part("untested", ranked[:1], reason=reason)
+        return HeadlinePart("untested", ranked[:1], reason=reason)
     if all(gain.verdict == "identical" for gain in ranked):
-        return Part("identical")
-    return Part("empty", reason=reason)
+        return HeadlinePart("identical")
+    return HeadlinePart("empty", reason=reason)
 
 
 def settled_of(analysis: Analysis) -> Settled | None:

@@ -255,14 +255,22 @@ def _gains(points: Sequence[FrontierPoint], axes: FrontierAxes) -> Limits:
 
 
 def _placed(panel: Panel, points: Sequence[FrontierPoint]) -> list[Placed]:
-    """Points from left to right, those of one price side by side, the best at the right."""
+    """Points from left to right, those of one price side by side, the best at the right.
+
+    The baseline stands at its price exactly: it is the origin.
+    """
     ordered = sorted(points, key=lambda point: (point.price, panel.up(point.estimate)))
     wanted = [_pixels(panel.across(math.log2(point.price or 1.0))) for point in ordered]
     edges = panel.box.left + MARK, panel.box.left + panel.box.width - MARK
+    others = [x for x, point in zip(wanted, ordered, strict=True) if not point.baseline]
+    aside = iter(spread(others, _apart(others), *edges) if others else ())
     return [
-        Placed(point, x, _down(panel, point.estimate), *_interval(panel, point))
-        for point, x in zip(ordered, spread(wanted, _apart(wanted), *edges), strict=True)
-    ]
+        Placed(
+            point, x if point.baseline else next(aside), _down(panel, point.estimate),
+            *_interval(panel, point),
+        )
+        for point, x in zip(ordered, wanted, strict=True)
+    ]  # fmt: skip
 
 
 def _interval(panel: Panel, point: FrontierPoint) -> tuple[float, float]:

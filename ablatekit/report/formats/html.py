@@ -133,7 +133,7 @@ def data(picture: Picture) -> Markup:
 
 def classes(*names: str | Undefined) -> Markup:
     """The class attribute of an element that has any."""
-    shown = " ".join(filter(None, names))
+    shown = " ".join(str(name) for name in names if name)
     return Markup(' class="{}"').format(shown) if shown else Markup()
 
 

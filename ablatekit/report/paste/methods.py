@@ -174,7 +174,7 @@ def _effects(analysis: Analysis) -> Iterator[Said]:
         fits = dict.fromkeys(map(_fit, responses))
         yield "effects.formula", 1, methods.formulas(list(fits), levels=bool(averages))
     elif averages:
-        orders = [_order(response) for response in responses]
+        orders = [order_of(response) for response in responses]
         if None in orders:
             yield "effects.average", 1, methods.saturated(subject)
         for order in sorted({order for order in orders if order is not None}):
@@ -194,7 +194,7 @@ def _fit(response: ResponseAnalysis) -> tuple[str, str, int]:
     return model["formula"], say(model["method"]), model["n"]
 
 
-def _order(response: ResponseAnalysis) -> int | None:
+def order_of(response: ResponseAnalysis) -> int | None:
     """The highest order of interactions in a truncated model; None for a saturated one."""
     method = response["model"]["method"]
     return int(method["arguments"]["order"]) if method["code"] == TRUNCATED else None

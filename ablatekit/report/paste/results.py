@@ -24,6 +24,7 @@ from ablatekit.report.language.numbers import Scale, absent, p_value
 from ablatekit.report.language.reading import confidence, subject_of
 from ablatekit.report.language.sentences import say
 from ablatekit.report.paste.length import Passage, fitted
+from ablatekit.report.paste.methods import order_of
 from ablatekit.report.sections.answer import Question, baseline_sentence, questions
 
 WORDS = 180
@@ -60,7 +61,9 @@ def _passages(analysis: Analysis) -> Iterator[Passage]:
     if tested:
         adjusted = ", ".join(adjustments_of(analysis))
         where = _where(analysis, tested[0].effect)
-        yield Passage("opening", 3, results.opening(confidence(analysis), adjusted, where))
+        yield Passage(
+            "opening", 3, results.opening(confidence(analysis), adjusted, where, _order(analysis))
+        )
     for place, (name, question) in enumerate(asked):
         rows = _judged(analysis, question)
         later = place + (GAPS_LATER if question.gap else 0)
@@ -96,6 +99,12 @@ def _judged(analysis: Analysis, question: Question) -> list[Judged]:
         if (effect := find_effect(question.effects, level, deciding)) is not None
     ]
     return sorted(rows, key=lambda row: -abs(row.effect["estimate"] or 0.0))
+
+
+def _order(analysis: Analysis) -> int | None:
+    """Above which order the model of some response leaves interactions out; None for none."""
+    orders = [order_of(response) for response in analysis["responses"].values()]
+    return min((order for order in orders if order is not None), default=None)
 
 
 def _where(analysis: Analysis, effect: Effect) -> str:

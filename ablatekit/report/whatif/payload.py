@@ -173,7 +173,7 @@ def _headline(
         "templates": dict(HEADLINE),
         "subjects": {
             "response": subjects.response, "second": subjects.second, "metric": subjects.metric,
-            "frame": subjects.frame, "scale": _scale(subjects.scale),
+            "frame": subjects.frame, "others": subjects.others, "scale": _scale(subjects.scale),
             "unit": said_unit(subjects.scale),
         },
         "rule": {"few_levels": FEW_LEVELS, "named": NAMED, "named_open": NAMED_OPEN,

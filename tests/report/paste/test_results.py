@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.report.language.numbers import p_value, scale_of
 from ablatekit.report.paste.length import words_of
 from ablatekit.report.paste.results import WORDS, results_text
@@ -73,3 +74,10 @@ def test_a_table_without_levels_has_no_results(analysis):
     for part in (*analysis["responses"].values(), *analysis["comparisons"].values()):
         part["effects"] = []
     assert results_text(analysis) == ""
+
+
+def test_a_model_without_interactions_is_named_as_an_assumption(analysis):
+    assert "assuming" not in results_text(analysis, 1000)
+    for response in analysis["responses"].values():
+        response["model"]["method"] = statement("truncated_least_squares", order=1)
+    assert "Holm-adjusted p, assuming additivity." in results_text(analysis, 1000)

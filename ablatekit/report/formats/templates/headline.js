@@ -66,9 +66,9 @@ const spokenHeadline = (api, fill, outcome) => {
   if (!parts.length) parts.push(untested());
 
   /* The sentences. */
-  const between = ({ low, high }) => (known(low) && known(high) ? fill(templates.between, {
-    low: api.effect(scale, low), high: api.effect(scale, high),
-  }) : "");
+  const endsOf = ({ low, high }) => ({ low: api.effect(scale, low), high: api.effect(scale, high) });
+  const between = (gain) => (known(gain.low) && known(gain.high)
+    ? fill(templates.between, endsOf(gain)) : "");
   const secondOf = (gain, named) => {
     if (!subjects.second || !known(gain.second)) return "";
     const template = (named ? "second" : "second_again") + (gain.secondOpen ? "_open" : "");
@@ -89,7 +89,7 @@ const spokenHeadline = (api, fill, outcome) => {
     return fill(templates.level, {
       name: gain.name,
       gain: named ? inUnit(number) : number,
-      size: moves && gain.size ? templates[`size_${gain.size}`] : "",
+      size: moves && gain.size ? fill(templates[`size_${gain.size}`], endsOf(gain)) : "",
       second: moves ? secondOf(gain, named) : "",
       between: moves || kind === "same" || kind === "same_too" ? "" : between(gain),
       price: priceOf(gain, kind === "helps", priced),
@@ -108,7 +108,7 @@ const spokenHeadline = (api, fill, outcome) => {
     if (part.more) levels = fill(templates.more, { levels, count: part.more });
     const reach = fill(templates.reach, { reach: inUnit(api.plain(scale, part.reach ?? null)) });
     return fill(templates[part.kind], {
-      response: subjects.response, frame: place === 0 ? subjects.frame : "", levels, reach,
+      response: subjects.response, others: subjects.others, frame: place === 0 ? subjects.frame : "", levels, reach,
       reason: (part.reason ?? "").replace(/\.+$/, ""), count: part.count, all: part.all,
     });
   });

@@ -103,6 +103,11 @@ const whatif = (() => {
 
   const sized = (row) => [data.looks[row.verdict][0], data.sizes[row.size]].filter(Boolean).join(", ");
   const same = (a, b) => a.verdict === b.verdict && a.size === b.size;
+  /* The rows of a level as the table words them: the one beside has a direction only. */
+  const worded = (outcome, question, level) => {
+    const [row, beside] = shown(outcome, question, level);
+    return [row, beside && { ...beside, size: null }];
+  };
   const fixedRow = (question, level) => {
     const place = data.questions[question].shown[level][0];
     return !place || data.questions[question].families[place[0]].rows[place[1]].fixed !== undefined;
@@ -144,8 +149,8 @@ const whatif = (() => {
   const rewriteEntry = (entry, question, level, outcome) => {
     if (!printed.has(entry)) printed.set(entry, [...entry.childNodes]);
     entry.replaceChildren(...printed.get(entry).map((node) => node.cloneNode(true)));
-    const [row, beside] = shown(outcome, question, level);
-    const [before, besideBefore] = shown(atDeclared, question, level);
+    const [row, beside] = worded(outcome, question, level);
+    const [before, besideBefore] = worded(atDeclared, question, level);
     const badges = entry.querySelectorAll(".judged");
     if (!fixedRow(question, level)) {
       rewriteBadge(badges[0], row, before);
@@ -208,8 +213,8 @@ const whatif = (() => {
     const listed = [];
     let all = 0;
     data.questions.forEach((question, at) => data.levels.forEach((level, place) => {
-      shown(outcome, at, place).forEach((row, side) => {
-        const before = shown(atDeclared, at, place)[side];
+      worded(outcome, at, place).forEach((row, side) => {
+        const before = worded(atDeclared, at, place)[side];
         if (!row || before.verdict === "identical" || before.verdict === "not_estimated") return;
         all += 1;
         if (same(row, before)) return;

@@ -16,9 +16,9 @@ LEVEL_COLUMNS = ("level", *COLUMNS[1:])
 def title(response: str, scope: str, *, priced: bool, levels: bool) -> str:
     """What the figure shows; `scope` is what its intervals are over, empty for these contexts."""
     of = "level" if levels else "configuration"
-    against = "for its price" if priced else f"of every {of}"
+    against = "for its price (equal prices side by side)" if priced else f"of every {of}"
     shown = f"{sentence(gain(response))} {against}"
-    return f"{shown} (intervals {scope})" if scope else shown
+    return f"{shown}, intervals {scope}" if scope else shown
 
 
 def gain(response: str) -> str:

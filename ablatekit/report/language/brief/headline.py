@@ -46,8 +46,8 @@ class Templates(Mapping[str, str]):
 
 
 HEADLINE: Mapping[str, str] = Templates({
-    "helps": "What {helps} {response} on average{frame}: {levels}.",
-    "hurts": "What {hurts} {response} on average{frame}: {levels}.",
+    "helps": "What {helps} {response} on average{others}{frame}: {levels}.",
+    "hurts": "What {hurts} {response} on average{others}{frame}: {levels}.",
     "hurts_too": "What {hurts}: {levels}.",
     "same": "Too small to matter on {response}{frame}: {levels}.",
     "same_too": "Too small to matter: {levels}.",
@@ -60,13 +60,14 @@ HEADLINE: Mapping[str, str] = Templates({
     "empty": "No effect on {response} could be estimated: {reason}.",
     "identical": "No level changes {response}: all levels are one and the same.",
     "lower": "{response} (lower is better)",
+    "others": " over the other choices",
     "equal": ", at equal {metric}",
     "beyond": " {scope}",
     "additive": ", if choices add up",
     "additive_above": ", if no {number} choices interact",
     "level": "{name}, {gain}{second}{between}{price}{size}",
     "size_by_more": "",
-    "size_open": ", maybe less than matters",
+    "size_open": ", anywhere from {low} to {high}",
     "size_less": ", less than matters",
     "second": " ({response} {gain})",
     "second_open": " ({response} {gain}, open)",
@@ -89,13 +90,13 @@ SETTLED: Mapping[str, str] = {
     "among": ", one of {count} that may be",
     "item": "{name}, {gain} on {response}{second}{price}{size}",
     "cheaper": "; {name} reaches {gain}{second}{price}",
-    "elsewhere": "For as many {metric}, {name} measured {second} {learning} and {gain} {response}.",
+    "elsewhere": "Also{price}, {name} measured {second} on {learning} and {gain} on {response}.",
     "alone": "{name} alone",
     "because": " ({reason})",
     "no": "The baseline does not suffice{on}.",
-    "yes": "The baseline suffices{on}: gains above {smallest} are excluded.",
+    "yes": "The baseline suffices{on}: gains above {smallest} are ruled out.",
     "open": "Whether the baseline suffices{on} is open{why}.",
-    "up_to": ": gains up to {bound} are not excluded",
+    "up_to": ": gains up to {bound} are not ruled out",
     "on": " on {responses}",
     "not_judged": "Whether the baseline suffices is not judged: no smallest effect is declared.",
 }
@@ -138,7 +139,8 @@ class Subjects:
     """What sentences are about: the responses, how numbers are shown, what the price counts.
 
     `response` and `second` are as they are called in sentences, `second` empty where there is one
-    response; `scale` is that of both. `frame` is what holds for every number: equal prices, an
+    response; `scale` is that of both. `others` says that levels are averaged over other choices,
+    where there are any. `frame` is what holds for every number: equal prices, an
     assumption of the model. `metric` is empty where no price is said.
     """
 
@@ -147,10 +149,11 @@ class Subjects:
     scale: Scale
     metric: str
     frame: str
+    others: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class HeadlinePart:
     """One sentence of the headline: its template and the levels that it names.
 
     `more` levels are like those; `reach` is the largest size that the intervals of `count` of `all`
@@ -201,7 +204,7 @@ class Settled:
     answers: Sequence[BaselineAnswer]
 
 
-def spoken_headline(parts: Sequence[Part], subjects: Subjects) -> list[str]:
+def spoken_headline(parts: Sequence[HeadlinePart], subjects: Subjects) -> list[str]:
     """The sentences on levels; the first one says what holds for all of them."""
     return [
         _spoken_part(part, subjects, subjects.frame if place == 0 else "", first=place == 0)
@@ -209,7 +212,7 @@ def spoken_headline(parts: Sequence[Part], subjects: Subjects) -> list[str]:
     ]
 
 
-def _spoken_part(part: Part, subjects: Subjects, frame: str, *, first: bool) -> str:
+def _spoken_part(part: HeadlinePart, subjects: Subjects, frame: str, *, first: bool) -> str:
     levels = _levels(part, subjects, first=first)
     if part.more:
         levels = HEADLINE["more"].format(levels=levels, count=part.more)
@@ -217,12 +220,12 @@ def _spoken_part(part: Part, subjects: Subjects, frame: str, *, first: bool) -> 
         reach=in_unit(subjects.scale.plain(part.reach), subjects.scale)
     )
     return HEADLINE[part.kind].format(
-        response=subjects.response, frame=frame, levels=levels, reason=part.reason.rstrip("."),
-        reach=reach, count=part.count, all=part.all,
+        response=subjects.response, others=subjects.others, frame=frame, levels=levels,
+        reason=part.reason.rstrip("."), reach=reach, count=part.count, all=part.all,
     )  # fmt: skip
 
 
-def _levels(part: Part, subjects: Subjects, *, first: bool) -> str:
+def _levels(part: HeadlinePart, subjects: Subjects, *, first: bool) -> str:
     """The levels of a sentence; units and names are said with the first one of the headline."""
     said: list[str] = []
     priced = False
@@ -239,17 +242,26 @@ def _level(kind: PartKind, gain: Gain, subjects: Subjects, *, named: bool, price
     return HEADLINE["level"].format(
         name=gain.name,
         gain=in_unit(number, subjects.scale) if named else number,
-        size=HEADLINE[f"size_{gain.size}"] if moved and gain.size else "",
+        size=_size(gain, subjects.scale) if moved else "",
         second=_second(gain, subjects, named=named) if moved else "",
         between="" if moved or kind in ("same", "same_too") else _between(gain, subjects.scale),
         price=_price(gain, subjects, free=kind == "helps", again=priced),
     )
 
 
+def _size(gain: Gain, scale: Scale) -> str:
+    """How large an effect with a direction is; where that is open, between which bounds."""
+    return HEADLINE[f"size_{gain.size}"].format(**_ends(gain, scale)) if gain.size else ""
+
+
+def _ends(gain: Gain, scale: Scale) -> dict[str, str]:
+    return {"low": scale.effect(gain.low), "high": scale.effect(gain.high)}
+
+
 def _between(gain: Gain, scale: Scale) -> str:
     if absent(gain.low) or absent(gain.high):
         return ""
-    return HEADLINE["between"].format(low=scale.effect(gain.low), high=scale.effect(gain.high))
+    return HEADLINE["between"].format(**_ends(gain, scale))
 
 
 def _second(gain: Gain, subjects: Subjects, *, named: bool) -> str:
@@ -300,7 +312,8 @@ def spoken_settled(settled: Settled, subjects: Subjects) -> list[str]:
     if settled.elsewhere:
         gain, scale = settled.elsewhere, subjects.scale
         said.append(SETTLED["elsewhere"].format(
-            metric=subjects.metric, name=gain.name, second=scale.effect(gain.second),
+            price=_price(gain, subjects, free=False, again=False), name=gain.name,
+            second=scale.effect(gain.second),
             learning=subjects.second, gain=scale.effect(gain.estimate), response=subjects.response,
         ))  # fmt: skip
     return [*said, *map(_spoken_answer, settled.answers)]
@@ -312,7 +325,7 @@ def _spoken_best(kind: BestKind, best: Gain, settled: Settled, subjects: Subject
         name=best.name, gain=in_unit(subjects.scale.effect(best.estimate), subjects.scale),
         response=subjects.response,
         second=_second(best, subjects, named=True),
-        size=HEADLINE[f"size_{best.size}"] if kind == "best" and best.size else "",
+        size=_size(best, subjects.scale) if kind == "best" else "",
         price=_price(best, subjects, free=True, again=False),
     )  # fmt: skip
     return SETTLED[kind].format(

@@ -37,10 +37,14 @@ class Finding:
     remarks: Sequence[str] = ()
 
 
-def opening(confidence: str, adjusted: str, where: str) -> list[str]:
-    """What all numbers are."""
+def opening(confidence: str, adjusted: str, where: str, order: int | None) -> list[str]:
+    """What all numbers are; `order` is that of the interactions that a model leaves out above."""
     tested = {"holm": "Holm-adjusted p", "none": "unadjusted p"}.get(adjusted, "adjusted p")
-    return [f"Average effects against the baseline {where}, {confidence} intervals, {tested}."]
+    assumed = ""
+    if order is not None:
+        assumed = ", assuming " + ("additivity" if order == 1 else f"no interaction above {order}")
+    text = f"Average effects against the baseline {where}, {confidence} intervals, {tested}"
+    return [f"{text}{assumed}."]
 
 
 def directed(title: str, findings: Sequence[Finding]) -> list[str]:
@@ -117,8 +121,5 @@ def beyond(title: str, over: str, agreeing: Sequence[tuple[str, Verdict]], rest:
 
 def carried(ratios: Sequence[tuple[str, str, str]]) -> list[str]:
     """How much of the effect on learning carries over, per level, with its interval."""
-    told = [f"{level} {ratio} {interval}" for level, ratio, interval in ratios]
-    return [
-        f"Carry-over to generalization: {'; '.join(told[:some])}."
-        for some in range(len(told), 0, -1)
-    ]
+    told = (f"{level} {ratio} {interval}" for level, ratio, interval in ratios)
+    return [f"Carry-over to generalization: {'; '.join(told)}."]

@@ -115,7 +115,7 @@ def agreed(opinion: SecondOpinion) -> str:
     """A second program came to the same numbers."""
     return (
         f"A second program recomputed {opinion['recomputed']:,} of"
-        f" {count(opinion['of'], 'number')} and agrees."
+        f" {count(opinion['of'], 'number')} and agrees; the others are beyond what it can do."
     )
 
 
