@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from ablatekit.analysis.core.layout import context_label
-from ablatekit.analysis.core.lookup import Comparison, alpha_of, comparisons, find_effect
+from ablatekit.analysis.core.lookup import (
+    Comparison,
+    alpha_of,
+    comparisons,
+    find_effect,
+    is_planned,
+)
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
@@ -139,7 +146,7 @@ def compare(first: Analysis, second: Analysis) -> StudyComparison:
         notes=(
             *([statement("same_study")] if is_same_study(first, second) else []),
             *_held_equal(first, second),
-            *_notes(pairs, shared),
+            *_notes(pairs, shared, same_names=_name_runs_alike(first, second)),
             *_crossed(first, shared),
         ),
     )
@@ -157,7 +164,19 @@ def is_same_study(first: Analysis, second: Analysis) -> bool:
 
 
 def _name(analysis: Analysis) -> str:
-    return str(analysis["study"].get("title") or analysis["study"].get("name") or "study")
+    """The title or the name of a study, the file of a table."""
+    study, name = analysis["study"], analysis["study"].get("name")
+    if not is_planned(analysis):
+        name = PurePath(str(analysis["provenance"].get("table") or "")).name or name
+    return str(study.get("title") or name or "study")
+
+
+def _name_runs_alike(first: Analysis, second: Analysis) -> bool:
+    """Whether one name is one run: that of a planned one is, that of a row is in one table."""
+    if is_planned(first) and is_planned(second):
+        return True
+    ours, theirs = (analysis["provenance"].get("table_hash") for analysis in (first, second))
+    return ours is not None and ours == theirs
 
 
 def _contexts(analysis: Analysis) -> list[str]:
@@ -339,11 +358,13 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value
 
 
-def _notes(pairs: Sequence[_Pair], shared: Sequence[str]) -> Iterator[Statement]:
+def _notes(
+    pairs: Sequence[_Pair], shared: Sequence[str], *, same_names: bool
+) -> Iterator[Statement]:
     if shared:
         yield statement("paired_by_context", contexts=len(shared))
     for pair in pairs:
-        common = _runs(pair.first) & _runs(pair.second)
+        common = _runs(pair.first) & _runs(pair.second) if same_names else set()
         if common:
             yield statement("runs_in_both", response=pair.name, runs=len(common))
         if pair.smallest is None:

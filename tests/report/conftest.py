@@ -20,11 +20,16 @@ from rich.console import Console, RenderableType
 
 from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION, Analysis
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
+from ablatekit.report.comparison.page import comparison_document
+from ablatekit.report.comparison.studies import studies_of
 from ablatekit.report.figures.panel import PIXELS_PER_INCH
 from ablatekit.report.figures.style import house_style
 from ablatekit.report.formats import html
-from ablatekit.report.formats.html import render_html
+from ablatekit.report.formats.html import render_html, render_page
 
+REPORTS = Path(__file__).parents[2] / "reports"
+COMPARED = {"equal_rounds_or_samples": ("full_factorial", "equal_samples")}
+"""Committed pages of two studies, and which they are."""
 PRECISE = 288
 """Dots per inch at which rounded glyphs do not matter."""
 FACTORS: dict[str, tuple[str, list[str], str | None]] = {
@@ -688,15 +693,27 @@ def fixture_page(page_text: str, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
+def compared_reports() -> dict[str, tuple[str, str]]:
+    """Committed pages of two studies, and which they are."""
+    return COMPARED
+
+
+@pytest.fixture(scope="session")
 def committed_page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The page of a committed study, rendered from its analysis.json once a session."""
+    """The page of a committed study or comparison, rendered once a session."""
     folder = tmp_path_factory.mktemp("committed")
 
     def rendered(name: str) -> Path:
         path = folder / f"{name}.html"
         if not path.exists():
-            source = Path(__file__).parents[2] / "reports" / name / "analysis.json"
-            path.write_text(render_html(json.loads(source.read_text())))
+            compared = COMPARED.get(name, (name,))
+            sources = (REPORTS / study / "analysis.json" for study in compared)
+            analyses = [json.loads(source.read_text()) for source in sources]
+            path.write_text(
+                render_page(comparison_document(studies_of(*analyses)))
+                if name in COMPARED
+                else render_html(*analyses)
+            )
         return path
 
     return rendered

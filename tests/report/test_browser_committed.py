@@ -9,7 +9,8 @@ import pytest
 
 pytestmark = pytest.mark.full
 REPORTS = Path(__file__).parents[2] / "reports"
-NAMES = sorted(path.parent.name for path in REPORTS.glob("*/analysis.json"))
+KINDS = ("analysis.json", "comparison.json")
+NAMES = sorted(path.parent.name for kind in KINDS for path in REPORTS.glob(f"*/{kind}"))
 DESK, PHONE = (1280, 800), (390, 844)
 SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 LARGEST = 2_000_000
@@ -22,7 +23,7 @@ def sheets(page):
 
 @pytest.fixture(params=NAMES)
 def path(request, committed_page):
-    """The page of each committed report."""
+    """The page of each committed report, and of each committed comparison."""
     return committed_page(request.param)
 
 

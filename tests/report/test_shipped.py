@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablatekit.report.write import report_contents
+from ablatekit.report.comparison.studies import studies_of
+from ablatekit.report.write import comparison_contents, report_contents
 
 REPORTS = Path(__file__).parents[2] / "reports"
 NEAR = 2.0
@@ -28,7 +29,21 @@ def test_every_folder_of_the_readme_is_there():
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 def test_a_committed_report_equals_a_fresh_render(folder):
-    fresh = report_contents(json.loads((folder / "analysis.json").read_text()))
+    _assert_fresh(folder, report_contents(_analysis(folder.name)))
+
+
+def test_every_committed_comparison_equals_a_fresh_render(compared_reports):
+    committed = {path.parent.name for path in REPORTS.glob("*/comparison.json")}
+    assert committed == set(compared_reports)
+    for name, studies in compared_reports.items():
+        _assert_fresh(REPORTS / name, comparison_contents(studies_of(*map(_analysis, studies))))
+
+
+def _analysis(name):
+    return json.loads((REPORTS / name / "analysis.json").read_text())
+
+
+def _assert_fresh(folder, fresh):
     files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
     assert files.keys() == fresh.keys()
     stale = [name for name, path in files.items() if not _same(name, path, fresh[name])]

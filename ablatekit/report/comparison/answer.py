@@ -69,7 +69,8 @@ def _columns(studies: Studies, *, broad: bool, priced: bool) -> list[Column]:
 def _row(effect: Compared, *, broad: bool, priced: bool) -> list[Entry]:
     row = effect.row
     sides = zip((row.first, row.second), effect.scales, effect.said.prices, strict=True)
-    response = captions.with_unit(effect.label, effect.scales[0].unit if effect.alike else "")
+    name = said.named_response(effect.said)
+    response = captions.with_unit(name, effect.scales[0].unit if effect.alike else "")
     return [
         Text(sentence(response)),
         Text(effect.said.level, note=captions.against(row.baseline), strong=True),

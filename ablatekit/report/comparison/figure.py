@@ -60,7 +60,7 @@ def _paired(studies: Studies, shown: Sequence[Compared]) -> Paired:
 
 
 def _panel(studies: Studies, effects: Sequence[Compared]) -> PairedPanel:
-    scale, label = effects[0].scales[0], effects[0].label
+    scale, label = effects[0].scales[0], said.named_response(effects[0].said)
     response = studies.first["responses"][effects[0].row.response]
     other = studies.second["responses"][effects[0].row.response]
     sizes = [part["smallest_effect"] for part in (response, other)]

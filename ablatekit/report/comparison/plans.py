@@ -29,7 +29,8 @@ def plans_section(studies: Studies) -> Section:
     """Everything that differs, in one table; and how many settings do not."""
     lines = list(_lines(studies))
     shared = _equal_settings(studies)
-    blocks: list[Block] = [_questions(studies)]
+    asked = any(analysis["study"].get("question") for analysis in studies.both)
+    blocks: list[Block] = [_questions(studies)] if asked else []
     blocks += [_table(studies, lines)] if lines else [Paragraph(said.SAME_PLANS)]
     blocks += [Paragraph(said.equal_settings(shared))] if shared else []
     return Section("plans", said.PLANS, "", blocks, finding=_finding(studies))

@@ -8,6 +8,7 @@ averaged over, plans that differ in several things, other metrics or versions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from ablatekit.analysis.compare import differing_settings
 from ablatekit.analysis.core.schema.vocabulary import Statement
@@ -58,8 +59,10 @@ def _reasons(studies: Studies) -> Iterator[tuple[TrustLevel, str]]:
     yield from _plans(studies)
     yield from _contexts(studies, notes)
     yield from _measures(studies, notes)
-    for note in notes.get("no_margin_in_both", []):
-        yield SOUND, say(note)
+    responses = [note["arguments"]["response"] for note in notes.get("no_margin_in_both", [])]
+    if responses:
+        every = len(responses) == len({row.response for row in studies.rows})
+        yield SOUND, said.no_margin([] if every else responses)
 
 
 def _by_code(studies: Studies) -> Mapping[str, list[Statement]]:
@@ -106,7 +109,8 @@ def _averaged(studies: Studies, only: tuple[list[str], list[str]]) -> str:
     if alone is None:
         return f"{sentence(averages)}."
     estimates = alone.first["estimate"], alone.second["estimate"]
-    return said.averaged_unless(averages, alone.name, leading.scales[0], estimates)
+    remaining = replace(leading.said, level=alone.name, estimates=estimates)
+    return said.averaged_unless(averages, remaining)
 
 
 def differing_things(studies: Studies) -> list[str]:

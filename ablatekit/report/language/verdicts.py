@@ -37,7 +37,7 @@ class Look:
     together: str = ""
 
 
-LOOKS: dict[Verdict, Look] = {
+LOOKS: dict[Outcome, Look] = {
     "helps": Look(
         "helps", "good", "up", "\N{BLACK UP-POINTING TRIANGLE}", "^", "triangle up",
         together="more together than apart",
@@ -61,7 +61,7 @@ LOOKS: dict[Verdict, Look] = {
     "not_estimated": Look("not estimated", "none", "dash", "\N{EN DASH}", "o", "hollow circle"),
 }  # fmt: skip
 """The one place that says how a verdict is called; analysis.json and CSV files hold its code."""
-AGREEMENTS: dict[Agreement, Look] = {
+AGREEMENTS: dict[Outcome, Look] = {
     "agree": Look("agree", "same", "equal", "=", "s", "square"),
     "differ": Look("differ", "shift", "unequal", "\N{NOT EQUAL TO}", "D", "diamond"),
     "undecided": Look("undecided", "open", "ring", "\N{WHITE CIRCLE}", "o", "hollow circle"),
@@ -80,8 +80,7 @@ GAP_MARKS: tuple[Verdict, ...] = ("widens", "narrows", "equivalent", "inconclusi
 
 def look(outcome: Outcome) -> Look:
     """The look of a verdict, or of an agreement."""
-    looks: dict[str, Look] = dict((*LOOKS.items(), *AGREEMENTS.items()))
-    return looks[outcome]
+    return LOOKS.get(outcome) or AGREEMENTS[outcome]
 
 
 def word(outcome: Outcome) -> str:
@@ -142,7 +141,7 @@ def needed_for(effect: Effect, room: Room) -> str:
     if needed <= have:
         margin = f"\N{PLUS-MINUS SIGN}{room.smallest}"
         return f"precise to {margin} already; the estimate lies too near that bound"
-    return f"needs about {count(needed, *nouns)} for \N{PLUS-MINUS SIGN}{room.smallest}"
+    return f"about {count(needed, *nouns)} for \N{PLUS-MINUS SIGN}{room.smallest}"
 
 
 def briefly(needed: str) -> str:

@@ -32,8 +32,7 @@ def test_equal_rounds_and_equal_samples_give_opposite_answers(committed):
         (
             "Rollouts 4: +3.4 points generalization at equal rounds (full_factorial, 4 times the"
             f" samples), {MINUS}5.7 at equal samples (equal_samples, no extra cost): the sign"
-            " flips;"
-            f" difference {MINUS}9.1 [{MINUS}15.4, {MINUS}2.8]."
+            f" flips; difference {MINUS}9.1 [{MINUS}15.4, {MINUS}2.8]."
         ),
         f"Learning: +4.9 becomes {MINUS}7.8, difference {MINUS}12.7 [{MINUS}19.3, {MINUS}6.1].",
     ]

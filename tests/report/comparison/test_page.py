@@ -10,6 +10,7 @@ import re
 
 import pytest
 
+from ablatekit.cli.main import invoke
 from ablatekit.report.comparison.answer import MOST_LINES
 from ablatekit.report.comparison.figure import MOST_ROWS, compared_picture
 from ablatekit.report.comparison.page import comparison_document
@@ -100,7 +101,7 @@ def test_the_box_names_what_limits_the_comparison(committed):
     assert box.level == "limited"
     told = " ".join(box.points)
     assert "Only full_factorial averages over queries per round and learning rate" in told
-    assert f"rollouts 4 alone: +1.7 and {MINUS}7.8." in told
+    assert f"rollouts 4 alone: +1.7 points generalization becomes {MINUS}7.8." in told
     assert "differ in 2 things (budget, the factors varied)" in told
     assert "they combine 3 models and 2 data sets" in told
     assert "paired over 6 shared contexts" in told
@@ -130,7 +131,9 @@ def test_metrics_versions_and_missing_margins_are_said(pair):
     _, told = points(first, second)
     assert "Learning is measured as" in told
     assert "different versions of rft" in told
-    assert "without a smallest effect in both studies nothing can agree" in told
+    assert "Without a smallest effect in both studies nothing can agree" in told
+    second["responses"]["learning"]["smallest_effect"] = 0.02
+    assert "Generalization: without a smallest effect" in points(first, second)[1]
 
 
 def test_the_figure_has_one_axis_for_one_unit_and_both_numbers(committed):
@@ -223,3 +226,35 @@ def test_no_badge_lacks_a_mark(document):
     assert set(re.findall(r'<use href="#(i-[^"]+)"', page)) <= known
     entries = [entry for row in document.brief.table.rows for entry in row]
     assert {entry.verdict for entry in entries if isinstance(entry, Badge)} >= {"agree", "differ"}
+
+
+def table(path, rows, **options):
+    path.write_text("\n".join([",".join(rows[0]), *(",".join(map(str, row)) for row in rows[1:])]))
+    folder = path.with_suffix("")
+    asked = [f"--{name}={value}" for name, value in options.items()]
+    assert invoke(["analyze", str(path), *asked, "--report", str(folder)]) == 0
+    return json.loads((folder / "analysis.json").read_text())
+
+
+def test_tables_are_called_by_their_files_and_share_no_rows(tmp_path):
+    """Two tables without contexts, prices and smallest effects; lower is better."""
+    options = {"response": "loss", "factors": "opt,lr"}
+    analyses = []
+    for name, sign in (("first", 1), ("second", -1)):
+        rows = [["opt", "lr", "loss"]]
+        for number in range(16):
+            change = sign * (number % 2) + 0.03 * (number * 7 % 5)
+            rows.append([["sgd", "adam"][number % 2], ["lo", "hi"][number // 2 % 2],
+                         round(3 + change, 3)])  # fmt: skip
+        analyses.append(table(tmp_path / f"{name}.csv", rows, **options))
+    studies = studies_of(*analyses)
+    assert studies.names == ("first.csv", "second.csv")
+    document = comparison_document(studies)
+    assert document.brief.headline[0].startswith("Opt adam: +")
+    assert "loss (lower is better) in first.csv" in document.brief.headline[0]
+    assert "the sign flips" in document.brief.headline[0]
+    told = " ".join(document.brief.trust.points)
+    assert "runs are in both" not in told
+    assert "No contexts are told apart" in told
+    again = studies_of(analyses[0], copy.deepcopy(analyses[0]))
+    assert again.same

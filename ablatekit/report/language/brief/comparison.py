@@ -60,6 +60,7 @@ TEMPLATES: Mapping[str, str] = {
     "by": "{level} on {response} by {difference}{size}",
     "apart": "{level} on {response} ({difference})",
     "values": "{level} on {response}, {first} and {second}",
+    "becomes": "{level}: {first} {response} becomes {second}",
     "all": "{level} on {response}, {first} and {second}, difference {difference}{size}",
     "differ_too": "Also different: {levels}.",
     "agree": "Agree within what matters: {levels}.",
@@ -135,12 +136,17 @@ def biggest(effect: SaidEffect, studies: tuple[SaidStudy, SaidStudy]) -> str:
         _where(study, price, priced=_prices_differ(effect.prices))
         for study, price in zip(studies, effect.prices, strict=True)
     )
-    response = f"{effect.response} (lower is better)" if effect.lower_is_better else effect.response
+    response = named_response(effect)
     return TEMPLATES["differ"].format(
         level=sentence(effect.level), first=in_unit(scale.effect(first), scale), response=response,
         here=here, second=scale.effect(second), there=there, change=_change(effect),
         difference=_difference(effect), size=_size(effect),
     )  # fmt: skip
+
+
+def named_response(effect: SaidEffect) -> str:
+    """A response, and which of its values are better where that is not usual."""
+    return f"{effect.response} (lower is better)" if effect.lower_is_better else effect.response
 
 
 def also_on(effect: SaidEffect) -> str:
@@ -401,12 +407,10 @@ def averaged(names: tuple[str, str], only: tuple[Sequence[str], Sequence[str]]) 
     return "; ".join(parts)
 
 
-def averaged_unless(
-    averages: str, name: str, scale: Scale, estimates: tuple[Number, Number]
-) -> str:
+def averaged_unless(averages: str, remaining: SaidEffect) -> str:
     """The same, and what remains where those factors stay at their baseline."""
-    first, second = (scale.effect(value) for value in estimates)
-    return f"{sentence(averages)}; with those at their baseline, {name}: {first} and {second}."
+    told = _told(remaining, "becomes", unit=True)
+    return f"{sentence(averages)}; with those at their baseline, {told}."
 
 
 def several_things(things: Sequence[str]) -> str:
@@ -437,6 +441,12 @@ def unlike_metrics(response: str, metrics: tuple[str, str]) -> str:
 def unlike_versions(backend: str) -> str:
     """Runs of backends whose results are not the same."""
     return f"The runs were made by different versions of {backend}."
+
+
+def no_margin(responses: Sequence[str]) -> str:
+    """Responses without a smallest effect in both studies; all of them without names."""
+    on = f"{listed(responses)}: " if responses else ""
+    return f"{sentence(on + 'without a smallest effect in both studies nothing can agree')}."
 
 
 def paired(contexts: int) -> str:
