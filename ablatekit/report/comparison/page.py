@@ -51,7 +51,7 @@ def _facts(studies: Studies) -> list[tuple[str, str]]:
     paired = (
         note["arguments"]["contexts"]
         for note in studies.found.notes
-        if note["code"] == "paired_by_context"
+        if note["code"] == "shared_contexts"
     )
     return [*facts, *map(said.shared_contexts, paired)]
 
