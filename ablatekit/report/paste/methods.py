@@ -351,7 +351,10 @@ def _configurations(analysis: Analysis) -> Iterator[Said]:
     judged = judged or [methods.UNADJUSTED if adjust == "none" else adjust]
     told_families = methods.judged_configurations(judged)
     subject = subject_of(analysis)
-    yield "companions.configurations", 4, methods.configurations(subject, told_families, best=best)
+    told = methods.configurations(
+        subject, told_families, best=best, where_equal=methods.WELCH in judged
+    )
+    yield "companions.configurations", 4, told
 
 
 def _records(analysis: Analysis) -> Iterator[Said]:

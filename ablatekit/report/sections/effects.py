@@ -126,7 +126,7 @@ def _caption(analysis: Analysis) -> str:
 
 
 def forest_pictures(analysis: Analysis, levels: Sequence[Comparison]) -> list[Picture]:
-    """One forest for learning and generalization, one for every other response."""
+    """One forest for learning and generalization, one for every other response; none of nothing."""
     series = {
         name: ForestSeries(response, scale_of(response))
         for name, response in analysis["responses"].items()
@@ -134,7 +134,13 @@ def forest_pictures(analysis: Analysis, levels: Sequence[Comparison]) -> list[Pi
     return [
         _forest_picture([series[name] for name in names], names, levels, _alike(series, names[0]))
         for names in _panels(analysis)
+        if any(_is_drawn(series[name], levels) for name in names)
     ]
+
+
+def _is_drawn(series: ForestSeries, levels: Sequence[Comparison]) -> bool:
+    """Whether any level has an estimate to draw."""
+    return any(series.effect(level) is not None for level in levels)
 
 
 def _panels(analysis: Analysis) -> list[tuple[str, ...]]:

@@ -13,11 +13,13 @@ import pytest
 
 from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.cli.main import invoke
-from ablatekit.report.language.reading import words
+from ablatekit.report.language import methods
+from ablatekit.report.language.reading import subject_of, words
 from ablatekit.report.language.references import references
 from ablatekit.report.language.sentences import say
 from ablatekit.report.paste.length import fitted, words_of
 from ablatekit.report.paste.methods import LONG, SHORT, methods_text, passages
+from ablatekit.report.paste.section import METHODS, methods_section
 
 SHIPPED = sorted((Path(__file__).parents[3] / "reports").glob("*/analysis.json"))
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -376,3 +378,19 @@ def test_the_short_text_keeps_the_core(analysis):
     for topic in ("design.factors", "design.cells", "responses.list", "effects.average",
                   "verdicts.rule"):  # fmt: skip
         assert topic in topics
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+def test_only_works_that_the_text_names_are_references(path):
+    section = methods_section(loaded(path))
+    excerpt = next(block for block in section.blocks if getattr(block, "id", "") == METHODS)
+    text = " ".join(excerpt.paragraphs)
+    for work in excerpt.references:
+        assert work.text.split(",")[0].split(" ")[0] in text
+    assert ("Fieller" in text) == any("Fieller" in work.text for work in excerpt.references)
+
+
+def test_hsus_set_is_claimed_only_where_variances_are_equal():
+    subject = subject_of(loaded(SHIPPED[0]))
+    told = methods.configurations(subject, "x", best=True, where_equal=True)[0]
+    assert "; where they do not, those that may be the best are" in told
