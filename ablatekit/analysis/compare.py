@@ -2,7 +2,9 @@
 
 The two narrow estimates of one level are compared by the rule of every verdict (DESIGN 5), on their
 difference: `agree` when its 1 - 2 alpha interval lies inside the smallest effect that matters,
-`differ` when its Holm-adjusted p is below alpha within one response, else `undecided`.
+`differ` when its Holm-adjusted p is below alpha within one response, else `undecided`. Beside it
+stands the same for contexts like these: the one-way t of the differences over the levels of one
+blocking variable, because contexts that are a product of models and data sets are no sample.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.layout import context_label
 from ablatekit.analysis.core.lookup import (
     Comparison,
@@ -37,8 +40,9 @@ from ablatekit.analysis.stats.verdict import Judgement, VerdictRule, judge
 
 Agreement: TypeAlias = Literal["agree", "differ", "undecided", "not_compared"]
 INDEPENDENT = statement("independent_t")
-PAIRED = statement("paired_t")
-FEWEST_PAIRS = 3
+SHARED = statement("shared_contexts_t")
+LEVELS = statement("levels_t")
+FEWEST_LEVELS = 3
 AGREEMENTS: Mapping[Verdict, Agreement] = {
     "equivalent": "agree", "helps": "differ", "hurts": "differ", "inconclusive": "undecided",
 }  # fmt: skip
@@ -62,12 +66,27 @@ class StudyEffect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WiderDifference:
+    """The difference over levels like those of a blocking variable that both studies have."""
+
+    variable: str
+    difference: Number
+    se: Number
+    df: Number
+    low: Number
+    high: Number
+    p: Number
+    p_adjusted: Number
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedEffect:
     """One level in both studies; `difference` is the second estimate minus the first.
 
-    Over shared contexts `difference` is the mean of the paired ones, so it may not be the
-    difference of the two estimates. `size` is that of studies that differ, against the smallest
-    effect that matters.
+    Where contexts are shared, over these contexts only, so it may not be the difference of the two
+    estimates; `beyond` is null where no blocking variable has three shared levels. `size` is that
+    of studies that differ, against the smallest effect that matters.
     """
 
     response: str
@@ -87,6 +106,7 @@ class ComparedEffect:
     agreement: Agreement
     size: Size | None
     reason: Statement | None
+    beyond: WiderDifference | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +144,13 @@ class _Pair:
 def compare(first: Analysis, second: Analysis) -> StudyComparison:
     """Every response, factor and level that both analyses have, by name.
 
-    Where no context is in both, the difference has a Welch t test. Where some are, the studies
-    share evaluation items and the contexts' own deviations: effects are paired by context.
+    The difference has a Welch t test of the narrow estimates, which are over the shared contexts
+    where there are any. These contexts are fixed: only the runs of the studies differ by chance.
     """
     alpha = max(alpha_of(first), alpha_of(second))
-    shared = [name for name in _contexts(first) if name in set(_contexts(second))]
+    theirs = set(_contexts(second))
+    blocks = {context_label(context): context for context in first["design"]["contexts"]}
+    shared = {name: blocks[name] for name in _contexts(first) if name in theirs}
     pairs = [
         _Pair(name, response, second["responses"][name])
         for name, response in first["responses"].items()
@@ -147,7 +169,6 @@ def compare(first: Analysis, second: Analysis) -> StudyComparison:
             *([statement("same_study")] if is_same_study(first, second) else []),
             *_held_equal(first, second),
             *_notes(pairs, shared, same_names=_name_runs_alike(first, second)),
-            *_crossed(first, shared),
         ),
     )
 
@@ -189,7 +210,7 @@ def _parts(analysis: Analysis) -> list[Statement]:
 
 
 def _rows(
-    pair: _Pair, levels: Sequence[Comparison], shared: Sequence[str], alpha: float
+    pair: _Pair, levels: Sequence[Comparison], shared: Shared, alpha: float
 ) -> Iterator[ComparedEffect]:
     levels_of_both = [
         (level, first, second)
@@ -198,22 +219,50 @@ def _rows(
         and (second := find_effect(pair.second["effects"], level, "narrow")) is not None
     ]
     unlike = _unlike(pair)
-    if unlike is not None:
-        method = PAIRED if shared else INDEPENDENT
-        differences = [Estimate(method=method, reason=unlike) for _ in levels_of_both]
-    elif shared:
-        differences = [_paired(pair, level, shared, alpha) for level, _, _ in levels_of_both]
-    else:
-        differences = [_independent(first, second, alpha) for _, first, second in levels_of_both]
-    judgements = judge(
-        differences, VerdictRule(alpha=alpha, adjust="holm", smallest_effect=pair.smallest)
-    )
-    for (level, *effects), difference, judgement in zip(
-        levels_of_both, differences, judgements, strict=True
+    method = SHARED if shared else INDEPENDENT
+    differences, wider = [], []
+    for level, first, second in levels_of_both:
+        inside = _ContextDifferences.of(pair, level, shared)
+        if unlike is not None:
+            difference = Estimate(method=method, reason=unlike)
+        elif shared:
+            difference = inside.here(first, second, alpha)
+        else:
+            difference = _independent(_numbers(first), _numbers(second), alpha, INDEPENDENT)
+        differences.append(difference)
+        wider.append(inside.beyond(alpha) if unlike is None else None)
+    rule = VerdictRule(alpha=alpha, adjust="holm", smallest_effect=pair.smallest)
+    beyond = _wider(wider, rule)
+    for (level, *effects), difference, judgement, beside in zip(
+        levels_of_both, differences, judge(differences, rule), beyond, strict=True
     ):
         parts = zip((pair.first, pair.second), effects, strict=True)
         said = [_study_effect(part, level, effect) for part, effect in parts]
-        yield _row(pair.name, level, said, difference, judgement)
+        yield _row(pair.name, level, said, difference, judgement, beside)
+
+
+def _wider(
+    differences: Sequence[tuple[str, Estimate] | None], rule: VerdictRule
+) -> Iterator[WiderDifference | None]:
+    """The differences over levels of a blocking variable, judged as a family of their own."""
+    known = [wider for wider in differences if wider is not None]
+    judged = iter(judge([estimate for _, estimate in known], rule))
+    for wider in differences:
+        if wider is None:
+            yield None
+            continue
+        (variable, estimate), judgement = wider, next(judged)
+        yield WiderDifference(
+            variable=variable,
+            difference=number(estimate.estimate),
+            se=number(estimate.se),
+            df=number(estimate.df),
+            low=number(estimate.low),
+            high=number(estimate.high),
+            p=number(estimate.p),
+            p_adjusted=number(judgement.p_adjusted),
+            agreement=AGREEMENTS.get(judgement.verdict, "not_compared"),
+        )
 
 
 def _study_effect(response: ResponseAnalysis, level: Comparison, narrow: Effect) -> StudyEffect:
@@ -242,41 +291,84 @@ def _unlike(pair: _Pair) -> Statement | None:
     return None
 
 
-def _independent(first: Effect, second: Effect, alpha: float) -> Estimate:
+_Numbers: TypeAlias = tuple[Number, Number, Number]
+"""Estimate, standard error, df."""
+Shared: TypeAlias = Mapping[str, Mapping[str, str]]
+"""The contexts of both studies by their labels: variable -> level."""
+
+
+def _numbers(effect: Effect) -> _Numbers:
+    return effect["estimate"], effect["se"], effect["df"]
+
+
+def _independent(first: _Numbers, second: _Numbers, alpha: float, method: Statement) -> Estimate:
     """Difference of two independent estimates, df after Welch (1947)."""
-    numbers = [
-        value
-        for effect in (first, second)
-        for value in (effect["estimate"], effect["se"], effect["df"])
-        if value is not None
-    ]
-    if len(numbers) < 6:
-        return Estimate(method=INDEPENDENT, reason=statement("no_standard_error"))
-    estimate, se, df, other, other_se, other_df = numbers
+    known = [value for value in (*first, *second) if value is not None]
+    if len(known) < 6:
+        return Estimate(method=method, reason=statement("no_standard_error"))
+    estimate, se, df, other, other_se, other_df = known
     variances = np.array([se**2, other_se**2])
     if not variances.sum() > 0:
-        return Estimate(method=INDEPENDENT, reason=statement("no_variation_in_either"))
+        return Estimate(method=method, reason=statement("no_variation_in_either"))
     welch = variances.sum() ** 2 / (variances**2 / np.array([df, other_df])).sum()
     spread = float(np.sqrt(variances.sum()))
-    return t_estimate(other - estimate, spread, float(welch), alpha, INDEPENDENT)
+    return t_estimate(other - estimate, spread, float(welch), alpha, method)
 
 
-def _paired(pair: _Pair, level: Comparison, shared: Sequence[str], alpha: float) -> Estimate:
-    """Mean difference of the effects inside the contexts that both studies have."""
-    ours, theirs = (_by_context(part, level) for part in (pair.first, pair.second))
-    values = [theirs[name] - ours[name] for name in shared if name in ours and name in theirs]
-    if len(values) < FEWEST_PAIRS:
-        few = statement("few_shared_contexts", contexts=len(values), fewest=FEWEST_PAIRS)
-        return Estimate(method=PAIRED, reason=few)
-    se = float(np.std(values, ddof=1) / np.sqrt(len(values)))
-    if not se > 0:
-        return Estimate(method=PAIRED, reason=statement("same_difference"))
-    return t_estimate(float(np.mean(values)), se, len(values) - 1, alpha, PAIRED)
+@dataclass(frozen=True, slots=True)
+class _ContextDifferences:
+    """An effect in the contexts that both studies have: estimates and standard errors (C, 2)."""
+
+    contexts: Sequence[Mapping[str, str]]
+    estimate: Floats
+    se: Floats
+
+    @classmethod
+    def of(cls, pair: _Pair, level: Comparison, shared: Shared) -> _ContextDifferences:
+        """The rows of one level in the contexts that both studies have."""
+        sides = [_by_context(part, level) for part in (pair.first, pair.second)]
+        names = [name for name in shared if all(name in side for side in sides)]
+        values = np.array([[side[name] for side in sides] for name in names], dtype=float)
+        values = values.reshape(len(names), 2, 2)
+        return cls([shared[name] for name in names], values[:, :, 0], values[:, :, 1])
+
+    def here(self, first: Effect, second: Effect, alpha: float) -> Estimate:
+        """In exactly these contexts: the error is that of the runs of both studies."""
+        if not self.contexts:
+            few = statement("few_shared_contexts", contexts=0, fewest=1)
+            return Estimate(method=SHARED, reason=few)
+        means = self.estimate.mean(axis=0)
+        errors = np.sqrt(np.square(self.se).sum(axis=0)) / len(self.contexts)
+        sides = [
+            (number(mean), number(error), effect["df"])
+            for mean, error, effect in zip(
+                means.tolist(), errors.tolist(), (first, second), strict=True
+            )
+        ]
+        return _independent(sides[0], sides[1], alpha, SHARED)
+
+    def beyond(self, alpha: float) -> tuple[str, Estimate] | None:
+        """Over the levels of the blocking variable with the widest interval, three at least."""
+        names = dict.fromkeys(name for context in self.contexts for name in context)
+        over = [(name, self._over(name, alpha)) for name in names]
+        known = [(name, estimate) for name, estimate in over if estimate is not None]
+        return max(known, key=lambda pair: pair[1].half_width(alpha), default=None)
+
+    def _over(self, variable: str, alpha: float) -> Estimate | None:
+        """The one-way t of the level means; None of fewer than three levels or without spread."""
+        levels = np.array([context[variable] for context in self.contexts])
+        difference = self.estimate[:, 1] - self.estimate[:, 0]
+        means = np.array([difference[levels == level].mean() for level in dict.fromkeys(levels)])
+        if len(means) < FEWEST_LEVELS or not np.ptp(means) > 0:
+            return None
+        se = float(np.std(means, ddof=1) / np.sqrt(len(means)))
+        return t_estimate(float(means.mean()), se, len(means) - 1, alpha, LEVELS)
 
 
-def _by_context(response: ResponseAnalysis, level: Comparison) -> dict[str, float]:
+def _by_context(response: ResponseAnalysis, level: Comparison) -> dict[str, tuple[float, float]]:
+    """Estimate and standard error (NaN where unknown) of an effect, by context."""
     return {
-        row["context"]: float(row["estimate"])
+        row["context"]: (float(row["estimate"]), np.nan if row["se"] is None else row["se"])
         for row in response["contexts"]
         if (row["factor"], row["level"]) == (level.factor, level.level)
         and row["estimate"] is not None
@@ -289,6 +381,7 @@ def _row(
     effects: Sequence[StudyEffect],
     difference: Estimate,
     judgement: Judgement,
+    beyond: WiderDifference | None,
 ) -> ComparedEffect:
     first, second = effects
     return ComparedEffect(
@@ -309,6 +402,7 @@ def _row(
         agreement=AGREEMENTS.get(judgement.verdict, "not_compared"),
         size=judgement.size,
         reason=difference.reason,
+        beyond=beyond,
     )
 
 
@@ -350,11 +444,9 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value
 
 
-def _notes(
-    pairs: Sequence[_Pair], shared: Sequence[str], *, same_names: bool
-) -> Iterator[Statement]:
+def _notes(pairs: Sequence[_Pair], shared: Shared, *, same_names: bool) -> Iterator[Statement]:
     if shared:
-        yield statement("paired_by_context", contexts=len(shared))
+        yield statement("shared_contexts", contexts=len(shared))
     for pair in pairs:
         common = _runs(pair.first) & _runs(pair.second) if same_names else set()
         if common:
@@ -366,23 +458,6 @@ def _notes(
             yield statement(
                 "unlike_metrics", response=pair.name, first=metrics[0], second=metrics[1]
             )
-
-
-def _crossed(analysis: Analysis, shared: Sequence[str]) -> Iterator[Statement]:
-    """Contexts that combine models with data sets are taken for independent ones."""
-    contexts = [row for row in analysis["design"]["contexts"] if context_label(row) in shared]
-    values: dict[str, set[str]] = {}
-    for context in contexts:
-        for name, level in context.items():
-            values.setdefault(name, set()).add(level)
-    levels = {name: len(known) for name, known in values.items() if len(known) > 1}
-    if len(contexts) >= FEWEST_PAIRS and len(levels) > 1:
-        yield statement(
-            "crossed_contexts",
-            contexts=len(contexts),
-            variables=list(levels),
-            levels=list(levels.values()),
-        )
 
 
 def _runs(response: ResponseAnalysis) -> set[str]:

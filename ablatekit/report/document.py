@@ -280,7 +280,8 @@ class Brief:
     """The answer on one screen and one sheet: what a reader needs who reads nothing else.
 
     `headline` moves with the bounds of an exploration (alpha, the smallest effect); `settled`, the
-    sentences on configurations and on the baseline, does not.
+    sentences on configurations and on the baseline, does not. `low`: the figure leaves room
+    below it.
     """
 
     headline: Sequence[str]
@@ -288,6 +289,7 @@ class Brief:
     figure: Picture | None
     table: Table | None
     trust: Trust
+    low: bool = False
 
 
 def brief_section(brief: Brief) -> Section:

@@ -6,6 +6,7 @@ import copy
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -44,6 +45,13 @@ def row_of(found, response, level):
     return next(r for r in found.effects if (r.response, r.level) == (response, level))
 
 
+def row_of_study(analysis, response, level):
+    return next(
+        row for row in analysis["responses"][response]["effects"]
+        if (row["level"], row["inference"], row["estimand"]) == (level, "narrow", "average")
+    )  # fmt: skip
+
+
 def codes(found):
     return [note["code"] for note in found.notes]
 
@@ -78,26 +86,46 @@ def test_small_certain_differences_agree_and_uncertain_ones_are_undecided(analys
     assert row_of(compare(analysis, elsewhere), "learning", "q64").agreement == "undecided"
 
 
-def test_shared_contexts_are_paired(analysis):
+def shifted(analysis, shifts):
+    """The same study with the effects of q64 on learning moved in every context."""
     other = copy.deepcopy(analysis)
-    shifts = [0.01, 0.03, 0.02, 0.05, 0.04, 0.03]
-    rows = other["responses"]["learning"]["contexts"]
-    rows = [row for row in rows if row["level"] == "q64"]
+    rows = [row for row in other["responses"]["learning"]["contexts"] if row["level"] == "q64"]
     for row, shift in zip(rows, shifts, strict=True):
         row["estimate"] += shift
+    return other
+
+
+SHIFTS = [0.01, 0.03, 0.02, 0.05, 0.04, 0.03]
+
+
+def test_over_shared_contexts_only_the_runs_differ_by_chance(analysis):
+    other = shifted(analysis, SHIFTS)
     assert "runs_in_both" not in codes(compare(analysis, other)), "rows of two tables"
     for part in (analysis, other):
         part["study"]["backend"] = "rft"
     found = compare(analysis, other)
     assert found.contexts == "overlapping"
     row = row_of(found, "learning", "q64")
-    test = stats.ttest_1samp(shifts, 0.0)
-    assert (row.difference, row.df, row.p) == pytest.approx((0.03, 5, test.pvalue))
+    rows = [row for row in analysis["responses"]["learning"]["contexts"] if row["level"] == "q64"]
+    error = np.sqrt(2 * sum(row["se"] ** 2 for row in rows)) / len(rows)
+    df = 2 * row_of_study(analysis, "learning", "q64")["df"]
+    assert (row.difference, row.se, row.df) == pytest.approx((0.03, error, df))
+    assert row.p == pytest.approx(2 * stats.t.sf(0.03 / error, df))
     assert row.agreement == "differ"
     assert "runs_in_both" in codes(found)
-    same = row_of(found, "learning", "batch_norm")
-    assert same.agreement == "not_compared"
-    assert same.reason == statement("same_difference")
+    assert row_of(found, "learning", "batch_norm").agreement == "agree"
+
+
+def test_beyond_them_is_the_t_over_the_levels_of_a_variable(analysis):
+    row = row_of(compare(analysis, shifted(analysis, SHIFTS)), "learning", "q64")
+    models = [context["model"] for context in analysis["design"]["contexts"]]
+    means = pd.Series(SHIFTS).groupby(models).mean()
+    test = stats.ttest_1samp(means, 0.0)
+    assert row.beyond.variable == "model"
+    assert (row.beyond.difference, row.beyond.df) == pytest.approx((0.03, 2))
+    assert row.beyond.p == pytest.approx(test.pvalue)
+    interval = test.confidence_interval(0.95)
+    assert (row.beyond.low, row.beyond.high) == pytest.approx((interval.low, interval.high))
 
 
 def test_what_only_one_study_has_is_named_and_other_scales_are_not_compared(analysis, elsewhere):
@@ -137,14 +165,11 @@ def test_a_study_and_itself_are_one_whatever_made_the_analysis(analysis, elsewhe
     assert "same_study" not in codes(compare(analysis, elsewhere))
 
 
-def test_shared_contexts_that_combine_models_and_data_sets_are_no_plain_sample(analysis, elsewhere):
-    found = compare(analysis, copy.deepcopy(analysis))
-    (note,) = (note for note in found.notes if note["code"] == "crossed_contexts")
-    assert note["arguments"] == {
-        "contexts": 6, "variables": ["model", "dataset"], "levels": [3, 2],
-    }  # fmt: skip
-    assert "crossed_contexts" not in codes(compare(analysis, elsewhere))
-    text = json.dumps(analysis).replace("d1", "other")
-    half = compare(analysis, json.loads(text))
-    assert half.contexts == "overlapping"
-    assert "crossed_contexts" not in codes(half)
+def test_beyond_needs_three_shared_levels(analysis, elsewhere):
+    two = copy.deepcopy(analysis)
+    names = {context["model"] for context in two["design"]["contexts"]}
+    text = json.dumps(two).replace(sorted(names)[0], "another")
+    found = compare(analysis, json.loads(text))
+    assert found.contexts == "overlapping"
+    assert row_of(found, "learning", "q64").beyond is None
+    assert row_of(compare(analysis, elsewhere), "learning", "q64").beyond is None

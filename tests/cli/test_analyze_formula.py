@@ -83,7 +83,7 @@ def test_the_methods_paragraph_names_the_adjustment_that_was_used(table, tmp_pat
     arguments = ["--formula", "y ~ a + (1|g)", "--adjust", "mvt", "--report", str(tmp_path)]
     assert invoke(["analyze", str(table), *arguments]) == 0
     text = (tmp_path / "report.md").read_text()
-    assert "when the adjusted p value (mvt) is below 0.05" in text
+    assert "when the adjusted p value (mvt; one family per response) is below 0.05" in text
     assert "one family" in text
     assert "Holm" not in text
 
@@ -92,7 +92,7 @@ def test_the_methods_of_a_mean_of_effects_describe_no_levels(table, tmp_path):
     arguments = ["--formula", "y ~ 1", "--variances", "w", "--report", str(tmp_path)]
     assert invoke(["analyze", str(table), *arguments]) == 0
     text = (tmp_path / "report.md").read_text()
-    assert "The fitted model was" in text
+    assert "We fitted y" in text
     for absent in ("effect of a level", "analysis of variance uses", "Holm", "inconclusive"):
         assert absent not in text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ablatekit.analysis.compare import StudyEffect
+from ablatekit.analysis.compare import LEVELS, StudyEffect
 from ablatekit.analysis.core.schema.vocabulary import Number
 from ablatekit.report.comparison.studies import Compared, Studies
 from ablatekit.report.document import (
@@ -34,12 +34,13 @@ def compared_table(studies: Studies, *, most: int | None = MOST_LINES) -> Table 
     shown = studies.effects[:most]
     left = len(studies.effects) - len(shown)
     broad, priced = _has_broad(shown), _has_price(shown)
+    wider = any(effect.row.beyond for effect in shown)
     whole = most is None
     return Table(
         id="all-compared" if whole else "compared",
         caption=said.MOST_TABLE if left else said.TABLE,
-        columns=_columns(studies, broad=broad, priced=priced),
-        rows=[_row(effect, broad=broad, priced=priced) for effect in shown],
+        columns=_columns(studies, broad=broad, priced=priced, wider=wider),
+        rows=[_row(effect, broad=broad, priced=priced, wider=wider) for effect in shown],
         keys=[
             [("response", effect.row.response), ("factor", effect.row.factor),
              ("level", effect.row.level)]
@@ -51,7 +52,7 @@ def compared_table(studies: Studies, *, most: int | None = MOST_LINES) -> Table 
     )  # fmt: skip
 
 
-def _columns(studies: Studies, *, broad: bool, priced: bool) -> list[Column]:
+def _columns(studies: Studies, *, broad: bool, priced: bool, wider: bool) -> list[Column]:
     parts = ["effect", "verdict"]
     parts += [captions.BEYOND] if broad else []
     parts += [captions.PRICE] if priced else []
@@ -62,11 +63,12 @@ def _columns(studies: Studies, *, broad: bool, priced: bool) -> list[Column]:
           for title in parts),
         Column(said.DIFFERENCE, sentence(said.DIFFERENCE), numeric=True),
         Column(said.AGREEMENT, sentence(said.DIFFERENCE)),
+        *([Column(captions.BEYOND, sentence(said.DIFFERENCE))] if wider else []),
         Column("adjusted p", sentence(said.DIFFERENCE), numeric=True),
     ]  # fmt: skip
 
 
-def _row(effect: Compared, *, broad: bool, priced: bool) -> list[Entry]:
+def _row(effect: Compared, *, broad: bool, priced: bool, wider: bool) -> list[Entry]:
     row = effect.row
     sides = zip((row.first, row.second), effect.scales, effect.said.prices, strict=True)
     name = said.named_response(effect.said)
@@ -83,6 +85,7 @@ def _row(effect: Compared, *, broad: bool, priced: bool) -> list[Entry]:
         ),
         estimate(effect.scales[0], row.difference, row.low, row.high),
         Badge(row.agreement, size=row.size),
+        *([_wider(effect)] if wider else []),
         Quantity("" if absent(row.p_adjusted) else f"p {p_value(row.p_adjusted)}", row.p_adjusted),
     ]
 
@@ -102,6 +105,16 @@ def _study(
         text = "" if price.times is None else captions.price(price.times, price.metric)
         entries.append(Quantity(text, price.times))
     return entries
+
+
+def _wider(effect: Compared) -> Entry:
+    """Whether the studies differ over levels like those of a blocking variable."""
+    beyond = effect.row.beyond
+    if beyond is None:
+        return Text("")
+    interval = effect.scales[0].interval(beyond.low, beyond.high)
+    scope = (beyond.variable,)
+    return Badge(beyond.agreement, interval, over=over(scope), scope=scope)
 
 
 def _beyond(study: StudyEffect) -> Entry:
@@ -138,6 +151,8 @@ def _computed(studies: Studies) -> list[str]:
     methods = dict.fromkeys(
         say(effect.row.method) for effect in studies.effects if effect.row.p is not None
     )
+    if any(effect.row.beyond for effect in studies.effects):
+        methods[say(LEVELS)] = None
     return [*map(said.method, methods), said.rule(studies.found.alpha, _margins(studies))]
 
 

@@ -14,6 +14,9 @@ from ablatekit.report.comparison.trust import comparison_trust
 from ablatekit.report.document import Brief, Document, Section
 from ablatekit.report.language.brief import comparison as said
 
+LOW = 5
+"""Effects in a figure that leaves room for the trust box below it."""
+
 
 def comparison_document(studies: Studies) -> Document:
     """The whole page as data."""
@@ -34,6 +37,7 @@ def _brief(studies: Studies) -> Brief:
         figure=compared_picture(studies),
         table=compared_table(studies),
         trust=comparison_trust(studies),
+        low=len(studies.effects) <= LOW,
     )
 
 
@@ -47,7 +51,7 @@ def _facts(studies: Studies) -> list[tuple[str, str]]:
     paired = (
         note["arguments"]["contexts"]
         for note in studies.found.notes
-        if note["code"] == "paired_by_context"
+        if note["code"] == "shared_contexts"
     )
     return [*facts, *map(said.shared_contexts, paired)]
 

@@ -132,10 +132,10 @@ def _labels(studies: Studies, place: int) -> set[tuple[str, ...]]:
 def _contexts(
     studies: Studies, notes: Mapping[str, list[Statement]]
 ) -> Iterator[tuple[TrustLevel, str]]:
-    for note in notes.get("crossed_contexts", []):
-        yield LIMITED, say(note)
-    for note in notes.get("paired_by_context", []):
+    for note in notes.get("shared_contexts", []):
         yield SOUND, said.paired(note["arguments"]["contexts"])
+        if not any(row.beyond for row in studies.rows):
+            yield LIMITED, said.NOTHING_BEYOND
     if studies.found.contexts == "disjoint":
         known = all(any(analysis["design"]["contexts"]) for analysis in studies.both)
         yield LIMITED, said.no_shared_context() if known else said.without_contexts()

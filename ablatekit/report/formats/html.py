@@ -40,8 +40,9 @@ SCRIPTS: tuple[str, ...] = ("page.js", "statistics.js", "choices.js", "headline.
 MOST_PRINTED, PRINTED_ROWS = 9, 6
 """Rows of an answer that are printed together, and as many of one that has more."""
 UNDECIDED: tuple[Verdict, ...] = ("inconclusive", "identical", "not_estimated")
-SMALL_TEXT, TALL_TEXT = 0.4, 385
-"""Space of a letter that is no headline's beside one that is, and letters as tall as a figure."""
+SMALL_TEXT, TALL_TEXT, LOW_TEXT = 0.4, 385, 260
+"""Space of a letter that is no headline's beside one that is; letters as tall as a figure, and as a
+low one."""
 SHOWN_POINTS = 4
 """Reasons of the trust box that show at once."""
 ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
@@ -193,7 +194,7 @@ def _is_decided(entry: Entry) -> bool:
 def wordy(brief: Brief) -> bool:
     """Whether the headline and what is settled are taller than the figure beside them."""
     headline, settled = (sum(map(len, texts)) for texts in (brief.headline, brief.settled))
-    return headline + SMALL_TEXT * settled > TALL_TEXT
+    return headline + SMALL_TEXT * settled > (LOW_TEXT if brief.low else TALL_TEXT)
 
 
 def judged(entry: Entry, column: Column, keys: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

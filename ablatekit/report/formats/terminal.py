@@ -439,12 +439,14 @@ def _compared(row: ComparedEffect, labels: Mapping[str, str], scale: Scale) -> l
     level = f"{labels.get(row.factor, row.factor)}:\n{versus(row.level, row.baseline)}"
     interval = "" if row.low is None else f"\n{scale.interval(row.low, row.high)}"
     p = "" if row.p_adjusted is None else f"\np {p_value(row.p_adjusted)}"
+    beyond = row.beyond
+    wide = "" if beyond is None else f"\n{over((beyond.variable,))}:\n{word(beyond.agreement)}"
     return [
         Text(level),
         Text("\n".join(_study_lines(row.first, scale))),
         Text("\n".join(_study_lines(row.second, scale))),
         Text(f"{scale.effect(row.difference)}{interval}"),
-        Text(f"{word(row.agreement)}{p}"),
+        Text(f"{word(row.agreement)}{p}{wide}"),
     ]
 
 

@@ -70,7 +70,7 @@ CELLS: list[Any] = [
 def test_configurations_are_points_with_their_price(with_configurations: Any) -> None:
     picture = frontier_picture(with_configurations(CELLS))
     assert picture is not None
-    assert picture.title == "Gain on Generalization for its price"
+    assert picture.title == "Gain on Generalization for its price (equal prices side by side)"
     assert "queries q64 alone: +7.0 points [5.8, 8.2] at 2 times the price" in picture.alt
     assert picture.data is not None
     rows = picture.data().rows
@@ -88,7 +88,9 @@ def test_intervals_of_another_scope_are_named(with_configurations: Any) -> None:
     rows += broad
     picture = frontier_picture(analysis)
     assert picture is not None
-    assert picture.title.endswith("for its price (intervals over models)")
+    assert picture.title.endswith(
+        "for its price (equal prices side by side), intervals over models"
+    )
 
 
 def test_of_a_table_without_prices_gains_alone_are_shown(table_analysis: Any) -> None:

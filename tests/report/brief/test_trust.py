@@ -85,7 +85,12 @@ def test_a_disagreement_of_the_second_opinion_is_grave(calm: Any) -> None:
     assert box.level == "weak"
     assert "differs on rollouts 4" in box.points[0]
     calm["second_opinion"] = OPINION
-    assert trust_box(calm).points == ["A second program recomputed 41 of 43 numbers and agrees."]
+    assert trust_box(calm).points == [
+        (
+            "A second program recomputed 41 of 43 numbers and agrees; the others are beyond what"
+            " it can do."
+        )
+    ]
 
 
 def test_an_opinion_that_recomputed_nothing_does_not_agree(calm: Any) -> None:

@@ -65,7 +65,7 @@ def test_it_says_what_the_page_says_in_words(analysis):
     text = render_markdown(analysis)
     assert "## The answer" in text
     assert "gave 192 planned runs" in text
-    assert "What helps Generalization on average: rollouts per query 4, +4.9 points" in text
+    assert "on average over the other choices: rollouts per query 4, +4.9 points" in text
     assert "![Gain on Generalization over the baseline." not in text
     assert "←→ widens, less than matters" in text
     assert "(about 5 replicates for ±2 pp)" in text

@@ -108,5 +108,7 @@ def test_how_numbers_were_made_stands_apart_from_what_must_be_read(analysis: Any
 
 def test_a_terminal_says_the_answer_before_the_table(analysis: Any, terminal_text: Any) -> None:
     lines = terminal_text(answer(analysis), width=400).splitlines()
-    assert lines[0].startswith("What helps Generalization on average: rollouts per query 4, +4.9")
+    assert lines[0].startswith(
+        "What helps Generalization on average over the other choices: rollouts per query 4, +4.9"
+    )
     assert lines[1].startswith("Limited evidence: read with care. ")

@@ -33,7 +33,7 @@ Code: TypeAlias = Literal[
     "correlated_slope", "failed_bootstraps", "few_kenward_roger_df", "mixed_model",
     # what a comparison of two responses or studies lacks
     "no_run_of_both", "unlike_responses", "unlike_studies", "no_standard_error",
-    "no_variation_in_either", "few_shared_contexts", "same_difference",
+    "no_variation_in_either", "few_shared_contexts",
     # notes on effects
     "assumes_order", "model_based", "same_runs_in", "contexts_left_out", "compared_inside",
     "dunnett_family", "dunnett_bound", "welch_family",
@@ -44,7 +44,8 @@ Code: TypeAlias = Literal[
     # methods
     "cell_means_t", "welch_t", "hidden_replication_t", "truncated_t", "contexts_t", "levels_t",
     "widest_t",
-    "independent_t", "paired_t", "satterthwaite", "kenward_roger", "residual", "asymptotic",
+    "independent_t", "shared_contexts_t", "satterthwaite", "kenward_roger", "residual",
+    "asymptotic",
     "saturated_cell_means", "truncated_least_squares", "reml", "ml", "ols", "laplace", "dl", "pm",
     "he", "sj", "ee", "stratified_bootstrap",
     # analysis of variance
@@ -81,9 +82,8 @@ Code: TypeAlias = Literal[
     "no_df_between_runs", "low_kenward_roger_df", "normal_tests", "residual_df_only",
     "normal_meta_tests", "empty_q_profile",
     # two studies side by side
-    "held_different", "averaged_differently", "paired_by_context", "runs_in_both",
+    "held_different", "averaged_differently", "shared_contexts", "runs_in_both",
     "no_margin_in_both", "unlike_metrics", "response_part", "level_part", "same_study",
-    "crossed_contexts",
 ]  # fmt: skip
 
 _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
@@ -222,11 +222,10 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     # two studies side by side
     "held_different": ("names", "first", "second"),
     "averaged_differently": ("first", "second"),
-    "paired_by_context": ("contexts",),
+    "shared_contexts": ("contexts",),
     "runs_in_both": ("response", "runs"),
     "no_margin_in_both": ("response",),
     "unlike_metrics": ("response", "first", "second"),
-    "crossed_contexts": ("contexts", "variables", "levels"),
     "response_part": ("response",),
     "level_part": ("factor", "level", "baseline"),
 }

@@ -449,12 +449,13 @@ def no_margin(responses: Sequence[str]) -> str:
     return f"{sentence(on + 'without a smallest effect in both studies nothing can agree')}."
 
 
+NOTHING_BEYOND = "No blocking variable has three levels in both: nothing is said about others."
+
+
 def paired(contexts: int) -> str:
     """What the differences rest on."""
-    return (
-        f"Differences are paired over {count(contexts, 'shared context')} and speak for contexts"
-        " like these."
-    )
+    shared = count(contexts, "shared context")
+    return f"Differences hold in {shared}: only the runs differ by chance."
 
 
 # What differs in the plans

@@ -62,7 +62,7 @@ HEADLINE: Mapping[str, str] = Templates({
     "lower": "{response} (lower is better)",
     "others": " over the other choices",
     "equal": ", at equal {metric}",
-    "beyond": " {scope}",
+    "beyond": ", {scope}",
     "additive": ", if choices add up",
     "additive_above": ", if no {number} choices interact",
     "level": "{name}, {gain}{second}{between}{price}{size}",

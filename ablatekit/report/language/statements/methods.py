@@ -64,7 +64,7 @@ SENTENCES: Mapping[Code, Words] = {
     "levels_t": "t over means of the variable's levels",
     "widest_t": "the widest of the crossed interval and the t over each variable",
     "independent_t": "Welch t of independent estimates, no context in both studies",
-    "paired_t": "paired t over the contexts of both studies, df = contexts - 1",
+    "shared_contexts_t": "Welch t of the two estimates over the contexts of both studies",
     "satterthwaite": "Satterthwaite df",
     "kenward_roger": "Kenward-Roger df",
     "residual": "residual df",

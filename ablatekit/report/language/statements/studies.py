@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ablatekit.analysis.core.schema.codes import Code
-from ablatekit.report.language.numbers import count
 from ablatekit.report.language.reading import words
-from ablatekit.report.language.scopes import listed, variable, variables
 from ablatekit.report.language.statements.phrases import Words
 
 
@@ -28,17 +26,6 @@ def _held_different(names: list[str], first: list[Any], second: list[Any]) -> st
     return f"The studies hold different things equal: {'; '.join(shown)}."
 
 
-def _crossed_contexts(contexts: int, names: Sequence[str], levels: Sequence[int]) -> str:
-    parts = (
-        count(number, variable(name), variables(name))
-        for name, number in zip(names, levels, strict=True)
-    )
-    return (
-        f"The {contexts} shared contexts count as independent, but they combine {listed(parts)}:"
-        " p values of differences may be too small."
-    )
-
-
 SENTENCES: Mapping[Code, Words] = {
     # what a comparison of two responses or studies lacks
     "no_run_of_both": "no {unit} has a value of both responses",
@@ -47,23 +34,19 @@ SENTENCES: Mapping[Code, Words] = {
     "no_standard_error": "one of the studies has no standard error for it",
     "no_variation_in_either": "no run-to-run variation in either study",
     "few_shared_contexts": "{contexts} of at least {fewest} shared contexts hold this contrast",
-    "same_difference": "the effects differ by the same amount in every context: shared runs?",
     # two studies side by side
     "held_different": _held_different,
     "averaged_differently": lambda first, second: (
         f"Effects are averaged over other factors too: {', '.join(first)} against"
         f" {', '.join(second)}."
     ),
-    "paired_by_context": "{contexts} contexts are in both studies: effects are paired by context,"
-    " and speak for contexts like these.",
+    "shared_contexts": "{contexts} contexts are in both studies: differences are over these, with"
+    " the error of the runs of both.",
     "runs_in_both": "{response}: {runs} runs are in both studies, which pulls them together.",
     "no_margin_in_both": "{response}: without a smallest effect in both studies nothing can agree.",
     "unlike_metrics": "{response}: the studies measure it by different metrics, {first} and"
     " {second}.",
     "same_study": "Both are one study: the same plan and the same runs.",
-    "crossed_contexts": lambda contexts, variables, levels: _crossed_contexts(
-        contexts, variables, levels
-    ),
     "response_part": "response {response}",
     "level_part": "{factor}: {level} vs {baseline}",
 }
