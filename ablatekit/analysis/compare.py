@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import PurePath
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -24,6 +23,7 @@ from ablatekit.analysis.core.lookup import (
     comparisons,
     find_effect,
     is_planned,
+    name_of,
 )
 from ablatekit.analysis.core.numbers import number
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
@@ -159,7 +159,7 @@ def compare(first: Analysis, second: Analysis) -> StudyComparison:
     levels = [level for level in comparisons(first) if level in comparisons(second)]
     parts = _parts(first), _parts(second)
     return StudyComparison(
-        names=(_name(first), _name(second)),
+        names=(name_of(first), name_of(second)),
         alpha=alpha,
         contexts="overlapping" if shared else "disjoint",
         effects=tuple(row for pair in pairs for row in _rows(pair, levels, shared, alpha)),
@@ -182,14 +182,6 @@ def is_same_study(first: Analysis, second: Analysis) -> bool:
         for analysis in (first, second)
     )
     return ours == theirs and None not in ours
-
-
-def _name(analysis: Analysis) -> str:
-    """The title or the name of a study, the file of a table."""
-    study, name = analysis["study"], analysis["study"].get("name")
-    if not is_planned(analysis):
-        name = PurePath(str(analysis["provenance"].get("table") or "")).name or name
-    return str(study.get("title") or name or "study")
 
 
 def _name_runs_alike(first: Analysis, second: Analysis) -> bool:

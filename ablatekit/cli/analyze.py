@@ -204,6 +204,10 @@ def _bad_places(to_json: str | None, report: Path | None) -> list[Problem]:
         problems.append(
             Problem("it is a file", "", "Name a folder for --report", Location(str(report)))
         )
+    elif report is not None:
+        from ablatekit.report.folder import REPORT_FILES, check_folder
+
+        check_folder(report, REPORT_FILES)
     return problems
 
 

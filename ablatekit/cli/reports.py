@@ -155,8 +155,9 @@ def compare(
 def _check_folder(report: Path | None) -> None:
     """The page of a comparison never replaces the report of a study."""
     from ablatekit.errors import Problem, WorkspaceError
+    from ablatekit.report.folder import ANALYSIS
 
-    if report is not None and (report / "analysis.json").exists():
+    if report is not None and (report / ANALYSIS).exists():
         rule = "the page of a comparison would replace the report of a study"
         raise WorkspaceError(Problem(rule, str(report), "Name another folder for --report"))
 

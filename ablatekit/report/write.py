@@ -18,6 +18,7 @@ from ablatekit.report.comparison.studies import Studies
 from ablatekit.report.compose import compose
 from ablatekit.report.document import Document, Picture, figure_data, file_stem, pictures_of
 from ablatekit.report.figures.render import image
+from ablatekit.report.folder import check_folder, earlier_files, unfinished
 from ablatekit.report.formats.csv import data_csv, effects_csv
 from ablatekit.report.formats.html import render_page
 from ablatekit.report.formats.latex import TABLE_FILE, render_bibtex, render_latex, render_table
@@ -28,8 +29,6 @@ from ablatekit.themes import Theme
 FIGURES = "figures"
 SHOWN = ("effects", "configurations", "gap", "dynamics")
 """Sections whose figures Markdown shows beside that of the brief; the page has all of them."""
-OPTIONAL = ("brief.md", TABLE_FILE)
-"""Files that only some analyses have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,11 @@ def write_files(contents: Mapping[str, bytes], directory: Path) -> None:
     All are made durable in a folder beside `directory` before the first one replaces its
     predecessor, each atomically and in their order: a process killed at any moment leaves a
     readable report, and the next call clears what it left. Figures that no longer belong to the
-    report go when everything else is there.
+    report go when everything else is there. Raises WorkspaceError where a file would be replaced
+    that no report wrote.
     """
-    fresh = directory.with_name(f".{directory.name}.new")
+    check_folder(directory, contents)
+    fresh, earlier = unfinished(directory), earlier_files(directory)
     if fresh.exists():
         shutil.rmtree(fresh)
     for folder in (directory, fresh):
@@ -72,18 +73,11 @@ def write_files(contents: Mapping[str, bytes], directory: Path) -> None:
         write_atomically(fresh / name, content)
     for name in contents:
         (fresh / name).replace(directory / name)
-    _clear(directory, contents)
+    for name in earlier - contents.keys():
+        (directory / name).unlink(missing_ok=True)
     for folder in (directory / FIGURES, directory):
         sync_directory(folder)
     shutil.rmtree(fresh)
-
-
-def _clear(directory: Path, contents: Mapping[str, bytes]) -> None:
-    """Remove what an earlier report left: figures and tables that this one lacks."""
-    figures = (f"{FIGURES}/{path.name}" for path in (directory / FIGURES).glob("*.png"))
-    for name in (*figures, *OPTIONAL):
-        if name not in contents:
-            (directory / name).unlink(missing_ok=True)
 
 
 def report_contents(analysis: Analysis, theme: Theme = "auto") -> dict[str, bytes]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+from ablatekit.errors import WorkspaceError
 from ablatekit.report import write as files
 from ablatekit.report.write import report_contents, write_report
 
@@ -50,12 +52,16 @@ def test_figures_and_tables_of_an_earlier_report_go(light, tmp_path):
     folder = tmp_path / "report"
     write_report(light, folder)
     (folder / "figures" / "old.png").write_bytes(b"old")
+    (folder / "figures" / "mine.png").write_bytes(b"mine")
+    with (folder / "report.md").open("a") as text:
+        text.write("\n![of an earlier report](figures/old.png)\n")
     (folder / "figures" / "notes.txt").write_text("mine")
     (folder / "mine.txt").write_text("mine")
     write_report(light, folder)
     files = files_of(folder)
     assert "figures/old.png" not in files
-    assert {"figures/notes.txt", "mine.txt", "table1.tex"} <= files.keys()
+    mine = {"figures/notes.txt", "figures/mine.png", "mine.txt"}
+    assert {*mine, "table1.tex"} <= files.keys()
     for part in (*light["responses"].values(), *light["comparisons"].values()):
         part["effects"] = []
     light["design"]["factors"] = []
@@ -83,3 +89,24 @@ def test_a_writer_that_dies_leaves_the_old_report(light, tmp_path, monkeypatch):
     write_report(light, tmp_path / "report")
     assert "another title" in written.html.read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_files_that_no_report_wrote_are_neither_replaced_nor_removed(light, tmp_path):
+    (tmp_path / "figures").mkdir()
+    theirs = {"effects.csv": b"a table", "brief.md": b"a text", "figures/mine.png": b"a figure"}
+    for name, content in theirs.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(WorkspaceError, match=r"no report wrote: brief\.md, effects\.csv"):
+        write_report(light, tmp_path)
+    assert files_of(tmp_path) == theirs
+    (tmp_path / "effects.csv").unlink()
+    (tmp_path / "brief.md").unlink()
+    write_report(light, tmp_path)
+    assert files_of(tmp_path)["figures/mine.png"] == b"a figure"
+
+
+def test_the_folder_may_be_the_present_one(light, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert write_report(light, Path()).html.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]

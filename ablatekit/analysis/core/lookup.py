@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from ablatekit.analysis.core.schema.analysis import Analysis, DesignRecord, ResponseAnalysis
@@ -196,6 +197,14 @@ def adjustments_of(analysis: Analysis) -> list[str]:
 def is_planned(analysis: Analysis) -> bool:
     """Whether the runs were executed from a frozen plan; a table that was brought along was not."""
     return analysis.get("study", {}).get("backend") not in (None, "", "table")
+
+
+def name_of(analysis: Analysis) -> str:
+    """The title or the name of a study, the file of a table that was brought along."""
+    study, name = analysis.get("study", {}), analysis.get("study", {}).get("name")
+    if not is_planned(analysis):
+        name = PurePath(str(analysis.get("provenance", {}).get("table") or "")).name or name
+    return str(study.get("title") or name or "study")
 
 
 def alpha_of(analysis: Analysis) -> float:

@@ -153,10 +153,15 @@ def _levels(frame: ModelFrame) -> dict[str, tuple[str, ...]]:
 
 
 def _unit(job: _Job) -> str:
-    """The unit of the response: of a column by its values, of an effect size or a function none."""
+    """The unit of the effects: of a column by its values, of an effect size or a function none.
+
+    Effects on a binary outcome are average differences of its probability.
+    """
     options, name = job.options, job.frame.formula.response
     if options.family == "binomial":
-        return "log odds"
+        unit = "fraction"
+        refuse_smallest(unit, options.smallest_effect)
+        return unit
     if options.unit is None and (options.variances or name not in job.data.columns):
         return ""
     values = job.data[name].to_numpy(dtype=float) if name in job.data.columns else job.frame.y

@@ -14,6 +14,7 @@ from ablatekit.analysis.core.lookup import (
     find_effect,
     is_planned,
     label_of,
+    name_of,
 )
 from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.core.schema.vocabulary import Estimand
@@ -55,10 +56,11 @@ def subject_of(analysis: Analysis) -> Subject:
 
 
 def title_of(analysis: Analysis) -> str:
-    """The title or the name of the study, else the formulas that were fitted."""
-    study = analysis.get("study", {})
+    """The title of a study, the file of a table, the formulas that were fitted."""
+    if analysis.get("design"):
+        return name_of(analysis)
     formulas = (response["model"]["formula"] for response in analysis["responses"].values())
-    return str(study.get("title") or study.get("name") or "; ".join(dict.fromkeys(formulas)))
+    return "; ".join(dict.fromkeys(formulas))
 
 
 def confidence(analysis: Analysis) -> str:

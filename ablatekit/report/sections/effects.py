@@ -76,7 +76,9 @@ def forest_section(analysis: Analysis) -> Section | None:
     if not levels:
         return None
     pictures = forest_pictures(analysis, levels)
-    blocks: list[Block] = [Gallery(pictures=pictures, caption=_caption(analysis), wide=True)]
+    blocks: list[Block] = []
+    if pictures:
+        blocks.append(Gallery(pictures=pictures, caption=_caption(analysis), wide=True))
     refused, sentences = _missing_scopes(analysis)
     for name, response in analysis["responses"].items():
         table = estimand_table(name, response, levels, room(analysis, response), refused)
@@ -126,7 +128,7 @@ def _caption(analysis: Analysis) -> str:
 
 
 def forest_pictures(analysis: Analysis, levels: Sequence[Comparison]) -> list[Picture]:
-    """One forest for learning and generalization, one for every other response; none of nothing."""
+    """One forest for learning and generalization, one for every other response with an effect."""
     series = {
         name: ForestSeries(response, scale_of(response))
         for name, response in analysis["responses"].items()
@@ -134,13 +136,8 @@ def forest_pictures(analysis: Analysis, levels: Sequence[Comparison]) -> list[Pi
     return [
         _forest_picture([series[name] for name in names], names, levels, _alike(series, names[0]))
         for names in _panels(analysis)
-        if any(_is_drawn(series[name], levels) for name in names)
+        if any(series[name].effect(level) is not None for name in names for level in levels)
     ]
-
-
-def _is_drawn(series: ForestSeries, levels: Sequence[Comparison]) -> bool:
-    """Whether any level has an estimate to draw."""
-    return any(series.effect(level) is not None for level in levels)
 
 
 def _panels(analysis: Analysis) -> list[tuple[str, ...]]:

@@ -129,7 +129,7 @@ def test_logistic_response(table: pd.DataFrame) -> None:
     out = analyse_formula(table, "hit ~ a + b + (1 | ctx)", FormulaOptions(family="binomial"))
     json.dumps(out, allow_nan=False)
     assert out["model"]["method"] == statement("laplace")
-    assert out["unit"] == "log odds"
+    assert out["unit"] == "fraction"
     assert out["fixed"][1]["df"] is None
     assert 0.0 < out["effects"][0]["estimate"] < 1.0
     compared = statement("baselines", factors=["a", "b"], levels=["off", "b0"])
