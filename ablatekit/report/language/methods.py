@@ -166,7 +166,7 @@ def held_equal(amount: str | None, unit: str | None) -> list[str]:
     budget = f"{amount} {unit.replace('_', ' ')}"
     return [
         f"Every other setting was equal in all runs, among them the budget of {budget}.",
-        f"Every run had {budget}; other settings were equal.",
+        f"Every run had a budget of {budget}; other settings were equal.",
     ]
 
 
