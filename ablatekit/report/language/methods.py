@@ -99,7 +99,8 @@ def cells(
     where = f" in {contexts}" if contexts else ""
     crossed = count(number, "cell")
     if not subject.planned:
-        up_to = f"up to {count(replicates, subject.unit)} per cell"
+        most = count(replicates, subject.unit)
+        up_to = f"{f'up to {most}' if replicates > 1 else f'one {subject.unit}'} per cell"
         each = f"{up_to} and context" if subject.contexts > 1 else up_to
         long = f"It has {crossed}{where} with {each}; {analysed}."
         return [long, f"It has {crossed}{where}; {analysed}."]

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.analysis.table import analyse_table
 from ablatekit.cli.main import invoke
 from ablatekit.report.language import methods
 from ablatekit.report.language.reading import subject_of, words
@@ -394,3 +395,15 @@ def test_hsus_set_is_claimed_only_where_variances_are_equal():
     subject = subject_of(loaded(SHIPPED[0]))
     told = methods.configurations(subject, "x", best=True, where_equal=True)[0]
     assert "; where they do not, those that may be the best are" in told
+
+
+def test_a_level_that_is_not_set_has_a_name():
+    rng = np.random.default_rng(4)
+    rows = [
+        {"kl": kl, "beta": beta, "model": model, "y": rng.normal()}
+        for kl, beta in (("no", None), ("yes", "0.1"), ("yes", "0.2"))
+        for model in "pqr" for _ in range(2)
+    ]  # fmt: skip
+    analysis = analyse_table(pd.DataFrame(rows), "y", ["kl", "beta"], ["model"])
+    assert "(not set)" in everything(analysis)
+    assert "; , " not in everything(analysis)
