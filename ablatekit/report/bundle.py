@@ -193,9 +193,13 @@ def read_analysis(path: Path) -> Analysis:
     try:
         content: Analysis = read_json(path)
         version = content["schema_version"]
-        content["responses"], content["design"]["contexts"]
+        content["responses"], content.get("design", {"contexts": []})["contexts"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _no_analysis(path, f"{type(error).__name__}: {error}") from error
+    if "design" not in content:
+        rule = "the analysis of a formula has no cells that another study could share"
+        remedy = "Analyse the tables by --factors and --contexts"
+        raise WorkspaceError(Problem(rule, str(path), remedy))
     if not is_current(content):
         rule = f"this analysis.json has schema version {version}, not {SCHEMA_VERSION}"
         remedy = "Analyse the archive again: ablatekit study report X.zip"

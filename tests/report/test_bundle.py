@@ -110,6 +110,13 @@ def test_another_file_is_refused_with_a_remedy(tmp_path, capsys):
     assert invoke(["study", "compare", str(path.with_suffix(".json")), str(path)]) == 2
 
 
+def test_the_analysis_of_a_formula_is_not_compared(tmp_path, capsys):
+    path = tmp_path / "analysis.json"
+    path.write_text('{"schema_version": 4, "responses": {}}')
+    assert invoke(["study", "compare", str(path), str(path)]) == 2
+    assert "the analysis of a formula has no cells" in capsys.readouterr().err
+
+
 def test_an_analysis_is_no_study_in_one_message(tmp_path, capsys):
     path = tmp_path / "analysis.json"
     path.write_text('{"schema_version": 1, "study": {}}')

@@ -57,6 +57,17 @@ def test_what_helps_comes_first_by_size_and_with_its_price() -> None:
     ]
 
 
+def test_what_moves_the_other_response_alone_says_so() -> None:
+    said = spoken([
+        gain("choice a", 0.002, "equivalent", second=0.071, second_moved=True),
+        gain("choice b", 0.001, "equivalent", second=0.002),
+    ])  # fmt: skip
+    assert said == [
+        "Too small to matter on generalization: choice a, +0.2 points (learning +7.1); choice b,"
+        " +0.1."
+    ]
+
+
 def test_the_metric_of_a_price_is_named_once_a_sentence() -> None:
     gains = [gain("a", 0.04, price=8.0), gain("b", 0.03, price=0.125), gain("c", 0.02)]
     assert spoken(gains) == [
@@ -243,7 +254,7 @@ def test_the_best_configuration_stands_beside_what_gains_as_much_for_less(
 def test_what_may_be_as_good_is_counted(with_configurations: Any) -> None:
     cells = [(*cell[:3], {**cell[3], "may_be_best": place > 0}) for place, cell in enumerate(CELLS)]
     first = headline_sentences(with_configurations(cells))[1][0]
-    assert first.startswith("Best configuration, one of 2 that may be: rollouts per query 4 +")
+    assert first.startswith("Best configuration, one of 2 that may be best: rollouts per query 4 +")
 
 
 def test_without_anything_comparable_the_best_for_less_is_named(with_configurations: Any) -> None:

@@ -87,7 +87,7 @@ SETTLED: Mapping[str, str] = {
     "largest": "Largest gain measured, not settled{reason}: {item}{cheaper}.",
     "small": "Largest gain, too small to matter: {item}.",
     "no_gain": "None of {count} configurations shows a gain; the nearest: {item}.",
-    "among": ", one of {count} that may be",
+    "among": ", one of {count} that may be best",
     "item": "{name}, {gain} on {response}{second}{price}{size}",
     "cheaper": "; {name} reaches {gain}{second}{price}",
     "elsewhere": "Also{price}, {name} measured {second} on {learning} and {gain} on {response}.",
@@ -120,7 +120,8 @@ class Gain:
     """A level or a configuration: what it does to the two responses that matter, for which price.
 
     Numbers are in the responses' own unit. `second` is the estimate on learning, `second_open`
-    whether nothing is settled about it; `price` is a multiple of the baseline's.
+    whether nothing is settled about it, `second_moved` whether it has a direction and is not known
+    to be too small to matter; `price` is a multiple of the baseline's.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Gain:
     second: Number
     second_open: bool
     price: Number
+    second_moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +245,9 @@ def _level(kind: PartKind, gain: Gain, subjects: Subjects, *, named: bool, price
         name=gain.name,
         gain=in_unit(number, subjects.scale) if named else number,
         size=_size(gain, subjects.scale) if moved else "",
-        second=_second(gain, subjects, named=named) if moved else "",
+        second=_second(gain, subjects, named=named or not moved)
+        if moved or gain.second_moved
+        else "",
         between="" if moved or kind in ("same", "same_too") else _between(gain, subjects.scale),
         price=_price(gain, subjects, free=kind == "helps", again=priced),
     )
