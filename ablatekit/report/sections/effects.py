@@ -76,7 +76,9 @@ def forest_section(analysis: Analysis) -> Section | None:
     if not levels:
         return None
     pictures = forest_pictures(analysis, levels)
-    blocks: list[Block] = [Gallery(pictures=pictures, caption=_caption(analysis), wide=True)]
+    blocks: list[Block] = []
+    if pictures:
+        blocks.append(Gallery(pictures=pictures, caption=_caption(analysis), wide=True))
     refused, sentences = _missing_scopes(analysis)
     for name, response in analysis["responses"].items():
         table = estimand_table(name, response, levels, room(analysis, response), refused)
@@ -126,7 +128,7 @@ def _caption(analysis: Analysis) -> str:
 
 
 def forest_pictures(analysis: Analysis, levels: Sequence[Comparison]) -> list[Picture]:
-    """One forest for learning and generalization, one for every other response."""
+    """One forest for learning and generalization, one for every other response with an effect."""
     series = {
         name: ForestSeries(response, scale_of(response))
         for name, response in analysis["responses"].items()
@@ -134,6 +136,7 @@ def forest_pictures(analysis: Analysis, levels: Sequence[Comparison]) -> list[Pi
     return [
         _forest_picture([series[name] for name in names], names, levels, _alike(series, names[0]))
         for names in _panels(analysis)
+        if any(series[name].effect(level) is not None for name in names for level in levels)
     ]
 
 
