@@ -63,8 +63,10 @@ def test_what_moves_the_other_response_alone_says_so() -> None:
         gain("choice b", 0.001, "equivalent", second=0.002),
     ])  # fmt: skip
     assert said == [
-        "Too small to matter on generalization: choice a, +0.2 points (learning +7.1); choice b,"
-        " +0.1."
+        (
+            "Too small to matter on generalization: choice a, +0.2 points (learning +7.1);"
+            " choice b, +0.1."
+        )
     ]
 
 
