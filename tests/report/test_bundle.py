@@ -88,7 +88,7 @@ def test_studies_bundles_and_analyses_can_be_compared(bundled, capsys):
     assert invoke(["study", "compare", str(study), str(bundle), *where, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["contexts"] == "overlapping"
-    assert {row["agreement"] for row in told["effects"]} == {"not_compared"}
+    assert {row["agreement"] for row in told["effects"]} == {"undecided"}
     assert invoke(["study", "compare", str(study), str(bundle), *where]) == 0
     told = capsys.readouterr().out
     assert "learning: 24 runs are in both studies" in told

@@ -112,3 +112,12 @@ def test_a_terminal_says_the_answer_before_the_table(analysis: Any, terminal_tex
         "What helps Generalization on average over the other choices: rollouts per query 4, +4.9"
     )
     assert lines[1].startswith("Limited evidence: read with care. ")
+
+
+def test_nothing_is_averaged_over_other_choices_where_there_are_none(analysis: Any) -> None:
+    assert "averaged over the other choices" in answer_table(analysis).footer
+    kept = analysis["design"]["factors"][0]
+    analysis["design"]["factors"] = [kept]
+    for part in (*analysis["responses"].values(), *analysis["comparisons"].values()):
+        part["effects"] = [row for row in part["effects"] if row["factor"] == kept["name"]]
+    assert "averaged over" not in answer_table(analysis).footer

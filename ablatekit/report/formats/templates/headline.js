@@ -79,7 +79,8 @@ const spokenHeadline = (api, fill, outcome) => {
     });
   };
   const priceOf = (gain, free, again) => {
-    if (!subjects.metric || !known(gain.price)) return "";
+    if (!subjects.metric) return "";
+    if (!known(gain.price)) return free ? templates.unpriced : "";
     const { metric } = subjects;
     if (!isPriced(gain)) return free ? fill(templates.free, { metric }) : "";
     const times = api.general(gain.price, 3);

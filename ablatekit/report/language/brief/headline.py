@@ -77,6 +77,7 @@ HEADLINE: Mapping[str, str] = Templates({
     "price": " at {times} times the {metric}",
     "price_again": " at {times} times",
     "free": " at no extra {metric}",
+    "unpriced": " (price not known)",
     "more": "{levels}; and {count} more",
     "reach": "\N{PLUS-MINUS SIGN}{reach}",
     "with_unit": "{number} {unit}",
@@ -288,9 +289,11 @@ def same_price(price: float, other: float) -> bool:
 
 
 def _price(gain: Gain, subjects: Subjects, *, free: bool, again: bool) -> str:
-    """What it costs: nothing where no price is known, or all levels cost the same."""
-    if not subjects.metric or absent(gain.price):
+    """What it costs; nothing where no level has a price, or all cost the same."""
+    if not subjects.metric:
         return ""
+    if absent(gain.price):
+        return HEADLINE["unpriced"] if free else ""
     if not is_priced(gain):
         return HEADLINE["free"].format(metric=subjects.metric) if free else ""
     template = "price_again" if again else "price"
