@@ -196,19 +196,22 @@ def _standing(row: tuple[ResponseAnalysis, Effect]) -> float:
 
 def contexts(analysis: Analysis) -> str:
     """Whether effects have one sign in every context."""
-    number, total = subject_of(analysis).contexts, 0
+    sizes: list[int] = []
     exceptions: list[tuple[str, int, int]] = []
     for response in analysis["responses"].values():
         for level in comparisons(analysis):
             values = _in_contexts(response, level)
             if len(values) < 2:
                 continue
-            total += 1
+            sizes.append(len(values))
             most = max(sum(value > 0 for value in values), sum(value < 0 for value in values))
             if most < len(values):
                 name = f"{level.name} on {response['label']}"
                 exceptions.append((name, most, len(values)))
-    return words.contexts(total, number, exceptions) if total else ""
+    number = sizes[0] if len(set(sizes)) == 1 else None
+    if number != subject_of(analysis).contexts:
+        number = None
+    return words.contexts(len(sizes), number, exceptions) if sizes else ""
 
 
 def _in_contexts(response: ResponseAnalysis, level: Comparison) -> list[float]:

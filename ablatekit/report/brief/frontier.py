@@ -9,6 +9,7 @@ one factor) levels take their place.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from ablatekit.analysis.core.lookup import factors_of, priced_metric, ranked_responses
@@ -52,6 +53,7 @@ def frontier_picture(analysis: Analysis) -> Picture | None:
             "" if of_levels else configuration_scope(first),
             priced=bool(axes.price),
             levels=of_levels,
+            numbers=(len(shown) - 1, len(gains)),
         ),
         alt=said.alternative(label, told),
         draw=partial(draw_frontier, shown, axes, WIDTH),
@@ -70,10 +72,13 @@ def _gains(analysis: Analysis) -> tuple[list[Gain], bool]:
 def frontier_points(gains: Sequence[Gain], *, lower_is_better: bool = False) -> list[FrontierPoint]:
     """The baseline and every estimated gain; without any price none is on a frontier.
 
-    Where some have a price, the others are left out: they have no place on its axis.
+    Where prices make an axis, gains without one are left out: they have no place on it. Where
+    those that are known do not differ, gains without one count as much as the others.
     """
     known = [gain for gain in gains if not absent(gain.estimate)]
     priced = [gain for gain in known if gain.price]
+    if len(priced) < len(known) and {gain.price for gain in priced} <= {1.0}:
+        known, priced = [replace(gain, price=None) for gain in known], []
     chosen = priced or known
     better = -1.0 if lower_is_better else 1.0
     places = [

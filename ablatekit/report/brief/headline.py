@@ -19,12 +19,13 @@ first, equal ones as in the study, and go by verdict into sentences, each said i
    `identical` where all levels are one, else `empty`; each with the first level's reason.
 
 **Configurations and the baseline** (`settled_of`) do not move. A configuration is judged by its
-narrow row, else the widest scope with an interval, else its bare estimate. The best is the largest
-gain among those that help, else the largest of all. Beside it, of those that cost at most four
-fifths as much: the cheapest that is estimated to gain as much less the smallest effect, else the
-largest gain. Of those of that one's price, `elsewhere` is the one that learns most, by the smallest
-effect at least, and is estimated to generalize by nothing. The answers on the baseline are those of
-the narrow `suffices` rows.
+narrow row, else the widest scope with an interval, else its bare estimate. The largest gain among
+those that help is named first, else the largest of all. It is called the best only where Hsu's
+comparison does not exclude that it is (`best`), else the largest that is settled. Beside it, of
+those that cost at most four fifths as much: the cheapest that is estimated to gain as much less the
+smallest effect, else the largest gain. Of those of that one's price, `elsewhere` is the one that
+learns most, by the smallest effect at least, and is estimated to generalize by nothing. The answers
+on the baseline are those of the narrow `suffices` rows.
 """
 
 from __future__ import annotations
@@ -58,13 +59,16 @@ from ablatekit.report.language.brief.headline import (
     Settled,
     Subjects,
     asked_response,
+    beside_first,
     clipped,
+    compared_inside,
     configuration_name,
     frame,
     in_unit,
     is_priced,
     level_name,
     price_noun,
+    remarked,
     same_price,
     short_reason,
     spoken_headline,
@@ -124,7 +128,16 @@ def subjects_of(analysis: Analysis) -> Subjects:
         _common_scale(first, second),
         "" if equal else noun,
         frame(noun, order, _common_scope(analysis, first), equal=equal),
-        HEADLINE["others"] if len({level.factor for level in comparisons(analysis)}) > 1 else "",
+        HEADLINE["others"] if _is_averaged(analysis, first) else "",
+    )
+
+
+def _is_averaged(analysis: Analysis, response: ResponseAnalysis) -> bool:
+    """Whether some level is compared at more than one combination of other choices."""
+    levels = comparisons(analysis)
+    rows = [row for level in levels if (row := judging_row(response, level)) is not None]
+    return len({level.factor for level in levels}) > 1 and any(
+        row["pairs"] is None or row["pairs"] != row["contexts"] for row in rows
     )
 
 
@@ -151,15 +164,32 @@ def _two_responses(analysis: Analysis) -> tuple[ResponseAnalysis, ResponseAnalys
 
 def level_gains(analysis: Analysis) -> list[Gain]:
     """Every level in the order of the study, with the row that judges it on both responses."""
-    return [_level_gain(analysis, level) for level in comparisons(analysis)]
+    first, _ = _two_responses(analysis)
+    shared = bool(_common_scope(analysis, first))
+    return [_level_gain(analysis, level, shared=shared) for level in comparisons(analysis)]
 
 
-def _level_gain(analysis: Analysis, level: Comparison) -> Gain:
+def _level_gain(analysis: Analysis, level: Comparison, *, shared: bool) -> Gain:
+    """A level; what its comparison is limited to, unless all share that, stands with its name."""
     first, second = _two_responses(analysis)
     effect = judging_row(first, level)
     beside = judging_row(second, level) if second is not None else None
-    name = level_name(level.label, level.level)
+    remarks = [] if effect is None else _inside(analysis, effect)
+    if effect is not None and not shared and _is_judged(effect) and effect["scope"]:
+        remarks.append(over(effect["scope"]))
+    name = remarked(level_name(level.label, level.level), remarks)
     return _gain(name, effect, beside, price_of(analysis, level))
+
+
+def _inside(analysis: Analysis, effect: Effect) -> list[str]:
+    """The level of another factor inside which alone a level is compared."""
+    labels = {factor["name"]: label_of(factor) for factor in factors_of(analysis)}
+    return [
+        compared_inside(labels.get(outer := str(note["arguments"]["outer"]), outer),
+                        str(note["arguments"]["level"]))
+        for note in effect["notes"]
+        if note["code"] == "compared_inside"
+    ]  # fmt: skip
 
 
 def judging_row(response: ResponseAnalysis, level: Comparison) -> Effect | None:
@@ -251,8 +281,9 @@ def settled_of(analysis: Analysis) -> Settled | None:
         return Settled(None, None, None, None, len(known), 0, "", "", baseline_answers(analysis))
     better = 1.0 if first["direction"] == "higher" else -1.0
     best = _best(known, better)
-    kind, smallest = _kind_of(best, better), first["smallest_effect"] or 0.0
-    cheaper = _cheaper(best, known, better, smallest) if kind in ("best", "largest") else None
+    kind, smallest = _kind_of(best, known, better), first["smallest_effect"] or 0.0
+    beaten = kind in ("best", "settled", "largest")
+    cheaper = _cheaper(best, known, better, smallest) if beaten else None
     elsewhere = _elsewhere(cheaper or best, known, better, smallest) if cheaper else None
     reason = _why_unsettled(analysis, first) if kind == "largest" else ""
     answers = baseline_answers(analysis, said=reason)
@@ -278,9 +309,12 @@ def _best(gains: Sequence[Gain], better: float) -> Gain:
     )  # fmt: skip
 
 
-def _kind_of(best: Gain, better: float) -> BestKind:
+def _kind_of(best: Gain, gains: Sequence[Gain], better: float) -> BestKind:
     if best.verdict == "helps":
-        return "small" if best.size == "less" else "best"
+        largest = max(better * (gain.estimate or 0.0) for gain in gains)
+        if best.size == "less" and better * (best.estimate or 0.0) >= largest:
+            return "small"
+        return "best" if best.may_be_best and best.size != "less" else "settled"
     if better * (best.estimate or 0.0) <= 0:
         return "no_gain"
     return "small" if best.verdict == "equivalent" else "largest"
@@ -322,12 +356,15 @@ def configuration_gains(analysis: Analysis) -> list[Gain]:
     beside = rows_by_cell(second) if second is not None else {}
     labels = {factor["name"]: label_of(factor) for factor in factors_of(analysis)}
     baseline = first["configurations"]["baseline"] if first.get("configurations") else {}
+    shared = bool(configuration_scope(first))
     gains = []
     for cell, of_cell in rows.items():
         effect = judging_configuration(of_cell)
         other = judging_configuration(beside[cell]) if beside.get(cell) else None
-        name = _named(effect, baseline, labels)
-        gains.append(_gain(name, effect, other, effect["price"]))
+        own = [] if shared or absent(effect["low"]) or not effect["scope"] else effect["scope"]
+        name = remarked(_named(effect, baseline, labels), [over(own)] if own else [])
+        gain = _gain(name, effect, other, effect["price"])
+        gains.append(replace(gain, may_be_best=bool(effect["may_be_best"])))
     return gains
 
 
@@ -377,8 +414,8 @@ def _why_unsettled(analysis: Analysis, response: ResponseAnalysis) -> str:
 def baseline_answers(analysis: Analysis, said: str = "") -> list[BaselineAnswer]:
     """Whether the baseline suffices here: on the response that matters most, then on the second.
 
-    Responses with the same answer share one, with the largest of their bounds and smallest effects.
-    A reason that is `said` before is not said again.
+    Responses with the same answer share one. They are named unless it is the answer on all of the
+    analysis. A reason that is `said` before is not said again.
     """
     rows: dict[Sufficiency, list[tuple[ResponseAnalysis, Suffices]]] = {}
     for response in filter(None, _two_responses(analysis)):
@@ -389,7 +426,11 @@ def baseline_answers(analysis: Analysis, said: str = "") -> list[BaselineAnswer]
     answers = [
         replace(answer, reason="") if answer.reason == said else answer for answer in answers
     ]
-    return [replace(answer, responses=()) for answer in answers] if len(answers) == 1 else answers
+    every = filter(None, map(_narrow_answer, analysis["responses"].values()))
+    judged = sum(row["answer"] != "not_judged" for row in every)
+    if len(answers) == 1 and len(answers[0].responses) >= judged:
+        return [replace(answers[0], responses=())]
+    return answers
 
 
 def _narrow_answer(response: ResponseAnalysis) -> Suffices | None:
@@ -401,16 +442,17 @@ def _narrow_answer(response: ResponseAnalysis) -> Suffices | None:
 def _answer(
     analysis: Analysis, answer: Sufficiency, rows: Sequence[tuple[ResponseAnalysis, Suffices]]
 ) -> BaselineAnswer:
-    response, row = rows[0]
-    scale = scale_of(response)
-    declared = [of["smallest_effect"] for of, _ in rows if of["smallest_effect"] is not None]
-    smallest = max(declared, default=None)
-    bounds = [of["bound"] for _, of in rows if of["bound"] is not None]
-    size = max(map(abs, bounds), default=None)
+    """One answer for the responses that share it, each with its own bounds."""
+    labels = [clipped(response["label"]) for response, _ in rows]
+    margins, bounds = [], []
+    for response, row in rows:
+        scale, margin, bound = scale_of(response), response["smallest_effect"], row["bound"]
+        margins.append("" if margin is None else in_unit(general(margin * scale.factor), scale))
+        bounds.append("" if bound is None else in_unit(scale.plain(abs(bound)), scale))
     return BaselineAnswer(
         answer,
-        [clipped(of["label"]) for of, _ in rows],
-        "" if smallest is None else in_unit(general(smallest * scale.factor), scale),
-        "" if size is None else in_unit(scale.plain(size), scale),
-        short_reason(row["reason"], subject_of(analysis).unit),
+        labels,
+        beside_first(list(zip(labels, margins, strict=True))),
+        beside_first(list(zip(labels, bounds, strict=True))),
+        short_reason(rows[0][1]["reason"], subject_of(analysis).unit),
     )

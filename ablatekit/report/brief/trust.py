@@ -20,6 +20,7 @@ from ablatekit.analysis.core.lookup import (
     is_planned,
     price_of,
     ranked_responses,
+    setting,
 )
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.report.brief.headline import judging_row
@@ -179,13 +180,16 @@ def _reach(analysis: Analysis) -> Iterator[CodedWarning]:
     levels = blocking_levels(analysis)
     if not levels:
         yield CodedWarning("no_contexts", said.NO_CONTEXTS)
-    elif all(len(names) == 1 for names in levels.values()):
-        named = [(name, names[0]) for name, names in levels.items()]
-        yield CodedWarning("one_level", said.one_level(named))
-    elif min(len(names) for names in levels.values()) < ENOUGH_LEVELS:
-        numbers = {name: len(names) for name, names in levels.items()}
-        text = said.few_levels(numbers, tested=max(numbers.values()) > 2)
+        return
+    numbers = {name: len(names) for name, names in levels.items()}
+    several = [number for number in numbers.values() if number > 1]
+    if several and min(several) < ENOUGH_LEVELS:
+        text = said.few_levels(numbers, tested=max(several) > 2)
         yield CodedWarning("few_levels", text)
+    else:
+        named = [(name, names[0]) for name, names in levels.items() if len(names) == 1]
+        if named:
+            yield CodedWarning("one_level", said.one_level(named))
 
 
 def _levels(analysis: Analysis, first: ResponseAnalysis) -> Iterator[CodedWarning]:
@@ -232,8 +236,10 @@ def _lost(analysis: Analysis) -> Iterator[CodedWarning]:
     counts = analysis.get("counts")
     if not counts or not counts["planned"]:
         return
-    missing = counts["planned"] - counts["analysed"]
-    if counts["diverged"] + missing >= LOST_SHARE * counts["planned"]:
+    left_out = setting(analysis, "diverged", "score") == "exclude"
+    diverged = counts["diverged"]
+    missing = max(0, counts["planned"] - counts["analysed"] - (diverged if left_out else 0))
+    if diverged + missing >= LOST_SHARE * counts["planned"]:
         unit = subject_of(analysis).unit
-        text = said.lost(unit, counts["diverged"], missing, counts["planned"])
+        text = said.lost(unit, diverged, missing, counts["planned"], left_out=left_out)
         yield CodedWarning("lost", text)

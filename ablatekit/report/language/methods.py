@@ -99,7 +99,8 @@ def cells(
     where = f" in {contexts}" if contexts else ""
     crossed = count(number, "cell")
     if not subject.planned:
-        up_to = f"up to {count(replicates, subject.unit)} per cell"
+        most = count(replicates, subject.unit)
+        up_to = f"{f'up to {most}' if replicates > 1 else f'one {subject.unit}'} per cell"
         each = f"{up_to} and context" if subject.contexts > 1 else up_to
         long = f"It has {crossed}{where} with {each}; {analysed}."
         return [long, f"It has {crossed}{where}; {analysed}."]
@@ -166,7 +167,7 @@ def held_equal(amount: str | None, unit: str | None) -> list[str]:
     budget = f"{amount} {unit.replace('_', ' ')}"
     return [
         f"Every other setting was equal in all runs, among them the budget of {budget}.",
-        f"Every run had {budget}; other settings were equal.",
+        f"Every run had a budget of {budget}; other settings were equal.",
     ]
 
 
@@ -362,7 +363,7 @@ def _briefly(adjustments: Sequence[str]) -> str:
     return "Holm-adjusted p" if adjustments == ["holm"] else f"{'/'.join(adjustments)}-adjusted p"
 
 
-FAMILY = "one family per response, inference and scope"
+FAMILY = "one family per response, estimand, inference and scope"
 FORMULA_FAMILY = "one family per response"
 
 
@@ -384,10 +385,15 @@ def equal_variances(tested: Sequence[tuple[str, str]], *, welch: bool) -> list[s
     return [f"{what}: {named}.{rest}", *short]
 
 
-def configurations(subject: Subject, judged: str, *, best: bool) -> list[str]:
-    """How whole cells were compared with the baseline cell."""
+def configurations(subject: Subject, judged: str, *, best: bool, where_equal: bool) -> list[str]:
+    """How whole cells were compared with the baseline cell; `best`: with Hsu's best set.
+
+    `where_equal`: some responses have none, as variances differ there.
+    """
     inside = " inside each context" if subject.contexts > 1 else ""
-    rest = "; those that may be the best are the ones Hsu (1984) does not exclude" if best else ""
+    where = "where they do not, " if where_equal else ""
+    rest = f"; {where}those that may be the best are the ones Hsu (1984) does not exclude"
+    rest = rest if best else ""
     what = f"Every configuration was compared with the baseline cell from raw cell means{inside}"
     return [
         f"{what} ({judged}){rest}.",

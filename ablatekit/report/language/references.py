@@ -25,6 +25,11 @@ class Reference:
     text: str
     fields: Sequence[tuple[str, str]]
 
+    def is_cited(self, text: str) -> bool:
+        """Whether a text names its first author and its year."""
+        author = self.text.split(",")[0].split(" ")[0]
+        return author in text and dict(self.fields)["year"] in text
+
     def bibtex(self) -> str:
         """The BibTeX entry."""
         lines = "".join(f",\n  {name} = {{{value}}}" for name, value in self.fields)

@@ -178,9 +178,9 @@ def suffices_there(answer: Suffices, scale: Scale, reason: str) -> str:
         return f"{said} ({reason.rstrip('.')})"
     if answer["answer"] == "not_judged" or absent(answer["bound"]):
         return said
-    bound = f"{scale.effect(answer['bound'])} {scale.unit}".strip()
+    bound = f"{scale.plain(answer['bound'])} {scale.unit}".strip()
     if answer["answer"] == "yes":
-        return f"{said} (no configuration gains more than {bound})"
+        return f"{said} (gains above {bound} are excluded)"
     return f"{said} (gains up to {bound} are not excluded{f', {name}' if name else ''})"
 
 

@@ -30,6 +30,7 @@ from ablatekit.report.language.numbers import MISSING, general, p_value, scale_o
 from ablatekit.report.language.reading import Unit, flatten, subject_of, words
 from ablatekit.report.language.references import DUNNETT_FAMILIES, is_minimalist
 from ablatekit.report.language.sentences import say, told
+from ablatekit.report.language.statements.phrases import NOT_SET
 from ablatekit.report.paste.length import Passage, fitted
 from ablatekit.study.summaries import parse_summary
 
@@ -70,7 +71,11 @@ def _design(analysis: Analysis) -> Iterator[Said]:
     if not design or not design["factors"]:
         return
     factors = [
-        (label_of(factor), [str(level) for level in factor["levels"]], str(factor["baseline"]))
+        (
+            label_of(factor),
+            [str(level) or NOT_SET for level in factor["levels"]],
+            str(factor["baseline"]) or NOT_SET,
+        )
         for factor in design["factors"]
     ]
     called = methods.kind(design["kind"], complete=_is_complete(design))
@@ -351,7 +356,10 @@ def _configurations(analysis: Analysis) -> Iterator[Said]:
     judged = judged or [methods.UNADJUSTED if adjust == "none" else adjust]
     told_families = methods.judged_configurations(judged)
     subject = subject_of(analysis)
-    yield "companions.configurations", 4, methods.configurations(subject, told_families, best=best)
+    told = methods.configurations(
+        subject, told_families, best=best, where_equal=methods.WELCH in judged
+    )
+    yield "companions.configurations", 4, told
 
 
 def _records(analysis: Analysis) -> Iterator[Said]:

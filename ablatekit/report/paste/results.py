@@ -23,6 +23,7 @@ from ablatekit.report.language.brief.results import DIRECTED, Finding
 from ablatekit.report.language.numbers import Scale, absent, p_value
 from ablatekit.report.language.reading import confidence, subject_of
 from ablatekit.report.language.sentences import say
+from ablatekit.report.language.statements.phrases import NOT_SET
 from ablatekit.report.paste.length import Passage, fitted
 from ablatekit.report.paste.methods import order_of
 from ablatekit.report.sections.answer import Question, baseline_sentence, questions
@@ -137,7 +138,7 @@ def _findings(
 
 
 def _called(level: Comparison) -> str:
-    return f"{level.label} {level.level}".strip()
+    return f"{level.label} {level.level or NOT_SET}"
 
 
 def _widths(scale: Scale, rows: Sequence[Judged]) -> list[str]:

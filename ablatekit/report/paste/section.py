@@ -16,10 +16,11 @@ METHODS, BRIEF_METHODS, RESULTS = "methods-text", "methods-short", "results-text
 
 def methods_section(analysis: Analysis) -> Section:
     """Methods in 400 words with their references, in 120, and a paragraph of results."""
-    results = results_text(analysis)
+    results, long = results_text(analysis), methods_text(analysis, LONG)
+    cited = [work for work in references(analysis) if work.is_cited(" ".join(long))]
     blocks: list[Block] = [
         Heading(leads.methods_in(LONG)),
-        Excerpt(METHODS, methods_text(analysis, LONG), references(analysis)),
+        Excerpt(METHODS, long, cited),
         Heading(leads.methods_in(SHORT)),
         Excerpt(BRIEF_METHODS, [" ".join(methods_text(analysis, SHORT))], []),
     ]

@@ -135,9 +135,9 @@ def answer_cell(question: Question, level: Comparison) -> AnswerCell:
     broad = find_effects(question.effects, level, "broad")
     shown = narrow or widest(broad)
     beside = beyond(broad, question.room) if narrow and question.broad else None
-    if narrow and narrow["verdict"] in UNJUDGED:
-        beside = None
     wide = widest(broad)
+    if narrow and not speaks_beside(narrow, wide):
+        beside = None
     return AnswerCell(
         estimate_entry(shown, question.scale),
         badge(shown, question.room),
@@ -145,6 +145,13 @@ def answer_cell(question: Question, level: Comparison) -> AnswerCell:
         scopes.over(wide["scope"]) if wide is not None and wide["scope"] else "",
         briefly(needed_for(shown, question.room)) if shown else "",
     )
+
+
+def speaks_beside(narrow: Effect, wide: Effect | None) -> bool:
+    """Whether what holds beyond stands beside a narrow row: not what has no verdict either."""
+    if narrow["verdict"] not in UNJUDGED:
+        return True
+    return narrow["verdict"] != "identical" and wide is not None and wide["verdict"] not in UNJUDGED
 
 
 def beyond(rows: Sequence[Effect], available: Room) -> Entry:

@@ -32,7 +32,7 @@ from ablatekit.report.language.brief import whatif
 from ablatekit.report.language.brief.headline import HEADLINE, SAME_PRICE, level_name, said_unit
 from ablatekit.report.language.numbers import Scale, scale_of
 from ablatekit.report.language.verdicts import LOOKS, SIZES
-from ablatekit.report.sections.answer import UNJUDGED, Question, questions
+from ablatekit.report.sections.answer import UNJUDGED, Question, questions, speaks_beside
 from ablatekit.report.whatif.choices import choices
 
 Payload = Mapping[str, Any]
@@ -201,7 +201,7 @@ def _shown(question: Question, level: Comparison) -> tuple[Effect | None, Effect
     wide = find_effect(question.effects, level, "broad")
     if narrow is None:
         return wide, None
-    beside = wide if question.broad and narrow["verdict"] not in UNJUDGED else None
+    beside = wide if question.broad and speaks_beside(narrow, wide) else None
     return narrow, beside if beside and beside["verdict"] not in UNJUDGED else None
 
 

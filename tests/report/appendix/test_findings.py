@@ -71,6 +71,15 @@ def test_contexts_with_another_sign_are_named(analysis: Any) -> None:
     assert findings.contexts(analysis).endswith(said)
 
 
+def test_an_effect_that_some_contexts_lack_is_not_said_of_all(analysis: Any) -> None:
+    for response in analysis["responses"].values():
+        for row in response["contexts"]:
+            row["estimate"] = 0.01
+    row["estimate"] = None
+    said = "All 10 effects have the same sign in every context with them."
+    assert findings.contexts(analysis) == said
+
+
 def test_effects_over_training_without_a_step_between_say_how_curves_end(analysis: Any) -> None:
     row = {"factor": "kl", "level": "k3"}
     steps = [row | {"step": step, "estimate": size} for step, size in ((0, 0.0), (8, -0.1))]
@@ -105,12 +114,16 @@ def test_the_best_configuration_is_by_the_direction_of_the_response(analysis: An
     ]
     response = analysis["responses"]["generalization"]
     response["configurations"] = {"rows": rows, "baseline_may_be_best": False}
-    said = "Best on Generalization: a=1, +4.0 points [3.0, 5.0]; 1 of 2 other cells may be as good."
-    assert findings.configurations(analysis) == said
+    said = "Largest gain on Generalization: a=1, +4.0 points [3.0, 5.0]; 1 of 2 other cells may be"
+    assert findings.configurations(analysis) == f"{said} as good."
     rows[1]["may_be_best"] = False
+    assert findings.configurations(analysis).startswith("Best on Generalization: a=1")
     assert findings.configurations(analysis).endswith("no other cell may be the best.")
     response["direction"] = "lower"
-    assert findings.configurations(analysis).startswith(f"Best on Generalization: b=1, {MINUS}5.0")
+    assert f"on Generalization: b=1, {MINUS}5.0" in findings.configurations(analysis)
+    for row in rows:
+        row["may_be_best"] = None
+    assert findings.configurations(analysis).startswith("Largest gain on Generalization: b=1")
     rows[1].update(estimate=0.01, low=0.0, high=0.02)
     assert findings.configurations(analysis).startswith("No cell gains on Generalization; the near")
 
@@ -147,7 +160,7 @@ def test_the_best_configuration_is_by_the_direction_of_the_response(analysis: An
         (words.gap(2, 0, 2, "a"), "Both levels widen the gap; the largest change is a."),
         (
             words.best("y", "a=1", "+1", 3, 4),
-            "Best on y: a=1, +1; every other cell may be as good.",
+            "Largest gain on y: a=1, +1; every other cell may be as good.",
         ),
         (words.settled("t", 1, 2), "The clearest interaction is settled: t; the other one is too."),
         (words.some_lost(STUDY, (8, 8), 2, 0), "All 8 runs were analysed; 2 diverged."),

@@ -51,6 +51,19 @@ def test_what_has_no_price_has_no_place_beside_prices() -> None:
     assert [point.name for point in points] == ["", "a"]
 
 
+def test_prices_that_make_no_axis_leave_nothing_out() -> None:
+    points = frontier_points([gain("a", 0.1, 1.0), gain("b", 0.2, None)])
+    assert [point.name for point in points] == ["", "a", "b"]
+    assert not any(point.on_frontier for point in points)
+
+
+def test_what_is_left_out_is_counted(with_configurations: Any) -> None:
+    cells = [*CELLS, ({"kl": "k3"}, 0.09, 0.08, {"price": None})]
+    picture = frontier_picture(with_configurations(cells))
+    assert picture is not None
+    assert picture.title.endswith(" side by side), 2 of 3 configurations")
+
+
 def test_of_many_points_the_frontier_and_the_largest_stay_in_their_order() -> None:
     gains = [gain(str(n), 0.001 * n, 2.0) for n in range(60)]
     points = frontier_points([*gains, gain("small", 0.0001, 1.0)])

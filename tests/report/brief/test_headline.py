@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import replace
 from typing import Any
@@ -242,9 +243,9 @@ def test_hostile_names_are_words_of_one_line(renamed: Any, analysis: Any) -> Non
 
 
 CELLS: list[Any] = [
-    ({"rollouts": "4"}, 0.02, 0.04, {"price": 4.0}),
-    ({"queries": "q64"}, 0.07, 0.08, {"price": 2.0}),
-    ({"rollouts": "4", "queries": "q64"}, 0.088, 0.134, {"price": 8.0}),
+    ({"rollouts": "4"}, 0.02, 0.04, {"price": 4.0, "may_be_best": False}),
+    ({"queries": "q64"}, 0.07, 0.08, {"price": 2.0, "may_be_best": False}),
+    ({"rollouts": "4", "queries": "q64"}, 0.088, 0.134, {"price": 8.0, "may_be_best": True}),
 ]
 
 
@@ -265,6 +266,75 @@ def test_what_may_be_as_good_is_counted(with_configurations: Any) -> None:
     cells = [(*cell[:3], {**cell[3], "may_be_best": place > 0}) for place, cell in enumerate(CELLS)]
     first = headline_sentences(with_configurations(cells))[1][0]
     assert first.startswith("Best configuration, one of 2 that may be best: rollouts per query 4 +")
+
+
+def test_without_hsus_comparison_nothing_is_called_the_best(with_configurations: Any) -> None:
+    unknown = {"may_be_best": None, "size": "open"}
+    cells = [(*cell[:3], {**cell[3], **unknown}) for cell in CELLS]
+    cells[1][3].update(verdict="inconclusive", size=None)
+    assert headline_sentences(with_configurations(cells))[1][0] == (
+        "Largest gain that is settled: rollouts per query 4 + queries q64, +8.8 points on"
+        " Generalization (Learning +13.4) at 8 times the samples, anywhere from +7.6 to"
+        " +10.0; queries q64 alone reaches +7.0 (+8.0, open) at 2 times, not settled."
+    )
+
+
+def test_a_small_settled_gain_is_not_the_largest(with_configurations: Any) -> None:
+    cells = [
+        ({"rollouts": "4"}, 0.011, 0.02, {"size": "less"}),
+        ({"kl": "k3"}, 0.05, 0.02, {"verdict": "inconclusive", "size": None}),
+    ]
+    first = headline_sentences(with_configurations(cells))[1][0]
+    assert first.startswith("Largest gain that is settled: rollouts per query 4 alone, +1.1 points")
+    assert "less than matters" in first
+
+
+def test_configurations_of_several_scopes_name_their_own(with_configurations: Any) -> None:
+    analysis = with_configurations(CELLS[:2])
+    rows = analysis["responses"]["generalization"]["configurations"]["rows"]
+    for row, scope in zip(rows, (["model"], ["dataset"]), strict=True):
+        row.update(inference="broad", scope=scope)
+    first = headline_sentences(analysis)[1][0]
+    assert "queries q64 alone (over data sets), +7.0 points" in first
+
+
+def test_responses_with_one_answer_keep_their_own_bounds(with_configurations: Any) -> None:
+    answers = [{"inference": "narrow", "scope": [], "answer": "open", "bound": bound,
+                "configuration": None, "reason": None} for bound in (0.0713, 0.0944)]  # fmt: skip
+    assert headline_sentences(with_configurations(CELLS, *answers))[1][1] == (
+        "Whether the baseline suffices is open: gains up to 7.1 points (Learning 9.4) are not"
+        " ruled out."
+    )
+
+
+def test_an_answer_that_leaves_a_response_out_names_those_it_is_about(
+    with_configurations: Any,
+) -> None:
+    analysis = with_configurations(CELLS)
+    third = copy.deepcopy(analysis["responses"]["generalization"])
+    analysis["responses"]["third"] = {**third, "label": "Third"}
+    said = "The baseline does not suffice on Generalization and Learning."
+    assert headline_sentences(analysis)[1][1] == said
+
+
+def test_what_is_compared_at_one_combination_is_no_average_over_others(
+    table_analysis: Any,
+) -> None:
+    factors, models = {"a": ["0", "1"], "b": ["0", "1"]}, ["m", "n", "o"]
+    analysis = table_analysis(factors, models, 3, lambda cell: 0.1 * (cell["a"] == "1"))
+    assert subjects_of(analysis).others == " over the other choices"
+    for row in analysis["responses"]["accuracy"]["effects"]:
+        row["pairs"] = row["contexts"]
+    assert subjects_of(analysis).others == ""
+
+
+def test_levels_of_several_scopes_and_inside_another_level_say_so(analysis: Any) -> None:
+    rows = analysis["responses"]["generalization"]["effects"]
+    level = next(row for row in rows if row["inference"] == "narrow" and row["level"] == "4")
+    level["notes"] = [statement("compared_inside", outer="kl", level="k3")]
+    level["scope"] = ["dataset"]
+    text = " ".join(headline_sentences(analysis)[0])
+    assert "rollouts per query 4 (inside KL penalty k3, over data sets), " in text
 
 
 def test_without_anything_comparable_the_best_for_less_is_named(with_configurations: Any) -> None:

@@ -40,7 +40,9 @@ def test_sound_evidence_has_no_serious_reason(calm: Any) -> None:
         ([{}], "No models or data sets are told apart"),
         ([{"model": "a"}], "One model (a): nothing says whether it holds on others."),
         ([{"model": "a", "dataset": "x"}, {"model": "b", "dataset": "x"}],
-         "It holds for these 2 models: too few to speak for others."),
+         "It holds for these 2 models and one data set: too few to speak for others."),
+        ([{"model": m, "dataset": "x"} for m in "abcdef"],
+         "One data set (x): nothing says whether it holds on others."),
         ([{"model": m, "dataset": d} for m in "abc" for d in "xy"],
          "It holds for these 3 models and 2 data sets: a small sample to speak for others."),
     ],
@@ -124,6 +126,13 @@ def test_runs_that_were_lost_count_from_a_share_on(calm: Any) -> None:
     assert trust_box(calm).points == []
     calm["counts"].update(diverged=8, analysed=190)
     assert trust_box(calm).points == ["Of 192 runs, 8 diverged and 2 have no value."]
+
+
+def test_diverged_runs_that_are_left_out_are_counted_once(calm: Any) -> None:
+    calm["counts"].update(diverged=10, analysed=180)
+    calm["study"]["analysis"] = {**calm["study"].get("analysis", {}), "diverged": "exclude"}
+    said = "Of 192 runs, 10 diverged and are left out and 2 have no value."
+    assert trust_box(calm).points == [said]
 
 
 def test_a_table_without_a_plan_says_so(calm: Any) -> None:

@@ -12,12 +12,15 @@ import pandas as pd
 import pytest
 
 from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.analysis.table import analyse_table
 from ablatekit.cli.main import invoke
-from ablatekit.report.language.reading import words
+from ablatekit.report.language import methods
+from ablatekit.report.language.reading import subject_of, words
 from ablatekit.report.language.references import references
 from ablatekit.report.language.sentences import say
 from ablatekit.report.paste.length import fitted, words_of
 from ablatekit.report.paste.methods import LONG, SHORT, methods_text, passages
+from ablatekit.report.paste.section import METHODS, methods_section
 
 SHIPPED = sorted((Path(__file__).parents[3] / "reports").glob("*/analysis.json"))
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -376,3 +379,31 @@ def test_the_short_text_keeps_the_core(analysis):
     for topic in ("design.factors", "design.cells", "responses.list", "effects.average",
                   "verdicts.rule"):  # fmt: skip
         assert topic in topics
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+def test_only_works_that_the_text_names_are_references(path):
+    section = methods_section(loaded(path))
+    excerpt = next(block for block in section.blocks if getattr(block, "id", "") == METHODS)
+    text = " ".join(excerpt.paragraphs)
+    for work in excerpt.references:
+        assert work.text.split(",")[0].split(" ")[0] in text
+    assert ("Fieller" in text) == any("Fieller" in work.text for work in excerpt.references)
+
+
+def test_hsus_set_is_claimed_only_where_variances_are_equal():
+    subject = subject_of(loaded(SHIPPED[0]))
+    told = methods.configurations(subject, "x", best=True, where_equal=True)[0]
+    assert "; where they do not, those that may be the best are" in told
+
+
+def test_a_level_that_is_not_set_has_a_name():
+    rng = np.random.default_rng(4)
+    rows = [
+        {"kl": kl, "beta": beta, "model": model, "y": rng.normal()}
+        for kl, beta in (("no", None), ("yes", "0.1"), ("yes", "0.2"))
+        for model in "pqr" for _ in range(2)
+    ]  # fmt: skip
+    analysis = analyse_table(pd.DataFrame(rows), "y", ["kl", "beta"], ["model"])
+    assert "(not set)" in everything(analysis)
+    assert "; , " not in everything(analysis)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from ablatekit.analysis.core.lookup import comparisons
 from ablatekit.analysis.core.schema.vocabulary import statement
-from ablatekit.report.document import Quantity, Text
+from ablatekit.analysis.table import analyse_table
+from ablatekit.report.document import Badge, Quantity, Text
 from ablatekit.report.formats.terminal import answer
 from ablatekit.report.language.captions import NO_SCOPE
 from ablatekit.report.sections.answer import answer_table
+from ablatekit.report.sections.effects import forest_pictures
 
 ALIASED = statement("aliased_with", partners=["queries"])
 
@@ -121,3 +126,22 @@ def test_nothing_is_averaged_over_other_choices_where_there_are_none(analysis: A
     for part in (*analysis["responses"].values(), *analysis["comparisons"].values()):
         part["effects"] = [row for row in part["effects"] if row["factor"] == kept["name"]]
     assert "averaged over" not in answer_table(analysis).footer
+
+
+def test_a_verdict_beyond_stands_beside_an_estimate_without_one_here() -> None:
+    rng = np.random.default_rng(1)
+    rows = [
+        {"a": a, "b": b, "model": model, "y": 10.0 * (a == "1") + rng.normal()}
+        for a in "01" for b in "01" for model in "mno"
+    ]  # fmt: skip
+    table = answer_table(analyse_table(pd.DataFrame(rows), "y", ["a", "b"], ["model"]))
+    badges = [entry for entry in table.rows[0] if isinstance(entry, Badge)]
+    assert [badge.verdict for badge in badges] == ["not_estimated", "helps"]
+    assert badges[1].scope == ["model"]
+
+
+def test_a_forest_without_any_effect_is_not_drawn(analysis: Any) -> None:
+    levels = comparisons(analysis)
+    assert forest_pictures(analysis, levels)
+    withhold(analysis, {level.level for level in levels})
+    assert forest_pictures(analysis, levels) == []

@@ -150,7 +150,7 @@ def test_tables_hold_the_rows(page: Any, table: str, wanted: list[float], said: 
 def test_the_baseline_is_judged_in_a_sentence(whole: Any) -> None:
     sentence = (
         "The baseline suffices within 2 pp on Learning in these 6 contexts: no (rollouts = 4 helps"
-        " by more than matters); over models, on these 2 data sets: open (gains up to +7.1 pp are"
+        " by more than matters); over models, on these 2 data sets: open (gains up to 7.1 pp are"
         " not excluded, rollouts = 4)."
     )
     assert baseline_sentences(whole) == [sentence]
@@ -162,7 +162,7 @@ def test_the_baseline_is_judged_in_a_sentence(whole: Any) -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (suffices("yes"), "yes (no configuration gains more than +7.1 pp)"),
+        (suffices("yes"), "yes (gains above 7.1 pp are excluded)"),
         (suffices("open", bound=None, reason=statement("no_replicates")), "open (no cell has two"),
     ],
 )

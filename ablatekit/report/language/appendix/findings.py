@@ -59,8 +59,8 @@ def unknown_effects(total: int) -> str:
 
 
 def best(label: str, name: str, shown: str, rivals: int | None, cells: int) -> str:
-    """The cell with the largest gain, and whether another one may be the best."""
-    text = f"Best on {label}: {name}, {shown}"
+    """The cell with the largest gain; it is called the best where no other one may be."""
+    text = f"{'Best' if rivals == 0 else 'Largest gain'} on {label}: {name}, {shown}"
     if rivals == 0:
         text += "; no other cell may be the best"
     elif rivals == cells - 1:
@@ -121,9 +121,12 @@ def unknown_interactions(total: int) -> str:
     return f"None of {total:,} interactions can be estimated."
 
 
-def contexts(total: int, number: int, exceptions: Sequence[tuple[str, int, int]]) -> str:
-    """Whether effects have one sign in every context; exceptions are (effect, contexts, of)."""
-    everywhere = f"in all {count(number, 'context')}"
+def contexts(total: int, number: int | None, exceptions: Sequence[tuple[str, int, int]]) -> str:
+    """Whether effects have one sign in every context; exceptions are (effect, contexts, of).
+
+    `number` are the contexts where all effects have that many, else None.
+    """
+    everywhere = f"in all {count(number, 'context')}" if number else "in every context with them"
     if not exceptions:
         return (
             f"{sentence(of_all(total, total, 'effect'))} {_has(total)} the same sign {everywhere}."

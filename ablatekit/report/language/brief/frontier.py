@@ -6,18 +6,28 @@ from collections.abc import Iterable
 
 from ablatekit.report.language.alternatives import joined
 from ablatekit.report.language.brief.headline import in_unit, price_noun
-from ablatekit.report.language.numbers import Scale, general, sentence
+from ablatekit.report.language.numbers import Scale, count, general, sentence
 
 BASELINE = "baseline"
 COLUMNS = ("configuration", "price", "gain", "low", "high", "verdict", "on the frontier")
 LEVEL_COLUMNS = ("level", *COLUMNS[1:])
 
 
-def title(response: str, scope: str, *, priced: bool, levels: bool) -> str:
-    """What the figure shows; `scope` is what its intervals are over, empty for these contexts."""
-    of = "level" if levels else "configuration"
-    against = "for its price (equal prices side by side)" if priced else f"of every {of}"
+def title(
+    response: str, scope: str, *, priced: bool, levels: bool, numbers: tuple[int, int]
+) -> str:
+    """What the figure shows; `scope` is what its intervals are over, empty for these contexts.
+
+    `numbers` are how many configurations (or levels) are shown, and of how many.
+    """
+    of, (some, every) = "level" if levels else "configuration", numbers
+    part = "" if some == every else f"{some:,} of {count(every, of)}"
+    against = (
+        "for its price (equal prices side by side)" if priced else f"of {part or f'every {of}'}"
+    )
     shown = f"{sentence(gain(response))} {against}"
+    if priced and part:
+        shown += f", {part}"
     return f"{shown}, intervals {scope}" if scope else shown
 
 

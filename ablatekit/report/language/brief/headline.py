@@ -85,15 +85,20 @@ HEADLINE: Mapping[str, str] = Templates({
 """The templates of the sentences on levels, which move with alpha and the smallest effect."""
 SETTLED: Mapping[str, str] = {
     "best": "Best configuration{where}{among}: {item}{cheaper}.",
+    "settled": "Largest gain that is settled{where}: {item}{cheaper}.",
     "largest": "Largest gain measured, not settled{reason}: {item}{cheaper}.",
     "small": "Largest gain, too small to matter: {item}.",
     "no_gain": "None of {count} configurations shows a gain; the nearest: {item}.",
+    "no_gain_alone": "The only other configuration shows no gain: {item}.",
     "among": ", one of {count} that may be best",
     "item": "{name}, {gain} on {response}{second}{price}{size}",
-    "cheaper": "; {name} reaches {gain}{second}{price}",
+    "cheaper": "; {name} reaches {gain}{second}{price}{unsettled}",
+    "unsettled": ", not settled",
     "elsewhere": "Also{price}, {name} measured {second} on {learning} and {gain} on {response}.",
     "alone": "{name} alone",
     "because": " ({reason})",
+    "remarked": "{name} ({remarks})",
+    "inside": "inside {outer} {level}",
     "no": "The baseline does not suffice{on}.",
     "yes": "The baseline suffices{on}: gains above {smallest} are ruled out.",
     "open": "Whether the baseline suffices{on} is open{why}.",
@@ -113,7 +118,7 @@ PartKind: TypeAlias = Literal[
     "helps", "hurts", "hurts_too", "same", "same_too", "open", "open_many", "nothing", "untested",
     "empty", "identical",
 ]  # fmt: skip
-BestKind: TypeAlias = Literal["best", "largest", "small", "no_gain"]
+BestKind: TypeAlias = Literal["best", "settled", "largest", "small", "no_gain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,8 @@ class Gain:
 
     Numbers are in the responses' own unit. `second` is the estimate on learning, `second_open`
     whether nothing is settled about it, `second_moved` whether it has a direction and is not known
-    to be too small to matter; `price` is a multiple of the baseline's.
+    to be too small to matter; `price` is a multiple of the baseline's. `may_be_best`: Hsu's
+    comparison does not exclude that this configuration is the best.
     """
 
     name: str
@@ -135,6 +141,7 @@ class Gain:
     second_open: bool
     price: Number
     second_moved: bool = False
+    may_be_best: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,10 +339,11 @@ def _spoken_best(kind: BestKind, best: Gain, settled: Settled, subjects: Subject
         name=best.name, gain=in_unit(subjects.scale.effect(best.estimate), subjects.scale),
         response=subjects.response,
         second=_second(best, subjects, named=True),
-        size=_size(best, subjects.scale) if kind == "best" else "",
+        size=_size(best, subjects.scale) if kind in ("best", "settled") else "",
         price=_price(best, subjects, free=True, again=False),
     )  # fmt: skip
-    return SETTLED[kind].format(
+    alone = kind == "no_gain" and settled.count == 1
+    return SETTLED["no_gain_alone" if alone else kind].format(
         item=item, count=settled.count, where=beyond(settled.where),
         among=SETTLED["among"].format(count=settled.among) if settled.among > 1 else "",
         reason=SETTLED["because"].format(reason=settled.reason) if settled.reason else "",
@@ -344,8 +352,10 @@ def _spoken_best(kind: BestKind, best: Gain, settled: Settled, subjects: Subject
 
 
 def _cheaper(gain: Gain, subjects: Subjects, kind: BestKind) -> str:
-    gain = replace(gain, second_open=gain.second_open and kind == "best")
+    settled = kind != "largest"
+    gain = replace(gain, second_open=gain.second_open and settled)
     return SETTLED["cheaper"].format(
+        unsettled=SETTLED["unsettled"] if settled and gain.verdict != "helps" else "",
         name=gain.name, gain=subjects.scale.effect(gain.estimate),
         second=_second(gain, subjects, named=False),
         price=_price(gain, subjects, free=True, again=True),
@@ -374,6 +384,31 @@ def configuration_name(names: Sequence[str], *, factors: int) -> str:
     """The levels that differ from the baseline; one of several choices is alone."""
     joined = clipped(" + ".join(names), LONGEST_CONFIGURATION)
     return SETTLED["alone"].format(name=joined) if len(names) == 1 and factors > 1 else joined
+
+
+def remarked(name: str, remarks: Sequence[str]) -> str:
+    """A name with what limits the comparison."""
+    return SETTLED["remarked"].format(name=name, remarks=", ".join(remarks)) if remarks else name
+
+
+def compared_inside(outer: str, level: str) -> str:
+    """The level of another factor inside which alone a comparison is made."""
+    return SETTLED["inside"].format(outer=outer, level=level)
+
+
+def beside_first(amounts: Sequence[tuple[str, str]]) -> str:
+    """The first of labelled amounts, with the others in brackets where they differ from it."""
+    known = [(label, amount) for label, amount in amounts if amount]
+    if not known:
+        return ""
+    _, first = known[0]
+    _, space, unit = first.partition(" ")
+    others = [
+        f"{label} {amount.removesuffix(space + unit)}"
+        for label, amount in known[1:]
+        if amount != first
+    ]
+    return SETTLED["remarked"].format(name=first, remarks=", ".join(others)) if others else first
 
 
 def clipped(text: str, most: int = LONGEST_NAME) -> str:

@@ -81,9 +81,10 @@ def not_estimated(names: Sequence[str]) -> str:
     return f"{first_few(names)} {verb} no estimate."
 
 
-def lost(unit: Unit, diverged: int, missing: int, planned: int) -> str:
-    """Runs that did not end as planned."""
-    parts = [f"{diverged:,} diverged"] if diverged else []
+def lost(unit: Unit, diverged: int, missing: int, planned: int, *, left_out: bool = False) -> str:
+    """Runs that did not end as planned; `left_out`: diverged ones do not enter."""
+    enters = f" and {'is' if diverged == 1 else 'are'} left out" if left_out else ""
+    parts = [f"{diverged:,} diverged{enters}"] if diverged else []
     parts += [f"{missing:,} {'has' if missing == 1 else 'have'} no value"] if missing else []
     return f"Of {count(planned, unit)}, {listed(parts)}."
 
@@ -96,13 +97,15 @@ def one_level(named: Sequence[tuple[str, str]]) -> str:
 
 def few_levels(levels: Mapping[str, int], *, tested: bool) -> str:
     """Of how many models and data sets it is; `tested`: beyond them something was said."""
-    many = listed(_counted(name, number) for name, number in levels.items() if number > 1)
+    many = listed(_counted(name, number) for name, number in levels.items())
     if not tested:
         return f"It holds for these {many}: too few to speak for others."
     return f"It holds for these {many}: a small sample to speak for others."
 
 
 def _counted(name: str, number: int) -> str:
+    if number == 1:
+        return f"one {variable(name)}"
     return count(number, variable(name), variables(name))
 
 
