@@ -17,7 +17,6 @@ from ablatekit.analysis.tables.run_table import run_table
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.canonical import write_atomically
 from ablatekit.design.plan import Plan
-from ablatekit.report.write import analysis_json
 
 MODULE = "ablatekit.analysis.companions.second_opinion"
 ANALYSIS, RUNS, OPINION = "analysis.json", "runs.parquet", "second_opinion.json"
@@ -29,11 +28,12 @@ ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 def with_second_opinion(analysis: Analysis, plan: Plan, tables: StudyTables) -> Analysis:
     """The analysis with what statsmodels makes of the same runs, computed in a child process.
 
-    A child that dies, or has no statsmodels, leaves the reason in place of its numbers.
+    A child that dies, or has no statsmodels, leaves the reason in place of its numbers. It reads
+    the analysis as it is: contexts whose passwords were masked would match no run.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_atomically(folder / ANALYSIS, analysis_json(analysis))
+        write_atomically(folder / ANALYSIS, json.dumps(analysis).encode())
         run_table(plan, tables).to_parquet(folder / RUNS, index=False)
         failure = _run_child(folder)
         opinion = unanswered(analysis, failure) if failure else _read(folder / OPINION)

@@ -34,7 +34,7 @@ from ablatekit.analysis.tables.study_tables import (
 from ablatekit.canonical import read_json, write_atomically
 from ablatekit.design.plan import Plan
 from ablatekit.errors import Problem, WorkspaceError
-from ablatekit.legible import masked, masked_json
+from ablatekit.legible import MASK, masked, masked_json
 from ablatekit.report.language import page
 from ablatekit.report.write import analysis_json, export_contents
 from ablatekit.runs.runlog import read_items
@@ -43,6 +43,7 @@ from ablatekit.themes import Theme
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 EXECUTION = ("cost",)
@@ -178,14 +179,20 @@ def _contradictions(plan: Plan, tables: StudyTables) -> Iterator[str]:
 
 
 def analyse_bundle(bundle: Bundle) -> Analysis:
-    """The analysis of the bundled tables; equal to the bundled one unless ablatekit changed."""
+    """The analysis of the bundled tables; equal to the bundled one unless ablatekit changed.
+
+    A plan whose passwords are masked keeps the hash of the one that was frozen.
+    """
     from ablatekit.analysis.study import analyse
 
     known = bundle.analysis
     provenance = {
         name: value for name, value in known["provenance"].items() if name not in EXECUTION
     }
-    return analyse(bundle.plan, bundle.tables, provenance, known["deviations"])
+    fresh = analyse(bundle.plan, bundle.tables, provenance, known["deviations"])
+    if MASK in json.dumps(bundle.plan.to_json()):
+        fresh["study"]["plan_hash"] = known["study"]["plan_hash"]
+    return fresh
 
 
 def read_analysis(path: Path) -> Analysis:
@@ -193,9 +200,13 @@ def read_analysis(path: Path) -> Analysis:
     try:
         content: Analysis = read_json(path)
         version = content["schema_version"]
-        content["responses"], content["design"]["contexts"]
+        content["responses"], content.get("design", {"contexts": []})["contexts"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _no_analysis(path, f"{type(error).__name__}: {error}") from error
+    if "design" not in content:
+        rule = "the analysis of a formula has no cells that another study could share"
+        remedy = "Analyse the tables by --factors and --contexts"
+        raise WorkspaceError(Problem(rule, str(path), remedy))
     if not is_current(content):
         rule = f"this analysis.json has schema version {version}, not {SCHEMA_VERSION}"
         remedy = "Analyse the archive again: ablatekit study report X.zip"
@@ -259,9 +270,39 @@ def _read_frames(archive: zipfile.ZipFile) -> Iterator[tuple[str, pd.DataFrame]]
 
 
 def _parquet(table: pd.DataFrame) -> bytes:
+    """A table without passwords: its texts are masked, as those of the plan are."""
     buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False, compression="zstd")
+    texts = {
+        name: [masked(value) if isinstance(value, str) else value for value in table[name]]
+        for name in table.columns
+        if any(_tells(value) for value in table[name].unique())
+    }
+    table.assign(**texts).to_parquet(buffer, index=False, compression="zstd")
     return buffer.getvalue()
+
+
+def _tells(value: Any) -> bool:
+    """Whether a value is a text with a password."""
+    return isinstance(value, str) and masked(value) != value
+
+
+def _masked_items(table: pa.Table) -> pa.Table:
+    """Item outcomes whose texts are masked; the same table where none tells a password."""
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if not pa.types.is_string(kind) and not pa.types.is_large_string(kind):
+            continue
+        texts = table.column(place).to_pylist() if _any_tells(table.column(place)) else []
+        if texts:
+            hidden = pa.array([text and masked(text) for text in texts], kind).cast(field.type)
+            table = table.set_column(place, field, hidden)
+    return table
+
+
+def _any_tells(column: pa.ChunkedArray) -> bool:
+    return any(_tells(value) for value in column.unique().to_pylist())
 
 
 def _write_items(path: Path, plan: Plan, workspace: Workspace) -> bool:
@@ -275,7 +316,7 @@ def _write_items(path: Path, plan: Plan, workspace: Workspace) -> bool:
         if table is None or not table.num_rows:
             continue
         names = pa.array([run.run_id] * table.num_rows).dictionary_encode()
-        table = table.add_column(0, "run", names)
+        table = _masked_items(table.add_column(0, "run", names))
         writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
         writer.write_table(table.cast(writer.schema))
     if writer is not None:

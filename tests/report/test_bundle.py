@@ -88,7 +88,7 @@ def test_studies_bundles_and_analyses_can_be_compared(bundled, capsys):
     assert invoke(["study", "compare", str(study), str(bundle), *where, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["contexts"] == "overlapping"
-    assert {row["agreement"] for row in told["effects"]} == {"not_compared"}
+    assert {row["agreement"] for row in told["effects"]} == {"undecided"}
     assert invoke(["study", "compare", str(study), str(bundle), *where]) == 0
     told = capsys.readouterr().out
     assert "learning: 24 runs are in both studies" in told
@@ -102,12 +102,38 @@ def test_studies_bundles_and_analyses_can_be_compared(bundled, capsys):
     assert "Both are one study" in (page / "index.html").read_text()
 
 
+def test_no_member_of_a_bundle_tells_a_password_and_it_is_analysed_alike(tmp_path, capsys):
+    source = "https://me:hunter2@host/d1"
+    study, bundle = tmp_path / "study.yaml", tmp_path / "small.zip"
+    changed = {**STUDY, "contexts": {**STUDY["contexts"], "dataset": [source]}}
+    study.write_text(yaml.safe_dump(changed, sort_keys=False))
+    where = ["--workspace", str(tmp_path / "workspace")]
+    assert invoke(["study", "run", str(study), *where, "--second-opinion"]) == 0
+    assert "The second opinion differs" not in capsys.readouterr().out
+    assert invoke(["study", "export", str(study), *where, "--output", str(bundle)]) == 0
+    with zipfile.ZipFile(bundle) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name.endswith(".parquet"):
+                content = pd.read_parquet(io.BytesIO(content)).to_csv().encode()
+            assert b"hunter2" not in content, name
+    assert invoke(["study", "report", str(bundle), "--no-second-opinion"]) == 0
+    assert "the analysis equals the bundled one" in capsys.readouterr().out
+
+
 def test_another_file_is_refused_with_a_remedy(tmp_path, capsys):
     path = tmp_path / "other.zip"
     path.write_bytes(b"no archive")
     assert invoke(["study", "report", str(path)]) == 2
     assert "ablatekit study export" in capsys.readouterr().err
     assert invoke(["study", "compare", str(path.with_suffix(".json")), str(path)]) == 2
+
+
+def test_the_analysis_of_a_formula_is_not_compared(tmp_path, capsys):
+    path = tmp_path / "analysis.json"
+    path.write_text('{"schema_version": 4, "responses": {}}')
+    assert invoke(["study", "compare", str(path), str(path)]) == 2
+    assert "the analysis of a formula has no cells" in capsys.readouterr().err
 
 
 def test_an_analysis_is_no_study_in_one_message(tmp_path, capsys):

@@ -14,6 +14,7 @@ first, equal ones as in the study, and go by verdict into sentences, each said i
 4. inconclusive levels: up to 2 are named with their intervals (`open`); more are counted
    (`open_many`) with the largest |end| of their intervals. Without any sentence before, `nothing`
    says that largest end and names the first level.
+   The second response is said of levels that help or hurt; of others where it moves the second.
 5. without any sentence so far: `untested` where a level has an estimate but no level a verdict,
    `identical` where all levels are one, else `empty`; each with the first level's reason.
 
@@ -82,6 +83,7 @@ FEW_LEVELS = 4
 NAMED: dict[str, tuple[int, int]] = {"helps": (3, 2), "hurts": (2, 1), "equivalent": (2, 1)}
 """Levels that a sentence names in a study of few levels, and of more."""
 NAMED_OPEN = 2
+MOVED: tuple[Verdict, ...] = ("helps", "hurts")
 UNJUDGED: tuple[Verdict, ...] = ("identical", "not_estimated")
 CHEAPER = 0.8
 """HeadlinePart of a price from which on something is called cheaper."""
@@ -206,11 +208,12 @@ def _is_judged(effect: Effect | None) -> bool:
 def _gain(name: str, effect: Effect | None, beside: Effect | None, price: float | None) -> Gain:
     undecided = beside is not None and beside["verdict"] in ("inconclusive", "not_estimated")
     second = beside["estimate"] if beside is not None else None
+    moved = beside is not None and beside["verdict"] in MOVED and beside["size"] != "less"
     if effect is None:
-        return Gain(name, None, None, None, "not_estimated", None, second, undecided, price)
+        return Gain(name, None, None, None, "not_estimated", None, second, undecided, price, moved)
     return Gain(
         name, effect["estimate"], effect["low"], effect["high"], effect["verdict"], effect["size"],
-        second, undecided, price,
+        second, undecided, price, moved,
     )  # fmt: skip
 
 

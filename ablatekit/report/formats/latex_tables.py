@@ -171,13 +171,14 @@ def _weight(column: Column, entries: Sequence[Entry]) -> float:
 
 
 def _layout(columns: Sequence[Column], setting: Setting) -> str:
+    """The columns' kinds; TeX hyphenates a first word, in papers' narrower lines, after a space."""
     gaps = len(columns) - 1
     parts = []
     for column, share in zip(columns, setting.shares, strict=True):
         side = "raggedleft" if column.numeric else "raggedright"
         gap = f"{2 * share * gaps:.3f}\\tabcolsep"
         width = f"\\dimexpr {share:.4f}\\linewidth-{gap}\\relax"
-        parts.append(f">{{\\{side}\\arraybackslash}}p{{{width}}}")
+        parts.append(f">{{\\{side}\\arraybackslash\\hspace{{0pt}}}}p{{{width}}}")
     return "".join(parts)
 
 

@@ -63,4 +63,4 @@ def _character(character: str) -> str:
         return GREEK[character]
     if (character.isascii() and character.isprintable()) or LATIN.fullmatch(character):
         return character
-    return rf"\texttt{{[U+{ord(character):04X}]}}"
+    return rf"\texttt{{[U+{ord(character):04X}]}}\allowbreak{{}}"

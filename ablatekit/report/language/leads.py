@@ -41,12 +41,10 @@ def here(subject: Subject) -> str:
     return f"in these {subject.unit}s"
 
 
-def answer_lead(subject: Subject, confidence: str, *, broad: bool) -> str:
-    """What the answer compares, and for what its verdicts hold."""
-    text = (
-        "Each level against its factor's baseline, averaged over the other choices. Verdicts hold"
-        f" {here(subject)}"
-    )
+def answer_lead(subject: Subject, confidence: str, *, broad: bool, others: bool) -> str:
+    """What the answer compares, and for what its verdicts hold; `others` are more factors."""
+    averaged = ", averaged over the other choices" if others else ""
+    text = f"Each level against its factor's baseline{averaged}. Verdicts hold {here(subject)}"
     if broad:
         text += "; beside them stands the widest scope that the contexts can speak for"
     return f"{text}. Intervals are {confidence}, per comparison."

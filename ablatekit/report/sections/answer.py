@@ -483,7 +483,9 @@ def remark(effect: Effect, available: Room) -> str:
 def _lead(analysis: Analysis, asked: Sequence[Question]) -> str:
     """What the table compares, and for what its verdicts hold."""
     broad = any(_judged_broadly(question.effects) for question in asked)
-    return leads.answer_lead(subject_of(analysis), confidence(analysis), broad=broad)
+    others = len({level.factor for level in comparisons(analysis)}) > 1
+    subject, intervals = subject_of(analysis), confidence(analysis)
+    return leads.answer_lead(subject, intervals, broad=broad, others=others)
 
 
 def _judged_broadly(effects: Sequence[Effect]) -> bool:

@@ -40,6 +40,9 @@ def gain(name: str, estimate: float | None, verdict: Any = "helps", **changes: A
 
 
 def spoken(gains: list[Gain], subjects: Subjects = SUBJECTS, reason: str = "") -> list[str]:
+    """The sentences; as in an analysis, nothing is priced where no level is."""
+    priced = any(gain.price is not None for gain in gains)
+    subjects = subjects if priced else replace(subjects, metric="")
     return spoken_headline(parts_of(gains, reason), subjects)
 
 
@@ -58,12 +61,30 @@ def test_what_helps_comes_first_by_size_and_with_its_price() -> None:
     ]
 
 
+def test_what_helps_at_a_price_that_nobody_knows_does_not_look_free() -> None:
+    said = spoken([gain("queries 2048", 0.095), gain("rollouts 4", 0.034, price=4.0)])
+    assert "queries 2048, +9.5 points (price not known); rollouts 4, +3.4 at 4 times" in said[0]
+
+
+def test_what_moves_the_other_response_alone_says_so() -> None:
+    said = spoken([
+        gain("choice a", 0.002, "equivalent", second=0.071, second_moved=True),
+        gain("choice b", 0.001, "equivalent", second=0.002),
+    ])  # fmt: skip
+    assert said == [
+        (
+            "Too small to matter on generalization: choice a, +0.2 points (learning +7.1);"
+            " choice b, +0.1."
+        )
+    ]
+
+
 def test_the_metric_of_a_price_is_named_once_a_sentence() -> None:
     gains = [gain("a", 0.04, price=8.0), gain("b", 0.03, price=0.125), gain("c", 0.02)]
     assert spoken(gains) == [
         (
             "What helps generalization on average: a, +4.0 points at 8 times the samples; b, +3.0"
-            " at 0.125 times; c, +2.0."
+            " at 0.125 times; c, +2.0 (price not known)."
         )
     ]
 
@@ -244,7 +265,7 @@ def test_the_best_configuration_stands_beside_what_gains_as_much_for_less(
 def test_what_may_be_as_good_is_counted(with_configurations: Any) -> None:
     cells = [(*cell[:3], {**cell[3], "may_be_best": place > 0}) for place, cell in enumerate(CELLS)]
     first = headline_sentences(with_configurations(cells))[1][0]
-    assert first.startswith("Best configuration, one of 2 that may be: rollouts per query 4 +")
+    assert first.startswith("Best configuration, one of 2 that may be best: rollouts per query 4 +")
 
 
 def test_without_hsus_comparison_nothing_is_called_the_best(with_configurations: Any) -> None:

@@ -133,7 +133,7 @@ def test_how_numbers_were_made_is_said_once(analysis):
 
 def test_special_characters_are_text():
     assert escape(r"a_b & 5% {x}\y") == r"a\_\allowbreak{}b \& 5\% \{x\}\textbackslash{}y"
-    assert escape("\N{SNOWMAN}") == r"\texttt{[U+2603]}"
+    assert escape("\N{SNOWMAN}") == r"\texttt{[U+2603]}\allowbreak{}"
     assert escape("caf\u00e9") == "caf\u00e9"
     letters = (
         "\N{GREEK SMALL LETTER LAMDA}\N{GREEK SMALL LETTER SIGMA}\N{GREEK CAPITAL LETTER OMEGA}"

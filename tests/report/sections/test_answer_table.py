@@ -119,6 +119,15 @@ def test_a_terminal_says_the_answer_before_the_table(analysis: Any, terminal_tex
     assert lines[1].startswith("Limited evidence: read with care. ")
 
 
+def test_nothing_is_averaged_over_other_choices_where_there_are_none(analysis: Any) -> None:
+    assert "averaged over the other choices" in answer_table(analysis).footer
+    kept = analysis["design"]["factors"][0]
+    analysis["design"]["factors"] = [kept]
+    for part in (*analysis["responses"].values(), *analysis["comparisons"].values()):
+        part["effects"] = [row for row in part["effects"] if row["factor"] == kept["name"]]
+    assert "averaged over" not in answer_table(analysis).footer
+
+
 def test_a_verdict_beyond_stands_beside_an_estimate_without_one_here() -> None:
     rng = np.random.default_rng(1)
     rows = [

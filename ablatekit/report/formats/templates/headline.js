@@ -22,6 +22,8 @@ const spokenHeadline = (api, fill, outcome) => {
     return {
       name, price, verdict: "not_estimated", size: null, ...(row ?? {}),
       second: beside ? beside.estimate : null,
+      secondMoved: beside !== null && ["helps", "hurts"].includes(beside.verdict)
+        && beside.size !== "less",
       secondOpen: beside !== null && ["inconclusive", "not_estimated"].includes(beside.verdict),
     };
   });
@@ -77,7 +79,8 @@ const spokenHeadline = (api, fill, outcome) => {
     });
   };
   const priceOf = (gain, free, again) => {
-    if (!subjects.metric || !known(gain.price)) return "";
+    if (!subjects.metric) return "";
+    if (!known(gain.price)) return free ? templates.unpriced : "";
     const { metric } = subjects;
     if (!isPriced(gain)) return free ? fill(templates.free, { metric }) : "";
     const times = api.general(gain.price, 3);
@@ -90,7 +93,7 @@ const spokenHeadline = (api, fill, outcome) => {
       name: gain.name,
       gain: named ? inUnit(number) : number,
       size: moves && gain.size ? fill(templates[`size_${gain.size}`], endsOf(gain)) : "",
-      second: moves ? secondOf(gain, named) : "",
+      second: moves || gain.secondMoved ? secondOf(gain, named || !moves) : "",
       between: moves || kind === "same" || kind === "same_too" ? "" : between(gain),
       price: priceOf(gain, kind === "helps", priced),
     });

@@ -247,7 +247,8 @@ def some_lost(subject: Subject, sizes: tuple[int, int], diverged: int, failed: i
 
 def methods(words: int, references: int) -> str:
     """How long the text is."""
-    return f"{words:,} words with {count(references, 'reference')}, ready to paste."
+    sources = count(references, "reference") if references else "no references"
+    return f"{words:,} words with {sources}, ready to paste."
 
 
 def provenance(deviations: int | None, version: str, opinion: tuple[int, int] | None) -> str:

@@ -410,7 +410,7 @@ def averaged(names: tuple[str, str], only: tuple[Sequence[str], Sequence[str]]) 
 def averaged_unless(averages: str, remaining: SaidEffect) -> str:
     """The same, and what remains where those factors stay at their baseline."""
     told = _told(remaining, "becomes", unit=True)
-    return f"{sentence(averages)}; with those at their baseline, {told}."
+    return f"{sentence(averages)}; with every other choice at its baseline, {told}."
 
 
 def several_things(things: Sequence[str]) -> str:

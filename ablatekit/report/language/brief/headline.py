@@ -77,6 +77,7 @@ HEADLINE: Mapping[str, str] = Templates({
     "price": " at {times} times the {metric}",
     "price_again": " at {times} times",
     "free": " at no extra {metric}",
+    "unpriced": " (price not known)",
     "more": "{levels}; and {count} more",
     "reach": "\N{PLUS-MINUS SIGN}{reach}",
     "with_unit": "{number} {unit}",
@@ -89,7 +90,7 @@ SETTLED: Mapping[str, str] = {
     "small": "Largest gain, too small to matter: {item}.",
     "no_gain": "None of {count} configurations shows a gain; the nearest: {item}.",
     "no_gain_alone": "The only other configuration shows no gain: {item}.",
-    "among": ", one of {count} that may be",
+    "among": ", one of {count} that may be best",
     "item": "{name}, {gain} on {response}{second}{price}{size}",
     "cheaper": "; {name} reaches {gain}{second}{price}{unsettled}",
     "unsettled": ", not settled",
@@ -125,8 +126,9 @@ class Gain:
     """A level or a configuration: what it does to the two responses that matter, for which price.
 
     Numbers are in the responses' own unit. `second` is the estimate on learning, `second_open`
-    whether nothing is settled about it; `price` is a multiple of the baseline's. `may_be_best`:
-    Hsu's comparison does not exclude that this configuration is the best.
+    whether nothing is settled about it, `second_moved` whether it has a direction and is not known
+    to be too small to matter; `price` is a multiple of the baseline's. `may_be_best`: Hsu's
+    comparison does not exclude that this configuration is the best.
     """
 
     name: str
@@ -138,6 +140,7 @@ class Gain:
     second: Number
     second_open: bool
     price: Number
+    second_moved: bool = False
     may_be_best: bool = False
 
 
@@ -250,7 +253,9 @@ def _level(kind: PartKind, gain: Gain, subjects: Subjects, *, named: bool, price
         name=gain.name,
         gain=in_unit(number, subjects.scale) if named else number,
         size=_size(gain, subjects.scale) if moved else "",
-        second=_second(gain, subjects, named=named) if moved else "",
+        second=_second(gain, subjects, named=named or not moved)
+        if moved or gain.second_moved
+        else "",
         between="" if moved or kind in ("same", "same_too") else _between(gain, subjects.scale),
         price=_price(gain, subjects, free=kind == "helps", again=priced),
     )
@@ -291,9 +296,11 @@ def same_price(price: float, other: float) -> bool:
 
 
 def _price(gain: Gain, subjects: Subjects, *, free: bool, again: bool) -> str:
-    """What it costs: nothing where no price is known, or all levels cost the same."""
-    if not subjects.metric or absent(gain.price):
+    """What it costs; nothing where no level has a price, or all cost the same."""
+    if not subjects.metric:
         return ""
+    if absent(gain.price):
+        return HEADLINE["unpriced"] if free else ""
     if not is_priced(gain):
         return HEADLINE["free"].format(metric=subjects.metric) if free else ""
     template = "price_again" if again else "price"
