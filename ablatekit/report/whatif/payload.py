@@ -11,7 +11,6 @@ from ablatekit.analysis.core.lookup import (
     alpha_of,
     comparisons,
     find_effect,
-    price_of,
     ranked_responses,
     second_response,
     setting,
@@ -26,10 +25,11 @@ from ablatekit.report.brief.headline import (
     NAMED_OPEN,
     first_reason,
     judging_row,
+    level_gains,
     subjects_of,
 )
 from ablatekit.report.language.brief import whatif
-from ablatekit.report.language.brief.headline import HEADLINE, SAME_PRICE, level_name, said_unit
+from ablatekit.report.language.brief.headline import HEADLINE, SAME_PRICE, said_unit
 from ablatekit.report.language.numbers import Scale, scale_of
 from ablatekit.report.language.verdicts import LOOKS, SIZES
 from ablatekit.report.sections.answer import UNJUDGED, Question, questions, speaks_beside
@@ -181,11 +181,11 @@ def _headline(
         "reason": first_reason(analysis),
         "levels": [
             {
-                "name": level_name(level.label, level.level),
-                "price": price_of(analysis, level),
+                "name": gain.name,
+                "price": gain.price,
                 "rows": judges(level),
             }
-            for level in levels
+            for level, gain in zip(levels, level_gains(analysis), strict=True)
         ],
     }  # fmt: skip
 
