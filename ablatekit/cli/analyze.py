@@ -325,7 +325,9 @@ def _deliver(
 def _write_json(analysis: Mapping[str, Any] | Analysis, to_json: str | None) -> None:
     if to_json is None:
         return
-    text = json.dumps(analysis, indent=2, allow_nan=False, ensure_ascii=False)
+    from ablatekit.legible import masked_json
+
+    text = json.dumps(masked_json(analysis), indent=2, allow_nan=False, ensure_ascii=False)
     if to_json == "-":
         typer.echo(text)
         return

@@ -220,3 +220,19 @@ def test_files_that_are_no_table(tmp_path, capsys, name, content, message):
     assert message in told.err
     assert told.err.startswith("error: ")
     assert told.out == ""
+
+
+def test_json_tells_no_password(capsys, tmp_path):
+    path = tmp_path / "runs.csv"
+    make_table().replace({"model": {"p": "https://me:hunter2@host/p"}}).to_csv(path, index=False)
+    assert invoke(["analyze", str(path), *SHORT, "--json", "-"]) == 0
+    shown = capsys.readouterr().out
+    assert "hunter2" not in shown
+    assert "https://***@host/p" in shown
+
+
+def test_a_report_beside_files_of_others_is_refused_before_anything_is_computed(table, capsys):
+    (table.parent / "brief.md").write_text("mine")
+    assert invoke(["analyze", str(table), *SHORT, "--report", str(table.parent)]) == 2
+    assert "no report wrote: brief.md" in capsys.readouterr().err
+    assert (table.parent / "brief.md").read_text() == "mine"

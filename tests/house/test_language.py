@@ -39,6 +39,10 @@ EXCEPTIONS = {
     "Name the analysis.json, the file or the archive of a study",
     f"this analysis.json has schema version {PLACEHOLDER} , not {PLACEHOLDER}",
     "Analyse the archive again: ablatekit study report X.zip",
+    "the analysis of a formula has no cells that another study could share",
+    "Analyse the tables by --factors and --contexts",
+    f"the report would replace files that no report wrote: {PLACEHOLDER}",
+    "Name another folder for --report",
 }
 
 

@@ -108,10 +108,20 @@ def refuse_annotations(
     price = notes.price
     if price in responses:
         problems.append(Problem("--price is one of --response, too", repr(price), "Name another"))
-    if price in columns and not pd.api.types.is_numeric_dtype(frame[price]):
-        problems.append(Problem("what a run costs must be a number", f"column {price!r}"))
+    if price in columns:
+        problems += _bad_costs(price, frame[price])
     if problems:
         raise TableError(*problems)
+
+
+def _bad_costs(name: str | None, column: pd.Series[Any]) -> Iterator[Problem]:
+    """Costs of which nothing can be a multiple."""
+    if not pd.api.types.is_numeric_dtype(column):
+        yield Problem("what a run costs must be a number", f"column {name!r}")
+    elif (column < 0).any():
+        yield Problem("what a run costs is not below 0", f"column {name!r} with {column.min():g}")
+    elif not (column > 0).any():
+        yield Problem("no run has a cost above 0", f"column {name!r}")
 
 
 def annotated(

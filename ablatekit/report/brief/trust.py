@@ -161,7 +161,7 @@ def _disagreements(analysis: Analysis) -> Iterator[CodedWarning]:
 def _repetition(analysis: Analysis, first: ResponseAnalysis) -> Iterator[CodedWarning]:
     """How well chance is known: repeated runs, degrees of freedom, what the model assumes."""
     design, unit = analysis.get("design"), subject_of(analysis).unit
-    if design is not None and design["replicates"] <= 1:
+    if design is not None and design["replicates"] <= 1 and not _many_contexts(analysis, first):
         yield CodedWarning("one_per_cell", said.one_per_cell(unit))
     rows = [find_effect(first["effects"], level, "narrow") for level in comparisons(analysis)]
     known = [row["df"] for row in rows if row is not None and row["df"] is not None]
@@ -171,6 +171,12 @@ def _repetition(analysis: Analysis, first: ResponseAnalysis) -> Iterator[CodedWa
     model = first["model"]["method"]
     if model["code"] == "truncated_least_squares":
         yield CodedWarning("additive", said.additive(model["arguments"]["order"]))
+
+
+def _many_contexts(analysis: Analysis, first: ResponseAnalysis) -> bool:
+    """Whether every level is judged over contexts so many that they repeat each cell enough."""
+    rows = [judging_row(first, level) for level in comparisons(analysis)]
+    return bool(rows) and all(row and row["scope"] and (row["df"] or 0) >= FEW_DF for row in rows)
 
 
 def _reach(analysis: Analysis) -> Iterator[CodedWarning]:

@@ -72,7 +72,7 @@ def _parts(analysis: Analysis) -> Iterator[tuple[str, Sequence[Effect]]]:
 def _shown(value: Any, unit: Unit) -> Any:
     """Statements in words, nested numbers as JSON, everything else as it is."""
     if is_statement(value):
-        return say(value, unit)
+        return inert(say(value, unit))
     if isinstance(value, list):
         return _listed(value, unit)
     if isinstance(value, Mapping):
@@ -91,7 +91,7 @@ def inert(text: str) -> str:
 def _listed(values: Sequence[Any], unit: Unit) -> str:
     """Notes as sentences, a scope as its names, nested numbers as JSON."""
     if all(is_statement(value) for value in values):
-        return say_all(values, "; ", unit)
+        return inert(say_all(values, "; ", unit))
     if all(isinstance(value, str) for value in values):
-        return " ".join(values)
+        return inert(" ".join(values))
     return json.dumps(values)

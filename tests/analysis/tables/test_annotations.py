@@ -32,7 +32,9 @@ def frame() -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows)
     y = [0.1 * (i % 5) + 0.01 * i for i in range(len(table))]
-    return table.assign(y=y, tokens=[float(i) for i in range(len(table))], name="a", half=0.5)
+    return table.assign(
+        y=y, tokens=[float(i) for i in range(len(table))], name="a", half=0.5
+    ).assign(debt=-1.0, gratis=0.0)
 
 
 def _annotated(
@@ -110,6 +112,8 @@ def test_a_covariate_describes_one_context(
         ("token", [], [], "a column is missing from the table; received 'token'. Did you mean"),
         ("y", [], [], "--price is one of --response, too; received 'y'"),
         ("name", [], [], "what a run costs must be a number; received column 'name'"),
+        ("debt", [], [], "what a run costs is not below 0; received column 'debt' with -1"),
+        ("gratis", [], [], "no run has a cost above 0; received column 'gratis'"),
         (None, ["parms=1"], [], "--predict-at takes a column of --covariate; received parms"),
         (None, ["params"], [], "--predict-at takes COVARIATE=NUMBER above 0; received params"),
         (None, ["params=0"], [], "--predict-at takes COVARIATE=NUMBER above 0"),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.analysis.table import analyse_table
 from ablatekit.report.brief.trust import GRAVITY, SAME_SUBJECT, ranked_reasons, trust_box
 
 OPINION = {
@@ -53,6 +56,17 @@ def test_how_far_the_contexts_reach(calm: Any, contexts: Any, said: str) -> None
     assert box.level == "limited"
     assert len(box.points) == 1
     assert box.points[0].startswith(said)
+
+
+@pytest.mark.parametrize(("models", "said"), [(30, False), (4, True)])
+def test_one_row_per_cell_in_many_contexts_is_repeated_by_them(models: int, said: bool) -> None:
+    rng = np.random.default_rng(1)
+    rows = [
+        {"a": a, "model": f"m{m}", "y": 10.0 * (a == "1") + rng.normal()}
+        for a in "01" for m in range(models)
+    ]  # fmt: skip
+    analysis = analyse_table(pd.DataFrame(rows), "y", ["a"], ["model"])
+    assert ("one_per_cell" in [reason.code for reason in ranked_reasons(analysis)]) is said
 
 
 def test_one_run_per_cell_is_weak_and_comes_first(calm: Any) -> None:

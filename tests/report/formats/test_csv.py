@@ -26,6 +26,8 @@ def test_numbers_and_words_stay_as_they_are(text):
 def test_a_level_that_is_a_formula_is_neutral_in_every_column(analysis):
     for effect in analysis["responses"]["learning"]["effects"]:
         effect["level"] = '=HYPERLINK("http://x:y@z","a")\u202e'
+        effect["family"]["arguments"]["response"] = "=1+1"
+        effect["scope"] = ["=1+1"]
     rows = list(csv.DictReader(io.StringIO(effects_csv(analysis))))
     levels = {row["level"] for row in rows if row["response"] == "learning"}
     assert '\'=HYPERLINK("http://***@z","a")\\u202e' in levels
