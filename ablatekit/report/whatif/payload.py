@@ -26,10 +26,11 @@ from ablatekit.report.brief.headline import (
     NAMED_OPEN,
     first_reason,
     judging_row,
+    level_gains,
     subjects_of,
 )
 from ablatekit.report.language.brief import whatif
-from ablatekit.report.language.brief.headline import HEADLINE, SAME_PRICE, level_name, said_unit
+from ablatekit.report.language.brief.headline import HEADLINE, SAME_PRICE, said_unit
 from ablatekit.report.language.numbers import Scale, scale_of
 from ablatekit.report.language.verdicts import LOOKS, SIZES
 from ablatekit.report.sections.answer import UNJUDGED, Question, questions, speaks_beside
@@ -164,6 +165,8 @@ def _headline(
     subjects, second = subjects_of(analysis), second_response(analysis)
     names = [ranked_responses(analysis)[0], *([second] if second else [])]
 
+    called = dict(zip(levels, (gain.name for gain in level_gains(analysis)), strict=True))
+
     def judges(level: Comparison) -> list[tuple[int, int] | None]:
         rows = [judging_row(analysis["responses"][name], level) for name in names]
         return [asked[named[name]].place(row) for name, row in zip(names, rows, strict=True)]
@@ -181,7 +184,7 @@ def _headline(
         "reason": first_reason(analysis),
         "levels": [
             {
-                "name": level_name(level.label, level.level),
+                "name": called[level],
                 "price": price_of(analysis, level),
                 "rows": judges(level),
             }
