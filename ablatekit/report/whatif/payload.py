@@ -11,7 +11,6 @@ from ablatekit.analysis.core.lookup import (
     alpha_of,
     comparisons,
     find_effect,
-    price_of,
     ranked_responses,
     second_response,
     setting,
@@ -165,8 +164,6 @@ def _headline(
     subjects, second = subjects_of(analysis), second_response(analysis)
     names = [ranked_responses(analysis)[0], *([second] if second else [])]
 
-    called = dict(zip(levels, (gain.name for gain in level_gains(analysis)), strict=True))
-
     def judges(level: Comparison) -> list[tuple[int, int] | None]:
         rows = [judging_row(analysis["responses"][name], level) for name in names]
         return [asked[named[name]].place(row) for name, row in zip(names, rows, strict=True)]
@@ -184,11 +181,11 @@ def _headline(
         "reason": first_reason(analysis),
         "levels": [
             {
-                "name": called[level],
-                "price": price_of(analysis, level),
+                "name": gain.name,
+                "price": gain.price,
                 "rows": judges(level),
             }
-            for level in levels
+            for level, gain in zip(levels, level_gains(analysis), strict=True)
         ],
     }  # fmt: skip
 

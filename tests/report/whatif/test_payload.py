@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from importlib.resources import files
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from ablatekit.analysis.core.lookup import comparisons, find_effect
+from ablatekit.analysis.core.schema.vocabulary import statement
+from ablatekit.report.brief.headline import level_gains
 from ablatekit.report.compose import compose
 from ablatekit.report.formats.html import as_json
 from ablatekit.report.language.verdicts import LOOKS, SIZES
@@ -144,3 +147,17 @@ def test_a_hostile_label_stays_text(analysed_study: Any) -> None:
     text = as_json(exploration(analysis))
     assert "<" not in text
     assert json.loads(text)["bounds"][0]["labels"][0] == hostile
+
+
+def test_the_headline_of_the_page_names_levels_as_the_printed_one(study: Any) -> None:
+    analysis = copy.deepcopy(study)
+    level = comparisons(analysis)[0]
+    for name in ("learning", "generalization"):
+        row = find_effect(analysis["responses"][name]["effects"], level, "narrow")
+        assert row is not None
+        row["notes"] = [statement("compared_inside", outer="kl", level="k3")]
+    payload = exploration(analysis)
+    assert payload is not None
+    names = [level["name"] for level in payload["headline"]["levels"]]
+    assert names == [gain.name for gain in level_gains(analysis)]
+    assert names[0].endswith(" (inside kl k3)")

@@ -156,3 +156,14 @@ def test_what_is_made_for_zero_only_gives_way_to_holm_for_the_margin(
         direction = verdict(row, float(p), rule)
         check(got, row, float(margin), (direction, size(row, float(margin), direction, rule)))
     assert beyond == pytest.approx(StepDown("holm").beyond(family, 0.01), nan_ok=True)
+
+
+def test_a_permutation_test_has_a_direction_and_no_size(page: Any) -> None:
+    rule = rule_for("higher", 0.05, "holm", 0.02)
+    rows = "family.map((row) => ({...row, se: NaN, df: NaN}))"
+    family = [{"estimate": 0.5, "p": 0.001, "p_adjusted": 0.002, "parts": []}]
+    bounds = {"alpha": 0.05, "margin": 0.02, "adjustment": "holm", "rise": rule.rise,
+              "fall": rule.fall}  # fmt: skip
+    call = f"([family, rule]) => statistics.judge({rows}, rule)"
+    (judged,) = page.evaluate(call, [family, bounds])
+    assert (judged["verdict"], judged["size"]) == ("helps", None)

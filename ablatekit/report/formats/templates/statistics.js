@@ -158,13 +158,13 @@ const statistics = (() => {
     };
   };
 
-  /* Direction and size of one row. */
+  /* Direction and size of one row; a row without an interval (a permutation test) has no size. */
   const verdictOf = (row, at, margins, rule) => {
     const inside = rule.margin !== null && !row.unbounded
       && -rule.margin < at.lowEquivalence && at.highEquivalence < rule.margin;
     if (row.p_adjusted < rule.alpha) {
       const verdict = at.estimate > 0 ? rule.rise : rule.fall;
-      if (rule.margin === null) return { verdict, size: null };
+      if (rule.margin === null || Number.isNaN(at.low)) return { verdict, size: null };
       if (margins < rule.alpha / 2) return { verdict, size: "by_more" };
       return { verdict, size: inside ? "less" : "open" };
     }
