@@ -28,9 +28,14 @@ def unfinished(folder: Path) -> Path:
 def check_folder(folder: Path, names: Iterable[str]) -> None:
     """Refuse a folder where files of these names are not those of an earlier report.
 
-    Raises WorkspaceError: nothing that somebody else wrote is replaced. A folder beside which an
+    Raises WorkspaceError: nothing that somebody else wrote is replaced, nor the page of two studies
+    by the report of one. A folder beside which an
     unfinished report lies is one whose writer died.
     """
+    names = set(names)
+    if ANALYSIS in names and (folder / COMPARISON).exists():
+        rule = "the report of a study would replace the page of a comparison"
+        raise WorkspaceError(Problem(rule, str(folder), "Name another folder for --report"))
     if _is_report(folder) or unfinished(folder).exists():
         return
     strangers = sorted(name for name in names if (folder / name).exists())

@@ -42,6 +42,7 @@ EXCEPTIONS = {
     "the analysis of a formula has no cells that another study could share",
     "Analyse the tables by --factors and --contexts",
     f"the report would replace files that no report wrote: {PLACEHOLDER}",
+    "the report of a study would replace the page of a comparison",
     "Name another folder for --report",
 }
 

@@ -105,6 +105,12 @@ def test_files_that_no_report_wrote_are_neither_replaced_nor_removed(light, tmp_
     assert files_of(tmp_path)["figures/mine.png"] == b"a figure"
 
 
+def test_the_page_of_a_comparison_is_not_replaced(light, tmp_path):
+    (tmp_path / "comparison.json").write_text('{"effects": []}')
+    with pytest.raises(WorkspaceError, match="the page of a comparison"):
+        write_report(light, tmp_path)
+
+
 def test_the_folder_may_be_the_present_one(light, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

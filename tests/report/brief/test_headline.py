@@ -63,7 +63,7 @@ def test_what_helps_comes_first_by_size_and_with_its_price() -> None:
 
 def test_what_helps_at_a_price_that_nobody_knows_does_not_look_free() -> None:
     said = spoken([gain("queries 2048", 0.095), gain("rollouts 4", 0.034, price=4.0)])
-    assert "queries 2048, +9.5 points (price not known); rollouts 4, +3.4 at 4 times" in said[0]
+    assert "queries 2048, +9.5 points, price not known; rollouts 4, +3.4 at 4 times" in said[0]
 
 
 def test_what_moves_the_other_response_alone_says_so() -> None:
@@ -84,7 +84,7 @@ def test_the_metric_of_a_price_is_named_once_a_sentence() -> None:
     assert spoken(gains) == [
         (
             "What helps generalization on average: a, +4.0 points at 8 times the samples; b, +3.0"
-            " at 0.125 times; c, +2.0 (price not known)."
+            " at 0.125 times; c, +2.0, price not known."
         )
     ]
 

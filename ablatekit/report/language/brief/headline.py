@@ -77,7 +77,7 @@ HEADLINE: Mapping[str, str] = Templates({
     "price": " at {times} times the {metric}",
     "price_again": " at {times} times",
     "free": " at no extra {metric}",
-    "unpriced": " (price not known)",
+    "unpriced": ", price not known",
     "more": "{levels}; and {count} more",
     "reach": "\N{PLUS-MINUS SIGN}{reach}",
     "with_unit": "{number} {unit}",
