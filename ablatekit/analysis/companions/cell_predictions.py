@@ -17,7 +17,7 @@ from ablatekit.analysis.cells.heterogeneity import predict
 from ablatekit.analysis.core.numbers import number, numbers
 from ablatekit.analysis.core.schema.effects import CellMean, CellTable, Limits, NewLevel
 from ablatekit.analysis.core.values import ContextValues
-from ablatekit.analysis.stats.inference import Estimate
+from ablatekit.analysis.stats.inference import WELCH_METHOD, Estimate
 from ablatekit.analysis.stats.verdict import VerdictRule
 
 MOST_CELLS = 256
@@ -45,7 +45,7 @@ def cell_predictions(
         {name: labels[place] for name, labels in layout.blocks.items()}
         for place in range(len(layout.contexts))
     ]
-    return CellTable(contexts=contexts, pooled=not compared.unequal, rows=rows)
+    return CellTable(contexts=contexts, rows=rows)
 
 
 def _row(
@@ -53,11 +53,13 @@ def _row(
 ) -> CellMean:
     cells, layout = compared.cells, compared.fitted.layout
     values = cells.mean_of(unit)
+    mean = compared.narrow(values)
     return CellMean(
-        **_limits(compared.narrow(values)),
+        **_limits(mean),
         levels=cell_levels(layout, layout.unit_cells[unit]),
         name=effect.contrast.level if effect else "",
         runs=int(cells.count[unit].sum()),
+        pooled=mean.method != WELCH_METHOD,
         means=numbers(values.value),
         new=_new(compared, values),
         gain=_limits(compared.narrow(effect.values)) if effect else None,

@@ -85,7 +85,6 @@ def _response(analysis: Analysis, response: ResponseAnalysis, question: int) -> 
         "question": question,
         "label": response["label"],
         "unit": level_unit(scale),
-        "pooled": cells["pooled"],
         "rows": [_cell(analysis, row, subject.unit) for row in cells["rows"]],
     }
 
@@ -96,6 +95,7 @@ def _cell(analysis: Analysis, row: CellMean, unit: Unit) -> dict[str, Any]:
     record: dict[str, Any] = {
         "at": _place(analysis, row["levels"]),
         "mean": _limits(row, unit),
+        "pooled": row["pooled"],
         "new": _new(row["new"], unit),
         "where": "".join("01"[one] for one in known),
         "size": whatif.size_of(row["runs"], sum(known), subject),

@@ -56,6 +56,7 @@ def test_means_and_gains_are_those_of_a_cell_means_regression(cells_of: Any) -> 
         assert row["se"] == pytest.approx(float(np.squeeze(test.sd)), rel=1e-9)
         assert (row["low"], row["high"]) == pytest.approx(np.squeeze(test.conf_int()), rel=1e-9)
         assert row["df"] == fit.df_resid
+        assert row["pooled"] is True
         baseline = np.array([name.startswith("l0l0") for name in names])
         gain = fit.t_test(mean - baseline / baseline.sum())
         if row["name"]:
@@ -77,13 +78,25 @@ def test_a_gain_is_the_configuration(cells_of: Any) -> None:
 def test_unequal_variances_take_each_cells_own_error(cells_of: Any) -> None:
     frame = table(noise=lambda a, b: 0.05 + a * b)
     cells, _ = cells_of(frame)
-    assert cells["pooled"] is False
     for row in cells["rows"]:
+        assert row["pooled"] is False
         groups = in_cell(frame, row).groupby(["model", "dataset"])["y"]
         parts = groups.var() / groups.size() / groups.ngroups**2
         assert row["se"] == pytest.approx(np.sqrt(parts.sum()), rel=1e-12)
         df = parts.sum() ** 2 / (parts**2 / (groups.size() - 1)).sum()
         assert row["df"] == pytest.approx(df, rel=1e-12)
+
+
+def test_a_cell_with_one_run_somewhere_takes_the_pooled_error(cells_of: Any) -> None:
+    frame = table(noise=lambda a, b: 0.05 + a * b)
+    once = in_cell(frame, {"levels": {"A": "l1", "B": "l1"}})
+    once = once[(once["model"] == "m0") & (once["dataset"] == "d0")]
+    kept = frame.drop(index=once.index[1:])
+    cells, _ = cells_of(kept)
+    pooled = {tuple(row["levels"].values()): row for row in cells["rows"] if row["pooled"]}
+    assert list(pooled) == [("l1", "l1")]
+    cells_in_contexts = kept.groupby(["A", "B", "model", "dataset"]).ngroups
+    assert pooled["l1", "l1"]["df"] == len(kept) - cells_in_contexts
 
 
 def test_one_new_level_is_the_one_way_prediction(cells_of: Any) -> None:

@@ -250,12 +250,14 @@ class CellMean(Limits):
     `name` is that of the configuration, empty for the baseline cell, whose gain is null. `means`
     are those of the contexts, in the order of `CellTable.contexts`; null where a context lacks the
     cell. `gain` is over the baseline cell, over the contexts that have both. `new` and `gain_new`
-    are for one new level of every scope. `price` is that of the configuration.
+    are for one new level of every scope. `price` is that of the configuration. `pooled`: the error
+    is the residual variance of all cells, else that of this cell's runs (unequal variances).
     """
 
     levels: dict[str, str]
     name: str
     runs: int
+    pooled: bool
     means: list[Number]
     new: list[NewLevel]
     gain: Limits | None
@@ -264,14 +266,9 @@ class CellMean(Limits):
 
 
 class CellTable(TypedDict):
-    """Every cell that has runs. Means of different cells share no error but the pooled variance.
-
-    `pooled`: all standard errors come from one residual variance; else each from its own cells, and
-    the df of a difference are Welch's.
-    """
+    """Every cell that has runs. Means of different cells share no error but a pooled variance."""
 
     contexts: list[dict[str, str]]
-    pooled: bool
     rows: list[CellMean]
 
 

@@ -22,14 +22,14 @@ const chooser = (api, make, fill) => {
     const half = statistics.halfWidth(se, df, alpha);
     return { estimate, low: estimate - half, high: estimate + half };
   };
-  /* One cell minus another that ran in the same contexts: errors add; df are Welch's where each
-     has its own variance. Null where their contexts differ. */
-  const difference = (one, other, pooled) => {
+  /* One cell minus another that ran in the same contexts: errors add; df are Welch's unless
+     both have the pooled variance. Null where their contexts differ. */
+  const difference = (one, other) => {
     if (one.where !== other.where) return null;
     const [a, seA, dfA, why] = one.mean, [b, seB, dfB] = other.mean;
     if (seA === null || seB === null) return [a - b, null, null, why ?? other.mean[3]];
     const [u, v] = [seA ** 2, seB ** 2];
-    const df = pooled ? dfA : (u + v) ** 2 / (u ** 2 / dfA + v ** 2 / dfB);
+    const df = one.pooled && other.pooled ? dfA : (u + v) ** 2 / (u ** 2 / dfA + v ** 2 / dfB);
     return [a - b, Math.sqrt(u + v), df];
   };
 
@@ -43,7 +43,7 @@ const chooser = (api, make, fill) => {
     const out = { cell, mean: known(cell.mean), next: known(cell.new) };
     if (against === cell) return { ...out, same: true };
     if (other) {
-      const values = against && difference(cell, against, choices.responses[response].pooled);
+      const values = against && difference(cell, against);
       out.gain = known(values ?? words.no_covariance);
       out.gainNext = { why: words.new_only_gain };
     } else if (cell.gain) {
