@@ -127,9 +127,18 @@ def subjects_of(analysis: Analysis) -> Subjects:
         clipped(second["label"]) if second is not None else "",
         _common_scale(first, second),
         "" if equal else noun,
-        frame(noun, order, _common_scope(analysis, first), equal=equal),
+        frame(_held_equal(analysis, noun), order, _common_scope(analysis, first), equal=equal),
         HEADLINE["others"] if _is_averaged(analysis, first) else "",
     )
+
+
+def _held_equal(analysis: Analysis, noun: str) -> str:
+    """The cost of which all levels have the very same, rather than one that nearly agrees."""
+    means: dict[str, set[float | None]] = {}
+    for row in analysis.get("design", {}).get("cost", []):
+        means.setdefault(row["metric"], set()).add(row["mean"])
+    same = [metric for metric, values in means.items() if len(values) == 1]
+    return price_noun(same[0]) if same else noun
 
 
 def _is_averaged(analysis: Analysis, response: ResponseAnalysis) -> bool:

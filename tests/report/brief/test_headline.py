@@ -190,6 +190,7 @@ def test_lower_is_better_is_said(analysis: Any) -> None:
 
 
 def test_equal_prices_are_said_once(analysis: Any) -> None:
+    analysis["design"]["cost"] = []
     for response in analysis["responses"].values():
         for effect in response["effects"]:
             effect["price"] = 1.004
@@ -199,6 +200,18 @@ def test_equal_prices_are_said_once(analysis: Any) -> None:
     )
     assert "extra" not in " ".join(levels)
     assert "times" not in " ".join(levels)
+
+
+def test_what_is_equal_is_named_before_what_nearly_is(analysis: Any) -> None:
+    for response in analysis["responses"].values():
+        for effect in response["effects"]:
+            effect["price"] = 1.004
+    analysis["design"]["cost"] = [
+        {"factor": "a", "level": level, "metric": metric, "mean": mean}
+        for level, tokens in (("x", 100.0), ("y", 100.4))
+        for metric, mean in (("cost/tokens", tokens), ("cost/rows", 7680.0))
+    ]
+    assert ", at equal rows: " in headline_sentences(analysis)[0][0]
 
 
 def test_without_any_price_none_is_said(analysis: Any) -> None:
