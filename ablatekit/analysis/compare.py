@@ -66,10 +66,9 @@ class StudyEffect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WiderDifference:
-    """The difference over levels like those of a blocking variable that both studies have."""
+class Difference:
+    """The second estimate minus the first, tested as every effect is, and whether they agree."""
 
-    variable: str
     difference: Number
     se: Number
     df: Number
@@ -81,7 +80,14 @@ class WiderDifference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedEffect:
+class WiderDifference(Difference):
+    """The difference over levels like those of a blocking variable that both studies have."""
+
+    variable: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedEffect(Difference):
     """One level in both studies; `difference` is the second estimate minus the first.
 
     Where contexts are shared, over these contexts only, so it may not be the difference of the two
@@ -95,15 +101,7 @@ class ComparedEffect:
     baseline: str
     first: StudyEffect
     second: StudyEffect
-    difference: Number
-    se: Number
-    df: Number
-    low: Number
-    high: Number
-    p: Number
-    p_adjusted: Number
     method: Statement
-    agreement: Agreement
     size: Size | None
     reason: Statement | None
     beyond: WiderDifference | None
@@ -252,17 +250,7 @@ def _wider(
             yield None
             continue
         (variable, estimate), judgement = wider, next(judged)
-        yield WiderDifference(
-            variable=variable,
-            difference=number(estimate.estimate),
-            se=number(estimate.se),
-            df=number(estimate.df),
-            low=number(estimate.low),
-            high=number(estimate.high),
-            p=number(estimate.p),
-            p_adjusted=number(judgement.p_adjusted),
-            agreement=AGREEMENTS.get(judgement.verdict, "not_compared"),
-        )
+        yield WiderDifference(variable=variable, **_tested(estimate, judgement))
 
 
 def _study_effect(response: ResponseAnalysis, level: Comparison, narrow: Effect) -> StudyEffect:
@@ -391,19 +379,26 @@ def _row(
         baseline=level.baseline,
         first=first,
         second=second,
-        difference=number(difference.estimate),
-        se=number(difference.se),
-        df=number(difference.df),
-        low=number(difference.low),
-        high=number(difference.high),
-        p=number(difference.p),
-        p_adjusted=number(judgement.p_adjusted),
         method=difference.method,
-        agreement=AGREEMENTS.get(judgement.verdict, "not_compared"),
         size=judgement.size,
         reason=difference.reason,
         beyond=beyond,
+        **_tested(difference, judgement),
     )
+
+
+def _tested(difference: Estimate, judgement: Judgement) -> dict[str, Any]:
+    """The fields of a `Difference`."""
+    return {
+        "difference": number(difference.estimate),
+        "se": number(difference.se),
+        "df": number(difference.df),
+        "low": number(difference.low),
+        "high": number(difference.high),
+        "p": number(difference.p),
+        "p_adjusted": number(judgement.p_adjusted),
+        "agreement": AGREEMENTS.get(judgement.verdict, "not_compared"),
+    }
 
 
 def differing_settings(first: Analysis, second: Analysis) -> list[tuple[str, Any, Any]]:
