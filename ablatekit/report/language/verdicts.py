@@ -141,7 +141,7 @@ def needed_for(effect: Effect, room: Room) -> str:
     if needed <= have:
         margin = f"\N{PLUS-MINUS SIGN}{room.smallest}"
         return f"precise to {margin} already; the estimate lies too near that bound"
-    return f"about {count(needed, *nouns)} for \N{PLUS-MINUS SIGN}{room.smallest}"
+    return f"needs about {count(needed, *nouns)} for \N{PLUS-MINUS SIGN}{room.smallest}"
 
 
 def briefly(needed: str) -> str:

@@ -68,7 +68,7 @@ def test_it_says_what_the_page_says_in_words(analysis):
     assert "on average over the other choices: rollouts per query 4, +4.9 points" in text
     assert "![Gain on Generalization over the baseline." not in text
     assert "←→ widens, less than matters" in text
-    assert "(about 5 replicates for ±2 pp)" in text
+    assert "(needs about 5 replicates for ±2 pp)" in text
 
 
 def test_hostile_names_neither_break_tables_nor_become_markup(hostile_analysis):
