@@ -226,6 +226,11 @@ def configuration_families(analysis: Analysis) -> set[str]:
     return {note["code"] for part in judged for note in part["notes"]}
 
 
+def is_formula(response: ResponseAnalysis) -> bool:
+    """Whether a formula was fitted; otherwise the response has cell means."""
+    return "log_likelihood" in response
+
+
 def has_carry_over(analysis: Analysis) -> bool:
     """Whether an effect's carry-over has an interval."""
     gaps = analysis.get("comparisons", {}).values()

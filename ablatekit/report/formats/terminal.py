@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect
+from ablatekit.analysis.core.lookup import Comparison, comparisons, find_effect, is_formula
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.vocabulary import InferenceName
@@ -21,7 +21,6 @@ from ablatekit.report.brief.trust import trust_box
 from ablatekit.report.document import Badge, Block, Entry, Facts, Paragraph, scoped
 from ablatekit.report.formats.tables import PLAIN, titled_table
 from ablatekit.report.language import formulas, page
-from ablatekit.report.language.brief.comparison import comparison_reasons
 from ablatekit.report.language.captions import held_fixed, versus, with_unit
 from ablatekit.report.language.notes import answer_warnings, disagreements, trust
 from ablatekit.report.language.numbers import (
@@ -56,8 +55,6 @@ from ablatekit.report.sections.answer import (
     ranked_questions,
     shown_scopes,
 )
-from ablatekit.report.sections.model import effect_tests, fit_blocks, is_formula
-from ablatekit.report.sections.variance import anova_table
 
 if TYPE_CHECKING:
     from ablatekit.analysis.compare import ComparedEffect, StudyComparison, StudyEffect
@@ -228,6 +225,9 @@ def _formula(
     name: str, response: ResponseAnalysis, labels: Mapping[str, str]
 ) -> Iterator[RenderableType]:
     """A fitted formula: the model, its effects, the ANOVA, and what was asked for beside them."""
+    from ablatekit.report.sections.model import effect_tests, fit_blocks  # of formulas alone
+    from ablatekit.report.sections.variance import anova_table
+
     model = response["model"]
     criterion = "" if model["criterion"] is None else general(model["criterion"])
     method = say(model["method"], "row")
@@ -410,6 +410,8 @@ def _title(analysis: Analysis) -> str:
 
 def comparison(compared: StudyComparison, first: Analysis) -> Iterator[RenderableType]:
     """Two studies side by side: a table per response, and what limits the comparison."""
+    from ablatekit.report.language.brief.comparison import comparison_reasons
+
     yield Text(compared_studies(compared.names, compared.contexts))
     yield from _comparison_tables(compared, first)
     yield from map(Text, comparison_reasons(compared.effects))

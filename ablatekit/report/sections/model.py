@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ablatekit.analysis.core.lookup import is_formula
 from ablatekit.analysis.core.schema.analysis import Analysis, ResponseAnalysis
 from ablatekit.analysis.core.schema.effects import Effect
 from ablatekit.analysis.core.schema.formula import (
@@ -46,11 +47,6 @@ def model_section(analysis: Analysis) -> Section | None:
     if not blocks:
         return None
     return Section("model", leads.MODEL, leads.MODEL_LEAD, blocks, findings.model(analysis))
-
-
-def is_formula(response: ResponseAnalysis) -> bool:
-    """Whether a formula was fitted; otherwise the response has cell means."""
-    return "log_likelihood" in response
 
 
 def fit_blocks(name: str, response: ResponseAnalysis) -> list[Block]:
