@@ -29,8 +29,7 @@ def check_folder(folder: Path, names: Iterable[str]) -> None:
     """Refuse a folder where files of these names are not those of an earlier report.
 
     Raises WorkspaceError: nothing that somebody else wrote is replaced, nor the page of two studies
-    by the report of one. A folder beside which an
-    unfinished report lies is one whose writer died.
+    by the report of one. A folder beside which an unfinished report lies is one whose writer died.
     """
     names = set(names)
     if ANALYSIS in names and (folder / COMPARISON).exists():
