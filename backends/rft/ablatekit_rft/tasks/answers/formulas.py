@@ -8,7 +8,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from ablatekit_rft.tasks.answers.notation import Node, Nodes, UnreadableError, sign
-from ablatekit_rft.tasks.answers.symbols import FUNCTIONS
+from ablatekit_rft.tasks.answers.symbols import FUNCTIONS, LETTERS
 
 _MOST_NESTED = 40
 _MOST_DIGITS = 4_000
@@ -192,6 +192,8 @@ class _Parser:
             raise UnreadableError("a derivative")
         if node.name in _CONSTANTS and not index:
             return Formula("constant", name=node.name)
+        if len(node.name) > 1 and node.name not in LETTERS:
+            raise UnreadableError(f"the command {node.name!r}")
         applied = node.name in ("f", "g", "h") and self.next_is("(")
         if applied:
             raise UnreadableError("an unknown function")

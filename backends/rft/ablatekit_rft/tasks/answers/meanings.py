@@ -7,8 +7,9 @@ region. What a unit, a percent sign or an `x=` says must not contradict the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from ablatekit_rft.tasks.answers.formulas import (
@@ -26,7 +27,7 @@ from ablatekit_rft.tasks.answers.spelling import (
     top_level_signs,
 )
 from ablatekit_rft.tasks.answers.symbols import CLOSING, OPENING, RELATIONS
-from ablatekit_rft.tasks.answers.values import equal_formulas, proportional
+from ablatekit_rft.tasks.answers.values import TooLargeError, equal_formulas, proportional
 
 T = TypeVar("T")
 
@@ -62,10 +63,24 @@ def same_meaning(gold: Answer, answer: Answer) -> bool:
     items, others = _items(gold), _items(answer)
     if len(items) != len(others):
         return False
-    named = len({item.name for item in items}) > 1
-    if named and not all(item.name for item in others):
+    in_order = any(len({item.name for item in one}) > 1 for one in (items, others))
+    if in_order and not all(item.name for item in (*items, *others)):
         return all(map(_same_item, items, others))
     return _matched(items, others, _same_item)
+
+
+def has_value(answer: Answer) -> bool:
+    """Whether no item divides by zero, say, as far as it is a formula without letters."""
+    for item in answer.items:
+        try:
+            formula = read_formula(item.nodes)
+            if not formula.letters():
+                equal_formulas(formula, number(0))
+        except (UnreadableError, TooLargeError):
+            continue
+        except ArithmeticError:
+            return False
+    return True
 
 
 def _is_text(answer: Answer) -> bool:
@@ -102,19 +117,22 @@ def _items(answer: Answer) -> list[Item]:
 
 
 def _both_signs(item: Item) -> list[Item]:
-    if not any(one in item.nodes for one in (sign("pm"), sign("mp"))):
-        return [item]
-    upper = tuple(
-        _PLUS.get(node.name, node) if node.kind == "sign" else node for node in item.nodes
-    )
-    lower = tuple(
-        _MINUS.get(node.name, node) if node.kind == "sign" else node for node in item.nodes
-    )
-    return [replace(item, nodes=upper), replace(item, nodes=lower)]
+    upper, lower = (_signed(item.nodes, signs) for signs in (_UPPER, _LOWER))
+    return [item] if upper == lower else [replace(item, nodes=one) for one in (upper, lower)]
 
 
-_PLUS = {"pm": sign("+"), "mp": sign("-")}
-_MINUS = {"pm": sign("-"), "mp": sign("+")}
+_UPPER = MappingProxyType({"pm": sign("+"), "mp": sign("-")})
+_LOWER = MappingProxyType({"pm": sign("-"), "mp": sign("+")})
+
+
+def _signed(nodes: Nodes, signs: Mapping[str, Node]) -> Nodes:
+    """The nodes with one of the signs of each plus-minus."""
+    return tuple(
+        signs.get(node.name, node)
+        if node.kind == "sign"
+        else replace(node, parts=tuple(_signed(part, signs) for part in node.parts))
+        for node in nodes
+    )
 
 
 def _has(nodes: Nodes, signs: frozenset[str]) -> bool:
@@ -144,6 +162,8 @@ def _same_item(gold: Item, answer: Item) -> bool:
     if not same_unit(gold, answer):
         return False
     if gold.name and answer.name and gold.name != answer.name:
+        if sign("(") in gold.name + answer.name:
+            return False
         return _same_relation(_whole(gold), _whole(answer))
     if gold.name and not answer.name and _has(answer.nodes, RELATIONS):
         return _same_relation(_whole(gold), answer.nodes)
@@ -223,7 +243,7 @@ def _point(nodes: Nodes) -> _Structure | None:
     if ends[0] not in ("(", "[", "\\{", "langle") or ends[1] not in (")", "]", "\\}", "rangle"):
         return None
     parts = split(nodes[1:-1], frozenset((",", ";")))
-    if len(parts) < 2 and ends[0] not in ("\\{", "langle"):
+    if len(parts) < 2 and ends == ("(", ")"):
         return None
     return _Structure("".join(ends), tuple(parts), ordered=ends[0] != "\\{")
 
@@ -256,7 +276,7 @@ def _is_label(nodes: Nodes) -> bool:
 
 def _in_label(node: Node) -> bool:
     if node.kind == "letter":
-        return len(node.name) > 1 or node.name.isupper()
+        return node.name in ("angle", "triangle") or node.name.isupper()
     allowed = {"sign": ("|", "(", ")", "'"), "call": ("overline", "vec", "hat")}
     return node.kind in ("text", "_") or node.name in allowed.get(node.kind, ())
 
@@ -305,11 +325,15 @@ def _regions(answer: Answer) -> list[Interval] | None:
         return None
     found: list[Interval] = []
     for item in answer.items:
+        named = item.name[-1:] == (sign("in"),)
+        if item.unit or (item.name and not named):
+            return None
         for part in split(item.nodes, frozenset(("cup",))):
             intervals = _intervals(part)
             if intervals is None:
                 return None
-            found += intervals
+            letter = item.name[0].name if named else ""
+            found += [replace(one, letter=one.letter or letter) for one in intervals]
     return found
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ablatekit_rft.tasks.answers.symbols import (
     ARGUMENTS,
+    BASES,
     CLOSING,
     DROPPED_WITH_ARGUMENT,
     FENCED,
@@ -27,7 +28,7 @@ from ablatekit_rft.tasks.answers.symbols import (
     TEXT_FONTS,
     UNICODE,
 )
-from ablatekit_rft.tasks.answers.units import is_unit_word
+from ablatekit_rft.tasks.answers.units import is_unit_text, is_unit_word
 
 MOST_CHARACTERS = 5_000
 """Longer answers are not read."""
@@ -35,7 +36,7 @@ _MOST_NESTED = 40
 
 _GROUPING = r"\{,\}|,\\!\s*|\\[,;: ]|~|[ \u00a0\u2009\u202f]"
 _THOUSANDS = rf"[1-9]\d{{0,2}}(?:(?:{_GROUPING}|,)\d{{3}})+(?!(?:{_GROUPING}|,)?\d)"
-_SPACED = rf"[1-9]\d{{0,2}}(?:(?:{_GROUPING})\d{{3}})+(?!(?:{_GROUPING})?\d)"
+_SPACED = rf"[1-9]\d{{0,2}}(?:(?:{_GROUPING}|,(?=0))\d{{3}})+(?!(?:{_GROUPING}|,(?=0))?\d)"
 _DECIMAL = r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?![\d.^A-Za-z]))?"
 _GROUPED_NUMBER = re.compile(rf"{_THOUSANDS}(?:\.\d+)?|{_DECIMAL}")
 _SPACED_NUMBER = re.compile(rf"{_SPACED}(?:\.\d+)?|{_DECIMAL}")
@@ -77,7 +78,7 @@ def read_notation(text: str, *, grouped: bool = True) -> Nodes | None:
     """The tree of an answer; None for one that is too long, or no well-formed LaTeX.
 
     `grouped`: commas without a blank before groups of three digits, outside of brackets, separate
-    thousands; otherwise they separate numbers.
+    thousands; otherwise only those before a group such as 000, which is no number of its own.
     """
     if len(text) > MOST_CHARACTERS:
         return None
@@ -288,9 +289,11 @@ class _Reader:
         start = self.place
         nodes = self._braced()
         inside = self.text[start + 1 : self.place - 1]
-        if name not in TEXT_FONTS and not (name in ("mathrm", "operatorname") and len(inside) > 1):
-            return nodes
-        return self._words(inside, nodes)
+        upright = name in ("mathrm", "operatorname")
+        unit = upright and inside.strip() not in ("e", "i", "d") and is_unit_text(inside.strip())
+        if name in TEXT_FONTS or unit or (upright and len(inside) > 1):
+            return self._words(inside, nodes)
+        return nodes
 
     def _words(self, inside: str, nodes: list[Node]) -> list[Node]:
         """The words and signs of a text; its formulas are read as formulas."""
@@ -372,12 +375,20 @@ def settled(nodes: list[Node]) -> list[Node]:
 def _scripts(nodes: list[Node]) -> list[Node]:
     """An index stands before a power."""
     out: list[Node] = []
-    for node in nodes:
+    for node in map(_base, nodes):
         if node.kind == "_" and out and out[-1].kind == "^":
             out.insert(len(out) - 1, node)
         else:
             out.append(node)
     return out
+
+
+def _base(node: Node) -> Node:
+    """A base that is written as a word, as a number."""
+    if node.kind != "_" or len(node.parts[0]) != 1 or node.parts[0][0].kind != "text":
+        return node
+    base = BASES.get(node.parts[0][0].name)
+    return Node("_", "", ((Node("number", base),),)) if base else node
 
 
 def _degrees(nodes: list[Node]) -> list[Node]:

@@ -9,7 +9,7 @@ dropped here only where the other answer has none, so that 5 cm is not 5 m.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ablatekit_rft.tasks.answers.notation import Node, Nodes, fraction, read_notation, sign
@@ -109,17 +109,24 @@ def split(nodes: Nodes, signs: frozenset[str]) -> list[Nodes]:
 
 
 def equal_answers(gold: str, answer: str) -> bool:
-    """Whether two answers are spellings of one; nothing is computed.
+    """Whether two answers are spellings of one; nothing is computed."""
+    return any(same_spelling(*pair) for pair in read_pair(gold, answer))
 
-    A comma before three digits may separate thousands or items: one reading holds for both.
+
+def read_pair(gold: str, answer: str) -> Iterator[tuple[Answer, Answer]]:
+    """Two answers in each reading that holds for both; nothing if one cannot be read.
+
+    A comma before three digits separates thousands; it may separate items where the other answer,
+    or the rest of the same one, is a list: 100,200,300 and 100, 200, 300.
     """
-    for grouped in (True, False):
-        one, other = read_answer(gold, grouped=grouped), read_answer(answer, grouped=grouped)
-        if one is None or other is None:
-            return False
-        if same_spelling(one, other) and (grouped or _plain_items(one, other)):
-            return True
-    return False
+    one, other = read_answer(gold), read_answer(answer)
+    if one is None or other is None:
+        return
+    yield one, other
+    if len(one.items) > 1 or len(other.items) > 1:
+        one, other = read_answer(gold, grouped=False), read_answer(answer, grouped=False)
+        if one is not None and other is not None:
+            yield one, other
 
 
 def same_spelling(gold: Answer, answer: Answer) -> bool:
@@ -187,16 +194,6 @@ def _choice(nodes: Nodes) -> tuple[str, str]:
     return "", letter if marked and explained else ""
 
 
-def _plain_items(gold: Answer, answer: Answer) -> bool:
-    """No item of three digits such as 000, which is a group of thousands and no number."""
-    return all(
-        not (node.kind == "number" and node.name == "0")
-        for whole in (gold, answer)
-        for item in whole.items[1:]
-        for node in item.nodes
-    )
-
-
 def _item(nodes: Nodes) -> Item:
     name, rest = _named(nodes)
     rest, unit = _measured(rest)
@@ -215,8 +212,11 @@ def _named(nodes: Nodes) -> tuple[Nodes, Nodes]:
 
 
 def is_name(nodes: Nodes) -> bool:
-    """A letter, with an index, or a function of something: x, a_1, f(x), P(A)."""
-    if not nodes or nodes[0].kind != "letter":
+    """A letter, with an index, a function of something, a point: x, a_1, f(x), P(A), (x,y)."""
+    if nodes[:1] == (sign("("),) and _closing(nodes) == len(nodes) - 1:
+        inner = split(nodes[1:-1], frozenset((",",)))
+        return len(inner) > 1 and all(map(is_name, inner))
+    if not nodes or nodes[0].kind != "letter" or nodes[0].name == "pi":
         return False
     rest = nodes[1:]
     while rest and (rest[0].kind == "_" or rest[0] == sign("'")):
@@ -257,6 +257,8 @@ def _in_unit(nodes: Nodes) -> bool:
     last = nodes[-1]
     if last.kind in ("text", "unit"):
         return True
+    if last.kind == "letter" and last.name in "CF":
+        return nodes[-2:-1] == (Node("unit", "°"),)
     if last.kind == "^" and len(nodes) > 1:
         return nodes[-2].kind == "text"
     joins = last.kind == "sign" and last.name in ("/", "cdot", "-", ".")
@@ -270,6 +272,9 @@ def _unit_ratio(node: Node) -> bool:
 
 def _unit_words(nodes: Nodes) -> tuple[str, ...]:
     """The words and signs of a unit; empty where one of them says a value."""
+    names = [node.name for node in nodes]
+    if names[:1] == ["°"] and names[1:] in (["C"], ["F"], ["Celsius"], ["Fahrenheit"]):
+        return (f"°{names[1][0]}",)
     words: list[str] = []
     for node in nodes:
         if node.kind == "text" and not is_unit_text(node.name):
@@ -281,8 +286,6 @@ def _unit_words(nodes: Nodes) -> tuple[str, ...]:
             words.append("^" + "".join(one.name for one in node.parts[0]))
         else:
             words.append(node.name)
-    if words[:1] == ["°"] and words[1:] in (["C"], ["F"], ["Celsius"], ["Fahrenheit"]):
-        return (f"°{words[1][0]}",)
     return tuple(words)
 
 

@@ -194,6 +194,18 @@ FENCED: Mapping[str, str] = MappingProxyType(
 )
 """Environments by what they mean: round and square brackets enclose the same matrix."""
 
+_LETTERS = """
+alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho
+sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell
+infty emptyset hbar
+"""
+LETTERS = frozenset(_LETTERS.split())
+"""Commands that stand for a value, as letters do."""
+_BASES = "two three four five six seven eight nine ten eleven twelve"
+BASES: Mapping[str, str] = MappingProxyType(
+    {word: str(base) for base, word in enumerate(_BASES.split(), start=2)}
+)
+
 OPENING = frozenset(("(", "[", "\\{", "langle", "lfloor", "lceil"))
 CLOSING = frozenset((")", "]", "\\}", "rangle", "rfloor", "rceil"))
 RELATIONS = frozenset(

@@ -101,7 +101,8 @@ def canonical_unit(words: tuple[str, ...]) -> str:
         elif word not in (".", "of", "each"):
             out.append("/" if word == "per" else _canonical(word) + (power and f"^{power}"))
             power = ""
-    return " ".join(out).replace(" ^", "^")
+    unit = " ".join(out).replace(" ^", "^")
+    return {"mi / h": "mph", "km / h": "kph"}.get(unit, unit)
 
 
 def _canonical(word: str) -> str:

@@ -148,6 +148,8 @@ def _root(_name: str, values: list[Number]) -> Number:
 
 def _factorial(_name: str, values: list[Number]) -> Number:
     (value,) = values
+    if not isinstance(value, Fraction | mp.mpc) and value > MOST_EXACT_FACTORIAL:
+        raise TooLargeError("a factorial of a rounded number")
     if not isinstance(value, Fraction) or value.denominator != 1 or value < 0:
         raise ZeroDivisionError("a factorial of no whole number")
     if value <= MOST_EXACT_FACTORIAL:

@@ -7,23 +7,25 @@ only where values of high precision agree too.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 from collections.abc import Callable
 from typing import Any
 
-from ablatekit_rft.tasks.answers.meanings import same_meaning
+from ablatekit_rft.tasks.answers.meanings import has_value, same_meaning
 from ablatekit_rft.tasks.answers.notation import Node, UnreadableError, read_notation
-from ablatekit_rft.tasks.answers.spelling import equal_answers, read_answer
+from ablatekit_rft.tasks.answers.spelling import equal_answers, read_answer, read_pair
 from ablatekit_rft.tasks.answers.symbols import SIGNS
-from ablatekit_rft.tasks.answers.values import TooLargeError, points
+from ablatekit_rft.tasks.answers.values import points
 from ablatekit_rft.tasks.query import Judgement, Verdict, unreadable_key
 from ablatekit_rft.tasks.verifiers.latex import last_boxed
 
 _TAIL = 2_000
 """Characters from the end in which an answer without a box is looked for."""
+_LONGEST = 500
+"""Characters of an answer that math-verify is asked about."""
 _DIGITS = 60
+_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2}")
 _SAYS_SOMETHING = re.compile(r"[^\W_]")
 _LARGE = re.compile(r"\^\s*\{?[^{}]*(?:\^|\d{4})|!|\d{100}")
 """What math-verify may compute for minutes: towers of powers, large powers, factorials."""
@@ -37,7 +39,7 @@ def judge_mathematics(gold: str, text: str) -> Judgement:
     """
     boxed = last_boxed(text)
     format_ok = boxed is not None
-    if not _SAYS_SOMETHING.search(gold) or read_answer(gold) is None or _has_no_value(gold):
+    if not _SAYS_SOMETHING.search(gold) or _is_unreadable(gold):
         return unreadable_key(gold, format_ok=format_ok)
     answers = [boxed] if boxed is not None else _without_box(text)
     right = any(equal_as_mathematics(gold, answer) for answer in answers)
@@ -48,46 +50,30 @@ def equal_as_mathematics(gold: str, answer: str) -> bool:
     """Whether two answers in LaTeX are equal."""
     if equal_answers(gold, answer):
         return True
-    with contextlib.suppress(UnreadableError):
-        return any(_same(gold, answer, grouped=grouped) for grouped in (True, False))
-    return _math_verify_agrees(gold, answer)
-
-
-def _same(gold: str, answer: str, *, grouped: bool) -> bool:
-    one, other = read_answer(gold, grouped=grouped), read_answer(answer, grouped=grouped)
-    if one is None or other is None:
-        return False
     try:
-        return same_meaning(one, other)
+        return any(same_meaning(*pair) for pair in read_pair(gold, answer))
     except ArithmeticError:
         return False
-
-
-def _has_no_value(gold: str) -> bool:
-    """Whether a key divides by zero, say."""
-    key = read_answer(gold)
-    if key is None:
-        return True
-    try:
-        same_meaning(key, key)
-    except TooLargeError:
-        return False
-    except ArithmeticError:
-        return True
     except UnreadableError:
-        return False
-    return False
+        return _math_verify_agrees(gold, answer)
+
+
+def _is_unreadable(gold: str) -> bool:
+    """Whether a key is no well-formed LaTeX, or divides by zero, say."""
+    key = read_answer(gold)
+    return key is None or not has_value(key)
 
 
 def _without_box(text: str) -> list[str]:
-    """The whole of a short text, else what math-verify finds at its end."""
+    """The whole of a short text; what math-verify finds at the end of one that is no formula."""
     from math_verify import parse
 
     tail = text[-_TAIL:].strip()
-    if "\n" not in tail and len(tail) == len(text.strip()) and _is_formula(tail):
+    short = "\n" not in tail and len(tail) == len(text.strip())
+    if short and not _WORD.search(tail) and _is_formula(tail):
         return [tail]
     found = parse(tail, parsing_timeout=None)
-    return [part for part in found if isinstance(part, str)]
+    return [tail] * short + [part for part in found if isinstance(part, str)]
 
 
 def _is_formula(text: str) -> bool:
@@ -95,10 +81,9 @@ def _is_formula(text: str) -> bool:
     if answer is None:
         return False
     try:
-        same_meaning(answer, answer)
+        return same_meaning(answer, answer)
     except (UnreadableError, ArithmeticError):
         return False
-    return True
 
 
 def _math_verify_agrees(gold: str, answer: str) -> bool:
@@ -115,7 +100,7 @@ def _math_verify_agrees(gold: str, answer: str) -> bool:
 
 def _speaks(text: str) -> bool:
     """Whether an answer is too long, or holds words or signs that are no mathematics."""
-    nodes = read_notation(text)
+    nodes = read_notation(text) if len(text) <= _LONGEST else None
     return nodes is None or any(map(_is_word, nodes))
 
 
