@@ -49,9 +49,21 @@ class Prompting:
         return self.tokenizer.encode(self.text(query))
 
     def text(self, query: Query) -> str:
-        """A query's prompt as text, under every template but `chat`."""
+        """A query's prompt as text, under every template but `chat`.
+
+        Raises UsageError for a conversation, which only `chat` can put into words.
+        """
+        for each in (*self.examples, query):
+            self._refuse_turns(each)
         blocks = [self._block(query) + self._answer(query) for query in self.examples]
         return "\n\n".join([*blocks, self._block(query)])
+
+    def _refuse_turns(self, query: Query) -> None:
+        if query.turns:
+            rule = "a question is a conversation, which a template of text cannot show"
+            received = f"template: {self.settings.template}, {len(query.turns)} turns"
+            place = f" at {query.where}" if query.where else ""
+            raise UsageError(Problem(rule, received + place, "Set template: chat"))
 
     def _block(self, query: Query) -> str:
         question = query.prompt + self.instruction
@@ -73,12 +85,31 @@ class Prompting:
         return f" {query.shown}" if self.settings.template == "qa" else f"\n{query.shown}"
 
     def _messages(self, query: Query) -> list[Message]:
-        system = self.settings.system_prompt
+        system = self._system(query)
         messages: list[Message] = [{"role": "system", "content": system}] if system else []
         for example in self.examples:
-            messages.append({"role": "user", "content": example.prompt + self.instruction})
+            messages += self._asked(example)
             messages.append({"role": "assistant", "content": example.shown})
-        return [*messages, {"role": "user", "content": query.prompt + self.instruction}]
+        return messages + self._asked(query)
+
+    def _system(self, query: Query) -> str:
+        """The system turn of the settings, or the one that the data set brings."""
+        own = next((turn.content for turn in query.turns if turn.role == "system"), "")
+        if own and self.settings.system_prompt:
+            rule = "the data set brings its own system turn, and system_prompt is another one"
+            place = f" at {query.where}" if query.where else ""
+            received = f"system_prompt: {self.settings.system_prompt!r}, {own!r}{place}"
+            raise UsageError(Problem(rule, received, "Leave out system_prompt, or those turns"))
+        return own or self.settings.system_prompt
+
+    def _asked(self, query: Query) -> list[Message]:
+        """The turns that lead to the question, and the question with its instruction."""
+        before: list[Message] = [
+            {"role": turn.role, "content": turn.content}
+            for turn in query.turns[:-1]
+            if turn.role != "system"
+        ]
+        return [*before, {"role": "user", "content": query.prompt + self.instruction}]
 
 
 def _turn(role: str, content: str) -> str:

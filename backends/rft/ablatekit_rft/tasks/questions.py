@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from ablatekit.canonical import content_hash
@@ -13,15 +14,20 @@ from ablatekit_rft.sources.hashes import bytes_hash
 from ablatekit_rft.sources.hub import HubDataset
 from ablatekit_rft.tasks import rows
 from ablatekit_rft.tasks.base import AnswerKind, SplitName, first_items
-from ablatekit_rft.tasks.query import Judgement, Query
+from ablatekit_rft.tasks.query import Judgement, LeftOut, Query
 from ablatekit_rft.tasks.rows import Fields, Row
 from ablatekit_rft.tasks.verifiers.registry import build_verifier, require_package
 
 VERSION = 1
+SHOWN = 3
+"""Rows that a message shows of those that are left out."""
 MAX_NEW_TOKENS = 1024
 """Longest completion by default: the response length of arXiv:2601.22532's release."""
 TEST_SHARE = 5
 """Of a data set without a test split, every question whose hash is divisible by this is a test."""
+
+MOST_LEFT_OUT = Fraction(2, 100)
+"""Share of a data set's rows that may be left out; with more of them the data set is refused."""
 
 VERIFIERS = {"text": "exact", "number": "number", "hash": "hash", "latex": "boxed"}
 """The verifier `auto` of each kind of answers."""
@@ -29,12 +35,17 @@ VERIFIERS = {"text": "exact", "number": "number", "hash": "hash", "latex": "boxe
 
 @dataclass(frozen=True, slots=True)
 class QuestionTask:
-    """A finite data set of questions; train questions that stand in the test set are left out."""
+    """A finite data set of questions; train questions that stand in the test set are left out.
+
+    `left_out`: rows that cannot be used, at most `MOST_LEFT_OUT` of the `rows` of all splits.
+    """
 
     name: str
     answers: AnswerKind
     train: tuple[Query, ...]
     test: tuple[Query, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    rows: int = 0
     version: int = VERSION
     max_new_tokens: int = MAX_NEW_TOKENS
 
@@ -63,6 +74,20 @@ def build_task(name: str, train: Sequence[Row], test: Sequence[Row]) -> Question
         remedy = "Give a train and a test file, or more rows"
         raise UsageError(Problem("a data set needs train and test questions", repr(name), remedy))
     return QuestionTask(name, kind, tuple(kept), tuple(held_out))
+
+
+def refuse_many(name: str, left_out: Sequence[LeftOut], rows: int) -> None:
+    """Raise UsageError when more than `MOST_LEFT_OUT` of a data set's `rows` are left out."""
+    if len(left_out) <= MOST_LEFT_OUT * rows:
+        return
+    rule = (
+        f"{len(left_out)} of {rows} rows of {name!r} cannot be used: up to"
+        f" {float(MOST_LEFT_OUT):.0%} are left out, more are refused"
+    )
+    shown = "; ".join(str(row) for row in left_out[:SHOWN])
+    more = f"; and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
+    remedy = next((row.remedy for row in left_out if row.remedy), "Mend or remove these rows")
+    raise UsageError(Problem(rule, shown + more, remedy))
 
 
 def is_local(dataset: str) -> bool:
