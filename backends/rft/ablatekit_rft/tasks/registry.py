@@ -50,6 +50,9 @@ GENERATED: Mapping[str, str] = MappingProxyType(
 )
 """`generated_content` of every shipped task: a plan need not generate what never changes."""
 
+_READ_AS = " read as "
+"""Between the commit of a data set on the hub and the version of the way its rows are read."""
+
 FEWER_ITEMS = ("arithmetic-1",)
 """Shipped tasks with a split of fewer than `HASHED_ITEMS` items."""
 
@@ -76,12 +79,15 @@ def find_task(dataset: str, fields: Fields = USUAL_FIELDS, content: str = "") ->
         return questions.local_task(dataset, fields)
     if dataset.startswith(reasoning.PREFIX):
         return reasoning.reasoning_task(dataset)
-    on_hub = parse_hub_dataset(content) if content.startswith("hub-dataset:") else _on_hub(dataset)
+    known = content.partition(_READ_AS)[0]
+    on_hub = parse_hub_dataset(known) if known.startswith("hub-dataset:") else _on_hub(dataset)
     return get_task(dataset) if on_hub is None else questions.hub_task(on_hub, fields)
 
 
 def dataset_content(dataset: str) -> str:
     """What identifies a data set: bytes of its files, its commit, or its first items.
+
+    Of rows the version of the way they are read, too.
 
     Asks no network. Raises UsageError when there is no such data set, or no commit is known here.
     """
@@ -93,7 +99,7 @@ def dataset_content(dataset: str) -> str:
         return content_hash({"name": dataset, "package": package, "version": version})
     on_hub = _on_hub(dataset)
     if on_hub is not None:
-        return pinned_dataset(on_hub).content
+        return f"{pinned_dataset(on_hub).content}{_READ_AS}{questions.VERSION}"
     return GENERATED[dataset] if dataset in GENERATED else generated_content(dataset)
 
 
@@ -119,6 +125,12 @@ def _on_hub(dataset: str) -> HubDataset | None:
     if dataset in PINNED:
         return PINNED[dataset]
     return None if dataset in TASKS else parse_hub_dataset(dataset)
+
+
+def is_on_hub(dataset: str) -> bool:
+    """Whether a data set lies on the hub: planning cannot look into it."""
+    local = questions.is_local(dataset) or dataset.startswith(reasoning.PREFIX)
+    return not local and _on_hub(dataset) is not None
 
 
 def check_sizes(dataset: str, fields: Fields, sizes: Mapping[SplitName, int | None]) -> None:
