@@ -22,10 +22,12 @@ def named_content(chosen: RftSettings) -> dict[str, str]:
     Raises UsageError when one is unknown, or has fewer items than the settings ask for.
     """
     fields = Fields(**chosen.fields.model_dump())
-    sizes: dict[SplitName, int | None] = {
-        "train": chosen.train_items,
-        "test": chosen.evaluation.test_items,
+    sizes: dict[str, tuple[SplitName, int | None]] = {
+        "train_items": ("train", chosen.train_items),
+        "evaluation.test_items": ("test", chosen.evaluation.test_items),
     }
+    if chosen.train_items is None:
+        sizes["evaluation.probe_items"] = ("train", chosen.evaluation.probe_items)
     named = {
         "model": model_content(chosen.model),
         "dataset": registry.dataset_content(chosen.dataset),

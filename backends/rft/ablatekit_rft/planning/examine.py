@@ -24,7 +24,7 @@ from ablatekit_rft.tasks.forms import asked_form
 from ablatekit_rft.tasks.judged import open_task, own_task
 from ablatekit_rft.tasks.query import Query, Verdict
 from ablatekit_rft.tasks.reasoning import PREFIX
-from ablatekit_rft.tasks.registry import is_on_hub
+from ablatekit_rft.tasks.registry import is_on_hub, size_of
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE
 
 _STAND_IN = Query("key", "key", "12")
@@ -60,7 +60,7 @@ def examine(settings: RftSettings, progress: Progress) -> tuple[str, ...]:
     return warnings
 
 
-def planned_rows(settings: RftSettings, sizes: Mapping[SplitName, int | None]) -> str:
+def planned_rows(settings: RftSettings, sizes: Mapping[str, tuple[SplitName, int | None]]) -> str:
     """What identifies the rows that planning leaves out; empty for none and for those of the hub.
 
     A data set on the hub is judged when a run loads it: its commit and the version of the verifier
@@ -71,8 +71,9 @@ def planned_rows(settings: RftSettings, sizes: Mapping[SplitName, int | None]) -
     if found is None:
         return ""
     refuse_unanswerable(settings, found)
-    for split, size in sizes.items() if found.items else ():
-        answerable_task(settings, "", found).items(split, size)
+    for setting, (split, size) in sizes.items() if found.items else ():
+        with size_of(setting, size):
+            answerable_task(settings, "", found).items(split, size)
     return found.content
 
 

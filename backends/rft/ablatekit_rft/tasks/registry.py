@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 
 from ablatekit.canonical import content_hash
@@ -133,16 +135,36 @@ def is_on_hub(dataset: str) -> bool:
     return not local and _on_hub(dataset) is not None
 
 
-def check_sizes(dataset: str, fields: Fields, sizes: Mapping[SplitName, int | None]) -> None:
-    """Raise UsageError where a data set that is at hand has fewer items than a study asks for.
+def check_sizes(
+    dataset: str, fields: Fields, sizes: Mapping[str, tuple[SplitName, int | None]]
+) -> None:
+    """Raise UsageError where a data set that is at hand has fewer items than a setting asks for.
 
-    A data set on the hub is first looked at when a run loads it.
+    `sizes`: by name of setting, a split and how many of its items; None: all. A data set on the
+    hub is first looked at when a run loads it.
     """
-    for split, size in sizes.items():
-        if questions.is_local(dataset):
-            questions.local_task(dataset, fields).items(split, size)
-        elif _on_hub(dataset) is None:
-            _check_generated(dataset, split, size)
+    for setting, (split, size) in sizes.items():
+        with size_of(setting, size):
+            _check_size(dataset, fields, split, size)
+
+
+@contextmanager
+def size_of(setting: str, size: int | None) -> Iterator[None]:
+    """Name the setting whose size a split does not have."""
+    try:
+        yield
+    except UsageError as error:
+        named = f"{setting}: {'null' if size is None else size}"
+        raise UsageError(
+            *(replace(told, received=f"{named}; {told.received}") for told in error.problems)
+        ) from None
+
+
+def _check_size(dataset: str, fields: Fields, split: SplitName, size: int | None) -> None:
+    if questions.is_local(dataset):
+        questions.local_task(dataset, fields).items(split, size)
+    elif _on_hub(dataset) is None:
+        _check_generated(dataset, split, size)
 
 
 @functools.cache

@@ -189,7 +189,7 @@ def test_a_source_that_changed_after_planning_stops_the_run(tmp_path: Path) -> N
     planned = RftBackend().content({"advantage": reference})
     check_sources(settings, planned)
     own_level(tmp_path, OWN.replace("/ 4", "/ 8"))
-    with pytest.raises(UsageError, match="source of a level has changed"):
+    with pytest.raises(UsageError, match="source of a level or of the verifier has changed"):
         check_sources(settings, planned)
 
 
