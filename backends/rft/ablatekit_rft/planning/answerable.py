@@ -263,11 +263,13 @@ def _rejected_keys(
     for form in _forms(settings, task, asked):
         texts = [key_completion(settings, form, query.gold) for query in failing]
         judged = _in_chunks(task.judge, failing, texts, told)
-        rejected = {
+        wrong = {
             query.item: _left_out(query, repr(in_form(form, query.gold)), judgement)
             for query, judgement in zip(failing, judged, strict=True)
             if judgement.verdict is not Verdict.CORRECT
         }
+        # Of several forms the first is the likeliest: what is said of it is what people read.
+        rejected = {item: rejected.get(item, why) for item, why in wrong.items()}
         failing = [query for query in failing if query.item in rejected]
     return rejected
 

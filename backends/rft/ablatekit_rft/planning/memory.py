@@ -10,7 +10,8 @@ from typing import Any
 
 from ablatekit.canonical import content_hash, write_atomically
 
-FOLDER = Path("ablatekit") / "rft"
+VARIABLE = "ABLATEKIT_CACHE"
+FOLDER = "rft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,12 @@ class Memory:
 
 
 def user_memory(*others: Path) -> Memory:
-    """The user's cache folder (`$XDG_CACHE_HOME`, else `~/.cache`), then the others."""
-    named = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    """The user's cache folder, then the others.
+
+    It is `$ABLATEKIT_CACHE`, else `ablatekit` below `$XDG_CACHE_HOME`, else below `~/.cache`.
+    """
+    general = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    named = os.environ.get(VARIABLE) or f"{general}/ablatekit"
     try:
         own: tuple[Path, ...] = (Path(named).expanduser() / FOLDER,)
     except RuntimeError:  # a user without a home
