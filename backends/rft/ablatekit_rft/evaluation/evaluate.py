@@ -20,7 +20,7 @@ from ablatekit.errors import Problem, UsageError
 from ablatekit.runs.records import part_metric
 from ablatekit.runs.seeds import Seeds
 from ablatekit_rft.engines.base import Engine
-from ablatekit_rft.engines.decoding import Decoding, Stop
+from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.draws import DrawKind, evaluation_draws
 from ablatekit_rft.levels.kl import k3
 from ablatekit_rft.metrics import names as metrics
@@ -31,9 +31,6 @@ from ablatekit_rft.rollouts.verify import verify
 from ablatekit_rft.settings import Evaluation
 from ablatekit_rft.tasks import Task
 from ablatekit_rft.tasks.query import Query
-
-TEMPERATURE = 1.0
-"""Evaluation samples from the policy itself, whatever the training temperature."""
 
 Scope: TypeAlias = Literal["all", "part"]
 """All items with greedy decoding besides (first and last evaluation), or the fixed part."""
@@ -161,7 +158,7 @@ class Evaluator:
         sampled_per_item = items.draws.shape[1]
         per_item = sampled_per_item + items.with_greedy
         asked = [queries[index] for index in query]
-        verified = verify(self.task, self.tokenizer, asked, rollouts, self.decoding.stop)
+        verified = verify(self.task, self.tokenizer, asked, rollouts, self.decoding)
         return {
             "split": _split_names(splits, query, greedy),
             "dataset": np.full(len(query), self.dataset, object),
@@ -206,7 +203,9 @@ class Evaluator:
         if len(rows):
             chosen = rollouts.select(rows)
             chosen, _ = engine.reconcile(chosen, self.decoding, self.reference_budget)
-            scored = reference.logp_without_gradient(chosen, TEMPERATURE, self.reference_budget)
+            scored = reference.logp_without_gradient(
+                chosen, self.decoding.temperature, self.reference_budget
+            )
             estimate = k3.function(chosen.own_logp, scored)
             kl[rows.cpu().numpy()] = (estimate * chosen.mask).sum(dim=1).cpu().numpy()
         return kl
@@ -238,12 +237,7 @@ def build_evaluator(
         dataset=task.name,
         task=task,
         tokenizer=tokenizer,
-        decoding=Decoding(
-            max_new_tokens,
-            TEMPERATURE,
-            tokenizer.eos_ids,
-            stop=Stop(settings.stop, tokenizer.decode) if settings.stop else None,
-        ),
+        decoding=Decoding.of_evaluation(settings, max_new_tokens, tokenizer),
         scopes={"all": whole, "part": part},
         reference_budget=reference_budget,
         pass_at=settings.pass_at,
