@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Self, TypeAlias
 
 import torch
@@ -21,6 +22,9 @@ from ablatekit_rft.policy.rollout import first_eos
 from ablatekit_rft.settings import Evaluation, RftSettings
 
 EVALUATION_TEMPERATURE = 1.0
+
+NEARLY = 0.8
+"""Likeness, by `difflib`, from which on a stop text is taken for a misspelt token."""
 
 Decode: TypeAlias = Callable[[Sequence[int]], str]
 
@@ -43,12 +47,14 @@ class Stop:
     def of(cls, texts: Sequence[str], tokenizer: Tokenizer) -> Self | None:
         """The stop of a setting; None without texts.
 
-        Raises UsageError for a text that the tokenizer cannot write.
+        Raises UsageError for a text that the tokenizer cannot write, and for a misspelt token.
         """
         if not texts:
             return None
         for text in texts:
-            _refuse_unwritable(text, tokenizer)
+            if text not in tokenizer.added:
+                _refuse_misspelt(text, tokenizer)
+                _refuse_unwritable(text, tokenizer)
         control = tokenizer.control.values()
         marked = tuple(text for text in texts if any(token in text for token in control))
         added = tokenizer.added
@@ -101,10 +107,21 @@ def _first(texts: Sequence[str], text: str) -> int | None:
     return min((place for place in places if place >= 0), default=None)
 
 
+def _refuse_misspelt(text: str, tokenizer: Tokenizer) -> None:
+    """Raise UsageError for a text in the form of a token that is nearly one of the tokenizer's.
+
+    Further away it is a text like others: a model may write `<|im_end|>` by letters.
+    """
+    near = get_close_matches(text, list(tokenizer.added), n=1, cutoff=NEARLY)
+    if near and text.startswith("<|") and text.endswith("|>"):
+        rule = "a stop that looks like a special token is none that the model's tokenizer has"
+        raise UsageError(Problem(rule, repr(text), f"Did you mean {near[0]!r}?"))
+
+
 def _refuse_unwritable(text: str, tokenizer: Tokenizer) -> None:
     """Raise UsageError for a stop text that no tokens of the tokenizer spell."""
     # Some tokenizers strip what a text begins with: a letter in front keeps it.
-    if text in tokenizer.added or any(_writes(tokenizer, text, front) for front in ("", "a")):
+    if any(_writes(tokenizer, text, front) for front in ("", "a")):
         return
     rule = "a stop text that the model's tokenizer cannot write would never stop"
     raise UsageError(Problem(rule, repr(text), "Leave it out of stop and evaluation.stop"))

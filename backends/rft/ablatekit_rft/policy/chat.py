@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -12,8 +11,16 @@ from ablatekit.errors import PluginError, Problem, UsageError
 Message: TypeAlias = dict[str, str]
 """One turn of a conversation: `role` (system, user or assistant) and `content`."""
 
-DATE = datetime(2024, 7, 26)
+DATE = "26 Jul 2024"
 """Today in chat templates that write it: the fallback of Llama 3.2's own template."""
+CALENDAR = (
+    "{%- macro strftime_now(format) -%}{{ format"
+    " | replace('%Y', '2024') | replace('%y', '24') | replace('%m', '07') | replace('%d', '26')"
+    " | replace('%B', 'July') | replace('%b', 'Jul') | replace('%A', 'Friday')"
+    " | replace('%a', 'Fri') | replace('%H', '00') | replace('%M', '00') | replace('%S', '00')"
+    " }}{%- endmacro -%}"
+)
+"""The same day for templates that ask for it: they find this before the function of today."""
 PROBE: tuple[Message, ...] = ({"role": "user", "content": "Question"},)
 SHOWN = 60
 """Characters of a rendered prompt that a message shows."""
@@ -54,7 +61,7 @@ class Chat:
     @cached_property
     def _checked(self) -> None:
         """Raise UsageError unless a conversation ends with the assistant's mark."""
-        opened, closed = self._render(PROBE), self._render(PROBE, opens=False)
+        opened, closed = self._text(PROBE), self._text(PROBE, opens=False)
         footer = closed[_common(opened, closed) :]
         ids = self._inner(opened, add_special_tokens=False)["input_ids"]
         if (footer.strip() and opened.endswith(footer)) or ids[-1] in self._eos_ids:
@@ -62,45 +69,31 @@ class Chat:
             raise _refused(rule, f"a prompt that ends {opened[-SHOWN:]!r}")
         if opened == closed and (mark := self._mark(closed)):
             rule = "the chat template has no generation prompt: it opens no turn of the assistant"
-            raise _refused(
-                rule, f"a prompt without {mark!r}, which its assistant's turns begin with"
-            )
+            raise _refused(rule, f"a prompt without {mark!r}, with which its answers begin")
 
     def _mark(self, closed: str) -> str:
         """What the template puts between a question and the assistant's words."""
         words = "Answer"
-        answered = self._render((*PROBE, {"role": "assistant", "content": words}), opens=False)
+        answered = self._text((*PROBE, {"role": "assistant", "content": words}), opens=False)
         place = answered.rfind(words)
         return answered[len(closed) : place].strip() if answered.startswith(closed) else ""
 
-    def _text(self, messages: Sequence[Message]) -> str:
+    def _text(self, messages: Sequence[Message], *, opens: bool = True) -> str:
         """The rendered conversation. Raises UsageError with the turns that are in the way."""
-        from jinja2 import TemplateError
-
-        try:
-            return self._render(messages)
-        except (TemplateError, ValueError) as error:
-            raise self._blamed(messages, error) from error
-
-    def _blamed(self, messages: Sequence[Message], error: Exception) -> UsageError:
-        """The message for a conversation that the template refuses, by what it would take."""
-        said = str(error) or type(error).__name__
+        text = self._rendered(messages, opens=opens)
+        if isinstance(text, str):
+            return text
         questions = [message for message in messages if message["role"] != "system"]
+        said = str(text) or type(text).__name__
         if len(questions) < len(messages) and self._takes(questions):
-            return _no_system_prompt("the chat template refuses a system prompt", said)
+            raise _no_system_prompt("the chat template refuses a system prompt", said) from text
         if self._takes(questions[-1:]):
             rule = f"the chat template refuses a conversation of {len(messages)} turns"
-            return _refused(rule, said, "Set few_shot: 0, give one question a row, or set")
-        return _refused("the chat template cannot be rendered", said)
+            raise _refused(rule, said, "Set few_shot: 0, give one question a row, or set") from text
+        raise _refused("the chat template cannot be rendered", said) from text
 
     def _takes(self, messages: Sequence[Message]) -> bool:
-        from jinja2 import TemplateError
-
-        try:
-            self._render(messages)
-        except (TemplateError, ValueError):
-            return False
-        return True
+        return isinstance(self._rendered(messages), str)
 
     def _refuse_ignored(self, messages: Sequence[Message], place: int, text: str) -> None:
         """Raise UsageError where other words in a turn make no other prompt."""
@@ -113,19 +106,28 @@ class Chat:
             raise _no_system_prompt("the chat template leaves out the system prompt", received)
         raise _refused(f"the chat template leaves out a turn of the {turn['role']}", received)
 
-    def _render(self, messages: Sequence[Message], *, opens: bool = True) -> str:
+    def _rendered(self, messages: Sequence[Message], *, opens: bool = True) -> str | Exception:
+        """The conversation as text, or what the template says against it."""
         try:
+            from jinja2 import TemplateError
+
             text: str = self._inner.apply_chat_template(
                 list(messages),
+                chat_template=self._template,
                 add_generation_prompt=opens,
                 tokenize=False,
-                date_string=DATE.strftime("%d %b %Y"),
-                strftime_now=DATE.strftime,
+                date_string=DATE,
             )
         except ImportError as error:
             rule = "a chat template needs the package jinja2"
             raise PluginError(Problem(rule, str(error), "pip install 'jinja2>=3.1'")) from error
+        except (TemplateError, TypeError, ValueError) as error:
+            return error
         return text
+
+    @cached_property
+    def _template(self) -> str:
+        return f"{CALENDAR}{self._inner.get_chat_template()}"
 
 
 def _no_system_prompt(rule: str, received: str) -> UsageError:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablatekit.errors import Problem, UsageError
-from ablatekit_rft.policy.models import Message, Tokenizer
+from ablatekit_rft.policy.chat import Message
+from ablatekit_rft.policy.models import Tokenizer
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task
 from ablatekit_rft.tasks.query import Query

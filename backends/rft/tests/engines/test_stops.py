@@ -14,7 +14,6 @@ from ablatekit_rft.policy.models import CharacterTokenizer, TransformersTokenize
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts
 from ablatekit_rft.rollouts.verify import completion_text
-from ablatekit_rft.rules.generation import RULES
 from ablatekit_rft.settings import RftSettings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,16 +183,13 @@ def test_a_stop_that_the_tokenizer_cannot_write_is_refused() -> None:
     assert shipped.spell([3, 2, 4]) == "a<eos>b"
 
 
-def test_planning_refuses_what_the_shipped_models_cannot_write() -> None:
-    rules = {rule.name: rule for rule in RULES}
-    for name, setting in (
-        ("unwritable_stop", "stop"),
-        ("unwritable_evaluation_stop", "evaluation.stop"),
-    ):
-        applies = rules[name].applies
-        assert applies({"model": "tiny-llama", setting: ("\n",)})
-        assert not applies({"model": "tiny-llama", setting: (";", "<eos>")})
-        assert not applies({"model": "owner/name", setting: ("\n",)})
+def test_a_misspelt_token_is_refused_and_another_one_is_a_text() -> None:
+    with pytest.raises(UsageError, match=r"received '<\|aa\|>'. Did you mean '<\|a\|>'\?"):
+        decoding_of("<|aa|>")
+    decoding = decoding_of("<|bbb|>")
+    assert decoding.eos_ids == (2,)
+    ids = ids_of("<", "|", "b", "b", "b", "|", ">")
+    assert ends(torch.tensor([[*ids, 3]]), decoding)[0].tolist() == [len(ids)]
 
 
 def test_evaluation_has_stops_of_its_own() -> None:
