@@ -13,6 +13,7 @@ from ablatekit_rft.rules.base import (
     levels_not_reading,
     levels_where,
     levels_with,
+    levels_without,
 )
 
 _OFF_POLICY: dict[str, Condition] = {
@@ -22,6 +23,19 @@ _OFF_POLICY: dict[str, Condition] = {
     "replay": none_of("none"),
 }
 
+CLIP_PARAMETERS = (
+    "clip_low",
+    "clip_high",
+    "clip_bound",
+    "sapo_positive",
+    "sapo_negative",
+    "vespo_positive_power",
+    "vespo_positive_decay",
+    "vespo_negative_power",
+    "vespo_negative_decay",
+)
+TRAINER_IS_OLD = levels_without("mismatch", "engine_is_old")
+"""The old policy's log-probabilities are the trainer's own."""
 _SECOND_BOUND = levels_with("clip", "second_bound")
 _NEUTRAL_FIRST_BOUND = levels_where(
     "clip",
@@ -113,9 +127,7 @@ _MERGING = (
             when={
                 **ON_POLICY,
                 "ratio_level": levels_with("ratio_level", "on_policy_neutral"),
-                "mismatch": levels_where(
-                    "mismatch", lambda level: "engine_is_old" not in level.traits
-                ),
+                "mismatch": TRAINER_IS_OLD,
                 **clips,
             },
             then=defaults("ratio_level", "clip"),
@@ -134,6 +146,14 @@ _MERGING = (
         )
     ),
     Rule(
+        name="no_ratio_to_penalise",
+        kind="inert",
+        when={**ON_POLICY, "mismatch": TRAINER_IS_OLD},
+        then=defaults("log_ratio_penalty"),
+        why="with one update on fresh rollouts of the current weights every log-ratio is 0, and so"
+        " are its square and the square's gradient",
+    ),
+    Rule(
         name="no_ratio_no_clip",
         kind="inert",
         when={"ratio_level": one_of("none")},
@@ -150,7 +170,7 @@ _MERGING = (
         then={"ratio_level": "token"},
         why="a completion of one token has one ratio",
     ),
-    *_parameter_rules("clip", ("clip_low", "clip_high", "clip_bound")),
+    *_parameter_rules("clip", CLIP_PARAMETERS),
     *_parameter_rules("mismatch", ("mismatch_low", "mismatch_high")),
     Rule(
         name="reference_batch",
