@@ -88,6 +88,13 @@ _INVALID = (
         " it would cut the on-policy gradient",
         remedy="Set clip_bound to more than 1",
     ),
+    Rule(
+        name="no_warmup_to_fall_from",
+        kind="invalid",
+        when={"lr_schedule": one_of("inverse_sqrt"), "warmup_fraction": one_of(0.0)},
+        why="the rate falls with the root of what is spent, counted in warm-ups: there is none",
+        remedy="Set warmup_fraction to more than 0, or choose another lr_schedule",
+    ),
     *(
         Rule(
             name=f"corrected_{setting}",
@@ -187,6 +194,20 @@ _MERGING = (
         },
         then=defaults("lr_scale"),
         why="at 32 rollouts per update every scaling of the learning rate is 1",
+    ),
+    Rule(
+        name="floor_of_all",
+        kind="alias",
+        when={"lr_schedule": one_of("linear", "cosine"), "lr_floor": one_of(1.0)},
+        then=defaults("lr_schedule"),
+        why="a rate that falls to itself is constant",
+    ),
+    Rule(
+        name="no_fall",
+        kind="inert",
+        when={"lr_schedule": one_of("constant", "inverse_sqrt")},
+        then=defaults("lr_floor", "lr_decay_share"),
+        why="this schedule has no end that it falls to",
     ),
     Rule(
         name="no_adapters",
