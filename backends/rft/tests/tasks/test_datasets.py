@@ -166,21 +166,23 @@ def test_white_space_makes_no_other_question() -> None:
 @pytest.mark.parametrize("name", ["gsm8k", "math"])
 def test_benchmarks_are_planned_without_network(name: str) -> None:
     content = dataset_content(name)
-    assert content == f"hub-dataset:{PINNED[name]}@{PINNED[name].revision}"
-    assert parse_hub_dataset(content) == PINNED[name]
+    commit = f"hub-dataset:{PINNED[name]}@{PINNED[name].revision}"
+    assert content == f"{commit} read as {questions.VERSION}"
+    assert parse_hub_dataset(commit) == PINNED[name]
 
 
 def test_hub_data_sets_need_a_commit_or_the_cache(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert dataset_content(f"o/n/sub@{COMMIT}") == f"hub-dataset:o/n/sub@{COMMIT}"
+    read_as = f" read as {questions.VERSION}"
+    assert dataset_content(f"o/n/sub@{COMMIT}") == f"hub-dataset:o/n/sub@{COMMIT}{read_as}"
     with pytest.raises(UsageError, match=r"hub dataset is not pinned.*--repo-type dataset"):
         dataset_content("o/n")
     reference = tmp_path / "datasets--o--n" / "refs" / "main"
     reference.parent.mkdir(parents=True)
     reference.write_text(COMMIT)
-    assert dataset_content("o/n") == f"hub-dataset:o/n@{COMMIT}"
+    assert dataset_content("o/n") == f"hub-dataset:o/n@{COMMIT}{read_as}"
 
 
 def test_a_hub_data_set_is_read_at_the_commit_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +200,7 @@ def test_a_hub_data_set_is_read_at_the_commit_of_the_run(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "datasets", fake)
     monkeypatch.setitem(sys.modules, "datasets.exceptions", errors)
     questions.hub_task.cache_clear()
-    task = find_task("o/n/sub@v1", content=f"hub-dataset:o/n/sub@{COMMIT}")
+    task = find_task("o/n/sub@v1", content=f"hub-dataset:o/n/sub@{COMMIT} read as 2")
     assert asked == [("o/n", "sub", COMMIT)]
     assert (task.name, task.answers, len(task.items("train", None))) == ("o/n/sub", "hash", 2)
 
