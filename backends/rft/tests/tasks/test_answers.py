@@ -178,8 +178,8 @@ def test_solutions_that_are_nothing_but_the_answer_are_keys() -> None:
         (
             ["Paris", *map(str, range(20))],
             (
-                r"^1 of 21 rows of 'd' cannot be used: up to 2% are left out, .* d\.jsonl:1: .*'Paris'"
-                r" is not a number; answers are read as numbers, and rows look like 20 numbers, 1 text"
+                r"^1 of 21 rows of 'd' cannot be used: up to 2% are .* d\.jsonl:1: .*'Paris' is not"
+                r" a number; answers are read as numbers, and rows look like 20 numbers, 1 text"
             ),
         ),
         (
