@@ -61,20 +61,40 @@ def examine(settings: RftSettings, progress: Progress) -> tuple[str, ...]:
     return warnings
 
 
-def planned_rows(settings: RftSettings, sizes: Mapping[str, tuple[SplitName, int | None]]) -> str:
+def asked_sizes(settings: RftSettings) -> dict[str, tuple[SplitName, int | None]]:
+    """Which settings ask for how many items of a split; None: all there are.
+
+    A probe of a train set with a size lies inside it, by a rule.
+    """
+    sizes: dict[str, tuple[SplitName, int | None]] = {
+        "train_items": ("train", settings.train_items),
+        "evaluation.test_items": ("test", settings.evaluation.test_items),
+    }
+    if settings.train_items is None:
+        sizes["evaluation.probe_items"] = ("train", settings.evaluation.probe_items)
+    return sizes
+
+
+def _refuse_small(task: Task, settings: RftSettings) -> None:
+    """Raise UsageError where a task has fewer items than a setting asks for."""
+    for setting, (split, size) in asked_sizes(settings).items():
+        with about(setting, size):
+            task.items(split, size)
+
+
+def planned_rows(settings: RftSettings) -> str:
     """What identifies the rows that planning leaves out; empty for none and for those of the hub.
 
     A data set on the hub is judged when a run loads it: its commit and the version of the verifier
     decide the same everywhere. Raises UsageError where the data set is refused, or has fewer rows
-    left than `sizes` ask for.
+    left than the settings ask for.
     """
     found = None if is_on_hub(settings.dataset) else find_answerable(settings, untold)
     if found is None:
         return ""
     refuse_unanswerable(settings, found)
-    for setting, (split, size) in sizes.items() if found.items else ():
-        with about(setting, size):
-            answerable_task(settings, "", found).items(split, size)
+    if found.items:
+        _refuse_small(answerable_task(settings, "", found), settings)
     return found.content
 
 
@@ -96,7 +116,10 @@ def ready_task(settings: RftSettings, planned: Mapping[str, str], cache: Path) -
         rule = "the verifier accepts other rows than when the study was planned"
         remedy = "Run the study again with --new, with the packages that this environment has"
         raise UsageError(Problem(rule, counted(settings, found), remedy))
-    return answerable_task(settings, content if on_hub else "", found)
+    task = answerable_task(settings, content if on_hub else "", found)
+    if on_hub:
+        _refuse_small(task, settings)
+    return task
 
 
 def _left_out(settings: RftSettings, found: Answerable) -> tuple[str, ...]:

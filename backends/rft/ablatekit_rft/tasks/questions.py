@@ -176,7 +176,10 @@ def data_files(dataset: str) -> dict[str, tuple[Path, ...]]:
 def local_content(dataset: str) -> str:
     """Hash of the bytes of a data set's files, by split, and of the way they are read."""
     files = data_files(dataset)
-    hashes = {split: [bytes_hash(path) for path in paths] for split, paths in files.items()}
+    try:
+        hashes = {split: [bytes_hash(path) for path in paths] for split, paths in files.items()}
+    except OSError as error:
+        raise UsageError(Problem("a data file cannot be read", str(error))) from error
     return content_hash({"version": VERSION, "files": hashes})
 
 

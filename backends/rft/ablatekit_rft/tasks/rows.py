@@ -330,6 +330,7 @@ def _parted(name: str, turns: tuple[Turn, ...]) -> tuple[tuple[Turn, ...], str]:
     said = ""
     if name.rpartition(".")[2] in ("messages", "conversations") and turns[-1].role == "assistant":
         turns, said = turns[:-1], turns[-1].content.strip()
+    turns = tuple(turn for turn in turns if turn.role != "system" or turn.content.strip())
     roles = [turn.role for turn in turns]
     if not turns or roles[-1] != "user" or "system" in roles[1:]:
         why = f"{name} must end with a turn of the user and have its system turn first"

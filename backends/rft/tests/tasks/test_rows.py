@@ -80,6 +80,7 @@ SHAPES = {
     "trl-lib/DeepMath-103K": {"prompt": USER, "solution": "7"},
     "open-instruct": {"messages": USER, "ground_truth": "7", "dataset": "gsm8k"},
     "SFT messages": {"messages": [*USER, {"role": "assistant", "content": "7"}]},
+    "an empty system turn": {"prompt": [{**SYSTEM, "content": " "}, *USER], "answer": 7},
     "columns of turns": {
         "prompt": {"role": ["user"], "content": ["What is 3 + 4?"]},
         "answer": 7,
