@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tempfile
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from ablatekit_rft.tasks.files import is_data_file, read_records, split_of
+from ablatekit_rft.tasks.files import SUFFIXES, is_data_file, read_records, split_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ablatekit.errors import UsageError
 
@@ -162,3 +165,25 @@ def test_what_lies_beside_data_is_no_data() -> None:
     assert not is_data_file(Path("README.md"))
     assert is_data_file(Path("train/data-00000-of-00001.arrow"))
     assert is_data_file(Path("x.JSONL.gz"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    suffix=st.sampled_from(SUFFIXES),
+    data=st.binary(max_size=40)
+    | st.lists(
+        st.sampled_from(['{"q": 1}', "{", "}", "[", "]", ",", "\n", '"', "q", ":", "1", "\ufeff"]),
+        max_size=9,
+    ).map(lambda parts: "".join(parts).encode()),
+)
+def test_whatever_a_file_holds_is_read_or_refused(suffix: str, data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"x{suffix}"
+        path.write_bytes(gzip.compress(data) if suffix.endswith(".gz") else data)
+        try:
+            for where, record in read_records(path):
+                assert where.startswith(str(path))
+                assert isinstance(record, dict)
+        except UsageError as error:
+            (problem,) = error.problems
+            assert str(path) in problem.received

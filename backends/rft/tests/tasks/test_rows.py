@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from ablatekit_rft.tasks.query import LeftOut, Turn
 from ablatekit_rft.tasks.rows import (
+    ANSWER_FIELDS,
+    QUESTION_FIELDS,
     USUAL_FIELDS,
     Fields,
     Row,
@@ -19,6 +21,8 @@ from ablatekit_rft.tasks.rows import (
     question_id,
     read_rows,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 USER = [{"role": "user", "content": "What is 3 + 4?"}]
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -250,3 +254,41 @@ def test_text_that_looks_like_a_list_is_text() -> None:
 def test_a_solution_is_text_or_nothing() -> None:
     assert row({"question": "q", "answer": 1, "solution": ["a"]}).solution == ""
     assert row({"question": "q", "answer": 1, "solution": "", "rationale": " r "}).solution == "r"
+
+
+NAMES = (
+    *QUESTION_FIELDS,
+    *ANSWER_FIELDS,
+    "reward_model",
+    "role",
+    "content",
+    "type",
+    "text",
+    "from",
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.decimals()
+    | st.text(st.characters(), max_size=8)
+    | st.binary(max_size=2)
+    | st.sampled_from(["user", "system", "assistant", "text", "image", '[{"role": "user"}]']),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(NAMES), VALUES, min_size=1, max_size=4))
+def test_whatever_a_record_holds_is_read_or_named(record: dict[str, Any]) -> None:
+    read_row = read(record)
+    if isinstance(read_row, LeftOut):
+        assert read_row.why
+    else:
+        assert read_row.question.strip()
+        assert read_row.answer.strip()
+        assert len(read_row.item) == 16
