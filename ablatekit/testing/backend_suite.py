@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
-from ablatekit.backend import Backend
+from ablatekit.backend import Backend, Examining
 from ablatekit.canonical import canonical_json
 from ablatekit.errors import RunInterruptedError
 from ablatekit.plugins import load_backend
@@ -179,6 +179,18 @@ class BackendSuite:
             content = self.backend.content(settings)
             assert content == self.backend.content(settings)
             assert set(context) <= set(content), "what a context names has a content hash"
+
+    def test_what_is_seen_before_a_run_is_told_in_words_and_the_same_twice(self) -> None:
+        backend = self.backend
+        if not isinstance(backend, Examining):
+            return
+        for number in range(len(self.contexts)):
+            settings = self.spec(context=number).settings
+            counts: list[tuple[int, int]] = []
+            told = backend.examine(settings, lambda _, *count: counts.append(count))
+            assert all(isinstance(warning, str) and warning for warning in told)
+            assert all(0 <= done <= total for done, total in counts)
+            assert list(told) == list(backend.examine(settings, lambda *_: None))
 
     def test_a_run_reports_what_it_declares(self, tmp_path: Path) -> None:
         spec = self.spec()
