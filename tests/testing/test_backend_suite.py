@@ -112,7 +112,7 @@ class Moody(SimulatedBackend):
 
     said: Any = iter(range(1000))
 
-    def examine(self, settings, progress):
+    def examine(self, _settings, progress):
         progress("moods", 1, 1)
         return [f"mood {next(self.said)}"]
 
