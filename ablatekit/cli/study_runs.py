@@ -70,16 +70,20 @@ def status(
     workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
-    """Count the runs of a study by where they stand."""
-    from ablatekit.pipeline.frozen import study_status
+    """Count the runs of a study by where they stand, and by what they say of their results."""
+    from ablatekit.legible import legible
+    from ablatekit.pipeline.frozen import run_messages, study_status
 
     study = _prepared(file, overrides, workspace, silent=as_json)
-    states = study_status(study)
+    states, said = study_status(study), run_messages(study)
     if as_json:
-        typer.echo(json.dumps({"study": study.plan.study, "runs": dict(states)}, indent=2))
+        told = {"study": study.plan.study, "runs": dict(states), "messages": dict(said)}
+        typer.echo(json.dumps(told, indent=2))
         return
     counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     typer.echo(f"{study.plan.study}: {len(study.plan.runs)} runs: {counts}")
+    for message, count in sorted(said.items()):
+        typer.echo(f"{count} of {len(study.plan.runs)} runs: {legible(message)}")
 
 
 def report(

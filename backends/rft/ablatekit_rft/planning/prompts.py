@@ -17,7 +17,7 @@ from ablatekit_rft.tasks.forms import WHOLE, AskedForm, asked_form, in_form, sol
 from ablatekit_rft.tasks.query import Query, Verdict
 
 if TYPE_CHECKING:
-    from ablatekit_rft.policy.models import Message
+    from ablatekit_rft.policy.chat import Message
 
 R1 = (
     "A conversation between User and Assistant. The user asks a question, and the Assistant solves"

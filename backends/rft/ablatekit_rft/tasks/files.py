@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 from ablatekit.errors import Problem, UsageError
 
@@ -91,10 +91,11 @@ def _wide(table: Any) -> Any:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[Iterable[bytes]]:
     try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-            yield stream
+        with path.open("rb") as stream:
+            zipped = path.suffix.lower() == ".gz"
+            yield gzip.GzipFile(fileobj=stream) if zipped else stream
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(Problem("a data file cannot be read", f"{path}: {error}")) from error
 
@@ -129,7 +130,7 @@ def _json(path: Path) -> Iterator[Record]:
     first = next((line.lstrip() for line in lines if line.strip()), "")
     if first.startswith("["):
         return _array(path, "".join(lines))
-    whole = _whole(lines) if ".json" in path.suffixes and first.startswith("{") else None
+    whole = _whole(path, lines) if ".json" in path.suffixes and first.startswith("{") else None
     return _json_lines(path, lines) if whole is None else iter([(f"{path}:1", whole)])
 
 
@@ -139,10 +140,14 @@ def _json_lines(path: Path, lines: Iterable[str]) -> Iterator[Record]:
             yield f"{path}:{number}", _object(f"{path}:{number}", line)
 
 
-def _whole(lines: Iterable[str]) -> Mapping[str, Any] | None:
+def _whole(path: Path, lines: Iterable[str]) -> Mapping[str, Any] | None:
     """The one object of a file, as the files of MATH have it; None where it holds others."""
     try:
         record = json.loads("".join(lines), parse_float=Decimal, object_pairs_hook=_each_once)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            return None
+        _refuse_json(f"{path}:{error.lineno}:{error.colno}", error.msg)
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
