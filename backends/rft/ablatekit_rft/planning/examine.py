@@ -16,6 +16,7 @@ from ablatekit_rft.planning.answerable import (
     key_completion,
     refuse_unanswerable,
 )
+from ablatekit_rft.planning.chat_template import refuse_chat
 from ablatekit_rft.planning.memory import user_memory
 from ablatekit_rft.planning.prompts import Prompts, build_prompts
 from ablatekit_rft.settings import RftSettings
@@ -44,19 +45,25 @@ def examine(settings: RftSettings, progress: Progress) -> tuple[str, ...]:
     """What to know of a run before it starts: warnings.
 
     Raises UsageError where the form that is asked for is not read, where the verifier does not
-    accept the data set's own answers, or a solved example.
+    accept the data set's own answers, or a solved example, and where the chat template of a model
+    that is at hand cannot show the first question.
     """
     if is_on_hub(settings.dataset):
         known = find_answerable(settings, progress)
+        if settings.template == "chat":
+            refuse_chat(Prompts(settings, asked_form(settings, "text"), ()), _STAND_IN)
         return () if known is None else _left_out(settings, known)
     refuse_misfit(settings)
     found = find_answerable(settings, progress)
     assert found is not None
     warnings = (*_left_out(settings, found), *_two_forms(settings))
-    if settings.few_shot:
+    if settings.few_shot or settings.template == "chat":
         task = answerable_task(settings, "", found)
-        prompts = build_prompts(settings, task, task.items("train", settings.train_items))
+        train = task.items("train", settings.train_items)
+        prompts = build_prompts(settings, task, train)
         refuse_wrong_examples(prompts, task)
+        if settings.template == "chat":
+            refuse_chat(prompts, train[0])
     return warnings
 
 
