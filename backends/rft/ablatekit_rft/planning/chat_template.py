@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from ablatekit.errors import Problem, UsageError
-from ablatekit_rft.basemodels.catalogue import FAMILIES
 from ablatekit_rft.planning.prompts import Prompts
 from ablatekit_rft.policy.chat import Chat, Message, no_chat_template
 from ablatekit_rft.settings import RftSettings
@@ -38,8 +37,6 @@ def refuse_chat(prompts: Prompts, query: Query) -> None:
     A model whose tokenizer is not at hand is asked when a run loads it.
     """
     settings = prompts.settings
-    if settings.model in FAMILIES:
-        raise _located(no_chat_template(settings.model), settings)
     folder = tokenizer_folder(settings.model)
     if folder is None:
         return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 from ablatekit.backend import Progress
 from ablatekit.errors import Problem, UsageError
@@ -13,6 +15,7 @@ from ablatekit_rft.planning.answerable import (
     answerable_task,
     counted,
     find_answerable,
+    is_constant,
     key_completion,
     refuse_unanswerable,
 )
@@ -27,6 +30,9 @@ from ablatekit_rft.tasks.query import Query, Verdict
 from ablatekit_rft.tasks.reasoning import PREFIX
 from ablatekit_rft.tasks.registry import is_on_hub, size_of
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE
+
+CacheLock: TypeAlias = Callable[[str], AbstractContextManager[Path]]
+"""Holds the lock of a folder that runs share, by its name."""
 
 _STAND_IN = Query("key", "key", "12")
 """A question whose key every verifier reads: its form alone decides."""
@@ -84,25 +90,30 @@ def planned_rows(settings: RftSettings, sizes: Mapping[str, tuple[SplitName, int
     return found.content
 
 
-def ready_task(settings: RftSettings, planned: Mapping[str, str], cache: Path) -> Task:
+def ready_task(settings: RftSettings, planned: Mapping[str, str], lock: CacheLock) -> Task:
     """The task of a run, with the rows that its plan has.
 
-    `planned` is the content of the run, `cache` a folder that runs share. Raises UsageError where
-    the data set is refused, or other rows are left out than when the run was planned.
+    `planned` is the content of the run; `lock` guards a folder that runs share, so that one of them
+    judges for all. Raises UsageError where the data set is refused, or other rows are left out than
+    when the run was planned.
     """
-    content = planned.get("dataset", "")
-    memory = user_memory(cache / "answerable")
+    if is_constant(settings):
+        return open_task(settings)
     on_hub = is_on_hub(settings.dataset)
-    found = find_answerable(settings, untold, memory, content if on_hub else "")
-    assert found is not None
+    content = planned.get("dataset", "") if on_hub else ""
+    with lock("answerable") as folder:
+        found = find_answerable(settings, untold, user_memory(folder), content)
+    if found is None:
+        rule = "a run names the commit of its data set on the hub"
+        raise UsageError(Problem(rule, settings.dataset, "Plan the study again"))
     if on_hub:
         refuse_misfit(settings, content)
     refuse_unanswerable(settings, found)
-    if not on_hub and content and found.content != planned.get("left_out", ""):
+    if planned and not on_hub and found.content != planned.get("left_out", ""):
         rule = "the verifier accepts other rows than when the study was planned"
         remedy = "Run the study again with --new, with the packages that this environment has"
         raise UsageError(Problem(rule, counted(settings, found), remedy))
-    return answerable_task(settings, content if on_hub else "", found)
+    return answerable_task(settings, content, found)
 
 
 def _left_out(settings: RftSettings, found: Answerable) -> tuple[str, ...]:

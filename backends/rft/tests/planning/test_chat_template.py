@@ -118,9 +118,8 @@ def test_what_a_template_refuses_is_refused_while_planning_with_the_setting(
     assert "refuses a system prompt; received system_prompt: 'Be brief.', template: 'chat'" in said
     assert f"model: {gemma}; System role not supported" in said
     plain = model_folder(tmp_path / "plain", None)
-    for model in (plain, "tiny-llama"):
-        with pytest.raises(UsageError, match=r"no chat template; received template: 'chat'"):
-            examine(settings_for("arithmetic-1", model=model, template="chat"), untold)
+    with pytest.raises(UsageError, match=r"no chat template; received template: 'chat'"):
+        examine(settings_for("arithmetic-1", model=plain, template="chat"), untold)
     # The rows of a data set on the hub are not at hand, but the template is.
     with pytest.raises(UsageError, match="refuses a system prompt"):
         examine(settings_for("gsm8k", system_prompt="Be brief.", **chosen), untold)
