@@ -152,7 +152,7 @@ def refuse_misfit(settings: RftSettings, content: str = "") -> None:
         received = f"{asked.setting}, verifier: {settings.verifier}: {text!r} is wrong"
         raise UsageError(Problem(rule, received, _fitting(settings, content)))
     for name, stops in _stops(settings).items():
-        if not _fits(settings, content, stops):
+        if stops and not _fits(settings, content, stops):
             rule = "no completion can be right: a stop text ends it before its answer"
             raise UsageError(Problem(rule, f"{name}: {list(stops)}", f"Leave it out of {name}"))
 
