@@ -19,6 +19,7 @@ from typing import Any, Self
 from ablatekit.backend import Progress
 from ablatekit.canonical import content_hash, file_hash
 from ablatekit.errors import Problem, UsageError
+from ablatekit_rft.planning.conversations import refuse_conversations, unshown
 from ablatekit_rft.planning.memory import Memory, user_memory
 from ablatekit_rft.planning.prompts import reads_answers_alone, shown_answers, tagged
 from ablatekit_rft.settings import RftSettings
@@ -211,7 +212,10 @@ def _judged(question: _Question) -> Answerable:
     unread = task.left_out if isinstance(task, QuestionTask) else ()
     queries = _rows(task, settings)
     total = max(task.rows if isinstance(task, QuestionTask) else 0, len(queries) + len(unread))
-    rejected = _rejected(question, queries)
+    refuse_conversations(settings, queries, total)
+    other_turns = unshown(settings, queries)
+    shown = [query for query in queries if query.item not in other_turns]
+    rejected = other_turns | _rejected(question, shown)
     found = Answerable(
         rows=total,
         count=len(unread) + len(rejected),
@@ -220,7 +224,7 @@ def _judged(question: _Question) -> Answerable:
     )
     if not found.is_refused:
         return found
-    remedy = _remedy(question, task, queries) if rejected else "Mend or remove these rows"
+    remedy = _remedy(question, task, shown) if rejected else "Mend or remove these rows"
     return replace(found, left_out=found.left_out[:SHOWN], items=(), remedy=remedy)
 
 

@@ -24,11 +24,12 @@ from ablatekit_rft.planning.memory import user_memory
 from ablatekit_rft.planning.prompts import Prompts, build_prompts
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import SplitName, Task
+from ablatekit_rft.tasks.base import about
 from ablatekit_rft.tasks.forms import asked_form
 from ablatekit_rft.tasks.judged import open_task, own_task
 from ablatekit_rft.tasks.query import Query, Verdict
 from ablatekit_rft.tasks.reasoning import PREFIX
-from ablatekit_rft.tasks.registry import is_on_hub, size_of
+from ablatekit_rft.tasks.registry import is_on_hub
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE
 
 CacheLock: TypeAlias = Callable[[str], AbstractContextManager[Path]]
@@ -85,7 +86,7 @@ def planned_rows(settings: RftSettings, sizes: Mapping[str, tuple[SplitName, int
         return ""
     refuse_unanswerable(settings, found)
     for setting, (split, size) in sizes.items() if found.items else ():
-        with size_of(setting, size):
+        with about(setting, size):
             answerable_task(settings, "", found).items(split, size)
     return found.content
 

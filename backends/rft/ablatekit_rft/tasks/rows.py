@@ -162,9 +162,10 @@ def lookup(record: Any, name: str) -> Any:
         return None
     steps = name.split(".")
     for length in range(len(steps), 0, -1):
-        key, rest = ".".join(steps[:length]), ".".join(steps[length:])
-        if key in record:
-            return lookup(record[key], rest) if rest else record[key]
+        below, rest = record.get(".".join(steps[:length])), ".".join(steps[length:])
+        value = lookup(below, rest) if rest else below
+        if value is not None:
+            return value
     return None
 
 
