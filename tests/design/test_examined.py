@@ -69,7 +69,7 @@ def test_it_is_asked_once_for_each_cell_in_each_context_and_before_content(
         ("queries_per_round: 64; nonsense", 14),
         ("budget.amount: 5, rollouts: 4", 6),
         ("dataset: y", 18),
-        ("nothing that the study says: clip: 3", 17),
+        ("nothing that the study says: clip: 3", 16),
     ],
 )
 def test_a_refusal_gets_the_line_of_the_setting_that_it_shows(
