@@ -52,7 +52,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     if name == smollm2.NAME:
         name = str(smollm2.directory(context.cache_lock))
     model, tokenizer = load_model(name, device, content)
-    task = ready_task(settings, run.content, context.cache_dir)
+    task = ready_task(settings, run.content, context.cache_lock)
     return train_model(settings, context, model, tokenizer, task)
 
 
