@@ -48,7 +48,7 @@ def run(
     from ablatekit.pipeline.run import ReportOptions, RunOptions, run_study
     from ablatekit.report.formats.terminal import answer
 
-    study = _prepared(file, overrides, workspace)
+    study = _prepared(file, overrides, workspace, silent=as_json)
     console = plain_console(stderr=as_json)
     telling = ReportOptions(
         second_opinion=second_opinion,
@@ -74,7 +74,7 @@ def status(
     from ablatekit.legible import legible
     from ablatekit.pipeline.frozen import run_messages, study_status
 
-    study = _prepared(file, overrides, workspace)
+    study = _prepared(file, overrides, workspace, silent=as_json)
     states, said = study_status(study), run_messages(study)
     if as_json:
         told = {"study": study.plan.study, "runs": dict(states), "messages": dict(said)}
@@ -111,7 +111,7 @@ def report(
         )
     else:
         _refuse_analysis(file)
-        study = _prepared(file, overrides, workspace)
+        study = _prepared(file, overrides, workspace, silent=as_json)
         options = ReportOptions(theme=theme, second_opinion=second_opinion)
         page = _report(study, options, everything=everything, as_json=as_json)
     if open_it:
@@ -182,7 +182,7 @@ def sync(
     """Rebuild what the mirror in a tracker lacks from the run directories."""
     from ablatekit.pipeline.run import sync_study
 
-    study = _prepared(file, overrides, workspace)
+    study = _prepared(file, overrides, workspace, silent=as_json)
     outcome = sync_study(study)
     if as_json:
         typer.echo(json.dumps({"runs": outcome.runs, "metrics": outcome.metrics}, indent=2))
@@ -190,11 +190,15 @@ def sync(
         typer.echo(f"{outcome.place}: {outcome.runs} runs, {outcome.metrics} new metrics")
 
 
-def _prepared(file: Path, overrides: list[str] | None, workspace: Path | None) -> PreparedStudy:
+def _prepared(
+    file: Path, overrides: list[str] | None, workspace: Path | None, *, silent: bool
+) -> PreparedStudy:
+    from ablatekit.cli.console import planning_progress
     from ablatekit.pipeline.frozen import prepare
     from ablatekit.runs.workspace import find_workspace
 
-    return prepare(file, overrides or (), find_workspace(workspace))
+    with planning_progress(silent=silent) as progress:
+        return prepare(file, overrides or (), find_workspace(workspace), progress)
 
 
 def _as_json(outcome: StudyOutcome) -> dict[str, object]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ablatekit.backend import Progress
 from ablatekit.canonical import read_json, write_atomically, write_json
 from ablatekit.design.amend import Amendment, amend_plan
-from ablatekit.design.build import build_plan, study_backend
+from ablatekit.design.build import build_plan, study_backend, untold
 from ablatekit.design.plan import Plan
 from ablatekit.errors import DamagedFileError, Problem, WorkspaceError
 from ablatekit.legible import masked
@@ -41,10 +42,12 @@ class PreparedStudy:
         return TrackingOptions(part.tracker, part.beside(TrackingPart))
 
 
-def prepare(path: Path, overrides: Sequence[str], workspace: Workspace) -> PreparedStudy:
+def prepare(
+    path: Path, overrides: Sequence[str], workspace: Workspace, progress: Progress = untold
+) -> PreparedStudy:
     """Load, check and plan a study. Raises StudyError or PluginError; writes nothing."""
     loaded = load_study(path, overrides)
-    plan = build_plan(loaded, study_backend(loaded))
+    plan = build_plan(loaded, study_backend(loaded), progress)
     return PreparedStudy(loaded=loaded, plan=plan, workspace=workspace)
 
 

@@ -27,8 +27,10 @@ class RunSpec:
     """One run: cell x context x replicate, as the backend receives it.
 
     `settings` holds every setting that decides results, by dotted name, resolved and canonical, the
-    context's included. `execution` holds those that decide only where and how fast the run executes
-    (settings declared with `json_schema_extra={"execution": True}`): recorded, never hashed.
+    context's included; one that is declared `{"unstated": True}` is left out at its default, so
+    that a new setting leaves earlier runs as they are. `execution` holds those that decide only
+    where and how fast the run executes (settings declared with
+    `json_schema_extra={"execution": True}`): recorded, never hashed.
     `context` names the blocking variables and their values; `content` maps what the settings name
     (model, data, user-supplied levels) to a hash of what it contains.
     """
