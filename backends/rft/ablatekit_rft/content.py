@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.levels.external import is_external, level_hash
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.sources.hashes import model_content
+from ablatekit_rft.sources.hashes import check_cache, model_content
 from ablatekit_rft.sources.references import is_reference
 from ablatekit_rft.tasks import SplitName, registry
 from ablatekit_rft.tasks.rows import Fields
@@ -19,7 +19,8 @@ def named_content(chosen: RftSettings) -> dict[str, str]:
     """Hashes of what settings name: model, data set, and the source of a user's functions.
 
     Model and data set depend on nothing but their names, so that all cells of a context share them.
-    Raises UsageError when one is unknown, or has fewer items than the settings ask for.
+    Raises UsageError when one is unknown or cannot be trained, or has fewer items than the settings
+    ask for.
     """
     fields = Fields(**chosen.fields.model_dump())
     sizes: dict[SplitName, int | None] = {
@@ -30,6 +31,8 @@ def named_content(chosen: RftSettings) -> dict[str, str]:
         "model": model_content(chosen.model),
         "dataset": registry.dataset_content(chosen.dataset),
     }
+    if chosen.drawing_engine == "policy":
+        check_cache(chosen.model)
     registry.check_sizes(chosen.dataset, fields, sizes)
     if is_reference(check_verifier(chosen.verifier)):
         named["verifier"] = verifier_hash(chosen.verifier)
