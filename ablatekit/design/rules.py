@@ -150,12 +150,10 @@ class _Resolver:
         self.backend = backend
         self.fields = fields
         self.rules = tuple(backend.rules())
-        self.shared = flatten(loaded.study.backend.settings, ("backend", "settings"))
         self.problems: dict[tuple[str, str], Problem] = {}
 
     def resolve(self, cell: CellLevels, context: CellLevels) -> dict[str, Any]:
-        given = {**self.shared, **_given(self.loaded.contexts, context)}
-        given |= _given(self.loaded.factors, cell)
+        given = given_settings(self.loaded, cell, context)
         values = {name: setting.value for name, setting in given.items()}
         try:
             return canonical_settings(self.backend.settings, self.rules, values)
@@ -182,6 +180,12 @@ class _Resolver:
             return Problem(rule, show(details["input"]), remedy, where)
         where = self.loaded.where_key("backend")
         return Problem(f"{rule} (cell {as_yaml(cell)})", "", remedy, where)
+
+
+def given_settings(loaded: LoadedStudy, cell: CellLevels, context: CellLevels) -> dict[str, Given]:
+    """What the study itself says of a cell in a context; levels of factors have the last word."""
+    shared = flatten(loaded.study.backend.settings, ("backend", "settings"))
+    return shared | _given(loaded.contexts, context) | _given(loaded.factors, cell)
 
 
 def _given(variables: Sequence[Factor | ContextVariable], levels: CellLevels) -> dict[str, Given]:

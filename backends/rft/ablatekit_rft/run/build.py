@@ -11,12 +11,13 @@ from ablatekit.backend import RunContext
 from ablatekit.errors import Problem, UsageError
 from ablatekit.runs.records import RunResult, RunSpec
 from ablatekit_rft.basemodels import smollm2
-from ablatekit_rft.content import check_levels
+from ablatekit_rft.content import check_sources
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.select import build_engine, draw_kind
 from ablatekit_rft.evaluation.evaluate import build_evaluator
 from ablatekit_rft.learning.updates import build_updater
 from ablatekit_rft.metrics.peak_memory import forget_peak
+from ablatekit_rft.planning.examine import ready_task, refuse_wrong_examples
 from ablatekit_rft.policy.models import (
     Tokenizer,
     check_cache,
@@ -32,7 +33,6 @@ from ablatekit_rft.run.loop import Loop
 from ablatekit_rft.run.rounds import Trainer
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task
-from ablatekit_rft.tasks.judged import open_task
 from ablatekit_rft.traits.measures import check_claims
 
 
@@ -43,7 +43,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     a checkpoint written, once `context.should_stop()`.
     """
     settings = RftSettings.from_dotted({**run.settings, **run.execution})
-    check_levels(settings, run.content)
+    check_sources(settings, run.content)
     check_claims(settings)
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
@@ -52,7 +52,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     if name == smollm2.NAME:
         name = str(smollm2.directory(context.cache_lock))
     model, tokenizer = load_model(name, device, content)
-    task = open_task(settings, run.content.get("dataset", ""))
+    task = ready_task(settings, run.content, context.cache_dir)
     return train_model(settings, context, model, tokenizer, task)
 
 
@@ -71,6 +71,7 @@ def train_model(
     )
     queries = task.items("train", settings.train_items)
     prompting = build_prompting(settings, task, tokenizer, queries)
+    refuse_wrong_examples(prompting.prompts, task)
     train_set = TrainSet.of(settings, queries, prompting.encode)
     evaluator = build_evaluator(
         settings.evaluation,

@@ -105,6 +105,8 @@ INVALID: dict[str, list[dict[str, Any]]] = {
     "more_points_than_rounds": [{"budget.amount": 5}],
     "examples_from_the_train_set": [{"few_shot": 1, "train_items": None}],
     "tiny_model_in_a_chat": [{"template": "chat", "model": name} for name in BASE_MODELS],
+    "unwritable_stop": [{"stop": ["\n"]}, {"stop": (";", "A")}],
+    "unwritable_evaluation_stop": [{"evaluation.stop": ("</answer>",)}],
 }
 
 
@@ -130,6 +132,8 @@ def test_impossible_combinations_are_refused(name: str, settings: dict[str, Any]
         {"few_shot": 0, "train_items": None},
         {"template": "chat", "model": "smollm2-135m-instruct"},
         {"template": "qa"},
+        {"stop": (";", "<eos>"), "evaluation.stop": (")",)},
+        {"stop": ("\n",), "model": "smollm2-135m-instruct"},
         {"budget.amount": 6},
         {"budget.amount": 5, "budget.unit": "samples"},
         {"minibatches": 64, "rollouts": 2},
