@@ -236,7 +236,7 @@ ACROSS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def compare(
     left: tuple[float, Mapping[str, Tensor]], right: tuple[float, Mapping[str, Tensor]]
 ) -> None:
-    assert left[0] == pytest.approx(right[0], abs=1e-5)
+    assert left[0] == pytest.approx(right[0], abs=1e-5, rel=1e-5)
     assert set(left[1]) == set(right[1])
     for name, gradient in left[1].items():
         torch.testing.assert_close(gradient, right[1][name], atol=1e-5, rtol=1e-4, msg=name)
