@@ -23,13 +23,19 @@ from ablatekit_rft.tasks.verifiers.numbers import (
     read_number,
 )
 from ablatekit_rft.tasks.verifiers.pool import JudgePool
-from ablatekit_rft.tasks.verifiers.registry import BY_RULE, build_verifier, check_verifier
+from ablatekit_rft.tasks.verifiers.registry import (
+    BY_RULE,
+    NAMES,
+    VERSIONS,
+    build_verifier,
+    check_verifier,
+    verifier_content,
+)
 from ablatekit_rft.tasks.verifiers.user import judge_of
 from ablatekit_rft.testing.verifier_suite import ANY_TEXT
 from hypothesis import HealthCheck, given, settings
 
 from ablatekit.errors import UsageError
-from ablatekit.testing.specs import run_spec
 
 C, W, E = Verdict.CORRECT, Verdict.WRONG, Verdict.ERROR
 HOSTILE = ("", " ", "\x00", "####", "\\boxed{", "\\boxed", "1" * 100_000, "\ud800", "{" * 9999)
@@ -264,16 +270,23 @@ def test_a_function_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None
         JudgePool(USER_JUDGE, f"{tmp_path / 'mine.py'}:judge").judge([("q", "1", "1")])
 
 
-def test_the_source_of_a_users_function_is_part_of_the_runs_identity(
+def test_the_source_of_a_verifier_is_part_of_the_runs_identity(
     user_file: str, tmp_path: Path
 ) -> None:
-    backend = RftBackend()
-    before = run_spec(backend, {"verifier": user_file}).run_id
+    before = verifier_content(user_file)
     copy = tmp_path / "elsewhere.py"
     copy.write_text(USER)
-    assert run_spec(backend, {"verifier": f"{copy}:judge"}).run_id == before
+    assert verifier_content(f"{copy}:judge") == before
     (tmp_path / "mine.py").write_text(USER + "\n# changed\n")
-    assert run_spec(backend, {"verifier": user_file}).run_id != before
+    assert verifier_content(user_file) != before
+
+
+def test_the_version_of_a_named_verifier_is_part_of_the_runs_identity() -> None:
+    assert set(VERSIONS) == {*NAMES} - {"auto"}
+    versions = {name: verifier_content(name) for name in NAMES}
+    assert versions["auto"] == versions["exact"] == ""
+    changed = ("number", "number_strict", "hash", "boxed", "math")
+    assert {versions[name] for name in changed} == {f"{name}/2" for name in changed}
 
 
 def test_an_unknown_verifier_is_refused(tmp_path: Path) -> None:
