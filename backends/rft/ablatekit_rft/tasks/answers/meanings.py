@@ -34,6 +34,7 @@ T = TypeVar("T")
 _CLOSED_BY = {"(": ")", "[": "]", "\\{": "\\}", "langle": "rangle"}
 _FLIPPED = {">": "<", "ge": "le"}
 _LEAST_BARE_WORD = 4
+_NOTHING: Nodes = (Node("letter", "emptyset"),)
 _INFINITY = Formula("letter", name="infty")
 _BELOW = Formula("*", (number(-1), _INFINITY))
 
@@ -107,9 +108,10 @@ def _items(answer: Answer) -> list[Item]:
     items = list(answer.items)
     if len(items) == 1:
         inner = _inside(items[0].nodes, "\\{")
-        if inner is not None and inner and not _has(inner, RELATIONS | {"|", ":"}):
+        if inner and inner != _NOTHING and not _has(inner, RELATIONS | {"|", ":"}):
             parts = split(inner, frozenset((",", ";")))
-            items = [replace(items[0], nodes=part) for part in parts]
+            name = tuple(sign("=") if node == sign("in") else node for node in items[0].name)
+            items = [replace(items[0], nodes=part, name=name) for part in parts]
     first, *rest = items
     if first.name and not any(item.name or _has(item.nodes, RELATIONS) for item in rest):
         items = [replace(item, name=first.name) for item in items]
@@ -229,12 +231,18 @@ def _unions(nodes: Nodes) -> _Structure | None:
 
 
 def _matrix(nodes: Nodes) -> _Structure | None:
-    if len(nodes) != 1 or nodes[0].kind != "matrix":
+    """A matrix, with the factor in front of it in each cell."""
+    *factor, matrix = nodes or (sign(""),)
+    if matrix.kind != "matrix" or any(node.kind == "matrix" for node in factor):
         return None
-    rows = [row for (row,) in nodes[0].parts]
+    if factor and matrix.name != "matrix":
+        return None
+    rows = [row for (row,) in matrix.parts]
     shape = "x".join(str(len(row.parts)) for row in rows)
-    cells = tuple(cell for row in rows for cell in row.parts)
-    return _Structure(f"{nodes[0].name} {shape}", cells)
+    cells = [cell for row in rows for cell in row.parts]
+    if factor:
+        cells = [(*factor, *_grouped(cell)) for cell in cells]
+    return _Structure(f"{matrix.name} {shape}", tuple(cells))
 
 
 def _point(nodes: Nodes) -> _Structure | None:

@@ -45,7 +45,7 @@ _BLANK = re.compile(
     r"\s+|[~$]|\\[ ,;:!>()\[\]]"
     r"|\\(?:left|right)\s*\.(?!\d)"
     r"|\\(?:quad|qquad|thinspace|medspace|thickspace|enspace|displaystyle|textstyle|limits"
-    r"|nolimits|left|right|middle|[bB]igg?[lrm]?|hline)(?![A-Za-z])"
+    r"|nolimits|left|right|middle|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge|[bB]igg?[lrm]?|hline)(?![A-Za-z])"
 )
 _ROW = re.compile(r"\\\\(?:\[-?\d+(?:\.\d+)?(?:pt|em|ex|mm|cm)\])?")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\*?|\\(.)", re.DOTALL)
@@ -138,7 +138,10 @@ class _Reader:
             return [number]
         if self.text.startswith("{", self.place):
             return self._braced()
-        if self.text.startswith(("\\end", "}"), self.place) or self._take(_ROW):
+        row = self._take(_ROW) is not None
+        if row and not self.text[self.place :].strip():
+            return []
+        if row or self.text.startswith(("\\end", "}"), self.place):
             raise UnreadableError("closed before it was opened")
         command = self._take(_COMMAND)
         if command:
@@ -183,7 +186,7 @@ class _Reader:
             return [Node("unit", "%")]
         if character.isalpha():
             return [Node("letter", character)]
-        return [sign(SYNONYMS.get(character, character))]
+        return [sign("cdot" if character == "*" else character)]
 
     def _letters(self, word: str, before: Sequence[Node]) -> list[Node]:
         """A word without a font: a function, a unit behind a number, or single letters."""

@@ -15,7 +15,7 @@ from typing import Any
 from ablatekit_rft.tasks.answers.meanings import has_value, same_meaning
 from ablatekit_rft.tasks.answers.notation import Node, UnreadableError, read_notation
 from ablatekit_rft.tasks.answers.spelling import equal_answers, read_answer, read_pair
-from ablatekit_rft.tasks.answers.symbols import SIGNS
+from ablatekit_rft.tasks.answers.symbols import LETTERS, SIGNS
 from ablatekit_rft.tasks.answers.values import points
 from ablatekit_rft.tasks.query import Judgement, Verdict, unreadable_key
 from ablatekit_rft.tasks.verifiers.latex import last_boxed
@@ -25,6 +25,7 @@ _TAIL = 2_000
 _LONGEST = 500
 """Characters of an answer that math-verify is asked about."""
 _DIGITS = 60
+_OPERATORS = frozenset(("sum", "prod", "int", "iint", "oint", "partial", "backslash"))
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2}")
 _SAYS_SOMETHING = re.compile(r"[^\W_]")
 _LARGE = re.compile(r"\^\s*\{?[^{}]*(?:\^|\d{4})|!|\d{100}")
@@ -105,6 +106,8 @@ def _speaks(text: str) -> bool:
 
 
 def _is_word(node: Node) -> bool:
+    if node.kind == "letter" and len(node.name) > 1 and node.name not in LETTERS | _OPERATORS:
+        return True
     if node.kind in ("text", "unit") or (
         node.kind == "sign" and node.name not in SIGNS - {".", ":"}
     ):
