@@ -230,6 +230,7 @@ def test_answers_that_are_none(value: Any, message: str) -> None:
         ({"prompt": [PART], "answer": 1}, "neither text nor a list of turns"),
         ({"prompt": "[{'role': 'user' 'content': 'q'}]", "answer": 1}, "cannot be read"),
         ({"prompt": [{"role": "tool", "content": "q"}], "answer": 1}, 'the role "tool"'),
+        ({"prompt": [{"role": [], "content": "q"}], "answer": 1}, "the role []"),
         ({"prompt": [{"role": "user", "content": None}], "answer": 1}, "a turn without text"),
         ({"prompt": [{"role": "user", "content": " "}], "answer": 1}, "prompt is empty"),
         ({"prompt": [{"role": "user", "content": [IMAGE]}], "answer": 1}, 'the type "image"'),
