@@ -52,7 +52,8 @@ class Reading:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {_KINDS[kind]}" for kind, count in self.looks.items() if count)
-        return f"answers are read as {_KINDS[self.kind]}, and rows look like {counts or 'nothing'}"
+        looks = f"; answers are read as {_KINDS[self.kind]}, and rows look like {counts}"
+        return looks if counts else ""
 
 
 def reading(rows: Sequence[Row], declared: AnswerKind | None) -> Reading:

@@ -37,6 +37,7 @@ _ABOUT = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state
 """What `datasets` writes beside the rows."""
 _WORD = re.compile(r"[a-z]+")
 _SPACE = re.compile(r"[ \t\r\n]*")
+_OTHER_SEPARATOR = re.compile(r"[;\t|]")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SHOWN = 60
 
@@ -244,6 +245,9 @@ def _names(where: str, cells: list[str]) -> list[str]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         _refuse("a name of a .csv file stands twice", f"{where}: {twice!r}", "Rename a column")
+    if len(names) == 1 and _OTHER_SEPARATOR.search(names[0]):
+        rule = "cells of a .csv file stand between commas"
+        _refuse(rule, f"{where}: {names[0]!r}", "Write it with commas")
     return names
 
 

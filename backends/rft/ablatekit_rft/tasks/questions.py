@@ -141,9 +141,8 @@ def refuse_many(name: str, left_out: Sequence[LeftOut], rows: int, how: str = ""
     told = [f"{', '.join(places)}: {why}" for why, places in by_reason.items()]
     more = len(left_out) - SHOWN
     told += [f"{more} more"] if more > 0 else []
-    told += [how] if how else []
     remedy = next((row.remedy for row in left_out if row.remedy), "Mend or remove these rows")
-    raise UsageError(Problem(rule, "; ".join(told), remedy))
+    raise UsageError(Problem(rule, "; ".join(told) + how, remedy))
 
 
 def is_local(dataset: str) -> bool:

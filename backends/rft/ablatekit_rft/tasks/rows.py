@@ -138,9 +138,9 @@ def _value(
             return name, value
     if said:
         return "messages", said
-    tried = " or ".join((", ".join(names[:-1]), names[-1])) if names[1:] else names[0]
+    where = "under a usual name" if named is None else f"under {named}"
     remedy = f"Name the field: fields.{what}; the row has {_known(record)}"
-    raise _UnusableError(f"a row has no {what}: {tried} is absent or empty", remedy)
+    raise _UnusableError(f"a row has no {what} {where}", remedy)
 
 
 def _given(value: Any) -> bool:
