@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ablatekit.design.plan import BETWEEN_LEVELS, Bound, Plan, PlannedRun
+from ablatekit.runs.records import PROPORTION_UNITS
 from ablatekit.runs.runlog import read_history
 from ablatekit.runs.workspace import Workspace
 
@@ -22,7 +23,8 @@ def start_warnings(plan: Plan, run: PlannedRun, workspace: Workspace) -> Iterato
         if event.step == 0:
             first.update(event.metrics)
     where = f"{BETWEEN_LEVELS.join(run.context.values())}: " if run.context else ""
-    for response in {response.metric: response for response in plan.analysis.responses}.values():
+    shares = (part for part in plan.analysis.responses if part.unit.lower() in PROPORTION_UNITS)
+    for response in {response.metric: response for response in shares}.values():
         value = first.get(response.metric)
         bound = None if value is None else response.bound_at(value)
         if value is not None and bound is not None:

@@ -8,7 +8,7 @@ from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.levels.external import is_external, level_hash
 from ablatekit_rft.planning.examine import asked_sizes, planned_rows
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.sources.hashes import model_content
+from ablatekit_rft.sources.hashes import check_cache, model_content
 from ablatekit_rft.tasks import registry
 from ablatekit_rft.tasks.rows import Fields
 from ablatekit_rft.tasks.verifiers.registry import verifier_content
@@ -19,13 +19,16 @@ def named_content(chosen: RftSettings) -> dict[str, str]:
 
     Model and data set depend on nothing but their names, so that all cells of a context share them.
     `left_out` identifies the rows that the verifier does not accept, where there are some.
-    Raises UsageError when one is unknown, or has fewer items than the settings ask for.
+    Raises UsageError when one is unknown or cannot be trained, or has fewer items than the settings
+    ask for.
     """
     fields = Fields(**chosen.fields.model_dump())
     named = {
         "model": model_content(chosen.model),
         "dataset": registry.dataset_content(chosen.dataset),
     }
+    if chosen.drawing_engine == "policy":
+        check_cache(chosen.model)
     registry.check_sizes(chosen.dataset, fields, asked_sizes(chosen))
     parts = {"verifier": verifier_content(chosen.verifier), "left_out": planned_rows(chosen)}
     named |= {name: part for name, part in parts.items() if part}

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ablatekit_rft.learning.statistics import StepStats, TokenRecord
+from ablatekit_rft.levels.mismatch import accepted
 from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.levels.token_views import (
     MAX_LOG_RATIO,
@@ -70,7 +71,8 @@ class StepLoss:
         s = self.settings
         levels = any("old" in s.level(stage).needs for stage in ("mismatch", "entropy"))
         used = s.ratio_level != "none" or s.kl_place == "loss_is" or s.log_ratio_penalty > 0
-        return (used or levels) and self.is_off_policy and not self._engine_is_old
+        used = used or levels or s.rejection != "none"
+        return used and self.is_off_policy and not self._engine_is_old
 
     @property
     def _engine_is_old(self) -> bool:
@@ -146,7 +148,7 @@ class StepLoss:
         batch, logp, weights = micro.batch, micro.scores.logp, micro.weights
         old = self._old_logp(batch, logp)
         surrogate, ratios = self._surrogate(batch, logp, old)
-        correction = self._correction(batch, old)
+        correction = self._correction(batch, logp.detach(), old)
         values = surrogate.loss if correction is None else surrogate.loss * correction
         loss = weighted_sum(values, self._taught(micro), weights)
         stats.policy += float(loss.detach())
@@ -203,12 +205,18 @@ class StepLoss:
             parts.append(weighted_sum(cost, held, micro.weights))
         return sum(parts[1:], parts[0]) if parts else None
 
-    def _correction(self, batch: Experience, old: Tensor) -> Tensor | None:
-        if "unweighted" in self.settings.level("mismatch").traits:
-            return None
-        view = EngineView(old, batch.rollouts.logp, batch.counted)
-        correction: Tensor = self._level("mismatch")(view)
-        return correction
+    def _correction(self, batch: Experience, logp: Tensor, old: Tensor) -> Tensor | None:
+        """(K, T): weights against the engine's mismatch, None where all are 1."""
+        s, weights = self.settings, None
+        if "unweighted" not in s.level("mismatch").traits:
+            view = EngineView(old, batch.rollouts.logp, batch.counted)
+            weights = self._level("mismatch")(view)
+        if s.rejection == "none":
+            return weights
+        trainer = logp if self._engine_is_old else old
+        view = EngineView(trainer, batch.rollouts.logp, batch.counted)
+        kept = accepted(view, s.rejection, s.rejection_bound).to(logp.dtype)
+        return kept if weights is None else weights * kept
 
     def _kl(self, logp: Tensor, reference: Tensor, old: Tensor) -> Tensor:
         """(N, T): the estimate; times the token's ratio where that corrects its gradient."""

@@ -35,7 +35,11 @@ TINY_PROBABILITY = 1e-8
     formula="-rho A",
     source="Importance sampling",
     traits={"on_policy_neutral"},
-    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none (prime-rl and oat: default)"},
+    peers={
+        "TRL": "none",
+        "verl": "bypass_mode with loss_type 'reinforce'",
+        "OpenRLHF": "none (oat: default)",
+    },
 )
 def none(view: SurrogateView) -> Surrogate:
     """The ratio as it is."""
@@ -129,7 +133,7 @@ def delta(view: SurrogateView, *, clip_low: float, clip_bound: float) -> Surroga
     peers={
         "TRL": "importance_sampling_level='sequence', epsilon=3e-4, epsilon_high=4e-4",
         "verl": "policy loss 'gspo' with clip_ratio_low and clip_ratio_high",
-        "OpenRLHF": "none",
+        "OpenRLHF": "policy_loss_type='gspo' with eps_clip_low_high",
     },
 )
 def gspo(view: SurrogateView, *, clip_low: float, clip_high: float) -> Surrogate:

@@ -219,7 +219,8 @@ def _mismatch(settings: RftSettings) -> tuple[MetricSpec, ...]:
         _watched(metrics.MISMATCH_MAX, "nats", f"Largest {gap}"),
         _watched(metrics.MISMATCH_P99, "nats", f"99th percentile of {gap}"),
     )
-    if "unweighted" in settings.level("mismatch").traits:
+    unweighted = "unweighted" in settings.level("mismatch").traits
+    if unweighted and settings.rejection == "none":
         return always
     return (
         *always,

@@ -95,14 +95,28 @@ _INVALID = (
         why="the rate falls with the root of what is spent, counted in warm-ups: there is none",
         remedy="Set warmup_fraction to more than 0, or choose another lr_schedule",
     ),
+    Rule(
+        name="rejection_of_all",
+        kind="invalid",
+        when={
+            "rejection": one_of("token_k1", "seq_sum_k1", "seq_mean_k1"),
+            "rejection_bound": below(1.0),
+        },
+        why="k1 accepts ratios from 1 / rejection_bound to rejection_bound: below 1 there are none",
+        remedy="Set rejection_bound to more than 1",
+    ),
     *(
         Rule(
-            name=f"corrected_{setting}",
+            name=f"{name}_{setting}",
             kind="invalid",
-            when={setting: condition, "mismatch": none_of("off")},
+            when={setting: condition, choice: none_of(off)},
             why="tokens are drawn from a part of the vocabulary only: the engine's probabilities"
             " lie on another support than the trainer's, and their ratio is no mismatch",
-            remedy=f"Set mismatch: off, or {setting} to its default",
+            remedy=f"Set {choice}: {off}, or {setting} to its default",
+        )
+        for name, choice, off in (
+            ("corrected", "mismatch", "off"),
+            ("rejected", "rejection", "none"),
         )
         for setting, condition in (
             ("top_p", below(1.0)),
@@ -196,6 +210,13 @@ _MERGING = (
         why="at 32 rollouts per update every scaling of the learning rate is 1",
     ),
     Rule(
+        name="no_rejection",
+        kind="inert",
+        when={"rejection": one_of("none")},
+        then=defaults("rejection_bound"),
+        why="without rejection there is no bound",
+    ),
+    Rule(
         name="floor_of_all",
         kind="alias",
         when={"lr_schedule": one_of("linear", "cosine"), "lr_floor": one_of(1.0)},
@@ -227,6 +248,14 @@ _WARNINGS = (
             why=f"{setting} makes updates off-policy, and ratio_level: none does not correct it",
         )
         for setting, condition in _OFF_POLICY.items()
+    ),
+    Rule(
+        name="rejection_of_nothing",
+        kind="warn",
+        when={"rejection": none_of("none"), "mismatch": TRAINER_IS_OLD}
+        | {"precision": one_of("fp32")},
+        why="in single precision a trainer that samples by itself gives its tokens the same"
+        " log-probabilities up to rounding: only another engine makes rejection drop any",
     ),
     Rule(
         name="mismatch_of_one_function",

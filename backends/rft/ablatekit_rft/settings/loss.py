@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from ablatekit_rft.levels.mismatch import Rejection
 from ablatekit_rft.settings.base import UNSTATED, Part, with_levels
 from ablatekit_rft.settings.levels import (
     AggregationName,
@@ -136,6 +137,15 @@ class LossSettings(Part):
     mismatch_high: float | None = Field(default=None, ge=1, le=1000)
     """Largest weight that is not cut or dropped; null: the level's own. Source: the level's
     paper."""
+    rejection: Rejection = Field(default="none", json_schema_extra=UNSTATED)
+    """Whether tokens, or whole completions, on which trainer and engine disagree leave the policy
+    loss, beside what `mismatch` weighs: their ratio (k1), half its squared logarithm (k2), k3, or
+    the divergence (binary_kl) or difference (tv) of a token's probability. Under mismatch: bypass
+    the trainer is the policy as it is trained. Source: verl (rollout_rs), OpenRLHF
+    (is_correction_gating)."""
+    rejection_bound: float = Field(default=2.0, gt=0, le=1000, json_schema_extra=UNSTATED)
+    """Largest distance that is accepted; of k1 the largest ratio, and its reciprocal the smallest.
+    Source: verl's examples (2 for k1; 0.01 for k3)."""
     aggregation: AggregationName = level_field("aggregation", "seq_mean_token_sum")
     """How token losses become one loss; denominators span the whole update. Source: the unbiased
     gradient of the expected reward."""

@@ -12,7 +12,7 @@ from ablatekit.canonical import content_hash
 from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.sources.hashes import bytes_hash
 from ablatekit_rft.sources.hub import HubDataset
-from ablatekit_rft.tasks.answers import (
+from ablatekit_rft.tasks.answer_keys import (
     Reading,
     contradiction,
     one_per_question,

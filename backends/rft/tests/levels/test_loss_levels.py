@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
+from ablatekit_rft.levels.mismatch import Rejection, accepted
 from ablatekit_rft.levels.registry import get_level, levels_of
 from ablatekit_rft.levels.token_views import (
     EngineView,
@@ -253,6 +254,53 @@ def test_bounds_of_corrections_are_settings() -> None:
     assert kept == pytest.approx([E, 1 / E, E**2])
     assert correction("mis_seq", mismatch_high=8).tolist() == pytest.approx([1, 1, E**2])
     assert correction("geo_rs", mismatch_high=8).tolist() == [1, 1, 1]
+
+
+# Gaps of 1 and -1, and of 2; probabilities of e^-1 then 1, e^-2 then e^-3, e^-0.5 then e^1.5.
+REJECTED: list[tuple[Rejection, float, list[bool]]] = [
+    ("token_k1", 3.0, [True, True, False]),
+    ("token_k1", 2.0, [False, False, False]),
+    ("token_k2", 0.6, [True, True, False]),
+    ("token_k3", 0.5, [False, True, False]),  # e - 2 = 0.72, 1 / e = 0.37
+    ("seq_sum_k1", 1.5, [True, True, False]),
+    ("seq_mean_k1", 7.4, [True, True, True]),
+    ("seq_sum_k2", 0.9, [False, False, False]),
+    ("seq_mean_k2", 0.9, [True, True, False]),
+    ("seq_sum_k3", 1.0, [False, False, False]),
+    ("seq_mean_k3", 0.6, [True, True, False]),  # 0.543
+    ("seq_max_k2", 0.4, [False, False, False]),
+    ("seq_max_k3", 0.75, [True, True, False]),
+]
+
+
+@pytest.mark.parametrize(("by", "bound", "kept"), REJECTED)
+def test_rejection(by: Rejection, bound: float, kept: list[bool]) -> None:
+    view = EngineView(ENGINE + GAP, ENGINE, MASK)
+    assert accepted(view, by, bound)[MASK].tolist() == kept
+
+
+@pytest.mark.parametrize("scope", ["token", "seq_mean"])
+def test_rejection_by_probabilities(scope: str) -> None:
+    """From 0.5 to 0.6 and from 0.2 to 0.4, 0.1 and 0.2 apart."""
+    engine, trainer = torch.tensor([[0.5, 0.2]]).log(), torch.tensor([[0.6, 0.4]]).log()
+    view = EngineView(trainer, engine, torch.ones(1, 2, dtype=torch.bool))
+    kl = [
+        p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
+        for p, q in ((0.5, 0.6), (0.2, 0.4))
+    ]
+    for name, values in (("tv", [0.1, 0.2]), ("binary_kl", kl)):
+        mean = sum(values) / 2
+        stated = [mean, mean] if scope == "seq_mean" else values
+        by: Any = f"{scope}_{name}"
+        for bound in (0.9 * min(values), 0.99 * mean, 1.01 * mean, 1.1 * max(values)):
+            expected = [value <= bound for value in stated]
+            assert accepted(view, by, bound).tolist() == [expected]
+
+
+def test_every_rejection_has_golden_numbers() -> None:
+    tried = {case[0] for case in REJECTED} | {"none"}
+    tried |= {f"{scope}_{name}" for scope in ("token", "seq_mean") for name in ("tv", "binary_kl")}
+    assert tried == set(get_args(Rejection))
 
 
 ENTROPY = torch.tensor([[0.1, 0.9], [0.5, 7.0]])

@@ -74,7 +74,7 @@ def pos_only(
     peers={
         "TRL": "none",
         "verl": "none: reinforce_plus_plus weights the mean by tokens",
-        "OpenRLHF": "reinforce with no_std_norm, mean weighted by tokens",
+        "OpenRLHF": "flash_reinforce",
     },
 )
 def batch_mean(view: RewardView, *, batch_baseline: Literal["all", "others"]) -> Tensor:
@@ -99,8 +99,8 @@ def batch_mean(view: RewardView, *, batch_baseline: Literal["all", "others"]) ->
     min_group=2,
     peers={
         "TRL": "none: scale_rewards='batch' keeps the group's mean",
-        "verl": "reinforce_plus_plus, weighted by tokens",
-        "OpenRLHF": "reinforce, weighted by tokens",
+        "verl": "none: reinforce_plus_plus weights by tokens",
+        "OpenRLHF": "none: reinforce weights by tokens",
     },
 )
 def batch_norm(view: RewardView, *, advantage_eps: float) -> Tensor:

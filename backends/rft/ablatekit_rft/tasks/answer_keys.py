@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ablatekit_rft.tasks.answers.spelling import equal_answers
 from ablatekit_rft.tasks.base import AnswerKind
 from ablatekit_rft.tasks.query import LeftOut, Query
 from ablatekit_rft.tasks.rows import Row
-from ablatekit_rft.tasks.verifiers.latex import last_boxed, normalise
+from ablatekit_rft.tasks.verifiers.latex import last_boxed
 from ablatekit_rft.tasks.verifiers.numbers import read_number
 
 HASH = "####"
@@ -179,7 +180,7 @@ _KEYS = {"text": _text_key, "number": _number_key, "hash": _number_key, "latex":
 
 def same_key(kind: AnswerKind, one: str, other: str) -> bool:
     """Whether two answers to one question are one answer."""
-    if one == other or (kind == "latex" and normalise(one) == normalise(other)):
+    if one == other or (kind == "latex" and equal_answers(one, other)):
         return True
     number = read_number(one)
     return number is not None and number == read_number(other)
