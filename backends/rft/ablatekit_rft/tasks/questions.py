@@ -117,7 +117,7 @@ def _contradicted(
     for query in train:
         other = tested.get(query.item)
         if other is not None and not same_key(kind, query.gold, other.gold):
-            yield contradiction(query, [other])
+            yield contradiction(query, [other], kind)
 
 
 def _is_test(query: Query) -> bool:
