@@ -160,6 +160,8 @@ def lookup(record: Any, name: str) -> Any:
         return (lookup(record[int(head)], rest) if rest else record[int(head)]) if inside else None
     if not isinstance(record, Mapping):
         return None
+    if "." not in name:
+        return record.get(name)
     steps = name.split(".")
     for length in range(len(steps), 0, -1):
         below, rest = record.get(".".join(steps[:length])), ".".join(steps[length:])
