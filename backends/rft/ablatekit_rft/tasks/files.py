@@ -43,8 +43,13 @@ _SHOWN = 60
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether a file's name ends as those do that can be read."""
-    return path.name.lower().endswith(SUFFIXES) and path.name not in _ABOUT
+    """Whether a file below a data folder has rows: by its suffix, unless it is hidden or a cache.
+
+    `datasets` writes caches, `cache-*.arrow`, and files about the data beside those with rows.
+    """
+    if any(part.startswith(".") for part in path.parts) or path.name in _ABOUT:
+        return False
+    return path.name.lower().endswith(SUFFIXES) and not path.name.startswith("cache-")
 
 
 def split_of(name: str) -> Split | None:

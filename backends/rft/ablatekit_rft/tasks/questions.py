@@ -162,7 +162,8 @@ def data_files(dataset: str) -> dict[str, tuple[Path, ...]]:
         return {"train": (path,), "test": ()}
     files: dict[Split, list[Path]] = {"train": [], "test": [], "validation": []}
     for file in sorted(path.rglob("*")):
-        split = split_of(file.relative_to(path).as_posix()) if is_data_file(file) else None
+        name = file.relative_to(path)
+        split = split_of(name.as_posix()) if is_data_file(name) else None
         if split is not None:
             files[split].append(file)
     if not files["train"]:

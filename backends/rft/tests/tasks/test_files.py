@@ -164,6 +164,9 @@ def test_names_tell_their_split(name: str, split: str | None) -> None:
 def test_what_lies_beside_data_is_no_data() -> None:
     assert not is_data_file(Path("train/state.json"))
     assert not is_data_file(Path("README.md"))
+    assert not is_data_file(Path("train/cache-0123456789abcdef.arrow"))
+    assert not is_data_file(Path("__MACOSX/._train.jsonl"))
+    assert not is_data_file(Path(".cache/train.jsonl"))
     assert is_data_file(Path("train/data-00000-of-00001.arrow"))
     assert is_data_file(Path("x.JSONL.gz"))
 
