@@ -25,6 +25,9 @@ ANSWER_FIELDS = (
 )
 SOLUTION_FIELDS = ("solution", "rationale", "completion")
 
+FIELD_SETTING = re.compile(r"fields\.\w+: \S+")
+"""How a message shows the setting that names a field."""
+
 _ROLES: Mapping[Any, str] = {
     "system": "system",
     "user": "user",
@@ -138,7 +141,7 @@ def _value(
             return name, value
     if said:
         return "messages", said
-    where = "under a usual name" if named is None else f"under {named}"
+    where = "under a usual name" if named is None else f"under fields.{what}: {named}"
     remedy = f"Name the field: fields.{what}; the row has {_known(record)}"
     raise _UnusableError(f"a row has no {what} {where}", remedy)
 

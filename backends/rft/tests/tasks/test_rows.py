@@ -155,7 +155,7 @@ def test_named_fields() -> None:
     read_row = row(record, question="x.ask", answer="x.key.0", solution="why")
     assert (read_row.question, read_row.answer, read_row.solution) == ("q", "18", "because")
     message = refused(record, question="x.ask", answer="x.none")
-    assert "a row has no answer under x.none" in message
+    assert "a row has no answer under fields.answer: x.none" in message
     assert "fields.answer; the row has why, x.ask, x.key" in message
     assert "list" in refused(record, question="x.ask", answer="x.key")
 
