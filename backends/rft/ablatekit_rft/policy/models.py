@@ -268,7 +268,7 @@ def _with_adapters(model: Any, rank: int, alpha: int, seeds: Seeds) -> Any:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # Of transposed layers (GPT-2), whose adapters are transposed, too, and of fused experts.
         warnings.filterwarnings("ignore", "fan_in_fan_out is set to False")
-        warnings.filterwarnings("ignore", "The following rank_pattern keys did not match")
+        warnings.filterwarnings("ignore", "The following (rank|alpha)_pattern keys did not")
         torch.manual_seed(seed)
         try:
             adapted = get_peft_model(model, configuration, autocast_adapter_dtype=False)
