@@ -63,7 +63,7 @@ def build_plan(loaded: LoadedStudy, backend: Backend, progress: Progress = untol
     distinct = _one_per_run(canonical.conditions, units)
     reported = [backend.metrics(condition.settings) for condition in distinct.values()]
     responses, warnings = planned_responses(loaded, reported)
-    asked = _Asked(loaded, backend, crossing.cells, contexts)
+    asked = _NamedContent(loaded, backend, crossing.cells, contexts)
     examined = asked.examined(list(distinct.values()), progress)
     return Plan(
         study=study.name,
@@ -182,7 +182,7 @@ def _one_per_run(
 
 
 def _runs(
-    asked: _Asked, distinct: Mapping[tuple[str, int], CellInContext]
+    asked: _NamedContent, distinct: Mapping[tuple[str, int], CellInContext]
 ) -> tuple[PlannedRun, ...]:
     loaded, backend, contexts = asked.loaded, asked.backend, asked.contexts
     units = sorted({unit for unit, _ in distinct})
@@ -234,7 +234,7 @@ def _refuse_equal_contexts(loaded: LoadedStudy, runs: Sequence[PlannedRun]) -> N
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _NamedContent:
     """A backend that is asked about conditions of a study; its refusals get their line there."""
 
     loaded: LoadedStudy
