@@ -115,17 +115,8 @@ class Policy:
         )
 
     def _padded_scores(self, rollouts: Rollouts, temperature: float, entropy: bool) -> TokenScores:
-        """One padded row per rollout through the transformers module itself."""
-        prompts = rollouts.prompts.select(rollouts.query)
-        tokens = torch.cat((prompts.tokens, rollouts.tokens), dim=1)
-        mask = torch.cat((prompts.mask, rollouts.mask), dim=1)
-        logits = self.model(
-            input_ids=tokens,
-            attention_mask=mask.long(),
-            position_ids=position_ids(mask),
-            use_cache=False,
-            logits_to_keep=rollouts.tokens.shape[1] + 1,
-        ).logits[:, :-1]
+        """Scores from the logits of the transformers module itself."""
+        logits = padded_logits(self.model, rollouts)
         scores = scores_of_logits(
             self._known(logits), rollouts.tokens, temperature, entropy=entropy
         )
@@ -207,6 +198,22 @@ class Policy:
                 f"{owner.removesuffix('.base_layer')}.{kind}",
                 merged[: self.vocabulary] if cut else merged,
             )
+
+
+def padded_logits(model: Any, rollouts: Rollouts) -> Tensor:
+    """Logits (N, T, V) of every generated token: one padded row per rollout through the module."""
+    prompts = rollouts.prompts.select(rollouts.query)
+    mask = torch.cat((prompts.mask, rollouts.mask), dim=1)
+    kept = rollouts.tokens.shape[1] + 1
+    logits: Tensor = model(
+        input_ids=torch.cat((prompts.tokens, rollouts.tokens), dim=1),
+        attention_mask=mask.long(),
+        position_ids=position_ids(mask),
+        use_cache=False,
+        logits_to_keep=kept,
+    ).logits
+    # Some modules take `logits_to_keep` and give all logits.
+    return logits[:, -kept:-1]
 
 
 def position_ids(mask: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ from ablatekit_rft.backend import RftBackend
 from ablatekit_rft.basemodels.catalogue import FAMILIES
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.sampler import sample
+from ablatekit_rft.engines.trial import check_behaviour, trial_prompts
 from ablatekit_rft.policy import models
+from ablatekit_rft.policy.lengths import check_length, length_limit
 from ablatekit_rft.policy.models import CharacterTokenizer, TransformersTokenizer, load_model
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts
@@ -162,7 +164,7 @@ def test_a_model_without_keys_and_values_is_refused_when_planning_and_when_loadi
         RftBackend().content({"model": named})
     model, _ = load_model(named, CPU)
     with pytest.raises(UsageError, match=why):
-        models.check_cache(model, named)
+        check_behaviour(model, named, trial_prompts([[1, 5, 6]], 12, 0, CPU), drawn=True)
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
@@ -189,9 +191,11 @@ def test_sequences_beyond_the_positions_are_refused_before_training(
 def test_as_many_tokens_as_positions_are_allowed(causal_lm: Any) -> None:
     for family in ("llama", "gpt2"):
         config = causal_lm(family).config
-        assert models.positions_of(config) == 64
-        models.check_length(config, 64)
-    models.check_length(of_another_class("bloom"), 10**6)
+        limit = length_limit(config)
+        assert limit is not None
+        assert limit.tokens == 64
+        check_length(config, 64)
+    check_length(of_another_class("bloom"), 10**6)
 
 
 def test_a_model_directory_trains(model_directory: str, make_context: Any) -> None:
@@ -226,18 +230,29 @@ def test_a_hub_model_is_loaded_at_the_commit_of_the_run(
 ) -> None:
     asked: list[tuple[str, str]] = []
 
-    def model(pretrained_model_name_or_path: str, revision: str, **_: Any) -> Any:
+    def configuration(pretrained_model_name_or_path: str, revision: str) -> Any:
         asked.append((pretrained_model_name_or_path, revision))
-        return causal_lm("llama")
+        return {"model_type": "llama"}, {}
 
-    def tokenizer(pretrained_model_name_or_path: str, revision: str) -> Any:
+    def model(
+        pretrained_model_name_or_path: str, revision: str, trust_remote_code: bool, **_: Any
+    ) -> Any:
+        assert not trust_remote_code
+        asked.append((pretrained_model_name_or_path, revision))
+        return causal_lm("llama"), {"missing_keys": set()}
+
+    def tokenizer(
+        pretrained_model_name_or_path: str, revision: str, trust_remote_code: bool
+    ) -> Any:
+        assert not trust_remote_code
         asked.append((pretrained_model_name_or_path, revision))
         return fast_tokenizer()
 
+    monkeypatch.setattr(models.PreTrainedConfig, "get_config_dict", configuration)
     monkeypatch.setattr(models.AutoModelForCausalLM, "from_pretrained", model)
     monkeypatch.setattr(models.AutoTokenizer, "from_pretrained", tokenizer)
     load_model(name, CPU, content)
-    assert asked == [("owner/name", revision)] * 2
+    assert asked == [("owner/name", revision)] * 3
 
 
 def test_nothing_but_the_ends_of_sequence_is_taken_from_a_models_generation_settings(
