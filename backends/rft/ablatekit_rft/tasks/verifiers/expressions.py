@@ -97,10 +97,10 @@ _CALCULATION = re.compile(r"<<[^<>]*>>|</?[a-zA-Z][^<>]*>")
 """GSM8K's calculator notes, and tags."""
 _MARKUP = re.compile(
     r"(?<![\w)}*% ])\*{1,3}(?=[^\s*])|(?<=[^\d)}*%] )\*{1,3}(?=[^\s*])"
-    r"|(?<=[^\s*])\*{1,3}(?![\w({$\\*])"
+    r"|(?<=[^\s*])\*{1,3}(?![\w({$\\*]|-\d)"
     r"|(?<![\w}_])_{1,2}(?=[^\s_])|(?<=[^\s_])_{1,2}(?![\w{])"
 )
-_TIMES = re.compile(r"(?<=[\d)])(?<!\b0)\s?[xX]\s?(?=[\d$(.])")
+_TIMES = re.compile(r"(?<=[\d)])(?:\s|(?<!(?<![\d.])0))[xX]\s?(?=[\d$(.])")
 _HOURS = re.compile(r"\s?\b([ap])\.m\.")
 _ORDINAL = re.compile(r"\^\s*\{?\s*(?:\\(?:text\w*|mathrm|mbox)\s*\{)?\s*(?:st|nd|rd|th)\b\s*\}*")
 _WRITTEN_OUT = re.compile(
@@ -205,12 +205,14 @@ def _plain_command(command: re.Match[str]) -> str:
 
 _TOKEN = re.compile(
     r"""
-    (?P<prose>(?!sqrt)[^\W\d_]{2,}+(?=[ ,]))
+    (?P<currency>
+        [$] | (?:US|NT|HK|[RAC])(?=[$]) | R[sM]\.?(?=[ ]?\d)
+      | (?:USD|EUR|GBP|CAD|AUD|INR|CNY|JPY|CHF)(?![^\W\d_]) )
+  | (?P<prose>(?!sqrt)[^\W\d_]{2,}+(?=[ ,]))
   | (?P<recurring>\d*\.\d*\\overline\s*\{\s*\d+\s*\})
   | (?P<numeral>
         (?:[1-9]\d{0,2}(?:[ ]\d{3})+(?:\.\d+)?(?![\d,.'_]*\d|\s*/) | \.?\d(?:[\d,.'_]*\d)?)
         (?:[eE][+-]?\d+(?![\w]))? )
-  | (?P<currency>[$] | (?:USD|EUR|GBP|CAD|AUD|INR|CNY|JPY|Rs\.?|RM|US|NT|HK)(?=[$]?\d))
   | (?P<root>\\sqrt(?![a-zA-Z]) | √ | sqrt(?=\s*[(\d]))
   | (?P<fraction>\\[dtc]?frac(?![a-zA-Z]))
   | (?P<name>[A-Za-z\u03b1-\u03c9]++(?:_(?:\{[^{}]*\}|\w)|\d)\w*)

@@ -25,7 +25,7 @@ WINDOW = 500
 """Characters that an answer may be long, and a sentence is read back from its last number."""
 
 _LAST_NUMBER = re.compile(r"(?s).*(?:[\d¼½¾⅐-⅞]|\N{FRACTION SLASH}[₀-₉]+)")
-_SENTENCE_ENDS = ("\n", ". ", "? ", "! ", "。")
+_SENTENCE_ENDS = ("\n", ". ", "? ", "。")
 _HEADING = re.compile(r"\d+[.):]\s+[^\W\d_]")
 _TAIL = 200
 """Characters behind the last number that are read for its unit."""

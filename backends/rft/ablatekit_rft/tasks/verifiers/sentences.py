@@ -29,6 +29,7 @@ from ablatekit_rft.tasks.verifiers.expressions import (
 
 _DASHES = ("-", "\N{EM DASH}")
 _END = Token("end", "", gap=True)
+_STOP = Token("stop", ";", gap=False)
 _MATH = STARTS | {"operator", "factorial", "percent", "degree", "under", "command", "name", "bar"}
 _EQUAL = frozenset(("=", "==", ":=", "≈", "~"))
 
@@ -86,7 +87,7 @@ def _scan_of(text: str, *, prose: bool, fresh: bool = True) -> _Scan:
 
 
 def _exclaimed(tokens: list[Token]) -> list[Token]:
-    """The tokens without marks of exclamation: `The answer is 18!` states 18.
+    """The tokens with marks of exclamation as stops: `The answer is 18!` states 18.
 
     In a sentence with words, a `!` is one where the sentence ends or a capital follows; `3! ways`,
     `$3!$`, `(3!)` and a text that is nothing but `3!` are factorials.
@@ -98,8 +99,7 @@ def _exclaimed(tokens: list[Token]) -> list[Token]:
     plain = []
     for token, then in zip(tokens, [*tokens[1:], _END], strict=True):
         ends = then.kind in ("end", "factorial") or (then.gap and then.text[:1].isupper())
-        if not (token.text == "!" and ends):
-            plain.append(token)
+        plain.append(_STOP if token.text == "!" and ends else token)
     return plain
 
 
