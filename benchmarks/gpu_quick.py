@@ -44,7 +44,7 @@ SHOWN = 160
 
 @dataclass
 class Context:
-    """The context of a run that is looked at afterwards; it stops once `stop_at` rounds are done."""
+    """The context of a run that is looked at afterwards; it stops after `stop_at` rounds."""
 
     checkpoint_dir: Path
     cache_dir: Path

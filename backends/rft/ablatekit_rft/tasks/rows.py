@@ -305,7 +305,7 @@ def _are_turns(value: Sequence[Any]) -> bool:
 
 def _turn(name: str, turn: Mapping[str, Any]) -> Turn:
     role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         why = f"{name} has a turn of the role {_shown(role)}"
         raise _UnusableError(why, f"Roles are {', '.join(dict.fromkeys(_ROLES.values()))}")
     parts = content if isinstance(content, list) else [content]
