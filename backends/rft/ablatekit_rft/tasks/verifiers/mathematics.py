@@ -27,6 +27,11 @@ _LONGEST = 500
 _DIGITS = 60
 _OPERATORS = frozenset(("sum", "prod", "int", "iint", "oint", "partial", "backslash"))
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2}")
+_SET_AS_TEXT = re.compile(r"\\[a-z]+\s*\{[^{}]*\}")
+_DELIMITED = re.compile(
+    r"\$\$.+?\$\$|(?<!\\)\$(?:\\.|[^$\\])+\$|\\\(.+?\\\)|\\\[.+?\\\]", re.DOTALL
+)
+_DELIMITERS = re.compile(r"^(?:\$\$?|\\[\[(])|(?:\$\$?|\\[\])])$")
 _SAYS_SOMETHING = re.compile(r"[^\W_]")
 _LARGE = re.compile(r"\^\s*\{?[^{}]*(?:\^|\d{4})|!|\d{100}")
 """What math-verify may compute for minutes: towers of powers, large powers, factorials."""
@@ -35,8 +40,8 @@ _LARGE = re.compile(r"\^\s*\{?[^{}]*(?:\^|\d{4})|!|\d{100}")
 def judge_mathematics(gold: str, text: str) -> Judgement:
     """Equal as mathematics; an error where the gold answer cannot be read.
 
-    The last box is the answer; without one, what math-verify takes as the answer of the last 2,000
-    characters.
+    The last box is the answer. Without one it is a text of one line as a whole, else the last
+    formula, else what math-verify takes as the answer of the last 2,000 characters.
     """
     boxed = last_boxed(text)
     format_ok = boxed is not None
@@ -66,25 +71,26 @@ def _is_unreadable(gold: str) -> bool:
 
 
 def _without_box(text: str) -> list[str]:
-    """The whole of a short text; what math-verify finds at the end of one that is no formula."""
+    """What may be the answer: a text of one line as a whole, else the last formula or number.
+
+    A formula stands between signs such as dollars; plain text is left to math-verify.
+    """
     from math_verify import parse
 
     tail = text[-_TAIL:].strip()
-    short = "\n" not in tail and len(tail) == len(text.strip())
-    if short and not _WORD.search(tail) and _is_formula(tail):
-        return [tail]
+    whole = [tail] if "\n" not in tail and len(tail) == len(text.strip()) else []
+    if whole and not _has_words(tail):
+        return whole
+    delimited = [formula for formula in _DELIMITED.findall(tail) if not _has_words(formula)]
+    if delimited:
+        return [*whole, _DELIMITERS.sub("", delimited[-1])]
     found = parse(tail, parsing_timeout=None)
-    return [tail] * short + [part for part in found if isinstance(part, str)]
+    return whole + [part for part in found if isinstance(part, str)]
 
 
-def _is_formula(text: str) -> bool:
-    answer = read_answer(text)
-    if answer is None:
-        return False
-    try:
-        return same_meaning(answer, answer)
-    except (UnreadableError, ArithmeticError):
-        return False
+def _has_words(text: str) -> bool:
+    """Whether there are words outside of the texts of a formula."""
+    return _WORD.search(_SET_AS_TEXT.sub("", text)) is not None
 
 
 def _math_verify_agrees(gold: str, answer: str) -> bool:
