@@ -61,7 +61,7 @@ def equal_as_mathematics(gold: str, answer: str) -> bool:
     except ArithmeticError:
         return False
     except UnreadableError:
-        return _math_verify_agrees(gold, answer)
+        return _math_verify_agrees(*(one.rstrip(" .,;\n") for one in (gold, answer)))
 
 
 def _is_unreadable(gold: str) -> bool:
