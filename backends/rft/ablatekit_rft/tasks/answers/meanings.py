@@ -58,6 +58,7 @@ def same_meaning(gold: Answer, answer: Answer) -> bool:
     """
     if gold.choice or _is_text(gold) or _is_text(answer):
         return False
+    gold, answer = _unbuilt(gold), _unbuilt(answer)
     one, other = _regions(gold), _regions(answer)
     if one is not None and other is not None:
         return _matched(one, other, _same_interval)
@@ -68,6 +69,17 @@ def same_meaning(gold: Answer, answer: Answer) -> bool:
     if in_order and not all(item.name for item in (*items, *others)):
         return all(map(_same_item, items, others))
     return _matched(items, others, _same_item)
+
+
+def _unbuilt(answer: Answer) -> Answer:
+    """The condition of a set that is written as {x | condition}; other answers as they are."""
+    inner = _inside(answer.items[0].nodes, "\\{") if len(answer.items) == 1 else None
+    parts = split(inner or (), frozenset(("|", ":")))
+    if len(parts) != 2 or not parts[0] or not is_name(parts[0][:1]):
+        return answer
+    if parts[0][1:] not in ((), (sign("in"), *_REALS)) or not _has(parts[1], RELATIONS):
+        return answer
+    return replace(answer, items=(replace(answer.items[0], nodes=parts[1]),))
 
 
 def has_value(answer: Answer) -> bool:

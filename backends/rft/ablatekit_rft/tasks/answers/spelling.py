@@ -250,7 +250,8 @@ def _measured(nodes: Nodes) -> tuple[Nodes, str]:
     words = _unit_words(nodes[end:])
     inner = any(node.kind in ("function", "unit") for node in nodes[:end])
     usable = words and _ends_expression(nodes[:end]) and not inner
-    return (nodes[:end], canonical_unit(words)) if usable else (nodes, "")
+    unit = canonical_unit(words) if usable else ""
+    return (nodes[:end], unit) if unit else (nodes, "")
 
 
 def _without_brackets(nodes: Nodes) -> Nodes:

@@ -40,8 +40,9 @@ _LARGE = re.compile(r"\^\s*\{?[^{}]*(?:\^|\d{4})|!|\d{100}")
 def judge_mathematics(gold: str, text: str) -> Judgement:
     """Equal as mathematics; an error where the gold answer cannot be read.
 
-    The last box is the answer. Without one it is a text of one line as a whole, else the last
-    formula, else what math-verify takes as the answer of the last 2,000 characters.
+    The last box is the answer. Without one it is what stands behind `####`, else a text of one line
+    as a whole, else the last formula, else what math-verify takes as the answer of the last 2,000
+    characters.
     """
     boxed = last_boxed(text)
     format_ok = boxed is not None
@@ -71,13 +72,15 @@ def _is_unreadable(gold: str) -> bool:
 
 
 def _without_box(text: str) -> list[str]:
-    """What may be the answer: a text of one line as a whole, else the last formula or number.
+    """What may be the answer: what stands behind `####`, else a text of one line, else its end.
 
-    A formula stands between signs such as dollars; plain text is left to math-verify.
+    At its end is the last formula, else the last number. A formula stands between signs such as dollars; plain text is left to math-verify.
     """
     from math_verify import parse
 
     tail = text[-_TAIL:].strip()
+    if "####" in tail:
+        return [tail.rpartition("####")[2]]
     whole = [tail] if "\n" not in tail and len(tail) == len(text.strip()) else []
     if whole and not _has_words(tail):
         return whole
