@@ -74,7 +74,8 @@ def _is_unreadable(gold: str) -> bool:
 def _without_box(text: str) -> list[str]:
     """What may be the answer: what stands behind `####`, else a text of one line, else its end.
 
-    At its end is the last formula, else the last number. A formula stands between signs such as dollars; plain text is left to math-verify.
+    At its end is the last formula, else the last number. A formula stands between signs such as
+    dollars; plain text is left to math-verify.
     """
     from math_verify import parse
 
