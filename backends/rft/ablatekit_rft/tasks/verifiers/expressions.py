@@ -539,11 +539,14 @@ def _whole_root(value: int, degree: int) -> int:
 
 
 def written_quantity(text: str) -> Quantity | None:
-    """The value of a whole text that is a written number; a full stop behind it does not count."""
+    """The value of a whole text that is a written number; a full stop behind it does not count.
+
+    A box is where a number stands and no part of one.
+    """
     stripped = text.strip()
     if _SIMPLE.fullmatch(stripped):
         return Quantity(Fraction(int(stripped)))
-    if len(text) > 4 * MOST_DIGITS:
+    if len(text) > 4 * MOST_DIGITS or "box{" in text or "boxed" in text:
         return None
     tokens = tokens_of(plain_spelling(text))
     if tokens and tokens[-1].kind == "point" and tokens[-1].text == ".":
