@@ -16,10 +16,10 @@ from ablatekit_rft.planning.answerable import (
     counted,
     find_answerable,
     is_constant,
-    key_completion,
     refuse_unanswerable,
 )
 from ablatekit_rft.planning.chat_template import refuse_chat
+from ablatekit_rft.planning.judging import compares_text, key_completion
 from ablatekit_rft.planning.memory import user_memory
 from ablatekit_rft.planning.prompts import Prompts, build_prompts
 from ablatekit_rft.settings import RftSettings
@@ -28,7 +28,6 @@ from ablatekit_rft.tasks.base import about
 from ablatekit_rft.tasks.forms import asked_form
 from ablatekit_rft.tasks.judged import open_task, own_task
 from ablatekit_rft.tasks.query import Query, Verdict
-from ablatekit_rft.tasks.reasoning import PREFIX
 from ablatekit_rft.tasks.registry import is_on_hub
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE
 
@@ -165,9 +164,7 @@ def refuse_misfit(settings: RftSettings, content: str = "") -> None:
 
     Only verifiers that compare text: what others read is seen in the rows alone.
     """
-    if settings.verifier not in BY_RULE and (
-        settings.verifier != "auto" or settings.dataset.startswith(PREFIX)
-    ):
+    if not compares_text(settings):
         return
     if not _fits(settings, content, ()):
         rule = "no completion can be right: the run asks for a form that its verifier does not read"

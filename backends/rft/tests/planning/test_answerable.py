@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ablatekit_rft.backend import RftBackend
-from ablatekit_rft.planning import answerable
+from ablatekit_rft.planning import answerable, judging
 from ablatekit_rft.planning.answerable import find_answerable
 from ablatekit_rft.planning.examine import ready_task, untold
 from ablatekit_rft.planning.memory import Memory
@@ -100,7 +100,7 @@ def test_refused_rows_are_named_with_their_line_and_the_verifiers_that_accept_th
     assert f"verifier: number, 50 of 50 rows of {dataset}: {dataset}:" in said
     assert "up to 2% of its rows are left out" in said
     assert "and 47 more" in said
-    assert "boxed 100 %" in said
+    assert "boxed accepts 100 %" in said
 
 
 @pytest.mark.parametrize(("odd", "refused"), [(1, False), (2, False), (3, True)])
@@ -115,7 +115,7 @@ def test_two_per_cent_is_the_most_that_is_left_out(
     dataset = rows_file(tmp_path / "rows.jsonl", rows)
     verifier = f"{tmp_path / 'mine.py'}:judge"
     if refused:
-        with pytest.raises(UsageError, match="3 of 100 rows"):
+        with pytest.raises(UsageError, match=r"3 of (the first \d+ of )?100 rows"):
             seen(dataset, verifier=verifier)
         return
     (warning,) = seen(dataset, verifier=verifier)
@@ -128,7 +128,9 @@ def test_a_verifier_that_rejects_its_own_keys_is_refused(
 ) -> None:
     dataset = rows_file(tmp_path / "rows.jsonl", [kinds["number"](number) for number in range(50)])
     (tmp_path / "mine.py").write_text("def judge(question, gold, text):\n    return False\n")
-    with pytest.raises(UsageError, match=r"verifier: .*mine.py:judge, 50 of 50 rows.*number 100 %"):
+    with pytest.raises(
+        UsageError, match=r"mine.py:judge, 32 of the first 32 of 50 rows.*number accepts 100 %"
+    ):
         seen(dataset, verifier=f"{tmp_path / 'mine.py'}:judge")
 
 
@@ -253,9 +255,9 @@ def test_a_judgement_that_ran_out_of_time_is_made_again_alone(
             late = FAILED if len(queries) > 1 else Judgement(Verdict.CORRECT, True)
             return [late] * len(queries)
 
-    monkeypatch.setattr(answerable, "open_task", lambda *_: Busy())
+    monkeypatch.setattr(judging, "open_task", lambda *_: Busy())
     assert found_in(settings_for(dataset)).count == 0
-    assert asked == [60, *[1] * 60]
+    assert asked == [32, *[1] * 32, 28, *[1] * 28]
 
 
 def test_progress_counts_every_judgement(
