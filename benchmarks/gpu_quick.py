@@ -44,7 +44,7 @@ SHOWN = 160
 
 @dataclass
 class Context:
-    """The context of a run that is looked at afterwards; it stops after `stop_at` rounds."""
+    """A run's context that keeps what it says; it asks to stop after `stop_at` rounds."""
 
     checkpoint_dir: Path
     cache_dir: Path
@@ -122,14 +122,11 @@ def rounds(arguments: argparse.Namespace, folder: Path, precision: str) -> str:
     told = f"{context.rounds_per_second():.3f} rounds/s"
     for name in (metrics.TIME_GENERATE, metrics.TIME_SYNC, metrics.TIME_SCORE, metrics.TIME_TRAIN):
         seconds = context.series(name)[1:]
-        told += (
-            f", {name.removeprefix('time/')} {sum(seconds) / len(seconds):.3f} s" if seconds else ""
-        )
+        if seconds:
+            told += f", {name.removeprefix('time/')} {sum(seconds) / len(seconds):.3f} s"
     gaps, largest = context.series(metrics.ENGINE_MEAN), context.series(metrics.ENGINE_MAX)
     if gaps:
-        told += (
-            f"; |dlogp| after each sync: mean {max(gaps):.2g} at most, largest {max(largest):.2g}"
-        )
+        told += f"; |dlogp| after a sync: mean at most {max(gaps):.2g}, largest {max(largest):.2g}"
     return f"{told}; peak memory {peak_gib(torch.device(arguments.device)):.1f} GiB"
 
 
@@ -234,16 +231,10 @@ def quick(arguments: argparse.Namespace) -> None:
 
 
 def _in_process(name: str, limit: int, arguments: argparse.Namespace) -> str:
-    options = json.dumps(vars(arguments))
-    command = [sys.executable, str(Path(__file__).with_name("gpu_trainer.py")), "--part", name]
+    script, options = Path(__file__).with_name("gpu_trainer.py"), json.dumps(vars(arguments))
+    command = [sys.executable, str(script), "--part", name, "--worker", options]
     try:
-        ended = subprocess.run(
-            [*command, "--worker", options],
-            capture_output=True,
-            text=True,
-            timeout=limit,
-            check=False,
-        )
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
         return f"not done after {limit} s"
     lines = (ended.stdout if ended.returncode == 0 else ended.stderr).strip().splitlines()

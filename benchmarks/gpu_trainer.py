@@ -303,9 +303,8 @@ def main(given: Sequence[str] | None = None) -> None:
     if arguments.quick:
         from gpu_quick import quick
 
-        print(
-            f"torch {torch.__version__}, {name}, {arguments.models[0]}, {asdict(_load(arguments))}"
-        )
+        load = f"{arguments.queries} x {arguments.rollouts} rollouts of {arguments.new_tokens}"
+        print(f"torch {torch.__version__}, {name}, {arguments.models[0]}, {load} tokens")
         quick(arguments)
         return
     limits = ceilings(device, _dtype(arguments))

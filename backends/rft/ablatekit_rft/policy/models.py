@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -264,7 +265,10 @@ def parameterised(model: Any, settings: RftSettings, seeds: Seeds) -> Any:
 
 
 def _with_adapters(model: Any, rank: int, alpha: int, seeds: Seeds) -> Any:
-    """LoRA on every linear layer but the head (arXiv:2106.09685); at first it changes nothing."""
+    """LoRA on every linear layer but the head (arXiv:2106.09685); at first it changes nothing.
+
+    Experts that transformers keeps as one tensor have adapters where peft knows their type.
+    """
     if importlib.util.find_spec("peft") is None:
         raise PluginError(
             Problem(
@@ -283,6 +287,20 @@ def _with_adapters(model: Any, rank: int, alpha: int, seeds: Seeds) -> Any:
         target_modules="all-linear",
     )
     seed = int(np.random.default_rng(seeds.own("adapters")).integers(2**62))
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # Of transposed layers (GPT-2), whose adapters are transposed, too, and of fused experts.
+        warnings.filterwarnings("ignore", "fan_in_fan_out is set to False")
+        warnings.filterwarnings("ignore", "The following (rank|alpha)_pattern keys did not")
         torch.manual_seed(seed)
-        return get_peft_model(model, configuration, autocast_adapter_dtype=False)
+        try:
+            adapted = get_peft_model(model, configuration, autocast_adapter_dtype=False)
+            with torch.no_grad():
+                adapted(input_ids=torch.zeros(1, 2, dtype=torch.int64, device=model.device))
+        # What peft and a module between its adapters raise for layers that do not fit.
+        except (AttributeError, TypeError, ValueError) as error:
+            rule = "lora_rank needs layers that low-rank adapters fit"
+            received = f"a model of type {model.config.model_type}: {error}"
+            raise UsageError(
+                Problem(rule, received, "Train all weights: lora_rank: null")
+            ) from error
+    return adapted

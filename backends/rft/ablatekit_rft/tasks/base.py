@@ -47,7 +47,8 @@ def about(setting: str, value: object) -> Iterator[None]:
 def _about(problem: Problem, setting: str, value: object) -> Problem:
     named = f"{setting}: {'null' if value is None else value}"
     rest = problem.received
-    if rest.startswith(named):
+    # A field's name is nearer to what is wrong than the data set whose rows lack it.
+    if rest.startswith((named, "fields.")):
         return problem
     return replace(problem, received=named if rest in ("", repr(value)) else f"{named}; {rest}")
 

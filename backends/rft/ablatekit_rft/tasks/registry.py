@@ -43,9 +43,9 @@ GENERATED: Mapping[str, str] = MappingProxyType(
     {
         "letter-sort": "395da8d25783f72b",
         "letter-count": "a4aa397f2d8fce7c",
-        "arithmetic-1": "21334757140dc722",
-        "arithmetic-2": "33e393982ee250c8",
-        "number-stories": "334cb38d3bac428d",
+        "arithmetic-1": "4c1babd8a2026948",
+        "arithmetic-2": "90a79ee5ab58b5fc",
+        "number-stories": "2c0d5b10274e659a",
     }
 )
 """`generated_content` of every shipped task: a plan need not generate what never changes."""

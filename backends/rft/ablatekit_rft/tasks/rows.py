@@ -25,6 +25,9 @@ ANSWER_FIELDS = (
 )
 SOLUTION_FIELDS = ("solution", "rationale", "completion")
 
+FIELD_SETTING = re.compile(r"fields\.\w+: \S+")
+"""How a message shows the setting that names a field."""
+
 _ROLES: Mapping[Any, str] = {
     "system": "system",
     "user": "user",
@@ -138,9 +141,9 @@ def _value(
             return name, value
     if said:
         return "messages", said
-    tried = " or ".join((", ".join(names[:-1]), names[-1])) if names[1:] else names[0]
+    where = "under a usual name" if named is None else f"under fields.{what}: {named}"
     remedy = f"Name the field: fields.{what}; the row has {_known(record)}"
-    raise _UnusableError(f"a row has no {what}: {tried} is absent or empty", remedy)
+    raise _UnusableError(f"a row has no {what} {where}", remedy)
 
 
 def _given(value: Any) -> bool:
@@ -160,6 +163,8 @@ def lookup(record: Any, name: str) -> Any:
         return (lookup(record[int(head)], rest) if rest else record[int(head)]) if inside else None
     if not isinstance(record, Mapping):
         return None
+    if "." not in name:
+        return record.get(name)
     steps = name.split(".")
     for length in range(len(steps), 0, -1):
         below, rest = record.get(".".join(steps[:length])), ".".join(steps[length:])

@@ -5,6 +5,8 @@ A name is a model type of transformers, and what is special about a variant behi
 
 from __future__ import annotations
 
+import copy
+import importlib.util
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,13 @@ import yaml
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.sampler import sample
 from ablatekit_rft.engines.trial import check_behaviour, trial_prompts
+from ablatekit_rft.policy.models import load_model, parameterised
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts, Rollouts
 from ablatekit_rft.sources.checkpoints import NO_KEYS_AND_VALUES
 
 from ablatekit.errors import UsageError
+from ablatekit.runs.seeds import Seeds
 
 VOCABULARY = 64
 ENDS = tuple(range(2, VOCABULARY, 3))
@@ -156,7 +160,7 @@ def alone(model: Any, rollouts: Rollouts, temperature: float) -> tuple[torch.Ten
         tokens = rollouts.tokens[row, :length]
         text = torch.cat((torch.tensor(written[query]), tokens))
         logits = model(input_ids=text[None]).logits[0, len(written[query]) - 1 : -1]
-        logp = torch.log_softmax(logits / temperature, dim=-1)
+        logp = torch.log_softmax(logits.float() / temperature, dim=-1)
         found = found.index_put(
             (torch.tensor(row), torch.arange(length)), logp.gather(1, tokens[:, None])[:, 0]
         )
@@ -175,7 +179,6 @@ def close(ours: torch.Tensor, expected: torch.Tensor) -> None:
     torch.testing.assert_close(ours.detach(), expected.detach(), atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad:UserWarning")
 @pytest.mark.parametrize("name", cases(RIGHT, REPRESENTATIVES))
 def test_drawn_scored_and_read_alone_are_one_function(name: str) -> None:
     policy = Policy(random_model(name), pad_id=0)
@@ -183,7 +186,7 @@ def test_drawn_scored_and_read_alone_are_one_function(name: str) -> None:
     ends = set(rollouts.lengths.tolist())
     assert len(ends) > 2, "rows must be dropped at several steps"
     expected, likeliest = alone(policy.model, rollouts, 0.8)
-    assert float(expected.std()) > 0.05, "probabilities must differ for mistakes to show"
+    assert float(expected.detach().std()) > 0.05, "probabilities must differ for mistakes to show"
     close(rollouts.logp, expected)
     for row in (0, 4, 8):
         assert rollouts.tokens[row, : rollouts.lengths[row]].tolist() == likeliest[row]
@@ -240,3 +243,84 @@ def test_types_that_planning_refuses_are_tried() -> None:
     kept = {name.split()[0] for name, (why, _) in REFUSED.items() if why == "no_cache"}
     of_several_modalities = {"qwen3_5", "qwen3_5_moe"}
     assert NO_KEYS_AND_VALUES - of_several_modalities <= kept
+
+
+@pytest.mark.parametrize("name", cases(RIGHT, ()))
+def test_a_saved_model_is_loaded_whole(fast_tokenizer: Any, tmp_path: Path, name: str) -> None:
+    """No class is refused for weights that it does not save, such as those of a tied head."""
+    model = random_model(name)
+    model.generation_config.eos_token_id = 2
+    model.save_pretrained(tmp_path)
+    fast_tokenizer().save_pretrained(tmp_path)
+    loaded, _ = load_model(str(tmp_path), torch.device("cpu"))
+    assert dict(loaded.named_parameters()).keys() == dict(model.named_parameters()).keys()
+    text = torch.tensor([[1, 5, 7]])
+    with torch.no_grad():
+        close(loaded(input_ids=text).logits, model(input_ids=text).logits)
+
+
+ADAPTED = (
+    "gpt2", "mixtral", "bloom", "deepseek_v3", "ernie4_5_moe", "falcon", "gemma3_text", "glm",
+    "gpt_bigcode", "gpt_oss", "mpt", "olmoe", "phi3", "qwen3_moe",
+)  # fmt: skip
+ROUNDED = ("gpt2", "bloom", "cohere2", "gemma3_text", "phi3")
+PEFT_WARNS = "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="no package peft")
+@pytest.mark.filterwarnings(PEFT_WARNS)
+@pytest.mark.parametrize("name", cases(ADAPTED, ("gpt2", "mixtral")))
+def test_adapters_train_and_are_merged_under_the_names_of_the_model(
+    make_settings: Any, name: str
+) -> None:
+    base = random_model(name)
+    before = copy.deepcopy(base.state_dict())
+    settings = make_settings(lora_rank=2)
+    policy = Policy(parameterised(copy.deepcopy(base), settings, Seeds("run", "c")), pad_id=0)
+    rollouts = drawn(policy)
+    expected, _ = alone(base, rollouts, 0.8)
+    close(rollouts.logp, expected)
+    assert float(gradient(policy, policy.logp(rollouts, 0.8)).norm()) > 1e-3
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        weights = policy.parameters.weights
+        weights.add_(0.1 * torch.randn(weights.shape, generator=generator))
+    merged = dict(policy.named_weights())
+    assert merged.keys() == before.keys()
+    assert any(not torch.equal(merged[key], before[key]) for key in before)
+    for key, tensor in policy.base_model.state_dict().items():
+        if ".lora_" not in key:
+            assert torch.equal(tensor, before[key.replace(".base_layer", "")]), key
+    base.load_state_dict(merged)
+    moved = drawn(policy)
+    expected, _ = alone(base, moved, 0.8)
+    close(moved.logp, expected)
+    close(policy.logp(moved, 0.8), expected)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="no package peft")
+@pytest.mark.filterwarnings(PEFT_WARNS)
+def test_layers_that_adapters_do_not_fit_are_refused(make_settings: Any) -> None:
+    """Phi-3.5-MoE's router is a linear layer that gives two tensors."""
+    with pytest.raises(UsageError, match=r"low-rank adapters fit.*phimoe.*lora_rank: null"):
+        parameterised(random_model("phimoe"), make_settings(lora_rank=2), Seeds("run", "c"))
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize(
+    "name", cases(("gpt2", "bloom", "cohere2", "gemma3_text", "phi3"), ("gpt2",))
+)
+def test_bfloat16_draws_and_scores_within_its_rounding(name: str, autocast: bool) -> None:
+    exact, model = random_model(name), random_model(name)
+    policy = Policy(model if autocast else model.bfloat16(), pad_id=0, autocast=autocast)
+    rollouts = drawn(policy)
+    with torch.no_grad():
+        expected, _ = alone(exact, rollouts, 0.8)
+    with torch.no_grad(), policy.precision():
+        rounded, _ = alone(policy.model, rollouts, 0.8)
+    rounding = float((rounded - expected).abs().max())
+    assert 1e-4 < rounding < 1
+    scored = policy.logp_without_gradient(rollouts, 0.8, 40)
+    for found in (rollouts.logp, scored):
+        assert float((found - expected).abs().max()) < 3 * rounding
+    assert float((rollouts.logp - scored).abs().max()) < 3 * rounding

@@ -26,33 +26,19 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789 =>?:+-,.;()|"
 
 
-def fast_tokenizer(template: str = "<s> $A </s>") -> Any:
-    """A tokenizer of characters whose post-processor puts special tokens around a text."""
-    from tokenizers import Regex, Tokenizer, pre_tokenizers, processors
-    from tokenizers.models import WordLevel
-    from transformers import PreTrainedTokenizerFast
-
-    names = ["<pad>", "<s>", "</s>", "<unk>", *CHARACTERS]
-    vocabulary = {name: index for index, name in enumerate(names)}
-    inner = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-    special = [("<s>", 1), ("</s>", 2)]
-    inner.post_processor = processors.TemplateProcessing(single=template, special_tokens=special)
-    names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    return PreTrainedTokenizerFast(tokenizer_object=inner, **names)
-
-
 @pytest.mark.parametrize(
     ("template", "before"),
     [("<s> $A </s>", [1]), ("<s> $A", [1]), ("$A </s>", []), ("$A", []), ("<s> $A </s> </s>", [1])],
 )
-def test_a_prompt_ends_with_its_own_last_token(template: str, before: list[int]) -> None:
+def test_a_prompt_ends_with_its_own_last_token(
+    fast_tokenizer: Any, template: str, before: list[int]
+) -> None:
     tokenizer = TransformersTokenizer(fast_tokenizer(template), (2,))
     assert tokenizer.encode("ab") == [*before, 4, 5]
     assert tokenizer.encode("a</s>") == [*before, 4, 2]
 
 
-def test_the_size_of_a_tokenizer_is_beyond_its_largest_id() -> None:
+def test_the_size_of_a_tokenizer_is_beyond_its_largest_id(fast_tokenizer: Any) -> None:
     inner = fast_tokenizer()
     assert TransformersTokenizer(inner, (2,)).size == 4 + len(CHARACTERS)
     assert TransformersTokenizer(inner, (2, 99)).size == 100
@@ -97,7 +83,7 @@ def test_without_padding_nothing_changes(causal_lm: Any, vocabulary: int) -> Non
 
 
 @pytest.fixture
-def model_directory(causal_lm: Any, tmp_path: Path) -> str:
+def model_directory(causal_lm: Any, fast_tokenizer: Any, tmp_path: Path) -> str:
     """A random Llama whose vocabulary is padded to 64, with a tokenizer that appends an EOS."""
     tokenizer = fast_tokenizer()
     causal_lm("llama", vocabulary=64).save_pretrained(tmp_path / "model")
@@ -116,14 +102,14 @@ def test_a_directory_is_loaded_with_its_own_tokenizer(model_directory: str) -> N
 SHAPE = {"vocab_size": 64, "hidden_size": 8, "num_hidden_layers": 2}
 
 
-def random_directory(folder: Path, configuration: Any) -> str:
+def random_directory(folder: Path, configuration: Any, tokenizer: Any) -> str:
     """A model of a configuration with random weights, as `save_pretrained` leaves it."""
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_config(configuration, dtype=torch.float32)
     model.generation_config.eos_token_id = 2
     model.save_pretrained(folder)
-    fast_tokenizer().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return str(folder)
 
 
@@ -137,8 +123,12 @@ def of_another_class(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["gemma2", "bloom"])
-def test_classes_with_or_without_sdpa_are_drawn_from_and_scored(tmp_path: Path, name: str) -> None:
-    model, tokenizer = load_model(random_directory(tmp_path, of_another_class(name)), CPU)
+def test_classes_with_or_without_sdpa_are_drawn_from_and_scored(
+    fast_tokenizer: Any, tmp_path: Path, name: str
+) -> None:
+    model, tokenizer = load_model(
+        random_directory(tmp_path, of_another_class(name), fast_tokenizer()), CPU
+    )
     # Which classes have it depends on the version of transformers.
     expected = "sdpa" if type(model)._supports_sdpa else "eager"
     assert model.config._attn_implementation == expected
@@ -154,11 +144,12 @@ def test_classes_with_sdpa_use_it(model_directory: str) -> None:
 
 
 def test_a_model_without_keys_and_values_is_refused_when_planning_and_when_loading(
+    fast_tokenizer: Any,
     tmp_path: Path,
 ) -> None:
     from transformers import MambaConfig
 
-    named = random_directory(tmp_path, MambaConfig(**SHAPE, state_size=4))
+    named = random_directory(tmp_path, MambaConfig(**SHAPE, state_size=4), fast_tokenizer())
     why = r"keeps keys and values.*of type mamba\. Use a transformer"
     with pytest.raises(UsageError, match=why):
         RftBackend().content({"model": named})
@@ -226,7 +217,12 @@ def test_a_model_directory_trains(model_directory: str, make_context: Any) -> No
     ],
 )
 def test_a_hub_model_is_loaded_at_the_commit_of_the_run(
-    monkeypatch: pytest.MonkeyPatch, causal_lm: Any, name: str, content: str, revision: str
+    monkeypatch: pytest.MonkeyPatch,
+    causal_lm: Any,
+    fast_tokenizer: Any,
+    name: str,
+    content: str,
+    revision: str,
 ) -> None:
     asked: list[tuple[str, str]] = []
 

@@ -129,6 +129,9 @@ def test_two_in_a_hundred_change_no_other(
         (["5", "Paris"], "text"),
         (["#### 5", "so\n#### 1/2", "7"], "hash"),
         (["#### Paris", "so\n#### Rome", "Oslo"], "text"),
+        (["so\n#### 5", "so\n#### 6", "7", "8"], "number"),
+        (["so\n#### 5", "so\n#### 6", "\\pi", "\\sqrt{2}"], "latex"),
+        (["so\n#### 5", "so\n#### 6", "Paris", "Rome", "Oslo"], "text"),
         (["#### \\sqrt{2}", "so\n#### \\pi"], "latex"),
         (["So $1$ is \\boxed{5}.", "\\boxed{6}"], "latex"),
         (["-1,000", "$5", "50%", "3e4"], "number"),
@@ -153,6 +156,21 @@ def test_answers_behind_the_mark_are_keys_whatever_they_are() -> None:
         "1/2": "#### 1/2",
         "2": "#### 2",
     }
+
+
+@pytest.mark.parametrize(
+    ("texts", "keys"),
+    [
+        (["so\n#### 5", "so\n#### 6", "7", "8"], ["5", "6", "7", "8"]),
+        (["so\n#### 5", "so \\boxed{6}", *"ABCDE"], ["5", "6", *"ABCDE"]),
+        (["so\n#### 5", "\\pi", "$\\pi$ is \\boxed{\\pi}"], ["5", "\\pi", "\\pi"]),
+        (["#### A heading\nand text", *"ABC"], ["#### A heading\nand text", *"ABC"]),
+    ],
+)
+def test_no_key_is_a_worked_solution(texts: list[str], keys: list[str]) -> None:
+    task = task_of(answers(*texts)[:-1], answers(*texts)[-1:])
+    assert task.left_out == ()
+    assert list(dict(sorted(golds(task).items())).values()) == keys
 
 
 def test_formulas_lose_the_signs_around_them_and_nothing_else() -> None:

@@ -156,6 +156,7 @@ def test_a_folder_has_splits_by_many_names(tmp_path: Path) -> None:
         write_lines(tmp_path / "math" / "train" / "sums" / f"{number}.json", [row])
     write_lines(tmp_path / "math" / "trainer_log.json", [{"loss": 1.0}])
     write_lines(tmp_path / "math" / "dev.jsonl", rows[30:35])
+    (tmp_path / "math" / "._train.jsonl").write_bytes(b"\xff")
     task = find_task(str(tmp_path / "math"))
     assert [len(task.items(split, None)) for split in ("train", "test")] == [30, 5]
     with gzip.open(tmp_path / "math" / "test-00000-of-00001.jsonl.gz", "wt") as stream:

@@ -125,6 +125,7 @@ def test_tables_of_arrow(tmp_path: Path) -> None:
         ("x.csv", b"q,a\n1\n", r"x\.csv:2: 1 cells under 2 names"),
         ("x.csv", b"q, q\n1,2\n", r"x\.csv:1: 'q'"),
         ("x.csv", b'q,a\n"x,1\n', r"x\.csv:2: unexpected end of data"),
+        ("x.csv", b"q;a\n1;2\n", r"x\.csv:1: 'q;a'\. Write it with commas"),
         ("x.jsonl.gz", b'{"q": 1}', r"cannot be read; received \S*x\.jsonl\.gz"),
         ("x.jsonl.gz", gzip.compress(b'{"q": 1}')[:-4], r"x\.jsonl\.gz"),
         ("x.parquet", b"PAR1", r"not a Parquet file; received \S*x\.parquet"),
@@ -163,6 +164,9 @@ def test_names_tell_their_split(name: str, split: str | None) -> None:
 def test_what_lies_beside_data_is_no_data() -> None:
     assert not is_data_file(Path("train/state.json"))
     assert not is_data_file(Path("README.md"))
+    assert not is_data_file(Path("train/cache-0123456789abcdef.arrow"))
+    assert not is_data_file(Path("__MACOSX/._train.jsonl"))
+    assert not is_data_file(Path(".cache/train.jsonl"))
     assert is_data_file(Path("train/data-00000-of-00001.arrow"))
     assert is_data_file(Path("x.JSONL.gz"))
 

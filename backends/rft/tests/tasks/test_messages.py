@@ -71,6 +71,12 @@ def _no_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (numbers(60, "x", "y"), "", "15:13", "rows.jsonl:61: the answer 'x' is not a number; "),
         (numbers(40, True), "", "15:13", "rows.jsonl:41: the answer answer is the truth value"),
         ([{"ask": 1}] * 60, "", "15:13", "rows.jsonl:1, "),
+        (
+            numbers(60),
+            "train_items: 8 -> train_items: 8\n    fields: {question: question, answer: key.0}",
+            "8:42",
+            "received fields.answer: key.0; ",
+        ),
         (numbers(60) * 2, "rows.jsonl -> none.jsonl", "15:13", "no data file"),
         (numbers(60), "tiny-llama -> tiny-lama", "14:11", "no such"),
     ],

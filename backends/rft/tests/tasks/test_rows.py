@@ -155,7 +155,7 @@ def test_named_fields() -> None:
     read_row = row(record, question="x.ask", answer="x.key.0", solution="why")
     assert (read_row.question, read_row.answer, read_row.solution) == ("q", "18", "because")
     message = refused(record, question="x.ask", answer="x.none")
-    assert "a row has no answer: x.none is absent or empty" in message
+    assert "a row has no answer under fields.answer: x.none" in message
     assert "fields.answer; the row has why, x.ask, x.key" in message
     assert "list" in refused(record, question="x.ask", answer="x.key")
 
@@ -230,6 +230,7 @@ def test_answers_that_are_none(value: Any, message: str) -> None:
         ({"prompt": [PART], "answer": 1}, "neither text nor a list of turns"),
         ({"prompt": "[{'role': 'user' 'content': 'q'}]", "answer": 1}, "cannot be read"),
         ({"prompt": [{"role": "tool", "content": "q"}], "answer": 1}, 'the role "tool"'),
+        ({"prompt": [{"role": [], "content": "q"}], "answer": 1}, "the role []"),
         ({"prompt": [{"role": "user", "content": None}], "answer": 1}, "a turn without text"),
         ({"prompt": [{"role": "user", "content": " "}], "answer": 1}, "prompt is empty"),
         ({"prompt": [{"role": "user", "content": [IMAGE]}], "answer": 1}, 'the type "image"'),
