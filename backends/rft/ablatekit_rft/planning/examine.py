@@ -172,7 +172,8 @@ def refuse_misfit(settings: RftSettings, content: str = "") -> None:
         text = key_completion(settings, asked.form, "ANSWER")
         received = f"{asked.setting}, verifier: {settings.verifier}: {text!r} is wrong"
         raise UsageError(Problem(rule, received, _fitting(settings, content)))
-    for name, stops in _stops(settings).items():
+    for name, texts in _stops(settings).items():
+        stops = tuple(text for text in texts if text not in _STAND_IN.gold)
         if stops and not _fits(settings, content, stops):
             rule = "no completion can be right: a stop text ends it before its answer"
             raise UsageError(Problem(rule, f"{name}: {list(stops)}", f"Leave it out of {name}"))

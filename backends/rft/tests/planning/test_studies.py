@@ -72,7 +72,7 @@ def test_a_level_under_which_rows_are_left_out_is_told_apart(dataset: str) -> No
             10,
             "asks for a form",
         ),
-        ('stop: ["1"]\n    instruction: hash', 9, "a stop text ends it"),
+        ('stop: ["box"]\n    verifier: number', 9, "a stop text ends it"),
         ('few_shot: 2\n    stop: ["is"]\n    verifier: number', 10, "ends a solved example"),
     ],
 )
