@@ -68,7 +68,7 @@ def test_a_level_under_which_rows_are_left_out_is_told_apart(dataset: str) -> No
     [
         ("instruction: hash\n    verifier: exact", 9, "asks for a form"),
         (
-            "verifier: number_strict\n    instruction: boxed\n    template: qa",
+            "verifier: exact\n    instruction: boxed\n    template: qa",
             10,
             "asks for a form",
         ),
