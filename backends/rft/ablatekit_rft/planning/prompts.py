@@ -28,7 +28,6 @@ R1 = (
     " <answer> answer here </answer>. User: {question}. Assistant: <think>"
 )
 QWEN_MATH_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
-END_OF_TURN = "<|im_end|>"
 
 _BEFORE_ANSWER: Mapping[str, str] = MappingProxyType(
     {"none": "\n", "qa": " ", "r1": " ", "qwen_math": "", "chat": ""}
@@ -59,8 +58,19 @@ class Prompts:
         """
         for each in (*(example.query for example in self.examples), query):
             self._refuse_turns(each)
-        blocks = [self._block(example.query) + self._answer(example) for example in self.examples]
+        if self.settings.template == "qwen_math":
+            return self._markup(query)
+        shown = self.examples
+        blocks = [self._block(example.query) + example.completion for example in shown]
         return "\n\n".join([*blocks, self._block(query)])
+
+    def _markup(self, query: Query) -> str:
+        """The conversation in Qwen2.5-Math's markup: one system turn, then examples as turns."""
+        system: Message = {"role": "system", "content": QWEN_MATH_SYSTEM}
+        turns = [] if self.settings.system_prompt else [system]
+        turns += self.messages(query)
+        marked = (f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in turns)
+        return "".join(marked) + "<|im_start|>assistant\n"
 
     def messages(self, query: Query) -> list[Message]:
         """A query's prompt as a conversation.
@@ -87,15 +97,7 @@ class Prompts:
             return f"Q: {question}\nA:"
         if self.settings.template == "r1":
             return R1.format(question=question)
-        if self.settings.template == "qwen_math":
-            system = self.settings.system_prompt or QWEN_MATH_SYSTEM
-            turns = (("system", system), ("user", question))
-            return "".join(_turn(*turn) for turn in turns) + "<|im_start|>assistant\n"
         return question
-
-    def _answer(self, example: Example) -> str:
-        end = END_OF_TURN if self.settings.template == "qwen_math" else ""
-        return example.completion + end
 
     def _system(self, query: Query) -> str:
         """The system turn of the settings, or the one that the data set brings."""
@@ -115,10 +117,6 @@ class Prompts:
             if turn.role != "system"
         ]
         return [*before, {"role": "user", "content": self._question(query)}]
-
-
-def _turn(role: str, content: str) -> str:
-    return f"<|im_start|>{role}\n{content}{END_OF_TURN}\n"
 
 
 def build_prompts(settings: RftSettings, task: Task, train: Sequence[Query]) -> Prompts:
