@@ -14,6 +14,7 @@ from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.planning.conversations import refuse_two_systems, system_turn
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task
+from ablatekit_rft.tasks.base import about
 from ablatekit_rft.tasks.forms import WHOLE, AskedForm, asked_form, in_form, solved
 from ablatekit_rft.tasks.query import Query, Verdict
 
@@ -122,7 +123,8 @@ class Prompts:
 def build_prompts(settings: RftSettings, task: Task, train: Sequence[Query]) -> Prompts:
     """The prompts of a run. Raises UsageError when a solved example lies in the train set."""
     asked = asked_form(settings, task.answers)
-    queries = task.items("pretrain", settings.few_shot) if settings.few_shot else ()
+    with about("few_shot", settings.few_shot):
+        queries = task.items("pretrain", settings.few_shot) if settings.few_shot else ()
     trained = {query.item for query in train}
     if any(query.item in trained for query in queries):
         rule = "few-shot examples come from the end of the train order, outside the train set"
