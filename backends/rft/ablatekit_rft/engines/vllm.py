@@ -280,7 +280,10 @@ def _rollouts(
     """Completions as tensors on the policy's device; entropies, which vLLM has not, are zeros."""
     shape = (len(drawn), decoding.max_new_tokens)
     tokens = torch.full(shape, policy.pad_id, dtype=torch.int64)
-    logp = torch.zeros(shape, dtype=policy.parameters.weights.dtype)
+    # Weights may be bfloat16, which would round what the engine says to three digits.
+    logp = torch.zeros(
+        shape, dtype=torch.promote_types(policy.parameters.weights.dtype, torch.float32)
+    )
     for row, (ids, logps) in enumerate(drawn):
         if len(ids) < shape[1] and ids[-1] not in decoding.eos_ids:
             raise EngineError(

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from ablatekit.errors import PluginError, Problem, UsageError
 from ablatekit.runs.seeds import Seeds
 from ablatekit_rft import basemodels
 from ablatekit_rft.basemodels.catalogue import FAMILIES
+from ablatekit_rft.policy.chat import Chat, Message, no_chat_template
+from ablatekit_rft.policy.special_tokens import SpecialTokens
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.sources.checkpoints import (
     TRANSFORMERS,
@@ -28,17 +30,6 @@ from ablatekit_rft.sources.checkpoints import (
     check_format,
 )
 from ablatekit_rft.sources.hub import parse_hub_name
-
-Message: TypeAlias = dict[str, str]
-"""One turn of a conversation: `role` (system, user or assistant) and `content`."""
-
-TEMPLATE_DATE = "26 Jul 2024"
-"""The date in chat templates that write one: the fallback of Llama 3.2's own template."""
-
-
-def _no_chat_template(which: str) -> UsageError:
-    remedy = "Set template: none or qa, or use a model that was trained on conversations"
-    return UsageError(Problem("the model's tokenizer has no chat template", which, remedy))
 
 
 class Tokenizer(Protocol):
@@ -63,7 +54,18 @@ class Tokenizer(Protocol):
         """Token ids of a conversation, ready for the assistant's turn."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of a completion without its end of sequence."""
+        """Text of a completion without its end of sequence and other control tokens."""
+
+    def spell(self, ids: Sequence[int]) -> str:
+        """Text of a completion with every token, control tokens as they are written."""
+
+    @property
+    def added(self) -> Mapping[str, int]:
+        """Tokens that stand apart from the text around them, special or not, by their text."""
+
+    @property
+    def control(self) -> Mapping[int, str]:
+        """The tokens that `decode` leaves out, with what `spell` writes for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,23 @@ class CharacterTokenizer:
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """The shipped tiny models know no conversation: raises UsageError."""
-        raise _no_chat_template(f"{len(messages)} messages")
+        raise no_chat_template(f"{len(messages)} messages")
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a completion without its end of sequence."""
         return self.inner.decode(ids)
+
+    def spell(self, ids: Sequence[int]) -> str:
+        """Text of a completion with `<eos>` and its kind."""
+        return "".join(self.control.get(token) or self.inner.decode([token]) for token in ids)
+
+    @property
+    def added(self) -> Mapping[str, int]:
+        return {token: id_ for id_, token in self.control.items()}
+
+    @property
+    def control(self) -> Mapping[int, str]:
+        return dict(enumerate(basemodels.SPECIALS))
 
 
 @dataclass(frozen=True)
@@ -122,26 +136,34 @@ class TransformersTokenizer:
         return without_ending(ids, plain)
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of a conversation by the model's chat template, with the assistant's mark.
-
-        The template alone places special tokens: none is added in front of what it wrote. Templates
-        that write the date get a fixed one, so that prompts do not change overnight.
-        """
+        """Token ids of a conversation by the model's chat template; see `Chat.encode`."""
         if not self.inner.chat_template:
-            raise _no_chat_template(self.inner.name_or_path)
-        ids: list[int] = self.inner.apply_chat_template(
-            list(messages),
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=False,
-            date_string=TEMPLATE_DATE,
-        )
-        return ids
+            raise no_chat_template(self.inner.name_or_path)
+        return self._chat.encode(messages)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of a completion without its end of sequence."""
-        text: str = self.inner.decode(ids, skip_special_tokens=True)
-        return text
+        """Text of a completion without control tokens; see `SpecialTokens`."""
+        return self._special.visible(ids)
+
+    def spell(self, ids: Sequence[int]) -> str:
+        """Text of a completion with every token."""
+        return self._special.spelled(ids)
+
+    @property
+    def added(self) -> Mapping[str, int]:
+        return self._special.ids
+
+    @property
+    def control(self) -> Mapping[int, str]:
+        return self._special.control
+
+    @cached_property
+    def _chat(self) -> Chat:
+        return Chat(self.inner, self.eos_ids)
+
+    @cached_property
+    def _special(self) -> SpecialTokens:
+        return SpecialTokens(self.inner, self.eos_ids)
 
 
 def without_ending(ids: list[int], plain: list[int]) -> list[int]:

@@ -11,13 +11,14 @@ from ablatekit.backend import RunContext
 from ablatekit.errors import Problem, UsageError
 from ablatekit.runs.records import RunResult, RunSpec
 from ablatekit_rft.basemodels import smollm2
-from ablatekit_rft.content import check_levels
+from ablatekit_rft.content import check_sources
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.select import build_engine, draw_kind
 from ablatekit_rft.engines.trial import check_behaviour, check_tokens, trial_prompts
 from ablatekit_rft.evaluation.evaluate import build_evaluator
 from ablatekit_rft.learning.updates import build_updater
 from ablatekit_rft.metrics.peak_memory import forget_peak
+from ablatekit_rft.planning.examine import ready_task, refuse_wrong_examples
 from ablatekit_rft.policy.families import is_lean
 from ablatekit_rft.policy.lengths import check_length
 from ablatekit_rft.policy.models import Tokenizer, load_model, parameterised
@@ -29,7 +30,6 @@ from ablatekit_rft.run.loop import Loop
 from ablatekit_rft.run.rounds import Trainer
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task
-from ablatekit_rft.tasks.judged import open_task
 from ablatekit_rft.traits.measures import check_claims
 
 
@@ -40,7 +40,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     a checkpoint written, once `context.should_stop()`.
     """
     settings = RftSettings.from_dotted({**run.settings, **run.execution})
-    check_levels(settings, run.content)
+    check_sources(settings, run.content)
     check_claims(settings)
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
@@ -49,7 +49,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     if name == smollm2.NAME:
         name = str(smollm2.directory(context.cache_lock))
     model, tokenizer = load_model(name, device, content)
-    task = open_task(settings, run.content.get("dataset", ""))
+    task = ready_task(settings, run.content, context.cache_lock)
     return train_model(settings, context, model, tokenizer, task)
 
 
@@ -60,6 +60,7 @@ def train_model(
     steps = settings.max_new_tokens or task.max_new_tokens
     queries = task.items("train", settings.train_items)
     prompting = build_prompting(settings, task, tokenizer, queries)
+    refuse_wrong_examples(prompting.prompts, task)
     train_set = TrainSet.of(settings, queries, prompting.encode)
     evaluator = build_evaluator(
         settings.evaluation,
