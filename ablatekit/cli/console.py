@@ -31,9 +31,11 @@ def planning_progress(*, silent: bool = False) -> Iterator[Callable[[str, int, i
 
     Both on standard error; nothing if `silent`.
     """
+    from ablatekit.design.build import untold
+
     console = plain_console(stderr=True)
     if silent:
-        yield _untold
+        yield untold
     elif console.is_terminal:
         with _bars(console) as told:
             yield told
@@ -41,16 +43,21 @@ def planning_progress(*, silent: bool = False) -> Iterator[Callable[[str, int, i
         yield _lines(console)
 
 
-def _untold(_what: str, _done: int, _total: int) -> None:
-    """Nobody watches."""
-
-
 @contextmanager
 def _bars(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    from rich.progress import Progress, TaskID
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     tasks: dict[str, TaskID] = {}
-    bars = Progress(console=console, transient=True)
+    what_is_done = TextColumn("{task.description}", markup=False)
+    columns = (what_is_done, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bars = Progress(*columns, console=console, transient=True)
 
     def tell(what: str, done: int, total: int) -> None:
         if not tasks:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -267,24 +267,39 @@ class _NamedContent:
             yield
         except UsageError as error:
             received = " ".join(problem.received for problem in error.problems)
-            where = self._setting_in(condition, received) or _named_in(self.loaded, received)
-            raise StudyError(*(problem.at(where) for problem in error.problems)) from None
+            where, default = self._setting_in(condition, received)
+            told = (_by_default(problem, default) for problem in error.problems)
+            place = where or _named_in(self.loaded, received)
+            raise StudyError(*(problem.at(place) for problem in told)) from None
 
-    def _setting_in(self, condition: CellInContext, received: str) -> Location | None:
-        """Where the first setting stands whose `NAME: VALUE` a message shows."""
+    def _setting_in(
+        self, condition: CellInContext, received: str
+    ) -> tuple[Location | None, str | None]:
+        """Where the first setting stands whose `NAME: VALUE` a message shows.
+
+        Where the study gives none of them, the name of the first that has its default.
+        """
         cell, context = self.cells[condition.cell], self.contexts[condition.context]
         given = given_settings(self.loaded, cell, context)
-        for name in re.findall(r"(?<![\w.])([\w.]+): ", received):
+        named = re.findall(r"(?<![\w.])([\w.]+): ", received)
+        for name in named:
             if name in given:
-                return given[name].where(self.loaded.source)
-        return None
+                return given[name].where(self.loaded.source), None
+        return None, next((name for name in named if name in condition.settings), None)
+
+
+def _by_default(problem: Problem, name: str | None) -> Problem:
+    """Say that a setting which a message shows is not in the study."""
+    if name is None or f"{name}: " not in problem.received:
+        return problem
+    return replace(problem, received=f"{problem.received} (the default of {name})")
 
 
 def _named_in(loaded: LoadedStudy, received: str) -> Location:
     """Where the context value stands that a backend's message shows, if it shows one."""
     for variable in loaded.contexts:
         for level in variable.levels:
-            if level.name in received:
+            if re.search(rf"(?<!\w){re.escape(level.name)}(?!\w)", received):
                 return loaded.source.where_key(level.loc)
     return loaded.where_key("contexts" if loaded.contexts else "backend")
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 from ablatekit.canonical import content_hash
 from ablatekit.errors import Problem, WorkspaceError
-from ablatekit.runs.records import PROPORTION_UNITS, RunSpec
+from ablatekit.runs.records import RunSpec
 from ablatekit.study.scales import Scale
 
 PLAN_VERSION = 1
@@ -85,8 +85,8 @@ class PlannedResponse:
     at_one: str = ""
 
     def bound_at(self, value: float) -> Bound | None:
-        """Which end of its scale a value is, where the response is a proportion."""
-        if self.unit.lower() not in PROPORTION_UNITS or value not in (0.0, 1.0):
+        """Which end of its scale a value of a proportion is, if it is one."""
+        if value not in (0.0, 1.0):
             return None
         return "best" if (value == 1.0) == (self.direction == "higher") else "worst"
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.levels.external import is_external, level_hash
-from ablatekit_rft.planning.examine import planned_rows
+from ablatekit_rft.planning.examine import asked_sizes, planned_rows
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.sources.hashes import model_content
-from ablatekit_rft.tasks import SplitName, registry
+from ablatekit_rft.sources.hashes import check_cache, model_content
+from ablatekit_rft.tasks import registry
 from ablatekit_rft.tasks.rows import Fields
 from ablatekit_rft.tasks.verifiers.registry import verifier_content
 
@@ -19,21 +19,18 @@ def named_content(chosen: RftSettings) -> dict[str, str]:
 
     Model and data set depend on nothing but their names, so that all cells of a context share them.
     `left_out` identifies the rows that the verifier does not accept, where there are some.
-    Raises UsageError when one is unknown, or has fewer items than the settings ask for.
+    Raises UsageError when one is unknown or cannot be trained, or has fewer items than the settings
+    ask for.
     """
     fields = Fields(**chosen.fields.model_dump())
-    sizes: dict[str, tuple[SplitName, int | None]] = {
-        "train_items": ("train", chosen.train_items),
-        "evaluation.test_items": ("test", chosen.evaluation.test_items),
-    }
-    if chosen.train_items is None:
-        sizes["evaluation.probe_items"] = ("train", chosen.evaluation.probe_items)
     named = {
         "model": model_content(chosen.model),
         "dataset": registry.dataset_content(chosen.dataset),
     }
-    registry.check_sizes(chosen.dataset, fields, sizes)
-    parts = {"verifier": verifier_content(chosen.verifier), "left_out": planned_rows(chosen, sizes)}
+    if chosen.drawing_engine == "policy":
+        check_cache(chosen.model)
+    registry.check_sizes(chosen.dataset, fields, asked_sizes(chosen))
+    parts = {"verifier": verifier_content(chosen.verifier), "left_out": planned_rows(chosen)}
     named |= {name: part for name, part in parts.items() if part}
     return named | levels_content(chosen)
 

@@ -195,7 +195,7 @@ class Evaluator:
             "answer key": query.gold,
             "verdict": f"{verdict} {verified.why[0]}".strip(),
         }
-        return "".join(f"{name}: {_shown(part)}\n" for name, part in parts.items())
+        return "".join(f"{name}: {shown(part)}\n" for name, part in parts.items())
 
     def _draw(
         self, engine: Engine, prompts: Prompts, items: EvaluationItems, at: slice
@@ -269,10 +269,10 @@ def build_evaluator(
     )
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """A text for a log: nothing in it acts, and it is not endless."""
-    shown = legible(text)
-    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} ... ({len(shown):,} characters)"
+    said = legible(text)
+    return said if len(said) <= SHOWN else f"{said[:SHOWN]} ... ({len(said):,} characters)"
 
 
 def _share(count: int, share: float) -> int:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 AT_ZERO = (
-    "the completion and its verdict that the run's log shows, more tokens where completions are cut"
-    " off (max_new_tokens, evaluation.max_new_tokens), another template, instruction or few_shot,"
-    " a stronger base model, easier data"
+    "read the completion and its verdict in a run's log, check the verifier on it, give more tokens"
+    " where completions are cut off (max_new_tokens, evaluation.max_new_tokens), change template,"
+    " instruction or few_shot, take a stronger base model or easier data"
 )
-AT_ONE = "harder data, a smaller base model, fewer hints in instruction and few_shot"
+AT_ONE = "take harder data or a smaller base model, give fewer hints in instruction and few_shot"
 
 
 def _evaluation(settings: RftSettings) -> tuple[MetricSpec, ...]:

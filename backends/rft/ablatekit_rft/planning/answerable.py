@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
 from math import floor
 from pathlib import Path
 from typing import Any, Self
@@ -19,23 +20,17 @@ from typing import Any, Self
 from ablatekit.backend import Progress
 from ablatekit.canonical import content_hash, file_hash
 from ablatekit.errors import Problem, UsageError
+from ablatekit_rft.planning.conversations import refuse_conversations, unshown
+from ablatekit_rft.planning.judging import judge_rows, key_completion
 from ablatekit_rft.planning.memory import Memory, user_memory
-from ablatekit_rft.planning.prompts import reads_answers_alone, shown_answers, tagged
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.sources.references import is_reference
 from ablatekit_rft.tasks import SplitName, Task, registry
 from ablatekit_rft.tasks.base import EndlessSplitError
-from ablatekit_rft.tasks.forms import OF_ANSWERS, AskedForm, Form, asked_form, in_form
+from ablatekit_rft.tasks.forms import asked_form
 from ablatekit_rft.tasks.judged import JudgedTask, open_task, own_task
-from ablatekit_rft.tasks.query import Judgement, LeftOut, Query, Verdict
+from ablatekit_rft.tasks.query import LeftOut, Query, Verdict
 from ablatekit_rft.tasks.questions import MOST_LEFT_OUT, SHOWN, QuestionTask
-from ablatekit_rft.tasks.verifiers.pool import FAILED
-from ablatekit_rft.tasks.verifiers.registry import BY_RULE, MATH, BatchJudge, verifier_content
-
-CHUNK = 128
-"""Rows that are judged between two words about progress."""
-JUDGED_AGAIN = 100
-"""Judgements without a verdict that are tried again alone: a busy machine is no wrong key."""
+from ablatekit_rft.tasks.verifiers.registry import BY_RULE, MATH, verifier_content
 
 _PACKAGE = Path(__file__).parents[1]
 _MATH_PACKAGES = ("math-verify", "latex2sympy2-extended", "sympy")
@@ -45,11 +40,13 @@ _MATH_PACKAGES = ("math-verify", "latex2sympy2-extended", "sympy")
 class Answerable:
     """What was found about a data set under a verifier.
 
-    rows: how many there are. count: how many cannot be answered or read. left_out: these rows, the
-    first of them where the data set is refused. items: the ids of those that were read. remedy:
-    which verifiers accept them.
+    total: how many rows there are. rows: how many were looked at; all, but where many failed.
+    count: how many cannot be answered or read. left_out: these rows, the first of them where the
+    data set is refused. items: the ids of those that were read. remedy: which verifiers accept
+    them.
     """
 
+    total: int
     rows: int
     count: int = 0
     left_out: tuple[LeftOut, ...] = ()
@@ -73,7 +70,7 @@ class Answerable:
         return cls(**{**value, "left_out": rows, "items": tuple(value["items"])})
 
 
-NOTHING_LEFT_OUT = Answerable(rows=0)
+NOTHING_LEFT_OUT = Answerable(total=0, rows=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +130,9 @@ def counted(settings: RftSettings, found: Answerable) -> str:
     """How many rows are left out, and the first of them."""
     shown = "; ".join(str(row) for row in found.left_out[:SHOWN])
     more = f"; and {found.count - SHOWN:,} more" if found.count > SHOWN else ""
-    return f"{found.count:,} of {found.rows:,} rows of {settings.dataset}: {shown}{more}"
+    first = "" if found.rows == found.total else f"the first {found.rows:,} of "
+    there = f"{first}{found.total:,} rows of {settings.dataset}"
+    return f"{found.count:,} of {there}: {shown}{more}"
 
 
 @functools.lru_cache(maxsize=32)
@@ -191,36 +190,28 @@ def _sizes(settings: RftSettings) -> dict[SplitName, int | None]:
     return {"train": settings.train_items, "test": settings.evaluation.test_items}
 
 
-@dataclass(slots=True)
-class _Told:
-    """Progress over several passes."""
-
-    progress: Progress
-    what: str
-    total: int
-    done: int = 0
-
-    def more(self, count: int) -> None:
-        self.done = min(self.total, self.done + count)
-        self.progress(self.what, self.done, self.total)
-
-
 def _judged(question: _Question) -> Answerable:
     settings = question.settings
     task = own_task(settings, question.content)
     unread = task.left_out if isinstance(task, QuestionTask) else ()
     queries = _rows(task, settings)
     total = max(task.rows if isinstance(task, QuestionTask) else 0, len(queries) + len(unread))
-    rejected = _rejected(question, queries)
+    refuse_conversations(settings, queries, total)
+    other_turns = unshown(settings, queries)
+    shown = [query for query in queries if query.item not in other_turns]
+    most = floor(MOST_LEFT_OUT * total) - len(unread) - len(other_turns)
+    judged = judge_rows(settings, question.content, shown, most, question.progress)
+    rejected = other_turns | judged.rows
     found = Answerable(
-        rows=total,
+        total=total,
+        rows=total - len(shown) + judged.judged,
         count=len(unread) + len(rejected),
         left_out=(*unread, *rejected.values()),
         items=tuple(rejected),
     )
     if not found.is_refused:
         return found
-    remedy = _remedy(question, task, queries) if rejected else "Mend or remove these rows"
+    remedy = _remedy(question, task, shown) if rejected else "Mend or remove these rows"
     return replace(found, left_out=found.left_out[:SHOWN], items=(), remedy=remedy)
 
 
@@ -237,102 +228,23 @@ def _rows(task: Task, settings: RftSettings) -> list[Query]:
     return list(rows.values())
 
 
-def _rejected(question: _Question, queries: Sequence[Query]) -> dict[str, LeftOut]:
-    """The rows whose key or worked solution is not judged correct, by item."""
-    settings = question.settings
-    task = open_task(settings, question.content)
-    asked = asked_form(settings, task.answers)
-    # Where a user's function expects the answer is not known: the key alone is judged.
-    unknown = is_reference(settings.verifier)
-    worked = [] if unknown else [query for query in queries if query.solution]
-    what = f"answers of {settings.dataset} under {settings.verifier}"
-    told = _Told(question.progress, what, len(queries) + len(worked))
-    rejected = _rejected_keys(settings, task, asked, queries, told)
-    for query, judgement in _judged_solutions(question, asked, worked, told):
-        if judgement.verdict is not Verdict.CORRECT and query.item not in rejected:
-            rejected[query.item] = _left_out(query, "its worked solution", judgement)
-    return rejected
-
-
-def _rejected_keys(
-    settings: RftSettings, task: Task, asked: AskedForm, queries: Sequence[Query], told: _Told
-) -> dict[str, LeftOut]:
-    """The rows whose key is not accepted in any of the forms that may be judged."""
-    rejected: dict[str, LeftOut] = {}
-    failing = queries
-    for form in _forms(settings, task, asked):
-        texts = [key_completion(settings, form, query.gold) for query in failing]
-        judged = _in_chunks(task.judge, failing, texts, told)
-        wrong = {
-            query.item: _left_out(query, repr(in_form(form, query.gold)), judgement)
-            for query, judgement in zip(failing, judged, strict=True)
-            if judgement.verdict is not Verdict.CORRECT
-        }
-        # Of several forms the first is the likeliest: what is said of it is what people read.
-        rejected = {item: rejected.get(item, why) for item, why in wrong.items()}
-        failing = [query for query in failing if query.item in rejected]
-    return rejected
-
-
-def _forms(settings: RftSettings, task: Task, asked: AskedForm) -> list[Form]:
-    """The form to judge; any will do for a user's verifier where nothing is asked for."""
-    if asked.setting.startswith("verifier") and is_reference(settings.verifier):
-        every: tuple[Form, ...] = (OF_ANSWERS[task.answers], "bare", "hash", "boxed")
-        return list(dict.fromkeys(every))
-    return [asked.form]
-
-
-def key_completion(settings: RftSettings, form: Form, gold: str) -> str:
-    """The shortest completion that answers as it was asked to."""
-    answer = in_form(form, gold)
-    return tagged("", answer) if settings.template == "r1" else answer
-
-
-def _judged_solutions(
-    question: _Question, asked: AskedForm, queries: Sequence[Query], told: _Told
-) -> Iterator[tuple[Query, Judgement]]:
-    """What the verifier says of worked solutions, outside of any tags."""
-    settings = question.settings.model_copy(update={"template": "none"})
-    task = open_task(settings, question.content)
-    if not queries or reads_answers_alone(settings, task):
-        return
-    texts = shown_answers(settings, task, asked, queries)
-    yield from zip(queries, _in_chunks(task.judge, queries, texts, told), strict=True)
-
-
-def _in_chunks(
-    judge: BatchJudge, queries: Sequence[Query], texts: Sequence[str], told: _Told
-) -> list[Judgement]:
-    """All judgements; those that failed for want of time are made again, each alone."""
-    judged: list[Judgement] = []
-    for start in range(0, len(queries), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        judged += judge(queries[chunk], texts[chunk])
-        told.more(len(queries[chunk]))
-    late = [place for place, judgement in enumerate(judged) if judgement.why == FAILED.why]
-    for place in late[:JUDGED_AGAIN]:
-        (judged[place],) = judge([queries[place]], [texts[place]])
-    return judged
-
-
-def _left_out(query: Query, text: str, judgement: Judgement) -> LeftOut:
-    why = f" ({judgement.why})" if judgement.why else ""
-    said = f"key {query.gold!r}: {text} is {judgement.verdict.value}{why}"
-    return LeftOut(query.where or f"item {query.item!r}", said)
-
-
 def _remedy(question: _Question, task: Task, queries: Sequence[Query]) -> str:
     """Which verifiers accept these rows: tried, with the form that they read."""
-    accepted: dict[str, float] = {}
+    accepted: dict[str, Fraction] = {}
     for name in BY_RULE:
         chosen = question.settings.model_copy(update={"verifier": name, "instruction": "auto"})
         form = asked_form(chosen, task.answers).form
         judge = open_task(chosen, question.content).judge
         judged = judge(queries, [key_completion(chosen, form, query.gold) for query in queries])
         right = sum(judgement.verdict is Verdict.CORRECT for judgement in judged)
-        accepted[name] = right / len(queries)
+        accepted[name] = Fraction(right, len(queries))
     enough = {name: share for name, share in accepted.items() if share >= 1 - MOST_LEFT_OUT}
     if not enough:
         return "Mend these rows, or name a function that accepts them: verifier: file.py:function"
-    named = ", ".join(f"{name} {floor(1000 * share) / 10:g} %" for name, share in enough.items())
-    return f"Set verifier and leave instruction at auto; of the keys accept: {named}"
+    named = ", ".join(f"{name} accepts {_percent(share)}" for name, share in enough.items())
+    return f"Set verifier, with instruction: auto: of these keys {named}"
+
+
+def _percent(share: Fraction) -> str:
+    """Rounded down, so that nothing but all is 100 %."""
+    return f"{floor(1000 * share) / 10:g} %"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 from ablatekit.backend import Progress
 from ablatekit.errors import Problem, UsageError
@@ -13,19 +15,24 @@ from ablatekit_rft.planning.answerable import (
     answerable_task,
     counted,
     find_answerable,
-    key_completion,
+    is_constant,
     refuse_unanswerable,
 )
+from ablatekit_rft.planning.chat_template import refuse_chat
+from ablatekit_rft.planning.judging import compares_text, key_completion
 from ablatekit_rft.planning.memory import user_memory
 from ablatekit_rft.planning.prompts import Prompts, build_prompts
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import SplitName, Task
+from ablatekit_rft.tasks.base import about
 from ablatekit_rft.tasks.forms import asked_form
 from ablatekit_rft.tasks.judged import open_task, own_task
 from ablatekit_rft.tasks.query import Query, Verdict
-from ablatekit_rft.tasks.reasoning import PREFIX
-from ablatekit_rft.tasks.registry import is_on_hub, size_of
+from ablatekit_rft.tasks.registry import is_on_hub
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE
+
+CacheLock: TypeAlias = Callable[[str], AbstractContextManager[Path]]
+"""Holds the lock of a folder that runs share, by its name."""
 
 _STAND_IN = Query("key", "key", "12")
 """A question whose key every verifier reads: its form alone decides."""
@@ -44,58 +51,92 @@ def examine(settings: RftSettings, progress: Progress) -> tuple[str, ...]:
     """What to know of a run before it starts: warnings.
 
     Raises UsageError where the form that is asked for is not read, where the verifier does not
-    accept the data set's own answers, or a solved example.
+    accept the data set's own answers, or a solved example, and where the chat template of a model
+    that is at hand cannot show the first question.
     """
     if is_on_hub(settings.dataset):
         known = find_answerable(settings, progress)
+        if settings.template == "chat":
+            refuse_chat(Prompts(settings, asked_form(settings, "text"), ()), _STAND_IN)
         return () if known is None else _left_out(settings, known)
     refuse_misfit(settings)
     found = find_answerable(settings, progress)
     assert found is not None
     warnings = (*_left_out(settings, found), *_two_forms(settings))
-    if settings.few_shot:
+    if settings.few_shot or settings.template == "chat":
         task = answerable_task(settings, "", found)
-        prompts = build_prompts(settings, task, task.items("train", settings.train_items))
+        train = task.items("train", settings.train_items)
+        prompts = build_prompts(settings, task, train)
         refuse_wrong_examples(prompts, task)
+        if settings.template == "chat":
+            refuse_chat(prompts, train[0])
     return warnings
 
 
-def planned_rows(settings: RftSettings, sizes: Mapping[str, tuple[SplitName, int | None]]) -> str:
+def asked_sizes(settings: RftSettings) -> dict[str, tuple[SplitName, int | None]]:
+    """Which settings ask for how many items of a split; None: all there are.
+
+    A probe of a train set with a size lies inside it, by a rule.
+    """
+    sizes: dict[str, tuple[SplitName, int | None]] = {
+        "train_items": ("train", settings.train_items),
+        "evaluation.test_items": ("test", settings.evaluation.test_items),
+    }
+    if settings.train_items is None:
+        sizes["evaluation.probe_items"] = ("train", settings.evaluation.probe_items)
+    return sizes
+
+
+def _refuse_small(task: Task, settings: RftSettings) -> None:
+    """Raise UsageError where a task has fewer items than a setting asks for."""
+    for setting, (split, size) in asked_sizes(settings).items():
+        with about(setting, size):
+            task.items(split, size)
+
+
+def planned_rows(settings: RftSettings) -> str:
     """What identifies the rows that planning leaves out; empty for none and for those of the hub.
 
     A data set on the hub is judged when a run loads it: its commit and the version of the verifier
     decide the same everywhere. Raises UsageError where the data set is refused, or has fewer rows
-    left than `sizes` ask for.
+    left than the settings ask for.
     """
     found = None if is_on_hub(settings.dataset) else find_answerable(settings, untold)
     if found is None:
         return ""
     refuse_unanswerable(settings, found)
-    for setting, (split, size) in sizes.items() if found.items else ():
-        with size_of(setting, size):
-            answerable_task(settings, "", found).items(split, size)
+    if found.items:
+        _refuse_small(answerable_task(settings, "", found), settings)
     return found.content
 
 
-def ready_task(settings: RftSettings, planned: Mapping[str, str], cache: Path) -> Task:
+def ready_task(settings: RftSettings, planned: Mapping[str, str], lock: CacheLock) -> Task:
     """The task of a run, with the rows that its plan has.
 
-    `planned` is the content of the run, `cache` a folder that runs share. Raises UsageError where
-    the data set is refused, or other rows are left out than when the run was planned.
+    `planned` is the content of the run; `lock` guards a folder that runs share, so that one of them
+    judges for all. Raises UsageError where the data set is refused, or other rows are left out than
+    when the run was planned.
     """
-    content = planned.get("dataset", "")
-    memory = user_memory(cache / "answerable")
+    if is_constant(settings):
+        return open_task(settings)
     on_hub = is_on_hub(settings.dataset)
-    found = find_answerable(settings, untold, memory, content if on_hub else "")
-    assert found is not None
+    content = planned.get("dataset", "") if on_hub else ""
+    with lock("answerable") as folder:
+        found = find_answerable(settings, untold, user_memory(folder), content)
+    if found is None:
+        rule = "a run names the commit of its data set on the hub"
+        raise UsageError(Problem(rule, settings.dataset, "Plan the study again"))
     if on_hub:
         refuse_misfit(settings, content)
     refuse_unanswerable(settings, found)
-    if not on_hub and content and found.content != planned.get("left_out", ""):
+    if planned and not on_hub and found.content != planned.get("left_out", ""):
         rule = "the verifier accepts other rows than when the study was planned"
         remedy = "Run the study again with --new, with the packages that this environment has"
         raise UsageError(Problem(rule, counted(settings, found), remedy))
-    return answerable_task(settings, content if on_hub else "", found)
+    task = answerable_task(settings, content, found)
+    if on_hub:
+        _refuse_small(task, settings)
+    return task
 
 
 def _left_out(settings: RftSettings, found: Answerable) -> tuple[str, ...]:
@@ -123,9 +164,7 @@ def refuse_misfit(settings: RftSettings, content: str = "") -> None:
 
     Only verifiers that compare text: what others read is seen in the rows alone.
     """
-    if settings.verifier not in BY_RULE and (
-        settings.verifier != "auto" or settings.dataset.startswith(PREFIX)
-    ):
+    if not compares_text(settings):
         return
     if not _fits(settings, content, ()):
         rule = "no completion can be right: the run asks for a form that its verifier does not read"
@@ -134,7 +173,7 @@ def refuse_misfit(settings: RftSettings, content: str = "") -> None:
         received = f"{asked.setting}, verifier: {settings.verifier}: {text!r} is wrong"
         raise UsageError(Problem(rule, received, _fitting(settings, content)))
     for name, stops in _stops(settings).items():
-        if not _fits(settings, content, stops):
+        if stops and not _fits(settings, content, stops):
             rule = "no completion can be right: a stop text ends it before its answer"
             raise UsageError(Problem(rule, f"{name}: {list(stops)}", f"Leave it out of {name}"))
 

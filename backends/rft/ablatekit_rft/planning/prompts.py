@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ablatekit.errors import Problem, UsageError
+from ablatekit_rft.planning.conversations import refuse_two_systems, system_turn
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task
 from ablatekit_rft.tasks.forms import WHOLE, AskedForm, asked_form, in_form, solved
@@ -81,7 +82,7 @@ class Prompts:
             raise UsageError(Problem(rule, received + place, "Set template: chat"))
 
     def _block(self, query: Query) -> str:
-        question = query.prompt + self.asked.sentence
+        question = self._question(query)
         if self.settings.template == "qa":
             return f"Q: {question}\nA:"
         if self.settings.template == "r1":
@@ -98,13 +99,13 @@ class Prompts:
 
     def _system(self, query: Query) -> str:
         """The system turn of the settings, or the one that the data set brings."""
-        own = next((turn.content for turn in query.turns if turn.role == "system"), "")
-        if own and self.settings.system_prompt:
-            rule = "the data set brings its own system turn, and system_prompt is another one"
-            place = f" at {query.where}" if query.where else ""
-            received = f"system_prompt: {self.settings.system_prompt!r}, {own!r}{place}"
-            raise UsageError(Problem(rule, received, "Leave out system_prompt, or those turns"))
-        return own or self.settings.system_prompt
+        refuse_two_systems(self.settings.system_prompt, query)
+        return system_turn(query) or self.settings.system_prompt
+
+    def _question(self, query: Query) -> str:
+        """The question and what asks for a form, unless the data set's own words end with it."""
+        asked = query.prompt.rstrip().endswith(self.asked.sentence.strip())
+        return query.prompt if asked else query.prompt + self.asked.sentence
 
     def _turns(self, query: Query) -> list[Message]:
         """The turns that lead to the question, and the question with its instruction."""
@@ -113,7 +114,7 @@ class Prompts:
             for turn in query.turns[:-1]
             if turn.role != "system"
         ]
-        return [*before, {"role": "user", "content": query.prompt + self.asked.sentence}]
+        return [*before, {"role": "user", "content": self._question(query)}]
 
 
 def _turn(role: str, content: str) -> str:

@@ -154,7 +154,7 @@ class Loop:
         evaluated = self._evaluator.evaluate(self._trainer.engine, self._trainer.reference, scope)
         if step == 0:
             evaluated.refuse_failing_verifier(self._trainer.settings.verifier)
-            sys.stdout.write(evaluated.example)
+            sys.stderr.write(evaluated.example)
         self._context.log_items(step, evaluated.items)
         seconds = {metrics.TIME_EVALUATE: time.perf_counter() - start}
         self._context.log(step, {**evaluated.metrics, **evaluated.part, **seconds})

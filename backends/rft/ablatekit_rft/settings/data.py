@@ -49,8 +49,9 @@ _TEMPLATES = {
 
 _INSTRUCTIONS = {
     "auto": {
-        "doc": "hash for answers behind `####`, boxed for answers in LaTeX, none for others.",
-        "formula": "by the data set",
+        "doc": "What a verifier that is named reads: hash, boxed (boxed, math), none (exact,"
+        " number_strict); else hash for answers behind `####`, boxed for LaTeX, none for others.",
+        "formula": "by the verifier, else by the data set",
         "source": "ablatekit",
         "peers": _PEERS,
     },

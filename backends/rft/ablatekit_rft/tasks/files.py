@@ -37,13 +37,19 @@ _ABOUT = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state
 """What `datasets` writes beside the rows."""
 _WORD = re.compile(r"[a-z]+")
 _SPACE = re.compile(r"[ \t\r\n]*")
+_OTHER_SEPARATOR = re.compile(r"[;\t|]")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SHOWN = 60
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether a file's name ends as those do that can be read."""
-    return path.name.lower().endswith(SUFFIXES) and path.name not in _ABOUT
+    """Whether a file below a data folder has rows: by its suffix, unless it is hidden or a cache.
+
+    `datasets` writes caches, `cache-*.arrow`, and files about the data beside those with rows.
+    """
+    if any(part.startswith(".") for part in path.parts) or path.name in _ABOUT:
+        return False
+    return path.name.lower().endswith(SUFFIXES) and not path.name.startswith("cache-")
 
 
 def split_of(name: str) -> Split | None:
@@ -244,6 +250,9 @@ def _names(where: str, cells: list[str]) -> list[str]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         _refuse("a name of a .csv file stands twice", f"{where}: {twice!r}", "Rename a column")
+    if len(names) == 1 and _OTHER_SEPARATOR.search(names[0]):
+        rule = "cells of a .csv file stand between commas"
+        _refuse(rule, f"{where}: {names[0]!r}", "Write it with commas")
     return names
 
 

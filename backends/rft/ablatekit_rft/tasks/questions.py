@@ -12,7 +12,7 @@ from ablatekit.canonical import content_hash
 from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.sources.hashes import bytes_hash
 from ablatekit_rft.sources.hub import HubDataset
-from ablatekit_rft.tasks.answers import (
+from ablatekit_rft.tasks.answer_keys import (
     Reading,
     contradiction,
     one_per_question,
@@ -23,7 +23,7 @@ from ablatekit_rft.tasks.answers import (
 from ablatekit_rft.tasks.base import AnswerKind, SplitName, first_items
 from ablatekit_rft.tasks.files import SUFFIXES, Split, is_data_file, read_records, split_of
 from ablatekit_rft.tasks.query import Judgement, LeftOut, Query
-from ablatekit_rft.tasks.rows import Fields, Row, read_rows
+from ablatekit_rft.tasks.rows import FIELD_SETTING, Fields, Row, read_rows
 from ablatekit_rft.tasks.verifiers.registry import build_verifier, require_package
 
 VERSION = 2
@@ -117,7 +117,7 @@ def _contradicted(
     for query in train:
         other = tested.get(query.item)
         if other is not None and not same_key(kind, query.gold, other.gold):
-            yield contradiction(query, [other])
+            yield contradiction(query, [other], kind)
 
 
 def _is_test(query: Query) -> bool:
@@ -139,11 +139,12 @@ def refuse_many(name: str, left_out: Sequence[LeftOut], rows: int, how: str = ""
     for row in left_out[:SHOWN]:
         by_reason.setdefault(row.why, []).append(row.where)
     told = [f"{', '.join(places)}: {why}" for why, places in by_reason.items()]
+    named = FIELD_SETTING.search(left_out[0].why)
+    told = [named[0], *told] if named else told
     more = len(left_out) - SHOWN
     told += [f"{more} more"] if more > 0 else []
-    told += [how] if how else []
     remedy = next((row.remedy for row in left_out if row.remedy), "Mend or remove these rows")
-    raise UsageError(Problem(rule, "; ".join(told), remedy))
+    raise UsageError(Problem(rule, "; ".join(told) + how, remedy))
 
 
 def is_local(dataset: str) -> bool:
@@ -163,7 +164,8 @@ def data_files(dataset: str) -> dict[str, tuple[Path, ...]]:
         return {"train": (path,), "test": ()}
     files: dict[Split, list[Path]] = {"train": [], "test": [], "validation": []}
     for file in sorted(path.rglob("*")):
-        split = split_of(file.relative_to(path).as_posix()) if is_data_file(file) else None
+        name = file.relative_to(path)
+        split = split_of(name.as_posix()) if is_data_file(name) and file.is_file() else None
         if split is not None:
             files[split].append(file)
     if not files["train"]:
@@ -176,7 +178,10 @@ def data_files(dataset: str) -> dict[str, tuple[Path, ...]]:
 def local_content(dataset: str) -> str:
     """Hash of the bytes of a data set's files, by split, and of the way they are read."""
     files = data_files(dataset)
-    hashes = {split: [bytes_hash(path) for path in paths] for split, paths in files.items()}
+    try:
+        hashes = {split: [bytes_hash(path) for path in paths] for split, paths in files.items()}
+    except OSError as error:
+        raise UsageError(Problem("a data file cannot be read", str(error))) from error
     return content_hash({"version": VERSION, "files": hashes})
 
 

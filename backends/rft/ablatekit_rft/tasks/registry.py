@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from ablatekit.canonical import content_hash
@@ -13,7 +11,7 @@ from ablatekit.errors import UsageError
 from ablatekit_rft.sources.hub import HubDataset, parse_hub_dataset, pinned_dataset
 from ablatekit_rft.tasks import questions, reasoning
 from ablatekit_rft.tasks.arithmetic import arithmetic, stories
-from ablatekit_rft.tasks.base import SplitName, Task, UnknownTaskError
+from ablatekit_rft.tasks.base import SplitName, Task, UnknownTaskError, about
 from ablatekit_rft.tasks.query import Query
 from ablatekit_rft.tasks.rewriting import letter_count, letter_sort
 from ablatekit_rft.tasks.rows import USUAL_FIELDS, Fields
@@ -45,9 +43,9 @@ GENERATED: Mapping[str, str] = MappingProxyType(
     {
         "letter-sort": "395da8d25783f72b",
         "letter-count": "a4aa397f2d8fce7c",
-        "arithmetic-1": "21334757140dc722",
-        "arithmetic-2": "33e393982ee250c8",
-        "number-stories": "334cb38d3bac428d",
+        "arithmetic-1": "4c1babd8a2026948",
+        "arithmetic-2": "90a79ee5ab58b5fc",
+        "number-stories": "2c0d5b10274e659a",
     }
 )
 """`generated_content` of every shipped task: a plan need not generate what never changes."""
@@ -77,6 +75,11 @@ def find_task(dataset: str, fields: Fields = USUAL_FIELDS, content: str = "") ->
     `content` identifies the data set in the run: a hub data set is read at its commit. Raises
     UsageError when there is no such data set, or it cannot be read.
     """
+    with about("dataset", dataset):
+        return _find_task(dataset, fields, content)
+
+
+def _find_task(dataset: str, fields: Fields, content: str) -> Task:
     if questions.is_local(dataset):
         return questions.local_task(dataset, fields)
     if dataset.startswith(reasoning.PREFIX):
@@ -93,6 +96,11 @@ def dataset_content(dataset: str) -> str:
 
     Asks no network. Raises UsageError when there is no such data set, or no commit is known here.
     """
+    with about("dataset", dataset):
+        return _dataset_content(dataset)
+
+
+def _dataset_content(dataset: str) -> str:
     if questions.is_local(dataset):
         return questions.local_content(dataset)
     if dataset.startswith(reasoning.PREFIX):
@@ -143,28 +151,15 @@ def check_sizes(
     `sizes`: by name of setting, a split and how many of its items; None: all. A data set on the
     hub is first looked at when a run loads it.
     """
+    if is_on_hub(dataset):
+        return
     for setting, (split, size) in sizes.items():
-        with size_of(setting, size):
-            _check_size(dataset, fields, split, size)
-
-
-@contextmanager
-def size_of(setting: str, size: int | None) -> Iterator[None]:
-    """Name the setting whose size a split does not have."""
-    try:
-        yield
-    except UsageError as error:
-        named = f"{setting}: {'null' if size is None else size}"
-        raise UsageError(
-            *(replace(told, received=f"{named}; {told.received}") for told in error.problems)
-        ) from None
-
-
-def _check_size(dataset: str, fields: Fields, split: SplitName, size: int | None) -> None:
-    if questions.is_local(dataset):
-        questions.local_task(dataset, fields).items(split, size)
-    elif _on_hub(dataset) is None:
-        _check_generated(dataset, split, size)
+        task = find_task(dataset, fields)
+        with about(setting, size):
+            if isinstance(task, questions.QuestionTask):
+                task.items(split, size)
+            else:
+                _check_generated(dataset, split, size)
 
 
 @functools.cache

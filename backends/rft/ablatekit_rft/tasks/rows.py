@@ -25,6 +25,9 @@ ANSWER_FIELDS = (
 )
 SOLUTION_FIELDS = ("solution", "rationale", "completion")
 
+FIELD_SETTING = re.compile(r"fields\.\w+: \S+")
+"""How a message shows the setting that names a field."""
+
 _ROLES: Mapping[Any, str] = {
     "system": "system",
     "user": "user",
@@ -138,9 +141,9 @@ def _value(
             return name, value
     if said:
         return "messages", said
-    tried = " or ".join((", ".join(names[:-1]), names[-1])) if names[1:] else names[0]
+    where = "under a usual name" if named is None else f"under fields.{what}: {named}"
     remedy = f"Name the field: fields.{what}; the row has {_known(record)}"
-    raise _UnusableError(f"a row has no {what}: {tried} is absent or empty", remedy)
+    raise _UnusableError(f"a row has no {what} {where}", remedy)
 
 
 def _given(value: Any) -> bool:
@@ -160,11 +163,14 @@ def lookup(record: Any, name: str) -> Any:
         return (lookup(record[int(head)], rest) if rest else record[int(head)]) if inside else None
     if not isinstance(record, Mapping):
         return None
+    if "." not in name:
+        return record.get(name)
     steps = name.split(".")
     for length in range(len(steps), 0, -1):
-        key, rest = ".".join(steps[:length]), ".".join(steps[length:])
-        if key in record:
-            return lookup(record[key], rest) if rest else record[key]
+        below, rest = record.get(".".join(steps[:length])), ".".join(steps[length:])
+        value = lookup(below, rest) if rest else below
+        if value is not None:
+            return value
     return None
 
 
@@ -304,7 +310,7 @@ def _are_turns(value: Sequence[Any]) -> bool:
 
 def _turn(name: str, turn: Mapping[str, Any]) -> Turn:
     role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         why = f"{name} has a turn of the role {_shown(role)}"
         raise _UnusableError(why, f"Roles are {', '.join(dict.fromkeys(_ROLES.values()))}")
     parts = content if isinstance(content, list) else [content]
@@ -329,6 +335,7 @@ def _parted(name: str, turns: tuple[Turn, ...]) -> tuple[tuple[Turn, ...], str]:
     said = ""
     if name.rpartition(".")[2] in ("messages", "conversations") and turns[-1].role == "assistant":
         turns, said = turns[:-1], turns[-1].content.strip()
+    turns = tuple(turn for turn in turns if turn.role != "system" or turn.content.strip())
     roles = [turn.role for turn in turns]
     if not turns or roles[-1] != "user" or "system" in roles[1:]:
         why = f"{name} must end with a turn of the user and have its system turn first"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.machinery
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from ablatekit_rft.backend import RftBackend
-from ablatekit_rft.planning import answerable
+from ablatekit_rft.planning import answerable, judging
 from ablatekit_rft.planning.answerable import find_answerable
 from ablatekit_rft.planning.examine import ready_task, untold
 from ablatekit_rft.planning.memory import Memory
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.tasks import get_task, task_names
+from ablatekit_rft.tasks import get_task, questions, task_names
 from ablatekit_rft.tasks.query import Judgement, Query, Verdict
 from ablatekit_rft.tasks.verifiers.pool import FAILED
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE
@@ -97,7 +100,7 @@ def test_refused_rows_are_named_with_their_line_and_the_verifiers_that_accept_th
     assert f"verifier: number, 50 of 50 rows of {dataset}: {dataset}:" in said
     assert "up to 2% of its rows are left out" in said
     assert "and 47 more" in said
-    assert "boxed 100 %" in said
+    assert "boxed accepts 100 %" in said
 
 
 @pytest.mark.parametrize(("odd", "refused"), [(1, False), (2, False), (3, True)])
@@ -112,7 +115,7 @@ def test_two_per_cent_is_the_most_that_is_left_out(
     dataset = rows_file(tmp_path / "rows.jsonl", rows)
     verifier = f"{tmp_path / 'mine.py'}:judge"
     if refused:
-        with pytest.raises(UsageError, match="3 of 100 rows"):
+        with pytest.raises(UsageError, match=r"3 of (the first \d+ of )?100 rows"):
             seen(dataset, verifier=verifier)
         return
     (warning,) = seen(dataset, verifier=verifier)
@@ -125,7 +128,9 @@ def test_a_verifier_that_rejects_its_own_keys_is_refused(
 ) -> None:
     dataset = rows_file(tmp_path / "rows.jsonl", [kinds["number"](number) for number in range(50)])
     (tmp_path / "mine.py").write_text("def judge(question, gold, text):\n    return False\n")
-    with pytest.raises(UsageError, match=r"verifier: .*mine.py:judge, 50 of 50 rows.*number 100 %"):
+    with pytest.raises(
+        UsageError, match=r"mine.py:judge, 32 of the first 32 of 50 rows.*number accepts 100 %"
+    ):
         seen(dataset, verifier=f"{tmp_path / 'mine.py'}:judge")
 
 
@@ -144,7 +149,7 @@ def test_a_worked_solution_that_says_another_answer_is_left_out(
 
 
 def test_left_out_rows_are_part_of_the_run_and_no_item_of_it(
-    tmp_path: Path, kinds: Any, rows_file: Any
+    tmp_path: Path, make_context: Any, kinds: Any, rows_file: Any
 ) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text("def judge(question, gold, text):\n    return gold in text and gold != '9'\n")
@@ -154,7 +159,7 @@ def test_left_out_rows_are_part_of_the_run_and_no_item_of_it(
     content = RftBackend().content(flat)
     assert set(content) == {"model", "dataset", "verifier", "left_out"}
     chosen = RftSettings.from_dotted(flat)
-    task = ready_task(chosen, content, tmp_path / "cache")
+    task = ready_task(chosen, content, make_context().cache_lock)
     items = [query for split in ("train", "test") for query in task.items(split, None)]
     assert len(items) == 99
     assert "Add 2 to 7." not in [query.prompt for query in items]
@@ -162,9 +167,9 @@ def test_left_out_rows_are_part_of_the_run_and_no_item_of_it(
     without = {name: value for name, value in content.items() if name != "left_out"}
     assert spec.run_id != run_spec(RftBackend(), {**flat, "verifier": "number"}).run_id
     with pytest.raises(UsageError, match="other rows than when the study was planned"):
-        ready_task(chosen, without, tmp_path / "cache")
+        ready_task(chosen, without, make_context().cache_lock)
     with pytest.raises(UsageError, match="other rows than when the study was planned"):
-        ready_task(chosen, {**content, "left_out": "others"}, tmp_path / "cache")
+        ready_task(chosen, {**content, "left_out": "others"}, make_context().cache_lock)
 
 
 def test_a_run_may_ask_for_no_more_rows_than_are_left(
@@ -250,9 +255,9 @@ def test_a_judgement_that_ran_out_of_time_is_made_again_alone(
             late = FAILED if len(queries) > 1 else Judgement(Verdict.CORRECT, True)
             return [late] * len(queries)
 
-    monkeypatch.setattr(answerable, "open_task", lambda *_: Busy())
+    monkeypatch.setattr(judging, "open_task", lambda *_: Busy())
     assert found_in(settings_for(dataset)).count == 0
-    assert asked == [60, *[1] * 60]
+    assert asked == [32, *[1] * 32, 28, *[1] * 28]
 
 
 def test_progress_counts_every_judgement(
@@ -287,3 +292,40 @@ def test_a_shipped_task_under_another_verifier_is_judged(tmp_path: Path, setting
     assert (found.count, found.rows) == (0, (8 + 1) + (4 + 1))
     with pytest.raises(UsageError, match="does not accept the answers"):
         seen("letter-sort", verifier="number")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, str]]]:
+    """What the hub has, by split."""
+    splits: dict[str, list[dict[str, str]]] = {}
+    fake, errors = ModuleType("datasets"), ModuleType("datasets.exceptions")
+    fake.__spec__ = importlib.machinery.ModuleSpec("datasets", None)
+    fake.load_dataset = lambda *_, **__: splits  # type: ignore[attr-defined]
+    errors.DatasetNotFoundError = FileNotFoundError  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "datasets", fake)
+    monkeypatch.setitem(sys.modules, "datasets.exceptions", errors)
+    questions.hub_task.cache_clear()
+    return splits
+
+
+def test_rows_of_the_hub_are_judged_when_a_run_loads_them(
+    hub: dict[str, list[dict[str, str]]], kinds: Any, make_context: Any
+) -> None:
+    hub["train"] = [kinds["hash"](number) for number in range(98)]
+    hub["train"][3]["answer"] = "3+1=4\n#### four"
+    hub["test"] = [kinds["hash"](number) for number in range(100, 102)]
+    name = f"o/n@{40 * '1'}"
+    flat = {"dataset": name, "train_items": 8, "evaluation.test_items": 2}
+    assert RftBackend().examine(flat, untold) == ()
+    content = RftBackend().content(flat)
+    assert set(content) == {"model", "dataset"}
+    task = ready_task(RftSettings.from_dotted(flat), content, make_context().cache_lock)
+    assert len(task.items("train", None)) == 97
+    # What a run has found is known when a study is planned again; its runs keep their ids.
+    answerable._answered.cache_clear()
+    (warning,) = RftBackend().examine(flat, untold)
+    assert warning.startswith(f"left out: 1 of 100 rows of {name}: ")
+    assert RftBackend().content(flat) == content
+    refused = {**flat, "verifier": "boxed", "instruction": "hash"}
+    with pytest.raises(UsageError, match="no completion can be right"):
+        ready_task(RftSettings.from_dotted(refused), content, make_context().cache_lock)

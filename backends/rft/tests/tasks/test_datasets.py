@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.machinery
 import importlib.util
 import json
@@ -147,6 +148,21 @@ def test_missing_files_and_sizes_are_refused_when_planning(folder: Path, tmp_pat
         backend.content({"dataset": "letter-sort", "train_items": None})
     sizes = {"train_items": None, "evaluation.test_items": None, "evaluation.probe_items": None}
     assert backend.content({"dataset": str(folder), **sizes})["dataset"]
+
+
+def test_a_folder_has_splits_by_many_names(tmp_path: Path) -> None:
+    rows = [gsm(number) for number in range(40)]
+    for number, row in enumerate(rows[:30]):
+        write_lines(tmp_path / "math" / "train" / "sums" / f"{number}.json", [row])
+    write_lines(tmp_path / "math" / "trainer_log.json", [{"loss": 1.0}])
+    write_lines(tmp_path / "math" / "dev.jsonl", rows[30:35])
+    (tmp_path / "math" / "._train.jsonl").write_bytes(b"\xff")
+    task = find_task(str(tmp_path / "math"))
+    assert [len(task.items(split, None)) for split in ("train", "test")] == [30, 5]
+    with gzip.open(tmp_path / "math" / "test-00000-of-00001.jsonl.gz", "wt") as stream:
+        stream.write("".join(f"{json.dumps(row)}\n" for row in rows[35:39]))
+    task = find_task(str(tmp_path / "math"))
+    assert [len(task.items(split, None)) for split in ("train", "test")] == [30, 4]
 
 
 def test_a_data_set_is_what_its_files_hold(folder: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tempfile
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from ablatekit_rft.tasks.files import is_data_file, read_records, split_of
+from ablatekit_rft.tasks.files import SUFFIXES, is_data_file, read_records, split_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ablatekit.errors import UsageError
 
@@ -122,6 +125,7 @@ def test_tables_of_arrow(tmp_path: Path) -> None:
         ("x.csv", b"q,a\n1\n", r"x\.csv:2: 1 cells under 2 names"),
         ("x.csv", b"q, q\n1,2\n", r"x\.csv:1: 'q'"),
         ("x.csv", b'q,a\n"x,1\n', r"x\.csv:2: unexpected end of data"),
+        ("x.csv", b"q;a\n1;2\n", r"x\.csv:1: 'q;a'\. Write it with commas"),
         ("x.jsonl.gz", b'{"q": 1}', r"cannot be read; received \S*x\.jsonl\.gz"),
         ("x.jsonl.gz", gzip.compress(b'{"q": 1}')[:-4], r"x\.jsonl\.gz"),
         ("x.parquet", b"PAR1", r"not a Parquet file; received \S*x\.parquet"),
@@ -160,5 +164,30 @@ def test_names_tell_their_split(name: str, split: str | None) -> None:
 def test_what_lies_beside_data_is_no_data() -> None:
     assert not is_data_file(Path("train/state.json"))
     assert not is_data_file(Path("README.md"))
+    assert not is_data_file(Path("train/cache-0123456789abcdef.arrow"))
+    assert not is_data_file(Path("__MACOSX/._train.jsonl"))
+    assert not is_data_file(Path(".cache/train.jsonl"))
     assert is_data_file(Path("train/data-00000-of-00001.arrow"))
     assert is_data_file(Path("x.JSONL.gz"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    suffix=st.sampled_from(SUFFIXES),
+    data=st.binary(max_size=40)
+    | st.lists(
+        st.sampled_from(['{"q": 1}', "{", "}", "[", "]", ",", "\n", '"', "q", ":", "1", "\ufeff"]),
+        max_size=9,
+    ).map(lambda parts: "".join(parts).encode()),
+)
+def test_whatever_a_file_holds_is_read_or_refused(suffix: str, data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"x{suffix}"
+        path.write_bytes(gzip.compress(data) if suffix.endswith(".gz") else data)
+        try:
+            for where, record in read_records(path):
+                assert where.startswith(str(path))
+                assert isinstance(record, dict)
+        except UsageError as error:
+            (problem,) = error.problems
+            assert str(path) in problem.received

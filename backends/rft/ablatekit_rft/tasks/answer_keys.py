@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ablatekit_rft.tasks.answers.spelling import equal_answers
 from ablatekit_rft.tasks.base import AnswerKind
 from ablatekit_rft.tasks.query import LeftOut, Query
 from ablatekit_rft.tasks.rows import Row
-from ablatekit_rft.tasks.verifiers.latex import last_boxed, normalise
+from ablatekit_rft.tasks.verifiers.latex import last_boxed
 from ablatekit_rft.tasks.verifiers.numbers import read_number
 
 HASH = "####"
@@ -39,30 +40,30 @@ _KINDS: Mapping[AnswerKind, str] = MappingProxyType(
 class Reading:
     """How the answers of a data set are read.
 
-    marked: most stand behind `####`, after the worked solution. worked: most rows have no answer
-    but their worked solution. bare: most such solutions are nothing but the answer. looks: how many
-    rows look like each kind, read one by one.
+    whole: answers are text as they stand, because that is declared. worked: most rows have no
+    answer but their worked solution. bare: most such solutions are nothing but the answer. looks:
+    how many rows look like each kind, read one by one.
     """
 
     kind: AnswerKind
-    marked: bool = False
+    whole: bool = False
     worked: bool = False
     bare: bool = False
     looks: Mapping[AnswerKind, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {_KINDS[kind]}" for kind, count in self.looks.items() if count)
-        return f"answers are read as {_KINDS[self.kind]}, and rows look like {counts or 'nothing'}"
+        looks = f"; answers are read as {_KINDS[self.kind]}, and rows look like {counts}"
+        return looks if counts else ""
 
 
 def reading(rows: Sequence[Row], declared: AnswerKind | None) -> Reading:
     """How to read the answers of these rows: as declared, else by what most of them look like."""
-    marked = declared != "text" and _most(HASH in row.answer for row in rows)
-    counts = Counter(_looks(row, marked=marked) for row in rows)
+    counts = Counter(map(_looks, rows))
     solutions = [row for row in rows if row.worked]
     return Reading(
         declared or _kind(counts),
-        marked,
+        declared == "text",
         _most(row.worked for row in rows),
         not _most(last_boxed(row.answer) is not None for row in solutions),
         {kind: counts[kind] for kind in _KINDS},
@@ -74,15 +75,21 @@ def _most(flags: Iterable[bool]) -> bool:
     return 2 * sum(told) > len(told)
 
 
-def _looks(row: Row, *, marked: bool) -> AnswerKind:
+def _looks(row: Row) -> AnswerKind:
     """The kind that a row has by itself."""
-    hashed = marked and HASH in row.answer
-    answer = _behind_hash(row.answer) if hashed else row.answer
-    if hashed and read_number(answer) is not None:
+    hashed = _behind_hash(row.answer)
+    answer = row.answer if hashed is None else hashed
+    if hashed is not None and read_number(hashed) is not None:
         return "hash"
-    if "\\" in answer or last_boxed(answer if hashed else row.solution) is not None:
+    if "\\" in answer or last_boxed(row.solution if hashed is None else answer) is not None:
         return "latex"
     return "number" if read_number(answer) is not None else "text"
+
+
+def _behind_hash(answer: str) -> str | None:
+    """The line behind the last `####`, if that is how the answer ends."""
+    _, mark, behind = answer.rpartition(HASH)
+    return behind.strip() if mark and "\n" not in behind.strip() else None
 
 
 def _kind(counts: Mapping[AnswerKind, int]) -> AnswerKind:
@@ -128,7 +135,7 @@ def _query(row: Row, how: Reading, key: str) -> Query:
 
 def _shown(row: Row, how: Reading, key: str) -> str:
     """The worked answer of a row: what a solved example shows."""
-    if how.marked and HASH in row.answer:
+    if not how.whole and _behind_hash(row.answer) is not None:
         return _CALCULATOR.sub("", row.answer).strip()
     if how.kind == "hash":
         return f"{row.solution}\n{HASH} {key}".strip()
@@ -137,30 +144,31 @@ def _shown(row: Row, how: Reading, key: str) -> str:
     return row.solution.strip()
 
 
-def _behind_hash(answer: str) -> str:
-    return answer.rpartition(HASH)[2].strip()
-
-
 def _text_key(row: Row, how: Reading) -> str | None:
-    if row.worked and not how.worked:
-        return None
-    return _behind_hash(row.answer) if how.marked and HASH in row.answer else row.answer
+    """The answer as it is; of one that ends behind `####` or has a box, what stands there."""
+    if how.whole:
+        return row.answer
+    keys = (_behind_hash(row.answer), last_boxed(row.answer))
+    marked = next((key for key in keys if key is not None), None)
+    if marked is None:
+        return None if row.worked and not how.worked else row.answer
+    return marked
 
 
 def _number_key(row: Row, _how: Reading) -> str | None:
     """The whole answer, what stands behind `####`, or in the last box: what is a number of them."""
-    hashed = _behind_hash(row.answer) if HASH in row.answer else None
+    hashed = _behind_hash(row.answer)
     keys = (row.answer if hashed is None else hashed, last_boxed(row.answer))
     return next((key for key in keys if key is not None and read_number(key) is not None), None)
 
 
 def _latex_key(row: Row, how: Reading) -> str | None:
-    boxed = last_boxed(row.answer)
-    if boxed is not None:
-        return _undelimited(boxed)
-    if HASH in row.answer:
-        return _undelimited(_behind_hash(row.answer))
-    return None if row.worked and not (how.worked and how.bare) else _undelimited(row.answer)
+    """The last box, what stands behind `####`, or the answer where it is no worked solution."""
+    keys = (last_boxed(row.answer), _behind_hash(row.answer))
+    marked = next((key for key in keys if key is not None), None)
+    if marked is None:
+        return None if row.worked and not (how.worked and how.bare) else _undelimited(row.answer)
+    return _undelimited(marked)
 
 
 def _undelimited(answer: str) -> str:
@@ -178,7 +186,7 @@ _KEYS = {"text": _text_key, "number": _number_key, "hash": _number_key, "latex":
 
 def same_key(kind: AnswerKind, one: str, other: str) -> bool:
     """Whether two answers to one question are one answer."""
-    if one == other or (kind == "latex" and normalise(one) == normalise(other)):
+    if one == other or (kind == "latex" and equal_answers(one, other)):
         return True
     number = read_number(one)
     return number is not None and number == read_number(other)
@@ -201,13 +209,14 @@ def one_per_question(
         if all(same_key(kind, first.gold, other.gold) for other in others):
             agreed.append(first)
         else:
-            left_out += [contradiction(query, by_item[item]) for query in by_item[item]]
+            left_out += [contradiction(query, by_item[item], kind) for query in by_item[item]]
     return agreed, left_out
 
 
-def contradiction(query: Query, among: Sequence[Query]) -> LeftOut:
+def contradiction(query: Query, among: Sequence[Query], kind: AnswerKind) -> LeftOut:
     """A row that gives a question another answer than another row does."""
-    other = next(each for each in among if each.gold != query.gold)
+    differing = (each for each in among if not same_key(kind, query.gold, each.gold))
+    other = next(differing, among[0])
     shown = " and ".join(repr(each.gold[:_SHOWN]) for each in (query, other))
     why = f"two answers to one question, {shown} at {other.where}"
     return LeftOut(query.where, why, "Keep one row for each question")
