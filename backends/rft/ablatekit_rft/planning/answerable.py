@@ -102,7 +102,7 @@ def find_answerable(
         return NOTHING_LEFT_OUT
     memory = memory or user_memory()
     named = content or registry.dataset_content(settings.dataset)
-    question = _Question(_key(settings, named), settings, content, memory, progress)
+    question = _Question(verdict_key(settings, named), settings, content, memory, progress)
     if not content and registry.is_on_hub(settings.dataset):
         known = memory.recall(question.key)
         return None if known is None else Answerable.from_json(known)
@@ -147,7 +147,7 @@ def _answered(question: _Question) -> Answerable:
     return found
 
 
-def _key(settings: RftSettings, dataset: str) -> str:
+def verdict_key(settings: RftSettings, dataset: str) -> str:
     """A hash of everything that the verdicts follow from, the code of the verifiers included."""
     packages = _MATH_PACKAGES if settings.verifier == MATH else ()
     asked = ("template", "instruction", "verifier")

@@ -269,7 +269,7 @@ def test_progress_counts_every_judgement(
     find_answerable(settings_for(dataset), lambda *words: told.append(words), Memory(()))
     done = [count for _, count, _ in told]
     assert done == sorted(done)
-    assert {(what, total) for what, _, total in told} == {(f"answers of {dataset} under auto", 600)}
+    assert {(what, total) for what, _, total in told} == {("answers of rows.jsonl under auto", 600)}
     assert done[-1] == 600
 
 
