@@ -228,6 +228,20 @@ def test_other_rows_verifiers_and_sources_are_judged_anew(
     assert len(list(memory.iterdir())) == 7
 
 
+def test_what_is_remembered_of_moved_rows_names_their_place(
+    tmp_path: Path, kinds: Any, rows_file: Any, settings_for: Any
+) -> None:
+    rows = [kinds["hash"](number) for number in range(60)]
+    rows[4]["answer"] = "4+1=5\n#### five"
+    first = rows_file(tmp_path / "rows.jsonl", rows)
+    before = found_in(settings_for(first), tmp_path / "memory")
+    second = str((tmp_path / "rows.jsonl").rename(tmp_path / "moved.jsonl"))
+    after = found_in(settings_for(second), tmp_path / "memory")
+    assert len(list((tmp_path / "memory").iterdir())) == 1
+    assert [row.where for row in before.left_out] == [f"{first}:5"]
+    assert [row.where for row in after.left_out] == [f"{second}:5"]
+
+
 def test_a_folder_that_cannot_be_written_is_no_error(
     tmp_path: Path, kinds: Any, rows_file: Any, settings_for: Any
 ) -> None:
