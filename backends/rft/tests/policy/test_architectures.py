@@ -324,3 +324,28 @@ def test_bfloat16_draws_and_scores_within_its_rounding(name: str, autocast: bool
     for found in (rollouts.logp, scored):
         assert float((found - expected).abs().max()) < 3 * rounding
     assert float((rollouts.logp - scored).abs().max()) < 3 * rounding
+
+
+@pytest.mark.parametrize("name", ["lfm2", "roberta", "bert encoder"])
+@pytest.mark.parametrize("changed", [{}, {"precision": "bf16"}], ids=["float32", "bf16"])
+def test_a_run_is_refused_before_it_trains(
+    monkeypatch: pytest.MonkeyPatch,
+    make_settings: Any,
+    make_context: Any,
+    train_toy: Any,
+    name: str,
+    changed: dict[str, Any],
+) -> None:
+    monkeypatch.setitem(train_toy.__globals__, "make_model", random_model)
+    context = make_context()
+    with pytest.raises(UsageError, match=REASONS[REFUSED[name][0]]):
+        train_toy(make_settings(**changed), context, name)
+    assert not context.logged
+
+
+def test_with_another_engine_only_scores_are_tried() -> None:
+    """vLLM keeps a state of its own; what it draws is scored by the module."""
+    texts = trial_prompts(prompts().lists(), 24, 0, torch.device("cpu"))
+    check_behaviour(random_model("qwen3_next"), "qwen3_next", texts, drawn=False)
+    with pytest.raises(UsageError, match=REASONS["padded"]):
+        check_behaviour(random_model("roberta"), "roberta", texts, drawn=False)
