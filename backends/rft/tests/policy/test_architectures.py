@@ -17,6 +17,7 @@ import yaml
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.sampler import sample
 from ablatekit_rft.engines.trial import check_behaviour, trial_prompts
+from ablatekit_rft.policy.lengths import check_length
 from ablatekit_rft.policy.models import load_model, parameterised
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts, Rollouts
@@ -206,6 +207,7 @@ def test_drawn_scored_and_read_alone_are_one_function(name: str) -> None:
 def tried(name: str) -> None:
     model = random_model(name)
     texts = prompts().lists()
+    check_length(model.config, 24)
     check_behaviour(model, name, trial_prompts(texts, 24, 0, torch.device("cpu")), drawn=True)
 
 
