@@ -118,7 +118,8 @@ def test_a_shipped_task_that_is_compared_to_the_character_takes_no_line_break(
     settings_for: Any,
 ) -> None:
     """Behind a prompt without template an example begins on a line of its own."""
-    with pytest.raises(UsageError, match=r"first '[a-z]+>': '.n[a-z]+' is wrong.*one that reads it: exact"):
+    wrong = r"first '[a-z]+>': '.n[a-z]+' is wrong.*one that reads it: exact"
+    with pytest.raises(UsageError, match=wrong):
         examine(settings_for("letter-sort", few_shot=30), untold)
     examine(settings_for("letter-sort", few_shot=30, verifier="exact"), untold)
 
