@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from ablatekit_rft.tasks.answers.symbols import (
     ARGUMENTS,
     BASES,
+    BRACKET_SIZES,
     CLOSING,
     DROPPED_WITH_ARGUMENT,
     FENCED,
     FONTS,
     FUNCTIONS,
+    LAYOUT,
     OPENING,
     SIGNS,
     SUBSCRIPTS,
@@ -46,8 +48,7 @@ _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar)\s*(?:\{(\d+)\}|(\d))")
 _BLANK = re.compile(
     r"\s+|[~$]|\\[ ,;:!>()\[\]]"
     r"|\\(?:left|right)\s*\.(?!\d)"
-    r"|\\(?:quad|qquad|thinspace|medspace|thickspace|enspace|displaystyle|textstyle|limits"
-    r"|nolimits|left|right|middle|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge|[bB]igg?[lrm]?|hline)(?![A-Za-z])"
+    rf"|\\(?:{'|'.join(sorted(BRACKET_SIZES | LAYOUT))})(?![A-Za-z])"
 )
 _ROW = re.compile(r"\\\\(?:\[-?\d+(?:\.\d+)?(?:pt|em|ex|mm|cm)\])?")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\*?|\\(.)", re.DOTALL)

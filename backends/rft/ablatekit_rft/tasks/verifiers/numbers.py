@@ -30,6 +30,8 @@ _HEADING = re.compile(r"\d+[.):]\s+[^\W\d_]")
 _TAIL = 200
 """Characters behind the last number that are read for its unit."""
 _MOST_TRIES = 8
+_MARKUP = re.compile(r"^\s*(?:[*_#>`]|<(?!\|))|[*_`]\s*$")
+"""Where a completion begins or ends with Markdown or with a tag."""
 
 
 def read_number(text: str) -> Fraction | None:
@@ -52,8 +54,8 @@ def judge_number(gold: str, text: str) -> Judgement:
 
 
 def judge_number_strict(gold: str, text: str) -> Judgement:
-    """The whole completion must be a written number."""
-    answer = written_quantity(text)
+    """The whole completion must be a written number, without Markdown or tags."""
+    answer = None if _MARKUP.search(text) else written_quantity(text)
     return _compare(gold, answer, format_ok=answer is not None)
 
 
