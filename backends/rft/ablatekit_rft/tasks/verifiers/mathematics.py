@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ablatekit_rft.tasks.answers.formulas import COMPUTED
 from ablatekit_rft.tasks.answers.meanings import has_value, same_meaning
-from ablatekit_rft.tasks.answers.notation import Node, UnreadableError, read_notation
+from ablatekit_rft.tasks.answers.notation import Node, Nodes, UnreadableError, read_notation
 from ablatekit_rft.tasks.answers.spelling import equal_answers, read_answer, read_pair
-from ablatekit_rft.tasks.answers.symbols import CLOSING, LETTERS, OPENING, SIGNS
+from ablatekit_rft.tasks.answers.symbols import CLOSING, FUNCTIONS, LETTERS, OPENING, SIGNS
 from ablatekit_rft.tasks.answers.values import points
 from ablatekit_rft.tasks.query import Judgement, Verdict, unreadable_key
 from ablatekit_rft.tasks.verifiers.latex import last_boxed
@@ -26,6 +27,7 @@ _LONGEST = 500
 """Characters of an answer that math-verify is asked about."""
 _DIGITS = 60
 _OPERATORS = frozenset(("sum", "prod", "int", "iint", "oint", "partial", "backslash"))
+_LEFT_TO_MATH_VERIFY = _OPERATORS | (FUNCTIONS - COMPUTED) | {"cap"}
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2}")
 _SET_AS_TEXT = re.compile(r"\\[a-z]+\s*\{[^{}]*\}")
 _DELIMITED = re.compile(
@@ -102,11 +104,20 @@ def _math_verify_agrees(gold: str, answer: str) -> bool:
 
     if any(_LARGE.search(one) or _speaks(one) for one in (gold, answer)):
         return False
+    if not any(_mentions(read_notation(one) or (), _LEFT_TO_MATH_VERIFY) for one in (gold, answer)):
+        return False
     key, said = (parse(f"${one}$", parsing_timeout=None) for one in (gold, answer))
     read = [[one for one in parsed if not isinstance(one, str)] for parsed in (key, said)]
     if not all(read):
         return False
     return bool(verify(read[0], read[1], timeout_seconds=None)) and _confirmed(*read)
+
+
+def _mentions(nodes: Nodes, names: frozenset[str]) -> bool:
+    """Whether one of the names stands anywhere in a tree."""
+    return any(
+        node.name in names or any(_mentions(part, names) for part in node.parts) for node in nodes
+    )
 
 
 def _speaks(text: str) -> bool:
