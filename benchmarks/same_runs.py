@@ -34,10 +34,10 @@ from ablatekit.study.load import load_study
 
 STUDIES = Path(__file__).parent.parent / "studies"
 AMOUNTS = {
-    "full_factorial": 5,
+    "full_factorial": 6,
     "equal_samples": 1000,
-    "pilot": 4,
-    "quickstart": 5,
+    "pilot": 6,
+    "quickstart": 6,
     "xie2026_tiny": 2,
 }
 """The budget of each study here, in its own unit."""
@@ -116,7 +116,9 @@ def settings_of_studies(names: Sequence[str]) -> Iterator[tuple[str, dict[str, A
         )
         for run in build_plan(loaded, study_backend(loaded)).runs:
             if run.replicate == 1:
-                yield f"{name} {run.unit}", {**run.spec.settings, **run.spec.execution}
+                context = " ".join(run.context.values())
+                settings = {**run.spec.settings, **run.spec.execution}
+                yield f"{name} {context} {run.unit}", settings
 
 
 def every_case(studies: Sequence[str]) -> Iterator[tuple[str, RftSettings]]:

@@ -111,7 +111,8 @@ def _norm_backward(norm: Norm, trace: _NormTrace, g: Tensor) -> Tensor:
 
 def _linear_backward(linear: Linear, x: Tensor, g: Tensor) -> Tensor:
     """Of y = x W' + b: dW = g' x, db = sum g, dx = g W."""
-    _add(linear.weight, torch.mm(g.t(), x))
+    assert linear.weight.grad is not None
+    linear.weight.grad.addmm_(g.t(), x)
     if linear.bias is not None:
         _add(linear.bias, g.sum(0))
     return torch.mm(g, linear.weight)
