@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
+from torch.nn.attention import SDPBackend
 
 from ablatekit_rft.policy.decoder import (
     Block,
@@ -62,10 +63,7 @@ class _BlockTrace:
 
     attention_norm: _NormTrace
     heads_norm: _NormTrace | None
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    attention: Tensor
+    attention: _Attention
     attended: Tensor
     mlp_norm: _NormTrace
     up: Tensor
@@ -139,23 +137,36 @@ def _rotate_backward(g: Tensor, p: _Pass, size: int, out: Tensor) -> None:
         out[..., size:] = g[..., size:]
 
 
-def _attend(p: _Pass, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """softmax(q k' / sqrt(D) + bias) v by torch's kernel for these operands, and its graph.
+class _Attention:
+    """softmax(q k' / sqrt(D) + bias) v by the kernel that torch chooses for these operands.
 
-    Which kernel that is depends on device and shapes, so its gradient is left to autograd.
+    On a CPU that is the flash kernel, whose backward pass can be called by name; the gradient of
+    any other is left to autograd. Heads come in as (M, H, D), and go on as (R, H, S, D).
     """
-    heads = tuple(_by_row(part, p.shape).detach().requires_grad_() for part in (q, k, v))
-    query, key, value = heads
-    with torch.enable_grad():
-        attended = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=p.bias,
-            is_causal=p.bias is None,
-            enable_gqa=query.shape[1] != key.shape[1],
+
+    def __init__(self, p: _Pass, q: Tensor, k: Tensor, v: Tensor) -> None:
+        self._heads = query, key, value = tuple(_by_row(part, p.shape) for part in (q, k, v))
+        self._masked = {"dropout_p": 0.0, "is_causal": p.bias is None, "attn_mask": p.bias}
+        grouped = query.shape[1] != key.shape[1]
+        self._flash = q.device.type == "cpu" and not grouped and _chooses_flash(*self._heads, self._masked)
+        if self._flash:
+            self.out, self._normaliser = aten._scaled_dot_product_flash_attention_for_cpu(*self._heads, **self._masked)
+            return
+        self._heads = tuple(part.detach().requires_grad_() for part in self._heads)
+        with torch.enable_grad():
+            self.out = F.scaled_dot_product_attention(*self._heads, **self._masked, enable_gqa=grouped)
+
+    def backward(self, g: Tensor) -> tuple[Tensor, ...]:
+        """Gradients of q, k and v, (R, H, S, D) each."""
+        if not self._flash:
+            return torch.autograd.grad(self.out, self._heads, g)
+        return aten._scaled_dot_product_flash_attention_for_cpu_backward(
+            g, *self._heads, self.out, self._normaliser, **self._masked
         )
-    return attended, heads
+
+
+def _chooses_flash(q: Tensor, k: Tensor, v: Tensor, masked: dict[str, Any]) -> bool:
+    return torch._fused_sdp_choice(q, k, v, **masked) == SDPBackend.FLASH_ATTENTION.value
 
 
 def _by_row(part: Tensor, shape: torch.Size) -> Tensor:
@@ -219,8 +230,8 @@ class TracedPass:
         s = self._decoder.shape
         attention_norm = _norm(block.attention_norm, x)
         q, k, v, heads_norm = self._heads(block, attention_norm.out)
-        attention, (q, k, v) = _attend(self._pass, q, k, v)
-        attended = attention.detach().transpose(1, 2).reshape(len(x), -1)
+        attention = _Attention(self._pass, q, k, v)
+        attended = attention.out.detach().transpose(1, 2).reshape(len(x), -1)
         if last:
             x = x.index_select(0, self._pass.read)
             attended = attended.index_select(0, self._pass.read)
@@ -231,7 +242,7 @@ class TracedPass:
         activated = s.activation(gate)
         product = activated * gated[0] if gated else activated
         self._traces.append(
-            _BlockTrace(attention_norm, heads_norm, q, k, v, attention, attended, mlp_norm, up, activated, product)
+            _BlockTrace(attention_norm, heads_norm, attention, attended, mlp_norm, up, activated, product)
         )
         return block.down(product).add_(between)
 
@@ -296,9 +307,7 @@ class TracedPass:
     def _attention_backward(self, block: Block, trace: _BlockTrace, g: Tensor) -> Tensor:
         """From the gradient of attended values to that of the fused projection."""
         s, p = self._decoder.shape, self._pass
-        of_heads = torch.autograd.grad(
-            trace.attention, (trace.q, trace.k, trace.v), _by_row(g.view(len(g), s.heads, -1), p.shape)
-        )
+        of_heads = trace.attention.backward(_by_row(g.view(len(g), s.heads, -1), p.shape))
         q, k, v = (part.transpose(1, 2).flatten(0, 1) for part in of_heads)
         fused = g.new_empty(len(g), (s.heads + 2 * s.key_heads) * s.head_dim)
         if s.interleaved:
