@@ -187,4 +187,21 @@ class Backend(Protocol):
         """Execute one run inside a worker process."""
 
 
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Is told what is being looked at, how much of it is done, and how much there is."""
+
+
+@runtime_checkable
+class Examining(Protocol):
+    """What a backend may have beside the contract: a look at what a study names, before any run."""
+
+    def examine(self, settings: Settings, progress: Progress) -> Sequence[str]:
+        """What to know before runs with these settings start: warnings, which the plan keeps.
+
+        Asked once for each cell in each context while planning, before `content`; what takes long
+        is told to `progress` and remembered by the backend. Raises UsageError for what cannot
+        work; where its `received` says `NAME: VALUE` of a setting, the message gets the line.
+        """
+
+
 BackendFactory: TypeAlias = Callable[[], Backend]

@@ -3,6 +3,9 @@
     python benchmarks/gpu_trainer.py                                   # on a GPU
     python benchmarks/gpu_trainer.py --device cpu --models small --queries 4 --prompt-tokens 16 \\
         --new-tokens 16 --concurrent 1 2                               # the same, small, on a CPU
+    python benchmarks/gpu_trainer.py --quick                           # the check of gpu_quick.py
+    python benchmarks/gpu_trainer.py --quick --device cpu --engine policy --models small \\
+        --queries 4 --new-tokens 8
 
 Rounds of the policy engine on random prompts, every rollout trained on, no KL term. By phase:
 seconds, tokens per second, and the share of what the device reaches in a large matrix product
@@ -278,8 +281,16 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--new-tokens", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--concurrent", type=int, nargs="*", default=[1, 2, 4])
+    parser.add_argument("--quick", action="store_true", help="engine, sync, resume, bf16, TRL")
+    parser.add_argument("--engine", choices=["vllm", "policy"], default="vllm", help="of --quick")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--part", help=argparse.SUPPRESS)
     arguments = parser.parse_args(given)
+    if arguments.part:
+        from gpu_quick import part
+
+        print(part(arguments.part, argparse.Namespace(**json.loads(arguments.worker))))
+        return
     if arguments.worker:
         worker(json.loads(arguments.worker))
         return
@@ -289,6 +300,13 @@ def main(given: Sequence[str] | None = None) -> None:
         torch.set_num_threads(1)
     device = torch.device(arguments.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU, one thread"
+    if arguments.quick:
+        from gpu_quick import quick
+
+        load = f"{arguments.queries} x {arguments.rollouts} rollouts of {arguments.new_tokens}"
+        print(f"torch {torch.__version__}, {name}, {arguments.models[0]}, {load} tokens")
+        quick(arguments)
+        return
     limits = ceilings(device, _dtype(arguments))
     print(f"torch {torch.__version__}, {name}, {arguments.dtype}:", end=" ")
     print(f"matrix product {limits[0] / 1e12:.2f} TFLOP/s, copy {limits[1] / 1e9:.0f} GB/s")

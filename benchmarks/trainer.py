@@ -106,10 +106,10 @@ def load(name: str) -> tuple[Any, Any]:
         pad_token_id=0,
     )
     torch.manual_seed(0)
-    return LlamaForCausalLM(config).eval(), _wide_tokenizer(config.vocab_size)
+    return LlamaForCausalLM(config).eval(), wide_tokenizer(config.vocab_size)
 
 
-def _wide_tokenizer(size: int) -> Any:
+def wide_tokenizer(size: int) -> Any:
     """The characters of the tiny models, and words for all other ids."""
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast

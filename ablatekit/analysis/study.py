@@ -495,6 +495,8 @@ def _diagnostics(
         messages.append(statement("repeated_histories", runs=repeated))
     if start is not None and not start["equal"]:
         messages.append(statement("unequal_starts"))
+    if start is not None and proportion:
+        messages += checks.starts_at_bound(planned, start)
     messages += checks.error_warnings(values, fitted.model, design)
     return Diagnostics(
         residuals=checks.residual_lists(values, fitted.model, design, order),

@@ -50,7 +50,7 @@ def validate(file: StudyFile, overrides: Overrides = None, as_json: Json = False
     from ablatekit.errors import UsageError
 
     try:
-        plan, _, notes = _planned(file, overrides)
+        plan, _, notes = _planned(file, overrides, silent=as_json)
     except UsageError as error:
         if not as_json:
             raise
@@ -77,7 +77,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show cells, merged cells, runs, their order and warnings; nothing is written."""
-    planned, backend, notes = _planned(file, overrides)
+    planned, backend, notes = _planned(file, overrides, silent=as_json)
     if as_json:
         typer.echo(json.dumps(planned.to_json(), indent=2))
         return
@@ -99,15 +99,20 @@ def schema() -> None:
     typer.echo(json.dumps(document, indent=2))
 
 
-def _planned(file: Path, overrides: list[str] | None) -> tuple[Plan, Backend, tuple[str, ...]]:
+def _planned(
+    file: Path, overrides: list[str] | None, *, silent: bool
+) -> tuple[Plan, Backend, tuple[str, ...]]:
     """The plan of a study, its backend, and what its kind of design says about the cells."""
+    from ablatekit.cli.console import planning_progress
     from ablatekit.design.build import build_plan, study_backend
     from ablatekit.design.crossing import cross
     from ablatekit.study.load import load_study
 
     loaded = load_study(file, overrides or ())
     backend = study_backend(loaded)
-    return build_plan(loaded, backend), backend, cross(loaded).notes
+    with planning_progress(silent=silent) as progress:
+        planned = build_plan(loaded, backend, progress)
+    return planned, backend, cross(loaded).notes
 
 
 def _print_notes(notes: tuple[str, ...]) -> None:

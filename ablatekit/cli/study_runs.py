@@ -48,7 +48,7 @@ def run(
     from ablatekit.pipeline.run import ReportOptions, RunOptions, run_study
     from ablatekit.report.formats.terminal import answer
 
-    study = _prepared(file, overrides, workspace)
+    study = _prepared(file, overrides, workspace, silent=as_json)
     console = plain_console(stderr=as_json)
     telling = ReportOptions(
         second_opinion=second_opinion,
@@ -70,16 +70,20 @@ def status(
     workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
-    """Count the runs of a study by where they stand."""
-    from ablatekit.pipeline.frozen import study_status
+    """Count the runs of a study by where they stand, and by what they say of their results."""
+    from ablatekit.legible import legible
+    from ablatekit.pipeline.frozen import run_messages, study_status
 
-    study = _prepared(file, overrides, workspace)
-    states = study_status(study)
+    study = _prepared(file, overrides, workspace, silent=as_json)
+    states, said = study_status(study), run_messages(study)
     if as_json:
-        typer.echo(json.dumps({"study": study.plan.study, "runs": dict(states)}, indent=2))
+        told = {"study": study.plan.study, "runs": dict(states), "messages": dict(said)}
+        typer.echo(json.dumps(told, indent=2))
         return
     counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     typer.echo(f"{study.plan.study}: {len(study.plan.runs)} runs: {counts}")
+    for message, count in sorted(said.items()):
+        typer.echo(f"{count} of {len(study.plan.runs)} runs: {legible(message)}")
 
 
 def report(
@@ -107,7 +111,7 @@ def report(
         )
     else:
         _refuse_analysis(file)
-        study = _prepared(file, overrides, workspace)
+        study = _prepared(file, overrides, workspace, silent=as_json)
         options = ReportOptions(theme=theme, second_opinion=second_opinion)
         page = _report(study, options, everything=everything, as_json=as_json)
     if open_it:
@@ -178,7 +182,7 @@ def sync(
     """Rebuild what the mirror in a tracker lacks from the run directories."""
     from ablatekit.pipeline.run import sync_study
 
-    study = _prepared(file, overrides, workspace)
+    study = _prepared(file, overrides, workspace, silent=as_json)
     outcome = sync_study(study)
     if as_json:
         typer.echo(json.dumps({"runs": outcome.runs, "metrics": outcome.metrics}, indent=2))
@@ -186,11 +190,15 @@ def sync(
         typer.echo(f"{outcome.place}: {outcome.runs} runs, {outcome.metrics} new metrics")
 
 
-def _prepared(file: Path, overrides: list[str] | None, workspace: Path | None) -> PreparedStudy:
+def _prepared(
+    file: Path, overrides: list[str] | None, workspace: Path | None, *, silent: bool
+) -> PreparedStudy:
+    from ablatekit.cli.console import planning_progress
     from ablatekit.pipeline.frozen import prepare
     from ablatekit.runs.workspace import find_workspace
 
-    return prepare(file, overrides or (), find_workspace(workspace))
+    with planning_progress(silent=silent) as progress:
+        return prepare(file, overrides or (), find_workspace(workspace), progress)
 
 
 def _as_json(outcome: StudyOutcome) -> dict[str, object]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
-from ablatekit.design.plan import Plan, PlannedRun
+from ablatekit.design.plan import ADVICE, Plan, PlannedRun
 from ablatekit.errors import Location, Problem, StudyError
 from ablatekit.study.messages import show
 
@@ -112,6 +112,8 @@ def _analysis(plan: Plan) -> dict[str, Any]:
         response.pop("label")
         response.pop("doc")
         response.pop("partial")
+        for key in ADVICE:
+            response.pop(key)
         value |= {f"responses.{name}.{key}": part for key, part in response.items()}
     return value
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from ablatekit.backend import Backend
+from ablatekit.backend import Backend, Examining, Progress
 from ablatekit.canonical import canonical_json, content_hash
 from ablatekit.design.cells import CellLevels, as_yaml
 from ablatekit.design.crossing import Crossing, cross
@@ -22,13 +25,17 @@ from ablatekit.design.plan import (
     PlannedRun,
 )
 from ablatekit.design.responses import planned_price, planned_responses
-from ablatekit.design.rules import CellInContext, canonical_conditions
+from ablatekit.design.rules import CellInContext, canonical_conditions, given_settings
 from ablatekit.errors import Location, PluginError, Problem, StudyError, UsageError
 from ablatekit.plugins import load_backend
 from ablatekit.runs.records import MetricSpec, RunSpec
 from ablatekit.study.load import LoadedStudy
 
 UNIT_DIGITS = 10
+
+
+def untold(_what: str, _done: int, _total: int) -> None:
+    """Progress of planning that nobody watches."""
 
 
 def study_backend(loaded: LoadedStudy) -> Backend:
@@ -40,11 +47,12 @@ def study_backend(loaded: LoadedStudy) -> Backend:
         raise PluginError(*(problem.at(where) for problem in error.problems)) from None
 
 
-def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
+def build_plan(loaded: LoadedStudy, backend: Backend, progress: Progress = untold) -> Plan:
     """Cells, runs in their order and the analysis, decided before anything runs.
 
-    Cells with the same canonical settings share a unit, which is run once. Raises StudyError for
-    whatever the study asks that the design or the backend cannot give.
+    Cells with the same canonical settings share a unit, which is run once. `progress` is told of
+    what the backend looks at for long. Raises StudyError for whatever the study asks that the
+    design or the backend cannot give.
     """
     study = loaded.study
     crossing = cross(loaded)
@@ -55,6 +63,8 @@ def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
     distinct = _one_per_run(canonical.conditions, units)
     reported = [backend.metrics(condition.settings) for condition in distinct.values()]
     responses, warnings = planned_responses(loaded, reported)
+    asked = _NamedContent(loaded, backend, crossing.cells, contexts)
+    examined = asked.examined(list(distinct.values()), progress)
     return Plan(
         study=study.name,
         title=study.title or study.name,
@@ -71,12 +81,12 @@ def build_plan(loaded: LoadedStudy, backend: Backend) -> Plan:
             for levels, unit in zip(crossing.cells, units, strict=True)
         ),
         excluded=crossing.excluded,
-        runs=_runs(loaded, backend, distinct, contexts),
+        runs=_runs(asked, distinct),
         analysis=_analysis(loaded, reported, responses),
         held_equal=_held_equal([condition.settings for condition in distinct.values()]),
         cost_metrics=_names(reported, cost=True),
         unrepeatable_metrics=_names(reported, cost=False),
-        warnings=(*crossing.warnings, *canonical.warnings, *warnings),
+        warnings=(*crossing.warnings, *canonical.warnings, *warnings, *examined),
         covariates={
             variable.name: variable.covariates
             for variable in loaded.contexts
@@ -172,13 +182,11 @@ def _one_per_run(
 
 
 def _runs(
-    loaded: LoadedStudy,
-    backend: Backend,
-    distinct: Mapping[tuple[str, int], CellInContext],
-    contexts: Sequence[CellLevels],
+    asked: _NamedContent, distinct: Mapping[tuple[str, int], CellInContext]
 ) -> tuple[PlannedRun, ...]:
+    loaded, backend, contexts = asked.loaded, asked.backend, asked.contexts
     units = sorted({unit for unit, _ in distinct})
-    content = {key: _content(loaded, backend, condition) for key, condition in distinct.items()}
+    content = {key: asked.content(condition) for key, condition in distinct.items()}
     rng = order_seed(
         [loaded.study.name, *units, *(canonical_json(context) for context in contexts)]
     )
@@ -225,20 +233,73 @@ def _refuse_equal_contexts(loaded: LoadedStudy, runs: Sequence[PlannedRun]) -> N
             )
 
 
-def _content(loaded: LoadedStudy, backend: Backend, condition: CellInContext) -> Mapping[str, str]:
-    """Content hashes of one condition; what the backend cannot find is located in the file."""
-    try:
-        return backend.content(condition.settings)
-    except UsageError as error:
-        where = _named_in(loaded, " ".join(problem.received for problem in error.problems))
-        raise StudyError(*(problem.at(where) for problem in error.problems)) from None
+@dataclass(frozen=True, slots=True)
+class _NamedContent:
+    """A backend that is asked about conditions of a study; its refusals get their line there."""
+
+    loaded: LoadedStudy
+    backend: Backend
+    cells: Sequence[CellLevels]
+    contexts: Sequence[CellLevels]
+
+    def examined(self, conditions: Sequence[CellInContext], progress: Progress) -> tuple[str, ...]:
+        """What a backend that looks before the first run says, each warning once."""
+        if not isinstance(self.backend, Examining):
+            return ()
+        said: Counter[str] = Counter()
+        for condition in conditions:
+            with self._located(condition):
+                said.update(set(self.backend.examine(condition.settings, progress)))
+        total = len(conditions)
+        return tuple(
+            warning if count == total else f"{warning} (in {count} of {total} cells x contexts)"
+            for warning, count in sorted(said.items())
+        )
+
+    def content(self, condition: CellInContext) -> Mapping[str, str]:
+        """Content hashes of one condition."""
+        with self._located(condition):
+            return self.backend.content(condition.settings)
+
+    @contextmanager
+    def _located(self, condition: CellInContext) -> Iterator[None]:
+        try:
+            yield
+        except UsageError as error:
+            received = " ".join(problem.received for problem in error.problems)
+            where, default = self._setting_in(condition, received)
+            told = (_by_default(problem, default) for problem in error.problems)
+            place = where or _named_in(self.loaded, received)
+            raise StudyError(*(problem.at(place) for problem in told)) from None
+
+    def _setting_in(
+        self, condition: CellInContext, received: str
+    ) -> tuple[Location | None, str | None]:
+        """Where the first setting stands whose `NAME: VALUE` a message shows.
+
+        Where the study gives none of them, the name of the first that has its default.
+        """
+        cell, context = self.cells[condition.cell], self.contexts[condition.context]
+        given = given_settings(self.loaded, cell, context)
+        named = re.findall(r"(?<![\w.])([\w.]+): ", received)
+        for name in named:
+            if name in given:
+                return given[name].where(self.loaded.source), None
+        return None, next((name for name in named if name in condition.settings), None)
+
+
+def _by_default(problem: Problem, name: str | None) -> Problem:
+    """Say that a setting which a message shows is not in the study."""
+    if name is None or f"{name}: " not in problem.received:
+        return problem
+    return replace(problem, received=f"{problem.received} (the default of {name})")
 
 
 def _named_in(loaded: LoadedStudy, received: str) -> Location:
     """Where the context value stands that a backend's message shows, if it shows one."""
     for variable in loaded.contexts:
         for level in variable.levels:
-            if level.name in received:
+            if re.search(rf"(?<!\w){re.escape(level.name)}(?!\w)", received):
                 return loaded.source.where_key(level.loc)
     return loaded.where_key("contexts" if loaded.contexts else "backend")
 

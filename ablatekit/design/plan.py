@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 from ablatekit.canonical import content_hash
 from ablatekit.errors import Problem, WorkspaceError
@@ -13,6 +13,10 @@ from ablatekit.study.scales import Scale
 
 PLAN_VERSION = 1
 
+Bound: TypeAlias = Literal["worst", "best"]
+"""An end of the scale of a proportion."""
+ADVICE = ("at_zero", "at_one")
+"""Keys of a response that decide nothing."""
 
 BETWEEN_LEVELS = " / "
 """Between the levels of blocking variables in the name of a context."""
@@ -64,6 +68,7 @@ class PlannedResponse:
 
     `partial`: between the first and the last step the metric is measured on a part of the items;
     its values on that part at the other steps are those of `part_metric(metric)`.
+    `at_zero`, `at_one`: what to try where a proportion is that before training.
     """
 
     name: str
@@ -76,6 +81,18 @@ class PlannedResponse:
     unit: str = ""
     doc: str = ""
     partial: bool = False
+    at_zero: str = ""
+    at_one: str = ""
+
+    def bound_at(self, value: float) -> Bound | None:
+        """Which end of its scale a value of a proportion is, if it is one."""
+        if value not in (0.0, 1.0):
+            return None
+        return "best" if (value == 1.0) == (self.direction == "higher") else "worst"
+
+    def remedy_at(self, value: float) -> str:
+        """What the backend suggests where every item scores 0 or 1 before training."""
+        return self.at_zero if value == 0.0 else self.at_one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +146,14 @@ class Plan:
     def hash(self) -> str:
         """Identity of the design and the analysis plan; where runs execute does not enter.
 
-        What the settings of every run decide already (`partial`) does not enter either, nor what
-        a study may state and does not.
+        What the settings of every run decide already (`partial`) does not enter either, nor advice
+        (`at_zero`), nor what a study may state and does not.
         """
         value = _as_stated(replace(self, runs=()))
         del value["python"]
         for response in value["analysis"]["responses"]:
-            del response["partial"]
+            for part in ("partial", *ADVICE):
+                response.pop(part, None)
         runs = [[run.run_id, run.order, run.unit, run.replicate] for run in self.runs]
         return content_hash({**value, "runs": runs})
 
@@ -202,7 +220,8 @@ def _as_stated(plan: Plan) -> dict[str, Any]:
     value = asdict(plan)
     parts = ((value, "covariates"), (value["analysis"], "price"), (value["analysis"], "predict_at"))
     scales = ((factor, "scale") for factor in value["factors"])
-    for part, key in (*parts, *scales):
+    advice = ((part, key) for part in value["analysis"]["responses"] for key in ADVICE)
+    for part, key in (*parts, *scales, *advice):
         if not part[key]:
             del part[key]
     return value

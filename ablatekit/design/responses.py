@@ -89,6 +89,8 @@ def _planned(name: str, part: ResponsePart, spec: MetricSpec) -> PlannedResponse
         unit="steps" if _is_time(part.summary) else spec.unit,
         doc=spec.doc,
         partial=spec.partial,
+        at_zero=spec.at_zero,
+        at_one=spec.at_one,
     )
 
 

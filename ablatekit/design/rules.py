@@ -7,7 +7,7 @@ calls them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -37,7 +37,8 @@ MAX_RULE_ROUNDS = 20
 class CellInContext:
     """One cell in one context as it would be run.
 
-    `settings` decide results; `execution` only decides where and how fast; both by dotted name.
+    `settings` decide results, those left out that are declared `unstated` and have their default;
+    `execution` only decides where and how fast; both by dotted name.
     """
 
     cell: int
@@ -82,7 +83,8 @@ def canonical_conditions(
     )
     rules = backend.rules()
     _refuse_invalid(loaded, cells, conditions, rules)
-    return CanonicalCells(conditions, tuple(_rule_warnings(conditions, rules)))
+    warnings = tuple(_rule_warnings(conditions, rules))
+    return CanonicalCells(tuple(_stated(conditions, backend, fields)), warnings)
 
 
 def _split(
@@ -91,6 +93,24 @@ def _split(
     only_execution = {name for name in settings if name in fields and fields[name].execution}
     decisive = {name: value for name, value in settings.items() if name not in only_execution}
     return decisive, {name: settings[name] for name in sorted(only_execution)}
+
+
+def _stated(
+    conditions: Iterable[CellInContext], backend: Backend, fields: Mapping[str, SettingField]
+) -> Iterator[CellInContext]:
+    """Conditions without the settings that a run at their default does not state.
+
+    A backend that gets a setting keeps the runs that it had: their identity, and so their seeds.
+    """
+    defaults = flatten_model(backend.settings())
+    unstated = {name for name, field in fields.items() if field.unstated}
+    for condition in conditions:
+        stated = {
+            name: value
+            for name, value in condition.settings.items()
+            if name not in unstated or value != defaults.get(name)
+        }
+        yield replace(condition, settings=stated)
 
 
 def canonical_settings(
@@ -130,12 +150,10 @@ class _Resolver:
         self.backend = backend
         self.fields = fields
         self.rules = tuple(backend.rules())
-        self.shared = flatten(loaded.study.backend.settings, ("backend", "settings"))
         self.problems: dict[tuple[str, str], Problem] = {}
 
     def resolve(self, cell: CellLevels, context: CellLevels) -> dict[str, Any]:
-        given = {**self.shared, **_given(self.loaded.contexts, context)}
-        given |= _given(self.loaded.factors, cell)
+        given = given_settings(self.loaded, cell, context)
         values = {name: setting.value for name, setting in given.items()}
         try:
             return canonical_settings(self.backend.settings, self.rules, values)
@@ -162,6 +180,12 @@ class _Resolver:
             return Problem(rule, show(details["input"]), remedy, where)
         where = self.loaded.where_key("backend")
         return Problem(f"{rule} (cell {as_yaml(cell)})", "", remedy, where)
+
+
+def given_settings(loaded: LoadedStudy, cell: CellLevels, context: CellLevels) -> dict[str, Given]:
+    """What the study itself says of a cell in a context; levels of factors have the last word."""
+    shared = flatten(loaded.study.backend.settings, ("backend", "settings"))
+    return shared | _given(loaded.contexts, context) | _given(loaded.factors, cell)
 
 
 def _given(variables: Sequence[Factor | ContextVariable], levels: CellLevels) -> dict[str, Given]:

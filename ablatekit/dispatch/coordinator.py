@@ -31,6 +31,7 @@ from ablatekit.dispatch.executors.base import (
     make_executor,
 )
 from ablatekit.dispatch.progress import Observer
+from ablatekit.dispatch.starts import start_warnings
 from ablatekit.errors import Problem, WorkspaceError
 from ablatekit.plugins import load_backend
 from ablatekit.runs.locks import LockHeldError, file_lock
@@ -108,10 +109,11 @@ class _Entry:
 
 @dataclass
 class _Progress:
-    """What has become of the runs so far."""
+    """What has become of the runs so far; `begun` are the contexts that have a result."""
 
     queue: deque[_Entry]
     by_id: dict[str, _Entry]
+    begun: set[str]
     elsewhere: dict[str, float] = field(default_factory=dict)
     failed: list[FailedRun] = field(default_factory=list)
     results: Counter[str] = field(default_factory=Counter)
@@ -192,16 +194,18 @@ def _prepare(plan: Plan, workspace: Workspace, options: DispatchOptions) -> _Pro
     """The queue, and the counts of runs that have a result already."""
     units = cells_by_unit(plan)
     results: Counter[str] = Counter()
+    begun: set[str] = set()
     entries = []
     for planned in sorted(plan.runs, key=lambda run: run.order):
         result = read_result(workspace.run(planned.run_id))
         if result is not None:
             results[result.status] += 1
+            begun.add(planned.spec.context_id)
         else:
             entries.append(_Entry(planned, run_label(units[planned.unit], planned)))
     entries = entries[: options.limit]
     by_id = {entry.planned.run_id: entry for entry in entries}
-    return _Progress(queue=deque(entries), by_id=by_id, results=results)
+    return _Progress(queue=deque(entries), by_id=by_id, begun=begun, results=results)
 
 
 def _executor(backend: str, entries: Sequence[_Entry], options: DispatchOptions) -> Executor:
@@ -353,6 +357,15 @@ class _Coordinator:
         self._progress.results[result.status] += 1
         self._progress.executed += executed
         self._observer.ended(entry.planned.run_id, entry.label, result.status, result.message)
+        self._warn_of_start(entry.planned)
+
+    def _warn_of_start(self, run: PlannedRun) -> None:
+        """Say once of each context where its runs start from, if that is hopeless."""
+        context = run.spec.context_id
+        if context not in self._progress.begun:
+            self._progress.begun.add(context)
+            for warning in start_warnings(self._plan, run, self._workspace):
+                self._observer.note(warning)
 
     def _fail(self, entry: _Entry, ended: Ended) -> None:
         if self._workspace.run(entry.planned.run_id).result.exists():

@@ -143,6 +143,7 @@ class LiveObserver:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._tally = Tally()
+        self._told: set[str] = set()
         self._live = Live(
             console=console,
             get_renderable=self.render,
@@ -165,6 +166,9 @@ class LiveObserver:
         self._tally.end(run_id, outcome)
         if outcome in ("failed", "retried", "diverged"):
             self.note(f"{outcome}: {label}: {message}")
+        elif outcome == "finished" and message and message not in self._told:
+            self._told.add(message)
+            self.note(f"warning: {label}: {message}")
 
     def note(self, text: str) -> None:
         self._console.print(legible(text), markup=False, highlight=False)

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ablatekit.backend import Progress
 from ablatekit.canonical import read_json, write_atomically, write_json
 from ablatekit.design.amend import Amendment, amend_plan
-from ablatekit.design.build import build_plan, study_backend
+from ablatekit.design.build import build_plan, study_backend, untold
 from ablatekit.design.plan import Plan
 from ablatekit.errors import DamagedFileError, Problem, WorkspaceError
 from ablatekit.legible import masked
-from ablatekit.runs.runlog import RunState, run_state
+from ablatekit.runs.runlog import RunState, read_result, run_state
 from ablatekit.runs.workspace import StudyDirectory, Workspace
 from ablatekit.study.load import LoadedStudy, load_study
 from ablatekit.study.schema import TrackingPart
@@ -41,10 +42,12 @@ class PreparedStudy:
         return TrackingOptions(part.tracker, part.beside(TrackingPart))
 
 
-def prepare(path: Path, overrides: Sequence[str], workspace: Workspace) -> PreparedStudy:
+def prepare(
+    path: Path, overrides: Sequence[str], workspace: Workspace, progress: Progress = untold
+) -> PreparedStudy:
     """Load, check and plan a study. Raises StudyError or PluginError; writes nothing."""
     loaded = load_study(path, overrides)
-    plan = build_plan(loaded, study_backend(loaded))
+    plan = build_plan(loaded, study_backend(loaded), progress)
     return PreparedStudy(loaded=loaded, plan=plan, workspace=workspace)
 
 
@@ -117,3 +120,10 @@ def study_status(study: PreparedStudy) -> Mapping[RunState, int]:
     """How many runs of the plan are in which state, judged by their directories."""
     states = (run_state(study.workspace.run(run.run_id)) for run in study.plan.runs)
     return Counter(states)
+
+
+def run_messages(study: PreparedStudy) -> Mapping[str, int]:
+    """What finished runs say of their results, with the number of runs that say it."""
+    results = (read_result(study.workspace.run(run.run_id)) for run in study.plan.runs)
+    finished = (result for result in results if result is not None and result.status == "finished")
+    return Counter(result.message for result in finished if result.message)

@@ -16,14 +16,21 @@ Direction: TypeAlias = Literal["higher", "lower"]
 
 SPEC_VERSION = 1
 
+PROPORTION_UNITS = frozenset(
+    {"proportion", "fraction", "probability", "accuracy", "rate", "pass@1", "share"}
+)
+"""Units of values between 0 and 1, whose differences are shown in points."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """One run: cell x context x replicate, as the backend receives it.
 
     `settings` holds every setting that decides results, by dotted name, resolved and canonical, the
-    context's included. `execution` holds those that decide only where and how fast the run executes
-    (settings declared with `json_schema_extra={"execution": True}`): recorded, never hashed.
+    context's included; one that is declared `{"unstated": True}` is left out at its default, so
+    that a new setting leaves earlier runs as they are. `execution` holds those that decide only
+    where and how fast the run executes (settings declared with
+    `json_schema_extra={"execution": True}`): recorded, never hashed.
     `context` names the blocking variables and their values; `content` maps what the settings name
     (model, data, user-supplied levels) to a hash of what it contains.
     """
@@ -103,6 +110,8 @@ class MetricSpec:
     first and the last step among these), the run logs the value of that part beside it, under
     `part_metric(name)`, which needs no declaration of its own. So curves show one set of items.
     `items` is the split of the item outcomes whose mean it is, where outcomes are kept.
+    `at_zero` and `at_one` say what to try where a proportion is that before training, as a list of
+    suggestions.
     """
 
     name: str
@@ -113,6 +122,8 @@ class MetricSpec:
     doc: str = ""
     partial: bool = False
     items: str = ""
+    at_zero: str = ""
+    at_one: str = ""
 
 
 def part_metric(name: str) -> str:

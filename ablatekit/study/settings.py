@@ -20,11 +20,16 @@ from ablatekit.study.yaml_source import Loc, Node
 
 @dataclass(frozen=True, slots=True)
 class SettingField:
-    """One setting of a backend. `execution`: it decides where a run executes, never its results."""
+    """One setting of a backend.
+
+    execution: it decides where a run executes, never its results. unstated: a run at its default
+    is the run without the setting, and says nothing of it.
+    """
 
     name: str
     info: FieldInfo
     execution: bool
+    unstated: bool = False
 
     @property
     def extra(self) -> Mapping[str, Any]:
@@ -62,17 +67,23 @@ class Given:
 
 def setting_fields(model: type[BaseModel]) -> dict[str, SettingField]:
     """Every setting of a backend by dotted name, in the order of declaration."""
-    return {field.name: field for field in _walk_fields(model, "", execution=False)}
+    return {field.name: field for field in _walk_fields(model, "", frozenset())}
 
 
-def _walk_fields(model: type[BaseModel], prefix: str, *, execution: bool) -> Iterator[SettingField]:
+def _walk_fields(
+    model: type[BaseModel], prefix: str, above: frozenset[str]
+) -> Iterator[SettingField]:
+    """`above`: what the models around this one declare, which holds for all that is in them."""
     for name, info in model.model_fields.items():
-        only_execution = execution or _extra(info).get("execution") is True
+        extra = _extra(info)
+        declared = above | {word for word in ("execution", "unstated") if extra.get(word) is True}
         nested = models_in(info.annotation)
         for part in nested:
-            yield from _walk_fields(part, f"{prefix}{name}.", execution=only_execution)
+            yield from _walk_fields(part, f"{prefix}{name}.", declared)
         if not nested:
-            yield SettingField(f"{prefix}{name}", info, only_execution)
+            yield SettingField(
+                f"{prefix}{name}", info, "execution" in declared, "unstated" in declared
+            )
 
 
 def _extra(info: FieldInfo) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
-from ablatekit.backend import Backend
+from ablatekit.backend import Backend, Examining
 from ablatekit.canonical import canonical_json
 from ablatekit.errors import RunInterruptedError
 from ablatekit.plugins import load_backend
@@ -180,6 +180,16 @@ class BackendSuite:
             assert content == self.backend.content(settings)
             assert set(context) <= set(content), "what a context names has a content hash"
 
+    def test_what_is_seen_before_a_run_is_told_in_words_and_the_same_twice(self) -> None:
+        backend = self.backend
+        if not isinstance(backend, Examining):
+            return
+        for number in range(len(self.contexts)):
+            settings = self.spec(context=number).settings
+            told = list(backend.examine(settings, _count_sensibly))
+            assert all(isinstance(warning, str) and warning for warning in told)
+            assert told == list(backend.examine(settings, _count_sensibly))
+
     def test_a_run_reports_what_it_declares(self, tmp_path: Path) -> None:
         spec = self.spec()
         record = self.execute(spec, tmp_path)
@@ -247,6 +257,10 @@ class BackendSuite:
         names = {spec.name for spec in specs if spec.role in roles}
         scores = [_only(metrics, names) for step, metrics in record.metrics if step == 0]
         return [scores, [table for step, table in record.items if step == 0]]
+
+
+def _count_sensibly(_what: str, done: int, total: int) -> None:
+    assert 0 <= done <= total
 
 
 def canonical(value: Any) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,22 @@ def test_the_same_study_again_changes_nothing(
     assert amendment.plan == plan
     assert amendment.added == amendment.dropped == ()
     assert amendment.deviations == ()
+
+
+def test_advice_is_no_part_of_what_was_planned(toy_plan: Plan) -> None:
+    advised = _advised(toy_plan, at_zero="easier items", at_one="harder items")
+    assert advised.hash == toy_plan.hash
+    assert amend_plan(toy_plan, advised).deviations == ()
+    assert Plan.from_json(advised.to_json()) == advised
+    silent = _advised(toy_plan, at_zero="", at_one="")
+    stored = silent.to_json()
+    assert not {"at_zero", "at_one"} & set(stored["analysis"]["responses"][0])
+    assert Plan.from_json(stored) == silent
+
+
+def _advised(plan: Plan, **advice: str) -> Plan:
+    responses = tuple(replace(response, **advice) for response in plan.analysis.responses)
+    return replace(plan, analysis=replace(plan.analysis, responses=responses))
 
 
 @pytest.mark.parametrize(

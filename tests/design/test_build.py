@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import Field, create_model
 
 from ablatekit.backend import Backend, Rule, one_of
 from ablatekit.design.build import build_plan, study_backend
@@ -211,6 +212,24 @@ def test_hash_and_runs_know_no_paths_nor_where_runs_execute(
     assert other.runs[0].run_id == plan.runs[0].run_id
     assert other.runs[0].spec.execution == {"device": "cpu"}
     assert other.python == "/some/python"
+
+
+def test_a_new_setting_leaves_the_runs_at_its_default_as_they_are(
+    toy_plan: Plan, study_text: str, tmp_path: Path, backend: Backend
+) -> None:
+    later = (float, Field(default=0.5, json_schema_extra={"unstated": True}))
+    grown = create_model("Grown", __base__=backend.settings, bonus=later)
+    with_bonus: Backend = type("WithBonus", (type(backend),), {"settings": grown})()
+    path = tmp_path / "study.yaml"
+    path.write_text(study_text, encoding="utf-8")
+    same = build_plan(load_study(path), with_bonus)
+    assert same.hash == toy_plan.hash
+    assert [run.run_id for run in same.runs] == [run.run_id for run in toy_plan.runs]
+    said = build_plan(load_study(path, ("backend.settings.bonus=0.5",)), with_bonus)
+    assert said.hash == toy_plan.hash
+    other = build_plan(load_study(path, ("backend.settings.bonus=0.25",)), with_bonus)
+    assert {run.spec.settings["bonus"] for run in other.runs} == {0.25}
+    assert not {run.run_id for run in other.runs} & {run.run_id for run in toy_plan.runs}
 
 
 def test_inert_and_aliased_cells_share_a_unit_and_are_run_once(

@@ -80,3 +80,12 @@ def test_a_terminal_gets_a_live_table_and_no_colour_is_respected(colour):
 
 def test_a_pipe_gets_plain_lines():
     assert isinstance(observer_for(console(terminal=False)), PlainObserver)
+
+
+def test_what_finished_runs_say_is_told_once():
+    target = console(terminal=False)
+    observer = LiveObserver(target)
+    for number in range(3):
+        observer.ended(f"r{number}", f"m | {number}", "finished", "trained on nothing")
+    observer.ended("r3", "m | 3", "finished", "")
+    assert target.file.getvalue().splitlines() == ["warning: m | 0: trained on nothing"]

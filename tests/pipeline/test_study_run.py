@@ -170,3 +170,23 @@ def test_matched_cells_of_an_excluded_combination_are_the_hand_computed_differen
         row = _effect(analysis, "learning", factor)
         assert row["estimate"] == pytest.approx(by_hand, abs=1e-12)
         assert row["se"] > 0
+
+
+def test_what_runs_say_of_their_results_is_counted_in_status_and_report(runner, capsys):
+    study = runner(ONE_CONTEXT)
+    assert study.call("run") == 0
+    for number, path in enumerate(sorted(study.workspace.glob("runs/*/result.json"))):
+        result = json.loads(path.read_text())
+        if number < 3:
+            path.write_text(json.dumps({**result, "message": "trained on nothing\x1b[31m"}))
+    capsys.readouterr()
+    assert study.call("status") == 0
+    assert "3 of 8 runs: trained on nothing\\x1b[31m" in capsys.readouterr().out
+    assert study.call("status", "--json") == 0
+    assert list(json.loads(capsys.readouterr().out)["messages"].values()) == [3]
+    assert study.call("report") == 0
+    assert "3 of 8 runs: trained on nothing" in capsys.readouterr().out
+    page = (study.folder / "report" / "index.html").read_text()
+    assert "<li>3 of 8 runs: trained on nothing" in page
+    missing = study.analysis()["responses"]["learning"]["missing"]
+    assert [message["code"] for message in missing["messages"]] == ["run_message"]

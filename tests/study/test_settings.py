@@ -36,7 +36,9 @@ class Everything(BaseModel):
     rate: float = 1.0
     optimizer: Annotated[Adam | Sgd, Field(discriminator="kind")] = Adam()
     weights: dict[str, float] = {}
-    clip: Annotated[float, Field(gt=0)] | None = None
+    clip: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, json_schema_extra={"unstated": True}
+    )
     place: Place = Field(default=Place(), json_schema_extra={"execution": True})
 
 
@@ -52,6 +54,7 @@ def test_fields_have_dotted_names_and_inherit_execution() -> None:
         "place.device",
     ]
     assert [name for name, field in fields.items() if field.execution] == ["place.device"]
+    assert [name for name, field in fields.items() if field.unstated] == ["clip"]
 
 
 @pytest.mark.parametrize(

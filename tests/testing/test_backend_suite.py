@@ -107,6 +107,16 @@ class Mistaken(Partly):
     part = slice(0, 3)
 
 
+class Moody(SimulatedBackend):
+    """Warns of something else every time."""
+
+    said: Any = iter(range(1000))
+
+    def examine(self, _settings, progress):
+        progress("moods", 1, 1)
+        return [f"mood {next(self.said)}"]
+
+
 @pytest.mark.parametrize(
     ("broken", "test"),
     [
@@ -133,3 +143,15 @@ def test_a_broken_backend_is_found(broken, test, tmp_path, monkeypatch):
     monkeypatch.setattr(backend_suite, "load_backend", lambda _name: broken())
     with pytest.raises(AssertionError):
         getattr(Suite(), test)(tmp_path / "broken")
+
+
+def test_a_backend_whose_warnings_change_is_found(monkeypatch):
+    class Suite(BackendSuite):
+        backend_name = "simulated"
+        contexts = ({"model": "m"},)
+
+    test = "test_what_is_seen_before_a_run_is_told_in_words_and_the_same_twice"
+    getattr(Suite(), test)()
+    monkeypatch.setattr(backend_suite, "load_backend", lambda _name: Moody())
+    with pytest.raises(AssertionError):
+        getattr(Suite(), test)()

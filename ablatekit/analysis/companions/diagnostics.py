@@ -11,6 +11,7 @@ from ablatekit.analysis.cells.cell_means import CellMeans
 from ablatekit.analysis.cells.truncated import TruncatedModel
 from ablatekit.analysis.core.arrays import Floats, Integers
 from ablatekit.analysis.core.layout import Layout
+from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.companions import (
     ContextStart,
     Diagnostics,
@@ -24,6 +25,7 @@ from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.tails import normal_quantile, ordinal_ranks
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.tables.responses import History
+from ablatekit.design.plan import Bound, PlannedResponse
 
 NEAR = 0.05
 MOST = 0.5
@@ -126,6 +128,23 @@ def step_zero(history: History, context: Integers, contexts: Sequence[str]) -> S
             )
             rows.append(row)
     return StepZero(equal=all(row["equal"] for row in rows), contexts=rows) if rows else None
+
+
+def starts_at_bound(planned: PlannedResponse, start: StepZero) -> Iterator[Statement]:
+    """Contexts in which every item scores the worst or the best there is before training."""
+    codes: Mapping[Bound, Code] = {"worst": "starts_at_worst", "best": "starts_at_best"}
+    for bound, code in codes.items():
+        common = (row for row in start["contexts"] if row["equal"])
+        reached = [row for row in common if planned.bound_at(row["value"]) == bound]
+        if reached:
+            value = reached[0]["value"]
+            yield statement(
+                code,
+                value=value,
+                contexts=[row["context"] for row in reached],
+                of_contexts=len(start["contexts"]),
+                remedy=planned.remedy_at(value),
+            )
 
 
 def error_warnings(

@@ -29,9 +29,5 @@ def whole(value: float) -> float | None:
     return int(value) if value == int(value) else float(value)
 
 
-PROPORTION_UNITS = frozenset(
-    {"proportion", "fraction", "probability", "accuracy", "rate", "pass@1", "share"}
-)
-"""Units of values between 0 and 1, whose differences are shown in points."""
 PLAIN = "none"
 """The stated unit of a number that has none; without a statement the values decide."""

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from ablatekit.analysis.core.arrays import Floats
-from ablatekit.analysis.core.numbers import PLAIN, PROPORTION_UNITS
+from ablatekit.analysis.core.numbers import PLAIN
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.tables.words import Direction, direction_of, is_unbounded
 from ablatekit.design.plan import PlannedResponse
 from ablatekit.errors import Problem, TableError, UsageError
+from ablatekit.runs.records import PROPORTION_UNITS
 
 FRACTION = "fraction"
 _RISING = re.compile(r"(?:(?:np\.)?(?:log(?:2|10|1p)?|sqrt|exp)\(|cbind\()\s*([^,()]+).*\)")

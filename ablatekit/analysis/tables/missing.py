@@ -43,7 +43,7 @@ def missing_runs(
         policy=POLICIES[policy],
         runs=[_run(row, layout) for row in gone.to_dict("records")],
         by_level=_by_level(runs, layout) if len(gone) else [],
-        messages=[*messages, *_failure_messages(gone)],
+        messages=[*messages, *_failure_messages(gone), *_run_messages(runs)],
     )
 
 
@@ -74,3 +74,15 @@ def _by_level(runs: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
 def _failure_messages(gone: pd.DataFrame) -> list[Statement]:
     lost = gone[gone["status"].isin(["failed", "missing"])]
     return [] if lost.empty else [statement("without_result", runs=len(lost))]
+
+
+def _run_messages(runs: pd.DataFrame) -> list[Statement]:
+    """What finished runs say of their results, each text with the number of runs that say it."""
+    if "message" not in runs:
+        return []
+    ended = runs.loc[runs["status"] == "finished", "message"]
+    said = ended[ended.astype(bool)].value_counts(sort=False).sort_index()
+    return [
+        statement("run_message", runs=int(count), of_runs=len(runs), message=str(message))
+        for message, count in said.items()
+    ]

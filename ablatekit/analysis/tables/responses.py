@@ -10,14 +10,14 @@ import pandas as pd
 
 from ablatekit.analysis.core.arrays import Booleans, Floats, Integers
 from ablatekit.analysis.core.layout import Layout
-from ablatekit.analysis.core.numbers import PLAIN, PROPORTION_UNITS, number
+from ablatekit.analysis.core.numbers import PLAIN, number
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.core.values import RunValues
 from ablatekit.analysis.tables.measures import FRACTION, looks_like_share
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import PlannedResponse
-from ablatekit.runs.records import part_metric
+from ablatekit.runs.records import PROPORTION_UNITS, part_metric
 from ablatekit.study.summaries import is_last_value, parse_summary
 
 

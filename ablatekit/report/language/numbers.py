@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablatekit.analysis.core.numbers import PROPORTION_UNITS
 from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
 from ablatekit.analysis.core.schema.vocabulary import Number
+from ablatekit.runs.records import PROPORTION_UNITS
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EM DASH}"

@@ -11,12 +11,13 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from ablatekit.backend import Rule, RunContext, Settings
+from ablatekit.backend import Progress, Rule, RunContext, Settings
 from ablatekit.canonical import canonical_json
 from ablatekit.errors import PluginError, Problem
 from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit_rft import content
 from ablatekit_rft.metrics.specs import metric_specs
+from ablatekit_rft.planning.examine import examine
 from ablatekit_rft.rules import RULES
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.sources.hashes import training_memory
@@ -51,6 +52,10 @@ class RftBackend:
     def content(self, settings: Settings) -> Mapping[str, str]:
         """Hashes of what settings name; see `ablatekit_rft.content`."""
         return content.named_content(_validated(canonical_json(dict(settings))))
+
+    def examine(self, settings: Settings, progress: Progress) -> Sequence[str]:
+        """Judge the answers of the data set and what prompts show; see `ablatekit_rft.planning`."""
+        return examine(_validated(canonical_json(dict(settings))), progress)
 
     def run(self, run: RunSpec, context: RunContext) -> RunResult:
         """Train and evaluate one run. Raises PluginError where the training half is missing."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from ablatekit_rft.planning.memory import VARIABLE
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Judgement, Query, Verdict
 
@@ -26,6 +27,14 @@ PAD, BOS, EOS = 0, 1, 2
 SCALE = 4.0
 FAMILIES = ("llama", "llama_gqa", "qwen2", "qwen3", "gpt_neox", "gpt_neox_sequential", "gpt2")
 LEAN_FAMILIES = FAMILIES[:-1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _memory_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What planning remembers lies in a folder of the tests, not in the user's."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(VARIABLE, str(tmp_path_factory.mktemp("memory")))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

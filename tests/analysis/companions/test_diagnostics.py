@@ -90,6 +90,41 @@ def test_step_zero_scores_must_agree_within_a_context(factorial, study):
     assert statement("unequal_starts") in broken["messages"]
 
 
+@pytest.mark.parametrize(
+    ("direction", "codes"),
+    [
+        ("higher", {"starts_at_worst": (0.0, "easier"), "starts_at_best": (1.0, "harder")}),
+        ("lower", {"starts_at_worst": (1.0, "harder"), "starts_at_best": (0.0, "easier")}),
+    ],
+)
+def test_a_start_at_an_end_of_the_scale_is_a_warning(factorial, study, response, direction, codes):
+    frame = factorial((2,), models=3, datasets=1, replicates=2)
+    frame["y"] = 0.5
+    advice = {"at_zero": "easier", "at_one": "harder"}
+    share = response("y", unit="fraction", direction=direction, **advice)
+    plan, tables = study(frame, "A", CONTEXTS, responses=[share])
+    start = {"m0 / d0": 0.0, "m1 / d0": 1.0, "m2 / d0": 0.5}
+    rows = [
+        (run, step, "y", start[context] if step == 0 else 0.5)
+        for run, context in zip(tables.runs["run"], tables.runs["context"], strict=True)
+        for step in (0, 1)
+    ]
+    found = analyse(*_with_history((plan, tables), rows), {}, [])["responses"]["y"]["diagnostics"]
+    told = {row["code"]: row["arguments"] for row in found["messages"]}
+    assert {code: (told[code]["value"], told[code]["remedy"]) for code in codes} == codes
+    for code, (value, _) in codes.items():
+        assert told[code]["contexts"] == [name for name, at in start.items() if at == value]
+        assert told[code]["of_contexts"] == 3
+
+
+def test_no_start_at_an_end_of_the_scale_is_no_warning(factorial, study):
+    frame = factorial((2,), models=1, datasets=1, replicates=2)
+    plan, tables = study(frame, "A")
+    rows = [(run, step, "y", 7.0 * step) for run in tables.runs["run"] for step in (0, 1)]
+    found = analyse(*_with_history((plan, tables), rows), {}, [])["responses"]["y"]["diagnostics"]
+    assert not [row for row in found["messages"] if row["code"].startswith("starts_at")]
+
+
 def test_replicates_that_repeat_each_other_are_a_warning(factorial, study):
     frame = factorial((2,), models=1, datasets=1, replicates=3)
     plan, tables = study(frame, "A")

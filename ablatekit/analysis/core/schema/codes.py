@@ -69,8 +69,10 @@ Code: TypeAlias = Literal[
     "diverged_with_score", "diverged_without_score", "diverged_with_worst", "never_reached",
     "without_metric", "without_area", "without_part", "ended_on_part",
     "without_result", "unsteady_cells", "unpaired_runs", "constant_gap", "outcomes_left_out",
+    "run_message",
     # diagnostics
     "unequal_variances", "near_bounds", "gap_near_bounds", "repeated_histories", "unequal_starts",
+    "starts_at_worst", "starts_at_best",
     "few_error_cells", "uneven_contexts", "shorter_broad",
     # what a table holds
     "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
@@ -187,6 +189,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "unsteady_cells": ("cells",),
     "unpaired_runs": ("runs",),
     "outcomes_left_out": ("runs",),
+    "run_message": ("runs", "of_runs", "message"),
     # what a second opinion leaves out
     "second_opinion_failed": ("status", "message"),
     "second_opinion_late": ("seconds",),
@@ -197,6 +200,8 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "few_error_cells": ("replicated", "cells", "df"),
     "uneven_contexts": ("context", "share"),
     "shorter_broad": ("scope", "effects"),
+    "starts_at_worst": ("value", "contexts", "of_contexts", "remedy"),
+    "starts_at_best": ("value", "contexts", "of_contexts", "remedy"),
     "repeated_histories": ("runs",),
     # what a table holds
     "absent_words": ("column", "words", "rows"),

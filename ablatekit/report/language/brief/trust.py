@@ -27,6 +27,14 @@ NO_SMALLEST = "No smallest effect was declared: nothing can be called too small 
 NO_PRICE = "No price is known: what an effect costs is left out."
 
 PLAIN: Mapping[str, Callable[..., str]] = {
+    "starts_at_worst": lambda contexts, of_contexts, **_: (
+        f"Before training nothing succeeds{_in(contexts, of_contexts)}: there is nothing to"
+        " reinforce."
+    ),
+    "starts_at_best": lambda contexts, of_contexts, **_: (
+        f"Before training everything succeeds{_in(contexts, of_contexts)}: nothing is left to"
+        " learn."
+    ),
     "near_bounds": lambda cells: (
         f"{count(cells, 'mean lies', 'means lie')} within 0.05 of 0 or 1, where effects have no"
         " room."
@@ -44,6 +52,11 @@ PLAIN: Mapping[str, Callable[..., str]] = {
     ),
 }
 """What some warnings say in a few plain words, by their code; the sections have the whole one."""
+
+
+def _in(contexts: Sequence[str], of_contexts: int) -> str:
+    """Where something is the case; nothing where it is so everywhere."""
+    return "" if len(contexts) == of_contexts else f" in {first_few(contexts)}"
 
 
 def one_per_cell(unit: Unit) -> str:

@@ -39,6 +39,25 @@ def _shorter_broad(scope: list[str], effects: list[str]) -> str:
     )
 
 
+def _starts_at_worst(value: float, contexts: list[str], of_contexts: int, remedy: str) -> str:
+    advice = remedy or "look at how an output is scored, take easier items or a stronger start"
+    return (
+        f"before training every item scores {value:g}{_where(contexts, of_contexts)}: where nothing"
+        f" succeeds there is nothing to reinforce. What to try: {advice}"
+    )
+
+
+def _starts_at_best(value: float, contexts: list[str], of_contexts: int, remedy: str) -> str:
+    return (
+        f"before training every item scores {value:g}{_where(contexts, of_contexts)}: there is"
+        f" nothing left to learn. What to try: {remedy or 'take harder items'}"
+    )
+
+
+def _where(contexts: list[str], of_contexts: int) -> str:
+    return "" if len(contexts) == of_contexts else f" in {first_few(contexts)}"
+
+
 SENTENCES: Mapping[Code, Words] = {
     # diverged, failed and left-out runs
     "score_policy": "a diverged run enters with its last valid score",
@@ -92,7 +111,12 @@ SENTENCES: Mapping[Code, Words] = {
         f"{count(runs, 'run')} left out: the response is not the mean of the run's last item"
         " outcomes"
     ),
+    "run_message": ByUnit(
+        lambda unit, runs, of_runs, message: f"{runs:,} of {count(of_runs, unit)}: {message}"
+    ),
     # diagnostics
+    "starts_at_worst": _starts_at_worst,
+    "starts_at_best": _starts_at_best,
     "unequal_variances": ByUnit(_unequal_variances),
     "near_bounds": lambda cells: (
         f"{count(cells, 'cell mean')} within 0.05 of 0 or 1: unequal room alone makes effects"

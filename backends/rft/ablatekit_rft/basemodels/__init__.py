@@ -10,7 +10,7 @@ from ablatekit_rft.basemodels.catalogue import (
     catalogue,
     model_info,
 )
-from ablatekit_rft.basemodels.tokenizer import CharTokenizer, UnknownCharacterError
+from ablatekit_rft.basemodels.tokenizer import SPECIALS, CharTokenizer, UnknownCharacterError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ablatekit_rft.basemodels.architectures import Attention
 
 __all__ = [
+    "SPECIALS",
     "BaseModelInfo",
     "CharTokenizer",
     "UnknownBaseModelError",

@@ -8,23 +8,63 @@ settings but its end-of-sequence tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Self, TypeAlias
 
 import torch
 from torch import Tensor
 
+from ablatekit.errors import Problem, UsageError
+from ablatekit_rft.basemodels.tokenizer import UnknownCharacterError
 from ablatekit_rft.policy.models import Tokenizer
 from ablatekit_rft.policy.rollout import first_eos
-from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.settings import Evaluation, RftSettings
+
+EVALUATION_TEMPERATURE = 1.0
+
+NEARLY = 0.8
+"""Likeness, by `difflib`, from which on a stop text is taken for a misspelt token."""
+
+Decode: TypeAlias = Callable[[Sequence[int]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Texts that end a completion, with what turns token ids into text."""
+    """Texts that end a completion, whatever tokens write them.
+
+    texts: looked for in what `decode` shows. marked: those that hold a control token, looked for in
+    what `spell` writes. ids: the tokens that are one of the texts by themselves.
+    """
 
     texts: tuple[str, ...]
-    decode: Callable[[Sequence[int]], str]
+    decode: Decode
+    marked: tuple[str, ...] = ()
+    spell: Decode = field(default=lambda _ids: "")
+    ids: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, texts: Sequence[str], tokenizer: Tokenizer) -> Self | None:
+        """The stop of a setting; None without texts.
+
+        Raises UsageError for a text that the tokenizer cannot write, and for a misspelt token.
+        """
+        if not texts:
+            return None
+        for text in texts:
+            if text not in tokenizer.added:
+                _refuse_misspelt(text, tokenizer)
+                _refuse_unwritable(text, tokenizer)
+        control = tokenizer.control.values()
+        marked = tuple(text for text in texts if any(token in text for token in control))
+        added = tokenizer.added
+        return cls(
+            tuple(text for text in texts if text not in marked),
+            tokenizer.decode,
+            marked,
+            tokenizer.spell,
+            tuple(added[text] for text in texts if text in added),
+        )
 
     def length(self, tokens: Sequence[int]) -> int | None:
         """Tokens up to and including the one that completes the first of the texts; None: none."""
@@ -38,24 +78,68 @@ class Stop:
 
     def in_tail(self, tokens: Sequence[int]) -> bool:
         """Whether the last token completes one of the texts: reads no more than it must."""
-        widest = max(len(text.encode()) for text in self.texts)
+        widest = max(len(text.encode()) for text in (*self.texts, *self.marked))
         return self._occurs(tokens[-widest:]) and self._occurs(tokens)
 
-    def before(self, text: str) -> str:
-        """What stands before the first of the texts; all of `text` if none occurs."""
-        places = (text.find(stop) for stop in self.texts)
-        return text[: min((place for place in places if place >= 0), default=len(text))]
+    def before(self, tokens: Sequence[int]) -> str:
+        """The text before the first of the texts that occurs; all of it if none does."""
+        place = _first(self.marked, self.spell(tokens)) if self.marked else None
+        text = self.decode(tokens) if place is None else self._until(tokens, place)
+        return text[: _first(self.texts, text)]
+
+    def _until(self, tokens: Sequence[int], place: int) -> str:
+        """What is shown of the tokens that write the first `place` characters."""
+        whole = len(tokens)
+        while len(self.spell(tokens[:whole])) > place:
+            whole -= 1
+        rest = self.spell(tokens)[len(self.spell(tokens[:whole])) : place]
+        return self.decode(tokens[:whole]) + rest
 
     def _occurs(self, tokens: Sequence[int]) -> bool:
-        text = self.decode(tokens)
-        return any(stop in text for stop in self.texts)
+        if self.texts and _first(self.texts, self.decode(tokens)) is not None:
+            return True
+        return bool(self.marked) and _first(self.marked, self.spell(tokens)) is not None
+
+
+def _first(texts: Sequence[str], text: str) -> int | None:
+    """Where the first of `texts` begins in a text."""
+    places = (text.find(stop) for stop in texts)
+    return min((place for place in places if place >= 0), default=None)
+
+
+def _refuse_misspelt(text: str, tokenizer: Tokenizer) -> None:
+    """Raise UsageError for a text in the form of a token that is nearly one of the tokenizer's.
+
+    Further away it is a text like others: a model may write `<|im_end|>` by letters.
+    """
+    near = get_close_matches(text, list(tokenizer.added), n=1, cutoff=NEARLY)
+    if near and text.startswith("<|") and text.endswith("|>"):
+        rule = "a stop that looks like a special token is none that the model's tokenizer has"
+        raise UsageError(Problem(rule, repr(text), f"Did you mean {near[0]!r}?"))
+
+
+def _refuse_unwritable(text: str, tokenizer: Tokenizer) -> None:
+    """Raise UsageError for a stop text that no tokens of the tokenizer spell."""
+    # Some tokenizers strip what a text begins with: a letter in front keeps it.
+    if any(_writes(tokenizer, text, front) for front in ("", "a")):
+        return
+    rule = "a stop text that the model's tokenizer cannot write would never stop"
+    raise UsageError(Problem(rule, repr(text), "Leave it out of stop and evaluation.stop"))
+
+
+def _writes(tokenizer: Tokenizer, text: str, front: str) -> bool:
+    try:
+        return text in tokenizer.spell(tokenizer.encode(front + text))
+    except UnknownCharacterError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
     """How completions are drawn; temperature 0 is greedy.
 
-    Without `eos_ids` and `stop` every completion has exactly `max_new_tokens` tokens. top_p: the
+    eos_ids: the tokens that end a completion, those of `stop` among them. Without them and `stop`
+    every completion has exactly `max_new_tokens` tokens. top_p: the
     smallest set of most probable tokens with at least this probability; top_k: the k most probable
     tokens, 0 for all; min_p: tokens at least this share of the most probable one's probability.
     """
@@ -71,15 +155,24 @@ class Decoding:
     @classmethod
     def of_training(cls, settings: RftSettings, max_new_tokens: int, tokenizer: Tokenizer) -> Self:
         """How the settings draw training rollouts."""
+        stop = Stop.of(settings.stop, tokenizer)
         return cls(
             max_new_tokens,
             settings.temperature,
-            tokenizer.eos_ids,
+            _end_tokens(tokenizer, stop),
             settings.top_p,
             settings.top_k,
             settings.min_p,
-            Stop(settings.stop, tokenizer.decode) if settings.stop else None,
+            stop,
         )
+
+    @classmethod
+    def of_evaluation(
+        cls, evaluation: Evaluation, max_new_tokens: int, tokenizer: Tokenizer
+    ) -> Self:
+        """How evaluation draws: from the policy itself, whatever the training temperature."""
+        stop = Stop.of(evaluation.stop, tokenizer)
+        return cls(max_new_tokens, EVALUATION_TEMPERATURE, _end_tokens(tokenizer, stop), stop=stop)
 
     @property
     def is_truncated(self) -> bool:
@@ -96,6 +189,10 @@ class Decoding:
         if 0 < self.top_k < kept.shape[-1]:
             kept = _above(kept, kept.topk(self.top_k, dim=-1).values[..., -1:])
         return kept if self.top_p == 1 else _nucleus(kept, self.top_p)
+
+
+def _end_tokens(tokenizer: Tokenizer, stop: Stop | None) -> tuple[int, ...]:
+    return tuple(dict.fromkeys((*tokenizer.eos_ids, *(stop.ids if stop else ()))))
 
 
 def _above(probabilities: Tensor, threshold: Tensor) -> Tensor:

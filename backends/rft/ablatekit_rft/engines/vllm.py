@@ -20,7 +20,7 @@ from ablatekit_rft.engines.vllm_process import (
     VllmProcess,
     configuration_of,
 )
-from ablatekit_rft.policy.models import positions_of
+from ablatekit_rft.policy.lengths import length_limit
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts, Rollouts, length_mask
 from ablatekit_rft.settings import RftSettings
@@ -170,12 +170,13 @@ def process_spec(
     """What vLLM is started with for these settings and sequences of at most `longest` tokens."""
     config, chosen = policy.model.config, settings.vllm
     device: Device = "cuda" if policy.device.type == "cuda" else "cpu"
-    limit = positions_of(config) or longest
+    limit = length_limit(config)
+    rounded = -(-longest // LENGTH_STEP) * LENGTH_STEP
     return ProcessSpec(
         configuration=configuration_of(config, type(policy.base_model).__name__, policy.vocabulary),
         dtype=policy.compute_dtype,
         device=device,
-        max_model_len=min(limit, -(-longest // LENGTH_STEP) * LENGTH_STEP),
+        max_model_len=min(limit.tokens if limit else longest, rounded),
         raw_logprobs=decoding.is_truncated,
         gpu_memory_utilization=chosen.gpu_memory_utilization * settings.gpu_share,
         cpu_cache_gib=chosen.cpu_cache_gib,
@@ -279,7 +280,10 @@ def _rollouts(
     """Completions as tensors on the policy's device; entropies, which vLLM has not, are zeros."""
     shape = (len(drawn), decoding.max_new_tokens)
     tokens = torch.full(shape, policy.pad_id, dtype=torch.int64)
-    logp = torch.zeros(shape, dtype=policy.parameters.weights.dtype)
+    # Weights may be bfloat16, which would round what the engine says to three digits.
+    logp = torch.zeros(
+        shape, dtype=torch.promote_types(policy.parameters.weights.dtype, torch.float32)
+    )
     for row, (ids, logps) in enumerate(drawn):
         if len(ids) < shape[1] and ids[-1] not in decoding.eos_ids:
             raise EngineError(

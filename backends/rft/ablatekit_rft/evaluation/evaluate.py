@@ -17,26 +17,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ablatekit.errors import Problem, UsageError
+from ablatekit.legible import legible
 from ablatekit.runs.records import part_metric
 from ablatekit.runs.seeds import Seeds
 from ablatekit_rft.engines.base import Engine
-from ablatekit_rft.engines.decoding import Decoding, Stop
+from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.draws import DrawKind, evaluation_draws
 from ablatekit_rft.levels.kl import k3
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.policy.models import Tokenizer
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts, Rollouts
-from ablatekit_rft.rollouts.verify import verify
+from ablatekit_rft.rollouts.verify import Verified, verify
 from ablatekit_rft.settings import Evaluation
 from ablatekit_rft.tasks import Task
 from ablatekit_rft.tasks.query import Query
 
-TEMPERATURE = 1.0
-"""Evaluation samples from the policy itself, whatever the training temperature."""
-
 Scope: TypeAlias = Literal["all", "part"]
 """All items with greedy decoding besides (first and last evaluation), or the fixed part."""
+
+SHOWN = 2000
+"""Characters of a question and of a completion that a log shows."""
 
 GREEDY = "/greedy"
 """Suffix of the split of greedy outcomes in the item table."""
@@ -78,12 +79,14 @@ class Evaluated:
 
     failures: by row, what kept the verifier from a verdict, empty where nothing did. part: of an
     evaluation on all items, the metrics of the part that the others use, by their own names.
+    example: the first completion with its question and verdict, for people to read.
     """
 
     metrics: Mapping[str, float]
     items: Mapping[str, Sequence[Any]]
     failures: tuple[str, ...] = ()
     part: Mapping[str, float] = field(default_factory=dict)
+    example: str = ""
 
     def refuse_failing_verifier(self, name: str) -> None:
         """Raise UsageError where the verifier has judged none of the completions that ended."""
@@ -125,7 +128,8 @@ class Evaluator:
         """
         items = self.scopes[scope]
         batches = _batches(len(items.splits), engine.batch_items)
-        parts = [self._outcomes(engine, reference, items, at) for at in batches]
+        drawn = [self._outcomes(engine, reference, items, at) for at in batches]
+        parts = [part for part, _ in drawn]
         table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         summary = self._metrics(table, items.draws.shape[1])
         part = self._metrics_of_part(table, items) if scope == "all" else {}
@@ -133,7 +137,7 @@ class Evaluator:
         del table["kl"]
         failures = tuple(table.pop("why").tolist())
         columns = {name: column.tolist() for name, column in table.items()}
-        return Evaluated(summary, columns, failures, part)
+        return Evaluated(summary, columns, failures, part, drawn[0][1])
 
     def _metrics(self, table: Mapping[str, NDArray[Any]], samples: int) -> dict[str, float]:
         return _summary(table) | _pass_at(table, samples, self.pass_at)
@@ -151,8 +155,11 @@ class Evaluator:
 
     def _outcomes(
         self, engine: Engine, reference: Policy, items: EvaluationItems, at: slice
-    ) -> dict[str, NDArray[Any]]:
-        """Rows (item x sample, the greedy one last) of one batch of items, by column."""
+    ) -> tuple[dict[str, NDArray[Any]], str]:
+        """Rows (item x sample, the greedy one last) of one batch of items, by column.
+
+        Gives the first of them in words, too.
+        """
         policy = engine.policy
         prompts = Prompts.pad(items.encoded[at], policy.pad_id, policy.device)
         rollouts, greedy = self._draw(engine, prompts, items, at)
@@ -161,8 +168,8 @@ class Evaluator:
         sampled_per_item = items.draws.shape[1]
         per_item = sampled_per_item + items.with_greedy
         asked = [queries[index] for index in query]
-        verified = verify(self.task, self.tokenizer, asked, rollouts, self.decoding.stop)
-        return {
+        verified = verify(self.task, self.tokenizer, asked, rollouts, self.decoding)
+        columns = {
             "split": _split_names(splits, query, greedy),
             "dataset": np.full(len(query), self.dataset, object),
             "item": np.array([queries[index].item for index in query], object),
@@ -175,6 +182,20 @@ class Evaluator:
             "truncated": rollouts.truncated.cpu().numpy(),
             "kl": self._kl(engine, reference, rollouts, splits, greedy),
         }
+        return columns, self._example(queries[0], rollouts, verified)
+
+    def _example(self, query: Query, rollouts: Rollouts, verified: Verified) -> str:
+        """The first of the rollouts, an answer to `query`, as a log shows it."""
+        length, cut = int(rollouts.lengths[0]), bool(rollouts.truncated[0])
+        text = self.tokenizer.decode(rollouts.tokens[0, :length].tolist())
+        verdict = "correct" if verified.correct[0] else "error" if verified.error[0] else "wrong"
+        parts = {
+            "question": query.prompt,
+            f"completion of {length} tokens{', cut off at the limit' if cut else ''}": text,
+            "answer key": query.gold,
+            "verdict": f"{verdict} {verified.why[0]}".strip(),
+        }
+        return "".join(f"{name}: {shown(part)}\n" for name, part in parts.items())
 
     def _draw(
         self, engine: Engine, prompts: Prompts, items: EvaluationItems, at: slice
@@ -206,7 +227,9 @@ class Evaluator:
         if len(rows):
             chosen = rollouts.select(rows)
             chosen, _ = engine.reconcile(chosen, self.decoding, self.reference_budget)
-            scored = reference.logp_without_gradient(chosen, TEMPERATURE, self.reference_budget)
+            scored = reference.logp_without_gradient(
+                chosen, self.decoding.temperature, self.reference_budget
+            )
             estimate = k3.function(chosen.own_logp, scored)
             kl[rows.cpu().numpy()] = (estimate * chosen.mask).sum(dim=1).cpu().numpy()
         return kl
@@ -238,17 +261,18 @@ def build_evaluator(
         dataset=task.name,
         task=task,
         tokenizer=tokenizer,
-        decoding=Decoding(
-            max_new_tokens,
-            TEMPERATURE,
-            tokenizer.eos_ids,
-            stop=Stop(settings.stop, tokenizer.decode) if settings.stop else None,
-        ),
+        decoding=Decoding.of_evaluation(settings, max_new_tokens, tokenizer),
         scopes={"all": whole, "part": part},
         reference_budget=reference_budget,
         pass_at=settings.pass_at,
         in_part=np.concatenate(in_part) if settings.uses_part else None,
     )
+
+
+def shown(text: str) -> str:
+    """A text for a log: nothing in it acts, and it is not endless."""
+    said = legible(text)
+    return said if len(said) <= SHOWN else f"{said[:SHOWN]} ... ({len(said):,} characters)"
 
 
 def _share(count: int, share: float) -> int:

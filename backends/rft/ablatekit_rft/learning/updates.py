@@ -47,11 +47,14 @@ class Updater:
         before = self._copied_weights()
         version: int | None = round_index if self.settings.staleness == 0 else None
         steps: list[tuple[StepStats, Clipping]] = []
-        for rows in self._splits(len(experience.advantage), round_index):
+        for place, rows in enumerate(self._splits(len(experience.advantage), round_index)):
             step = experience if rows is None else experience.select(rows)
+            chance = np.random.default_rng(self.seeds.own(f"tokens/{round_index}/{place}"))
             with watch.phase(metrics.TIME_TRAIN):
                 self.policy.parameters.zero_gradient()
-                stats = self.loss.accumulate(self.policy, step, self.entropy_coefficient, version)
+                stats = self.loss.accumulate(
+                    self.policy, step, self.entropy_coefficient, version, chance
+                )
             with watch.phase(metrics.TIME_OPTIMIZER):
                 clipping = clip_gradient(self.policy.parameters.gradient, self.settings.grad_clip)
                 self.optimizer.step(rate)

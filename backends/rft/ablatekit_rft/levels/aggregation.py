@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     needs=frozenset({"lengths"}),
     traits={"length_blind"},
     peers={
-        "TRL": "none (dr_grpo is this over a constant)",
+        "TRL": "loss_type='luspo'",
         "verl": "loss_agg_mode=seq-mean-token-sum",
         "OpenRLHF": "none",
     },

@@ -22,6 +22,11 @@ GSPO_LOW, GSPO_HIGH = 3e-4, 4e-4
 GMPO_EPSILON = 0.4
 CISPO_LOW, CISPO_HIGH = 1.0, 4.0
 TV_BOUND = 0.2
+KL_BOUND = 0.05
+IPO_BOUND = 0.1
+ICEPOP_LOW, ICEPOP_HIGH = 0.5, 4.0
+TINY_PROBABILITY = 1e-8
+"""Least probability of another token in a divergence of two, as in verl."""
 
 
 @level(
@@ -30,7 +35,11 @@ TV_BOUND = 0.2
     formula="-rho A",
     source="Importance sampling",
     traits={"on_policy_neutral"},
-    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none (prime-rl and oat: default)"},
+    peers={
+        "TRL": "none",
+        "verl": "bypass_mode with loss_type 'reinforce'",
+        "OpenRLHF": "none (oat: default)",
+    },
 )
 def none(view: SurrogateView) -> Surrogate:
     """The ratio as it is."""
@@ -124,7 +133,7 @@ def delta(view: SurrogateView, *, clip_low: float, clip_bound: float) -> Surroga
     peers={
         "TRL": "importance_sampling_level='sequence', epsilon=3e-4, epsilon_high=4e-4",
         "verl": "policy loss 'gspo' with clip_ratio_low and clip_ratio_high",
-        "OpenRLHF": "none",
+        "OpenRLHF": "policy_loss_type='gspo' with eps_clip_low_high",
     },
 )
 def gspo(view: SurrogateView, *, clip_low: float, clip_high: float) -> Surrogate:
@@ -182,18 +191,155 @@ def cispo(view: SurrogateView, *, clip_low: float, clip_high: float) -> Surrogat
     needs=frozenset({"old"}),
     traits={"on_policy_neutral", "reports_bounds"},
     params={"clip_bound": TV_BOUND},
-    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none (prime-rl: default, 0.2)"},
+    peers={
+        "TRL": "none",
+        "verl": "policy loss 'dppo_tv', bound clip_ratio",
+        "OpenRLHF": "none",
+    },
 )
 def dppo_tv(view: SurrogateView, *, clip_bound: float) -> Surrogate:
     """Bounds how much probability a token has moved, not its ratio."""
     moved = view.logp.detach().exp() - view.old_logp.exp()
     low = (view.advantage < 0) & (-moved > clip_bound)
     high = (view.advantage > 0) & (moved > clip_bound)
+    return _dropped(view, low, high)
+
+
+@level(
+    "clip",
+    "dppo_kl",
+    formula="-rho A, dropped where sign(A) (p - p_old) > 0 and D > clip_bound,"
+    " D = p_old log(p_old / p) + (1 - p_old) log((1 - p_old) / (1 - p)), p = exp(l)",
+    source="DPPO, arXiv:2602.04879",
+    needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "reports_bounds"},
+    params={"clip_bound": KL_BOUND},
+    peers={
+        "TRL": "none",
+        "verl": "policy loss 'dppo_kl', bound clip_ratio (0.05 in its example)",
+        "OpenRLHF": "none",
+    },
+)
+def dppo_kl(view: SurrogateView, *, clip_bound: float) -> Surrogate:
+    """Bounds the divergence of the choice between a token and all others, not its ratio."""
+    logp, old = view.logp.detach(), view.old_logp
+    moved = logp.exp() - old.exp()
+    other, old_other = (1 - logp.exp()), (1 - old.exp())
+    of_others = (old_other + TINY_PROBABILITY).log() - (other + TINY_PROBABILITY).log()
+    far = old.exp() * (old - logp) + old_other * of_others > clip_bound
+    low = (view.advantage < 0) & (moved < 0) & far
+    return _dropped(view, low, (view.advantage > 0) & (moved > 0) & far)
+
+
+@level(
+    "clip",
+    "ipo",
+    formula="-rho A, dropped where |p - p_old| > clip_bound, p = exp(l)",
+    source="prime-rl, loss 'ipo'",
+    needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "reports_bounds"},
+    params={"clip_bound": IPO_BOUND},
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
+)
+def ipo(view: SurrogateView, *, clip_bound: float) -> Surrogate:
+    """dppo_tv in both directions: what has moved far back is dropped, too."""
+    moved = view.logp.detach().exp() - view.old_logp.exp()
+    return _dropped(view, moved < -clip_bound, moved > clip_bound)
+
+
+@level(
+    "clip",
+    "icepop",
+    formula="-rho A where 1 - clip_low <= rho <= 1 + clip_high, else 0",
+    source="IcePop (Ring-1T), arXiv:2510.18855; prime-rl, loss 'icepop'",
+    needs=frozenset({"old"}),
+    traits={"on_policy_neutral", "reports_bounds"},
+    params={"clip_low": ICEPOP_LOW, "clip_high": ICEPOP_HIGH},
+    peers={
+        "TRL": "none",
+        "verl": "bypass_mode, loss_type 'reinforce' with token bounds 0.5_5.0",
+        "OpenRLHF": "none",
+    },
+)
+def icepop(view: SurrogateView, *, clip_low: float, clip_high: float) -> Surrogate:
+    """A ratio outside the bounds drops its token, whatever the sign of the advantage."""
+    ratio = view.ratios.log.detach().exp()
+    return _dropped(view, ratio < 1 - clip_low, ratio > 1 + clip_high)
+
+
+@level(
+    "clip",
+    "sapo",
+    formula="-4 / tau sigmoid(tau (rho - 1)) A, tau = sapo_positive where A > 0, else"
+    " sapo_negative",
+    source="SAPO, arXiv:2511.20347",
+    needs=frozenset({"old"}),
+    traits={"on_policy_neutral"},
+    peers={
+        "TRL": "loss_type='sapo'",
+        "verl": "policy loss 'sapo' (forces seq-mean-token-mean)",
+        "OpenRLHF": "none",
+    },
+)
+def sapo(view: SurrogateView, *, sapo_positive: float, sapo_negative: float) -> Surrogate:
+    """A soft gate: the gradient fades as the ratio leaves 1, faster for bad completions."""
+    tau = view.ratios.log.new_tensor([sapo_negative, sapo_positive])[(view.advantage > 0).long()]
+    gate = (tau * (view.ratios.log.exp() - 1)).sigmoid() * 4 / tau
+    return Surrogate(-gate * view.advantage * view.ratios.share)
+
+
+@level(
+    "clip",
+    "vespo",
+    formula="-sg(exp(lambda + k log rho - lambda rho)) A l; k, lambda = vespo_positive_power,"
+    " vespo_positive_decay where A >= 0, else vespo_negative_power, vespo_negative_decay",
+    source="VESPO, arXiv:2602.10693 (with ratio_level: sequence_sum)",
+    needs=frozenset({"old"}),
+    traits={"on_policy_neutral"},
+    peers={
+        "TRL": "loss_type='vespo', on the ratio of the completion's probabilities",
+        "verl": "none",
+        "OpenRLHF": "none",
+    },
+)
+def vespo(
+    view: SurrogateView,
+    *,
+    vespo_positive_power: float,
+    vespo_positive_decay: float,
+    vespo_negative_power: float,
+    vespo_negative_decay: float,
+) -> Surrogate:
+    """The ratio is a soft weight without gradient, largest near 1 and 0 far from it."""
+    log, good = view.ratios.log.detach(), (view.advantage >= 0).long()
+    power = log.new_tensor([vespo_negative_power, vespo_positive_power])[good]
+    decay = log.new_tensor([vespo_negative_decay, vespo_positive_decay])[good]
+    weight = (decay + power * log - decay * log.exp()).exp()
+    return Surrogate(-weight * view.advantage * view.logp)
+
+
+LEVELS = (
+    none,
+    ppo,
+    clip_higher,
+    dual_clip,
+    delta,
+    gspo,
+    gmpo,
+    cispo,
+    dppo_tv,
+    dppo_kl,
+    ipo,
+    icepop,
+    sapo,
+    vespo,
+)
+
+
+def _dropped(view: SurrogateView, low: Tensor, high: Tensor) -> Surrogate:
+    """Importance sampling without the tokens where a bound is left behind."""
     loss = -view.ratios.log.exp() * view.advantage * view.ratios.share
     return Surrogate(loss.masked_fill(low | high, 0.0), low, high)
-
-
-LEVELS = (none, ppo, clip_higher, dual_clip, delta, gspo, gmpo, cispo, dppo_tv)
 
 
 def _bounds(view: SurrogateView, ratio: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:

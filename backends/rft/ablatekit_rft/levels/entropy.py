@@ -80,4 +80,65 @@ def top_tokens(view: EntropyView, *, entropy_share: float) -> EntropyTerm:
     return EntropyTerm(0.0, view.coefficient, (view.entropy >= threshold) & view.mask)
 
 
-LEVELS = (none, bonus, adaptive, top_tokens)
+@level(
+    "entropy",
+    "clip_cov",
+    formula="policy loss without K random tokens of covariance_low < c_it < covariance_high,"
+    " K = covariance_share of the step's tokens, c_it = (A_it - mean A) (l_it - mean l), means over"
+    " the step's tokens; denominators unchanged",
+    source="Clip-Cov, arXiv:2505.22617",
+    peers={
+        "TRL": "none",
+        "verl": "policy loss 'clip_cov', of each micro-batch",
+        "OpenRLHF": "none",
+    },
+)
+def clip_cov(
+    view: EntropyView, *, covariance_share: float, covariance_low: float, covariance_high: float
+) -> EntropyTerm:
+    """Some of the tokens that would lower the entropy most are not taught."""
+    covariance, places = _covariances(view)
+    between = (covariance > covariance_low) & (covariance < covariance_high)
+    candidates = between.nonzero().squeeze(1)
+    wanted = min(len(candidates), _count(covariance_share, len(covariance)))
+    chosen = view.generator.choice(len(candidates), wanted, replace=False)
+    dropped = _marked(view, places[candidates[candidates.new_tensor(chosen)]])
+    return EntropyTerm(0.0, view.coefficient, view.mask & ~dropped)
+
+
+@level(
+    "entropy",
+    "kl_cov",
+    formula="loss + covariance_penalty sum_i w_i sum_t |l_it - l_old_it| over the K tokens of the"
+    " largest c_it, K = covariance_share of the step's tokens, c_it = (A_it - mean A)"
+    " (l_it - mean l), means over the step's tokens",
+    source="KL-Cov, arXiv:2505.22617",
+    needs=frozenset({"old"}),
+    peers={"TRL": "none", "verl": "policy loss 'kl_cov', of each micro-batch", "OpenRLHF": "none"},
+)
+def kl_cov(view: EntropyView, *, covariance_share: float, covariance_penalty: float) -> EntropyTerm:
+    """The tokens that lower the entropy most are held at the policy that generated them."""
+    covariance, places = _covariances(view)
+    largest = covariance.sort(descending=True, stable=True).indices
+    held = _marked(view, places[largest[: _count(covariance_share, len(covariance))]])
+    return EntropyTerm(0.0, view.coefficient, held=held, penalty=covariance_penalty)
+
+
+LEVELS = (none, bonus, adaptive, top_tokens, clip_cov, kl_cov)
+
+
+def _covariances(view: EntropyView) -> tuple[Tensor, Tensor]:
+    """(M,): c_it of the tokens that count, and their places in the flattened mask."""
+    advantage = view.advantage.expand_as(view.logp)[view.mask]
+    logp = view.logp[view.mask]
+    covariance = (advantage - advantage.mean()) * (logp - logp.mean())
+    return covariance, view.mask.flatten().nonzero().squeeze(1)
+
+
+def _count(share: float, tokens: int) -> int:
+    return max(1, int(share * tokens))
+
+
+def _marked(view: EntropyView, places: Tensor) -> Tensor:
+    marked = view.mask.new_zeros(view.mask.numel())
+    return marked.index_fill(0, places, True).view(view.mask.shape)

@@ -1,9 +1,9 @@
 """KL to the reference policy from sampled tokens: `(logp (N,T), reference_logp (N,T)) -> (N,T)`.
 
 Values are in nats per token, l = logp, l_ref = reference_logp, both at the training temperature.
-With r = l - l_ref under tokens sampled from the policy, all are estimates of KL(pi || ref)
-(http://joschu.net/blog/kl-approx.html); their gradients as a loss differ (arXiv:2510.01555). In the
-reward they are summed over a completion's tokens and carry no gradient.
+With r = l - l_ref under tokens sampled from the policy, all but `abs` are estimates of
+KL(pi || ref) (http://joschu.net/blog/kl-approx.html); their gradients as a loss differ
+(arXiv:2510.01555). In the reward they are summed over a completion's tokens and carry no gradient.
 """
 
 from __future__ import annotations
@@ -87,7 +87,21 @@ def k3_plus(logp: Tensor, reference_logp: Tensor) -> Tensor:
     return gradient - gradient.detach() + value.detach()
 
 
-LEVELS = (k1, k2, k3, k3_plus)
+@level(
+    "kl_estimator",
+    "abs",
+    formula="|l - l_ref|",
+    source="verl, kl_penalty",
+    needs=frozenset({"reference"}),
+    traits={"flat_at_reference"},
+    peers={"TRL": "none", "verl": "abs", "OpenRLHF": "none"},
+)
+def absolute(logp: Tensor, reference_logp: Tensor) -> Tensor:
+    """No estimate of KL: a penalty of the same size however far policy and reference are apart."""
+    return (logp - reference_logp).abs()
+
+
+LEVELS = (k1, k2, k3, k3_plus, absolute)
 
 
 def _half_square(logp: Tensor, reference_logp: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ the same weights. Bounds come from `mismatch_low` and `mismatch_high`; null is t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ablatekit_rft.levels.token_views import MAX_LOG_RATIO, EngineView
 from ablatekit_rft.levels.types import level
@@ -19,6 +20,28 @@ TOKEN_CAP = 2.0
 ICEPOP_LOW, ICEPOP_HIGH = 0.5, 5.0
 SEQUENCE_CAP = 3.0
 GEOMETRIC_LOW, GEOMETRIC_HIGH = 0.99, 1.01
+SURE = 1e-6
+"""Least distance from 0 and 1 of a probability in a divergence of two, as in OpenRLHF."""
+
+Rejection: TypeAlias = Literal[
+    "none",
+    "token_k1",
+    "token_k2",
+    "token_k3",
+    "token_binary_kl",
+    "token_tv",
+    "seq_sum_k1",
+    "seq_sum_k2",
+    "seq_sum_k3",
+    "seq_mean_k1",
+    "seq_mean_k2",
+    "seq_mean_k3",
+    "seq_mean_binary_kl",
+    "seq_mean_tv",
+    "seq_max_k2",
+    "seq_max_k3",
+]
+"""What rejection looks at: of which tokens, and which distance of theirs (`accepted`)."""
 
 
 @level(
@@ -102,8 +125,8 @@ def tis_seq(view: EngineView, *, mismatch_high: float) -> Tensor:
     params={"mismatch_low": 0.0, "mismatch_high": SEQUENCE_CAP, "max_log_ratio": MAX_LOG_RATIO},
     peers={
         "TRL": "vllm_importance_sampling_mode='sequence_mask' (default with vLLM), C=3",
-        "verl": "rollout_is=sequence with sequence rejection",
-        "OpenRLHF": "seq-mask-tis (off)",
+        "verl": "rollout_is=sequence with rollout_rs=seq_sum_k1",
+        "OpenRLHF": "none: seq-mask-tis goes by the mean, and weighs tokens",
     },
 )
 def mis_seq(view: EngineView, *, mismatch_low: float, mismatch_high: float) -> Tensor:
@@ -117,7 +140,7 @@ def mis_seq(view: EngineView, *, mismatch_low: float, mismatch_high: float) -> T
     formula="w = 1, and l_old := l_roll in the ratio",
     source="prime-rl; verl, docs/algo/rollout_corr",
     traits={"unweighted", "engine_is_old"},
-    peers={"TRL": "none", "verl": "bypass_mode", "OpenRLHF": "none (prime-rl: always)"},
+    peers={"TRL": "AsyncGRPOTrainer", "verl": "bypass_mode", "OpenRLHF": "none"},
 )
 def bypass(view: EngineView) -> Tensor:
     """The engine's own log-probabilities are the old policy: no forward pass for l_old."""
@@ -131,7 +154,7 @@ def bypass(view: EngineView) -> Tensor:
     source="Geometric rejection sampling; verl, docs/algo/rollout_corr",
     needs=frozenset({"old"}),
     params={"mismatch_low": GEOMETRIC_LOW, "mismatch_high": GEOMETRIC_HIGH},
-    peers={"TRL": "none", "verl": "rollout_rs=geometric", "OpenRLHF": "none"},
+    peers={"TRL": "none", "verl": "rollout_rs=seq_mean_k1", "OpenRLHF": "none"},
 )
 def geo_rs(view: EngineView, *, mismatch_low: float, mismatch_high: float) -> Tensor:
     """Completions are kept whole or dropped by their mean log-ratio, whatever their length."""
@@ -143,6 +166,44 @@ def geo_rs(view: EngineView, *, mismatch_low: float, mismatch_high: float) -> Te
 
 
 LEVELS = (off, tis_token, mis_token, tis_seq, mis_seq, bypass, geo_rs)
+
+
+def accepted(view: EngineView, by: Rejection, bound: float) -> Tensor:
+    """(N, T) bool: the tokens that trainer and engine agree on, all of a completion or none where
+    `by` looks at completions.
+
+    With d = l_old - l_roll, p = exp(l_roll), q = exp(l_old): k1 is d, between -log(bound) and
+    log(bound); the others are at most `bound`: k2 = d^2 / 2, k3 = exp(d) - 1 - d, binary_kl the
+    divergence of (p, 1 - p) from (q, 1 - q), tv = |p - q|.
+    """
+    scope, distance = by.split("_", 1) if by.startswith("token") else by.rsplit("_", 1)
+    if by.endswith("binary_kl"):
+        scope, distance = by.removesuffix("_binary_kl"), "binary_kl"
+    values = _distance(view, distance) * view.mask
+    if scope != "token":
+        values = _of_completions(values, view.mask, scope).expand_as(values)
+    return values.abs() <= math.log(bound) if distance == "k1" else values <= bound
+
+
+def _distance(view: EngineView, name: str) -> Tensor:
+    gap = _clamped((view.old_logp - view.rollout_logp) * view.mask)
+    if name in ("k1", "k2", "k3"):
+        return {"k1": gap, "k2": gap.square() / 2, "k3": gap.expm1() - gap}[name]
+    engine, trainer = (
+        logp.exp().clamp(SURE, 1 - SURE) for logp in (view.rollout_logp, view.old_logp)
+    )
+    if name == "tv":
+        return (engine - trainer).abs()
+    others = (1 - engine) * ((1 - engine) / (1 - trainer)).log()
+    return engine * (engine / trainer).log() + others
+
+
+def _of_completions(values: Tensor, mask: Tensor, scope: str) -> Tensor:
+    """(N, 1): sum, mean or largest value of each completion's tokens."""
+    if scope == "seq_max":
+        return values.amax(dim=1, keepdim=True)
+    total = values.sum(dim=1, keepdim=True)
+    return total if scope == "seq_sum" else total / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def _ones(view: EngineView) -> Tensor:

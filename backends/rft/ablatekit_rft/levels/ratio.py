@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     traits={"on_policy_neutral"},
     peers={
         "TRL": "none: equal in gradient on-policy with one update per round",
-        "verl": "none: equal in gradient on-policy with one update per round",
+        "verl": "policy losses 'gpg' and 'dro'",
         "OpenRLHF": "none: equal in gradient on-policy with one update per round",
     },
 )
@@ -63,7 +63,7 @@ def token(logp: Tensor, old_logp: Tensor, mask: Tensor) -> Ratios | None:
     peers={
         "TRL": "importance_sampling_level='sequence'",
         "verl": "policy loss 'gspo' (forces seq-mean-token-mean)",
-        "OpenRLHF": "none",
+        "OpenRLHF": "policy_loss_type='gspo'",
     },
 )
 def sequence(logp: Tensor, old_logp: Tensor, mask: Tensor) -> Ratios | None:

@@ -75,7 +75,7 @@ def success(
     source="TRL, GRPO with a replay buffer",
     needs=frozenset({"old", "groups"}),
     min_group=2,
-    peers={"TRL": "grpo_with_replay_buffer (buffer of the best)", "verl": "none"}
+    peers={"TRL": "none (grpo_with_replay_buffer of earlier releases)", "verl": "none"}
     | {"OpenRLHF": "none"},
 )
 def groups(fresh: ReplayView, stored: ReplayView, generator: np.random.Generator) -> ReplayChoice:

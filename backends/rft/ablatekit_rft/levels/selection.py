@@ -159,7 +159,7 @@ def top_bottom(
     "success_only",
     formula="rollouts with outcome 1",
     source="Rejection sampling as in RAFT, arXiv:2304.06767",
-    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
+    peers={"TRL": "none", "verl": "use_pf_ppo, 'pow'", "OpenRLHF": "none"},
 )
 def success_only(_rewards: Floats, outcome: Floats, _generator: np.random.Generator) -> Rows:
     """Only right completions train; wrong ones leave the denominators, too."""

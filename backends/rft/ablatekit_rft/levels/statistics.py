@@ -62,6 +62,17 @@ def normalised(values: Tensor, index: Tensor, eps: float) -> Tensor:
     return off / (_spread(off, index) + eps)
 
 
+def whitened(values: Tensor, weights: Tensor, eps: float) -> Tensor:
+    """Values (N, T) with weighted mean 0 and unbiased deviation 1; 0 where no weight is."""
+    total = weights.sum()
+    present = values[weights > 0]
+    if bool((present == present[0]).all()):
+        return values.new_zeros(values.shape)
+    off = values - (values * weights).sum() / total
+    variance = (off.square() * weights).sum() / (total - 1)
+    return (off / (variance.sqrt() + eps)) * (weights > 0)
+
+
 def _spread(off: Tensor, index: Tensor) -> Tensor:
     return (sums(off.square(), index) / (counts(off, index) - 1)).sqrt()[index]
 

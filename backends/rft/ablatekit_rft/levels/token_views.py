@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -76,22 +78,34 @@ class EngineView:
 
 @dataclass(frozen=True, slots=True)
 class EntropyView:
-    """entropy (N, T) in nats under the generating policy, mask (N, T), and the coefficient that the
-    previous step left (0 at first)."""
+    """A step's tokens under the policy that generated them, and what the step before left.
+
+    entropy: (N, T) in nats. mask: (N, T). coefficient: what the previous step passed on (0 at
+    first). logp: (N, T). advantage: (N, 1) or (N, T). generator: chance of this step alone.
+    """
 
     entropy: Tensor
     mask: Tensor
     coefficient: float
+    logp: Tensor
+    advantage: Tensor
+    generator: np.random.Generator
 
 
 @dataclass(frozen=True, slots=True)
 class EntropyTerm:
-    """The weight of a bonus in this step, the coefficient to pass on, and which tokens are taught,
-    (N, T) bool, or None where all are."""
+    """What a step does about entropy.
+
+    weight: of a bonus in this step. following: the coefficient to pass on. taught: (N, T) bool, the
+    tokens of the policy loss, or None for all. held: (N, T) bool, the tokens whose absolute
+    log-ratio costs `penalty`, or None for none.
+    """
 
     weight: float
     following: float
     taught: Tensor | None = None
+    held: Tensor | None = None
+    penalty: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,10 +97,15 @@ def learning_rate(settings: RftSettings, before: float, after: float) -> float:
     warmup = settings.warmup_fraction
     if after < warmup:
         return settings.learning_rate * after / warmup
+    if settings.lr_schedule == "inverse_sqrt":
+        return settings.learning_rate * math.sqrt(warmup / max(before, warmup))
     course = max(0.0, before - warmup) / (1 - warmup)
+    share = settings.lr_decay_share
+    course = max(0.0, course - (1 - share)) / share
     decay = {
         "constant": 1.0,
         "linear": 1 - course,
         "cosine": (1 + math.cos(math.pi * course)) / 2,
-    }
-    return settings.learning_rate * decay[settings.lr_schedule]
+    }[settings.lr_schedule]
+    floor = settings.lr_floor
+    return settings.learning_rate * (floor + (1 - floor) * decay)

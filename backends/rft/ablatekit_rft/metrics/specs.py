@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from ablatekit_rft.settings import RftSettings
 
 
+AT_ZERO = (
+    "read the completion and its verdict in a run's log, check the verifier on it, give more tokens"
+    " where completions are cut off (max_new_tokens, evaluation.max_new_tokens), change template,"
+    " instruction or few_shot, take a stronger base model or easier data"
+)
+AT_ONE = "take harder data or a smaller base model, give fewer hints in instruction and few_shot"
+
+
 def _evaluation(settings: RftSettings) -> tuple[MetricSpec, ...]:
     evaluation = settings.evaluation
     share = evaluation.intermediate_fraction
@@ -28,6 +36,8 @@ def _evaluation(settings: RftSettings) -> tuple[MetricSpec, ...]:
             doc=f"Pass@1 on the items of the fixed train probe, {sampled}",
             partial=partial,
             items="train",
+            at_zero=AT_ZERO,
+            at_one=AT_ONE,
         ),
         MetricSpec(
             name=metrics.TEST_PASS,
@@ -37,6 +47,8 @@ def _evaluation(settings: RftSettings) -> tuple[MetricSpec, ...]:
             doc=f"Pass@1 on the fixed test items, {sampled}",
             partial=partial,
             items="test",
+            at_zero=AT_ZERO,
+            at_one=AT_ONE,
         ),
         *_pass_at(settings, partial=partial),
         _greedy(metrics.TRAIN_GREEDY, "train probe", "train/greedy"),
@@ -207,7 +219,8 @@ def _mismatch(settings: RftSettings) -> tuple[MetricSpec, ...]:
         _watched(metrics.MISMATCH_MAX, "nats", f"Largest {gap}"),
         _watched(metrics.MISMATCH_P99, "nats", f"99th percentile of {gap}"),
     )
-    if "unweighted" in settings.level("mismatch").traits:
+    unweighted = "unweighted" in settings.level("mismatch").traits
+    if unweighted and settings.rejection == "none":
         return always
     return (
         *always,

@@ -148,13 +148,19 @@ class _Attention:
         self._heads = query, key, value = tuple(_by_row(part, p.shape) for part in (q, k, v))
         self._masked = {"dropout_p": 0.0, "is_causal": p.bias is None, "attn_mask": p.bias}
         grouped = query.shape[1] != key.shape[1]
-        self._flash = q.device.type == "cpu" and not grouped and _chooses_flash(*self._heads, self._masked)
+        self._flash = (
+            q.device.type == "cpu" and not grouped and _chooses_flash(*self._heads, self._masked)
+        )
         if self._flash:
-            self.out, self._normaliser = aten._scaled_dot_product_flash_attention_for_cpu(*self._heads, **self._masked)
+            self.out, self._normaliser = aten._scaled_dot_product_flash_attention_for_cpu(
+                *self._heads, **self._masked
+            )
             return
         self._heads = tuple(part.detach().requires_grad_() for part in self._heads)
         with torch.enable_grad():
-            self.out = F.scaled_dot_product_attention(*self._heads, **self._masked, enable_gqa=grouped)
+            self.out = F.scaled_dot_product_attention(
+                *self._heads, **self._masked, enable_gqa=grouped
+            )
 
     def backward(self, g: Tensor) -> tuple[Tensor, ...]:
         """Gradients of q, k and v, (R, H, S, D) each."""
@@ -183,7 +189,13 @@ class _Hidden(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        context: Any, _table: Tensor, decoder: Decoder, tokens: Tensor, positions: Tensor, visible: Tensor | None, read: Tensor
+        context: Any,
+        _table: Tensor,
+        decoder: Decoder,
+        tokens: Tensor,
+        positions: Tensor,
+        visible: Tensor | None,
+        read: Tensor,
     ) -> Tensor:
         context.passed = TracedPass(decoder, tokens, positions, visible, read)
         return context.passed.hidden()
@@ -211,7 +223,8 @@ class TracedPass:
         s = decoder.shape
         heads = (s.heads, 2) if s.interleaved else (s.heads + s.key_heads,)
         cos, sin = (
-            part.view(-1, *(1,) * len(heads), s.rotary_dim).expand(-1, *heads, -1).contiguous() for part in (cos, sin)
+            part.view(-1, *(1,) * len(heads), s.rotary_dim).expand(-1, *heads, -1).contiguous()
+            for part in (cos, sin)
         )
         bias = None if visible is None else attention_bias(visible, dtype)
         self._pass = _Pass(tokens.shape, cos, sin, bias, read)
@@ -242,7 +255,9 @@ class TracedPass:
         activated = s.activation(gate)
         product = activated * gated[0] if gated else activated
         self._traces.append(
-            _BlockTrace(attention_norm, heads_norm, attention, attended, mlp_norm, up, activated, product)
+            _BlockTrace(
+                attention_norm, heads_norm, attention, attended, mlp_norm, up, activated, product
+            )
         )
         return block.down(product).add_(between)
 
@@ -275,7 +290,9 @@ class TracedPass:
     def _block_backward(self, block: Block, trace: _BlockTrace, g: Tensor, *, last: bool) -> Tensor:
         """The sum of the residual's gradients, in the order in which autograd finds them."""
         of_up = self._mlp_backward(block, trace, g)
-        of_mlp = _norm_backward(block.mlp_norm, trace.mlp_norm, _linear_backward(block.up, trace.mlp_norm.out, of_up))
+        of_mlp = _norm_backward(
+            block.mlp_norm, trace.mlp_norm, _linear_backward(block.up, trace.mlp_norm.out, of_up)
+        )
         through = g if self._decoder.shape.parallel else g.add_(of_mlp)
         of_attended = _linear_backward(block.out, trace.attended, through)
         if self._decoder.shape.parallel:

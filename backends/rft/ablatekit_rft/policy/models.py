@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+import transformers
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from ablatekit.errors import PluginError, Problem, UsageError
 from ablatekit.runs.seeds import Seeds
 from ablatekit_rft import basemodels
 from ablatekit_rft.basemodels.catalogue import FAMILIES
+from ablatekit_rft.policy.chat import Chat, Message, no_chat_template
+from ablatekit_rft.policy.special_tokens import SpecialTokens
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.sources.hashes import stateful_model
+from ablatekit_rft.sources.checkpoints import TRANSFORMERS, adapters_only, check_format
 from ablatekit_rft.sources.hub import parse_hub_name
-
-Message: TypeAlias = dict[str, str]
-"""One turn of a conversation: `role` (system, user or assistant) and `content`."""
-
-TEMPLATE_DATE = "26 Jul 2024"
-"""The date in chat templates that write one: the fallback of Llama 3.2's own template."""
-
-
-def _no_chat_template(which: str) -> UsageError:
-    remedy = "Set template: none or qa, or use a model that was trained on conversations"
-    return UsageError(Problem("the model's tokenizer has no chat template", which, remedy))
 
 
 class Tokenizer(Protocol):
@@ -55,7 +49,18 @@ class Tokenizer(Protocol):
         """Token ids of a conversation, ready for the assistant's turn."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of a completion without its end of sequence."""
+        """Text of a completion without its end of sequence and other control tokens."""
+
+    def spell(self, ids: Sequence[int]) -> str:
+        """Text of a completion with every token, control tokens as they are written."""
+
+    @property
+    def added(self) -> Mapping[str, int]:
+        """Tokens that stand apart from the text around them, special or not, by their text."""
+
+    @property
+    def control(self) -> Mapping[int, str]:
+        """The tokens that `decode` leaves out, with what `spell` writes for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +87,23 @@ class CharacterTokenizer:
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """The shipped tiny models know no conversation: raises UsageError."""
-        raise _no_chat_template(f"{len(messages)} messages")
+        raise no_chat_template(f"{len(messages)} messages")
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a completion without its end of sequence."""
         return self.inner.decode(ids)
+
+    def spell(self, ids: Sequence[int]) -> str:
+        """Text of a completion with `<eos>` and its kind."""
+        return "".join(self.control.get(token) or self.inner.decode([token]) for token in ids)
+
+    @property
+    def added(self) -> Mapping[str, int]:
+        return {token: id_ for id_, token in self.control.items()}
+
+    @property
+    def control(self) -> Mapping[int, str]:
+        return dict(enumerate(basemodels.SPECIALS))
 
 
 @dataclass(frozen=True)
@@ -114,26 +131,34 @@ class TransformersTokenizer:
         return without_ending(ids, plain)
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of a conversation by the model's chat template, with the assistant's mark.
-
-        The template alone places special tokens: none is added in front of what it wrote. Templates
-        that write the date get a fixed one, so that prompts do not change overnight.
-        """
+        """Token ids of a conversation by the model's chat template; see `Chat.encode`."""
         if not self.inner.chat_template:
-            raise _no_chat_template(self.inner.name_or_path)
-        ids: list[int] = self.inner.apply_chat_template(
-            list(messages),
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=False,
-            date_string=TEMPLATE_DATE,
-        )
-        return ids
+            raise no_chat_template(self.inner.name_or_path)
+        return self._chat.encode(messages)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of a completion without its end of sequence."""
-        text: str = self.inner.decode(ids, skip_special_tokens=True)
-        return text
+        """Text of a completion without control tokens; see `SpecialTokens`."""
+        return self._special.visible(ids)
+
+    def spell(self, ids: Sequence[int]) -> str:
+        """Text of a completion with every token."""
+        return self._special.spelled(ids)
+
+    @property
+    def added(self) -> Mapping[str, int]:
+        return self._special.ids
+
+    @property
+    def control(self) -> Mapping[int, str]:
+        return self._special.control
+
+    @cached_property
+    def _chat(self) -> Chat:
+        return Chat(self.inner, self.eos_ids)
+
+    @cached_property
+    def _special(self) -> SpecialTokens:
+        return SpecialTokens(self.inner, self.eos_ids)
 
 
 def without_ending(ids: list[int], plain: list[int]) -> list[int]:
@@ -143,35 +168,6 @@ def without_ending(ids: list[int], plain: list[int]) -> list[int]:
         if plain and ids[start:end] == plain:
             return ids[:end]
     return ids
-
-
-def positions_of(config: Any) -> int | None:
-    """Tokens that a model has positions for; None where nothing bounds them (ALiBi)."""
-    positions = getattr(config, "max_position_embeddings", None) or getattr(
-        config, "n_positions", None
-    )
-    return int(positions) if positions else None
-
-
-def check_length(config: Any, longest: int) -> None:
-    """Raise UsageError when a sequence of `longest` tokens exceeds the model's positions."""
-    limit = positions_of(config)
-    if limit is not None and longest > limit:
-        rule = f"the model has positions for {limit} tokens, prompt and completion together"
-        remedy = (
-            "Lower max_new_tokens, evaluation.max_new_tokens or few_shot, or leave out the longest"
-            " questions"
-        )
-        raise UsageError(Problem(rule, f"a longest sequence of {longest} tokens", remedy))
-
-
-def check_cache(model: Any, name: str) -> None:
-    """Raise UsageError for a model that keeps a state instead of keys and values.
-
-    Rollouts of the policy engine repeat and drop rows of the cache, which a state does not offer.
-    """
-    if getattr(model, "_is_stateful", False):
-        raise stateful_model(model.config.model_type, name)
 
 
 def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any, Tokenizer]:
@@ -185,10 +181,13 @@ def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any,
         return _moved(shipped, device), CharacterTokenizer(tokenizer)
     source = _source(name, content)
     try:
+        _check_configuration(PreTrainedConfig.get_config_dict(**source)[0], name)
         # Without a choice transformers takes sdpa for the classes that have it, else eager.
-        loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
-        inner = AutoTokenizer.from_pretrained(**source)
-    except (OSError, ValueError) as error:
+        loaded, report = AutoModelForCausalLM.from_pretrained(
+            **source, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+        )
+        inner = AutoTokenizer.from_pretrained(**source, trust_remote_code=False)
+    except (ImportError, OSError, ValueError) as error:
         raise UsageError(
             Problem(
                 "the model cannot be loaded",
@@ -196,7 +195,37 @@ def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any,
                 f"Use a directory, a name on the hub, or one of {', '.join(FAMILIES)}",
             )
         ) from error
+    _check_whole(loaded, report["missing_keys"], name)
     return _moved(loaded, device), TransformersTokenizer(inner, _eos_ids(loaded, inner, name))
+
+
+def _check_configuration(configuration: Mapping[str, Any], name: str) -> None:
+    """Raise UsageError for a model that transformers itself cannot train as a language model."""
+    check_format(configuration, name)
+    model_type = configuration.get("model_type")
+    if model_type is None or model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return
+    if "auto_map" in configuration:
+        rule = "no code of a checkpoint is run: trust_remote_code is not supported"
+        remedy = f"Use a model whose type transformers {transformers.__version__} has"
+    else:
+        rule = f"transformers {transformers.__version__} has no causal language model of this type"
+        remedy = TRANSFORMERS
+    raise UsageError(Problem(rule, f"{name!r} of type {model_type}", remedy))
+
+
+def _check_whole(model: Any, missing: Collection[str], name: str) -> None:
+    """Raise UsageError for a model some of whose weights are not those of its files.
+
+    transformers draws missing weights at random with a warning, and loads what adapters stand on.
+    """
+    if missing:
+        rule = "the files hold all weights of the model"
+        received = f"{name!r} lacks {len(missing)}, among them {min(missing)}"
+        remedy = "Use a checkpoint of the whole language model, its head too, as it was saved"
+        raise UsageError(Problem(rule, received, remedy))
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise adapters_only(name)
 
 
 def _source(name: str, content: str) -> dict[str, str]:
@@ -213,7 +242,7 @@ def _moved(model: Any, device: torch.device) -> Any:
 
 def _eos_ids(model: Any, tokenizer: Any, name: str) -> tuple[int, ...]:
     """End-of-sequence tokens of the model's generation settings and of its tokenizer."""
-    configured = model.generation_config.eos_token_id
+    configured = getattr(model.generation_config, "eos_token_id", None)
     listed = configured if isinstance(configured, list) else [configured]
     eos_ids = {int(token) for token in (*listed, tokenizer.eos_token_id) if token is not None}
     if not eos_ids:
@@ -236,7 +265,10 @@ def parameterised(model: Any, settings: RftSettings, seeds: Seeds) -> Any:
 
 
 def _with_adapters(model: Any, rank: int, alpha: int, seeds: Seeds) -> Any:
-    """LoRA on every linear layer but the head (arXiv:2106.09685); at first it changes nothing."""
+    """LoRA on every linear layer but the head (arXiv:2106.09685); at first it changes nothing.
+
+    Experts that transformers keeps as one tensor have adapters where peft knows their type.
+    """
     if importlib.util.find_spec("peft") is None:
         raise PluginError(
             Problem(
@@ -255,6 +287,20 @@ def _with_adapters(model: Any, rank: int, alpha: int, seeds: Seeds) -> Any:
         target_modules="all-linear",
     )
     seed = int(np.random.default_rng(seeds.own("adapters")).integers(2**62))
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # Of transposed layers (GPT-2), whose adapters are transposed, too, and of fused experts.
+        warnings.filterwarnings("ignore", "fan_in_fan_out is set to False")
+        warnings.filterwarnings("ignore", "The following (rank|alpha)_pattern keys did not")
         torch.manual_seed(seed)
-        return get_peft_model(model, configuration, autocast_adapter_dtype=False)
+        try:
+            adapted = get_peft_model(model, configuration, autocast_adapter_dtype=False)
+            with torch.no_grad():
+                adapted(input_ids=torch.zeros(1, 2, dtype=torch.int64, device=model.device))
+        # What peft and a module between its adapters raise for layers that do not fit.
+        except (AttributeError, TypeError, ValueError) as error:
+            rule = "lora_rank needs layers that low-rank adapters fit"
+            received = f"a model of type {model.config.model_type}: {error}"
+            raise UsageError(
+                Problem(rule, received, "Train all weights: lora_rank: null")
+            ) from error
+    return adapted

@@ -7,7 +7,7 @@ samples, the one that is scored and the one that is trained are the same functio
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -118,17 +118,8 @@ class Policy:
         )
 
     def _padded_scores(self, rollouts: Rollouts, temperature: float, entropy: bool) -> TokenScores:
-        """One padded row per rollout through the transformers module itself."""
-        prompts = rollouts.prompts.select(rollouts.query)
-        tokens = torch.cat((prompts.tokens, rollouts.tokens), dim=1)
-        mask = torch.cat((prompts.mask, rollouts.mask), dim=1)
-        logits = self.model(
-            input_ids=tokens,
-            attention_mask=mask.long(),
-            position_ids=position_ids(mask),
-            use_cache=False,
-            logits_to_keep=rollouts.tokens.shape[1] + 1,
-        ).logits[:, :-1]
+        """Scores from the logits of the transformers module itself."""
+        logits = padded_logits(self.model, rollouts)
         scores = scores_of_logits(
             self._known(logits), rollouts.tokens, temperature, entropy=entropy
         )
@@ -200,16 +191,42 @@ class Policy:
             owner, _, kind = key.rpartition(".")
             if ".lora_" in f".{owner}.":
                 continue
-            adapted = modules.get(owner.removesuffix(".base_layer"))
-            merged = tensor
-            if owner.endswith(".base_layer") and kind == "weight" and adapted is not None:
-                delta = adapted.get_delta_weight("default")
-                merged = (tensor.float() + delta.float()).to(tensor.dtype)
+            delta = _delta(modules, owner, kind)
+            merged = tensor if delta is None else (tensor.float() + delta).to(tensor.dtype)
             cut = modules.get(owner) in by_token
-            yield (
-                f"{owner.removesuffix('.base_layer')}.{kind}",
-                merged[: self.vocabulary] if cut else merged,
-            )
+            # Wrappers of other parameters may stand around the owner, too.
+            yield key.replace(".base_layer", ""), merged[: self.vocabulary] if cut else merged
+
+
+def _delta(modules: Mapping[str, Any], owner: str, kind: str) -> Tensor | None:
+    """What adapters add to parameter `kind` of the module named `owner`, in single precision.
+
+    A layer's adapter stands around its weight; those of fused experts stand around each other, one
+    for each parameter.
+    """
+    while owner.endswith(".base_layer"):
+        owner = owner.removesuffix(".base_layer")
+        adapted = modules[owner]
+        if getattr(adapted, "parameter_name", "weight") == kind:
+            delta: Tensor = adapted.get_delta_weight("default").float()
+            return delta
+    return None
+
+
+def padded_logits(model: Any, rollouts: Rollouts) -> Tensor:
+    """Logits (N, T, V) of every generated token: one padded row per rollout through the module."""
+    prompts = rollouts.prompts.select(rollouts.query)
+    mask = torch.cat((prompts.mask, rollouts.mask), dim=1)
+    kept = rollouts.tokens.shape[1] + 1
+    logits: Tensor = model(
+        input_ids=torch.cat((prompts.tokens, rollouts.tokens), dim=1),
+        attention_mask=mask.long(),
+        position_ids=position_ids(mask),
+        use_cache=False,
+        logits_to_keep=kept,
+    ).logits
+    # Some modules take `logits_to_keep` and give all logits.
+    return logits[:, -kept:-1]
 
 
 def position_ids(mask: Tensor) -> Tensor:

@@ -185,4 +185,4 @@ class Collector:
 
     def _verify(self, items: NDArray[np.int64], rollouts: Rollouts) -> Verified:
         queries = [self.train_set.queries[items[place]] for place in rollouts.query.tolist()]
-        return verify(self.task, self.tokenizer, queries, rollouts, self.decoding.stop)
+        return verify(self.task, self.tokenizer, queries, rollouts, self.decoding)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ablatekit_rft.engines.decoding import Stop
+from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.policy.models import Tokenizer
 from ablatekit_rft.policy.rollout import Rollouts
 from ablatekit_rft.tasks import Task
@@ -38,9 +38,9 @@ def verify(
     tokenizer: Tokenizer,
     queries: Sequence[Query],
     rollouts: Rollouts,
-    stop: Stop | None = None,
+    decoding: Decoding,
 ) -> Verified:
-    """Judge N completions; `queries` are theirs.
+    """Judge N completions drawn as `decoding` says; `queries` are theirs.
 
     The verifier sees the text before the first end of sequence and before the first of the stop
     texts, of completions that were not cut off.
@@ -48,7 +48,7 @@ def verify(
     tokens, lengths = rollouts.tokens.tolist(), rollouts.lengths.tolist()
     judgements = [_CUT_OFF] * len(queries)
     ended = [row for row, truncated in enumerate(rollouts.truncated.tolist()) if not truncated]
-    texts = [_text(tokenizer, tokens[row][: lengths[row]], stop) for row in ended]
+    texts = [completion_text(tokenizer, tokens[row][: lengths[row]], decoding) for row in ended]
     judged = task.judge([queries[row] for row in ended], texts)
     for row, judgement in zip(ended, judged, strict=True):
         judgements[row] = judgement
@@ -61,7 +61,7 @@ def verify(
     )
 
 
-def _text(tokenizer: Tokenizer, tokens: list[int], stop: Stop | None) -> str:
-    ended = tokens[-1] in tokenizer.eos_ids
-    text = tokenizer.decode(tokens[:-1] if ended else tokens)
-    return text if stop is None else stop.before(text)
+def completion_text(tokenizer: Tokenizer, tokens: list[int], decoding: Decoding) -> str:
+    """What a verifier reads of a completion."""
+    said = tokens[:-1] if tokens[-1] in decoding.eos_ids else tokens
+    return tokenizer.decode(said) if decoding.stop is None else decoding.stop.before(said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablatekit.backend import Rule, none_of, one_of
+from ablatekit.backend import Rule, above_setting, none_of, one_of
 from ablatekit_rft.rules.base import (
     NEAR,
     ON_POLICY,
@@ -12,6 +12,18 @@ from ablatekit_rft.rules.base import (
     readers_of,
 )
 from ablatekit_rft.rules.signal import NORM_LEVELS
+from ablatekit_rft.rules.updates import TRAINER_IS_OLD
+
+ENTROPY_PARAMETERS = (
+    "entropy_coefficient",
+    "entropy_target",
+    "entropy_step",
+    "entropy_share",
+    "covariance_share",
+    "covariance_low",
+    "covariance_high",
+    "covariance_penalty",
+)
 
 RULES = (
     Rule(
@@ -89,6 +101,28 @@ RULES = (
         then=defaults("entropy"),
         why="a share of 1 teaches every token",
     ),
+    Rule(
+        name="nothing_to_hold",
+        kind="alias",
+        when={**ON_POLICY, "mismatch": TRAINER_IS_OLD, "entropy": one_of("kl_cov")},
+        then=defaults("entropy"),
+        why="with one update on fresh rollouts of the current weights every log-ratio is 0: kl_cov"
+        " holds nothing",
+    ),
+    Rule(
+        name="held_for_nothing",
+        kind="alias",
+        when={"entropy": one_of("kl_cov"), "covariance_penalty": one_of(0.0)},
+        then=defaults("entropy"),
+        why="a penalty of weight 0 holds nothing",
+    ),
+    Rule(
+        name="covariances_reversed",
+        kind="invalid",
+        when={"entropy": one_of("clip_cov"), "covariance_low": above_setting("covariance_high")},
+        why="the smallest covariance that is dropped exceeds the largest",
+        remedy="Set covariance_low to less than covariance_high",
+    ),
     *(
         Rule(
             name=f"unused_{name}",
@@ -97,7 +131,7 @@ RULES = (
             then=defaults(name),
             why=f"only entropy: {', '.join(readers_of('entropy', name))} has it",
         )
-        for name in ("entropy_coefficient", "entropy_target", "entropy_step", "entropy_share")
+        for name in ENTROPY_PARAMETERS
     ),
     Rule(
         name="query_of_one",

@@ -13,6 +13,7 @@ from ablatekit_rft.rules.base import (
     levels_not_reading,
     levels_where,
     levels_with,
+    levels_without,
 )
 
 _OFF_POLICY: dict[str, Condition] = {
@@ -22,6 +23,19 @@ _OFF_POLICY: dict[str, Condition] = {
     "replay": none_of("none"),
 }
 
+CLIP_PARAMETERS = (
+    "clip_low",
+    "clip_high",
+    "clip_bound",
+    "sapo_positive",
+    "sapo_negative",
+    "vespo_positive_power",
+    "vespo_positive_decay",
+    "vespo_negative_power",
+    "vespo_negative_decay",
+)
+TRAINER_IS_OLD = levels_without("mismatch", "engine_is_old")
+"""The old policy's log-probabilities are the trainer's own."""
 _SECOND_BOUND = levels_with("clip", "second_bound")
 _NEUTRAL_FIRST_BOUND = levels_where(
     "clip",
@@ -74,14 +88,35 @@ _INVALID = (
         " it would cut the on-policy gradient",
         remedy="Set clip_bound to more than 1",
     ),
+    Rule(
+        name="no_warmup_to_fall_from",
+        kind="invalid",
+        when={"lr_schedule": one_of("inverse_sqrt"), "warmup_fraction": one_of(0.0)},
+        why="the rate falls with the root of what is spent, counted in warm-ups: there is none",
+        remedy="Set warmup_fraction to more than 0, or choose another lr_schedule",
+    ),
+    Rule(
+        name="rejection_of_all",
+        kind="invalid",
+        when={
+            "rejection": one_of("token_k1", "seq_sum_k1", "seq_mean_k1"),
+            "rejection_bound": below(1.0),
+        },
+        why="k1 accepts ratios from 1 / rejection_bound to rejection_bound: below 1 there are none",
+        remedy="Set rejection_bound to more than 1",
+    ),
     *(
         Rule(
-            name=f"corrected_{setting}",
+            name=f"{name}_{setting}",
             kind="invalid",
-            when={setting: condition, "mismatch": none_of("off")},
+            when={setting: condition, choice: none_of(off)},
             why="tokens are drawn from a part of the vocabulary only: the engine's probabilities"
             " lie on another support than the trainer's, and their ratio is no mismatch",
-            remedy=f"Set mismatch: off, or {setting} to its default",
+            remedy=f"Set {choice}: {off}, or {setting} to its default",
+        )
+        for name, choice, off in (
+            ("corrected", "mismatch", "off"),
+            ("rejected", "rejection", "none"),
         )
         for setting, condition in (
             ("top_p", below(1.0)),
@@ -113,9 +148,7 @@ _MERGING = (
             when={
                 **ON_POLICY,
                 "ratio_level": levels_with("ratio_level", "on_policy_neutral"),
-                "mismatch": levels_where(
-                    "mismatch", lambda level: "engine_is_old" not in level.traits
-                ),
+                "mismatch": TRAINER_IS_OLD,
                 **clips,
             },
             then=defaults("ratio_level", "clip"),
@@ -134,6 +167,14 @@ _MERGING = (
         )
     ),
     Rule(
+        name="no_ratio_to_penalise",
+        kind="inert",
+        when={**ON_POLICY, "mismatch": TRAINER_IS_OLD},
+        then=defaults("log_ratio_penalty"),
+        why="with one update on fresh rollouts of the current weights every log-ratio is 0, and so"
+        " are its square and the square's gradient",
+    ),
+    Rule(
         name="no_ratio_no_clip",
         kind="inert",
         when={"ratio_level": one_of("none")},
@@ -150,7 +191,7 @@ _MERGING = (
         then={"ratio_level": "token"},
         why="a completion of one token has one ratio",
     ),
-    *_parameter_rules("clip", ("clip_low", "clip_high", "clip_bound")),
+    *_parameter_rules("clip", CLIP_PARAMETERS),
     *_parameter_rules("mismatch", ("mismatch_low", "mismatch_high")),
     Rule(
         name="reference_batch",
@@ -167,6 +208,27 @@ _MERGING = (
         },
         then=defaults("lr_scale"),
         why="at 32 rollouts per update every scaling of the learning rate is 1",
+    ),
+    Rule(
+        name="no_rejection",
+        kind="inert",
+        when={"rejection": one_of("none")},
+        then=defaults("rejection_bound"),
+        why="without rejection there is no bound",
+    ),
+    Rule(
+        name="floor_of_all",
+        kind="alias",
+        when={"lr_schedule": one_of("linear", "cosine"), "lr_floor": one_of(1.0)},
+        then=defaults("lr_schedule"),
+        why="a rate that falls to itself is constant",
+    ),
+    Rule(
+        name="no_fall",
+        kind="inert",
+        when={"lr_schedule": one_of("constant", "inverse_sqrt")},
+        then=defaults("lr_floor", "lr_decay_share"),
+        why="this schedule has no end that it falls to",
     ),
     Rule(
         name="no_adapters",
@@ -186,6 +248,14 @@ _WARNINGS = (
             why=f"{setting} makes updates off-policy, and ratio_level: none does not correct it",
         )
         for setting, condition in _OFF_POLICY.items()
+    ),
+    Rule(
+        name="rejection_of_nothing",
+        kind="warn",
+        when={"rejection": none_of("none"), "mismatch": TRAINER_IS_OLD}
+        | {"precision": one_of("fp32")},
+        why="in single precision a trainer that samples by itself gives its tokens the same"
+        " log-probabilities up to rounding: only another engine makes rejection drop any",
     ),
     Rule(
         name="mismatch_of_one_function",

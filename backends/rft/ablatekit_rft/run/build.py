@@ -11,19 +11,17 @@ from ablatekit.backend import RunContext
 from ablatekit.errors import Problem, UsageError
 from ablatekit.runs.records import RunResult, RunSpec
 from ablatekit_rft.basemodels import smollm2
-from ablatekit_rft.content import check_levels
+from ablatekit_rft.content import check_sources
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.select import build_engine, draw_kind
+from ablatekit_rft.engines.trial import check_behaviour, check_tokens, trial_prompts
 from ablatekit_rft.evaluation.evaluate import build_evaluator
 from ablatekit_rft.learning.updates import build_updater
 from ablatekit_rft.metrics.peak_memory import forget_peak
-from ablatekit_rft.policy.models import (
-    Tokenizer,
-    check_cache,
-    check_length,
-    load_model,
-    parameterised,
-)
+from ablatekit_rft.planning.examine import ready_task, refuse_wrong_examples
+from ablatekit_rft.policy.families import is_lean
+from ablatekit_rft.policy.lengths import check_length
+from ablatekit_rft.policy.models import Tokenizer, load_model, parameterised
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.threads import steady_threads
 from ablatekit_rft.rollouts.collect import TrainSet
@@ -33,7 +31,6 @@ from ablatekit_rft.run.loop import Loop
 from ablatekit_rft.run.rounds import Trainer
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task
-from ablatekit_rft.tasks.judged import open_task
 from ablatekit_rft.traits.measures import check_claims
 
 
@@ -45,7 +42,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     """
     settings = RftSettings.from_dotted({**run.settings, **run.execution})
     keep_freed_memory()
-    check_levels(settings, run.content)
+    check_sources(settings, run.content)
     check_claims(settings)
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
@@ -54,7 +51,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     if name == smollm2.NAME:
         name = str(smollm2.directory(context.cache_lock))
     model, tokenizer = load_model(name, device, content)
-    task = open_task(settings, run.content.get("dataset", ""))
+    task = ready_task(settings, run.content, context.cache_lock)
     return train_model(settings, context, model, tokenizer, task)
 
 
@@ -63,16 +60,9 @@ def train_model(
 ) -> RunResult:
     """`train` with the model and the task at hand; the model is changed in place."""
     steps = settings.max_new_tokens or task.max_new_tokens
-    if settings.drawing_engine == "policy":
-        check_cache(model, settings.model)
-    policy = Policy(
-        parameterised(model, settings, context.seeds),
-        tokenizer.pad_id,
-        vocabulary=tokenizer.size,
-        autocast=settings.precision == "bf16_autocast",
-    )
     queries = task.items("train", settings.train_items)
     prompting = build_prompting(settings, task, tokenizer, queries)
+    refuse_wrong_examples(prompting.prompts, task)
     train_set = TrainSet.of(settings, queries, prompting.encode)
     evaluator = build_evaluator(
         settings.evaluation,
@@ -86,7 +76,15 @@ def train_model(
     )
     decoding = Decoding.of_training(settings, steps, tokenizer)
     longest = max(_longest(train_set.encoded) + steps, evaluator.longest)
-    check_length(policy.base_model.config, longest)
+    check_length(model.config, longest)
+    check_tokens(model, (*train_set.encoded, *evaluator.scopes["all"].encoded))
+    check_model(settings, model, train_set.encoded, longest, tokenizer.pad_id)
+    policy = Policy(
+        parameterised(model, settings, context.seeds),
+        tokenizer.pad_id,
+        vocabulary=tokenizer.size,
+        autocast=settings.precision == "bf16_autocast",
+    )
     trainer = Trainer(
         settings=settings,
         task=task,
@@ -101,6 +99,20 @@ def train_model(
     )
     with steady_threads(policy.parameters.weights):
         return Loop(trainer, evaluator, context).execute()
+
+
+def check_model(
+    settings: RftSettings, model: Any, encoded: Sequence[list[int]], longest: int, pad_id: int
+) -> None:
+    """Raise UsageError for a model that a run would train wrongly.
+
+    Tried is what runs through the module itself: the lean decoder has tests of its own.
+    """
+    uses_module = settings.lora_rank is not None or settings.precision == "bf16_autocast"
+    if uses_module or not is_lean(model):
+        prompts = trial_prompts(encoded, longest, pad_id, model.device)
+        drawn = settings.drawing_engine == "policy"
+        check_behaviour(model, settings.model, prompts, drawn=drawn)
 
 
 def _longest(encoded: Sequence[list[int]]) -> int:

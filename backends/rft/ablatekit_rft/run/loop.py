@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -19,8 +20,10 @@ from ablatekit_rft.metrics.peak_memory import peak_gib
 from ablatekit_rft.run.checkpoint import CheckpointClock, Snapshot, load_checkpoint, save_checkpoint
 from ablatekit_rft.run.divergence import Collapse
 from ablatekit_rft.run.rounds import Trainer
+from ablatekit_rft.settings import RftSettings
 
-UNTRAINED = "no round had anything to train on: its filters left no rollout"
+FILTERS = ("group_filter", "truncation", "downsample")
+"""Settings that can leave a round without rollouts."""
 COLLAPSED = "collapse: no correct rollout for long in a policy that once solved its task"
 
 
@@ -43,6 +46,17 @@ class RunProgress:
     def from_json(cls, state: Mapping[str, Any]) -> RunProgress:
         parts = {"costs": Costs(**state["costs"]), "collapse": Collapse(**state["collapse"])}
         return cls(**{**state, **parts})
+
+
+def untrained(settings: RftSettings) -> str:
+    """What a run says that has trained on nothing."""
+    named = [
+        f"{name}: {getattr(settings, name)}"
+        for name in FILTERS
+        if getattr(settings, name) != RftSettings.model_fields[name].default
+    ]
+    by = f" by {', '.join(named)}" if named else ""
+    return f"trained on nothing: no rollout of any round was left{by}"
 
 
 class Loop:
@@ -70,7 +84,7 @@ class Loop:
             if progress.collapse.has_happened:
                 return self._diverged(progress, COLLAPSED)
         self._report(progress)
-        message = "" if progress.costs.updates else UNTRAINED
+        message = "" if progress.costs.updates else untrained(self._trainer.settings)
         return RunResult(status="finished", metrics=dict(progress.last), message=message)
 
     def _begin(self) -> RunProgress:
@@ -140,6 +154,7 @@ class Loop:
         evaluated = self._evaluator.evaluate(self._trainer.engine, self._trainer.reference, scope)
         if step == 0:
             evaluated.refuse_failing_verifier(self._trainer.settings.verifier)
+            sys.stderr.write(evaluated.example)
         self._context.log_items(step, evaluated.items)
         seconds = {metrics.TIME_EVALUATE: time.perf_counter() - start}
         self._context.log(step, {**evaluated.metrics, **evaluated.part, **seconds})

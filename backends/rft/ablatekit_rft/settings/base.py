@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, field_validator
 
 
 class Part(BaseModel):
@@ -19,6 +19,11 @@ class Part(BaseModel):
             raise ValueError("must not be true or false")
         # A list of JSON reaches strict validation as a list, and a setting holds a tuple.
         return tuple(value) if isinstance(value, list) else value
+
+
+UNSTATED: dict[str, JsonValue] = {"unstated": True}
+"""The `json_schema_extra` of a setting that came later and changes nothing at its default: a run at
+the default does not state it, and so keeps its identity and its seeds."""
 
 
 def with_levels(levels: dict[str, Any]) -> dict[str, Any]:

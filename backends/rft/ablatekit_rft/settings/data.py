@@ -49,8 +49,9 @@ _TEMPLATES = {
 
 _INSTRUCTIONS = {
     "auto": {
-        "doc": "hash for answers behind `####`, boxed for answers in LaTeX, none for others.",
-        "formula": "by the data set",
+        "doc": "What a verifier that is named reads: hash, boxed (boxed, math), none (exact,"
+        " number_strict); else hash for answers behind `####`, boxed for LaTeX, none for others.",
+        "formula": "by the verifier, else by the data set",
         "source": "ablatekit",
         "peers": _PEERS,
     },
@@ -76,14 +77,21 @@ _INSTRUCTIONS = {
 
 
 class FieldNames(Part):
-    """Fields of a row in a file or on the hub; null: the usual names."""
+    """Fields of a row in a file or on the hub, nested ones by dotted name; null: usual names."""
 
     question: str | None = Field(default=None, min_length=1)
-    """Field of the question; null: question, problem, prompt, instruction or input."""
+    """Field of the question, text or a list of turns; null: question, problem, prompt, instruction,
+    input or messages."""
     answer: str | None = Field(default=None, min_length=1)
-    """Field of the answer; null: answer, final_answer, gold, target or solution."""
+    """Field of the answer; null: answer, final_answer, ground_truth, reward_model.ground_truth,
+    expected_answer, gold, target, solution or completion."""
     solution: str | None = Field(default=None, min_length=1)
-    """Field of the worked solution; null: solution or rationale, if there is one."""
+    """Field of the worked solution; null: solution, rationale or completion, if there is one."""
+    kind: Literal["text", "number", "hash", "latex"] | None = Field(
+        default=None, json_schema_extra={"unstated": True}
+    )
+    """What the answers are: text, a number, a number behind `####`, or LaTeX; null: what most rows
+    look like."""
 
 
 class DataSettings(Part):
@@ -93,8 +101,8 @@ class DataSettings(Part):
     """Base model: a shipped name, a Hugging Face directory, or a name on the hub, `owner/name` or
     `owner/name@revision`."""
     dataset: str = Field(default="letter-sort", min_length=1)
-    """Queries, their answers, and the split into train and test: a shipped task, a .jsonl or
-    .parquet file, a folder with train and test files, gsm8k, math, a name on the hub
+    """Queries, their answers, and the split into train and test: a shipped task, a file (.jsonl,
+    .json, .csv, .parquet), a folder with train and test files, gsm8k, math, a name on the hub
     `owner/name[/subset][@revision]`, or `reasoning-gym/TASK`."""
     train_items: int | None = Field(default=256, ge=1)
     """Size of the train set: the first items of the context's train order, so that smaller sets lie

@@ -56,8 +56,9 @@ class GenerationSettings(Part):
     """Training rollouts draw from tokens with at least this share of the most probable one's
     probability. Source: arXiv:2407.01082; TRL (off)."""
     stop: tuple[str, ...] = ()
-    """Texts that end a training rollout, beside an end of sequence; the verifier sees what stands
-    before. Evaluation has its own `evaluation.stop`. Source: vLLM, `stop`."""
+    """Texts that end a training rollout, beside an end of sequence, a special token by its name;
+    the verifier sees what stands before. Evaluation has its own `evaluation.stop`. Source: vLLM,
+    `stop` and `stop_token_ids`."""
     max_new_tokens: int | None = Field(default=None, ge=1, le=131_072)
     """Longest completion in tokens; null: the task's own limit."""
     engine: Literal["auto", "policy", "vllm"] = Field(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from ablatekit_rft.settings.base import Part, with_levels
+from ablatekit_rft.levels.mismatch import Rejection
+from ablatekit_rft.settings.base import UNSTATED, Part, with_levels
 from ablatekit_rft.settings.levels import (
     AggregationName,
     ClipName,
@@ -106,6 +107,28 @@ class LossSettings(Part):
     clip_bound: float | None = Field(default=None, gt=0, le=1000)
     """Second bound: c of dual_clip, delta, the largest change of probability of dppo_tv; null: the
     level's own. Source: the level's paper."""
+    sapo_positive: float = Field(default=1.0, gt=0, le=100, json_schema_extra=UNSTATED)
+    """Temperature of sapo's gate where the advantage is positive. Source: SAPO, arXiv:2511.20347
+    (1)."""
+    sapo_negative: float = Field(default=1.05, gt=0, le=100, json_schema_extra=UNSTATED)
+    """Temperature of sapo's gate where it is not. Source: SAPO, arXiv:2511.20347 (1.05)."""
+    vespo_positive_power: float = Field(default=2.0, ge=0, le=100, json_schema_extra=UNSTATED)
+    """How fast vespo's weight falls below a ratio of 1 where the advantage is not negative. Source:
+    TRL (2)."""
+    vespo_positive_decay: float = Field(default=3.0, gt=0, le=100, json_schema_extra=UNSTATED)
+    """How fast it falls above 1. Source: TRL (3)."""
+    vespo_negative_power: float = Field(default=3.0, ge=0, le=100, json_schema_extra=UNSTATED)
+    """How fast vespo's weight falls below 1 where the advantage is negative. Source: TRL (3)."""
+    vespo_negative_decay: float = Field(default=2.0, gt=0, le=100, json_schema_extra=UNSTATED)
+    """How fast it falls above 1. Source: TRL (2)."""
+    log_ratio_penalty: float = Field(default=0.0, ge=0, le=1000, json_schema_extra=UNSTATED)
+    """Weight of half the squared log-ratio of the trained against the generating policy, which is
+    added to the loss of every token, aggregated like it. Source: DRO, arXiv:2405.19107; prime-rl
+    (kl_tau, of the whole square)."""
+    off_policy_mask: float | None = Field(default=None, gt=0, le=100, json_schema_extra=UNSTATED)
+    """Completions of negative advantage leave the policy loss once their tokens are this many nats
+    less probable than when they were drawn, on average; null or none: none do. Source:
+    DeepSeek-V3.2, arXiv:2512.02556, eq. 9."""
     mismatch: MismatchName = level_field("mismatch", "off")
     """Correction where the engine samples from another distribution than the trainer scores.
     Source: verl, OpenRLHF (off)."""
@@ -114,6 +137,15 @@ class LossSettings(Part):
     mismatch_high: float | None = Field(default=None, ge=1, le=1000)
     """Largest weight that is not cut or dropped; null: the level's own. Source: the level's
     paper."""
+    rejection: Rejection = Field(default="none", json_schema_extra=UNSTATED)
+    """Whether tokens, or whole completions, on which trainer and engine disagree leave the policy
+    loss, beside what `mismatch` weighs: their ratio (k1), half its squared logarithm (k2), k3, or
+    the divergence (binary_kl) or difference (tv) of a token's probability. Under mismatch: bypass
+    the trainer is the policy as it is trained. Source: verl (rollout_rs), OpenRLHF
+    (is_correction_gating)."""
+    rejection_bound: float = Field(default=2.0, gt=0, le=1000, json_schema_extra=UNSTATED)
+    """Largest distance that is accepted; of k1 the largest ratio, and its reciprocal the smallest.
+    Source: verl's examples (2 for k1; 0.01 for k3)."""
     aggregation: AggregationName = level_field("aggregation", "seq_mean_token_sum")
     """How token losses become one loss; denominators span the whole update. Source: the unbiased
     gradient of the expected reward."""
@@ -144,3 +176,18 @@ class LossSettings(Part):
     """Change of the adaptive coefficient per update. Source: Skywork-OR1."""
     entropy_share: float = Field(default=0.2, gt=0, le=1)
     """Share of tokens, the most uncertain ones, that are taught. Source: arXiv:2506.01939."""
+    covariance_share: float = Field(default=2e-4, gt=0, le=1, json_schema_extra=UNSTATED)
+    """Share of the update's tokens, one at least, that clip_cov drops and kl_cov holds back.
+    Source: arXiv:2505.22617 (0.0002)."""
+    covariance_low: float = Field(default=1.0, ge=0, le=1000, json_schema_extra=UNSTATED)
+    """Smallest covariance at which clip_cov drops a token. Source: arXiv:2505.22617 (1)."""
+    covariance_high: float = Field(default=5.0, ge=0, le=1000, json_schema_extra=UNSTATED)
+    """Largest covariance at which clip_cov drops a token. Source: arXiv:2505.22617 (5)."""
+    covariance_penalty: float = Field(default=1.0, ge=0, le=1000, json_schema_extra=UNSTATED)
+    """Weight of the absolute log-ratio of the tokens that kl_cov holds back. Source:
+    arXiv:2505.22617 (1)."""
+
+    @field_validator("off_policy_mask", mode="before")
+    @classmethod
+    def _no_mask_by_name(cls, value: Any) -> Any:
+        return None if value == "none" else value

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from ablatekit_rft.settings.base import Part, with_levels
+from ablatekit_rft.settings.base import UNSTATED, Part, with_levels
 from ablatekit_rft.settings.levels import LrScaleName, OptimizerName, ReplayName, level_field
 
 _SCHEDULES = {
@@ -17,16 +17,29 @@ _SCHEDULES = {
         "peers": {"TRL": "lr_scheduler_type", "verl": "default", "OpenRLHF": "constant"},
     },
     "linear": {
-        "doc": "Falls linearly to 0 at the end of the budget.",
-        "formula": "lr (1 - f), f the spent fraction of the budget after warm-up",
+        "doc": "Falls linearly to lr_floor at the end of the budget, over its last lr_decay_share.",
+        "formula": "lr (e + (1 - e) (1 - f)), e = lr_floor, f the spent fraction of the last"
+        " lr_decay_share of the budget after warm-up",
         "source": "The default of transformers",
         "peers": {"TRL": "default", "verl": "none", "OpenRLHF": "linear"},
     },
     "cosine": {
-        "doc": "Falls to 0 at the end of the budget along half a cosine.",
-        "formula": "lr (1 + cos(pi f)) / 2, f the spent fraction of the budget after warm-up",
+        "doc": "Falls to lr_floor at the end of the budget along half a cosine, over its last"
+        " lr_decay_share.",
+        "formula": "lr (e + (1 - e) (1 + cos(pi f)) / 2), e and f as above",
         "source": "SGDR, arXiv:1608.03983",
         "peers": {"TRL": "cosine", "verl": "cosine", "OpenRLHF": "cosine_with_min_lr (default)"},
+    },
+    "inverse_sqrt": {
+        "doc": "Falls with the square root of what is spent, from the end of a warm-up that it"
+        " needs.",
+        "formula": "lr sqrt(w / s), w = warmup_fraction, s >= w the spent fraction of the budget",
+        "source": "arXiv:1706.03762",
+        "peers": {
+            "TRL": "inverse_sqrt, in steps",
+            "verl": "inverse-square-root (Megatron)",
+            "OpenRLHF": "inverse_sqrt",
+        },
     },
 }
 
@@ -82,10 +95,16 @@ class OptimisationSettings(Part):
     grad_clip: float | None = Field(default=1.0, gt=0)
     """Largest L2 norm of an update's gradient; null or none: not clipped. Source: TRL, verl and
     OpenRLHF (1)."""
-    lr_schedule: Literal["constant", "linear", "cosine"] = Field(
+    lr_schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = Field(
         default="constant", json_schema_extra=with_levels(_SCHEDULES)
     )
     """Course of the learning rate over the budget. Source: verl (constant)."""
+    lr_floor: float = Field(default=0.0, ge=0, le=1, json_schema_extra=UNSTATED)
+    """What a linear or cosine schedule falls to, as a share of the learning rate. Source:
+    transformers (0; OpenRLHF 0.1)."""
+    lr_decay_share: float = Field(default=1.0, gt=0, le=1, json_schema_extra=UNSTATED)
+    """Last share of the budget after warm-up over which a linear or cosine schedule falls; before
+    it the rate is constant. Source: transformers (1: all of it)."""
     warmup_fraction: float = Field(default=0.0, ge=0, lt=1)
     """Share of the budget over which the learning rate rises linearly from 0. Source: TRL, verl."""
     lr_scale: LrScaleName = level_field("lr_scale", "const")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 
 from ablatekit.canonical import content_hash, file_hash
 from ablatekit.errors import Problem, UsageError, nearest
 from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.basemodels.catalogue import FAMILIES, model_info
+from ablatekit_rft.sources.checkpoints import (
+    check_cache_type,
+    check_directory,
+    configuration_of,
+    stored_parameters,
+)
 from ablatekit_rft.sources.hub import parse_hub_name, pinned
-
-STATEFUL = ("falcon_mamba", "mamba", "mamba2", "recurrent_gemma", "rwkv", "xlstm")
-"""Model types without a cache of keys and values; a run asks the model's class, too."""
 
 _SMALL_MODEL_MEMORY = 1.0
 _HUB_MODEL_MEMORY = 8.0
+_BYTES_PER_PARAMETER = 16
 
 
 def model_content(model: str) -> str:
@@ -45,8 +48,8 @@ def model_content(model: str) -> str:
 def training_memory(model: str) -> float:
     """GiB that training a model takes at most: float32 weights, gradients and Adam's moments.
 
-    16 bytes per parameter beside a constant; a directory's parameters are counted as 2 bytes each
-    of its weight files, and a hub model, unknown before it is downloaded, as a small one.
+    16 bytes per parameter beside a constant; a hub model, unknown before it is downloaded, counts
+    as a small one.
     """
     if model in FAMILIES:
         return _SMALL_MODEL_MEMORY
@@ -54,39 +57,19 @@ def training_memory(model: str) -> float:
         return smollm2.MEMORY
     if not Path(model).is_dir():
         return _HUB_MODEL_MEMORY
-    weights = (*Path(model).glob("*.safetensors"), *Path(model).glob("*.bin"))
-    return _SMALL_MODEL_MEMORY + 8 * sum(path.stat().st_size for path in weights) / 2**30
+    return _SMALL_MODEL_MEMORY + _BYTES_PER_PARAMETER * stored_parameters(Path(model)) / 2**30
 
 
 def _directory_content(directory: Path) -> str:
-    if not (directory / "config.json").is_file():
-        raise UsageError(
-            Problem(
-                "a model directory holds config.json, weights and a tokenizer",
-                str(directory),
-                "Save the model with save_pretrained",
-            )
-        )
-    _check_type(directory / "config.json")
+    check_directory(directory)
     paths = sorted(path for path in directory.iterdir() if _is_content(path))
     return content_hash({path.name: bytes_hash(path) for path in paths})
 
 
-def stateful_model(model_type: str, name: str) -> UsageError:
-    """The refusal of a model without a cache of keys and values."""
-    rule = "rollouts need a model that keeps keys and values: a transformer"
-    remedy = "Use a transformer, such as those of the Llama, Qwen, Gemma or GPT-NeoX families"
-    return UsageError(Problem(rule, f"{name!r} of type {model_type}", remedy))
-
-
-def _check_type(configuration: Path) -> None:
-    """Refuse a model that cannot run, where its configuration can be read."""
-    try:
-        model_type = str(json.loads(configuration.read_bytes()).get("model_type"))
-    except (ValueError, AttributeError):
-        return
-    if model_type in STATEFUL:
-        raise stateful_model(model_type, str(configuration.parent))
+def check_cache(model: str) -> None:
+    """Raise UsageError for a directory of a type that is known to keep no keys and values."""
+    if Path(model).is_dir():
+        check_cache_type(configuration_of(Path(model)), model)
 
 
 def _is_content(path: Path) -> bool:

@@ -82,6 +82,19 @@ def pinned_dataset(dataset: HubDataset) -> HubDataset:
     return replace(dataset, revision=commit)
 
 
+def snapshot(model: str) -> Path | None:
+    """The folder of the local cache that holds a hub model's files; None where there is none."""
+    named = parse_hub_name(model)
+    if named is None:
+        return None
+    try:
+        commit = pinned(named).revision
+    except UsageError:
+        return None
+    folder = _cached("model", named.name) / "snapshots" / commit
+    return folder if folder.is_dir() else None
+
+
 def _commit(kind: RepositoryKind, written: str, name: str, revision: str) -> str:
     if _COMMIT.fullmatch(revision):
         return revision
@@ -109,7 +122,11 @@ def _not_pinned(kind: RepositoryKind, written: str, name: str, revision: str) ->
 
 def _reference(kind: RepositoryKind, name: str, revision: str) -> Path:
     """The file of the hub's cache that holds the commit of a branch or tag."""
-    return cache_directory() / f"{kind}s--{name.replace('/', '--')}" / "refs" / revision
+    return _cached(kind, name) / "refs" / revision
+
+
+def _cached(kind: RepositoryKind, name: str) -> Path:
+    return cache_directory() / f"{kind}s--{name.replace('/', '--')}"
 
 
 def cache_directory() -> Path:

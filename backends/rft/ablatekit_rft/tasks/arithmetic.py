@@ -49,12 +49,12 @@ def _split_of(question: str) -> SplitName:
 def arithmetic(digits: int) -> ArithmeticTask:
     """`What is 7 - 9?`: two operands of that many digits, one of + - *."""
     questions = functools.partial(_sums, digits)
-    return ArithmeticTask(f"arithmetic-{digits}", 1, 32, "number", questions)
+    return ArithmeticTask(f"arithmetic-{digits}", 2, 32, "number", questions)
 
 
 def stories() -> ArithmeticTask:
     """Word problems of two or three steps, answered behind `####` as in GSM8K."""
-    return ArithmeticTask("number-stories", 1, 96, "hash", _stories)
+    return ArithmeticTask("number-stories", 2, 96, "hash", _stories)
 
 
 @functools.cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
 from ablatekit.errors import Problem, UsageError, nearest
@@ -29,6 +31,26 @@ class EndlessSplitError(UsageError):
     def __init__(self, name: str) -> None:
         remedy = "Say how many: train_items, evaluation.probe_items, evaluation.test_items"
         super().__init__(Problem("a generated task has no end", repr(name), remedy))
+
+
+@contextmanager
+def about(setting: str, value: object) -> Iterator[None]:
+    """Name the setting that a UsageError is about: messages then get its line in the study."""
+    try:
+        yield
+    except UsageError as error:
+        error.problems = tuple(_about(problem, setting, value) for problem in error.problems)
+        error.args = ("\n".join(str(problem) for problem in error.problems),)
+        raise
+
+
+def _about(problem: Problem, setting: str, value: object) -> Problem:
+    named = f"{setting}: {'null' if value is None else value}"
+    rest = problem.received
+    # A field's name is nearer to what is wrong than the data set whose rows lack it.
+    if rest.startswith((named, "fields.")):
+        return problem
+    return replace(problem, received=named if rest in ("", repr(value)) else f"{named}; {rest}")
 
 
 class Task(Protocol):

@@ -1,4 +1,4 @@
-"""A task under the verifier that a study chose, and answers in tags."""
+"""A task under the verifier that a study chose, without some items, and answers in tags."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.tasks.base import AnswerKind, SplitName, Task
+from ablatekit_rft.tasks.base import AnswerKind, EndlessSplitError, SplitName, Task, first_items
 from ablatekit_rft.tasks.query import Judgement, Query, Verdict
 from ablatekit_rft.tasks.registry import find_task
 from ablatekit_rft.tasks.rows import Fields
@@ -19,10 +19,11 @@ TAGGED = re.compile(r".*?</think>\s*<answer>(?P<answer>.*?)</answer>\s*", re.DOT
 
 @dataclass(frozen=True, slots=True)
 class JudgedTask:
-    """A task whose completions another verifier judges; items are the task's own."""
+    """A task under a verifier; items are the task's own but for those `left_out`, by their ids."""
 
     task: Task
     verifier: BatchJudge
+    left_out: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -42,7 +43,14 @@ class JudgedTask:
 
     def items(self, split: SplitName, n: int | None) -> tuple[Query, ...]:
         """The task's items; see `Task.items`."""
-        return self.task.items(split, n)
+        if not self.left_out:
+            return self.task.items(split, n)
+        try:
+            there = self.task.items(split, None)
+        except EndlessSplitError:
+            there = self.task.items(split, None if n is None else n + len(self.left_out))
+        kept = [query for query in there if query.item not in self.left_out]
+        return first_items(kept, n, f"the {split} split of {self.name!r}")
 
     def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
         """What the verifier says."""
@@ -68,9 +76,14 @@ def in_tags(verifier: BatchJudge) -> BatchJudge:
     return judge
 
 
+def own_task(settings: RftSettings, content: str = "") -> Task:
+    """The data set of a run under its own verifier; `content` identifies it in the run."""
+    return find_task(settings.dataset, Fields(**settings.fields.model_dump()), content)
+
+
 def open_task(settings: RftSettings, content: str = "") -> Task:
-    """The data set of a run under its verifier; `content` identifies it in the run."""
-    task = find_task(settings.dataset, Fields(**settings.fields.model_dump()), content)
+    """The data set of a run under the verifier of the run, which may read answers in tags."""
+    task = own_task(settings, content)
     chosen = task.judge if settings.verifier == "auto" else build_verifier(settings.verifier)
     if settings.template == "r1":
         return JudgedTask(task, in_tags(chosen))

@@ -7,21 +7,45 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side of a conversation says; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One item of a task. `item` identifies it within the task; `gold` is a correct answer.
 
     `solution` is a completion that deserves the verdict correct: what a few-shot example shows.
+    `turns`: the conversation that ends with `prompt`, where it is more than that one turn. `where`:
+    the file and line that the item comes from.
     """
 
     item: str
     prompt: str
     gold: str
     solution: str = ""
+    turns: tuple[Turn, ...] = ()
+    where: str = field(default="", compare=False)
 
     @property
     def shown(self) -> str:
         """The worked answer, the gold answer where there is none."""
         return self.solution or self.gold
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A row of a data set that is no item: `where` is its file and line, `why` the reason."""
+
+    where: str
+    why: str
+    remedy: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.why}"
 
 
 class Verdict(enum.StrEnum):

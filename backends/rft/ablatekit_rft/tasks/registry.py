@@ -11,7 +11,7 @@ from ablatekit.errors import UsageError
 from ablatekit_rft.sources.hub import HubDataset, parse_hub_dataset, pinned_dataset
 from ablatekit_rft.tasks import questions, reasoning
 from ablatekit_rft.tasks.arithmetic import arithmetic, stories
-from ablatekit_rft.tasks.base import SplitName, Task, UnknownTaskError
+from ablatekit_rft.tasks.base import SplitName, Task, UnknownTaskError, about
 from ablatekit_rft.tasks.query import Query
 from ablatekit_rft.tasks.rewriting import letter_count, letter_sort
 from ablatekit_rft.tasks.rows import USUAL_FIELDS, Fields
@@ -43,12 +43,15 @@ GENERATED: Mapping[str, str] = MappingProxyType(
     {
         "letter-sort": "395da8d25783f72b",
         "letter-count": "a4aa397f2d8fce7c",
-        "arithmetic-1": "21334757140dc722",
-        "arithmetic-2": "33e393982ee250c8",
-        "number-stories": "334cb38d3bac428d",
+        "arithmetic-1": "4c1babd8a2026948",
+        "arithmetic-2": "90a79ee5ab58b5fc",
+        "number-stories": "2c0d5b10274e659a",
     }
 )
 """`generated_content` of every shipped task: a plan need not generate what never changes."""
+
+_READ_AS = " read as "
+"""Between the commit of a data set on the hub and the version of the way its rows are read."""
 
 FEWER_ITEMS = ("arithmetic-1",)
 """Shipped tasks with a split of fewer than `HASHED_ITEMS` items."""
@@ -72,19 +75,32 @@ def find_task(dataset: str, fields: Fields = USUAL_FIELDS, content: str = "") ->
     `content` identifies the data set in the run: a hub data set is read at its commit. Raises
     UsageError when there is no such data set, or it cannot be read.
     """
+    with about("dataset", dataset):
+        return _find_task(dataset, fields, content)
+
+
+def _find_task(dataset: str, fields: Fields, content: str) -> Task:
     if questions.is_local(dataset):
         return questions.local_task(dataset, fields)
     if dataset.startswith(reasoning.PREFIX):
         return reasoning.reasoning_task(dataset)
-    on_hub = parse_hub_dataset(content) if content.startswith("hub-dataset:") else _on_hub(dataset)
+    known = content.partition(_READ_AS)[0]
+    on_hub = parse_hub_dataset(known) if known.startswith("hub-dataset:") else _on_hub(dataset)
     return get_task(dataset) if on_hub is None else questions.hub_task(on_hub, fields)
 
 
 def dataset_content(dataset: str) -> str:
     """What identifies a data set: bytes of its files, its commit, or its first items.
 
+    Of rows the version of the way they are read, too.
+
     Asks no network. Raises UsageError when there is no such data set, or no commit is known here.
     """
+    with about("dataset", dataset):
+        return _dataset_content(dataset)
+
+
+def _dataset_content(dataset: str) -> str:
     if questions.is_local(dataset):
         return questions.local_content(dataset)
     if dataset.startswith(reasoning.PREFIX):
@@ -93,7 +109,7 @@ def dataset_content(dataset: str) -> str:
         return content_hash({"name": dataset, "package": package, "version": version})
     on_hub = _on_hub(dataset)
     if on_hub is not None:
-        return pinned_dataset(on_hub).content
+        return f"{pinned_dataset(on_hub).content}{_READ_AS}{questions.VERSION}"
     return GENERATED[dataset] if dataset in GENERATED else generated_content(dataset)
 
 
@@ -121,16 +137,29 @@ def _on_hub(dataset: str) -> HubDataset | None:
     return None if dataset in TASKS else parse_hub_dataset(dataset)
 
 
-def check_sizes(dataset: str, fields: Fields, sizes: Mapping[SplitName, int | None]) -> None:
-    """Raise UsageError where a data set that is at hand has fewer items than a study asks for.
+def is_on_hub(dataset: str) -> bool:
+    """Whether a data set lies on the hub: planning cannot look into it."""
+    local = questions.is_local(dataset) or dataset.startswith(reasoning.PREFIX)
+    return not local and _on_hub(dataset) is not None
 
-    A data set on the hub is first looked at when a run loads it.
+
+def check_sizes(
+    dataset: str, fields: Fields, sizes: Mapping[str, tuple[SplitName, int | None]]
+) -> None:
+    """Raise UsageError where a data set that is at hand has fewer items than a setting asks for.
+
+    `sizes`: by name of setting, a split and how many of its items; None: all. A data set on the
+    hub is first looked at when a run loads it.
     """
-    for split, size in sizes.items():
-        if questions.is_local(dataset):
-            questions.local_task(dataset, fields).items(split, size)
-        elif _on_hub(dataset) is None:
-            _check_generated(dataset, split, size)
+    if is_on_hub(dataset):
+        return
+    for setting, (split, size) in sizes.items():
+        task = find_task(dataset, fields)
+        with about(setting, size):
+            if isinstance(task, questions.QuestionTask):
+                task.items(split, size)
+            else:
+                _check_generated(dataset, split, size)
 
 
 @functools.cache

@@ -112,6 +112,15 @@ def surrogate_view(logp: Tensor, old_logp: Tensor, mask: Tensor) -> SurrogateVie
     return SurrogateView(logp, old_logp, ratios, signs[:, None].float(), mask)
 
 
+def entropy_view(rng: np.random.Generator) -> EntropyView:
+    """Tokens of any entropy, advantages of both signs, a coefficient of 1/4."""
+    mask = token_mask(rng)
+    signs = 1 - 2 * (torch.arange(len(mask)) % 2)
+    logp = log_probabilities(rng, mask)
+    generator = np.random.default_rng(int(rng.integers(99)))
+    return EntropyView(-logp, mask, 0.25, logp, signs[:, None].float(), generator)
+
+
 def sampler_view(rng: np.random.Generator, count: int) -> SamplerView:
     """A train set of 24 items, some never answered."""
     rates = np.where(rng.random(24) < 0.2, np.nan, rng.integers(0, 5, 24) / 4)
@@ -145,11 +154,6 @@ def _step(rng: np.random.Generator) -> Arguments:
     return (StepView(torch.from_numpy(rng.integers(0, TOKENS + 1, ROWS)), query, TOKENS),)
 
 
-def _entropy(rng: np.random.Generator) -> Arguments:
-    mask = token_mask(rng)
-    return (EntropyView(-log_probabilities(rng, mask), mask, 0.25),)
-
-
 _EXAMPLES: Mapping[Stage, Callable[[np.random.Generator], Arguments]] = {
     "sample_policy": lambda rng: (sampler_view(rng, 12),),
     "group_filter": lambda rng: (np.append(rng.integers(0, 5, 8) / 4, np.nan),),
@@ -165,7 +169,7 @@ _EXAMPLES: Mapping[Stage, Callable[[np.random.Generator], Arguments]] = {
     "mismatch": lambda rng: (EngineView(*_trained(rng)),),
     "aggregation": _step,
     "kl_estimator": lambda rng: _trained(rng)[:2],
-    "entropy": _entropy,
+    "entropy": lambda rng: (entropy_view(rng),),
     "lr_scale": lambda rng: (float(rng.uniform(0.1, 8)),),
     "optimizer": lambda _rng: (),
 }

@@ -13,13 +13,14 @@ from torch import Tensor
 from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.levels.external import is_external, place_of
 from ablatekit_rft.levels.stages import TRAITS, Trait
-from ablatekit_rft.levels.token_views import EngineView, EntropyView, StepView
+from ablatekit_rft.levels.token_views import EngineView, StepView
 from ablatekit_rft.levels.types import Level, RewardView, Start
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.traits.examples import (
     ITEMS,
     ROLLOUTS,
     ROWS,
+    entropy_view,
     log_probabilities,
     reward_parts,
     reward_view,
@@ -301,8 +302,7 @@ def _flat_at_reference(level: Level, settings: RftSettings, rng: np.random.Gener
 
 
 def _adapts(level: Level, settings: RftSettings, rng: np.random.Generator) -> bool:
-    mask = token_mask(rng)
-    view = EntropyView(-log_probabilities(rng, mask), mask, 0.25)
+    view = entropy_view(rng)
     return bool(level.bound(settings)(view).following != view.coefficient)
 
 

@@ -113,8 +113,9 @@ def test_ends_take_the_first_of_eos_and_stop_text() -> None:
 
 
 def test_text_before_the_first_stop() -> None:
-    assert Stop(("d", "b"), letters).before("abcd") == "a"
-    assert Stop(("x",), letters).before("abcd") == "abcd"
+    ids = [3, 4, 5, 6]
+    assert Stop(("d", "b"), letters).before(ids) == "a"
+    assert Stop(("x",), letters).before(ids) == "abcd"
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
@@ -173,7 +174,7 @@ def test_the_verifier_sees_the_text_before_the_stop(causal_lm: Any) -> None:
         Query(str(i), "", text[:-1] if ended else text)
         for i, (text, ended) in enumerate(zip(texts, ended_by_stop, strict=True))
     ]
-    verified = verify(Exact(), Letters(), queries, drawn, stop)
+    verified = verify(Exact(), Letters(), queries, drawn, Decoding(9, 1.0, (2,), stop=stop))
     assert verified.correct.tolist() == (~drawn.truncated).float().tolist()
     assert 3 < sum(ended_by_stop) < 30
 

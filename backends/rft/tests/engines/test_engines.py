@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from ablatekit_rft.engines import vllm_process as process_module
-from ablatekit_rft.engines.decoding import Decoding
+from ablatekit_rft.engines.decoding import Decoding, Stop, ends
 from ablatekit_rft.engines.draws import evaluation_draws, round_draws
 from ablatekit_rft.engines.errors import EngineError
 from ablatekit_rft.engines.mismatch import Alarm, Mismatch, mismatch
@@ -289,6 +289,39 @@ def test_padding_and_ends_do_not_depend_on_token_values(make_engine: Any) -> Non
         assert (ids[length - 1] == 2) != bool(drawn.truncated[row])
         assert not any(ids[length:])
         assert not bool(drawn.logp[row, length:].any())
+
+
+def test_weights_in_bfloat16_do_not_round_what_the_engine_says(
+    make_engine: Any, causal_lm: Any
+) -> None:
+    engine = make_engine()
+    engine.sync(0)
+    exact = draw(engine)
+    engine.policy = Policy(causal_lm("llama").to(torch.bfloat16), pad_id=0)
+    rounded = draw(engine)
+    assert rounded.logp.dtype == torch.float32
+    assert torch.equal(rounded.logp, exact.logp)
+
+
+def test_an_engine_ends_at_a_stop_that_is_a_token_and_behind_a_stop_that_holds_one(
+    make_engine: Any,
+) -> None:
+    def spell(ids: Sequence[int]) -> str:
+        return "".join(chr(64 + token) for token in ids)
+
+    engine = make_engine()
+    engine.sync(0)
+    free = draw(engine, replace(DECODING, eos_ids=()))
+    token, pair = int(free.tokens[0, 2]), spell(free.tokens[1, 1:3].tolist())
+    stop = Stop((), lambda _ids: "", (chr(64 + token), pair), spell, (token,))
+    decoding = replace(DECODING, eos_ids=(token,), stop=stop)
+    stopped = draw(engine, decoding)
+    lengths, truncated = ends(free.tokens, decoding)
+    assert torch.equal(stopped.lengths, lengths)
+    assert torch.equal(stopped.truncated, truncated)
+    assert int(lengths[0]) <= 3
+    assert int(lengths[1]) <= 3
+    assert torch.equal(stopped.logp[stopped.mask], free.logp[stopped.mask])
 
 
 def test_mismatch_is_of_generated_tokens_alone() -> None:

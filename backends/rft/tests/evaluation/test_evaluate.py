@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from ablatekit_rft.backend import RftBackend
+from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.draws import evaluation_draws
 from ablatekit_rft.engines.policy import PolicyEngine
 from ablatekit_rft.evaluation.evaluate import Evaluated, build_evaluator, pass_at_k
@@ -194,7 +195,7 @@ def test_the_verifier_sees_the_text_before_eos_and_no_truncated_completion() -> 
     rollouts = Rollouts(prompts, torch.arange(6), tokens, lengths, truncated, zeros, zeros)
     golds = ["ab", "ab", "ab", "abab", "ab", "c"]
     queries = [Query(str(i), "", gold) for i, gold in enumerate(golds)]
-    verified = verify(Echo(), Spelling(), queries, rollouts)
+    verified = verify(Echo(), Spelling(), queries, rollouts, Decoding(4, 1.0, (2,)))
     assert verified.correct.tolist() == [1, 0, 0, 0, 1, 0]
     assert verified.format_ok.tolist() == [True, True, False, False, True, True]
     assert verified.error.tolist() == [False, False, False, False, False, True]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from ablatekit_rft.learning.loss import StepLoss
@@ -164,6 +166,10 @@ CELLS: dict[str, dict[str, Any]] = {
     "bonus": {"entropy": "bonus", "entropy_coefficient": 0.5},
     "adaptive": {"entropy": "adaptive", "entropy_target": 100.0},
     "top_tokens": {"entropy": "top_tokens", "entropy_share": 0.4},
+    "kl_cov": {"entropy": "kl_cov", "covariance_share": 0.3, "minibatches": 2},
+    "dro": {"log_ratio_penalty": 1.5, "minibatches": 2},
+    "off_policy_mask": {"off_policy_mask": 0.01, "ratio_level": "token", "minibatches": 2},
+    "rejection": {"rejection": "seq_mean_k3", "rejection_bound": 0.05, "minibatches": 2},
 }
 
 
@@ -255,6 +261,103 @@ def test_an_entropy_bonus_has_the_gradient_of_the_entropy(
     assert entropy is not None
     (-2.0 * entropy.sum() / sum(LENGTHS)).backward()
     assert distance(found, policy.parameters.gradient) < 1e-4
+
+
+def penalty_of(policy: Policy, step: Experience, cost: Any, mask: Tensor) -> Tensor:
+    """The gradient of the mean over completions of the sum of a cost of the log-ratio."""
+    assert step.old_logp is not None
+    policy.parameters.zero_gradient()
+    values = cost(policy.score(step.rollouts, 1.0).logp - step.old_logp)
+    ((values * mask).sum() / len(step.advantage)).backward()
+    return policy.parameters.gradient.clone()
+
+
+@pytest.mark.parametrize("ratio", ["none", "token"])
+def test_a_penalty_of_the_log_ratio_is_half_its_square(
+    policy: Policy, step: Experience, make_settings: Any, ratio: str
+) -> None:
+    """On every token, those of completions without an advantage included."""
+    old, cell = off_policy(step), {"minibatches": 2, "ratio_level": ratio}
+    assert (old.advantage == 0).any()
+    plain = gradient(policy, old, make_settings(**cell))
+    found = gradient(policy, old, make_settings(**cell, log_ratio_penalty=3.0)) - plain
+    expected = penalty_of(policy, old, lambda gap: 1.5 * gap.square(), old.counted)
+    assert distance(found, expected) < 1e-5
+    assert StepLoss(make_settings(minibatches=2, log_ratio_penalty=3.0), STEPS).needs_old
+    assert not StepLoss(make_settings(minibatches=2), STEPS).needs_old
+
+
+def test_kl_cov_holds_the_tokens_of_the_largest_covariances(
+    policy: Policy, step: Experience, make_settings: Any
+) -> None:
+    old = off_policy(step)
+    advantage = old.advantage[:, None].expand_as(old.counted)[old.counted]
+    logp = old.rollouts.logp[old.counted]
+    covariance = (advantage - advantage.mean()) * (logp - logp.mean())
+    held = torch.zeros_like(old.counted)
+    held[old.counted] = covariance >= covariance.sort().values[-6]
+    cell = {"minibatches": 2, "covariance_share": 0.2, "covariance_penalty": 0.5}
+    plain = gradient(policy, old, make_settings(minibatches=2))
+    found = gradient(policy, old, make_settings(**cell, entropy="kl_cov")) - plain
+    assert int(held.sum()) == 6 == int(0.2 * sum(LENGTHS))
+    assert distance(found, penalty_of(policy, old, lambda gap: gap.abs() / 2, held)) < 1e-5
+
+
+def taught_only(step: Experience, taught: Tensor) -> Experience:
+    """The same with an advantage on these tokens alone: denominators stay."""
+    return Experience.from_tensors(
+        {**step.tensors(), "advantage": step.advantage[:, None] * taught}
+    )
+
+
+def test_bad_completions_that_moved_far_leave_the_policy_loss(
+    policy: Policy, step: Experience, make_settings: Any
+) -> None:
+    """The engine drew them at the probabilities of the stored policy."""
+    old = off_policy(step)
+    assert old.old_logp is not None
+    moved = Experience.from_tensors({**old.tensors(), "rollouts.logp": old.old_logp})
+    gap = ((old.old_logp - step.rollouts.logp) * old.counted).sum(1) / old.counted.sum(1)
+    far = (old.advantage < 0) & (gap > 0.05)
+    assert 0 < int(far.sum()) < int((old.advantage < 0).sum())
+    cell = {"minibatches": 2, "ratio_level": "token", "clip": "ppo"}
+    found = gradient(policy, moved, make_settings(**cell, off_policy_mask=0.05))
+    kept = taught_only(moved, (~far)[:, None].expand_as(old.counted))
+    assert distance(found, gradient(policy, kept, make_settings(**cell))) < 1e-5
+
+
+@pytest.mark.parametrize("mismatch", ["off", "tis_token", "bypass"])
+def test_rejected_tokens_leave_the_policy_loss(
+    policy: Policy, step: Experience, make_settings: Any, mismatch: str
+) -> None:
+    old = off_policy(step)
+    assert old.old_logp is not None
+    cell = {"minibatches": 2, "mismatch": mismatch}
+    trainer = old.rollouts.logp if mismatch == "bypass" else old.old_logp
+    taught = (trainer - old.rollouts.logp).abs() <= math.log(1.3)
+    assert mismatch == "bypass" or 0 < int(taught[old.counted].sum()) < sum(LENGTHS)
+    found = gradient(policy, old, make_settings(**cell, rejection="token_k1", rejection_bound=1.3))
+    expected = gradient(policy, taught_only(old, taught), make_settings(**cell))
+    assert distance(found, expected) < 1e-5
+
+
+def test_clip_cov_draws_from_the_chance_of_its_step(
+    policy: Policy, step: Experience, make_settings: Any
+) -> None:
+    settings = make_settings(
+        entropy="clip_cov", covariance_low=0.0, covariance_high=9.0, covariance_share=0.1
+    )
+
+    def drawn(seed: int) -> Tensor:
+        policy.parameters.zero_gradient()
+        generator = np.random.default_rng(seed)
+        StepLoss(settings, 10).accumulate(policy, step, generator=generator)
+        return policy.parameters.gradient.clone()
+
+    plain = gradient(policy, step, make_settings())
+    assert torch.equal(drawn(0), drawn(0))
+    assert distance(drawn(0), drawn(1)) > 1e-3
+    assert distance(drawn(0), plain) > 1e-3
 
 
 def test_masked_tokens_have_no_gradient(

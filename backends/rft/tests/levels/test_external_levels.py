@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ablatekit_rft.backend import RftBackend
-from ablatekit_rft.content import check_levels
+from ablatekit_rft.content import check_sources
 from ablatekit_rft.levels.external import installed_levels, level_hash
 from ablatekit_rft.levels.registry import get_level
 from ablatekit_rft.run.build import train
@@ -187,10 +187,10 @@ def test_a_source_that_changed_after_planning_stops_the_run(tmp_path: Path) -> N
     reference = own_level(tmp_path, OWN)
     settings = RftSettings(advantage=reference)
     planned = RftBackend().content({"advantage": reference})
-    check_levels(settings, planned)
+    check_sources(settings, planned)
     own_level(tmp_path, OWN.replace("/ 4", "/ 8"))
-    with pytest.raises(UsageError, match="source of a level has changed"):
-        check_levels(settings, planned)
+    with pytest.raises(UsageError, match="source of a level or of the verifier has changed"):
+        check_sources(settings, planned)
 
 
 CLAIMING = '''

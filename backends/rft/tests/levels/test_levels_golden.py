@@ -56,6 +56,16 @@ GOLDEN = {
         *(2 / 3, 2 / 3, -2 / 3, -2 / 3),
         *(0, 0, 0, 0),
     ],
+    "rloo_norm": [
+        *(1, -1 / 3 / EVEN, -1 / 3 / EVEN, -1 / 3 / EVEN),
+        *(2 / 3 / EVEN, 2 / 3 / EVEN, -2 / 3 / EVEN, -2 / 3 / EVEN),
+        *(0, 0, 0, 0),
+    ],
+    # 78 tokens; sum of T c = -3.5, of T c^2 = 7.625.
+    "reinforce_pp_baseline": [
+        (off + 3.5 / 78) / math.sqrt((7.625 - 3.5**2 / 78) / 77)
+        for off in (0.75, -0.25, -0.25, -0.25, 0.5, 0.5, -0.5, -0.5, 0.0, 0.0, 0.0, 0.0)
+    ],
     "const": [reward - 0.5 for group in MIXED for reward in group],
     "pos_only": [reward for group in MIXED for reward in group],
     "group_mean_batch_std": [
@@ -128,6 +138,23 @@ def test_rloo_is_the_reward_minus_the_mean_of_the_others() -> None:
     group = [0.3, -1.2, 2.0]
     expected = [0.3 - 0.4, -1.2 - 1.15, 2.0 - -0.45]
     assert advantage("rloo", [group]).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("group", [[0.3, -1.2], [0.3, -1.2, 2.0], [0.0, 0.7, 0.7, 0.1, 0.7]])
+def test_rloo_norm_is_the_distance_from_the_others_in_their_deviations(group: list[float]) -> None:
+    expected = []
+    for place, reward in enumerate(group):
+        others = torch.tensor(group[:place] + group[place + 1 :], dtype=torch.float64)
+        spread = float(others.std()) if len(others) > 1 else 0.0
+        expected.append((reward - float(others.mean())) / (spread or 1.0))
+    assert advantage("rloo_norm", [group]).tolist() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("reward", [0.1, 1 / 3, 7.3])
+def test_others_of_one_reward_divide_nothing(reward: float) -> None:
+    """Whatever rounding does to the deviation of equal rewards."""
+    values = advantage("rloo_norm", [[reward] * 6 + [reward + 1.0]]).tolist()
+    assert values[-1] == pytest.approx(1.0, abs=1e-5)
 
 
 def test_a_baseline_of_the_others_is_the_reward_minus_their_mean() -> None:
@@ -247,6 +274,7 @@ KL = {
     "k2": [[0.125, 0.0], [0.5, 0.02]],
     "k3": [[math.exp(-0.5) - 0.5, 0.0], [math.e - 2, math.exp(-0.2) - 0.8]],
     "k3+": [[math.exp(-0.5) - 0.5, 0.0], [math.e - 2, math.exp(-0.2) - 0.8]],
+    "abs": [[0.5, 0.0], [1.0, 0.2]],
 }
 
 

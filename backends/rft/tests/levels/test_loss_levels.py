@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
+from ablatekit_rft.levels.mismatch import Rejection, accepted
 from ablatekit_rft.levels.registry import get_level, levels_of
 from ablatekit_rft.levels.token_views import (
     EngineView,
@@ -77,6 +78,15 @@ def surrogate(name: str, ratio: float, advantage: float, **settings: Any) -> tup
     return found, float(gradient)
 
 
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def slope_of_gate(x: float) -> float:
+    """The slope of 4 sigmoid, 1 at 0."""
+    return 4 * sigmoid(x) * sigmoid(-x)
+
+
 # Level, ratio, advantage, loss, gradient, where it binds.
 CLIPS = [
     ("none", 1.5, 2.0, -3.0, -3.0, ""),
@@ -105,6 +115,22 @@ CLIPS = [
     ("dppo_tv", 1.5, 2.0, 0.0, 0.0, "high"),
     ("dppo_tv", 0.5, -2.0, 0.0, 0.0, "low"),
     ("dppo_tv", 0.5, 2.0, -1.0, -1.0, ""),
+    # From 0.5 to 0.6: 0.5 log(0.5 / 0.6) + 0.5 log(0.5 / 0.4) = 0.0204; to 0.75: 0.1438.
+    ("dppo_kl", 1.2, 2.0, -2.4, -2.4, ""),
+    ("dppo_kl", 1.5, 2.0, 0.0, 0.0, "high"),
+    ("dppo_kl", 0.5, -2.0, 0.0, 0.0, "low"),
+    ("dppo_kl", 0.5, 2.0, -1.0, -1.0, ""),
+    ("ipo", 1.15, 2.0, -2.3, -2.3, ""),
+    ("ipo", 1.25, 2.0, 0.0, 0.0, "high"),
+    ("ipo", 1.25, -2.0, 0.0, 0.0, "high"),
+    ("ipo", 0.75, 2.0, 0.0, 0.0, "low"),
+    ("icepop", 1.9, -2.0, 3.8, 3.8, ""),
+    ("icepop", 0.4, 2.0, 0.0, 0.0, "low"),
+    ("icepop", 0.4, -2.0, 0.0, 0.0, "low"),
+    ("sapo", 1.5, 2.0, -8 * sigmoid(0.5), -3 * slope_of_gate(0.5), ""),
+    ("sapo", 1.5, -2.0, 8 / 1.05 * sigmoid(0.525), 3 * slope_of_gate(0.525), ""),
+    ("vespo", 1.5, 2.0, -2 * math.log(0.75) * 2.25 * math.exp(-1.5), -4.5 * math.exp(-1.5), ""),
+    ("vespo", 1.5, -2.0, 2 * math.log(0.75) * 3.375 * math.exp(-1), 6.75 * math.exp(-1), ""),
 ]
 
 
@@ -139,6 +165,32 @@ def test_cispo_bounds_its_weight_and_keeps_the_gradient() -> None:
     assert slope == pytest.approx(-2 * 0.8)
 
 
+def test_icepop_drops_a_ratio_above_its_bound_in_both_directions() -> None:
+    for advantage in (2.0, -2.0):
+        found, slope = surrogate("icepop", 1.9, advantage, clip_high=0.5)
+        assert (found.loss.item(), slope, bool(found.high)) == (0.0, 0.0, True)
+
+
+def test_sapo_has_a_temperature_for_each_sign() -> None:
+    assert surrogate("sapo", 1.5, 1.0, sapo_positive=4.0)[1] == pytest.approx(
+        -1.5 * slope_of_gate(2.0)
+    )
+    assert surrogate("sapo", 1.5, -1.0, sapo_negative=4.0)[1] == pytest.approx(
+        1.5 * slope_of_gate(2.0)
+    )
+
+
+@pytest.mark.parametrize("advantage", [1.0, -1.0])
+def test_vespos_weight_is_largest_at_its_power_over_its_decay(advantage: float) -> None:
+    sign = "positive" if advantage > 0 else "negative"
+    shape = {f"vespo_{sign}_power": 2.0, f"vespo_{sign}_decay": 1.6}
+    slopes = [abs(surrogate("vespo", ratio, advantage, **shape)[1]) for ratio in (1.2, 1.25, 1.3)]
+    assert max(slopes) == slopes[1]
+    assert surrogate("vespo", 1.9, advantage, **shape)[1] == pytest.approx(
+        -advantage * 1.9**2 * math.exp(1.6 - 1.6 * 1.9)
+    )
+
+
 @pytest.mark.parametrize(("name", "bound"), [("ppo", "clip_low"), ("clip_higher", "clip_high")])
 def test_bounds_are_settings(name: str, bound: str) -> None:
     assert surrogate(name, 1.4, 1.0)[1] == 0
@@ -154,8 +206,8 @@ def test_at_a_ratio_of_one_no_clip_binds(name: str, advantage: float) -> None:
     assert not any(bool(flag) for flag in flags if flag is not None)
 
 
-# cispo's weight has no gradient by definition, and has a test of its own.
-@pytest.mark.parametrize("name", sorted({*levels_of("clip")} - {"cispo"}))
+# The weights of cispo and vespo have no gradient by definition: the cases above hold theirs.
+@pytest.mark.parametrize("name", sorted({*levels_of("clip")} - {"cispo", "vespo"}))
 def test_clip_gradients_are_those_of_finite_differences(name: str) -> None:
     for ratio in (0.7, 0.9, 1.1, 1.5):
         for advantage in (1.0, -1.0):
@@ -204,11 +256,60 @@ def test_bounds_of_corrections_are_settings() -> None:
     assert correction("geo_rs", mismatch_high=8).tolist() == [1, 1, 1]
 
 
+# Gaps of 1 and -1, and of 2; probabilities of e^-1 then 1, e^-2 then e^-3, e^-0.5 then e^1.5.
+REJECTED: list[tuple[Rejection, float, list[bool]]] = [
+    ("token_k1", 3.0, [True, True, False]),
+    ("token_k1", 2.0, [False, False, False]),
+    ("token_k2", 0.6, [True, True, False]),
+    ("token_k3", 0.5, [False, True, False]),  # e - 2 = 0.72, 1 / e = 0.37
+    ("seq_sum_k1", 1.5, [True, True, False]),
+    ("seq_mean_k1", 7.4, [True, True, True]),
+    ("seq_sum_k2", 0.9, [False, False, False]),
+    ("seq_mean_k2", 0.9, [True, True, False]),
+    ("seq_sum_k3", 1.0, [False, False, False]),
+    ("seq_mean_k3", 0.6, [True, True, False]),  # 0.543
+    ("seq_max_k2", 0.4, [False, False, False]),
+    ("seq_max_k3", 0.75, [True, True, False]),
+]
+
+
+@pytest.mark.parametrize(("by", "bound", "kept"), REJECTED)
+def test_rejection(by: Rejection, bound: float, kept: list[bool]) -> None:
+    view = EngineView(ENGINE + GAP, ENGINE, MASK)
+    assert accepted(view, by, bound)[MASK].tolist() == kept
+
+
+@pytest.mark.parametrize("scope", ["token", "seq_mean"])
+def test_rejection_by_probabilities(scope: str) -> None:
+    """From 0.5 to 0.6 and from 0.2 to 0.4, 0.1 and 0.2 apart."""
+    engine, trainer = torch.tensor([[0.5, 0.2]]).log(), torch.tensor([[0.6, 0.4]]).log()
+    view = EngineView(trainer, engine, torch.ones(1, 2, dtype=torch.bool))
+    kl = [
+        p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
+        for p, q in ((0.5, 0.6), (0.2, 0.4))
+    ]
+    for name, values in (("tv", [0.1, 0.2]), ("binary_kl", kl)):
+        mean = sum(values) / 2
+        stated = [mean, mean] if scope == "seq_mean" else values
+        by: Any = f"{scope}_{name}"
+        for bound in (0.9 * min(values), 0.99 * mean, 1.01 * mean, 1.1 * max(values)):
+            expected = [value <= bound for value in stated]
+            assert accepted(view, by, bound).tolist() == [expected]
+
+
+def test_every_rejection_has_golden_numbers() -> None:
+    tried = {case[0] for case in REJECTED} | {"none"}
+    tried |= {f"{scope}_{name}" for scope in ("token", "seq_mean") for name in ("tv", "binary_kl")}
+    assert tried == set(get_args(Rejection))
+
+
 ENTROPY = torch.tensor([[0.1, 0.9], [0.5, 7.0]])
+# Means over the three tokens: advantage 1, log-probability -2; covariances 0, 2 and 4.
+LOGP, ADVANTAGE = torch.tensor([[-2.0, 0.0], [-4.0, 9.0]]), torch.tensor([[2.0], [-1.0]])
 
 
 def entropy_term(name: str, coefficient: float = 0.0, **settings: Any) -> Any:
-    view = EntropyView(ENTROPY, MASK, coefficient)
+    view = EntropyView(ENTROPY, MASK, coefficient, LOGP, ADVANTAGE, np.random.default_rng(0))
     return get_level("entropy", name).bound(RftSettings(**settings))(view)
 
 
@@ -232,6 +333,42 @@ def test_top_tokens_are_the_most_uncertain_ones_that_count() -> None:
     assert taught.tolist() == [[False, True], [False, False]]
     taught = entropy_term("top_tokens", entropy_share=2 / 3).taught
     assert taught.tolist() == [[False, True], [True, False]]
+
+
+def test_covariances_decide_which_tokens_are_not_taught() -> None:
+    assert entropy_term("clip_cov", 0.25).following == 0.25
+    low = entropy_term("clip_cov", covariance_low=1.0, covariance_high=3.0)
+    assert low.taught.tolist() == [[True, False], [True, False]]
+    high = entropy_term("clip_cov", covariance_low=3.0, covariance_high=5.0)
+    assert high.taught.tolist() == [[True, True], [False, False]]
+    narrow = entropy_term("clip_cov", covariance_low=2.5, covariance_high=3.5)
+    assert torch.equal(narrow.taught, MASK)
+    whole = {"covariance_low": 0.0, "covariance_high": 9.0, "covariance_share": 1.0}
+    assert entropy_term("clip_cov", **whole).taught.sum() == 1  # a covariance of 0 is not above 0
+
+
+def test_a_share_of_the_candidates_is_drawn_by_the_steps_own_chance() -> None:
+    mask = torch.ones(1, 40, dtype=torch.bool)
+    logp = torch.linspace(-1, 1, 40)[None, :]
+    advantage = torch.linspace(-3, 3, 40)[None, :]
+    level = get_level("entropy", "clip_cov").bound(
+        RftSettings(covariance_low=0.1, covariance_share=0.1)
+    )
+    dropped = [
+        level(EntropyView(logp, mask, 0.0, logp, advantage, np.random.default_rng(seed))).taught
+        for seed in (0, 0, 1)
+    ]
+    assert all(int((~taught).sum()) == 4 for taught in dropped)
+    assert torch.equal(dropped[0], dropped[1])
+    assert not torch.equal(dropped[0], dropped[2])
+
+
+def test_the_largest_covariances_are_held() -> None:
+    term = entropy_term("kl_cov", covariance_penalty=0.5)
+    assert term.taught is None
+    assert (term.held.tolist(), term.penalty) == ([[False, False], [True, False]], 0.5)
+    two = entropy_term("kl_cov", covariance_share=0.7).held
+    assert two.tolist() == [[False, True], [True, False]]
 
 
 def test_learning_rates_by_batch() -> None:

@@ -11,7 +11,9 @@ from ablatekit_rft.backend import RftBackend
 from ablatekit_rft.basemodels.catalogue import FAMILIES
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.sampler import sample
+from ablatekit_rft.engines.trial import check_behaviour, trial_prompts
 from ablatekit_rft.policy import models
+from ablatekit_rft.policy.lengths import check_length, length_limit
 from ablatekit_rft.policy.models import CharacterTokenizer, TransformersTokenizer, load_model
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts
@@ -24,33 +26,19 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789 =>?:+-,.;()|"
 
 
-def fast_tokenizer(template: str = "<s> $A </s>") -> Any:
-    """A tokenizer of characters whose post-processor puts special tokens around a text."""
-    from tokenizers import Regex, Tokenizer, pre_tokenizers, processors
-    from tokenizers.models import WordLevel
-    from transformers import PreTrainedTokenizerFast
-
-    names = ["<pad>", "<s>", "</s>", "<unk>", *CHARACTERS]
-    vocabulary = {name: index for index, name in enumerate(names)}
-    inner = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-    special = [("<s>", 1), ("</s>", 2)]
-    inner.post_processor = processors.TemplateProcessing(single=template, special_tokens=special)
-    names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    return PreTrainedTokenizerFast(tokenizer_object=inner, **names)
-
-
 @pytest.mark.parametrize(
     ("template", "before"),
     [("<s> $A </s>", [1]), ("<s> $A", [1]), ("$A </s>", []), ("$A", []), ("<s> $A </s> </s>", [1])],
 )
-def test_a_prompt_ends_with_its_own_last_token(template: str, before: list[int]) -> None:
+def test_a_prompt_ends_with_its_own_last_token(
+    fast_tokenizer: Any, template: str, before: list[int]
+) -> None:
     tokenizer = TransformersTokenizer(fast_tokenizer(template), (2,))
     assert tokenizer.encode("ab") == [*before, 4, 5]
     assert tokenizer.encode("a</s>") == [*before, 4, 2]
 
 
-def test_the_size_of_a_tokenizer_is_beyond_its_largest_id() -> None:
+def test_the_size_of_a_tokenizer_is_beyond_its_largest_id(fast_tokenizer: Any) -> None:
     inner = fast_tokenizer()
     assert TransformersTokenizer(inner, (2,)).size == 4 + len(CHARACTERS)
     assert TransformersTokenizer(inner, (2, 99)).size == 100
@@ -95,7 +83,7 @@ def test_without_padding_nothing_changes(causal_lm: Any, vocabulary: int) -> Non
 
 
 @pytest.fixture
-def model_directory(causal_lm: Any, tmp_path: Path) -> str:
+def model_directory(causal_lm: Any, fast_tokenizer: Any, tmp_path: Path) -> str:
     """A random Llama whose vocabulary is padded to 64, with a tokenizer that appends an EOS."""
     tokenizer = fast_tokenizer()
     causal_lm("llama", vocabulary=64).save_pretrained(tmp_path / "model")
@@ -114,14 +102,14 @@ def test_a_directory_is_loaded_with_its_own_tokenizer(model_directory: str) -> N
 SHAPE = {"vocab_size": 64, "hidden_size": 8, "num_hidden_layers": 2}
 
 
-def random_directory(folder: Path, configuration: Any) -> str:
+def random_directory(folder: Path, configuration: Any, tokenizer: Any) -> str:
     """A model of a configuration with random weights, as `save_pretrained` leaves it."""
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_config(configuration, dtype=torch.float32)
     model.generation_config.eos_token_id = 2
     model.save_pretrained(folder)
-    fast_tokenizer().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return str(folder)
 
 
@@ -135,8 +123,12 @@ def of_another_class(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["gemma2", "bloom"])
-def test_classes_with_or_without_sdpa_are_drawn_from_and_scored(tmp_path: Path, name: str) -> None:
-    model, tokenizer = load_model(random_directory(tmp_path, of_another_class(name)), CPU)
+def test_classes_with_or_without_sdpa_are_drawn_from_and_scored(
+    fast_tokenizer: Any, tmp_path: Path, name: str
+) -> None:
+    model, tokenizer = load_model(
+        random_directory(tmp_path, of_another_class(name), fast_tokenizer()), CPU
+    )
     # Which classes have it depends on the version of transformers.
     expected = "sdpa" if type(model)._supports_sdpa else "eager"
     assert model.config._attn_implementation == expected
@@ -152,17 +144,18 @@ def test_classes_with_sdpa_use_it(model_directory: str) -> None:
 
 
 def test_a_model_without_keys_and_values_is_refused_when_planning_and_when_loading(
+    fast_tokenizer: Any,
     tmp_path: Path,
 ) -> None:
     from transformers import MambaConfig
 
-    named = random_directory(tmp_path, MambaConfig(**SHAPE, state_size=4))
+    named = random_directory(tmp_path, MambaConfig(**SHAPE, state_size=4), fast_tokenizer())
     why = r"keeps keys and values.*of type mamba\. Use a transformer"
     with pytest.raises(UsageError, match=why):
         RftBackend().content({"model": named})
     model, _ = load_model(named, CPU)
     with pytest.raises(UsageError, match=why):
-        models.check_cache(model, named)
+        check_behaviour(model, named, trial_prompts([[1, 5, 6]], 12, 0, CPU), drawn=True)
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
@@ -189,9 +182,11 @@ def test_sequences_beyond_the_positions_are_refused_before_training(
 def test_as_many_tokens_as_positions_are_allowed(causal_lm: Any) -> None:
     for family in ("llama", "gpt2"):
         config = causal_lm(family).config
-        assert models.positions_of(config) == 64
-        models.check_length(config, 64)
-    models.check_length(of_another_class("bloom"), 10**6)
+        limit = length_limit(config)
+        assert limit is not None
+        assert limit.tokens == 64
+        check_length(config, 64)
+    check_length(of_another_class("bloom"), 10**6)
 
 
 def test_a_model_directory_trains(model_directory: str, make_context: Any) -> None:
@@ -222,22 +217,38 @@ def test_a_model_directory_trains(model_directory: str, make_context: Any) -> No
     ],
 )
 def test_a_hub_model_is_loaded_at_the_commit_of_the_run(
-    monkeypatch: pytest.MonkeyPatch, causal_lm: Any, name: str, content: str, revision: str
+    monkeypatch: pytest.MonkeyPatch,
+    causal_lm: Any,
+    fast_tokenizer: Any,
+    name: str,
+    content: str,
+    revision: str,
 ) -> None:
     asked: list[tuple[str, str]] = []
 
-    def model(pretrained_model_name_or_path: str, revision: str, **_: Any) -> Any:
+    def configuration(pretrained_model_name_or_path: str, revision: str) -> Any:
         asked.append((pretrained_model_name_or_path, revision))
-        return causal_lm("llama")
+        return {"model_type": "llama"}, {}
 
-    def tokenizer(pretrained_model_name_or_path: str, revision: str) -> Any:
+    def model(
+        pretrained_model_name_or_path: str, revision: str, trust_remote_code: bool, **_: Any
+    ) -> Any:
+        assert not trust_remote_code
+        asked.append((pretrained_model_name_or_path, revision))
+        return causal_lm("llama"), {"missing_keys": set()}
+
+    def tokenizer(
+        pretrained_model_name_or_path: str, revision: str, trust_remote_code: bool
+    ) -> Any:
+        assert not trust_remote_code
         asked.append((pretrained_model_name_or_path, revision))
         return fast_tokenizer()
 
+    monkeypatch.setattr(models.PreTrainedConfig, "get_config_dict", configuration)
     monkeypatch.setattr(models.AutoModelForCausalLM, "from_pretrained", model)
     monkeypatch.setattr(models.AutoTokenizer, "from_pretrained", tokenizer)
     load_model(name, CPU, content)
-    assert asked == [("owner/name", revision)] * 2
+    assert asked == [("owner/name", revision)] * 3
 
 
 def test_nothing_but_the_ends_of_sequence_is_taken_from_a_models_generation_settings(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from ablatekit_rft.basemodels.catalogue import FAMILIES as BASE_MODELS
@@ -97,11 +98,19 @@ INVALID: dict[str, list[dict[str, Any]]] = {
     "corrected_top_k": [{"top_k": 9, "mismatch": "bypass"}],
     "corrected_min_p": [{"min_p": 0.1, "mismatch": "geo_rs"}],
     "replay_groups_of_one": [{"replay": "groups"}],
+    "rejection_of_all": [{"rejection": "seq_mean_k1", "rejection_bound": 0.5}],
+    "rejected_top_p": [{"top_p": 0.9, "rejection": "token_k1"}],
+    "rejected_top_k": [{"top_k": 9, "rejection": "token_k2"}],
+    "rejected_min_p": [{"min_p": 0.1, "rejection": "token_tv"}],
+    "no_warmup_to_fall_from": [{"lr_schedule": "inverse_sqrt"}],
+    "covariances_reversed": [{"entropy": "clip_cov", "covariance_low": 6.0}],
     "probe_outside_train_set": [{"train_items": 128}],
     "round_exceeds_train_set": [{"queries_per_round": 257}],
     "more_points_than_rounds": [{"budget.amount": 5}],
     "examples_from_the_train_set": [{"few_shot": 1, "train_items": None}],
     "tiny_model_in_a_chat": [{"template": "chat", "model": name} for name in BASE_MODELS],
+    "unwritable_stop": [{"stop": ["\n"]}, {"stop": (";", "A")}],
+    "unwritable_evaluation_stop": [{"evaluation.stop": ("</answer>",)}],
 }
 
 
@@ -127,6 +136,8 @@ def test_impossible_combinations_are_refused(name: str, settings: dict[str, Any]
         {"few_shot": 0, "train_items": None},
         {"template": "chat", "model": "smollm2-135m-instruct"},
         {"template": "qa"},
+        {"stop": (";", "<eos>"), "evaluation.stop": (")",)},
+        {"stop": ("\n",), "model": "smollm2-135m-instruct"},
         {"budget.amount": 6},
         {"budget.amount": 5, "budget.unit": "samples"},
         {"minibatches": 64, "rollouts": 2},
@@ -158,15 +169,19 @@ def parameter_cases() -> tuple[dict[str, list[dict[str, Any]]], dict[str, dict[s
         for level in levels_of(stage).values():
             for name in PARAMETERS[stage]:
                 own = level.params.get(name)
+                if own is None and name in level.reads:
+                    continue  # the setting's default is the level's own value
                 rule = f"unused_{name}" if own is None else f"own_{name}_{level.name}"
-                value = 1.0 if own is None else own
+                default = RftSettings.model_fields[name].default
+                other = 1.0 if default is None else 1.25
+                value = other if own is None else own
                 merged.setdefault(rule, []).append({**base, stage: level.name, name: value})
-                expected[rule] = {name: None}
+                expected[rule] = {name: default}
     return merged, expected
 
 
 PARAMETERS: dict[Stage, tuple[str, ...]] = {
-    "clip": ("clip_low", "clip_high", "clip_bound"),
+    "clip": updates.CLIP_PARAMETERS,
     "mismatch": ("mismatch_low", "mismatch_high"),
 }
 PARAMETER_CASES, PARAMETER_EXPECTED = parameter_cases()
@@ -190,6 +205,12 @@ MERGED: dict[str, list[dict[str, Any]]] = {
     "one_token_ratio": [{**OFF, "max_new_tokens": 1, "ratio_level": "sequence"}],
     "reference_batch": [{"lr_scale": "sqrt"}, {"lr_scale": "linear"}],
     "no_adapters": [{"lora_alpha": 8}],
+    "no_rejection": [{"rejection_bound": 1.5}],
+    "floor_of_all": [{"lr_schedule": "cosine", "lr_floor": 1.0, "lr_decay_share": 0.5}],
+    "no_fall": [
+        {"lr_floor": 0.5},
+        {"lr_schedule": "inverse_sqrt", "warmup_fraction": 0.5, "lr_decay_share": 0.5},
+    ],
     "mixed_whole": [{**KL, "kl_reference": "ema", "kl_reference_mix": 1.0}],
     "kl_to_itself": [{**KL, "kl_reference": "reset", "kl_reference_rounds": 1}],
     "k3_plus_in_the_reward": [{"kl_place": "reward", "kl_estimator": "k3+"}],
@@ -204,6 +225,16 @@ MERGED: dict[str, list[dict[str, Any]]] = {
     "unused_entropy_target": [{"entropy": "bonus", "entropy_target": 1.0}],
     "unused_entropy_step": [{"entropy_step": 1.0}],
     "unused_entropy_share": [{"entropy_share": 0.5}],
+    "unused_covariance_share": [{"covariance_share": 0.5}],
+    "unused_covariance_low": [{**OFF, "entropy": "kl_cov", "covariance_low": 0.5}],
+    "unused_covariance_high": [{"covariance_high": 0.5}],
+    "unused_covariance_penalty": [{"entropy": "clip_cov", "covariance_penalty": 0.5}],
+    "no_ratio_to_penalise": [
+        {"log_ratio_penalty": 2.0},
+        {"log_ratio_penalty": 2.0, "mismatch": "tis_token"},
+    ],
+    "nothing_to_hold": [{"entropy": "kl_cov"}, {"entropy": "kl_cov", "covariance_share": 0.5}],
+    "held_for_nothing": [{**OFF, "entropy": "kl_cov", "covariance_penalty": 0.0}],
     "query_of_one": [{"aggregation": "query_mean"}],
     "one_query_aggregation": [{"aggregation": "query_mean", "queries_per_round": 1, "rollouts": 4}],
     "no_weight_no_kl": [{"kl_coefficient": 0.0, "kl_place": "loss"}],
@@ -222,6 +253,9 @@ CANONICAL: dict[str, dict[str, Any]] = {
     "one_token_ratio": {"ratio_level": "token"},
     "reference_batch": {"lr_scale": "const"},
     "no_adapters": {"lora_alpha": 32},
+    "no_rejection": {"rejection_bound": 2.0},
+    "floor_of_all": {"lr_schedule": "constant", "lr_floor": 0.0, "lr_decay_share": 1.0},
+    "no_fall": {"lr_floor": 0.0, "lr_decay_share": 1.0},
     "mixed_whole": {"kl_reference": "reset", "kl_reference_mix": 0.6},
     "kl_to_itself": {"kl_place": "none", "kl_reference": "fixed", "kl_reference_rounds": 16},
     "k3_plus_in_the_reward": {"kl_estimator": "k3"},
@@ -233,6 +267,13 @@ CANONICAL: dict[str, dict[str, Any]] = {
     "unused_entropy_target": {"entropy_target": 0.2},
     "unused_entropy_step": {"entropy_step": 0.005},
     "unused_entropy_share": {"entropy_share": 0.2},
+    "unused_covariance_share": {"covariance_share": 2e-4},
+    "unused_covariance_low": {"covariance_low": 1.0},
+    "unused_covariance_high": {"covariance_high": 5.0},
+    "unused_covariance_penalty": {"covariance_penalty": 1.0},
+    "no_ratio_to_penalise": {"log_ratio_penalty": 0.0},
+    "nothing_to_hold": {"entropy": "none", "covariance_share": 2e-4},
+    "held_for_nothing": {"entropy": "none", "covariance_penalty": 1.0},
     "query_of_one": {"aggregation": "seq_mean_token_mean"},
     "one_query_aggregation": {"aggregation": "token_mean"},
     "no_weight_no_kl": {},
@@ -292,9 +333,10 @@ def test_completions_of_one_token_make_aggregations_equal() -> None:
 TRAINS_ALIKE = [
     (name, case)
     for name, cases in MERGED.items()
-    for case in cases
+    for case in (cases[:2] if name.startswith("unused_") else cases)
     if not name.startswith("auto_engine")
 ]
+"""Of a parameter that levels do not take, some of the levels: they are not given it."""
 
 
 @pytest.mark.parametrize(("name", "settings"), TRAINS_ALIKE)
@@ -328,6 +370,7 @@ WARNED: dict[str, dict[str, Any]] = {
     "uncorrected_staleness": {"staleness": 1},
     "uncorrected_replay": {"replay": "fifo"},
     "mismatch_of_one_function": {"mismatch": "tis_token"},
+    "rejection_of_nothing": {"rejection": "token_k1"},
     "lost_updates": {"precision": "bf16"},
     "adapters_want_their_own_rate": {"lora_rank": 8},
     "kl_is_normalised": {"kl_place": "reward", "advantage": "batch_norm"},
@@ -405,7 +448,8 @@ RATIO_NAMES = ("token", "sequence", "sequence_sum")
 
 def test_a_share_of_1_teaches_every_token() -> None:
     mask = torch.tensor([[True, True], [True, False]])
-    view = EntropyView(torch.rand(2, 2), mask, 0.0)
+    logp, advantage = torch.zeros(2, 2), torch.ones(2, 1)
+    view = EntropyView(torch.rand(2, 2), mask, 0.0, logp, advantage, np.random.default_rng(0))
     settings = RftSettings(entropy="top_tokens", entropy_share=1.0)
     term = get_level("entropy", "top_tokens").bound(settings)(view)
     assert torch.equal(term.taught, mask)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ablatekit_rft.evaluation.evaluate import shown
 from ablatekit_rft.learning import updates
 from ablatekit_rft.levels.sampling import round_queries
 from ablatekit_rft.metrics import names as metrics
@@ -16,6 +18,7 @@ from ablatekit_rft.metrics.specs import metric_specs
 from ablatekit_rft.policy.optimizer import clip_gradient
 from ablatekit_rft.run import rounds
 from ablatekit_rft.run.divergence import Collapse
+from ablatekit_rft.tasks.query import Judgement, Verdict
 
 from ablatekit.runs.records import part_metric
 from ablatekit.runs.seeds import Seeds
@@ -113,6 +116,48 @@ def test_training_raises_the_reward(train_toy: Any, make_context: Any, make_sett
     train_toy(settings, context)
     correct = list(context.series(metrics.CORRECT).values())
     assert np.mean(correct[-8:]) > np.mean(correct[:8]) + 0.1
+
+
+class NeverRight:
+    """The task of `around`, with every completion wrong."""
+
+    def __init__(self, task: Any) -> None:
+        self._task = task
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    def judge(self, queries: Any, _completions: Any) -> list[Judgement]:
+        return [Judgement(Verdict.WRONG, format_ok=True) for _ in queries]
+
+
+def test_a_run_that_trains_on_nothing_says_what_left_nothing(
+    train_toy: Any, make_context: Any, make_settings: Any
+) -> None:
+    settings = make_settings(group_filter="drop", advantage="group_mean")
+    result, _ = train_toy(settings, make_context(), around=NeverRight)
+    assert result.status == "finished"
+    assert result.metrics[metrics.UPDATES] == 0
+    assert result.message == (
+        "trained on nothing: no rollout of any round was left by group_filter: drop"
+    )
+
+
+def test_the_log_shows_a_completion_of_step_0_with_its_verdict(
+    train_toy: Any, make_context: Any, make_settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_toy(make_settings(budget={"amount": 1}, evaluation={"points": 1}), make_context())
+    told = capsys.readouterr().err
+    assert re.fullmatch(
+        r"question: 1000\ncompletion of \d tokens(, cut off at the limit)?: [\d?]*\n"
+        r"answer key: 0\nverdict: (correct|wrong)\n",
+        told,
+    )
+
+
+def test_what_a_log_shows_is_legible_and_not_endless() -> None:
+    assert shown("a\x1b[2J\u202eb") == "a\\x1b[2J\\u202eb"
+    assert len(shown("x" * 10_000)) < 2100
 
 
 def test_equal_runs_are_bitwise_equal_and_other_replicates_differ(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.machinery
 import importlib.util
 import json
@@ -87,7 +88,7 @@ def test_one_file_is_split_by_its_questions(tmp_path: Path) -> None:
 
 
 def test_latex_answers_of_math_come_from_the_last_box_or_their_own_field(tmp_path: Path) -> None:
-    solutions = ["so \\boxed{1}, no, \\boxed{\\frac{1}{2}}", "\\boxed{3}", "no box at all"]
+    solutions = ["so \\boxed{1}, no, \\boxed{\\frac{1}{2}}", "\\boxed{3}"]
     records = [{"problem": f"P{i}", "solution": text} for i, text in enumerate(solutions)]
     write_lines(tmp_path / "math" / "train.jsonl", records)
     with_answer = {"problem": "T", "solution": "...\\boxed{9}", "answer": "\\pi"}
@@ -95,11 +96,8 @@ def test_latex_answers_of_math_come_from_the_last_box_or_their_own_field(tmp_pat
     task = find_task(str(tmp_path / "math"))
     golds = {query.prompt: query.gold for query in task.items("train", None)}
     assert task.answers == "latex"
-    assert golds == {"P0": "\\frac{1}{2}", "P1": "3", "P2": ""}
+    assert golds == {"P0": "\\frac{1}{2}", "P1": "3"}
     assert task.items("test", 1)[0].gold == "\\pi"
-    # A question whose key cannot be read: no completion is right or wrong, least of all right.
-    keyless = next(query for query in task.items("train", None) if query.prompt == "P2")
-    assert task.judge([keyless], ["\\boxed{}"])[0].verdict is Verdict.ERROR
 
 
 def test_parquet_and_other_kinds_of_answers(tmp_path: Path) -> None:
@@ -109,13 +107,14 @@ def test_parquet_and_other_kinds_of_answers(tmp_path: Path) -> None:
     task = find_task(str(tmp_path))
     assert task.answers == "number"
     assert {query.gold for query in task.items("train", None)} == {"1", "2", "3", "4"}
-    write_lines(tmp_path / "test.jsonl", [{"input": "e?", "target": "Paris"}])
+    words = [{"input": f"{word}?", "target": word} for word in ("Paris", "Rome", "Oslo", "Bern")]
+    write_lines(tmp_path / "test.jsonl", words)
     assert find_task(str(tmp_path)).answers == "text"
 
 
 def test_fields_can_be_named(tmp_path: Path) -> None:
     write_lines(tmp_path / "x.jsonl", [{"ask": f"q{i}", "say": str(i)} for i in range(50)])
-    with pytest.raises(UsageError, match=r"x\.jsonl:1: no question.*fields\.question.*ask, say"):
+    with pytest.raises(UsageError, match=r"x\.jsonl:1, .*no question.*fields\.question.*ask, say"):
         find_task(str(tmp_path / "x.jsonl"))
     task = find_task(str(tmp_path / "x.jsonl"), Fields(question="ask", answer="say"))
     assert len(task.items("train", None)) + len(task.items("test", None)) == 50
@@ -143,12 +142,27 @@ def test_missing_files_and_sizes_are_refused_when_planning(folder: Path, tmp_pat
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="needs a train file"):
         backend.content({"dataset": str(tmp_path / "empty")})
-    with pytest.raises(UsageError, match="12 asked for, 11 there"):
+    with pytest.raises(UsageError, match="train_items: 12; 12 asked for, 11 there"):
         backend.content({"dataset": str(folder), "train_items": 12})
-    with pytest.raises(UsageError, match="a generated task has no end"):
+    with pytest.raises(UsageError, match="a generated task has no end; received train_items: null"):
         backend.content({"dataset": "letter-sort", "train_items": None})
     sizes = {"train_items": None, "evaluation.test_items": None, "evaluation.probe_items": None}
     assert backend.content({"dataset": str(folder), **sizes})["dataset"]
+
+
+def test_a_folder_has_splits_by_many_names(tmp_path: Path) -> None:
+    rows = [gsm(number) for number in range(40)]
+    for number, row in enumerate(rows[:30]):
+        write_lines(tmp_path / "math" / "train" / "sums" / f"{number}.json", [row])
+    write_lines(tmp_path / "math" / "trainer_log.json", [{"loss": 1.0}])
+    write_lines(tmp_path / "math" / "dev.jsonl", rows[30:35])
+    (tmp_path / "math" / "._train.jsonl").write_bytes(b"\xff")
+    task = find_task(str(tmp_path / "math"))
+    assert [len(task.items(split, None)) for split in ("train", "test")] == [30, 5]
+    with gzip.open(tmp_path / "math" / "test-00000-of-00001.jsonl.gz", "wt") as stream:
+        stream.write("".join(f"{json.dumps(row)}\n" for row in rows[35:39]))
+    task = find_task(str(tmp_path / "math"))
+    assert [len(task.items(split, None)) for split in ("train", "test")] == [30, 4]
 
 
 def test_a_data_set_is_what_its_files_hold(folder: Path, tmp_path: Path) -> None:
@@ -168,21 +182,23 @@ def test_white_space_makes_no_other_question() -> None:
 @pytest.mark.parametrize("name", ["gsm8k", "math"])
 def test_benchmarks_are_planned_without_network(name: str) -> None:
     content = dataset_content(name)
-    assert content == f"hub-dataset:{PINNED[name]}@{PINNED[name].revision}"
-    assert parse_hub_dataset(content) == PINNED[name]
+    commit = f"hub-dataset:{PINNED[name]}@{PINNED[name].revision}"
+    assert content == f"{commit} read as {questions.VERSION}"
+    assert parse_hub_dataset(commit) == PINNED[name]
 
 
 def test_hub_data_sets_need_a_commit_or_the_cache(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert dataset_content(f"o/n/sub@{COMMIT}") == f"hub-dataset:o/n/sub@{COMMIT}"
+    read_as = f" read as {questions.VERSION}"
+    assert dataset_content(f"o/n/sub@{COMMIT}") == f"hub-dataset:o/n/sub@{COMMIT}{read_as}"
     with pytest.raises(UsageError, match=r"hub dataset is not pinned.*--repo-type dataset"):
         dataset_content("o/n")
     reference = tmp_path / "datasets--o--n" / "refs" / "main"
     reference.parent.mkdir(parents=True)
     reference.write_text(COMMIT)
-    assert dataset_content("o/n") == f"hub-dataset:o/n@{COMMIT}"
+    assert dataset_content("o/n") == f"hub-dataset:o/n@{COMMIT}{read_as}"
 
 
 def test_a_hub_data_set_is_read_at_the_commit_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +216,7 @@ def test_a_hub_data_set_is_read_at_the_commit_of_the_run(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "datasets", fake)
     monkeypatch.setitem(sys.modules, "datasets.exceptions", errors)
     questions.hub_task.cache_clear()
-    task = find_task("o/n/sub@v1", content=f"hub-dataset:o/n/sub@{COMMIT}")
+    task = find_task("o/n/sub@v1", content=f"hub-dataset:o/n/sub@{COMMIT} read as 2")
     assert asked == [("o/n", "sub", COMMIT)]
     assert (task.name, task.answers, len(task.items("train", None))) == ("o/n/sub", "hash", 2)
 

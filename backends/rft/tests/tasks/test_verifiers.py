@@ -15,7 +15,6 @@ from ablatekit_rft.tasks.base import AnswerKind
 from ablatekit_rft.tasks.judged import TAGGED, in_tags, open_task
 from ablatekit_rft.tasks.query import Judgement, Query, Verdict
 from ablatekit_rft.tasks.questions import QuestionTask
-from ablatekit_rft.tasks.verifiers.latex import judge_boxed, judge_exact, last_boxed, normalise
 from ablatekit_rft.tasks.verifiers.numbers import (
     judge_hash,
     judge_number,
@@ -24,13 +23,19 @@ from ablatekit_rft.tasks.verifiers.numbers import (
     read_number,
 )
 from ablatekit_rft.tasks.verifiers.pool import JudgePool
-from ablatekit_rft.tasks.verifiers.registry import BY_RULE, build_verifier, check_verifier
+from ablatekit_rft.tasks.verifiers.registry import (
+    BY_RULE,
+    NAMES,
+    VERSIONS,
+    build_verifier,
+    check_verifier,
+    verifier_content,
+)
 from ablatekit_rft.tasks.verifiers.user import judge_of
 from ablatekit_rft.testing.verifier_suite import ANY_TEXT
 from hypothesis import HealthCheck, given, settings
 
 from ablatekit.errors import UsageError
-from ablatekit.testing.specs import run_spec
 
 C, W, E = Verdict.CORRECT, Verdict.WRONG, Verdict.ERROR
 HOSTILE = ("", " ", "\x00", "####", "\\boxed{", "\\boxed", "1" * 100_000, "\ud800", "{" * 9999)
@@ -165,64 +170,6 @@ def test_the_strict_number(gold: str, text: str, verdict: Verdict, format_ok: bo
     assert judge_number_strict(gold, text) == Judgement(verdict, format_ok)
 
 
-@pytest.mark.parametrize(
-    ("text", "content"),
-    [
-        ("so \\boxed{12}.", "12"),
-        ("\\boxed{\\frac{1}{2}} and \\boxed{\\sqrt{3}}", "\\sqrt{3}"),
-        ("\\fbox{a}", "a"),
-        ("\\boxed 5$", "5"),
-        ("\\boxed{{}", None),
-        ("\\boxed{1} then \\boxed{2", "1"),
-        ("no box", None),
-        (r"so \boxed $42$", None),
-        (r"\boxed $ ", None),
-        (r"\boxed{3}, \boxed $", "3"),
-    ],
-)
-def test_the_last_box(text: str, content: str | None) -> None:
-    assert last_boxed(text) == content
-
-
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        ("\\frac12", "\\frac{1}{2}"),
-        ("1/2", "\\dfrac{1}{2}"),
-        ("0.5", "\\tfrac 12"),
-        (".5", "0.5"),
-        ("\\left( 1, 2 \\right)", "(1,2)"),
-        ("10\\%", "10"),
-        ("\\$5", "5"),
-        ("90^\\circ", "90"),
-        ("x=5", "5"),
-        ("\\sqrt2", "\\sqrt{2}"),
-        ("5\\text{ cm}", "5"),
-        ("\\text{Evelyn}", "Evelyn"),
-        ("12.", "12"),
-    ],
-)
-def test_spellings_of_one_answer(left: str, right: str) -> None:
-    assert normalise(left) == normalise(right)
-
-
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [("1/2", "2/1"), ("x^2", "x"), ("12", "1.2"), ("(1,2)", "[1,2]"), ("-5", "5"), ("a=5", "6")],
-)
-def test_different_answers_stay_different(left: str, right: str) -> None:
-    assert normalise(left) != normalise(right)
-
-
-def test_boxed_and_exact_answers() -> None:
-    assert judge_boxed("\\frac{1}{2}", "thus \\boxed{1/2}") == Judgement(C, True)
-    assert judge_boxed("\\frac{1}{2}", "thus 1/2") == Judgement(W, False)
-    assert judge_boxed("", "\\boxed{1}") == Judgement(E, True)
-    assert judge_exact("Paris", " Paris\n") == Judgement(C, True)
-    assert judge_exact("Paris", "paris") == Judgement(W, True)
-    assert judge_exact("  ", "") == Judgement(E, False)
-
-
 @pytest.mark.parametrize("name", sorted(BY_RULE))
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_completions_are_never_correct(name: str, text: str) -> None:
@@ -323,16 +270,23 @@ def test_a_function_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None
         JudgePool(USER_JUDGE, f"{tmp_path / 'mine.py'}:judge").judge([("q", "1", "1")])
 
 
-def test_the_source_of_a_users_function_is_part_of_the_runs_identity(
+def test_the_source_of_a_verifier_is_part_of_the_runs_identity(
     user_file: str, tmp_path: Path
 ) -> None:
-    backend = RftBackend()
-    before = run_spec(backend, {"verifier": user_file}).run_id
+    before = verifier_content(user_file)
     copy = tmp_path / "elsewhere.py"
     copy.write_text(USER)
-    assert run_spec(backend, {"verifier": f"{copy}:judge"}).run_id == before
+    assert verifier_content(f"{copy}:judge") == before
     (tmp_path / "mine.py").write_text(USER + "\n# changed\n")
-    assert run_spec(backend, {"verifier": user_file}).run_id != before
+    assert verifier_content(user_file) != before
+
+
+def test_the_version_of_a_named_verifier_is_part_of_the_runs_identity() -> None:
+    assert set(VERSIONS) == {*NAMES} - {"auto"}
+    versions = {name: verifier_content(name) for name in NAMES}
+    assert versions["auto"] == versions["exact"] == ""
+    changed = ("number", "number_strict", "hash", "boxed", "math")
+    assert {versions[name] for name in changed} == {f"{name}/2" for name in changed}
 
 
 def test_an_unknown_verifier_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ablatekit_rft.levels.statistics import (
     normalised,
     sums,
     uniform,
+    whitened,
 )
 from ablatekit_rft.levels.types import RewardView, level
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _GROUPS: frozenset[Need] = frozenset({"groups"})
+_ENDS = ("amax", "amin")
 
 
 @level(
@@ -79,8 +81,8 @@ def group_norm(view: RewardView, *, advantage_eps: float) -> Tensor:
     min_group=2,
     peers={
         "TRL": "scale_rewards='batch', std of the raw rewards as here",
-        "verl": "reinforce_plus_plus_baseline, std of the centred token values",
-        "OpenRLHF": "reinforce_baseline, std of the centred token values",
+        "verl": "none: reinforce_plus_plus_baseline weights by tokens",
+        "OpenRLHF": "none: reinforce_baseline weights by tokens",
     },
 )
 def group_mean_batch_std(view: RewardView, *, advantage_eps: float) -> Tensor:
@@ -108,6 +110,51 @@ def rloo(view: RewardView) -> Tensor:
     count = counts(view.rewards, view.group)
     scale = count / (count - 1)
     return centred(view.rewards, view.group) * scale[view.group]
+
+
+@level(
+    "advantage",
+    "rloo_norm",
+    formula="A_i = (r_i - mean) / (std + eps), both of the other rollouts of the query; not divided"
+    " where their std is 0",
+    source="NeMo-RL, use_leave_one_out_baseline with normalize_rewards",
+    needs=_GROUPS,
+    traits={"shift_invariant", "centred", "within_query"},
+    min_group=2,
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
+)
+def rloo_norm(view: RewardView, *, advantage_eps: float) -> Tensor:
+    """The rollout itself is in neither the mean nor the deviation that it is compared with.
+
+    The only success of a query has others without a deviation, and keeps its distance of 1.
+    """
+    count = counts(view.rewards, view.group)[view.group]
+    off = centred(view.rewards, view.group)
+    lead = off * count / (count - 1)
+    others = sums(off.square(), view.group)[view.group] - off * lead
+    spread = (others.clamp(min=0) / (count - 2).clamp(min=1)).sqrt()
+    return lead / (spread + advantage_eps).where(~_others_agree(view, count), 1.0)
+
+
+@level(
+    "advantage",
+    "reinforce_pp_baseline",
+    formula="A_i = (c_i - mean) / (std + eps), c_i = r_i - mean_g(r), mean and std of c over all"
+    " tokens of the round",
+    source="REINFORCE++-baseline, arXiv:2501.03262",
+    needs=frozenset({"groups", "lengths"}),
+    traits={"shift_invariant", "scale_invariant", "centred"},
+    min_group=2,
+    peers={
+        "TRL": "none",
+        "verl": "reinforce_plus_plus_baseline",
+        "OpenRLHF": "reinforce_baseline, a KL term in the reward token by token",
+    },
+)
+def reinforce_pp_baseline(view: RewardView, *, advantage_eps: float) -> Tensor:
+    """Centred on the query's mean, then whitened over all tokens: long rollouts weigh more."""
+    values = centred(view.rewards, view.group)[:, None]
+    return whitened(values, view.lengths.float()[:, None], advantage_eps)[:, 0]
 
 
 @level(
@@ -242,6 +289,8 @@ LEVELS = (
     group_norm,
     group_mean_batch_std,
     rloo,
+    rloo_norm,
+    reinforce_pp_baseline,
     opo,
     gpg,
     max_rl,
@@ -249,3 +298,14 @@ LEVELS = (
     extra_baseline,
     remax,
 )
+
+
+def _others_agree(view: RewardView, count: Tensor) -> Tensor:
+    """(N,) bool: whether all other rollouts of the query have one reward."""
+    first, last = (extreme(view.rewards, view.group, which)[view.group] for which in _ENDS)
+    top, bottom = view.rewards == first, view.rewards == last
+    tops, bottoms = (sums(end.to(count.dtype), view.group)[view.group] for end in (top, bottom))
+    outside = (top & (tops == 1) & (bottoms == count - 1)) | (
+        bottom & (bottoms == 1) & (tops == count - 1)
+    )
+    return outside | (first == last)

@@ -28,7 +28,7 @@ def _ema_start(start: Start, *, ema_start: Literal["probe", "zero"]) -> State:
     source="SPIRAL, arXiv:2506.24119 (d = 0.95 a rollout)",
     traits={"scale_equivariant", "reports_baseline"},
     state=_ema_start,
-    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none (prime-rl: rae, rollout by rollout)"},
+    peers={"TRL": "none", "verl": "none", "OpenRLHF": "none"},
 )
 def ema(view: RewardView, state: State, *, ema_decay: float) -> tuple[Tensor, State]:
     """A moving average of the rewards, the round itself not yet in it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ablatekit_rft.levels.statistics import all_together, centred, counts, normalised
+from ablatekit_rft.levels.statistics import all_together, centred, counts, normalised, whitened
 from ablatekit_rft.levels.types import RewardView, level
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def pos_only(
     peers={
         "TRL": "none",
         "verl": "none: reinforce_plus_plus weights the mean by tokens",
-        "OpenRLHF": "reinforce with no_std_norm, mean weighted by tokens",
+        "OpenRLHF": "flash_reinforce",
     },
 )
 def batch_mean(view: RewardView, *, batch_baseline: Literal["all", "others"]) -> Tensor:
@@ -99,8 +99,8 @@ def batch_mean(view: RewardView, *, batch_baseline: Literal["all", "others"]) ->
     min_group=2,
     peers={
         "TRL": "none: scale_rewards='batch' keeps the group's mean",
-        "verl": "reinforce_plus_plus, weighted by tokens",
-        "OpenRLHF": "reinforce, weighted by tokens",
+        "verl": "none: reinforce_plus_plus weights by tokens",
+        "OpenRLHF": "none: reinforce weights by tokens",
     },
 )
 def batch_norm(view: RewardView, *, advantage_eps: float) -> Tensor:
@@ -136,19 +136,8 @@ def reinforce_pp(view: RewardView, *, advantage_eps: float) -> Tensor:
         weights = (columns < view.lengths[:, None]).float()
         before = view.penalty.cumsum(dim=1) - view.penalty
         returns = view.rewards[:, None] + before
-    whitened = _whitened(returns, weights, advantage_eps)
-    return whitened[:, 0] if view.penalty is None else whitened
-
-
-def _whitened(values: Tensor, weights: Tensor, eps: float) -> Tensor:
-    """Values (N, T) with weighted mean 0 and unbiased deviation 1; 0 where no weight is."""
-    total = weights.sum()
-    present = values[weights > 0]
-    if bool((present == present[0]).all()):
-        return values.new_zeros(values.shape)
-    off = values - (values * weights).sum() / total
-    variance = (off.square() * weights).sum() / (total - 1)
-    return (off / (variance.sqrt() + eps)) * (weights > 0)
+    values = whitened(returns, weights, advantage_eps)
+    return values[:, 0] if view.penalty is None else values
 
 
 LEVELS = (none, const, pos_only, batch_mean, batch_norm, reinforce_pp)

@@ -1,9 +1,10 @@
 """The process that `verifiers.pool` starts: reads JSON lines of texts, writes JSON judgements.
 
-    python -m ablatekit_rft.tasks.verifiers.child MODULE:FACTORY [ARGUMENT ...]
+    python -m ablatekit_rft.tasks.verifiers.child BYTES MODULE:FACTORY [ARGUMENT ...]
 
-The factory, called with the arguments, gives the judge of the texts on a line. Standard output
-belongs to the protocol; whatever a judge prints goes to standard error.
+The factory, called with the arguments, gives the judge of the texts on a line. Judgements may take
+that many bytes of memory beyond what the process needs to start; more is an error of the judgement.
+Standard output belongs to the protocol; whatever a judge prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ablatekit_rft.tasks.query import Judgement, Verdict
 
@@ -24,12 +27,27 @@ def build_judge(factory: str, arguments: Sequence[str]) -> Callable[..., Judgeme
     return judge
 
 
+def limit_memory(more: int) -> None:
+    """Let the process take that many bytes more than it has.
+
+    Counted are its private pages (RLIMIT_DATA), not the address space: numpy and torch reserve much
+    more of that than they use.
+    """
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    taken = sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = taken + more if hard == resource.RLIM_INFINITY else min(taken + more, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
 def main() -> None:
     """Judge until standard input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    factory, *arguments = sys.argv[1:]
+    memory, factory, *arguments = sys.argv[1:]
     judge = build_judge(factory, arguments)
+    limit_memory(int(memory))
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
         try:
@@ -46,6 +64,8 @@ def main() -> None:
 
 
 def _in_short(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "it needs more memory than a judgement may take"
     return f"{type(error).__name__}: {error}"[:300]
 
 

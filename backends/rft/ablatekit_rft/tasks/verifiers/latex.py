@@ -1,89 +1,59 @@
-"""Answers in LaTeX: the last `\\boxed{}`, and when two strings are one answer.
-
-The normalisation follows the one that the MATH benchmark was published with (Hendrycks et al.,
-arXiv:2103.03874): spelling variants of one expression become one string; nothing is computed.
-"""
+"""Answers in LaTeX: the last `\\boxed{}`, and the verifiers that compare spellings."""
 
 from __future__ import annotations
 
 import re
 
+from ablatekit_rft.tasks.answers.spelling import equal_answers, read_answer
 from ablatekit_rft.tasks.query import Judgement, Verdict, unreadable_key
 
 _BOX = re.compile(r"\\f?box(?:ed)?\s*(?=\{)|\\boxed (?=[^\s{])")
-_DROPPED = (
-    *("\\left", "\\right", "\\!", "\\,", "\\;", "\\ ", "\\$", "$", "\\%", "%"),
-    *("^{\\circ}", "^\\circ", "\n"),
-)
-_RENAMED = {"tfrac": "frac", "dfrac": "frac", "\\\\": "\\"}
-_UNITS = re.compile(r"\\(text|mbox)\{ [^{}]*\}\s*$")
-_TEXT = re.compile(r"\\(?:text|mbox|textbf|mathrm)\{([^{}]*)\}")
-_SHORT_FRACTION = re.compile(r"\\frac(?:(\d)(\d)|(\d)\{([^{}]*)\}|\{([^{}]*)\}(\d))")
-_SHORT_ROOT = re.compile(r"\\sqrt(\w)")
-_RATIO = re.compile(r"(-?\d+)/(\d+)")
-_LEADING_POINT = re.compile(r"(?<![\d.])\.(?=\d)")
+_LONGEST_WORD = 200
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
 def last_boxed(text: str) -> str | None:
-    """The content of the last `\\boxed{...}` with balanced braces; None if there is none."""
-    for box in reversed(list(_BOX.finditer(text))):
-        content = _content(text, box.end())
-        if content is not None:
-            return content
-    return None
+    """The content of the last `\\boxed{...}` with balanced braces; None if there is none.
+
+    A box inside of another belongs to the outer one. Escaped braces, as in `\\{1\\}`, are signs.
+    """
+    closed = _closings(text)
+    content: str | None = None
+    end = 0
+    for box in _BOX.finditer(text):
+        start = box.end()
+        if start < end:
+            continue
+        if text[start] != "{":
+            words = text[start : start + _LONGEST_WORD].split("$", 1)[0].split(maxsplit=1)
+            content = words[0] if words else content
+        elif start in closed:
+            end = closed[start]
+            content = text[start + 1 : end]
+    return content
 
 
-def _content(text: str, start: int) -> str | None:
-    """What a box holds: the braces at `start`, or the word there as in `\\boxed 5`."""
-    if text[start] == "{":
-        return _braced(text, start)
-    words = text[start:].split("$")[0].split()
-    return words[0] if words else None
-
-
-def _braced(text: str, start: int) -> str | None:
-    """What stands between the brace at `start` and the one that closes it."""
-    depth = 0
-    for place in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        if depth == 0:
-            return text[start + 1 : place]
-    return None
-
-
-def normalise(answer: str) -> str:
-    """One string for the spelling variants of an answer."""
-    text = _UNITS.sub("", answer.strip())
-    for old, new in _RENAMED.items():
-        text = text.replace(old, new)
-    for sign in _DROPPED:
-        text = text.replace(sign, "")
-    text = _TEXT.sub(r"\1", text).replace(" ", "").rstrip(".")
-    name, equals, value = text.partition("=")
-    if equals and len(name) <= 2:
-        text = value
-    text = _LEADING_POINT.sub("0.", text)
-    text = _SHORT_ROOT.sub(r"\\sqrt{\1}", text)
-    text = _SHORT_FRACTION.sub(_full_fraction, text)
-    ratio = _RATIO.fullmatch(text)
-    text = f"\\frac{{{ratio[1]}}}{{{ratio[2]}}}" if ratio else text
-    return "\\frac{1}{2}" if text == "0.5" else text
-
-
-def _full_fraction(fraction: re.Match[str]) -> str:
-    top, bottom = (part for part in fraction.groups() if part is not None)
-    return f"\\frac{{{top}}}{{{bottom}}}"
+def _closings(text: str) -> dict[int, int]:
+    """Where each brace is closed, by the place where it opens."""
+    closed: dict[int, int] = {}
+    opened: list[int] = []
+    for brace in _BRACE.finditer(text):
+        if brace[0] == "{":
+            opened.append(brace.start())
+        elif brace[0] == "}" and opened:
+            closed[opened.pop()] = brace.start()
+    return closed
 
 
 def judge_boxed(gold: str, text: str) -> Judgement:
-    """The last `\\boxed{}` must be the answer after normalisation; without one it is wrong.
+    """The last `\\boxed{}` must spell the answer, by the rules of `equal_answers`.
 
-    Source: the reward of arXiv:2601.22532's release for MATH.
+    Without a box it is wrong; a key that is empty or no well-formed LaTeX is an error.
     """
     answer = last_boxed(text)
-    if not gold.strip():
+    if read_answer(gold) is None:
         return unreadable_key(gold, format_ok=answer is not None)
-    right = answer is not None and normalise(answer) == normalise(gold)
+    right = answer is not None and equal_answers(gold, answer)
     return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok=answer is not None)
 
 

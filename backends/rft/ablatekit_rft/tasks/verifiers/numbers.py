@@ -1,123 +1,138 @@
-"""Verifiers of numeric answers: what counts as the answer, and when two numbers are one."""
+r"""Verifiers of numeric answers: where the answer stands, and whether it is the right number.
+
+What is a written number, and its exact value, is decided by `expressions`; what a box, a line or a
+sentence states by `sentences`. The last expression decides: where it is no number (`3x`, `10:30`,
+`1.2.3`, `2, 3`) the answer is wrong, and no earlier number is taken instead of it. A verdict
+`correct` for a wrong answer teaches a policy to give it; a verdict `wrong` for an odd spelling
+costs one sample.
+"""
 
 from __future__ import annotations
 
+import functools
 import re
-from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from ablatekit_rft.tasks.query import Judgement, Verdict, unreadable_key
+from ablatekit_rft.tasks.verifiers.expressions import Quantity, written_quantity
 from ablatekit_rft.tasks.verifiers.latex import last_boxed
+from ablatekit_rft.tasks.verifiers.sentences import of_box, of_line, of_prose
 
+HASH = "#### "
 HASH_TAIL = 300
 """Characters from the end in which the strict GSM8K verifier looks, as verl's `gsm8k` reward."""
+WINDOW = 500
+"""Characters that an answer may be long, and a sentence is read back from its last number."""
 
-_PLAIN = re.compile(r"[+-]?(\d[\d,]*)?(\.\d+)?([eE][+-]?\d+)?")
-_FRACTION = re.compile(r"([+-]?\d[\d,]*)\s*/\s*(\d[\d,]*)")
-_IN_TEXT = re.compile(r"(?<![\w.])[+-]?(?:(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d+)(?:\.\d+)?|\.\d+)")
-_AFTER_HASH = re.compile(r"#### (-?[0-9.,]*[0-9])")
-_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
-_DIGIT = re.compile(r"\d")
-_LATEX_WORDS = re.compile(r"\\(?:text(?:bf|it|rm)?|mbox|mathrm|mathbf)\b|\\[ ,;!%$]|[{}~]")
-_PRODUCT = re.compile(r"\d[^\W\d_](?![^\W\d_])")
-"""A letter that stands alone behind a digit: `2x`."""
-_WORDS = re.compile(r"(?:[^\W\d_]|[\s.,:;=!?%°$€£'])*")
-_DIGITS = 40
+_LAST_NUMBER = re.compile(r"(?s).*(?:[\d¼½¾⅐-⅞]|\N{FRACTION SLASH}[₀-₉]+)")
+_SENTENCE_ENDS = ("\n", ". ", "? ", "。")
+_HEADING = re.compile(r"\d+[.):]\s+[^\W\d_]")
+_TAIL = 200
+"""Characters behind the last number that are read for its unit."""
+_MOST_TRIES = 8
 
 
 def read_number(text: str) -> Fraction | None:
-    """The exact value of a whole text that is a number: 1,234 and -.5 and 3/4 and 2e3; else None.
+    """The exact value of a whole text that is a written number (see `expressions`); else None.
 
-    A currency or percent sign around it and a full stop behind it do not count. Commas must
-    separate thousands. The minus may be the typographic one.
+    Currency and percent signs around it and a full stop behind it do not count: 50% is 50.
     """
-    inner = plain_minus(text).strip().removesuffix(".").strip().strip("$%€£").strip()
-    if len(inner) > _DIGITS:
-        return None
-    ratio = _FRACTION.fullmatch(inner)
-    if ratio:
-        top, bottom = (_decimal(part) for part in ratio.groups())
-        return top / bottom if top is not None and bottom else None
-    return _decimal(inner) if _PLAIN.fullmatch(inner) else None
-
-
-def _decimal(text: str) -> Fraction | None:
-    whole = re.match(r"[+-]?([\d,]*)", text)
-    if whole and "," in whole[1] and not _THOUSANDS.fullmatch(whole[1]):
-        return None
-    try:
-        value = Decimal(text.replace(",", ""))
-    except InvalidOperation:
-        return None
-    exponent = value.as_tuple().exponent
-    return Fraction(value) if isinstance(exponent, int) and abs(exponent) <= _DIGITS else None
-
-
-def plain_minus(text: str) -> str:
-    """The text with U+2212 as the minus of a keyboard."""
-    return text.replace("\N{MINUS SIGN}", "-")
-
-
-def last_number(text: str) -> str | None:
-    """The last number that stands in a text; None if there is none.
-
-    A comma belongs to a number only before groups of three digits: 1,234 is one, 1,2,3 are three.
-    """
-    numbers = _IN_TEXT.findall(plain_minus(text))
-    return numbers[-1] if numbers else None
-
-
-def number_in_words(text: str) -> str | None:
-    """The one number of a text that is otherwise words: `18 dollars`, `x = 3`, `\\text{about }5`.
-
-    None for several numbers, and for an expression such as `x+1` or `2x`.
-    """
-    plain = _LATEX_WORDS.sub(" ", plain_minus(text))
-    numbers = _IN_TEXT.findall(plain)
-    only_words = _WORDS.fullmatch(_IN_TEXT.sub(" ", plain)) and not _PRODUCT.search(plain)
-    return numbers[0] if len(numbers) == 1 and only_words else None
-
-
-def hash_answer(text: str) -> str | None:
-    """What stands behind the last `#### ` within the last 300 characters, if it is a number."""
-    answers = _AFTER_HASH.findall(text[-HASH_TAIL:])
-    return answers[-1] if answers else None
+    quantity = written_quantity(text)
+    return None if quantity is None else quantity.value
 
 
 def judge_number(gold: str, text: str) -> Judgement:
-    """Lenient: the number behind `####`, else in the last `\\boxed{}`, else the last one at all.
+    """Lenient: the number behind `####` or in the last box, whichever is later, else the last one.
 
-    A box with words around its number counts as the number; one with several numbers, or with an
-    expression, is an answer that is no number: wrong.
+    A box that holds anything but one number, or a line that begins with an expression without a
+    value, is an answer that is no number: wrong.
     """
-    return _compare(gold, _lenient_answer(plain_minus(text)))
-
-
-def _lenient_answer(text: str) -> str | None:
-    hashed, boxed = hash_answer(text), last_boxed(text)
-    if hashed is not None and read_number(hashed) is not None:
-        return hashed
-    if boxed is None or not _DIGIT.search(boxed):
-        return last_number(text)
-    return boxed if read_number(boxed) is not None else number_in_words(boxed) or boxed
+    stated, answer = _lenient_answer(text)
+    return _compare(gold, answer, format_ok=stated)
 
 
 def judge_number_strict(gold: str, text: str) -> Judgement:
-    """The whole completion must be a number."""
-    return _compare(gold, text if read_number(text) is not None else None)
+    """The whole completion must be a written number."""
+    answer = written_quantity(text)
+    return _compare(gold, answer, format_ok=answer is not None)
 
 
 def judge_hash(gold: str, text: str) -> Judgement:
     """GSM8K strict: `#### number` within the last 300 characters; without it the answer is wrong.
 
-    Source: the reward of arXiv:2601.22532's release and of verl (`gsm8k`, method strict).
+    Source: the reward of arXiv:2601.22532's release and of verl (`gsm8k`, method strict), which
+    read digits, commas and points only; here the whole expression behind the mark is read, as far
+    as its line goes.
     """
-    return _compare(gold, hash_answer(text))
+    marked = _behind_hash(text, max(0, len(text) - HASH_TAIL))
+    answer = None if marked is None else marked[1]
+    return _compare(gold, answer, format_ok=answer is not None)
 
 
-def _compare(gold: str, answer: str | None) -> Judgement:
-    wanted = read_number(gold)
-    if wanted is None:
-        return unreadable_key(gold, format_ok=answer is not None)
-    right = answer is not None and read_number(answer) == wanted
-    return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok=answer is not None)
+@functools.lru_cache(maxsize=4096)
+def _key(gold: str) -> Quantity | None:
+    """A key is read as a box is: `18 dollars` is the key 18."""
+    return written_quantity(gold) or (of_box(gold) if len(gold) <= WINDOW else None)
+
+
+def _compare(gold: str, answer: Quantity | None, *, format_ok: bool) -> Judgement:
+    key = _key(gold)
+    if key is None:
+        return unreadable_key(gold, format_ok=format_ok)
+    right = answer is not None and answer.equals(key)
+    return Judgement(Verdict.CORRECT if right else Verdict.WRONG, format_ok)
+
+
+def _lenient_answer(text: str) -> tuple[bool, Quantity | None]:
+    """Whether a completion states a number expression at all, and the value of its answer."""
+    marked = _behind_hash(text, 0, headings=True)
+    boxed = last_boxed(text) if "box" in text else None
+    if boxed is not None and not boxed.strip(" {}\n"):
+        boxed = None  # `\boxed{}` is quoted from the question
+    if marked is not None and (boxed is None or marked[0] > text.rfind("box")):
+        return True, marked[1]
+    if boxed is not None:
+        return True, of_box(boxed) if len(boxed) <= WINDOW else None
+    return _last_stated(text)
+
+
+def _behind_hash(
+    text: str, start: int, *, headings: bool = False
+) -> tuple[int, Quantity | None] | None:
+    """The last `#### ` from a place on with a number expression right behind it; and its value.
+
+    `headings`: `#### 3. Add up` with more text below it is a heading of Markdown. One without a
+    number in front is never an answer.
+    """
+    place = len(text)
+    for _ in range(_MOST_TRIES):
+        place = text.rfind(HASH, start, place)
+        if place < 0:
+            return None
+        line = text[place + len(HASH) : place + len(HASH) + WINDOW]
+        line, _, below = line.partition("\n")
+        stated, quantity = of_line(line)
+        if stated and not (headings and below.strip() and _HEADING.match(line)):
+            return place, quantity
+    return None
+
+
+def _last_stated(text: str) -> tuple[bool, Quantity | None]:
+    """What the last sentence states that holds a number expression."""
+    for _ in range(_MOST_TRIES):
+        last = _LAST_NUMBER.match(text)
+        if last is None:
+            return False, None
+        start = _start_of_sentence(text, last.end())
+        behind = text[last.end() : last.end() + _TAIL].partition("\n")[0]
+        sentence = text[max(start, last.end() - WINDOW) : last.end()] + behind
+        stated, quantity = of_prose(sentence, fresh=not text[:start].strip())
+        if stated:
+            return True, quantity
+        text = text[:start]
+    return False, None
+
+
+def _start_of_sentence(text: str, end: int) -> int:
+    places = ((text.rfind(mark, 0, end), len(mark)) for mark in _SENTENCE_ENDS)
+    return max((place + length for place, length in places if place >= 0), default=0)

@@ -1,9 +1,9 @@
-"""Judges in processes of their own, each judgement under a hard time limit.
+"""Judges in processes of their own, each judgement under hard limits of time and memory.
 
-math-verify and a user's function may hang or crash; sympy holds the interpreter's lock while it
-does, and signal-based timeouts work in no thread. A process can be killed. Processes are started by
-command (never forked: this one has threads of torch) and end when this one does, because their
-standard input ends with it.
+math-verify and a user's function may hang, crash or fill the memory; sympy holds the interpreter's
+lock while it does, and signal-based timeouts work in no thread. A process can be killed. Processes
+are started by command (never forked: this one has threads of torch) and end when this one does,
+because their standard input ends with it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ TIME_LIMIT = 10.0
 """Seconds for one judgement."""
 START_LIMIT = 120.0
 """Seconds for a process to start: sympy is slow to import on a busy machine."""
+MEMORY_LIMIT = 4 * 2**30
+"""Bytes that judgements may take beyond what a process needs to start."""
 MOST_PROCESSES = 8
 
 FAILED = Judgement(
@@ -62,8 +64,10 @@ class JudgePool:
         *arguments: str,
         processes: int | None = None,
         time_limit: float = TIME_LIMIT,
+        memory_limit: int = MEMORY_LIMIT,
     ) -> None:
         self._judge = (factory, *arguments)
+        self._memory = str(memory_limit)
         self._size = processes or default_processes()
         self._limit = time_limit
         self._children: list[_Child] = []
@@ -76,7 +80,7 @@ class JudgePool:
     def judge(self, asked: Sequence[Sequence[str]]) -> list[Judgement]:
         """One judgement for each list of texts, in their order.
 
-        ERROR for one that takes longer than the limit, raises, or ends its process.
+        ERROR for one that takes longer or more memory than the limit, raises, or ends its process.
         """
         judgements: list[Judgement] = [FAILED] * len(asked)
         waiting = list(reversed(range(len(asked))))
@@ -91,7 +95,8 @@ class JudgePool:
 
     def _start(self, wanted: int) -> None:
         for _ in range(wanted - len(self._children)):
-            command = [sys.executable, "-m", "ablatekit_rft.tasks.verifiers.child", *self._judge]
+            command = [sys.executable, "-m", "ablatekit_rft.tasks.verifiers.child", self._memory]
+            command += self._judge
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             child = _Child(process, deadline=time.monotonic() + START_LIMIT)
             self._children.append(child)

@@ -13,6 +13,7 @@ from ablatekit_rft.tasks.query import Judgement, Query
 from ablatekit_rft.tasks.verifiers.latex import judge_boxed, judge_exact
 from ablatekit_rft.tasks.verifiers.numbers import judge_hash, judge_number, judge_number_strict
 from ablatekit_rft.tasks.verifiers.pool import JudgePool
+from ablatekit_rft.tasks.verifiers.user import verifier_hash
 
 PairJudge = Callable[[str, str], Judgement]
 BatchJudge = Callable[[Sequence[Query], Sequence[str]], list[Judgement]]
@@ -29,6 +30,12 @@ BY_RULE: Mapping[str, PairJudge] = MappingProxyType(
 """Verifiers that only compare text: fast, and they cannot hang."""
 
 MATH = "math"
+
+VERSIONS: Mapping[str, int] = MappingProxyType(
+    {"exact": 1, "number": 2, "number_strict": 2, "hash": 2, "boxed": 2, MATH: 2}
+)
+"""Raised when a verifier judges some completion otherwise: part of a run that names it."""
+
 NAMES = ("auto", *BY_RULE, MATH)
 
 _MATH_JUDGE = "ablatekit_rft.tasks.verifiers.mathematics:mathematics_judge"
@@ -66,6 +73,18 @@ def check_verifier(name: str) -> str:
         return name
     remedy = f"{nearest(name, NAMES)}, or name a function: module:function or file.py:function"
     raise UsageError(Problem("no such verifier", repr(name), remedy))
+
+
+def verifier_content(name: str) -> str:
+    """What identifies the verifier that a study names, empty for `auto` and for first versions.
+
+    A named one is known by its version, a user's function by its source. `auto` is part of what
+    identifies its data set. Raises UsageError when there is no such verifier.
+    """
+    if is_reference(check_verifier(name)):
+        return verifier_hash(name)
+    version = VERSIONS.get(name, 1)
+    return f"{name}/{version}" if version > 1 else ""
 
 
 def build_verifier(name: str) -> BatchJudge:

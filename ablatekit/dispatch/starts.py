@@ -1,0 +1,46 @@
+"""What the first run of a context tells before the others have ended: a hopeless start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ablatekit.design.plan import BETWEEN_LEVELS, Bound, Plan, PlannedRun
+from ablatekit.runs.records import PROPORTION_UNITS
+from ablatekit.runs.runlog import read_history
+from ablatekit.runs.workspace import Workspace
+
+MEANING: dict[Bound, str] = {"worst": "nothing to reinforce", "best": "nothing left to learn"}
+
+
+def start_warnings(plan: Plan, run: PlannedRun, workspace: Workspace) -> Iterator[str]:
+    """A sentence for each value of metrics that a run scored the worst or the best at step 0.
+
+    Responses name the metrics; a proportion of exactly 0 or 1 is one of every item.
+    """
+    directory = workspace.run(run.run_id)
+    first: dict[str, float] = {}
+    for event in read_history(directory):
+        if event.step == 0:
+            first.update(event.metrics)
+    where = f"{BETWEEN_LEVELS.join(run.context.values())}: " if run.context else ""
+    for (value, bound, advice), metrics in _at_bounds(plan, first).items():
+        yield (
+            f"warning: {where}before training every item of {' and '.join(metrics)} scores"
+            f" {value:g}: {MEANING[bound]}{f'. What to try: {advice}' if advice else ''}. Log of"
+            f" this run: {directory.attempts()[-1].logs}"
+        )
+
+
+def _at_bounds(
+    plan: Plan, first: Mapping[str, float]
+) -> Mapping[tuple[float, Bound, str], list[str]]:
+    """Metrics by what they say alike: value at step 0, end of the scale, and what to try."""
+    shares = (part for part in plan.analysis.responses if part.unit.lower() in PROPORTION_UNITS)
+    alike: dict[tuple[float, Bound, str], list[str]] = {}
+    for response in {response.metric: response for response in shares}.values():
+        value = first.get(response.metric)
+        bound = None if value is None else response.bound_at(value)
+        if value is not None and bound is not None:
+            named = alike.setdefault((value, bound, response.remedy_at(value)), [])
+            named.append(response.metric)
+    return alike

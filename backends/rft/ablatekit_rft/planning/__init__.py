@@ -1,0 +1,1 @@
+"""What is judged and rendered before the first run. Imports no torch."""

@@ -1,0 +1,70 @@
+"""Words that stand around numbers: units, multipliers, and what makes a number another value.
+
+English words, in lower case. A word that no list holds changes nothing: it is prose or a unit.
+"""
+
+from __future__ import annotations
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+MULTIPLIERS = {
+    "dozen": 12,
+    "dozens": 12,
+    "gross": 144,
+    "hundred": 100,
+    "hundreds": 100,
+    "thousand": 10**3,
+    "thousands": 10**3,
+    "lakh": 10**5,
+    "million": 10**6,
+    "millions": 10**6,
+    "crore": 10**7,
+    "billion": 10**9,
+    "billions": 10**9,
+    "trillion": 10**12,
+}
+"""Words behind a number that multiply it."""
+UNIT_LETTERS = frozenset("mgshlLNJWVKCFΩ")
+"""Single letters that are units where a space stands in front; others are variables."""
+TIGHT_LETTERS = frozenset("gLWV")
+"""Those that are units without the space, too: `5m` may be metres, millions and a product."""
+SHORT_UNITS = _set(
+    "cm mm km nm kg mg ml ft in yd mi lb lbs oz hr hrs min mins sec secs ms am pm mph kph kmh rpm"
+    " gb mb tb kb hz khz mhz ghz cal kcal kj kw kwh mw px pt pts st nd rd th usd eur gbp gal qt tsp"
+    " sq psi pc pcs yrs yr wk wks mol"
+)
+"""Units of two or three letters that may stand right behind a number, as in `5cm`."""
+
+FUNCTIONS = _set(
+    "log ln lg exp sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh sqrt mod max min"
+    " gcd lcm floor ceil abs pi infinity permille"
+)
+BEHIND = FUNCTIONS - {"min", "sec", "max"} | _set(
+    "squared cubed factorial modulo choose root roots half halves thirds fourths fifths sixths"
+    " sevenths eighths ninths tenths hundredths thousandths millionths grand mil mio bn mn tn"
+    " radical"
+)
+"""Words that make the number in front of them another value, or only a part of one."""
+PARTS = _set("half halves third thirds quarter quarters fourth fourths fifth fifths")
+BEFORE = FUNCTIONS - {"min", "sec"} | _set(
+    "not isn't than half twice double triple thrice one two three four five six seven eight nine"
+    " ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
+    " thirty forty fifty sixty seventy eighty ninety hundred thousand million billion"
+)
+"""Words in front of a number that make it another value."""
+BEFORE_OF = _set(
+    "half third quarter fourth fifth sixth seventh eighth ninth tenth root square cube logarithm"
+    " log power multiple multiples factor factors percent % divided multiplied"
+)
+"""The same with `of`, `by` or `of the` in between: `half of 6`, `divided by 3`."""
+JOINERS = _set("or and to over of by plus minus times through versus vs per x X &")
+PREPOSITIONS = _set("for in at on with from after before during until")
+ARTICLES = _set("the a an these those his her their its every all each")
+ABOUT = _set(
+    "about approximately approx around roughly exactly only just nearly almost is are equals be"
+    " equal to a an the total of minus negative"
+)
+COPULAS = _set("is are was were equals be equal of to gives get")
