@@ -28,7 +28,7 @@ class Clipping:
 
 
 def flat_norm(flat: Tensor, origin: Tensor | None = None) -> float:
-    """L2 norm of a flat buffer whose size is a multiple of `ALIGNMENT`, or of its way from `origin`.
+    """L2 norm of a flat buffer whose size is a multiple of `ALIGNMENT`, less `origin` if given.
 
     Rows are reduced one by one, so that the order of additions does not depend on the number of
     threads, as it does for a reduction of a large buffer to one number.
