@@ -12,12 +12,13 @@ those before.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import io
 import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ class MemoryContext:
     def should_stop(self) -> bool:
         return False
 
-    @contextmanager
+    @contextlib.contextmanager
     def cache_lock(self, name: str) -> Iterator[Path]:
         folder = self.cache_dir / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +152,9 @@ def line(name: str, settings: RftSettings) -> str:
         build.Policy = kept  # type: ignore[misc, assignment]
         try:
             task = get_task(settings.dataset)
-            result = build.train_model(settings, context, model, tokenizer, task)
+            # A run tells its log about its first completions.
+            with contextlib.redirect_stdout(io.StringIO()):
+                result = build.train_model(settings, context, model, tokenizer, task)
         finally:
             build.Policy = build_policy  # type: ignore[misc]
     final = hashlib.sha256(weights[0].detach().numpy().tobytes()).hexdigest()[:16]

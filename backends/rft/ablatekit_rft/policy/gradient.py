@@ -80,8 +80,8 @@ class _Hidden(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, _table: Tensor, decoder: Decoder, *rows: Any) -> Tensor:
-        context.passed = _Pass(decoder, *rows)
-        return context.passed.forward()
+        passed = context.passed = _Pass(decoder, *rows)
+        return passed.forward()
 
     @staticmethod
     def backward(context: Any, g: Tensor) -> tuple[Tensor | None, ...]:
@@ -267,7 +267,8 @@ class _Pass:
         """As `rms_gradients`, over g; the weights of a norm are shared by its heads."""
         assert block.query_norm is not None
         assert block.key_norm is not None
-        of_x, of_weight = rms_gradients(g, *normed.saved, self._decoder.head_weights(block))
+        normal, scale = normed.saved
+        of_x, of_weight = rms_gradients(g, normal, scale, self._decoder.head_weights(block))
         heads = self._shape.heads
         _add(block.query_norm.weight, of_weight[:heads].sum(0))
         _add(block.key_norm.weight, of_weight[heads:].sum(0))
@@ -303,7 +304,11 @@ class _Attention:
 
     def __init__(self, bias: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> None:
         self._heads: tuple[Tensor, ...] = (q, k, v)
-        self._masked = {"dropout_p": 0.0, "is_causal": bias is None, "attn_mask": bias}
+        self._masked: dict[str, Any] = {
+            "dropout_p": 0.0,
+            "is_causal": bias is None,
+            "attn_mask": bias,
+        }
         grouped = q.shape[1] != k.shape[1]
         chosen = torch._fused_sdp_choice(q, k, v, **self._masked, enable_gqa=grouped)
         self._flash = not grouped and chosen == SDPBackend.FLASH_ATTENTION.value
@@ -313,8 +318,9 @@ class _Attention:
             return
         self._heads = tuple(part.detach().requires_grad_() for part in self._heads)
         with torch.enable_grad():
+            query, key, value = self._heads
             self.out = F.scaled_dot_product_attention(
-                *self._heads, **self._masked, enable_gqa=grouped
+                query, key, value, **self._masked, enable_gqa=grouped
             )
 
     def backward(self, g: Tensor) -> tuple[Tensor, ...]:
@@ -348,7 +354,8 @@ def _norm_backward(norm: Norm, normed: _Normed, g: Tensor) -> Tensor:
     root-mean-square norm see `rms_gradients`.
     """
     if norm.bias is None:
-        of_x, of_weight = rms_gradients(g, *normed.saved, norm.weight)
+        normal, scale = normed.saved
+        of_x, of_weight = rms_gradients(g, normal, scale, norm.weight)
         _add(norm.weight, of_weight)
         return of_x
     x, mean, inverse, normal = normed.saved
