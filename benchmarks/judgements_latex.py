@@ -25,7 +25,7 @@ from ablatekit_rft.tasks.query import Verdict
 from ablatekit_rft.tasks.verifiers.latex import judge_boxed
 from ablatekit_rft.tasks.verifiers.mathematics import mathematics_judge
 
-PAIRS, SEED, SHOWN = 60_000, 20261130, 20
+PAIRS, SEED, SHOWN = 50_000, 20261130, 20
 WORDS = ("east", "seat", "even", "odd", "Evelyn", "Angela", "ellipse", "circle", "north", "thorn")
 UNITS = (
     ("\\text{ cm}", "\\text{ centimeters}", "\\,\\mathrm{cm}", "~\\text{cm}", " \\mbox{ cm}"),

@@ -20,6 +20,7 @@ from ablatekit_rft.basemodels.tokenizer import UnknownCharacterError
 from ablatekit_rft.policy.models import Tokenizer
 from ablatekit_rft.policy.rollout import first_eos
 from ablatekit_rft.settings import Evaluation, RftSettings
+from ablatekit_rft.tasks.judged import CLOSING
 
 EVALUATION_TEMPERATURE = 1.0
 
@@ -34,7 +35,8 @@ class Stop:
     """Texts that end a completion, whatever tokens write them.
 
     texts: looked for in what `decode` shows. marked: those that hold a control token, looked for in
-    what `spell` writes. ids: the tokens that are one of the texts by themselves.
+    what `spell` writes. ids: the tokens that are one of the texts by themselves. closing: the one
+    text that a verifier sees, too, because it closes what the verifier reads.
     """
 
     texts: tuple[str, ...]
@@ -42,10 +44,11 @@ class Stop:
     marked: tuple[str, ...] = ()
     spell: Decode = field(default=lambda _ids: "")
     ids: tuple[int, ...] = ()
+    closing: str = ""
 
     @classmethod
-    def of(cls, texts: Sequence[str], tokenizer: Tokenizer) -> Self | None:
-        """The stop of a setting; None without texts.
+    def of(cls, texts: Sequence[str], tokenizer: Tokenizer, template: str = "none") -> Self | None:
+        """The stop of a setting under a prompt template; None without texts.
 
         Raises UsageError for a text that the tokenizer cannot write, and for a misspelt token.
         """
@@ -64,6 +67,7 @@ class Stop:
             marked,
             tokenizer.spell,
             tuple(added[text] for text in texts if text in added),
+            CLOSING if template == "r1" and CLOSING in texts else "",
         )
 
     def length(self, tokens: Sequence[int]) -> int | None:
@@ -81,11 +85,16 @@ class Stop:
         widest = max(len(text.encode()) for text in (*self.texts, *self.marked))
         return self._occurs(tokens[-widest:]) and self._occurs(tokens)
 
-    def before(self, tokens: Sequence[int]) -> str:
-        """The text before the first of the texts that occurs; all of it if none does."""
-        place = _first(self.marked, self.spell(tokens)) if self.marked else None
+    def read(self, tokens: Sequence[int]) -> str:
+        """What a verifier reads: the text before the first of the texts, all of it without one."""
+        spelled = self.spell(tokens) if self.marked else ""
+        place = _first(self.marked, spelled)
         text = self.decode(tokens) if place is None else self._until(tokens, place)
-        return text[: _first(self.texts, text)]
+        end = _first(self.texts, text)
+        if end is not None:
+            return text[:end] + (self.closing if text.startswith(self.closing, end) else "")
+        closes = place is not None and spelled.startswith(self.closing, place)
+        return text + (self.closing if closes else "")
 
     def _until(self, tokens: Sequence[int], place: int) -> str:
         """What is shown of the tokens that write the first `place` characters."""
@@ -155,7 +164,7 @@ class Decoding:
     @classmethod
     def of_training(cls, settings: RftSettings, max_new_tokens: int, tokenizer: Tokenizer) -> Self:
         """How the settings draw training rollouts."""
-        stop = Stop.of(settings.stop, tokenizer)
+        stop = Stop.of(settings.stop, tokenizer, settings.template)
         return cls(
             max_new_tokens,
             settings.temperature,
@@ -168,10 +177,14 @@ class Decoding:
 
     @classmethod
     def of_evaluation(
-        cls, evaluation: Evaluation, max_new_tokens: int, tokenizer: Tokenizer
+        cls,
+        evaluation: Evaluation,
+        max_new_tokens: int,
+        tokenizer: Tokenizer,
+        template: str = "none",
     ) -> Self:
         """How evaluation draws: from the policy itself, whatever the training temperature."""
-        stop = Stop.of(evaluation.stop, tokenizer)
+        stop = Stop.of(evaluation.stop, tokenizer, template)
         return cls(max_new_tokens, EVALUATION_TEMPERATURE, _end_tokens(tokenizer, stop), stop=stop)
 
     @property

@@ -245,6 +245,7 @@ def build_evaluator(
     max_new_tokens: int,
     reference_budget: int,
     draws: DrawKind = "uniforms",
+    template: str = "none",
 ) -> Evaluator:
     """The evaluator of a run: probe (the first train items) and test items, whole and in part."""
     by_split = {
@@ -261,7 +262,7 @@ def build_evaluator(
         dataset=task.name,
         task=task,
         tokenizer=tokenizer,
-        decoding=Decoding.of_evaluation(settings, max_new_tokens, tokenizer),
+        decoding=Decoding.of_evaluation(settings, max_new_tokens, tokenizer, template),
         scopes={"all": whole, "part": part},
         reference_budget=reference_budget,
         pass_at=settings.pass_at,

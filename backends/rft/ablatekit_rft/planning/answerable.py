@@ -30,6 +30,7 @@ from ablatekit_rft.tasks.forms import asked_form
 from ablatekit_rft.tasks.judged import JudgedTask, open_task, own_task
 from ablatekit_rft.tasks.query import LeftOut, Query, Verdict
 from ablatekit_rft.tasks.questions import MOST_LEFT_OUT, SHOWN, QuestionTask
+from ablatekit_rft.tasks.verifiers.pool import VerifierStartError
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE, MATH, verifier_content
 
 _PACKAGE = Path(__file__).parents[1]
@@ -200,7 +201,11 @@ def _judged(question: _Question) -> Answerable:
     other_turns = unshown(settings, queries)
     shown = [query for query in queries if query.item not in other_turns]
     most = floor(MOST_LEFT_OUT * total) - len(unread) - len(other_turns)
-    judged = judge_rows(settings, question.content, shown, most, question.progress)
+    try:
+        judged = judge_rows(settings, question.content, shown, most, question.progress)
+    except VerifierStartError as error:
+        received = f"verifier: {settings.verifier}: {error}"
+        raise UsageError(Problem("the verifier cannot be asked", received)) from error
     rejected = other_turns | judged.rows
     found = Answerable(
         total=total,

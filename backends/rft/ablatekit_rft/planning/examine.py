@@ -26,10 +26,10 @@ from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import SplitName, Task
 from ablatekit_rft.tasks.base import about
 from ablatekit_rft.tasks.forms import asked_form
-from ablatekit_rft.tasks.judged import open_task, own_task
+from ablatekit_rft.tasks.judged import JudgedTask, in_tags, open_task, own_task
 from ablatekit_rft.tasks.query import Query, Verdict
 from ablatekit_rft.tasks.registry import is_on_hub
-from ablatekit_rft.tasks.verifiers.registry import BY_RULE
+from ablatekit_rft.tasks.verifiers.registry import BY_RULE, build_verifier
 
 CacheLock: TypeAlias = Callable[[str], AbstractContextManager[Path]]
 """Holds the lock of a folder that runs share, by its name."""
@@ -172,7 +172,8 @@ def refuse_misfit(settings: RftSettings, content: str = "") -> None:
         text = key_completion(settings, asked.form, "ANSWER")
         received = f"{asked.setting}, verifier: {settings.verifier}: {text!r} is wrong"
         raise UsageError(Problem(rule, received, _fitting(settings, content)))
-    for name, stops in _stops(settings).items():
+    for name, texts in _stops(settings).items():
+        stops = tuple(text for text in texts if text not in _STAND_IN.gold)
         if stops and not _fits(settings, content, stops):
             rule = "no completion can be right: a stop text ends it before its answer"
             raise UsageError(Problem(rule, f"{name}: {list(stops)}", f"Leave it out of {name}"))
@@ -208,24 +209,45 @@ def before(text: str, stops: Sequence[str]) -> str:
 
 def refuse_wrong_examples(prompts: Prompts, task: Task) -> None:
     """Raise UsageError unless each solved example, drawn as it is shown, is judged correct."""
-    settings, examples = prompts.settings, prompts.examples
-    few = f"few_shot: {len(examples)}"
+    settings = prompts.settings
     for name, stops in {"": (), **_stops(settings)}.items():
-        queries = [example.query for example in examples]
-        texts = [before(example.completion, stops) for example in examples]
-        judged = task.judge(queries, texts) if queries else []
-        wrong = [place for place, one in enumerate(judged) if one.verdict is not Verdict.CORRECT]
+        wrong = _wrong_examples(prompts, task, stops)
         if not wrong:
             continue
-        query, said = queries[wrong[0]], judged[wrong[0]]
-        place = query.where or repr(query.prompt[:_SHOWN])
-        why = f" ({said.why})" if said.why else ""
-        example = f"{place}: {texts[wrong[0]][-_SHOWN:]!r} is {said.verdict.value}{why}"
-        received = f"verifier: {settings.verifier}, {len(wrong)} of them, first {example}"
+        few = f"few_shot: {len(prompts.examples)}"
+        verifier = f"verifier: {settings.verifier}, {len(wrong)} of them, first {wrong[0]}"
         if name:
             rule = "a stop text ends a solved example before its answer"
-            received = f"{name}: {list(stops)}, {few}, {received}"
+            received = f"{name}: {list(stops)}, {few}, {verifier}"
             raise UsageError(Problem(rule, received, f"Leave it out of {name}, or few_shot: 0"))
         rule = "a solved example would not be judged correct"
-        remedy = "Set few_shot: 0, or an instruction and a verifier that read what rows show"
-        raise UsageError(Problem(rule, f"{few}, {received}", remedy))
+        readers = ", ".join(_readers(prompts, task))
+        remedy = (
+            f"Set few_shot: 0{f', or verifier to one that reads it: {readers}' * bool(readers)}"
+        )
+        raise UsageError(Problem(rule, f"{few}, {verifier}", remedy))
+
+
+def _wrong_examples(prompts: Prompts, task: Task, stops: Sequence[str]) -> list[str]:
+    """The examples that are not judged correct, with their place and what is said of them."""
+    queries = [example.query for example in prompts.examples]
+    texts = [before(example.completion, stops) for example in prompts.examples]
+    judged = task.judge(queries, texts) if queries else []
+    return [
+        f"{query.where or repr(query.prompt[:_SHOWN])}: {text[-_SHOWN:]!r} is {said.verdict.value}"
+        f"{f' ({said.why})' * bool(said.why)}"
+        for query, text, said in zip(queries, texts, judged, strict=True)
+        if said.verdict is not Verdict.CORRECT
+    ]
+
+
+def _readers(prompts: Prompts, task: Task) -> list[str]:
+    """Verifiers that compare text and accept the examples as they would be shown under them."""
+    names = []
+    for name in BY_RULE:
+        chosen = prompts.settings.model_copy(update={"verifier": name})
+        judge = build_verifier(name)
+        under = JudgedTask(task, in_tags(judge) if chosen.template == "r1" else judge)
+        if not _wrong_examples(build_prompts(chosen, under, ()), under, ()):
+            names.append(name)
+    return names

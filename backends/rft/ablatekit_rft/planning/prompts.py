@@ -14,6 +14,7 @@ from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.planning.conversations import refuse_two_systems, system_turn
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task
+from ablatekit_rft.tasks.base import about
 from ablatekit_rft.tasks.forms import WHOLE, AskedForm, asked_form, in_form, solved
 from ablatekit_rft.tasks.query import Query, Verdict
 
@@ -28,7 +29,6 @@ R1 = (
     " <answer> answer here </answer>. User: {question}. Assistant: <think>"
 )
 QWEN_MATH_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
-END_OF_TURN = "<|im_end|>"
 
 _BEFORE_ANSWER: Mapping[str, str] = MappingProxyType(
     {"none": "\n", "qa": " ", "r1": " ", "qwen_math": "", "chat": ""}
@@ -59,8 +59,19 @@ class Prompts:
         """
         for each in (*(example.query for example in self.examples), query):
             self._refuse_turns(each)
-        blocks = [self._block(example.query) + self._answer(example) for example in self.examples]
+        if self.settings.template == "qwen_math":
+            return self._markup(query)
+        shown = self.examples
+        blocks = [self._block(example.query) + example.completion for example in shown]
         return "\n\n".join([*blocks, self._block(query)])
+
+    def _markup(self, query: Query) -> str:
+        """The conversation in Qwen2.5-Math's markup: one system turn, then examples as turns."""
+        system: Message = {"role": "system", "content": QWEN_MATH_SYSTEM}
+        turns = [] if self.settings.system_prompt else [system]
+        turns += self.messages(query)
+        marked = (f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in turns)
+        return "".join(marked) + "<|im_start|>assistant\n"
 
     def messages(self, query: Query) -> list[Message]:
         """A query's prompt as a conversation.
@@ -87,15 +98,7 @@ class Prompts:
             return f"Q: {question}\nA:"
         if self.settings.template == "r1":
             return R1.format(question=question)
-        if self.settings.template == "qwen_math":
-            system = self.settings.system_prompt or QWEN_MATH_SYSTEM
-            turns = (("system", system), ("user", question))
-            return "".join(_turn(*turn) for turn in turns) + "<|im_start|>assistant\n"
         return question
-
-    def _answer(self, example: Example) -> str:
-        end = END_OF_TURN if self.settings.template == "qwen_math" else ""
-        return example.completion + end
 
     def _system(self, query: Query) -> str:
         """The system turn of the settings, or the one that the data set brings."""
@@ -117,14 +120,11 @@ class Prompts:
         return [*before, {"role": "user", "content": self._question(query)}]
 
 
-def _turn(role: str, content: str) -> str:
-    return f"<|im_start|>{role}\n{content}{END_OF_TURN}\n"
-
-
 def build_prompts(settings: RftSettings, task: Task, train: Sequence[Query]) -> Prompts:
     """The prompts of a run. Raises UsageError when a solved example lies in the train set."""
     asked = asked_form(settings, task.answers)
-    queries = task.items("pretrain", settings.few_shot) if settings.few_shot else ()
+    with about("few_shot", settings.few_shot):
+        queries = task.items("pretrain", settings.few_shot) if settings.few_shot else ()
     trained = {query.item for query in train}
     if any(query.item in trained for query in queries):
         rule = "few-shot examples come from the end of the train order, outside the train set"

@@ -23,7 +23,12 @@ from ablatekit_rft.basemodels.catalogue import FAMILIES
 from ablatekit_rft.policy.chat import Chat, Message, no_chat_template
 from ablatekit_rft.policy.special_tokens import SpecialTokens
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.sources.checkpoints import TRANSFORMERS, adapters_only, check_format
+from ablatekit_rft.sources.checkpoints import (
+    TRANSFORMERS,
+    adapters_only,
+    check_directory,
+    check_format,
+)
 from ablatekit_rft.sources.hub import parse_hub_name
 
 
@@ -179,6 +184,8 @@ def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any,
     if name in FAMILIES:
         shipped, tokenizer = basemodels.load(name)
         return _moved(shipped, device), CharacterTokenizer(tokenizer)
+    if Path(name).is_dir():
+        check_directory(Path(name))
     source = _source(name, content)
     try:
         _check_configuration(PreTrainedConfig.get_config_dict(**source)[0], name)
@@ -258,10 +265,27 @@ def parameterised(model: Any, settings: RftSettings, seeds: Seeds) -> Any:
     All weights are trained, or the adapters alone. Dropout is 0: policies stay in evaluation mode.
     """
     if settings.precision == "bf16":
-        model = model.to(torch.bfloat16)
+        model = _rounded(model)
     model.requires_grad_(True)
     rank = settings.lora_rank
     return model if rank is None else _with_adapters(model, rank, settings.lora_alpha, seeds)
+
+
+def _rounded(model: Any) -> Any:
+    """The model in bfloat16, its rotary frequencies exact: a rounded one turns far positions round.
+
+    Checkpoints are trained, and vLLM computes, with frequencies in single precision.
+    """
+    exact = [
+        (module, name, buffer)
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if name.endswith("inv_freq")
+    ]
+    model = model.to(torch.bfloat16)
+    for module, name, buffer in exact:
+        setattr(module, name, buffer)
+    return model
 
 
 def _with_adapters(model: Any, rank: int, alpha: int, seeds: Seeds) -> Any:

@@ -63,5 +63,5 @@ def verify(
 
 def completion_text(tokenizer: Tokenizer, tokens: list[int], decoding: Decoding) -> str:
     """What a verifier reads of a completion."""
-    said = tokens[:-1] if tokens[-1] in decoding.eos_ids else tokens
-    return tokenizer.decode(said) if decoding.stop is None else decoding.stop.before(said)
+    said = tokens[:-1] if tokens[-1] in tokenizer.eos_ids else tokens
+    return tokenizer.decode(said) if decoding.stop is None else decoding.stop.read(said)

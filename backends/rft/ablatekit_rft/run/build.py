@@ -73,6 +73,7 @@ def train_model(
         max_new_tokens=settings.evaluation.max_new_tokens or steps,
         reference_budget=settings.micro_batch_tokens,
         draws=draw_kind(settings),
+        template=settings.template,
     )
     decoding = Decoding.of_training(settings, steps, tokenizer)
     longest = max(_longest(train_set.encoded) + steps, evaluator.longest)

@@ -15,6 +15,8 @@ from ablatekit_rft.tasks.verifiers.registry import BatchJudge, build_verifier
 
 TAGGED = re.compile(r".*?</think>\s*<answer>(?P<answer>.*?)</answer>\s*", re.DOTALL)
 """A completion after `<think>`: reasoning, then the answer in its tags, then nothing."""
+CLOSING = "</answer>"
+"""The end of the answer in its tags: as a stop text it is read, too."""
 
 
 @dataclass(frozen=True, slots=True)

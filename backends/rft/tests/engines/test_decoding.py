@@ -114,8 +114,8 @@ def test_ends_take_the_first_of_eos_and_stop_text() -> None:
 
 def test_text_before_the_first_stop() -> None:
     ids = [3, 4, 5, 6]
-    assert Stop(("d", "b"), letters).before(ids) == "a"
-    assert Stop(("x",), letters).before(ids) == "abcd"
+    assert Stop(("d", "b"), letters).read(ids) == "a"
+    assert Stop(("x",), letters).read(ids) == "abcd"
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])

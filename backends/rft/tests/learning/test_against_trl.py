@@ -243,7 +243,9 @@ def compare(
     assert max(float(gradient.abs().max()) for gradient in left[1].values()) > 1e-2
 
 
-@pytest.mark.parametrize("cell", [*GRPO, *ACROSS])
+@pytest.mark.parametrize(
+    "cell", [*GRPO, *(pytest.param(cell, marks=pytest.mark.full) for cell in ACROSS)]
+)
 def test_loss_and_gradient_are_those_of_trls_grpo(
     step: Experience, make_settings: Any, tmp_path: Path, cell: str
 ) -> None:

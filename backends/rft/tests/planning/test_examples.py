@@ -111,7 +111,25 @@ def test_an_example_that_the_verifier_rejects_is_refused_with_its_line(
     said = str(raised.value)
     assert "a solved example would not be judged correct; received few_shot: 2, verifier: " in said
     assert f"2 of them, first {dataset}:" in said
-    assert "Set few_shot: 0" in said
+    assert "Set few_shot: 0, or verifier to one that reads it: exact, number" in said
+
+
+def test_a_shipped_task_that_is_compared_to_the_character_takes_no_line_break(
+    settings_for: Any,
+) -> None:
+    """Behind a prompt without template an example begins on a line of its own."""
+    wrong = r"first '[a-z]+>': '.n[a-z]+' is wrong.*one that reads it: exact"
+    with pytest.raises(UsageError, match=wrong):
+        examine(settings_for("letter-sort", few_shot=30), untold)
+    examine(settings_for("letter-sort", few_shot=30, verifier="exact"), untold)
+
+
+def test_more_examples_than_there_are_rows_name_the_setting(
+    tmp_path: Path, kinds: Any, rows_file: Any, settings_for: Any
+) -> None:
+    dataset = rows_file(tmp_path / "rows.jsonl", [kinds["number"](number) for number in range(50)])
+    with pytest.raises(UsageError, match=r"too few items; received few_shot: 64"):
+        examine(settings_for(dataset, few_shot=64), untold)
 
 
 @pytest.mark.parametrize("name", ["stop", "evaluation"])

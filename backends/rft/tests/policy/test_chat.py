@@ -136,3 +136,13 @@ def test_without_jinja_the_remedy_is_its_package(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(PluginError, match=r"needs the package jinja2.*pip install"):
         tokenizer.encode_chat([QUESTION])
+
+
+@pytest.mark.parametrize("template", [CHATML, QWEN3, GEMMA, MISTRAL, PHI3])
+def test_prompts_are_those_of_transformers(template: str) -> None:
+    tokenizer = make_tokenizer(template)
+    messages = [QUESTION, ANSWER, QUESTION]
+    expected = tokenizer.inner.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=True, return_dict=False
+    )
+    assert tokenizer.encode_chat(messages) == expected

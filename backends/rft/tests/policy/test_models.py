@@ -19,6 +19,7 @@ from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts
 
 from ablatekit.errors import UsageError
+from ablatekit.runs.seeds import Seeds
 from ablatekit.testing.specs import run_spec
 
 CPU = torch.device("cpu")
@@ -271,3 +272,22 @@ def test_nothing_but_the_ends_of_sequence_is_taken_from_a_models_generation_sett
     ]
     assert torch.equal(drawn[0].tokens, drawn[1].tokens)
     assert torch.equal(drawn[0].logp, drawn[1].logp)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt_neox"])
+def test_in_bfloat16_far_positions_are_told_apart(
+    causal_lm: Any, make_settings: Any, family: str
+) -> None:
+    """Rounded rotary frequencies would turn position 4000 by half a circle too much."""
+    exact = causal_lm(family)
+    model = models.parameterised(
+        causal_lm(family), make_settings(precision="bf16"), Seeds("r", "c")
+    )
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    frequencies, expected = (
+        {name: buffer for name, buffer in each.named_buffers() if name.endswith("inv_freq")}
+        for each in (model, exact)
+    )
+    assert len(frequencies) == 2
+    for name, buffer in frequencies.items():
+        assert torch.equal(buffer, expected[name])

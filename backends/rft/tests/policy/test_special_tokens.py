@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from ablatekit_rft.engines.decoding import Decoding
+import torch
+from ablatekit_rft.engines.decoding import Decoding, ends
 from ablatekit_rft.policy.models import TransformersTokenizer
 from ablatekit_rft.policy.special_tokens import is_text
 from ablatekit_rft.rollouts.verify import completion_text
@@ -50,6 +51,31 @@ def test_the_tags_of_the_r1_template_reach_the_verifier(
     found = TAGGED.fullmatch(text)
     assert found is not None
     assert found["answer"].strip() == "2"
+
+
+@pytest.mark.parametrize("special", [(), ("<answer>", "</answer>")])
+@pytest.mark.parametrize("setting", ["stop", "evaluation"])
+def test_under_r1_a_stop_at_the_closing_tag_leaves_the_answer_in_its_tags(
+    special: Sequence[str], setting: str
+) -> None:
+    tokenizer = make_tokenizer(special)
+    chosen = {"stop": ["</answer>", "User"]}
+    settings = RftSettings.model_validate(
+        {"template": "r1", **(chosen if setting == "stop" else {"evaluation": chosen})}
+    )
+    decoding = (
+        Decoding.of_training(settings, 99, tokenizer)
+        if setting == "stop"
+        else Decoding.of_evaluation(settings.evaluation, 99, tokenizer, settings.template)
+    )
+    ids = tokenizer.inner(f"{R1} User: and", add_special_tokens=False)["input_ids"]
+    length = int(ends(torch.tensor([ids]), decoding)[0][0])
+    assert completion_text(tokenizer, ids[:length], decoding) == R1
+    other = tokenizer.inner("a User </answer>", add_special_tokens=False)["input_ids"]
+    length = int(ends(torch.tensor([other]), decoding)[0][0])
+    assert completion_text(tokenizer, other[:length], decoding) == "a "
+    plain = Decoding.of_training(RftSettings(stop=("</answer>",)), 99, tokenizer)
+    assert completion_text(tokenizer, ids, plain) == R1.removesuffix("</answer>")
 
 
 @pytest.mark.parametrize(

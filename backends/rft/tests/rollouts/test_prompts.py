@@ -92,6 +92,19 @@ def test_markup_around_the_question() -> None:
     )
 
 
+def test_solved_examples_in_markup_are_turns_behind_one_system_turn() -> None:
+    found, query = prompting(template="qwen_math", few_shot=1)
+    example = find_task("arithmetic-1").items("pretrain", 1)[0]
+    turns = (
+        ("system", "Please reason step by step, and put your final answer within \\boxed{}."),
+        ("user", example.prompt),
+        ("assistant", f"{example.solution}\n\\boxed{{{example.gold}}}"),
+        ("user", query.prompt),
+    )
+    marked = "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in turns)
+    assert found.text(query) == f"{marked}<|im_start|>assistant\n"
+
+
 def test_a_system_prompt_and_solved_examples_in_a_chat() -> None:
     found, query = prompting(template="chat", system_prompt="Be brief.", few_shot=1)
     example = find_task("arithmetic-1").items("pretrain", 1)[0]

@@ -207,8 +207,9 @@ class _Parser:
         return _flat(node.parts[0])
 
     def text(self, node: Node) -> Formula:
-        if node.name in _MULTIPLIERS and self.place > 1:
-            return number(_MULTIPLIERS[node.name])
+        multiplier = _MULTIPLIERS.get(node.name.removesuffix("s"))
+        if multiplier and self.place > 1:
+            return number(multiplier)
         if len(node.name) == 1:
             return _letter(node.name)
         raise UnreadableError(f"the word {node.name!r}")

@@ -34,6 +34,7 @@ T = TypeVar("T")
 _CLOSED_BY = {"(": ")", "[": "]", "\\{": "\\}", "langle": "rangle"}
 _FLIPPED = {">": "<", "ge": "le"}
 _LEAST_BARE_WORD = 4
+_NOTHING: Nodes = (Node("letter", "emptyset"),)
 _INFINITY = Formula("letter", name="infty")
 _BELOW = Formula("*", (number(-1), _INFINITY))
 
@@ -57,6 +58,7 @@ def same_meaning(gold: Answer, answer: Answer) -> bool:
     """
     if gold.choice or _is_text(gold) or _is_text(answer):
         return False
+    gold, answer = _unbuilt(gold), _unbuilt(answer)
     one, other = _regions(gold), _regions(answer)
     if one is not None and other is not None:
         return _matched(one, other, _same_interval)
@@ -67,6 +69,17 @@ def same_meaning(gold: Answer, answer: Answer) -> bool:
     if in_order and not all(item.name for item in (*items, *others)):
         return all(map(_same_item, items, others))
     return _matched(items, others, _same_item)
+
+
+def _unbuilt(answer: Answer) -> Answer:
+    """The condition of a set that is written as {x | condition}; other answers as they are."""
+    inner = _inside(answer.items[0].nodes, "\\{") if len(answer.items) == 1 else None
+    parts = split(inner or (), frozenset(("|", ":")))
+    if len(parts) != 2 or not parts[0] or not is_name(parts[0][:1]):
+        return answer
+    if parts[0][1:] not in ((), (sign("in"), *_REALS)) or not _has(parts[1], RELATIONS):
+        return answer
+    return replace(answer, items=(replace(answer.items[0], nodes=parts[1]),))
 
 
 def has_value(answer: Answer) -> bool:
@@ -107,9 +120,10 @@ def _items(answer: Answer) -> list[Item]:
     items = list(answer.items)
     if len(items) == 1:
         inner = _inside(items[0].nodes, "\\{")
-        if inner is not None and inner and not _has(inner, RELATIONS | {"|", ":"}):
+        if inner and inner != _NOTHING and not _has(inner, RELATIONS | {"|", ":"}):
             parts = split(inner, frozenset((",", ";")))
-            items = [replace(items[0], nodes=part) for part in parts]
+            name = tuple(sign("=") if node == sign("in") else node for node in items[0].name)
+            items = [replace(items[0], nodes=part, name=name) for part in parts]
     first, *rest = items
     if first.name and not any(item.name or _has(item.nodes, RELATIONS) for item in rest):
         items = [replace(item, name=first.name) for item in items]
@@ -229,12 +243,18 @@ def _unions(nodes: Nodes) -> _Structure | None:
 
 
 def _matrix(nodes: Nodes) -> _Structure | None:
-    if len(nodes) != 1 or nodes[0].kind != "matrix":
+    """A matrix, with the factor in front of it in each cell."""
+    *factor, matrix = nodes or (sign(""),)
+    if matrix.kind != "matrix" or any(node.kind == "matrix" for node in factor):
         return None
-    rows = [row for (row,) in nodes[0].parts]
+    if factor and matrix.name != "matrix":
+        return None
+    rows = [row for (row,) in matrix.parts]
     shape = "x".join(str(len(row.parts)) for row in rows)
-    cells = tuple(cell for row in rows for cell in row.parts)
-    return _Structure(f"{nodes[0].name} {shape}", cells)
+    cells = [cell for row in rows for cell in row.parts]
+    if factor:
+        cells = [(*factor, *_grouped(cell)) for cell in cells]
+    return _Structure(f"{matrix.name} {shape}", tuple(cells))
 
 
 def _point(nodes: Nodes) -> _Structure | None:

@@ -22,6 +22,8 @@ from ablatekit_rft.tasks.answers.symbols import (
     FUNCTIONS,
     OPENING,
     SIGNS,
+    SUBSCRIPTS,
+    SUPERSCRIPTS,
     SYNONYMS,
     TERM_ENDS,
     TERM_STARTS,
@@ -45,13 +47,15 @@ _BLANK = re.compile(
     r"\s+|[~$]|\\[ ,;:!>()\[\]]"
     r"|\\(?:left|right)\s*\.(?!\d)"
     r"|\\(?:quad|qquad|thinspace|medspace|thickspace|enspace|displaystyle|textstyle|limits"
-    r"|nolimits|left|right|middle|[bB]igg?[lrm]?|hline)(?![A-Za-z])"
+    r"|nolimits|left|right|middle|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge|[bB]igg?[lrm]?|hline)(?![A-Za-z])"
 )
 _ROW = re.compile(r"\\\\(?:\[-?\d+(?:\.\d+)?(?:pt|em|ex|mm|cm)\])?")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\*?|\\(.)", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]+")
 _NAME = re.compile(r"\s*\{([a-zA-Z]+)\*?\}")
 _COLUMNS = re.compile(r"\s*\{[clr|\s]*\}")
+_RAISED = re.compile(f"[{''.join(map(chr, SUPERSCRIPTS))}]+")
+_LOWERED = re.compile(f"[{''.join(map(chr, SUBSCRIPTS))}]+")
 _WORD_RUN = re.compile(r"[^\W\d_]+")
 
 Nodes = tuple["Node", ...]
@@ -82,8 +86,10 @@ def read_notation(text: str, *, grouped: bool = True) -> Nodes | None:
     """
     if len(text) > MOST_CHARACTERS:
         return None
-    for sign, name in UNICODE.items():
-        text = text.replace(sign, name)
+    for character, name in UNICODE.items():
+        text = text.replace(character, name)
+    text = _RAISED.sub(lambda run: f"^{{{run[0].translate(SUPERSCRIPTS)}}}", text)
+    text = _LOWERED.sub(lambda run: f"_{{{run[0].translate(SUBSCRIPTS)}}}", text)
     reader = _Reader(text, grouped=grouped)
     try:
         nodes = reader.sequence()
@@ -138,7 +144,10 @@ class _Reader:
             return [number]
         if self.text.startswith("{", self.place):
             return self._braced()
-        if self.text.startswith(("\\end", "}"), self.place) or self._take(_ROW):
+        row = self._take(_ROW) is not None
+        if row and not self.text[self.place :].strip():
+            return []
+        if row or self.text.startswith(("\\end", "}"), self.place):
             raise UnreadableError("closed before it was opened")
         command = self._take(_COMMAND)
         if command:
@@ -183,16 +192,17 @@ class _Reader:
             return [Node("unit", "%")]
         if character.isalpha():
             return [Node("letter", character)]
-        return [sign(SYNONYMS.get(character, character))]
+        return [sign("cdot" if character == "*" else character)]
 
     def _letters(self, word: str, before: Sequence[Node]) -> list[Node]:
         """A word without a font: a function, a unit behind a number, or single letters."""
+        measures = len(word) > 1 and before and before[-1].kind == "number"
+        if measures and is_unit_word(word):
+            return [Node("text", word)]
         if word in FUNCTIONS or word in ("sqrt", "frac", "pi", "infty", "infinity"):
             return self._command({"infinity": "infty"}.get(word, word))
         if word in ("and", "or"):
             return [sign("," if word == "and" else "or")]
-        if len(word) > 1 and before and before[-1].kind == "number" and is_unit_word(word):
-            return [Node("text", word)]
         return [Node("letter", letter) for letter in word]
 
     def _argument(self) -> list[Node]:
@@ -292,20 +302,20 @@ class _Reader:
         upright = name in ("mathrm", "operatorname")
         unit = upright and inside.strip() not in ("e", "i", "d") and is_unit_text(inside.strip())
         if name in TEXT_FONTS or unit or (upright and len(inside) > 1):
-            return self._words(inside, nodes)
+            return self._words(inside, nodes, operator=name == "operatorname")
         return nodes
 
-    def _words(self, inside: str, nodes: list[Node]) -> list[Node]:
+    def _words(self, inside: str, nodes: list[Node], *, operator: bool) -> list[Node]:
         """The words and signs of a text; its formulas are read as formulas."""
         name = inside.strip()
-        if name in FUNCTIONS:
+        if name in FUNCTIONS and (operator or not is_unit_word(name)):
             return [Node("function", name)]
         if any(mark in inside for mark in "\\$^_"):
             return nodes
         words: list[Node] = []
         for part in re.findall(r"[^\W\d_]+|\d+(?:[.,]\d+)*|[^\s\w]|_", inside):
             if _WORD_RUN.fullmatch(part):
-                words.append(_joining(part) or Node("text", part))
+                words.append(_meaning(part) or Node("text", part))
             elif part[0].isdigit():
                 words += read_notation(part) or ()
             else:
@@ -351,8 +361,9 @@ def plain_number(spelled: str) -> str:
     return f"{plain}e{int(exponent)}" if exponent else plain
 
 
-def _joining(word: str) -> Node | None:
-    return sign("," if word == "and" else "or") if word in ("and", "or") else None
+def _meaning(word: str) -> Node | None:
+    joining = {"and": sign(","), "or": sign("or"), "infinity": Node("letter", "infty")}
+    return joining.get(word)
 
 
 def _kind(name: str) -> str:
@@ -367,9 +378,18 @@ def _matrix(name: str, rows: list[Node]) -> Node:
 
 def settled(nodes: list[Node]) -> list[Node]:
     """The nodes of one level in their one spelling."""
-    for step in (_scripts, _degrees, _fenced, _sets, _products, _ratios, _signs):
+    for step in (_over, _scripts, _degrees, _fenced, _sets, _products, _ratios, _signs):
         nodes = step(nodes)
     return nodes
+
+
+def _over(nodes: list[Node]) -> list[Node]:
+    """What plain TeX writes as {a \\over b}."""
+    bar = Node("letter", "over")
+    if nodes.count(bar) != 1:
+        return nodes
+    place = nodes.index(bar)
+    return [fraction(tuple(nodes[:place]), tuple(nodes[place + 1 :]))]
 
 
 def _scripts(nodes: list[Node]) -> list[Node]:

@@ -241,6 +241,7 @@ def _measured(nodes: Nodes) -> tuple[Nodes, str]:
     if nodes[first : first + 1] == (Node("unit", "$"),) and len(nodes) > first + 1:
         rest, behind = _measured(nodes[:first] + nodes[first + 1 :])
         return rest, "$" if behind in ("", "$") else f"$ {behind}"
+    nodes = _without_brackets(nodes)
     end = len(nodes)
     while end > 0 and _in_unit(nodes[:end]):
         end -= 1
@@ -249,7 +250,16 @@ def _measured(nodes: Nodes) -> tuple[Nodes, str]:
     words = _unit_words(nodes[end:])
     inner = any(node.kind in ("function", "unit") for node in nodes[:end])
     usable = words and _ends_expression(nodes[:end]) and not inner
-    return (nodes[:end], canonical_unit(words)) if usable else (nodes, "")
+    unit = canonical_unit(words) if usable else ""
+    return (nodes[:end], unit) if unit else (nodes, "")
+
+
+def _without_brackets(nodes: Nodes) -> Nodes:
+    """The nodes, where they end in words in brackets without these brackets: 10 (units)."""
+    opened = max((i for i, node in enumerate(nodes) if node == sign("(")), default=0)
+    inner = nodes[opened + 1 : -1]
+    words = opened > 0 and nodes[-1] == sign(")") and all(node.kind == "text" for node in inner)
+    return nodes[:opened] + inner if words and inner else nodes
 
 
 def _in_unit(nodes: Nodes) -> bool:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-_SUPERSCRIPTS = dict(
-    zip("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "0123456789", strict=True)
+SUPERSCRIPTS: Mapping[int, str] = MappingProxyType(
+    str.maketrans(
+        "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b", "0123456789+-"
+    )
+)
+SUBSCRIPTS: Mapping[int, str] = MappingProxyType(
+    {0x2080 + digit: str(digit) for digit in range(10)}
 )
 
 UNICODE: Mapping[str, str] = MappingProxyType(
@@ -52,14 +57,16 @@ UNICODE: Mapping[str, str] = MappingProxyType(
         "\u2124": "\\mathbb{Z}",
         "\u3002": ".",
         "\uff0c": ",",
-        **{sign: f"^{{{digit}}}" for sign, digit in _SUPERSCRIPTS.items()},
+        "<=": "\\le ",
+        ">=": "\\ge ",
+        "+/-": "\\pm ",
     }
 )
 """Signs of Unicode as LaTeX writes them."""
 
 SYNONYMS: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(("dfrac", "tfrac", "cfrac"), "frac"),
+        **dict.fromkeys(("dfrac", "tfrac", "cfrac", "nicefrac", "sfrac", "flatfrac"), "frac"),
         **dict.fromkeys(("dbinom", "tbinom"), "binom"),
         **dict.fromkeys(("leq", "leqslant", "leqq"), "le"),
         **dict.fromkeys(("geq", "geqslant", "geqq"), "ge"),

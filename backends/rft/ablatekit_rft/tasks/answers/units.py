@@ -73,7 +73,10 @@ _WORDS_OF_VALUE = """
 hundred thousand million billion trillion dozen hundreds thousands millions billions trillions
 dozens score half quarter third not no nor less more than least most at base mod modulo if for where
 when with without plus minus times divided over is are was the answer only undefined infinity pi
-even odd true false negative positive to from any all
+even odd true false negative positive to from any all halves quarters thirds fourth fourths fifth
+fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths
+thousandth thousandths millionth millionths factorial root below above under fewer greater smaller
+infinite none unless except excluding including mod double twice
 """
 _NO_UNITS = frozenset(_WORDS_OF_VALUE.split())
 """Words that change the value in front of them, or say something of their own."""
@@ -90,9 +93,11 @@ def is_unit_text(word: str) -> bool:
 
 
 def canonical_unit(words: tuple[str, ...]) -> str:
-    """One name for the spellings of a unit given by its words and signs."""
+    """One name for the spellings of a unit given by its words and signs; empty if it is none."""
     out: list[str] = []
     power = ""
+    if words[0] in ("squared", "cubed"):
+        return ""
     for word in words:
         if word in ("square", "sq", "cubic", "cu"):
             power = _POWERS[word]

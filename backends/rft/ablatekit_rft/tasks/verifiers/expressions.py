@@ -93,8 +93,8 @@ _RAISED_RUN = re.compile(f"[{_RAISED}]+")
 _LOWERED_RUN = re.compile(f"[{_LOWERED}]+")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
-_CALCULATION = re.compile(r"<<[^<>]*>>|</?[a-zA-Z][^<>]*>")
-"""GSM8K's calculator notes, and tags."""
+_CALCULATION = re.compile(r"<<[^<>]*>>|</?[a-zA-Z][^<>]*>|<\|[^<>|]*\|>")
+"""GSM8K's calculator notes, tags, and special tokens."""
 _MARKUP = re.compile(
     r"(?<![\w)}*% ])\*{1,3}(?=[^\s*])|(?<=[^\d)}*%] )\*{1,3}(?=[^\s*])"
     r"|(?<=[^\s*])\*{1,3}(?![\w({$\\*]|-\d)"
@@ -106,6 +106,10 @@ _ORDINAL = re.compile(r"\^\s*\{?\s*(?:\\(?:text\w*|mathrm|mbox)\s*\{)?\s*(?:st|n
 _WRITTEN_OUT = re.compile(
     r"\\(?:text\w*|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathbb|boldsymbol|bm|operatorname|emph)"
     r"\s*\{([^{}]*)\}"
+)
+_UNIT_FRACTION = re.compile(
+    r"\\[dt]?frac\s*\{\s*\\(?:text|mathrm)\{([^{}]*)\}\s*\}"
+    r"\s*\{\s*\\(?:text|mathrm)\{([^{}]*)\}\s*\}"
 )
 _DEGREE = re.compile(r"\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?|\\(?:circ|degrees?)\b")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[^{}]*\}|\\\\|\\[()\[\]]")
@@ -121,6 +125,8 @@ _COMMANDS = {
     **dict.fromkeys(("to", "rightarrow", "Rightarrow", "implies", "iff", "therefore"), "→"),
     **dict.fromkeys(("left", "right", "big", "bigl", "bigr", "Big", "boxed", "fbox"), ""),
     **dict.fromkeys(("quad", "qquad", "newline", "hline", "displaystyle", "limits", "bf"), " "),
+    **dict.fromkeys(("large", "Large", "LARGE", "huge", "Huge", "small", "normalsize"), " "),
+    **dict.fromkeys(("underline", "ensuremath", "mathstrut"), ""),
     **{name: f" {name} " for name in ("log", "ln", "lg", "exp", "sin", "cos", "tan", "pi")},
     **dict.fromkeys(("mod", "pmod", "bmod"), " mod "),
     "infty": " infinity ",
@@ -128,6 +134,9 @@ _COMMANDS = {
     "colon": ":",
     "percent": "%",
     "minus": "-",
+    "textminus": "-",
+    "textdollar": "$",
+    "textdegree": "°",
 }
 
 
@@ -147,7 +156,7 @@ def plain_spelling(text: str) -> str:
         text = _TIMES.sub("*", text)
     if ".m." in text:
         text = _HOURS.sub(r" \1m", text)
-    return text.replace("{,}", ",")
+    return text.replace("{,}", ",").replace("{-}", "-")
 
 
 def _plain_characters(text: str) -> str:
@@ -181,7 +190,7 @@ _BY_CATEGORY = {"Zs": " ", "Cf": "", "Pd": "-", "Sc": "$", "Pi": '"', "Pf": '"',
 
 
 def _plain_latex(text: str) -> str:
-    text = text.replace("\\!", "")
+    text = _UNIT_FRACTION.sub(r" \1/\2 ", text.replace("\\!", ""))
     for _ in range(3):
         text, changes = _WRITTEN_OUT.subn(_words, text)
         if not changes:
@@ -539,11 +548,14 @@ def _whole_root(value: int, degree: int) -> int:
 
 
 def written_quantity(text: str) -> Quantity | None:
-    """The value of a whole text that is a written number; a full stop behind it does not count."""
+    """The value of a whole text that is a written number; a full stop behind it does not count.
+
+    A box is where a number stands and no part of one.
+    """
     stripped = text.strip()
     if _SIMPLE.fullmatch(stripped):
         return Quantity(Fraction(int(stripped)))
-    if len(text) > 4 * MOST_DIGITS:
+    if len(text) > 4 * MOST_DIGITS or "box{" in text or "boxed" in text:
         return None
     tokens = tokens_of(plain_spelling(text))
     if tokens and tokens[-1].kind == "point" and tokens[-1].text == ".":

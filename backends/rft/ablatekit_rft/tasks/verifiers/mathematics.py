@@ -15,7 +15,7 @@ from typing import Any
 from ablatekit_rft.tasks.answers.meanings import has_value, same_meaning
 from ablatekit_rft.tasks.answers.notation import Node, UnreadableError, read_notation
 from ablatekit_rft.tasks.answers.spelling import equal_answers, read_answer, read_pair
-from ablatekit_rft.tasks.answers.symbols import SIGNS
+from ablatekit_rft.tasks.answers.symbols import LETTERS, SIGNS
 from ablatekit_rft.tasks.answers.values import points
 from ablatekit_rft.tasks.query import Judgement, Verdict, unreadable_key
 from ablatekit_rft.tasks.verifiers.latex import last_boxed
@@ -25,7 +25,13 @@ _TAIL = 2_000
 _LONGEST = 500
 """Characters of an answer that math-verify is asked about."""
 _DIGITS = 60
+_OPERATORS = frozenset(("sum", "prod", "int", "iint", "oint", "partial", "backslash"))
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2}")
+_SET_AS_TEXT = re.compile(r"\\[a-z]+\s*\{[^{}]*\}")
+_DELIMITED = re.compile(
+    r"\$\$.+?\$\$|(?<!\\)\$(?:\\.|[^$\\])+\$|\\\(.+?\\\)|\\\[.+?\\\]", re.DOTALL
+)
+_DELIMITERS = re.compile(r"^(?:\$\$?|\\[\[(])|(?:\$\$?|\\[\])])$")
 _SAYS_SOMETHING = re.compile(r"[^\W_]")
 _LARGE = re.compile(r"\^\s*\{?[^{}]*(?:\^|\d{4})|!|\d{100}")
 """What math-verify may compute for minutes: towers of powers, large powers, factorials."""
@@ -34,7 +40,8 @@ _LARGE = re.compile(r"\^\s*\{?[^{}]*(?:\^|\d{4})|!|\d{100}")
 def judge_mathematics(gold: str, text: str) -> Judgement:
     """Equal as mathematics; an error where the gold answer cannot be read.
 
-    The last box is the answer; without one, what math-verify takes as the answer of the last 2,000
+    The last box is the answer. Without one it is what stands behind `####`, else a text of one line
+    as a whole, else the last formula, else what math-verify takes as the answer of the last 2,000
     characters.
     """
     boxed = last_boxed(text)
@@ -55,7 +62,7 @@ def equal_as_mathematics(gold: str, answer: str) -> bool:
     except ArithmeticError:
         return False
     except UnreadableError:
-        return _math_verify_agrees(gold, answer)
+        return _math_verify_agrees(*(one.rstrip(" .,;\n") for one in (gold, answer)))
 
 
 def _is_unreadable(gold: str) -> bool:
@@ -65,25 +72,29 @@ def _is_unreadable(gold: str) -> bool:
 
 
 def _without_box(text: str) -> list[str]:
-    """The whole of a short text; what math-verify finds at the end of one that is no formula."""
+    """What may be the answer: what stands behind `####`, else a text of one line, else its end.
+
+    At its end is the last formula, else the last number. A formula stands between signs such as
+    dollars; plain text is left to math-verify.
+    """
     from math_verify import parse
 
     tail = text[-_TAIL:].strip()
-    short = "\n" not in tail and len(tail) == len(text.strip())
-    if short and not _WORD.search(tail) and _is_formula(tail):
-        return [tail]
+    if "####" in tail:
+        return [tail.rpartition("####")[2]]
+    whole = [tail] if "\n" not in tail and len(tail) == len(text.strip()) else []
+    if whole and not _has_words(tail):
+        return whole
+    delimited = [formula for formula in _DELIMITED.findall(tail) if not _has_words(formula)]
+    if delimited:
+        return [*whole, _DELIMITERS.sub("", delimited[-1])]
     found = parse(tail, parsing_timeout=None)
-    return [tail] * short + [part for part in found if isinstance(part, str)]
+    return whole + [part for part in found if isinstance(part, str)]
 
 
-def _is_formula(text: str) -> bool:
-    answer = read_answer(text)
-    if answer is None:
-        return False
-    try:
-        return same_meaning(answer, answer)
-    except (UnreadableError, ArithmeticError):
-        return False
+def _has_words(text: str) -> bool:
+    """Whether there are words outside of the texts of a formula."""
+    return _WORD.search(_SET_AS_TEXT.sub("", text)) is not None
 
 
 def _math_verify_agrees(gold: str, answer: str) -> bool:
@@ -105,6 +116,8 @@ def _speaks(text: str) -> bool:
 
 
 def _is_word(node: Node) -> bool:
+    if node.kind == "letter" and len(node.name) > 1 and node.name not in LETTERS | _OPERATORS:
+        return True
     if node.kind in ("text", "unit") or (
         node.kind == "sign" and node.name not in SIGNS - {".", ":"}
     ):

@@ -35,6 +35,10 @@ FAILED = Judgement(
 )
 
 
+class VerifierStartError(RuntimeError):
+    """The process of a verifier ends before it can judge."""
+
+
 def default_processes() -> int:
     """Half of the cores, at least one."""
     return max(1, min(MOST_PROCESSES, (os.cpu_count() or 1) // 2))
@@ -147,7 +151,7 @@ class JudgePool:
         self._children.remove(child)
         _end([child])
         if not child.ready:
-            raise RuntimeError(
+            raise VerifierStartError(
                 f"the verifier {self._judge[-1]!r} cannot start: see its messages above"
             )
 

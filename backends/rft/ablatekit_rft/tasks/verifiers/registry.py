@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from ablatekit.errors import Problem, UsageError, nearest
 from ablatekit_rft.sources.references import is_reference
+from ablatekit_rft.tasks.base import about
 from ablatekit_rft.tasks.query import Judgement, Query
 from ablatekit_rft.tasks.verifiers.latex import judge_boxed, judge_exact
 from ablatekit_rft.tasks.verifiers.numbers import judge_hash, judge_number, judge_number_strict
@@ -92,7 +93,9 @@ def build_verifier(name: str) -> BatchJudge:
     if name in BY_RULE:
         return ByRule(BY_RULE[name])
     if name == MATH:
-        require_package("math_verify", "math", "the verifier math needs the package math-verify")
+        with about("verifier", MATH):
+            rule = "the verifier math needs the package math-verify"
+            require_package("math_verify", "math", rule)
         return InPool(JudgePool(_MATH_JUDGE), lambda query: (query.gold,))
     pool = JudgePool(_USER_JUDGE, check_verifier(name))
     return InPool(pool, lambda query: (query.prompt, query.gold))

@@ -245,7 +245,8 @@ class _Scan:
         if word in words.ARTICLES and len(near) > 1:
             near.pop()
         linked = near[-1] in ("of", "by") and any(one in words.BEFORE_OF for one in near[:-1])
-        return word in words.BEFORE or linked
+        counted = word in words.NUMERALS and self._at(start).kind != "open"
+        return word in words.BEFORE or linked or counted
 
     # What stands behind a number
 
@@ -317,6 +318,9 @@ class _Scan:
             return bool(behind) and behind[0] in ("more", "less", "fewer", "greater", "higher")
         if "and" in near[:3]:
             return any(word in words.PARTS for word in near[near.index("and") + 1 :])
+        if near[0] == "times":
+            then = self._at(place + 1)
+            return then.kind == "word" and _is_variable(then.text) and then.text != "a"
         return "below" in near[:3] and "zero" in near
 
     def _unit(self, place: int) -> int:

@@ -45,16 +45,18 @@ FUNCTIONS = _set(
 BEHIND = FUNCTIONS - {"min", "sec", "max"} | _set(
     "squared cubed factorial modulo choose root roots half halves thirds fourths fifths sixths"
     " sevenths eighths ninths tenths hundredths thousandths millionths grand mil mio bn mn tn"
-    " radical"
+    " radical plus minus divided multiplied"
 )
 """Words that make the number in front of them another value, or only a part of one."""
 PARTS = _set("half halves third thirds quarter quarters fourth fourths fifth fifths")
-BEFORE = FUNCTIONS - {"min", "sec"} | _set(
-    "not isn't than half twice double triple thrice one two three four five six seven eight nine"
-    " ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
-    " thirty forty fifty sixty seventy eighty ninety hundred thousand million billion"
-)
+BEFORE = FUNCTIONS - {"min", "sec"} | _set("not isn't than half twice double triple thrice")
 """Words in front of a number that make it another value."""
+NUMERALS = _set(
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    " sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety"
+    " hundred thousand million billion"
+)
+"""Numbers in words, which are not read: one in front of a number makes it a part of another."""
 BEFORE_OF = _set(
     "half third quarter fourth fifth sixth seventh eighth ninth tenth root square cube logarithm"
     " log power multiple multiples factor factors percent % divided multiplied"
