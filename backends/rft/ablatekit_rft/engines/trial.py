@@ -86,19 +86,25 @@ def _check_probabilities(model: Any, name: str, rollouts: Rollouts, *, drawn: bo
 
 def _check_gradient(model: Any, name: str, rollouts: Rollouts) -> None:
     """Padding may change a gradient alone: the root of a variance of zeros has none."""
+    expected, ours = _tried(lambda: _gradients(model, rollouts), _no_padding, model, name)
+    if not bool((ours - expected).norm() <= GRADIENT_ROUNDING * expected.norm()):
+        raise _no_padding(model, name, "padding changes its gradient")
+
+
+def _gradients(model: Any, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
+    """Gradients of one function to the embeddings, from texts alone and from a padded batch."""
     weight = model.get_input_embeddings().weight.requires_grad_(True)
     with torch.enable_grad():
-        alone = torch.cat(_alone(model, rollouts))
         padded = _log(padded_logits(model, rollouts))
         scored = torch.cat([row[:length] for row, length in zip(padded, LENGTHS, strict=True)])
+        alone = torch.cat(_alone(model, rollouts))
         # A coefficient of its own for every probability: sums would hide what cancels out.
         places = torch.arange(alone.numel(), device=alone.device)
         coefficients = places.sin().reshape(alone.shape)
-        expected, ours = (
-            torch.autograd.grad((coefficients * logp).sum(), weight)[0] for logp in (alone, scored)
+        (expected,), (ours,) = (
+            torch.autograd.grad((coefficients * logp).sum(), weight) for logp in (alone, scored)
         )
-    if not bool((ours - expected).norm() <= GRADIENT_ROUNDING * expected.norm()):
-        raise _no_padding(model, name, "padding changes its gradient")
+    return expected, ours
 
 
 def _shortened(prompts: Prompts) -> Prompts:
@@ -145,7 +151,9 @@ def _alone(model: Any, rollouts: Rollouts) -> list[Tensor]:
         rollouts.query.tolist(), rollouts.tokens.tolist(), LENGTHS, strict=True
     ):
         text = torch.tensor([prompts[query] + tokens[:length]], device=rollouts.tokens.device)
-        found.append(_log(model(input_ids=text).logits[0, len(prompts[query]) - 1 : -1]))
+        # All logits of a long text and a large vocabulary would take a gibibyte.
+        logits = model(input_ids=text, logits_to_keep=length + 1).logits
+        found.append(_log(logits[0, -length - 1 : -1]))
     return found
 
 

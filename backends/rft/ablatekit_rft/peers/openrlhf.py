@@ -5,7 +5,8 @@ from __future__ import annotations
 from ablatekit_rft.peers.offers import CRITIC, FOLLOWS, Offer, Peer, refused
 
 _TOKEN = {"ratio_level": "token"}
-_SURVIVORS = "what survives keeps its token's ratio, as here with mismatch: tis_token beside it"
+_WEIGHTS = {"mismatch": "tis_token", "mismatch_high": 1000.0}
+"""What a filter of theirs keeps has its token's ratio as weight, not cut."""
 
 _ADVANTAGES = (
     *refused("advantage", CRITIC, "gae (default)"),
@@ -94,15 +95,14 @@ _FILTERS = (
     Offer(
         "filter",
         "seq-mask-tis: level seq, gating ratio",
-        {"rejection": "seq_mean_k1"},
-        f"{_SURVIVORS}; its bounds 0.5 and 5",
+        {"rejection": "seq_mean_k1", **_WEIGHTS},
+        "its bounds, 0.5 and 5, need not be reciprocal",
     ),
     *(
         Offer(
             "filter",
             f"is_correction_level='{level}', gating '{gate}'",
-            {"rejection": f"{ours}_{gate}", "rejection_bound": 0.01},
-            _SURVIVORS,
+            {"rejection": f"{ours}_{gate}", "rejection_bound": 0.01, **_WEIGHTS},
         )
         for level, ours in (("token", "token"), ("seq", "seq_mean"))
         for gate in ("binary_kl", "tv")

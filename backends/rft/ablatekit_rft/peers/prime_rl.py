@@ -96,7 +96,8 @@ _SCHEDULES = (
 PRIME_RL = Peer(
     "prime-rl",
     "349283d",
-    "GitHub: the losses at this commit, algorithms at c326868, filters at 004274e",
+    "GitHub: the losses at this commit, algorithms at c326868 (rae, ppo and gae are newer), filters"
+    " at 004274e",
     (
         *_LOSSES,
         *_ADVANTAGES,

@@ -33,6 +33,7 @@ from ablatekit_rft.tasks.questions import MOST_LEFT_OUT, SHOWN, QuestionTask
 from ablatekit_rft.tasks.verifiers.pool import VerifierStartError
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE, MATH, verifier_content
 
+_MARK = "\0"
 _PACKAGE = Path(__file__).parents[1]
 _MATH_PACKAGES = ("math-verify", "latex2sympy2-extended", "sympy")
 
@@ -64,11 +65,25 @@ class Answerable:
         """What identifies the rows that the verifier does not accept; empty where there is none."""
         return content_hash(sorted(self.items)) if self.items else ""
 
+    def to_json(self, dataset: str) -> dict[str, Any]:
+        """As JSON, with a mark for the name of the data set: the same rows may be moved."""
+        return self._renamed(dataset, _MARK)
+
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        """What `asdict` made, after JSON."""
+    def from_json(cls, value: dict[str, Any], dataset: str) -> Self:
+        """What `to_json` made, of the data set under its name of today."""
         rows = tuple(LeftOut(**row) for row in value["left_out"])
-        return cls(**{**value, "left_out": rows, "items": tuple(value["items"])})
+        found = cls(**{**value, "left_out": rows, "items": tuple(value["items"])})
+        named = found._renamed(_MARK, dataset)["left_out"]
+        return replace(found, left_out=tuple(LeftOut(**row) for row in named))
+
+    def _renamed(self, old: str, new: str) -> dict[str, Any]:
+        value = asdict(self)
+        value["left_out"] = [
+            {name: text.replace(old, new) for name, text in row.items()}
+            for row in value["left_out"]
+        ]
+        return value
 
 
 NOTHING_LEFT_OUT = Answerable(total=0, rows=0)
@@ -79,6 +94,7 @@ class _Question:
     """Which rows of a data set a run's verifier accepts; equal questions have one answer."""
 
     key: str
+    dataset: str
     settings: RftSettings = field(compare=False)
     content: str = field(compare=False)
     memory: Memory = field(compare=False)
@@ -102,10 +118,11 @@ def find_answerable(
         return NOTHING_LEFT_OUT
     memory = memory or user_memory()
     named = content or registry.dataset_content(settings.dataset)
-    question = _Question(_key(settings, named), settings, content, memory, progress)
+    key = verdict_key(settings, named)
+    question = _Question(key, settings.dataset, settings, content, memory, progress)
     if not content and registry.is_on_hub(settings.dataset):
         known = memory.recall(question.key)
-        return None if known is None else Answerable.from_json(known)
+        return None if known is None else Answerable.from_json(known, settings.dataset)
     return _answered(question)
 
 
@@ -141,13 +158,13 @@ def _answered(question: _Question) -> Answerable:
     # In the process, too: every run of a plan asks, whether the memory can be written or not.
     known = question.memory.recall(question.key)
     if known is not None:
-        return Answerable.from_json(known)
+        return Answerable.from_json(known, question.dataset)
     found = _judged(question)
-    question.memory.keep(question.key, asdict(found))
+    question.memory.keep(question.key, found.to_json(question.dataset))
     return found
 
 
-def _key(settings: RftSettings, dataset: str) -> str:
+def verdict_key(settings: RftSettings, dataset: str) -> str:
     """A hash of everything that the verdicts follow from, the code of the verifiers included."""
     packages = _MATH_PACKAGES if settings.verifier == MATH else ()
     asked = ("template", "instruction", "verifier")

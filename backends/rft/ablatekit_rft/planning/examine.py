@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
 from ablatekit.backend import Progress
+from ablatekit.canonical import content_hash
 from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.planning.answerable import (
     Answerable,
@@ -17,13 +20,14 @@ from ablatekit_rft.planning.answerable import (
     find_answerable,
     is_constant,
     refuse_unanswerable,
+    verdict_key,
 )
 from ablatekit_rft.planning.chat_template import refuse_chat
 from ablatekit_rft.planning.judging import compares_text, key_completion
 from ablatekit_rft.planning.memory import user_memory
 from ablatekit_rft.planning.prompts import Prompts, build_prompts
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.tasks import SplitName, Task
+from ablatekit_rft.tasks import SplitName, Task, registry
 from ablatekit_rft.tasks.base import about
 from ablatekit_rft.tasks.forms import asked_form
 from ablatekit_rft.tasks.judged import JudgedTask, in_tags, open_task, own_task
@@ -63,14 +67,43 @@ def examine(settings: RftSettings, progress: Progress) -> tuple[str, ...]:
     found = find_answerable(settings, progress)
     assert found is not None
     warnings = (*_left_out(settings, found), *_two_forms(settings))
-    if settings.few_shot or settings.template == "chat":
-        task = answerable_task(settings, "", found)
-        train = task.items("train", settings.train_items)
-        prompts = build_prompts(settings, task, train)
-        refuse_wrong_examples(prompts, task)
-        if settings.template == "chat":
-            refuse_chat(prompts, train[0])
+    if settings.few_shot:
+        _examples_are_right(_Examples(_examples_key(settings), settings, found))
+    if settings.template == "chat":
+        task, prompts = _prompts(settings, found)
+        refuse_chat(prompts, task.items("train", 1)[0])
     return warnings
+
+
+@dataclass(frozen=True, slots=True)
+class _Examples:
+    """The solved examples of runs with these settings; equal keys have one answer."""
+
+    key: str
+    settings: RftSettings = field(compare=False)
+    found: Answerable = field(compare=False)
+
+
+def _examples_key(settings: RftSettings) -> str:
+    sizes = [settings.few_shot, settings.train_items]
+    stops = {name: list(texts) for name, texts in _stops(settings).items()}
+    rows = verdict_key(settings, registry.dataset_content(settings.dataset))
+    return content_hash({"rows": rows, "sizes": sizes, "stops": stops}, 32)
+
+
+@functools.lru_cache(maxsize=64)
+def _examples_are_right(examples: _Examples) -> None:
+    """Raise UsageError where one is not; those that are right are remembered."""
+    memory = user_memory()
+    if memory.recall(examples.key) is None:
+        task, prompts = _prompts(examples.settings, examples.found)
+        refuse_wrong_examples(prompts, task)
+        memory.keep(examples.key, "right")
+
+
+def _prompts(settings: RftSettings, found: Answerable) -> tuple[Task, Prompts]:
+    task = answerable_task(settings, "", found)
+    return task, build_prompts(settings, task, task.items("train", settings.train_items))
 
 
 def asked_sizes(settings: RftSettings) -> dict[str, tuple[SplitName, int | None]]:

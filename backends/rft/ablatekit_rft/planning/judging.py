@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ablatekit.backend import Progress
 from ablatekit_rft.planning.prompts import reads_answers_alone, shown_answers, tagged
@@ -68,7 +69,7 @@ def judge_rows(
     # Where a user's function expects the answer is not known: the key alone is judged.
     alone = is_reference(settings.verifier) or reads_answers_alone(settings, task)
     worked = [] if alone else [query for query in queries if query.solution]
-    what = f"answers of {settings.dataset} under {settings.verifier}"
+    what = f"answers of {Path(settings.dataset).name} under {settings.verifier}"
     told = _Told(progress, what, len(queries) + len(worked))
     form = _read_form(settings, task, asked, queries[:TRIED])
     keys = [key_completion(settings, form, query.gold) for query in queries]

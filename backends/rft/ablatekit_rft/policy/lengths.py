@@ -33,7 +33,7 @@ def length_limit(config: Any) -> LengthLimit | None:
     arXiv:2402.13753) make a rollout's probabilities depend on the others and on its own end. Up to
     the limit they are those of the model's original length, whatever the batch.
     """
-    text = config.get_text_config()
+    text = config.get_text_config(decoder=True)
     limits = [*_positions(text), *_rotary_switches(text), *_tempering(text)]
     return min(limits, key=lambda limit: limit.tokens, default=None)
 

@@ -190,7 +190,7 @@ def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any,
     try:
         _check_configuration(PreTrainedConfig.get_config_dict(**source)[0], name)
         # Without a choice transformers takes sdpa for the classes that have it, else eager.
-        loaded, report = AutoModelForCausalLM.from_pretrained(
+        loading: Any = AutoModelForCausalLM.from_pretrained(
             **source, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
         )
         inner = AutoTokenizer.from_pretrained(**source, trust_remote_code=False)
@@ -202,6 +202,7 @@ def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any,
                 f"Use a directory, a name on the hub, or one of {', '.join(FAMILIES)}",
             )
         ) from error
+    loaded, report = loading
     _check_whole(loaded, report["missing_keys"], name)
     return _moved(loaded, device), TransformersTokenizer(inner, _eos_ids(loaded, inner, name))
 

@@ -16,7 +16,7 @@ from ablatekit_rft.planning.answerable import find_answerable
 from ablatekit_rft.planning.examine import ready_task, untold
 from ablatekit_rft.planning.memory import Memory
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.tasks import get_task, questions, task_names
+from ablatekit_rft.tasks import find_task, get_task, questions, reasoning, task_names
 from ablatekit_rft.tasks.query import Judgement, Query, Verdict
 from ablatekit_rft.tasks.verifiers.pool import FAILED
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE
@@ -228,6 +228,20 @@ def test_other_rows_verifiers_and_sources_are_judged_anew(
     assert len(list(memory.iterdir())) == 7
 
 
+def test_what_is_remembered_of_moved_rows_names_their_place(
+    tmp_path: Path, kinds: Any, rows_file: Any, settings_for: Any
+) -> None:
+    rows = [kinds["hash"](number) for number in range(60)]
+    rows[4]["answer"] = "4+1=5\n#### five"
+    first = rows_file(tmp_path / "rows.jsonl", rows)
+    before = found_in(settings_for(first), tmp_path / "memory")
+    second = str((tmp_path / "rows.jsonl").rename(tmp_path / "moved.jsonl"))
+    after = found_in(settings_for(second), tmp_path / "memory")
+    assert len(list((tmp_path / "memory").iterdir())) == 1
+    assert [row.where for row in before.left_out] == [f"{first}:5"]
+    assert [row.where for row in after.left_out] == [f"{second}:5"]
+
+
 def test_a_folder_that_cannot_be_written_is_no_error(
     tmp_path: Path, kinds: Any, rows_file: Any, settings_for: Any
 ) -> None:
@@ -269,7 +283,7 @@ def test_progress_counts_every_judgement(
     find_answerable(settings_for(dataset), lambda *words: told.append(words), Memory(()))
     done = [count for _, count, _ in told]
     assert done == sorted(done)
-    assert {(what, total) for what, _, total in told} == {(f"answers of {dataset} under auto", 600)}
+    assert {(what, total) for what, _, total in told} == {("answers of rows.jsonl under auto", 600)}
     assert done[-1] == 600
 
 
@@ -329,3 +343,27 @@ def test_rows_of_the_hub_are_judged_when_a_run_loads_them(
     refused = {**flat, "verifier": "boxed", "instruction": "hash"}
     with pytest.raises(UsageError, match="no completion can be right"):
         ready_task(RftSettings.from_dotted(refused), content, make_context().cache_lock)
+
+
+def test_items_of_a_generator_that_its_scorer_rejects_are_replaced(
+    monkeypatch: pytest.MonkeyPatch, make_context: Any
+) -> None:
+    entries = [{"question": f"q{number}", "answer": str(number)} for number in range(2000)]
+
+    def judge(_: object, queries: Sequence[Query], texts: Sequence[str]) -> list[Judgement]:
+        right = [text == query.gold != rejected for query, text in zip(queries, texts, strict=True)]
+        return [Judgement(Verdict.CORRECT if one else Verdict.WRONG, True) for one in right]
+
+    monkeypatch.setattr(reasoning, "_dataset", lambda _: entries)
+    monkeypatch.setattr(reasoning, "package_version", lambda: "1")
+    monkeypatch.setattr(reasoning.ReasoningTask, "judge", judge)
+    flat = {"dataset": "reasoning-gym/puzzle", "train_items": 100, "evaluation.test_items": 60}
+    rejected = ""
+    plain = find_task("reasoning-gym/puzzle").items("train", 101)
+    rejected = plain[7].gold
+    answerable._answered.cache_clear()
+    (warning,) = RftBackend().examine(flat, untold)
+    assert warning.startswith("left out: 1 of 165 rows of reasoning-gym/puzzle: item ")
+    content = RftBackend().content(flat)
+    task = ready_task(RftSettings.from_dotted(flat), content, make_context().cache_lock)
+    assert task.items("train", 100) == (*plain[:7], *plain[8:101])

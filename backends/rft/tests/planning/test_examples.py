@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ablatekit_rft.planning import examine as examine_module
 from ablatekit_rft.planning.examine import examine, refuse_wrong_examples, untold
 from ablatekit_rft.planning.prompts import Prompts, build_prompts
 from ablatekit_rft.settings import RftSettings
@@ -118,10 +119,29 @@ def test_a_shipped_task_that_is_compared_to_the_character_takes_no_line_break(
     settings_for: Any,
 ) -> None:
     """Behind a prompt without template an example begins on a line of its own."""
-    wrong = r"first '[a-z]+>': '.n[a-z]+' is wrong.*one that reads it: exact"
-    with pytest.raises(UsageError, match=wrong):
+    with pytest.raises(
+        UsageError, match=r"first '[a-z]+>': '.n[a-z]+' is wrong.*one that reads it: exact"
+    ):
         examine(settings_for("letter-sort", few_shot=30), untold)
     examine(settings_for("letter-sort", few_shot=30, verifier="exact"), untold)
+
+
+def test_examples_that_were_right_are_not_judged_again(
+    tmp_path: Path, kinds: Any, rows_file: Any, settings_for: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = rows_file(tmp_path / "rows.jsonl", [kinds["hash"](number) for number in range(60)])
+    judged: list[int] = []
+    check = examine_module.refuse_wrong_examples
+
+    def count(prompts: Prompts, task: Any) -> None:
+        judged.append(len(prompts.examples))
+        check(prompts, task)
+
+    monkeypatch.setattr(examine_module, "refuse_wrong_examples", count)
+    for changed in ({}, {}, {"few_shot": 3}, {"stop": ["Q:"]}, {"template": "qa"}, {}):
+        examine_module._examples_are_right.cache_clear()
+        examine(settings_for(dataset, **{"few_shot": 2, **changed}), untold)
+    assert judged == [2, 3, 2, 2]
 
 
 def test_more_examples_than_there_are_rows_name_the_setting(

@@ -17,6 +17,7 @@ import yaml
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.sampler import sample
 from ablatekit_rft.engines.trial import check_behaviour, trial_prompts
+from ablatekit_rft.policy.lengths import check_length
 from ablatekit_rft.policy.models import load_model, parameterised
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts, Rollouts
@@ -206,6 +207,7 @@ def test_drawn_scored_and_read_alone_are_one_function(name: str) -> None:
 def tried(name: str) -> None:
     model = random_model(name)
     texts = prompts().lists()
+    check_length(model.config, 24)
     check_behaviour(model, name, trial_prompts(texts, 24, 0, torch.device("cpu")), drawn=True)
 
 
@@ -324,3 +326,28 @@ def test_bfloat16_draws_and_scores_within_its_rounding(name: str, autocast: bool
     for found in (rollouts.logp, scored):
         assert float((found - expected).abs().max()) < 3 * rounding
     assert float((rollouts.logp - scored).abs().max()) < 3 * rounding
+
+
+@pytest.mark.parametrize("name", ["lfm2", "roberta", "bert encoder"])
+@pytest.mark.parametrize("changed", [{}, {"precision": "bf16"}], ids=["float32", "bf16"])
+def test_a_run_is_refused_before_it_trains(
+    monkeypatch: pytest.MonkeyPatch,
+    make_settings: Any,
+    make_context: Any,
+    train_toy: Any,
+    name: str,
+    changed: dict[str, Any],
+) -> None:
+    monkeypatch.setitem(train_toy.__globals__, "make_model", random_model)
+    context = make_context()
+    with pytest.raises(UsageError, match=REASONS[REFUSED[name][0]]):
+        train_toy(make_settings(**changed), context, name)
+    assert not context.logged
+
+
+def test_with_another_engine_only_scores_are_tried() -> None:
+    """vLLM keeps a state of its own; what it draws is scored by the module."""
+    texts = trial_prompts(prompts().lists(), 24, 0, torch.device("cpu"))
+    check_behaviour(random_model("qwen3_next"), "qwen3_next", texts, drawn=False)
+    with pytest.raises(UsageError, match=REASONS["padded"]):
+        check_behaviour(random_model("roberta"), "roberta", texts, drawn=False)

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
+from ablatekit_rft.backend import RftBackend
 from ablatekit_rft.levels.registry import levels_of
 from ablatekit_rft.settings import Budget, Evaluation, RftSettings, Vllm
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from ablatekit.study.settings import documented
+from ablatekit.canonical import content_hash
+from ablatekit.study.settings import documented, setting_fields
 
 
 def every_field() -> Iterator[tuple[str, FieldInfo]]:
@@ -22,6 +24,18 @@ def every_field() -> Iterator[tuple[str, FieldInfo]]:
 
 documented(RftSettings)
 FIELDS = dict(every_field())
+
+STATED = "2bef2d4dd30bd106"
+"""Of the settings that every run states, at results version 2."""
+
+
+def test_a_new_setting_leaves_the_runs_of_earlier_studies_as_they_are() -> None:
+    """One that every run states would give all of them other identities and other seeds."""
+    fields = setting_fields(RftSettings).values()
+    stated = sorted(field.name for field in fields if not (field.unstated or field.execution))
+    remedy = "declare it UNSTATED (settings/base.py), or raise results_version and this hash"
+    assert (RftBackend.results_version, content_hash(stated)) == (2, STATED), remedy
+
 
 REFERENCE = {
     "advantage": "none",

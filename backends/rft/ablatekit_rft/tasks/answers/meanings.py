@@ -209,7 +209,8 @@ def _same_nodes(gold: Nodes, answer: Nodes) -> bool:
     if _has(gold, RELATIONS) and _has(answer, RELATIONS):
         return _same_relation(gold, answer)
     if _has(gold, RELATIONS):
-        return False
+        said = _said_value(gold)
+        return said is not None and _same_nodes(said, answer)
     if _has(answer, RELATIONS):
         said = _said_value(answer)
         return said is not None and _same_nodes(gold, said)
@@ -399,6 +400,9 @@ def _half_line(link: Link) -> list[Interval] | None:
     if relation not in ("<", "le"):
         return None
     closed = relation == "le"
+    if left.operation == "abs" and _is_unknown(left.arguments[0], right):
+        below = Formula("*", (number(-1), right))
+        return [Interval(below, right, closed, closed, left.arguments[0].name)]
     if _is_unknown(left, right):
         return [Interval(_BELOW, right, False, closed, left.name)]
     return (

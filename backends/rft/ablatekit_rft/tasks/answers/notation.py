@@ -393,11 +393,13 @@ def _over(nodes: list[Node]) -> list[Node]:
 
 
 def _scripts(nodes: list[Node]) -> list[Node]:
-    """An index stands before a power."""
+    """An index stands before a power; the digits of (101)_2 need no brackets."""
     out: list[Node] = []
     for node in map(_base, nodes):
         if node.kind == "_" and out and out[-1].kind == "^":
             out.insert(len(out) - 1, node)
+        elif node.kind == "_" and [one.name for one in out[-3:][::2]] == ["(", ")"]:
+            out[-3:] = [out[-2], node] if out[-2].kind == "number" else [*out[-3:], node]
         else:
             out.append(node)
     return out

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+_RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b"
 SUPERSCRIPTS: Mapping[int, str] = MappingProxyType(
-    str.maketrans(
-        "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b", "0123456789+-"
-    )
+    dict(zip(map(ord, _RAISED), "0123456789+-", strict=True))
 )
 SUBSCRIPTS: Mapping[int, str] = MappingProxyType(
     {0x2080 + digit: str(digit) for digit in range(10)}

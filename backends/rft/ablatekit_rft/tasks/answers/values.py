@@ -31,7 +31,7 @@ LARGEST_EXPONENT = 10**15
 """Powers, exponentials and factorials of more than that are not computed."""
 LARGEST_ANGLE = 10**300
 MOST_LETTERS = 12
-_POINTS, _FEWEST_POINTS = 10, 3
+_POINTS, _POSITIVE_POINTS, _FEWEST_POINTS = 16, 6, 3
 _SLACK = 25
 """Digits that rounding may cost."""
 _BITS_PER_DIGIT = 3.33
@@ -256,14 +256,22 @@ def _always_equal(sides: Sides, *formulas: Formula) -> bool:
     letters = frozenset[str]().union(*(formula.letters() for formula in formulas))
     if len(letters) > MOST_LETTERS:
         raise UnreadableError("too many letters")
-    complex_too = any(_mentions_i(formula) for formula in formulas)
+    complex_too = not letters or any(map(_mentions_i, formulas))
+    compared = _compared(sides, letters, complex_too=complex_too)
+    if compared == 0 and not complex_too:
+        compared = _compared(sides, letters, complex_too=True)
+    return compared is not None and compared >= (_FEWEST_POINTS if letters else 1)
+
+
+def _compared(sides: Sides, letters: frozenset[str], *, complex_too: bool) -> int | None:
+    """At how many points both sides have a value, and the same one; None where they differ."""
     valid = 0
     for point in points(letters):
-        equal = _equal_at(sides, point, complex_too=complex_too or not letters)
+        equal = _equal_at(sides, point, complex_too=complex_too)
         if equal is False:
-            return False
+            return None
         valid += equal is True
-    return valid >= (_FEWEST_POINTS if letters else 1)
+    return valid
 
 
 def _mentions_i(formula: Formula) -> bool:
@@ -279,9 +287,10 @@ def points(letters: frozenset[str]) -> list[dict[str, Fraction]]:
     found = []
     for i in range(_POINTS):
         point = {}
-        for letter in sorted(letters):
-            value = Fraction(draws.randrange(1, 400), draws.choice((97, 101, 103, 107)))
-            point[letter] = -value if i % 2 and draws.random() < 0.5 else value
+        for k, letter in enumerate(sorted(letters)):
+            size = Fraction(draws.randrange(1, 97 if i % 2 else 400), draws.choice((97, 101, 103)))
+            negative = i >= _POSITIVE_POINTS and (i // 2) >> (k % 3) & 1
+            point[letter] = -size if negative else size
         found.append(point)
     return found
 

@@ -201,8 +201,11 @@ def _plain_latex(text: str) -> str:
 
 
 def _words(command: re.Match[str]) -> str:
-    """What `\\text{...}` holds; words stand apart from what is around them, signs do not."""
-    content = command[1]
+    """What `\\text{...}` holds; words stand apart from what is around them, signs do not.
+
+    A tie, `\\mathrm{~cm}`, is a space there.
+    """
+    content = command[1].replace("~", " ")
     return f" {content} " if any(map(str.isalnum, content)) else content.strip() or " "
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from ablatekit_rft.tasks.answers.meanings import has_value, same_meaning
 from ablatekit_rft.tasks.answers.notation import Node, UnreadableError, read_notation
 from ablatekit_rft.tasks.answers.spelling import equal_answers, read_answer, read_pair
-from ablatekit_rft.tasks.answers.symbols import LETTERS, SIGNS
+from ablatekit_rft.tasks.answers.symbols import CLOSING, LETTERS, OPENING, SIGNS
 from ablatekit_rft.tasks.answers.values import points
 from ablatekit_rft.tasks.query import Judgement, Verdict, unreadable_key
 from ablatekit_rft.tasks.verifiers.latex import last_boxed
@@ -112,7 +112,9 @@ def _math_verify_agrees(gold: str, answer: str) -> bool:
 def _speaks(text: str) -> bool:
     """Whether an answer is too long, or holds words or signs that are no mathematics."""
     nodes = read_notation(text) if len(text) <= _LONGEST else None
-    return nodes is None or any(map(_is_word, nodes))
+    brackets = [node.name for node in nodes or () if node.name in OPENING | CLOSING]
+    closed = sum(1 if name in OPENING else -1 for name in brackets) == 0
+    return nodes is None or not closed or any(map(_is_word, nodes))
 
 
 def _is_word(node: Node) -> bool:

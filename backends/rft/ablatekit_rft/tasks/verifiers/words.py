@@ -62,7 +62,7 @@ BEFORE_OF = _set(
     " log power multiple multiples factor factors percent % divided multiplied"
 )
 """The same with `of`, `by` or `of the` in between: `half of 6`, `divided by 3`."""
-JOINERS = _set("or and to over of by plus minus times through versus vs per x X &")
+JOINERS = _set("or and to over of by plus minus times through versus vs per remainder x X &")
 PREPOSITIONS = _set("for in at on with from after before during until")
 ARTICLES = _set("the a an these those his her their its every all each")
 ABOUT = _set(
