@@ -152,8 +152,8 @@ def line(name: str, settings: RftSettings) -> str:
         build.Policy = kept  # type: ignore[misc, assignment]
         try:
             task = get_task(settings.dataset)
-            # A run tells its log about its first completions.
-            with contextlib.redirect_stdout(io.StringIO()):
+            # A run shows its log one completion of step 0.
+            with contextlib.redirect_stderr(io.StringIO()):
                 result = build.train_model(settings, context, model, tokenizer, task)
         finally:
             build.Policy = build_policy  # type: ignore[misc]
