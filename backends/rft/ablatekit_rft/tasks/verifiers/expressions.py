@@ -99,8 +99,10 @@ _RAISED_RUN = re.compile(f"[{_RAISED}]+")
 _LOWERED_RUN = re.compile(f"[{_LOWERED}]+")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
-_CALCULATION = re.compile(r"<<[^<>]*>>|</?[a-zA-Z][^<>]*>|<\|[^<>|]*\|>")
-"""GSM8K's calculator notes, tags, and special tokens."""
+_CALCULATION = re.compile(r"<<[^<>]*>>")
+"""GSM8K's calculator notes."""
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\|[^<>|]*\|>")
+"""Tags and special tokens: what stands on both sides of one is apart."""
 _MARKUP = re.compile(
     r"(?<![\w)}*% ])\*{1,3}(?=[^\s*])|(?<=[^\d)}*%] )\*{1,3}(?=[^\s*])"
     r"|(?<=[^\s*])\*{1,3}(?![\w({$\\*]|-\d)"
@@ -152,7 +154,7 @@ def plain_spelling(text: str) -> str:
     if not text.isascii():
         text = _plain_characters(text)
     if "<" in text:
-        text = _CALCULATION.sub("", text)
+        text = _TAG.sub(" ", _CALCULATION.sub("", text))
     if "^" in text:
         text = _ORDINAL.sub("", text)
     if "\\" in text or "~" in text:

@@ -25,7 +25,7 @@ WINDOW = 500
 """Characters that an answer may be long, and a sentence is read back from its last number."""
 
 _LAST_NUMBER = re.compile(r"(?s).*(?:[\d¼½¾⅐-⅞]|\N{FRACTION SLASH}[₀-₉]+)")
-_SENTENCE_ENDS = ("\n", ". ", "? ", "。")
+_SENTENCE_ENDS = ("\n", ". ", "? ", "。", "</think>")
 _HEADING = re.compile(r"\d+[.):]\s+[^\W\d_]")
 _TAIL = 200
 """Characters behind the last number that are read for its unit."""
@@ -40,6 +40,14 @@ def read_number(text: str) -> Fraction | None:
     Currency and percent signs around it and a full stop behind it do not count: 50% is 50.
     """
     quantity = written_quantity(text)
+    return None if quantity is None else quantity.value
+
+
+def read_key(text: str) -> Fraction | None:
+    """The exact value of an answer key: a written number, its unit behind it, and nothing else."""
+    quantity = written_quantity(text)
+    if quantity is None and len(text) <= WINDOW and last_boxed(text) is None:
+        quantity = of_box(text) if of_line(text)[1] is not None else None
     return None if quantity is None else quantity.value
 
 

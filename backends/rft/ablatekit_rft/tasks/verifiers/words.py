@@ -49,7 +49,11 @@ BEHIND = FUNCTIONS - {"min", "sec", "max", "floor"} | _set(
 )
 """Words that make the number in front of them another value, or only a part of one."""
 PARTS = _set("half halves third thirds quarter quarters fourth fourths fifth fifths")
-BEFORE = FUNCTIONS - {"min", "sec"} | _set("not isn't than half twice double triple thrice")
+NEGATIONS = _set(
+    "not never cannot isn't aren't wasn't weren't can't couldn't won't wouldn't shouldn't mustn't"
+    " doesn't don't"
+)
+BEFORE = NEGATIONS | FUNCTIONS - {"min", "sec"} | _set("than half twice double triple thrice")
 """Words in front of a number that make it another value."""
 NUMERALS = _set(
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
