@@ -33,6 +33,10 @@ _SET_AS_TEXT = re.compile(r"\\[a-z]+\s*\{[^{}]*\}")
 _DELIMITED = re.compile(
     r"\$\$.+?\$\$|(?<!\\)\$(?:\\.|[^$\\])+\$|\\\(.+?\\\)|\\\[.+?\\\]", re.DOTALL
 )
+_BOLD = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
+_STATED = re.compile(
+    r"\b(?:answer|option|choice)\b(?:\s+(?:is|would be|should be))?\s*[:=]?\s*(\S.*?)[\s.]*$", re.I
+)
 _DELIMITERS = re.compile(r"^(?:\$\$?|\\[\[(])|(?:\$\$?|\\[\])])$")
 _SAYS_SOMETHING = re.compile(r"[^\W_]")
 _LARGE = re.compile(r"\^\s*\{?[^{}]*(?:\^|\d{4})|!|\d{100}")
@@ -42,9 +46,9 @@ _LARGE = re.compile(r"\^\s*\{?[^{}]*(?:\^|\d{4})|!|\d{100}")
 def judge_mathematics(gold: str, text: str) -> Judgement:
     """Equal as mathematics; an error where the gold answer cannot be read.
 
-    The last box is the answer. Without one it is what stands behind `####`, else a text of one line
-    as a whole, else the last formula, else what math-verify takes as the answer of the last 2,000
-    characters.
+    The last box is the answer. Without one it is what stands behind `####`, else behind `answer is`
+    on the last line, else a text of one line as a whole, else the last formula, else what
+    math-verify takes as the answer of the last 2,000 characters.
     """
     boxed = last_boxed(text)
     format_ok = boxed is not None
@@ -74,16 +78,19 @@ def _is_unreadable(gold: str) -> bool:
 
 
 def _without_box(text: str) -> list[str]:
-    """What may be the answer: what stands behind `####`, else a text of one line, else its end.
+    """What may be the answer: what stands behind `####` or `answer is`, else a text of one line.
 
-    At its end is the last formula, else the last number. A formula stands between signs such as
-    dollars; plain text is left to math-verify.
+    Else what stands at its end: the last formula, else the last number. A formula stands between
+    signs such as dollars; plain text is left to math-verify.
     """
     from math_verify import parse
 
-    tail = text[-_TAIL:].strip()
+    tail = _BOLD.sub(r"\1", text[-_TAIL:]).strip()
     if "####" in tail:
         return [tail.rpartition("####")[2]]
+    stated = _STATED.findall(tail.rpartition("\n")[2])
+    if stated and not _has_words(stated[-1]):
+        return stated[-1:]
     whole = [tail] if "\n" not in tail and len(tail) == len(text.strip()) else []
     if whole and not _has_words(tail):
         return whole
