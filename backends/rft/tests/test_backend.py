@@ -51,6 +51,18 @@ def test_planning_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_what_imports_made_is_not_collected_with_what_runs_leave() -> None:
+    program = (
+        "import gc, ablatekit_rft.backend as backend;"
+        "backend._import_training();"
+        "print(gc.isenabled(), gc.get_freeze_count() > 100_000, len(gc.get_objects()) < 10_000)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["True", "True", "True"]
+
+
 @pytest.mark.parametrize("place", ["none", "reward", "loss"])
 def test_metrics_have_unique_names_docs_and_the_two_responses(backend: Backend, place: str) -> None:
     specs = backend.metrics({"kl_place": place})

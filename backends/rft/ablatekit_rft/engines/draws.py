@@ -5,6 +5,7 @@ No generator has a state that a checkpoint would have to keep.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -45,6 +46,13 @@ def evaluation_draws(
     keys: (split, item); each (split, item, sample) has draws of its own, whatever else is
     evaluated with it.
     """
+    return _evaluation_draws(kind, Seeds("", seeds.context_id), tuple(keys), samples, steps)
+
+
+@lru_cache(maxsize=32)  # a worker executes many runs of few contexts
+def _evaluation_draws(
+    kind: DrawKind, seeds: Seeds, keys: tuple[tuple[str, str], ...], samples: int, steps: int
+) -> Tensor:
     row = _evaluation_uniforms if kind == "uniforms" else _evaluation_seed
     drawn = [
         [row(seeds.common("evaluation", split, item, sample), steps) for sample in range(samples)]

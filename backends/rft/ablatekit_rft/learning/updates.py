@@ -34,6 +34,7 @@ class Updater:
     optimizer: FlatOptimizer
     loss: StepLoss
     entropy_coefficient: float = 0.0
+    _copy: Tensor | None = None
 
     def train(
         self, experience: Experience, round_index: int, rate: float, watch: Stopwatch
@@ -43,7 +44,7 @@ class Updater:
         Raises FloatingPointError, before the weights change in the step concerned, when a loss or
         a gradient is not finite.
         """
-        before = self.policy.parameters.weights.detach().clone()
+        before = self._copied_weights()
         version: int | None = round_index if self.settings.staleness == 0 else None
         steps: list[tuple[StepStats, Clipping]] = []
         for place, rows in enumerate(self._splits(len(experience.advantage), round_index)):
@@ -91,10 +92,22 @@ class Updater:
             logged[metrics.ENTROPY_COEFFICIENT] = self.entropy_coefficient
         return logged
 
+    def _copied_weights(self) -> Tensor:
+        """The weights as they are; on a CPU in memory that is kept between rounds.
+
+        Getting so much memory anew costs more than the copy; on a GPU it is scarce.
+        """
+        weights = self.policy.parameters.weights.detach()
+        if weights.device.type != "cpu":
+            return weights.clone()
+        if self._copy is None:
+            self._copy = torch.empty_like(weights)
+        return self._copy.copy_(weights)
+
     def _change(self, before: Tensor) -> dict[str, float]:
         """How far the round moved the weights, relative to their norm, and as bfloat16."""
         after = self.policy.parameters.weights.detach()
-        moved = {metrics.UPDATE_NORM: flat_norm(after - before) / flat_norm(before)}
+        moved = {metrics.UPDATE_NORM: flat_norm(after, before) / flat_norm(before)}
         if self.settings.precision != "fp32":
             changed = after.bfloat16() != before.bfloat16()
             moved[metrics.CHANGED] = float(changed.float().mean())

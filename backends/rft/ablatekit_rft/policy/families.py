@@ -22,6 +22,7 @@ from ablatekit_rft.policy.decoder import (
     Shape,
 )
 from ablatekit_rft.policy.flat_parameters import FlatParameters
+from ablatekit_rft.policy.gradient import ACTIVATIONS
 
 Group = tuple[str, ...]
 STATIC_ROTARY = frozenset({"default", "linear", "llama3", "yarn"})
@@ -83,6 +84,7 @@ def _llama(model: Any, parameters: FlatParameters) -> Decoder:
             gated=True,
             interleaved=False,
             parallel=False,
+            activation_gradient=ACTIVATIONS.get(config.hidden_act),
         ),
         embedding=_embedding(body.embed_tokens),
         blocks=tuple(_llama_block(layer, parameters, body) for layer in range(len(body.layers))),
@@ -121,6 +123,7 @@ def _neox(model: Any, _parameters: FlatParameters) -> Decoder:
             gated=False,
             interleaved=True,
             parallel=config.use_parallel_residual,
+            activation_gradient=ACTIVATIONS.get(config.hidden_act),
         ),
         embedding=_embedding(body.embed_in),
         blocks=tuple(_neox_block(layer) for layer in body.layers),

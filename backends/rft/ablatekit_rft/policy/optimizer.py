@@ -15,6 +15,9 @@ from ablatekit_rft.policy.flat_parameters import ALIGNMENT, FlatParameters
 CLIP_EPS = 1e-6
 """Added to the norm before dividing, as in torch.nn.utils.clip_grad_norm_."""
 
+NORM_ROWS = 2**14
+"""Rows of a flat buffer whose norms are computed at once on a CPU: 1 MiB in float32."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clipping:
@@ -24,14 +27,22 @@ class Clipping:
     clipped: bool
 
 
-def flat_norm(flat: Tensor) -> float:
-    """L2 norm of a flat buffer whose size is a multiple of `ALIGNMENT`.
+def flat_norm(flat: Tensor, origin: Tensor | None = None) -> float:
+    """L2 norm of a flat buffer whose size is a multiple of `ALIGNMENT`, less `origin` if given.
 
     Rows are reduced one by one, so that the order of additions does not depend on the number of
     threads, as it does for a reduction of a large buffer to one number.
     """
-    rows = torch.linalg.vector_norm(flat.view(-1, ALIGNMENT), dim=1, dtype=_wide(flat)).double()
-    return math.sqrt(rows.square().cpu().numpy().sum())
+    rows = flat.view(-1, ALIGNMENT)
+    squares = torch.empty(len(rows), dtype=torch.float64, device=flat.device)
+    start = None if origin is None else origin.view(-1, ALIGNMENT)
+    # A difference as large as all weights would be new memory, which costs more than the norm.
+    size = NORM_ROWS if flat.device.type == "cpu" else len(rows)
+    for first in range(0, len(rows), size):
+        part = slice(first, first + size)
+        moved = rows[part] if start is None else rows[part] - start[part]
+        squares[part] = torch.linalg.vector_norm(moved, dim=1, dtype=_wide(flat))
+    return math.sqrt(squares.square_().cpu().numpy().sum())
 
 
 def _wide(values: Tensor) -> torch.dtype:

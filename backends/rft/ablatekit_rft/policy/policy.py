@@ -17,6 +17,7 @@ from torch import Tensor
 from ablatekit_rft.policy.decoder import Decoder
 from ablatekit_rft.policy.families import build_decoder, fused_groups, is_lean
 from ablatekit_rft.policy.flat_parameters import FlatParameters
+from ablatekit_rft.policy.gradient import differentiated_hidden, is_differentiated
 from ablatekit_rft.policy.packing import micro_batches, pack
 from ablatekit_rft.policy.rollout import Rollouts
 from ablatekit_rft.policy.scoring import (
@@ -100,8 +101,10 @@ class Policy:
         self, decoder: Decoder, rollouts: Rollouts, temperature: float, entropy: bool
     ) -> TokenScores:
         packed = pack(rollouts, self.pad_id)
-        hidden = decoder.sequence_hidden(
-            packed.tokens, packed.positions, packed.visible, packed.source
+        rows = packed.tokens, packed.positions, packed.visible, packed.source
+        by_hand = torch.is_grad_enabled() and not self.autocast and is_differentiated(decoder)
+        hidden = (
+            differentiated_hidden(decoder, *rows) if by_hand else decoder.sequence_hidden(*rows)
         )
         head = Head(decoder.head.weight, decoder.head.bias, self.vocabulary)
         scores = token_scores(hidden, head, packed.target, temperature, entropy=entropy)

@@ -26,6 +26,7 @@ from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.threads import steady_threads
 from ablatekit_rft.rollouts.collect import TrainSet
 from ablatekit_rft.rollouts.prompts import build_prompting
+from ablatekit_rft.run.allocator import keep_freed_memory
 from ablatekit_rft.run.loop import Loop
 from ablatekit_rft.run.rounds import Trainer
 from ablatekit_rft.settings import RftSettings
@@ -40,6 +41,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     a checkpoint written, once `context.should_stop()`.
     """
     settings = RftSettings.from_dotted({**run.settings, **run.execution})
+    keep_freed_memory()
     check_sources(settings, run.content)
     check_claims(settings)
     torch.set_num_threads(settings.threads)

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from ablatekit_rft.tasks.base import AnswerKind, EndlessSplitError, SplitName
 from ablatekit_rft.tasks.query import Judgement, Query, Verdict
@@ -38,11 +39,7 @@ class RewritingTask:
         """The first `n` items of a split; see `Task.items`."""
         if n is None:
             raise EndlessSplitError(self.name)
-        stream = prompts(f"{self.name}/{self.version}", split, self.draw)
-        return tuple(
-            Query(item=prompt, prompt=prompt, gold=self.answer(prompt))
-            for prompt in itertools.islice(stream, n)
-        )
+        return _first_items(self, split, n)
 
     def judge(self, queries: Sequence[Query], completions: Sequence[str]) -> list[Judgement]:
         """Correct if and only if the completion is the answer, to the character."""
@@ -53,6 +50,16 @@ class RewritingTask:
         return Judgement(verdict, format_ok=self.form.fullmatch(completion) is not None)
 
 
+@lru_cache(maxsize=32)  # a worker executes many runs of few tasks
+def _first_items(task: RewritingTask, split: SplitName, n: int) -> tuple[Query, ...]:
+    stream = prompts(f"{task.name}/{task.version}", split, task.draw)
+    return tuple(
+        Query(item=prompt, prompt=prompt, gold=task.answer(prompt))
+        for prompt in itertools.islice(stream, n)
+    )
+
+
+@cache
 def letter_sort() -> RewritingTask:
     """5 to 10 letters, to be sorted: `cabde>` is answered `abcde`."""
     return RewritingTask(
@@ -65,6 +72,7 @@ def letter_sort() -> RewritingTask:
     )
 
 
+@cache
 def letter_count() -> RewritingTask:
     """5 to 10 letters of six, to be counted in order: `bacab*` is answered `a2b2c1`."""
     return RewritingTask(

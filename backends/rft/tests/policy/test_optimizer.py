@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import torch
 from ablatekit_rft.levels.types import OptimizerSpec
-from ablatekit_rft.policy.flat_parameters import FlatParameters
-from ablatekit_rft.policy.optimizer import FlatOptimizer, clip_gradient, flat_norm
+from ablatekit_rft.policy.flat_parameters import ALIGNMENT, FlatParameters
+from ablatekit_rft.policy.optimizer import NORM_ROWS, FlatOptimizer, clip_gradient, flat_norm
 
 
 @pytest.mark.parametrize("algorithm", ["adamw", "sgd"])
@@ -46,3 +47,16 @@ def test_flat_norm_is_the_norm() -> None:
     assert not clip_gradient(flat, None).clipped
     with pytest.raises(FloatingPointError, match="nan"):
         clip_gradient(torch.full((16,), float("nan")), 1.0)
+
+
+@pytest.mark.parametrize("rows", [1, NORM_ROWS - 1, NORM_ROWS + 1, 3 * NORM_ROWS])
+def test_a_norm_in_pieces_is_bitwise_that_of_the_whole(rows: int) -> None:
+    generator = torch.Generator().manual_seed(rows)
+    end, start = (torch.randn(rows * ALIGNMENT, generator=generator) for _ in range(2))
+
+    def at_once(flat: torch.Tensor) -> float:
+        norms = torch.linalg.vector_norm(flat.view(-1, ALIGNMENT), dim=1).double()
+        return math.sqrt(norms.square().numpy().sum())
+
+    assert flat_norm(end) == at_once(end)
+    assert flat_norm(end, start) == at_once(end - start)
