@@ -144,7 +144,7 @@ class Shape:
     gated: bool
     interleaved: bool
     parallel: bool
-    activation_gradient: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    activation_gradient: Callable[[Tensor, Tensor, Tensor], object] | None = None
 
 
 class RotaryTables:

@@ -17,7 +17,7 @@ from ablatekit_rft.tasks.base import AnswerKind
 from ablatekit_rft.tasks.query import LeftOut, Query
 from ablatekit_rft.tasks.rows import Row
 from ablatekit_rft.tasks.verifiers.latex import last_boxed
-from ablatekit_rft.tasks.verifiers.numbers import read_number
+from ablatekit_rft.tasks.verifiers.numbers import read_key, read_number
 
 HASH = "####"
 LATEX_SHARE = 10
@@ -79,7 +79,7 @@ def _looks(row: Row) -> AnswerKind:
     """The kind that a row has by itself."""
     hashed = _behind_hash(row.answer)
     answer = row.answer if hashed is None else hashed
-    if hashed is not None and read_number(hashed) is not None:
+    if hashed is not None and read_key(hashed) is not None:
         return "hash"
     if "\\" in answer or last_boxed(row.solution if hashed is None else answer) is not None:
         return "latex"
@@ -159,7 +159,7 @@ def _number_key(row: Row, _how: Reading) -> str | None:
     """The whole answer, what stands behind `####`, or in the last box: what is a number of them."""
     hashed = _behind_hash(row.answer)
     keys = (row.answer if hashed is None else hashed, last_boxed(row.answer))
-    return next((key for key in keys if key is not None and read_number(key) is not None), None)
+    return next((key for key in keys if key is not None and read_key(key) is not None), None)
 
 
 def _latex_key(row: Row, how: Reading) -> str | None:
@@ -188,8 +188,8 @@ def same_key(kind: AnswerKind, one: str, other: str) -> bool:
     """Whether two answers to one question are one answer."""
     if one == other or (kind == "latex" and equal_answers(one, other)):
         return True
-    number = read_number(one)
-    return number is not None and number == read_number(other)
+    number = read_key(one)
+    return number is not None and number == read_key(other)
 
 
 def one_per_question(

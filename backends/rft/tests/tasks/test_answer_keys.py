@@ -143,6 +143,12 @@ def test_kinds(texts: list[str], kind: AnswerKind) -> None:
     assert (task.answers, task.left_out) == (kind, ())
 
 
+def test_numbers_with_units_are_keys_of_data_sets_of_numbers() -> None:
+    keys = ["$3", "12 apples", "30 minutes", "5 dollars", "9 cm^2"]
+    task = task_of(answers(*(f"so\n#### {key}" for key in keys)), base("hash", 1))
+    assert sorted(golds(task).values()) == sorted([*keys, "1"])
+
+
 def test_answers_behind_the_mark_are_keys_whatever_they_are() -> None:
     task = task_of(answers("so\n#### Paris", "#### Rome"), base("text", 1))
     assert sorted(golds(task).values()) == ["Paris", "Rome", "word 1"]

@@ -104,6 +104,29 @@ def test_different_in_both_directions_as_mathematics(mathematics: JudgePool) -> 
     assert [pair for pair, one in zip(asked, found, strict=True) if one.verdict is C] == []
 
 
+@needs_math
+def test_an_unfinished_answer_is_not_the_part_that_is_there(mathematics: JudgePool) -> None:
+    keys = ["5", "\\frac{1}{2}", "x+1", "\\sqrt{2}", "(1,2)", "2\\pi"]
+    ends = [
+        "/",
+        "+",
+        "-",
+        "\\cdot",
+        "\\times",
+        "^",
+        "^{}",
+        "_",
+        "\\sqrt{}",
+        "\\frac{}{}",
+        "=",
+        "(",
+        ")",
+    ]
+    asked = [(key, f"\\boxed{{{key}{end}}}") for key in keys for end in ends]
+    found = mathematics.judge(asked)
+    assert [pair for pair, one in zip(asked, found, strict=True) if one.verdict is not W] == []
+
+
 @pytest.mark.parametrize(
     ("left", "right"),
     [

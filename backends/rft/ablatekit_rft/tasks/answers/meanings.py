@@ -368,9 +368,21 @@ def _intervals(nodes: Nodes) -> list[Interval] | None:
 def _of_brackets(nodes: Nodes) -> list[Interval] | None:
     point = _point(nodes)
     if point is None or len(point.parts) != 2 or point.kind not in ("()", "[]", "(]", "[)"):
-        return [Interval(_BELOW, _INFINITY, False, False)] if nodes == _REALS else None
+        return _of_reals(nodes)
     low, high = (read_formula(part) for part in point.parts)
     return [Interval(low, high, point.kind[0] == "[", point.kind[1] == "]")]
+
+
+def _of_reals(nodes: Nodes) -> list[Interval] | None:
+    """All reals, or all but one."""
+    if nodes == _REALS:
+        return [Interval(_BELOW, _INFINITY, False, False)]
+    excluded = _inside(nodes[2:], "\\{") if nodes[:2] == (*_REALS, sign("backslash")) else None
+    if not excluded or _has(excluded, frozenset((",", ";"))):
+        return None
+    value = read_formula(excluded)
+    ends = ((_BELOW, value), (value, _INFINITY))
+    return [Interval(low, high, False, False) for low, high in ends]
 
 
 _REALS: Nodes = (Node("call", "mathbb", ((Node("letter", "R"),),)),)

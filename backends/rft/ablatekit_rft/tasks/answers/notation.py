@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from ablatekit_rft.tasks.answers.symbols import (
     ARGUMENTS,
     BASES,
+    BRACKET_SIZES,
     CLOSING,
     DROPPED_WITH_ARGUMENT,
     FENCED,
     FONTS,
     FUNCTIONS,
+    LAYOUT,
     OPENING,
     SIGNS,
     SUBSCRIPTS,
@@ -46,9 +48,11 @@ _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar)\s*(?:\{(\d+)\}|(\d))")
 _BLANK = re.compile(
     r"\s+|[~$]|\\[ ,;:!>()\[\]]"
     r"|\\(?:left|right)\s*\.(?!\d)"
-    r"|\\(?:quad|qquad|thinspace|medspace|thickspace|enspace|displaystyle|textstyle|limits"
-    r"|nolimits|left|right|middle|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge|[bB]igg?[lrm]?|hline)(?![A-Za-z])"
+    rf"|\\(?:{'|'.join(sorted(BRACKET_SIZES | LAYOUT))})(?![A-Za-z])"
 )
+_OVER = {"over": "frac", "choose": "binom"}
+_HALF_OF_DAY = re.compile(r"(?<![A-Za-z\\])([ap])\. ?m\.", re.IGNORECASE)
+_CLOCK = re.compile(r"(\d:\d\d\s*|\d\s+)([ap]m)(?![A-Za-z])", re.IGNORECASE)
 _ROW = re.compile(r"\\\\(?:\[-?\d+(?:\.\d+)?(?:pt|em|ex|mm|cm)\])?")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\*?|\\(.)", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]+")
@@ -90,6 +94,7 @@ def read_notation(text: str, *, grouped: bool = True) -> Nodes | None:
         text = text.replace(character, name)
     text = _RAISED.sub(lambda run: f"^{{{run[0].translate(SUPERSCRIPTS)}}}", text)
     text = _LOWERED.sub(lambda run: f"_{{{run[0].translate(SUBSCRIPTS)}}}", text)
+    text = _CLOCK.sub(r"\1\\text{\2}", _HALF_OF_DAY.sub(r"\1m", text))
     reader = _Reader(text, grouped=grouped)
     try:
         nodes = reader.sequence()
@@ -384,12 +389,13 @@ def settled(nodes: list[Node]) -> list[Node]:
 
 
 def _over(nodes: list[Node]) -> list[Node]:
-    """What plain TeX writes as {a \\over b}."""
-    bar = Node("letter", "over")
-    if nodes.count(bar) != 1:
+    """What plain TeX writes as {a \\over b} and {a \\choose b}."""
+    places = [i for i, node in enumerate(nodes) if node.name in _OVER and node.kind == "letter"]
+    if len(places) != 1:
         return nodes
-    place = nodes.index(bar)
-    return [fraction(tuple(nodes[:place]), tuple(nodes[place + 1 :]))]
+    (place,) = places
+    parts = (tuple(nodes[:place]), tuple(nodes[place + 1 :]))
+    return [Node("call", _OVER[nodes[place].name], parts)]
 
 
 def _scripts(nodes: list[Node]) -> list[Node]:
@@ -461,13 +467,12 @@ def _products(nodes: list[Node]) -> list[Node]:
 
 
 def _ratios(nodes: list[Node]) -> list[Node]:
-    """a/b of two numbers that stand alone is a fraction."""
+    """a/b of numbers, letters and roots that stands alone is a fraction."""
     out: list[Node] = []
     i = 0
     while i < len(nodes):
         three = nodes[i : i + 3]
-        ratio = [node.kind for node in three] == ["number", "sign", "number"]
-        if ratio and three[1].name == "/" and _stands_alone(nodes, i):
+        if len(three) == 3 and three[1] == sign("/") and _stands_alone(nodes, i):
             out.append(fraction((three[0],), (three[2],)))
             i += 3
         else:
@@ -477,11 +482,21 @@ def _ratios(nodes: list[Node]) -> list[Node]:
 
 
 def _stands_alone(nodes: list[Node], i: int) -> bool:
+    """Whether the ratio at a place is a term of its own, or the part of a mixed number."""
     before = nodes[i - 1] if i else None
     after = nodes[i + 3] if i + 3 < len(nodes) else None
-    starts = before is None or before.name in TERM_STARTS or before.kind == "number"
+    numbers = nodes[i].kind == nodes[i + 2].kind == "number"
+    if not numbers and not all(map(_is_single, (nodes[i], nodes[i + 2]))):
+        return False
+    starts = before is None or before.name in TERM_STARTS or (numbers and before.kind == "number")
     ends = after is None or after.kind in ("text", "unit") or after.name in TERM_ENDS
     return starts and ends
+
+
+def _is_single(node: Node) -> bool:
+    """Whether a node is a number, a letter or a root."""
+    letter = node.kind == "letter" or (node.kind == "text" and len(node.name) == 1)
+    return letter or node.kind == "number" or node.name == "sqrt"
 
 
 def _signs(nodes: list[Node]) -> list[Node]:

@@ -43,8 +43,8 @@ class Item:
 class Answer:
     """The items of an answer in their order, and the signs between them.
 
-    `in_text`: part of the answer is set as text. `choice`: the letter of a multiple choice that the
-    answer is; `chosen`: the letter that it is or begins with.
+    `in_text`: part of the answer is set as text. `choice`: the capital letter that the answer is,
+    in brackets or not; `chosen`: the one that it is, or begins with as the mark of a choice.
     """
 
     items: tuple[Item, ...]
@@ -188,7 +188,7 @@ def _choice(nodes: Nodes) -> tuple[str, str]:
         return "", ""
     length = 3 if bracketed else 1
     if len(nodes) == length:
-        return letter if bracketed else "", letter
+        return letter, letter
     marked = bracketed or names[1] in (".", ")", ":")
     explained = nodes[length].kind != "sign" if bracketed else len(nodes) > length + 1
     return "", letter if marked and explained else ""

@@ -129,6 +129,19 @@ FONTS = TEXT_FONTS | frozenset(
 )
 """Commands that change how their argument looks, and nothing else."""
 
+_BRACKET_SIZES = "left right middle " + " ".join(
+    f"{size}{place}" for size in ("big", "Big", "bigg", "Bigg") for place in ("", "l", "r", "m")
+)
+BRACKET_SIZES = frozenset(_BRACKET_SIZES.split())
+"""Commands that set the size of a bracket."""
+_LAYOUT = """
+quad qquad thinspace medspace thickspace enspace negthinspace nobreakspace space displaystyle
+textstyle scriptstyle scriptscriptstyle limits nolimits tiny scriptsize footnotesize small
+normalsize large Large LARGE huge Huge hline hfill noindent
+"""
+LAYOUT = frozenset(_LAYOUT.split())
+"""Commands that set spaces and sizes, and take no argument."""
+
 FUNCTIONS = frozenset(
     (
         "sin",

@@ -21,6 +21,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
+from ablatekit_rft.tasks.answers.symbols import (
+    BRACKET_SIZES,
+    DROPPED_WITH_ARGUMENT,
+    FONTS,
+    LAYOUT,
+)
 from ablatekit_rft.tasks.verifiers.words import MULTIPLIERS
 
 MOST_DIGITS = 300
@@ -93,8 +99,10 @@ _RAISED_RUN = re.compile(f"[{_RAISED}]+")
 _LOWERED_RUN = re.compile(f"[{_LOWERED}]+")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
-_CALCULATION = re.compile(r"<<[^<>]*>>|</?[a-zA-Z][^<>]*>|<\|[^<>|]*\|>")
-"""GSM8K's calculator notes, tags, and special tokens."""
+_CALCULATION = re.compile(r"<<[^<>]*>>")
+"""GSM8K's calculator notes."""
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\|[^<>|]*\|>")
+"""Tags and special tokens: what stands on both sides of one is apart."""
 _MARKUP = re.compile(
     r"(?<![\w)}*% ])\*{1,3}(?=[^\s*])|(?<=[^\d)}*%] )\*{1,3}(?=[^\s*])"
     r"|(?<=[^\s*])\*{1,3}(?![\w({$\\*]|-\d)"
@@ -104,9 +112,9 @@ _TIMES = re.compile(r"(?<=[\d)])(?:\s|(?<!(?<![\d.])0))[xX]\s?(?=[\d$(.])")
 _HOURS = re.compile(r"\s?\b([ap])\.m\.")
 _ORDINAL = re.compile(r"\^\s*\{?\s*(?:\\(?:text\w*|mathrm|mbox)\s*\{)?\s*(?:st|nd|rd|th)\b\s*\}*")
 _WRITTEN_OUT = re.compile(
-    r"\\(?:text\w*|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathbb|boldsymbol|bm|operatorname|emph)"
-    r"\s*\{([^{}]*)\}"
+    rf"\\(?:text\w*|hbox|mathbb|{'|'.join(sorted(FONTS - {'boxed', 'fbox'}))})\s*\{{([^{{}}]*)\}}"
 )
+_DROPPED = re.compile(rf"\\(?:{'|'.join(sorted(DROPPED_WITH_ARGUMENT))})\*?\s*\{{[^{{}}]*\}}")
 _UNIT_FRACTION = re.compile(
     r"\\[dt]?frac\s*\{\s*\\(?:text|mathrm)\{([^{}]*)\}\s*\}"
     r"\s*\{\s*\\(?:text|mathrm)\{([^{}]*)\}\s*\}"
@@ -123,10 +131,8 @@ _COMMANDS = {
     **dict.fromkeys(("ge", "geq", "geqslant", "gt"), "≥"),
     **dict.fromkeys(("ne", "neq", "equiv", "in", "pm", "mp", "propto", "mid"), "≠"),
     **dict.fromkeys(("to", "rightarrow", "Rightarrow", "implies", "iff", "therefore"), "→"),
-    **dict.fromkeys(("left", "right", "big", "bigl", "bigr", "Big", "boxed", "fbox"), ""),
-    **dict.fromkeys(("quad", "qquad", "newline", "hline", "displaystyle", "limits", "bf"), " "),
-    **dict.fromkeys(("large", "Large", "LARGE", "huge", "Huge", "small", "normalsize"), " "),
-    **dict.fromkeys(("underline", "ensuremath", "mathstrut"), ""),
+    **dict.fromkeys(BRACKET_SIZES | FONTS - {"rm", "bf", "it"}, ""),
+    **dict.fromkeys(LAYOUT | {"newline", "mathstrut", "rm", "bf", "it"}, " "),
     **{name: f" {name} " for name in ("log", "ln", "lg", "exp", "sin", "cos", "tan", "pi")},
     **dict.fromkeys(("mod", "pmod", "bmod"), " mod "),
     "infty": " infinity ",
@@ -137,6 +143,7 @@ _COMMANDS = {
     "textminus": "-",
     "textdollar": "$",
     "textdegree": "°",
+    **dict.fromkeys(("euro", "pounds", "textsterling", "texteuro", "yen", "textyen"), "$"),
 }
 
 
@@ -147,7 +154,7 @@ def plain_spelling(text: str) -> str:
     if not text.isascii():
         text = _plain_characters(text)
     if "<" in text:
-        text = _CALCULATION.sub("", text)
+        text = _TAG.sub(" ", _CALCULATION.sub("", text))
     if "^" in text:
         text = _ORDINAL.sub("", text)
     if "\\" in text or "~" in text:
@@ -190,7 +197,7 @@ _BY_CATEGORY = {"Zs": " ", "Cf": "", "Pd": "-", "Sc": "$", "Pi": '"', "Pf": '"',
 
 
 def _plain_latex(text: str) -> str:
-    text = _UNIT_FRACTION.sub(r" \1/\2 ", text.replace("\\!", ""))
+    text = _UNIT_FRACTION.sub(r" \1/\2 ", _DROPPED.sub(" ", text.replace("\\!", "")))
     for _ in range(3):
         text, changes = _WRITTEN_OUT.subn(_words, text)
         if not changes:
@@ -230,7 +237,7 @@ _TOKEN = re.compile(
   | (?P<name>[A-Za-z\u03b1-\u03c9]++(?:_(?:\{[^{}]*\}|\w)|\d)\w*)
   | (?P<word>[^\W\d_]++(?:'[^\W\d_]++)*)
   | (?P<command>\\[a-zA-Z]+)
-  | (?P<arrow>=> | -> | → | \N{EM DASH}(?!\s*$))
+  | (?P<arrow>={1,2}> | -{1,2}> | → | \N{EM DASH}(?!\s*$))
   | (?P<relation><= | >= | == | := | != | [=<>≤≥≠≈≡∈±~])
   | (?P<operator>\*\* | [-+*/^÷])
   | (?P<open>\\?[({[])

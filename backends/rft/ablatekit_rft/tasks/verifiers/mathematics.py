@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ablatekit_rft.tasks.answers.formulas import COMPUTED
 from ablatekit_rft.tasks.answers.meanings import has_value, same_meaning
-from ablatekit_rft.tasks.answers.notation import Node, UnreadableError, read_notation
+from ablatekit_rft.tasks.answers.notation import Node, Nodes, UnreadableError, read_notation
 from ablatekit_rft.tasks.answers.spelling import equal_answers, read_answer, read_pair
-from ablatekit_rft.tasks.answers.symbols import CLOSING, LETTERS, OPENING, SIGNS
+from ablatekit_rft.tasks.answers.symbols import CLOSING, FUNCTIONS, LETTERS, OPENING, SIGNS
 from ablatekit_rft.tasks.answers.values import points
 from ablatekit_rft.tasks.query import Judgement, Verdict, unreadable_key
 from ablatekit_rft.tasks.verifiers.latex import last_boxed
@@ -26,10 +27,15 @@ _LONGEST = 500
 """Characters of an answer that math-verify is asked about."""
 _DIGITS = 60
 _OPERATORS = frozenset(("sum", "prod", "int", "iint", "oint", "partial", "backslash"))
+_LEFT_TO_MATH_VERIFY = _OPERATORS | (FUNCTIONS - COMPUTED) | {"cap"}
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2}")
 _SET_AS_TEXT = re.compile(r"\\[a-z]+\s*\{[^{}]*\}")
 _DELIMITED = re.compile(
     r"\$\$.+?\$\$|(?<!\\)\$(?:\\.|[^$\\])+\$|\\\(.+?\\\)|\\\[.+?\\\]", re.DOTALL
+)
+_BOLD = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
+_STATED = re.compile(
+    r"\b(?:answer|option|choice)\b(?:\s+(?:is|would be|should be))?\s*[:=]?\s*(\S.*?)[\s.]*$", re.I
 )
 _DELIMITERS = re.compile(r"^(?:\$\$?|\\[\[(])|(?:\$\$?|\\[\])])$")
 _SAYS_SOMETHING = re.compile(r"[^\W_]")
@@ -40,9 +46,9 @@ _LARGE = re.compile(r"\^\s*\{?[^{}]*(?:\^|\d{4})|!|\d{100}")
 def judge_mathematics(gold: str, text: str) -> Judgement:
     """Equal as mathematics; an error where the gold answer cannot be read.
 
-    The last box is the answer. Without one it is what stands behind `####`, else a text of one line
-    as a whole, else the last formula, else what math-verify takes as the answer of the last 2,000
-    characters.
+    The last box is the answer. Without one it is what stands behind `####`, else behind `answer is`
+    on the last line, else a text of one line as a whole, else the last formula, else what
+    math-verify takes as the answer of the last 2,000 characters.
     """
     boxed = last_boxed(text)
     format_ok = boxed is not None
@@ -72,16 +78,19 @@ def _is_unreadable(gold: str) -> bool:
 
 
 def _without_box(text: str) -> list[str]:
-    """What may be the answer: what stands behind `####`, else a text of one line, else its end.
+    """What may be the answer: what stands behind `####` or `answer is`, else a text of one line.
 
-    At its end is the last formula, else the last number. A formula stands between signs such as
-    dollars; plain text is left to math-verify.
+    Else what stands at its end: the last formula, else the last number. A formula stands between
+    signs such as dollars; plain text is left to math-verify.
     """
     from math_verify import parse
 
-    tail = text[-_TAIL:].strip()
+    tail = _BOLD.sub(r"\1", text[-_TAIL:]).strip()
     if "####" in tail:
         return [tail.rpartition("####")[2]]
+    stated = _STATED.findall(tail.rpartition("\n")[2])
+    if stated and not _has_words(stated[-1]):
+        return stated[-1:]
     whole = [tail] if "\n" not in tail and len(tail) == len(text.strip()) else []
     if whole and not _has_words(tail):
         return whole
@@ -102,11 +111,20 @@ def _math_verify_agrees(gold: str, answer: str) -> bool:
 
     if any(_LARGE.search(one) or _speaks(one) for one in (gold, answer)):
         return False
+    if not any(_mentions(read_notation(one) or (), _LEFT_TO_MATH_VERIFY) for one in (gold, answer)):
+        return False
     key, said = (parse(f"${one}$", parsing_timeout=None) for one in (gold, answer))
     read = [[one for one in parsed if not isinstance(one, str)] for parsed in (key, said)]
     if not all(read):
         return False
     return bool(verify(read[0], read[1], timeout_seconds=None)) and _confirmed(*read)
+
+
+def _mentions(nodes: Nodes, names: frozenset[str]) -> bool:
+    """Whether one of the names stands anywhere in a tree."""
+    return any(
+        node.name in names or any(_mentions(part, names) for part in node.parts) for node in nodes
+    )
 
 
 def _speaks(text: str) -> bool:

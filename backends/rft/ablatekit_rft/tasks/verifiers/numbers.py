@@ -25,11 +25,13 @@ WINDOW = 500
 """Characters that an answer may be long, and a sentence is read back from its last number."""
 
 _LAST_NUMBER = re.compile(r"(?s).*(?:[\d¼½¾⅐-⅞]|\N{FRACTION SLASH}[₀-₉]+)")
-_SENTENCE_ENDS = ("\n", ". ", "? ", "。")
+_SENTENCE_ENDS = ("\n", ". ", "? ", "。", "</think>")
 _HEADING = re.compile(r"\d+[.):]\s+[^\W\d_]")
 _TAIL = 200
 """Characters behind the last number that are read for its unit."""
 _MOST_TRIES = 8
+_MARKUP = re.compile(r"^\s*(?:[*_#>`]|<(?!\|))|[*_`]\s*$")
+"""Where a completion begins or ends with Markdown or with a tag."""
 
 
 def read_number(text: str) -> Fraction | None:
@@ -38,6 +40,14 @@ def read_number(text: str) -> Fraction | None:
     Currency and percent signs around it and a full stop behind it do not count: 50% is 50.
     """
     quantity = written_quantity(text)
+    return None if quantity is None else quantity.value
+
+
+def read_key(text: str) -> Fraction | None:
+    """The exact value of an answer key: a written number, its unit behind it, and nothing else."""
+    quantity = written_quantity(text)
+    if quantity is None and len(text) <= WINDOW and last_boxed(text) is None:
+        quantity = of_box(text) if of_line(text)[1] is not None else None
     return None if quantity is None else quantity.value
 
 
@@ -52,8 +62,8 @@ def judge_number(gold: str, text: str) -> Judgement:
 
 
 def judge_number_strict(gold: str, text: str) -> Judgement:
-    """The whole completion must be a written number."""
-    answer = written_quantity(text)
+    """The whole completion must be a written number, without Markdown or tags."""
+    answer = None if _MARKUP.search(text) else written_quantity(text)
     return _compare(gold, answer, format_ok=answer is not None)
 
 

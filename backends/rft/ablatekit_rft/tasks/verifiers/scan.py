@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from ablatekit_rft.tasks.verifiers import words
 from ablatekit_rft.tasks.verifiers.expressions import STARTS, Quantity, Token, read_quantity
 
+_MOST_BETWEEN = 6
+"""Words between a number and the negation that it belongs to."""
 _DASHES = ("-", "\N{EM DASH}")
 END = Token("end", "", gap=True)
 _MATH = STARTS | {"operator", "factorial", "percent", "degree", "under", "command", "name", "bar"}
@@ -177,7 +179,14 @@ class Scan:
             near.pop()
         linked = near[-1] in ("of", "by") and any(one in words.BEFORE_OF for one in near[:-1])
         counted = word in words.NUMERALS and self._at(start).kind != "open"
-        return word in words.BEFORE or linked or counted
+        return word in words.BEFORE or linked or counted or self._denied(start)
+
+    def _denied(self, start: int) -> bool:
+        """Whether a sentence says of a number that something is not it: `it cannot be 18`."""
+        place = start - 1
+        while place > start - _MOST_BETWEEN and self._at(place).text.lower() in words.ABOUT:
+            place -= 1
+        return self._at(place).text.lower() in words.NEGATIONS
 
     # What stands behind a number
 

@@ -147,7 +147,7 @@ class _Statements(Scan):
         kinds = [token.kind for token in between]
         if "relation" in kinds:
             return between[0].text.lower() in ("or", "and") and self._repeats(prior, one)
-        if "operator" in kinds:
+        if "operator" in kinds or self._compound(prior, one):
             return True
         if kinds[:1] == ["comma"]:
             last = self._at(one.after).kind not in ("word", "name")
@@ -162,7 +162,20 @@ class _Statements(Scan):
         if link == "or" and prior.quantity and one.quantity:  # 3/4 or 0.75
             return not prior.quantity.equals(one.quantity)
         unit = len(kinds) == 1 and self._at(one.after).kind == "word"
-        return link in words.JOINERS or (unit and link not in words.PREPOSITIONS)
+        odds = kinds == ["word"] and link == "in" and not self._is_measured(one)
+        return odds or link in words.JOINERS or (unit and link not in words.PREPOSITIONS)
+
+    def _is_measured(self, one: Found) -> bool:
+        """Whether a word stands behind an expression: its unit, but for the one of odds."""
+        behind = self._at(one.end)
+        return behind.kind == "word" and behind.text.lower() not in ("chance", "chances", "odds")
+
+    def _compound(self, prior: Found, one: Found) -> bool:
+        """Whether two expressions in units of one kind, side by side, are one quantity."""
+        units = {self._at(expression.end).text.lower() for expression in (prior, one)}
+        between = {token.kind for token in self.tokens[prior.end + 1 : one.start]}
+        alike = any(units <= kind for kind in words.COMPOUND_UNITS)
+        return len(units) == 2 and alike and between <= {"comma"}
 
     def _repeats(self, prior: Found, one: Found) -> bool:
         """Whether both are values of one name: `x = 2 or x = 5`."""

@@ -42,14 +42,18 @@ FUNCTIONS = _set(
     "log ln lg exp sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh sqrt mod max min"
     " gcd lcm floor ceil abs pi infinity permille"
 )
-BEHIND = FUNCTIONS - {"min", "sec", "max"} | _set(
+BEHIND = FUNCTIONS - {"min", "sec", "max", "floor"} | _set(
     "squared cubed factorial modulo choose root roots half halves thirds fourths fifths sixths"
     " sevenths eighths ninths tenths hundredths thousandths millionths grand mil mio bn mn tn"
     " radical plus minus divided multiplied"
 )
 """Words that make the number in front of them another value, or only a part of one."""
 PARTS = _set("half halves third thirds quarter quarters fourth fourths fifth fifths")
-BEFORE = FUNCTIONS - {"min", "sec"} | _set("not isn't than half twice double triple thrice")
+NEGATIONS = _set(
+    "not never cannot isn't aren't wasn't weren't can't couldn't won't wouldn't shouldn't mustn't"
+    " doesn't don't"
+)
+BEFORE = NEGATIONS | FUNCTIONS - {"min", "sec"} | _set("than half twice double triple thrice")
 """Words in front of a number that make it another value."""
 NUMERALS = _set(
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
@@ -63,6 +67,20 @@ BEFORE_OF = _set(
 )
 """The same with `of`, `by` or `of the` in between: `half of 6`, `divided by 3`."""
 JOINERS = _set("or and to over of by plus minus times through versus vs per remainder x X &")
+COMPOUND_UNITS = (
+    _set(
+        "years year yrs yr months month weeks week days day d hours hour hrs hr h minutes minute"
+        " mins min m seconds second secs sec s"
+    ),
+    _set(
+        "km kilometers metres meters m cm centimeters mm miles mile mi yards yard yd feet foot ft"
+        " inches inch in"
+    ),
+    _set("tons ton kg kilograms g grams pounds pound lbs lb ounces ounce oz"),
+    _set("gallons gallon gal quarts quart pints pint cups cup tablespoons tbsp teaspoons tsp"),
+    _set("dollars dollar bucks euros pounds rupees quarters dimes nickels pennies cents cent"),
+)
+"""Units of one kind: two of them, as in `5 hours, 30 minutes`, make one quantity."""
 PREPOSITIONS = _set("for in at on with from after before during until")
 ARTICLES = _set("the a an these those his her their its every all each")
 ABOUT = _set(
