@@ -193,8 +193,7 @@ def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any,
     loaded, report, inner = _loaded(source, name)
     _check_whole(loaded, report["missing_keys"], name)
     rows = len(loaded.get_input_embeddings().weight)
-    tokenizer = TransformersTokenizer(inner, _eos_ids(loaded, inner, name), rows)
-    return _moved(loaded, device), tokenizer
+    return _moved(loaded, device), TransformersTokenizer(inner, _eos_ids(loaded, inner, name), rows)
 
 
 def _loaded(source: Mapping[str, str], name: str) -> tuple[Any, Mapping[str, Any], Any]:

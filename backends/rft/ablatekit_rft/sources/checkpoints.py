@@ -139,7 +139,7 @@ def stored_parameters(directory: Path) -> float:
 def _parameters(path: Path) -> float:
     header = _header(path) if path.suffix == ".safetensors" else None
     if header:
-        return sum(math.prod(part["shape"]) for part in header.values())
+        return float(sum(math.prod(part["shape"]) for part in header.values()))
     return path.stat().st_size / BYTES_PER_PARAMETER
 
 
