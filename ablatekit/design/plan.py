@@ -85,8 +85,11 @@ class PlannedResponse:
     at_one: str = ""
 
     def bound_at(self, value: float) -> Bound | None:
-        """Which end of its scale a value of a proportion is, if it is one."""
-        if value not in (0.0, 1.0):
+        """Which end of its scale a value is, if the backend says what to try there.
+
+        Elsewhere a proportion may begin with 0 by nature, as that of a classifier does.
+        """
+        if value not in (0.0, 1.0) or not self.remedy_at(value):
             return None
         return "best" if (value == 1.0) == (self.direction == "higher") else "worst"
 

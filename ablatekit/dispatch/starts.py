@@ -15,7 +15,8 @@ MEANING: dict[Bound, str] = {"worst": "nothing to reinforce", "best": "nothing l
 def start_warnings(plan: Plan, run: PlannedRun, workspace: Workspace) -> Iterator[str]:
     """A sentence for each value of metrics that a run scored the worst or the best at step 0.
 
-    Responses name the metrics; a proportion of exactly 0 or 1 is one of every item.
+    Responses name the metrics; a proportion of exactly 0 or 1 is one of every item. Backends say
+    what to try at it, or there is no sentence.
     """
     directory = workspace.run(run.run_id)
     first: dict[str, float] = {}
@@ -26,8 +27,8 @@ def start_warnings(plan: Plan, run: PlannedRun, workspace: Workspace) -> Iterato
     for (value, bound, advice), metrics in _at_bounds(plan, first).items():
         yield (
             f"warning: {where}before training every item of {' and '.join(metrics)} scores"
-            f" {value:g}: {MEANING[bound]}{f'. What to try: {advice}' if advice else ''}. Log of"
-            f" this run: {directory.attempts()[-1].logs}"
+            f" {value:g}: {MEANING[bound]}. What to try: {advice}. Log of this run:"
+            f" {directory.attempts()[-1].logs}"
         )
 
 

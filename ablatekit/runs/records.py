@@ -111,7 +111,7 @@ class MetricSpec:
     `part_metric(name)`, which needs no declaration of its own. So curves show one set of items.
     `items` is the split of the item outcomes whose mean it is, where outcomes are kept.
     `at_zero` and `at_one` say what to try where a proportion is that before training, as a list of
-    suggestions.
+    suggestions; without one such a start is nothing to warn of.
     """
 
     name: str

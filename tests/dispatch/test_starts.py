@@ -34,6 +34,7 @@ def response(**changes):
         "items": None,
         "label": "learning",
         "unit": "fraction",
+        "at_zero": "easier items",
     }
     return PlannedResponse(**{**values, **changes})
 
@@ -48,7 +49,7 @@ def options(fork_executor):
 
 
 def test_each_context_is_warned_of_once(make_plan, tmp_path, options):
-    plan = with_responses(make_plan(rounds=2), response(at_zero="easier items"))
+    plan = with_responses(make_plan(rounds=2), response())
     notes, workspace = Notes(), Workspace(tmp_path)
     outcome = execute(plan, workspace, options, notes)
     assert outcome.counts.finished == 8
@@ -79,11 +80,12 @@ def test_what_has_no_result_yet_is_not_warned_of_twice(make_plan, tmp_path, opti
         ({}, "nothing to reinforce"),
         ({"direction": "lower"}, "nothing left to learn"),
         ({"unit": "updates"}, None),
+        ({"at_zero": "", "at_one": "harder items"}, None),
         ({"metric": "train/pass@1"}, None),
         ({"metric": "never/logged"}, None),
     ],
 )
-def test_only_a_proportion_at_an_end_of_its_scale_is_hopeless(
+def test_only_a_proportion_at_an_end_that_has_advice_is_hopeless(
     make_plan, tmp_path, options, changes, meaning
 ):
     plan, workspace = make_plan(rounds=2), Workspace(tmp_path)

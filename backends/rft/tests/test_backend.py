@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -142,10 +143,17 @@ def test_the_default_model_and_dataset_are_shipped() -> None:
     assert RftSettings().dataset in tasks.task_names()
 
 
+def safetensors_of(weights: bytes) -> bytes:
+    """A file of one tensor."""
+    tensor = {"dtype": "BF16", "shape": [len(weights)], "data_offsets": [0, len(weights)]}
+    header = json.dumps({"weight": tensor}).encode()
+    return len(header).to_bytes(8, "little") + header + weights
+
+
 def model_directory(path: Path, weights: bytes) -> str:
     path.mkdir()
     (path / "config.json").write_text("{}")
-    (path / "model.safetensors").write_bytes(weights)
+    (path / "model.safetensors").write_bytes(safetensors_of(weights))
     return str(path)
 
 
@@ -163,7 +171,7 @@ def test_a_directory_is_known_by_its_files_not_by_its_place(
 def test_a_directory_that_changed_is_hashed_again(backend: Backend, tmp_path: Path) -> None:
     directory = model_directory(tmp_path / "model", b"1")
     before = backend.content({"model": directory})
-    (tmp_path / "model" / "model.safetensors").write_bytes(b"12")
+    (tmp_path / "model" / "model.safetensors").write_bytes(safetensors_of(b"12"))
     assert backend.content({"model": directory}) != before
 
 

@@ -40,17 +40,16 @@ def _shorter_broad(scope: list[str], effects: list[str]) -> str:
 
 
 def _starts_at_worst(value: float, contexts: list[str], of_contexts: int, remedy: str) -> str:
-    advice = remedy or "look at how an output is scored, take easier items or a stronger start"
     return (
         f"before training every item scores {value:g}{_where(contexts, of_contexts)}: where nothing"
-        f" succeeds there is nothing to reinforce. What to try: {advice}"
+        f" succeeds there is nothing to reinforce. What to try: {remedy}"
     )
 
 
 def _starts_at_best(value: float, contexts: list[str], of_contexts: int, remedy: str) -> str:
     return (
         f"before training every item scores {value:g}{_where(contexts, of_contexts)}: there is"
-        f" nothing left to learn. What to try: {remedy or 'take harder items'}"
+        f" nothing left to learn. What to try: {remedy}"
     )
 
 

@@ -20,7 +20,7 @@ from ablatekit_rft.basemodels.tokenizer import UnknownCharacterError
 from ablatekit_rft.policy.models import Tokenizer
 from ablatekit_rft.policy.rollout import first_eos
 from ablatekit_rft.settings import Evaluation, RftSettings
-from ablatekit_rft.tasks.judged import CLOSING
+from ablatekit_rft.tasks.judged import closing_stop
 
 EVALUATION_TEMPERATURE = 1.0
 
@@ -67,7 +67,7 @@ class Stop:
             marked,
             tokenizer.spell,
             tuple(added[text] for text in texts if text in added),
-            CLOSING if template == "r1" and CLOSING in texts else "",
+            closing_stop(template, texts),
         )
 
     def length(self, tokens: Sequence[int]) -> int | None:

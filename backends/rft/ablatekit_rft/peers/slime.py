@@ -67,7 +67,7 @@ _CORRECTIONS = (
     *refused("correction", OWN, "custom_tis_function_path"),
     *refused(
         "correction",
-        "replays the routing of experts: models here have one path",
+        "replays the experts that the engine chose, which engines here do not hand over",
         "use_routing_replay",
         "use_rollout_routing_replay",
     ),

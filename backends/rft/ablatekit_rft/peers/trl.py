@@ -218,6 +218,12 @@ _FILTERS = (
         "a reward function",
     ),
     Offer("filter", "get_cosine_scaled_reward", {"length_shaping": "cosine"}, "a reward function"),
+    *refused(
+        "filter",
+        "a penalty on repeated n-grams of tokens, a reward function: rewards here are of verdict,"
+        " form and length; a run reports duplicates",
+        "get_repetition_penalty_reward",
+    ),
 )
 
 _SCHEDULES = (

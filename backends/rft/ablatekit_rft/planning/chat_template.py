@@ -114,7 +114,8 @@ class FileTokenizer:
         """The tokenizer in a folder."""
         configuration = {**_json(folder / CONFIGURATION), **_json(folder / SPECIAL)}
         tokens = {name: _token(configuration.get(name)) for name in _SPECIAL_TOKENS}
-        return cls(str(folder), _template(folder, configuration), tokens)
+        written = {name: token for name, token in tokens.items() if token}
+        return cls(str(folder), _template(folder, configuration), written)
 
     def get_chat_template(self) -> str:
         """The template, as transformers names it."""
@@ -125,7 +126,7 @@ class FileTokenizer:
     ) -> str:
         """The conversation as text."""
         text: str = _compiled(chat_template).render(
-            messages=list(messages), **self.special, **variables
+            messages=list(messages), tools=None, documents=None, **self.special, **variables
         )
         return text
 
@@ -143,7 +144,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _token(value: Any) -> str:
-    """A special token as it is written; a template that names one which is missing writes none."""
+    """A special token as it is written; nothing where there is none."""
     content = value.get("content") if isinstance(value, dict) else value
     return content if isinstance(content, str) else ""
 

@@ -30,7 +30,7 @@ from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import SplitName, Task, registry
 from ablatekit_rft.tasks.base import about
 from ablatekit_rft.tasks.forms import asked_form
-from ablatekit_rft.tasks.judged import JudgedTask, in_tags, open_task, own_task
+from ablatekit_rft.tasks.judged import JudgedTask, closing_stop, in_tags, open_task, own_task
 from ablatekit_rft.tasks.query import Query, Verdict
 from ablatekit_rft.tasks.registry import is_on_hub
 from ablatekit_rft.tasks.verifiers.registry import BY_RULE, build_verifier
@@ -217,7 +217,8 @@ def _fits(
 ) -> bool:
     task = open_task(settings, content)
     text = key_completion(settings, asked_form(settings, task.answers).form, query.gold)
-    return task.judge([query], [before(text, stops)])[0].verdict is Verdict.CORRECT
+    read = before(text, stops, closing_stop(settings.template, stops))
+    return task.judge([query], [read])[0].verdict is Verdict.CORRECT
 
 
 def _fitting(settings: RftSettings, content: str) -> str:
@@ -241,10 +242,11 @@ def _stops(settings: RftSettings) -> dict[str, tuple[str, ...]]:
     return {"stop": settings.stop, "evaluation.stop": settings.evaluation.stop}
 
 
-def before(text: str, stops: Sequence[str]) -> str:
-    """What stands before the first of the stop texts that occurs."""
+def before(text: str, stops: Sequence[str], closing: str) -> str:
+    """What stands before the first of the stop texts that occurs, and `closing`, if that is it."""
     places = (text.find(stop) for stop in stops)
-    return text[: min((place for place in places if place >= 0), default=len(text))]
+    end = min((place for place in places if place >= 0), default=len(text))
+    return text[:end] + (closing if text.startswith(closing, end) else "")
 
 
 def refuse_wrong_examples(prompts: Prompts, task: Task) -> None:
@@ -271,7 +273,8 @@ def refuse_wrong_examples(prompts: Prompts, task: Task) -> None:
 def _wrong_examples(prompts: Prompts, task: Task, stops: Sequence[str]) -> list[str]:
     """The examples that are not judged correct, with their place and what is said of them."""
     queries = [example.query for example in prompts.examples]
-    texts = [before(example.completion, stops) for example in prompts.examples]
+    closing = closing_stop(prompts.settings.template, stops)
+    texts = [before(example.completion, stops, closing) for example in prompts.examples]
     judged = task.judge(queries, texts) if queries else []
     return [
         f"{query.where or repr(query.prompt[:_SHOWN])}: {text[-_SHOWN:]!r} is {said.verdict.value}"

@@ -22,6 +22,15 @@ CALENDAR = (
 )
 """The same day for templates that ask for it: they find this before the function of today."""
 PROBE: tuple[Message, ...] = ({"role": "user", "content": "Question"},)
+TEMPLATE_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What the expressions of a template raise besides jinja2's own errors."""
 SHOWN = 60
 """Characters of a rendered prompt that a message shows."""
 
@@ -62,14 +71,14 @@ class Chat:
     def _checked(self) -> None:
         """Raise UsageError unless a conversation ends with the assistant's mark."""
         opened, closed = self._text(PROBE), self._text(PROBE, opens=False)
+        if opened == closed and (mark := self._mark(closed)):
+            rule = "the chat template has no generation prompt: it opens no turn of the assistant"
+            raise _refused(rule, f"a prompt without {mark!r}, with which its answers begin")
         footer = closed[_common(opened, closed) :]
         ids = self._inner(opened, add_special_tokens=False)["input_ids"]
         if (footer.strip() and opened.endswith(footer)) or ids[-1] in self._eos_ids:
             rule = "the chat template writes on behind the mark of the assistant's turn"
             raise _refused(rule, f"a prompt that ends {opened[-SHOWN:]!r}")
-        if opened == closed and (mark := self._mark(closed)):
-            rule = "the chat template has no generation prompt: it opens no turn of the assistant"
-            raise _refused(rule, f"a prompt without {mark!r}, with which its answers begin")
 
     def _mark(self, closed: str) -> str:
         """What the template puts between a question and the assistant's words."""
@@ -121,7 +130,7 @@ class Chat:
         except ImportError as error:
             rule = "a chat template needs the package jinja2"
             raise PluginError(Problem(rule, str(error), "pip install 'jinja2>=3.1'")) from error
-        except (TemplateError, TypeError, ValueError) as error:
+        except (TemplateError, *TEMPLATE_ERRORS) as error:
             return error
         return text
 

@@ -21,8 +21,8 @@ from ablatekit_rft.policy.decoder import (
     RotaryTables,
     Shape,
 )
+from ablatekit_rft.policy.decoder_gradient import ACTIVATIONS
 from ablatekit_rft.policy.flat_parameters import FlatParameters
-from ablatekit_rft.policy.gradient import ACTIVATIONS
 
 Group = tuple[str, ...]
 STATIC_ROTARY = frozenset({"default", "linear", "llama3", "yarn"})

@@ -117,17 +117,20 @@ class TransformersTokenizer:
 
     inner: Any
     eos_ids: tuple[int, ...]
+    embeddings: int | None = None
+    """Tokens that the model has embeddings for; None: all of the tokenizer."""
 
     @property
     def pad_id(self) -> int:
-        pad = self.inner.pad_token_id
-        return int(self.eos_ids[0] if pad is None else pad)
+        # A padding token is often added to a tokenizer alone; what it is does not matter.
+        pad, ids = self.inner.pad_token_id, range(self.embeddings or self.size)
+        return next((int(id_) for id_ in (pad, *self.eos_ids) if id_ in ids), 0)
 
     @cached_property
     def size(self) -> int:
         """One more than the largest id: ids may have gaps, and vocabularies may be padded."""
         ids: dict[str, int] = self.inner.get_vocab()
-        return 1 + max(*ids.values(), *self.eos_ids, self.pad_id)
+        return 1 + max(*ids.values(), *self.eos_ids)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a prompt, special tokens only in front: a completion follows."""
@@ -187,24 +190,32 @@ def load_model(name: str, device: torch.device, content: str = "") -> tuple[Any,
     if Path(name).is_dir():
         check_directory(Path(name))
     source = _source(name, content)
+    loaded, report, inner = _loaded(source, name)
+    _check_whole(loaded, report["missing_keys"], name)
+    rows = len(loaded.get_input_embeddings().weight)
+    return _moved(loaded, device), TransformersTokenizer(inner, _eos_ids(loaded, inner, name), rows)
+
+
+def _loaded(source: Mapping[str, str], name: str) -> tuple[Any, Mapping[str, Any], Any]:
+    """The model of a source, what transformers says of its files, and the tokenizer."""
     try:
         _check_configuration(PreTrainedConfig.get_config_dict(**source)[0], name)
         # Without a choice transformers takes sdpa for the classes that have it, else eager.
         loading: Any = AutoModelForCausalLM.from_pretrained(
             **source, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
         )
-        inner = AutoTokenizer.from_pretrained(**source, trust_remote_code=False)
-    except (ImportError, OSError, ValueError) as error:
+        return *loading, AutoTokenizer.from_pretrained(**source, trust_remote_code=False)
+    except (UsageError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        # Damaged files raise anything; what the tokenizers package raises is nothing narrower.
         raise UsageError(
             Problem(
                 "the model cannot be loaded",
-                f"{name!r}: {error}",
+                f"{name!r}: {type(error).__name__}: {error}",
                 f"Use a directory, a name on the hub, or one of {', '.join(FAMILIES)}",
             )
         ) from error
-    loaded, report = loading
-    _check_whole(loaded, report["missing_keys"], name)
-    return _moved(loaded, device), TransformersTokenizer(inner, _eos_ids(loaded, inner, name))
 
 
 def _check_configuration(configuration: Mapping[str, Any], name: str) -> None:

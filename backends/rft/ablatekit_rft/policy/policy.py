@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from ablatekit_rft.policy.decoder import Decoder
+from ablatekit_rft.policy.decoder_gradient import differentiated_hidden, is_differentiated
 from ablatekit_rft.policy.families import build_decoder, fused_groups, is_lean
 from ablatekit_rft.policy.flat_parameters import FlatParameters
-from ablatekit_rft.policy.gradient import differentiated_hidden, is_differentiated
 from ablatekit_rft.policy.packing import micro_batches, pack
 from ablatekit_rft.policy.rollout import Rollouts
 from ablatekit_rft.policy.scoring import (

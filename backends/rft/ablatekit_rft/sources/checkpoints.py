@@ -24,6 +24,12 @@ NO_KEYS_AND_VALUES = frozenset(
 QUANTISED = ("quantization_config", "quantization", "compression_config")
 """Entries of config.json that say that weights are stored as codes."""
 
+CODES = frozenset({"F8_E4M3", "F8_E5M2", "I8", "U8"})
+"""Types of safetensors in which weights are stored as codes."""
+
+POINTER = b"version https://git-lfs"
+"""What stands in place of a file that Git LFS has not fetched."""
+
 SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
 BYTES_PER_PARAMETER = 2
 """Of a file that does not say how many parameters it holds."""
@@ -83,6 +89,23 @@ def check_directory(directory: Path) -> None:
     if missing:
         rule = "a weight file that the model's index names is missing"
         raise UsageError(Problem(rule, f"{missing[0]} in {directory}", "Copy the whole model"))
+    for path in files:
+        _check_weights(path)
+
+
+def _check_weights(path: Path) -> None:
+    """Raise UsageError for a file that is cut short, a pointer to another, or holds codes."""
+    with path.open("rb") as file:
+        is_pointer = file.read(len(POINTER)) == POINTER
+    header = _header(path) if path.suffix == ".safetensors" else {}
+    if is_pointer or header is None:
+        rule = "a weight file is damaged: it is no safetensors file, or not all of one"
+        if is_pointer:
+            rule = "a weight file is a pointer of Git LFS, not the weights"
+        raise UsageError(Problem(rule, str(path), "Copy the file again (of a clone: git lfs pull)"))
+    codes = {part["dtype"] for name, part in header.items() if name.endswith(".weight")} & CODES
+    if codes:
+        raise _quantised({"quant_method": f"storing them as {min(codes)}"}, str(path))
 
 
 def configuration_of(directory: Path) -> Mapping[str, Any]:
@@ -114,25 +137,29 @@ def stored_parameters(directory: Path) -> float:
 
 
 def _parameters(path: Path) -> float:
-    shapes = list(_stored_shapes(path)) if path.suffix == ".safetensors" else []
-    if shapes:
-        return sum(math.prod(shape) for shape in shapes)
+    header = _header(path) if path.suffix == ".safetensors" else None
+    if header:
+        return float(sum(math.prod(part["shape"]) for part in header.values()))
     return path.stat().st_size / BYTES_PER_PARAMETER
 
 
-def _stored_shapes(path: Path) -> Iterator[list[int]]:
-    """Shapes of the tensors of a safetensors file: eight bytes of length, then a JSON header."""
+def _header(path: Path) -> Mapping[str, Mapping[str, Any]] | None:
+    """The tensors of a safetensors file; None where it is damaged or not all of it is there.
+
+    Eight bytes of length, then a JSON header, then the tensors, which it places.
+    """
+    size = path.stat().st_size
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > path.stat().st_size:
-            return
+        begin = 8 + int.from_bytes(file.read(8), "little")
         try:
-            header = json.loads(file.read(length))
+            header = json.loads(file.read(begin - 8)) if 8 < begin <= size else None
         except ValueError:
-            return
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            yield tensor["shape"]
+            return None
+    if not isinstance(header, Mapping):
+        return None
+    tensors = {name: part for name, part in header.items() if name != "__metadata__"}
+    ends = (part["data_offsets"][1] for part in tensors.values())
+    return tensors if begin + max(ends, default=0) == size else None
 
 
 def _json(path: Path) -> Mapping[str, Any]:

@@ -16,7 +16,11 @@ from ablatekit_rft.tasks.verifiers.registry import BatchJudge, build_verifier
 TAGGED = re.compile(r".*?</think>\s*<answer>(?P<answer>.*?)</answer>\s*", re.DOTALL)
 """A completion after `<think>`: reasoning, then the answer in its tags, then nothing."""
 CLOSING = "</answer>"
-"""The end of the answer in its tags: as a stop text it is read, too."""
+
+
+def closing_stop(template: str, stops: Sequence[str]) -> str:
+    """The stop text that a verifier reads, too: the end of the answer in its tags, if it is one."""
+    return CLOSING if template == "r1" and CLOSING in stops else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from ablatekit_rft.engines.policy import PolicyEngine
 from ablatekit_rft.evaluation.evaluate import Evaluated, build_evaluator, pass_at_k
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.metrics.specs import metric_specs
+from ablatekit_rft.planning.examine import examine, untold
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts
 from ablatekit_rft.rollouts.verify import verify
@@ -247,11 +248,18 @@ def test_a_verifier_that_judges_nothing_is_told_from_one_that_errs_at_times() ->
 def test_a_run_whose_verifier_fails_on_everything_is_refused_at_step_0(
     make_context: Any, make_settings: Any, tmp_path: Path
 ) -> None:
-    (tmp_path / "mine.py").write_text("def judge(question, gold, completion):\n    return 0.3\n")
+    broken = tmp_path / "broken"
+    (tmp_path / "mine.py").write_text(
+        "from pathlib import Path\ndef judge(question, gold, completion):\n"
+        f"    return 0.3 if Path({str(broken)!r}).exists() else True\n"
+    )
     verifier = f"{tmp_path / 'mine.py'}:judge"
     settings = make_settings(dataset="letter-sort", verifier=verifier)
     changed = flatten_model(settings)
     context = make_context()
+    # It accepts the keys of the data set, and breaks afterwards.
+    examine(settings, untold)
+    broken.touch()
     with pytest.raises(UsageError, match=r"mine\.py:judge' judged none of .*received 0\.3"):
         RftBackend().run(run_spec(RftBackend(), changed), context)
     assert not context.logged

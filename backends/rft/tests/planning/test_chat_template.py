@@ -136,6 +136,29 @@ def test_transformers_has_the_last_word(
     assert examine(settings, untold) == ()
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for tool in tools %}{{ tool }}{% endfor %}" + CHATML,
+        "{{ documents | length }}" + CHATML,
+        "{{ eos_token + mask_token }}" + CHATML,
+        CHATML.replace("{% if add_generation_prompt %}", "{% if false %}"),
+        "{{ 1 % 0 }}" + CHATML,
+    ],
+)
+def test_what_a_run_refuses_planning_refuses_in_the_same_words(
+    template: str, tokenizer: Any, tmp_path: Path
+) -> None:
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(tmp_path)
+    said = []
+    for inner in (tokenizer, FileTokenizer.of(tmp_path)):
+        with pytest.raises(UsageError) as caught:
+            Chat(inner, ()).encode([{"role": "user", "content": "What is 1+1?"}])
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
 def test_a_template_cannot_leave_the_sandbox(tmp_path: Path) -> None:
     escape = "{{ messages.__class__.__mro__[1].__subclasses__() }}" + CHATML
     read = FileTokenizer.of(Path(model_folder(tmp_path / "model", escape)))

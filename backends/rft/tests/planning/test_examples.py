@@ -171,6 +171,19 @@ def test_a_stop_text_may_not_end_an_example_before_its_answer(
     examine(settings_for(dataset, few_shot=2, stop=["Question:"]), untold)
 
 
+@pytest.mark.parametrize("few_shot", [0, 2])
+def test_the_closing_tag_of_the_answer_may_be_a_stop(
+    tmp_path: Path, few_shot: int, kinds: Any, rows_file: Any, settings_for: Any
+) -> None:
+    """The verifier of a run reads it, too."""
+    dataset = rows_file(tmp_path / "rows.jsonl", [kinds["hash"](number) for number in range(60)])
+    chosen = {"template": "r1", "few_shot": few_shot}
+    stops = {"probe_items": 4, "test_items": 4, "stop": ["</answer>"]}
+    examine(settings_for(dataset, stop=["</answer>"], evaluation=stops, **chosen), untold)
+    with pytest.raises(UsageError, match="stop text ends"):
+        examine(settings_for(dataset, stop=["<answer>", "</answer>"], **chosen), untold)
+
+
 def test_two_forms_that_are_asked_for_are_told(
     tmp_path: Path, kinds: Any, rows_file: Any, settings_for: Any
 ) -> None:

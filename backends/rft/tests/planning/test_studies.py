@@ -39,11 +39,13 @@ def planned(dataset: str, setting: str, **factor: str) -> Plan:
 
 
 @pytest.fixture
-def dataset(tmp_path: Path, kinds: Any, rows_file: Any) -> str:
+def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: Any, rows_file: Any) -> str:
     """A hundred rows, of which one says another answer in its solution."""
+    monkeypatch.chdir(tmp_path)
     rows = [{**kinds["number"](n), "solution": f"It is \\boxed{{{n + 2}}}."} for n in range(100)]
     rows[7]["solution"] = "It is \\boxed{8}."
-    return str(rows_file(tmp_path / "rows.jsonl", rows))
+    rows_file(tmp_path / "rows.jsonl", rows)
+    return "rows.jsonl"
 
 
 def test_a_row_that_is_left_out_is_told_once_and_part_of_every_run(dataset: str) -> None:

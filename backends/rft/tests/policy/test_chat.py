@@ -55,6 +55,9 @@ WHY: Message = {"role": "user", "content": "Why?"}
 ANSWER: Message = {"role": "assistant", "content": "<think>1</think>2"}
 
 
+CALLS_ITSELF = "{% macro call() %}{{ call() }}{% endmacro %}{{ call() }}"
+
+
 def make_tokenizer(template: Any) -> TransformersTokenizer:
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -113,6 +116,8 @@ def test_a_conversation_ends_with_the_assistants_mark(
         (ENDED, (QUESTION,), r"writes on behind the mark.*</s>"),
         (BROKEN, (QUESTION,), r"cannot be rendered.*Set template: none or qa"),
         ("{{ messages[0].content + 1 }}", (QUESTION,), r"cannot be rendered"),
+        ("{{ 1 // 0 }}", (QUESTION,), r"cannot be rendered.*by zero"),
+        (CALLS_ITSELF, (QUESTION,), r"cannot be rendered.*recursion"),
         ({"tool_use": CHATML}, (QUESTION,), r"cannot be rendered.*default"),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,87 @@ def test_a_directory_without_a_part_is_refused(saved: Any, file: str) -> None:
     (folder / file).unlink()
     with pytest.raises(UsageError, match=r"holds config\.json, weights and a tokenizer"):
         content(folder)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+DAMAGED: dict[str, Callable[[bytes], bytes]] = {
+    "nothing of a file": lambda _whole: b"",
+    "half a header": lambda whole: whole[:100],
+    "half of the tensors": lambda whole: whole[: len(whole) // 2],
+    "no header": lambda whole: whole[:8] + b"?" * (len(whole) - 8),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_planning_refuses_a_damaged_weight_file(saved: Any, kind: str) -> None:
+    folder = saved()
+    weights = folder / "model.safetensors"
+    weights.write_bytes(DAMAGED[kind](weights.read_bytes()))
+    with pytest.raises(UsageError, match=r"file is damaged.*model\.safetensors"):
+        content(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_planning_refuses_a_pointer_in_place_of_weights(saved: Any, name: str) -> None:
+    folder = saved()
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(POINTER)
+    with pytest.raises(UsageError, match=r"pointer of Git LFS.*git lfs pull"):
+        content(folder)
+
+
+@pytest.mark.parametrize("codes", [torch.int8, torch.float8_e4m3fn])
+def test_weights_that_are_codes_are_refused_whatever_the_configuration_says(
+    saved: Any, codes: torch.dtype
+) -> None:
+    folder = saved()
+    weights = load_file(folder / "model.safetensors")
+    weights["lm_head.weight"] = weights["lm_head.weight"].to(codes)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UsageError, match="quantised weights cannot be trained"):
+        content(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config.json", "[]"),
+        ("tokenizer.json", "{}"),
+        ("tokenizer.json", '{"added_tokens": [], "model": {"type": "Foreign"}}'),
+        ("pytorch_model.bin", "no pickle"),
+    ],
+)
+def test_files_that_cannot_be_read_are_one_message(saved: Any, name: str, text: str) -> None:
+    folder = saved()
+    if name == "pytorch_model.bin":
+        (folder / "model.safetensors").unlink()
+    (folder / name).write_text(text)
+    with pytest.raises(UsageError, match=r"the model cannot be loaded.*qwen2"):
+        load_model(str(folder), CPU)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [{"hidden_size": 8}, {"rope_parameters": {"rope_type": "foreign", "rope_theta": 1e4}}],
+)
+def test_a_configuration_of_another_model_is_one_message(
+    saved: Any, entries: dict[str, Any]
+) -> None:
+    folder = saved()
+    change(folder, **entries)
+    with pytest.raises(UsageError, match=r"the model cannot be loaded.*qwen2"):
+        load_model(str(folder), CPU)
+
+
+def test_a_padding_token_without_embedding_is_replaced(saved: Any, fast_tokenizer: Any) -> None:
+    """It is often added to a tokenizer whose model is not resized; padding is never read."""
+    folder = saved()
+    tokenizer = fast_tokenizer()
+    tokenizer.add_tokens([f"<unused{number}>" for number in range(64 - len(tokenizer))])
+    tokenizer.add_special_tokens({"pad_token": "<padding>"})
+    tokenizer.save_pretrained(folder)
+    assert tokenizer.pad_token_id == 64
+    assert load_model(str(folder), CPU)[1].pad_id == 2
 
 
 @pytest.mark.parametrize("kind", ["lfm2", "minimax", "qwen3_5", "jamba", "openai-gpt"])

@@ -37,7 +37,7 @@ def refusal(folder: Path, rows: list[dict[str, Any]], *overrides: str) -> tuple[
     """Place in the study, and what the one message says else."""
     (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     study = folder / "study.yaml"
-    study.write_text(STUDY.replace("[rows.jsonl]", f"[{folder / 'rows.jsonl'}]"))
+    study.write_text(STUDY)
     for old, new in (override.split(" -> ") for override in overrides):
         study.write_text(study.read_text().replace(old, new))
     with pytest.raises(StudyError) as raised:
@@ -53,8 +53,10 @@ def numbers(count: int, *odd: Any) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(autouse=True)
-def _no_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _in_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where a study names its data set in few characters, and nothing is remembered."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize(

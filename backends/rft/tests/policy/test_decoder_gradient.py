@@ -8,7 +8,7 @@ import pytest
 import torch
 from ablatekit_rft import basemodels
 from ablatekit_rft.policy import policy as policy_module
-from ablatekit_rft.policy.gradient import is_differentiated
+from ablatekit_rft.policy.decoder_gradient import is_differentiated
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.policy.rollout import Prompts, Rollouts
 
