@@ -53,6 +53,7 @@ _BLANK = re.compile(
 _OVER = {"over": "frac", "choose": "binom"}
 _HALF_OF_DAY = re.compile(r"(?<![A-Za-z\\])([ap])\. ?m\.", re.IGNORECASE)
 _CLOCK = re.compile(r"(\d:\d\d\s*|\d\s+)([ap]m)(?![A-Za-z])", re.IGNORECASE)
+_TEXT_SPACE = re.compile(r"~|\\[ ,;:!]|\\q?quad(?![A-Za-z])")
 _ROW = re.compile(r"\\\\(?:\[-?\d+(?:\.\d+)?(?:pt|em|ex|mm|cm)\])?")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\*?|\\(.)", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]+")
@@ -303,7 +304,7 @@ class _Reader:
             return self._argument() if not self.ended else []
         start = self.place
         nodes = self._braced()
-        inside = self.text[start + 1 : self.place - 1]
+        inside = _TEXT_SPACE.sub(" ", self.text[start + 1 : self.place - 1])
         upright = name in ("mathrm", "operatorname")
         unit = upright and inside.strip() not in ("e", "i", "d") and is_unit_text(inside.strip())
         if name in TEXT_FONTS or unit or (upright and len(inside) > 1):
