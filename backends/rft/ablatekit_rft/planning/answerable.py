@@ -228,13 +228,19 @@ def _judged(question: _Question) -> Answerable:
         total=total,
         rows=total - len(shown) + judged.judged,
         count=len(unread) + len(rejected),
-        left_out=(*unread, *rejected.values()),
+        left_out=(*unread, *sorted(rejected.values(), key=_in_file)),
         items=tuple(rejected),
     )
     if not found.is_refused:
         return found
     remedy = _remedy(question, task, shown) if rejected else "Mend or remove these rows"
     return replace(found, left_out=found.left_out[:SHOWN], items=(), remedy=remedy)
+
+
+def _in_file(row: LeftOut) -> tuple[str, int]:
+    """The order of rows: by file and line."""
+    file, _, line = row.where.rpartition(":")
+    return (file, int(line)) if line.isdigit() else (row.where, 0)
 
 
 def _rows(task: Task, settings: RftSettings) -> list[Query]:

@@ -212,19 +212,22 @@ def refuse_misfit(settings: RftSettings, content: str = "") -> None:
             raise UsageError(Problem(rule, f"{name}: {list(stops)}", f"Leave it out of {name}"))
 
 
-def _fits(settings: RftSettings, content: str, stops: Sequence[str]) -> bool:
+def _fits(
+    settings: RftSettings, content: str, stops: Sequence[str], query: Query = _STAND_IN
+) -> bool:
     task = open_task(settings, content)
-    text = key_completion(settings, asked_form(settings, task.answers).form, _STAND_IN.gold)
+    text = key_completion(settings, asked_form(settings, task.answers).form, query.gold)
     read = before(text, stops, closing_stop(settings.template, stops))
-    return task.judge([_STAND_IN], [read])[0].verdict is Verdict.CORRECT
+    return task.judge([query], [read])[0].verdict is Verdict.CORRECT
 
 
 def _fitting(settings: RftSettings, content: str) -> str:
-    """Which single change of the settings asks for a form that is read."""
+    """Which single change of the settings asks for a form in which the first row's key is read."""
+    (first,) = own_task(settings, content).items("train", 1)
     options = []
     for name, values in _CHANGES.items():
         changed = (settings.model_copy(update={name: value}) for value in values)
-        fits = [getattr(one, name) for one in changed if _fits(one, content, ())]
+        fits = [getattr(one, name) for one in changed if _fits(one, content, (), first)]
         options += [f"{name}: {' or '.join(fits)}"] if fits else []
     if settings.template == "qwen_math" and not settings.system_prompt:
         options.append("a system_prompt of your own")

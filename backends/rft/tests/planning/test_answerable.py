@@ -89,6 +89,14 @@ def test_a_form_that_the_verifier_does_not_read_is_refused_with_what_fits(
         seen(dataset, stop=("####",))
 
 
+def test_what_fits_reads_the_keys_of_the_data_set(tmp_path: Path, rows_file: Any) -> None:
+    rows = [{"question": f"{number}?", "answer": "yes"} for number in range(60)]
+    dataset = rows_file(tmp_path / "rows.jsonl", rows)
+    with pytest.raises(UsageError, match="Set verifier: boxed, or a system_prompt") as raised:
+        seen(dataset, template="qwen_math")
+    assert "number" not in str(raised.value)
+
+
 def test_refused_rows_are_named_with_their_line_and_the_verifiers_that_accept_them(
     tmp_path: Path, rows_file: Any
 ) -> None:

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from ablatekit_rft.tasks.query import Judgement, Verdict
 
+MOST_TOLD = 3
+"""Failures that a process writes to standard error; every judgement says its own."""
+
 
 def build_judge(factory: str, arguments: Sequence[str]) -> Callable[..., Judgement]:
     """What `module:function` gives for these arguments."""
@@ -49,11 +52,15 @@ def main() -> None:
     judge = build_judge(factory, arguments)
     limit_memory(int(memory))
     print("ready", file=answers, flush=True)
+    failed = 0
     for line in sys.stdin:
         try:
             judgement = judge(*json.loads(line))
         except Exception as error:  # noqa: BLE001  (a user's function and sympy raise anything)
-            sys.stderr.write(f"the verifier {' '.join(arguments) or factory} failed: {error!r}\n")
+            failed += 1
+            if failed <= MOST_TOLD:
+                name = " ".join(arguments) or factory
+                sys.stderr.write(f"the verifier {name} failed: {error!r}\n")
             judgement = Judgement(Verdict.ERROR, format_ok=False, why=_in_short(error))
         answer = {
             "verdict": judgement.verdict.value,
