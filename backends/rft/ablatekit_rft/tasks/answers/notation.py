@@ -429,7 +429,7 @@ def _base(node: Node) -> Node:
 
 def _degrees(nodes: list[Node]) -> list[Node]:
     """What is raised as the sign of degrees, or as the end of an ordinal, is no power."""
-    raised = {((sign("circ"),),): Node("unit", "°")}
+    raised: dict[tuple[Nodes, ...], Node] = {((sign("circ"),),): Node("unit", "°")}
     raised |= {((Node("text", end),),): Node("text", end) for end in ("st", "nd", "rd", "th")}
     return [raised.get(node.parts, node) if node.kind == "^" else node for node in nodes]
 
