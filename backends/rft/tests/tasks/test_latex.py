@@ -6,6 +6,7 @@ import importlib.util
 import random
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,44 @@ def test_an_unfinished_answer_is_not_the_part_that_is_there(mathematics: JudgePo
 )
 def test_signs_of_unicode_are_those_of_latex(left: str, right: str) -> None:
     assert equal_answers(left, right)
+
+
+UNITS = (
+    "\\mathrm{~m} / \\mathrm{s}",
+    "\\mathrm{~m/s^2}",
+    "\\ \\mathrm{kg\\cdot m/s}",
+    "\\mathrm{~g} / \\mathrm{cm}^{3}",
+    "\\text{ ft}^2",
+    "\\text{ cm^{2}}",
+    "\\text{¢}",
+    "^{\\text{th}}",
+    "^\\text{nd}",
+    "^{\\circ} \\mathrm{F}",
+    "\\text{ dollars per hour}",
+    "\\text{ a.m.}",
+)
+CURRENCIES = ("\\$", "€", "£", "¥", "₹", "\\euro ", "\\pounds ", "\\text{USD }", "\\text{Rs. }")
+WRAPPERS = (
+    "\\mathbf{%s}",
+    "{\\bf %s}",
+    "\\textstyle %s",
+    "\\mathop{%s}",
+    "\\hspace{1em}%s",
+    "\\ %s\\ .",
+)
+
+
+def test_units_currencies_and_layout_change_no_value() -> None:
+    for value, other in (("5", "6"), ("12", "1"), ("\\frac{1}{2}", "\\frac{1}{3}")):
+        dressed = [f"{value}{unit}" for unit in UNITS]
+        dressed += [wrapper % value for wrapper in WRAPPERS]
+        dressed += [f"{sign}{value}" for sign in CURRENCIES if value.isdigit()]
+        assert [text for text in dressed if not equal_answers(value, text)] == []
+        assert [text for text in dressed if not equal_answers(text, value)] == []
+        assert [text for text in dressed if equal_answers(other, text)] == []
+    for one, other in combinations(UNITS[:5], 2):
+        assert not equal_answers(f"5{one}", f"5{other}")
+    assert not equal_answers("€5", "£5")
 
 
 def test_a_percent_sign_is_dropped_unless_the_key_is_a_proportion() -> None:

@@ -26,6 +26,7 @@ from ablatekit_rft.tasks.answers.symbols import (
     SIGNS,
     SUBSCRIPTS,
     SUPERSCRIPTS,
+    SWITCHES,
     SYNONYMS,
     TERM_ENDS,
     TERM_STARTS,
@@ -53,6 +54,8 @@ _BLANK = re.compile(
 _OVER = {"over": "frac", "choose": "binom"}
 _HALF_OF_DAY = re.compile(r"(?<![A-Za-z\\])([ap])\. ?m\.", re.IGNORECASE)
 _CLOCK = re.compile(r"(\d:\d\d\s*|\d\s+)([ap]m)(?![A-Za-z])", re.IGNORECASE)
+_POWER = re.compile(r"(?<=[A-Za-z])\^(?:-?\d|\{-?\d\})")
+_TEXT_SPACE = re.compile(r"~|\\[ ,;:!]|\\q?quad(?![A-Za-z])")
 _ROW = re.compile(r"\\\\(?:\[-?\d+(?:\.\d+)?(?:pt|em|ex|mm|cm)\])?")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\*?|\\(.)", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]+")
@@ -265,6 +268,8 @@ class _Reader:
             "$": lambda: [Node("unit", "$")],
             "%": lambda: [Node("unit", "%")],
             "degree": lambda: [Node("unit", "°")],
+            "euro": lambda: [Node("text", "euro")],
+            "pounds": lambda: [Node("text", "pound")],
         }.get(name)
 
     def _root(self) -> list[Node]:
@@ -300,10 +305,10 @@ class _Reader:
         while self._take(_BLANK):
             pass
         if not self.text.startswith("{", self.place):
-            return self._argument() if not self.ended else []
+            return [] if self.ended or name in SWITCHES else self._argument()
         start = self.place
         nodes = self._braced()
-        inside = self.text[start + 1 : self.place - 1]
+        inside = _TEXT_SPACE.sub(" ", self.text[start + 1 : self.place - 1])
         upright = name in ("mathrm", "operatorname")
         unit = upright and inside.strip() not in ("e", "i", "d") and is_unit_text(inside.strip())
         if name in TEXT_FONTS or unit or (upright and len(inside) > 1):
@@ -315,11 +320,14 @@ class _Reader:
         name = inside.strip()
         if name in FUNCTIONS and (operator or not is_unit_word(name)):
             return [Node("function", name)]
-        if any(mark in inside for mark in "\\$^_"):
+        inside = inside.replace("\\cdot", ".")
+        if any(mark in _POWER.sub("", inside) for mark in "\\$^_"):
             return nodes
         words: list[Node] = []
-        for part in re.findall(r"[^\W\d_]+|\d+(?:[.,]\d+)*|[^\s\w]|_", inside):
-            if _WORD_RUN.fullmatch(part):
+        for part in re.findall(rf"{_POWER.pattern}|[^\W\d_]+|\d+(?:[.,]\d+)*|[^\s\w]|_", inside):
+            if part[0] == "^":
+                words.append(Node("^", "", (read_notation(part[1:].strip("{}")) or (),)))
+            elif _WORD_RUN.fullmatch(part):
                 words.append(_meaning(part) or Node("text", part))
             elif part[0].isdigit():
                 words += read_notation(part) or ()
@@ -420,9 +428,10 @@ def _base(node: Node) -> Node:
 
 
 def _degrees(nodes: list[Node]) -> list[Node]:
-    degree = Node("unit", "°")
-    return [degree if node.kind == "^" and node.parts == ((sign("circ"),),) else node
-            for node in nodes]  # fmt: skip
+    """What is raised as the sign of degrees, or as the end of an ordinal, is no power."""
+    raised = {((sign("circ"),),): Node("unit", "°")}
+    raised |= {((Node("text", end),),): Node("text", end) for end in ("st", "nd", "rd", "th")}
+    return [raised.get(node.parts, node) if node.kind == "^" else node for node in nodes]
 
 
 def _fenced(nodes: list[Node]) -> list[Node]:

@@ -20,7 +20,7 @@ from ablatekit_rft.tasks.answers.symbols import (
     RELATIONS,
     SEPARATORS,
 )
-from ablatekit_rft.tasks.answers.units import canonical_unit, is_unit_text
+from ablatekit_rft.tasks.answers.units import canonical_unit, currency, is_unit_text
 
 _IN_TEXT = re.compile(r"\\(?:text|mbox|textbf|textit|textrm|mathrm|operatorname)\b")
 _END_MARKS = frozenset((".", ",", ";", ":"))
@@ -238,9 +238,10 @@ def _closing(nodes: Nodes) -> int:
 def _measured(nodes: Nodes) -> tuple[Nodes, str]:
     """The expression in front of a unit, and the unit's one name."""
     first = 1 if nodes[:1] == (sign("-"),) else 0
-    if nodes[first : first + 1] == (Node("unit", "$"),) and len(nodes) > first + 1:
-        rest, behind = _measured(nodes[:first] + nodes[first + 1 :])
-        return rest, "$" if behind in ("", "$") else f"$ {behind}"
+    front, length = _currency(nodes[first:])
+    if front and len(nodes) > first + length:
+        rest, behind = _measured(nodes[:first] + nodes[first + length :])
+        return rest, front if behind in ("", front) else f"{front} {behind}"
     nodes = _without_brackets(nodes)
     end = len(nodes)
     while end > 0 and _in_unit(nodes[:end]):
@@ -252,6 +253,14 @@ def _measured(nodes: Nodes) -> tuple[Nodes, str]:
     usable = words and _ends_expression(nodes[:end]) and not inner
     unit = canonical_unit(words) if usable else ""
     return (nodes[:end], unit) if unit else (nodes, "")
+
+
+def _currency(nodes: Nodes) -> tuple[str, int]:
+    """The currency in front of a number, and how many nodes it takes: $, `\\text{USD}`, `Rs.`"""
+    name = currency(nodes[0].name) if nodes and nodes[0].kind in ("unit", "text") else ""
+    length = 2 if nodes[1:2] == (sign("."),) else 1
+    then = nodes[length] if len(nodes) > length else sign("")
+    return (name, length) if name and (name == "$" or then.kind == "number") else ("", 0)
 
 
 def _without_brackets(nodes: Nodes) -> Nodes:

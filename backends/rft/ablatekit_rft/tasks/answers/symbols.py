@@ -47,6 +47,9 @@ UNICODE: Mapping[str, str] = MappingProxyType(
         "\u2019": "'",
         "\u20ac": "\\text{euro}",
         "\u00a3": "\\text{pound}",
+        "\u00a5": "\\text{yen}",
+        "\u20b9": "\\text{rupee}",
+        "\u00a2": "\\text{cent}",
         "\u00bd": "\\frac12 ",
         "\u2153": "\\frac13 ",
         "\u2154": "\\frac23 ",
@@ -123,6 +126,8 @@ FONTS = TEXT_FONTS | frozenset(
         "boxed",
         "fbox",
         "pmb",
+        "mathop",
+        "mathord",
         "ensuremath",
         "underline",
     )
@@ -170,6 +175,9 @@ FUNCTIONS = frozenset(
         "lg",
     )
 )
+
+SWITCHES = frozenset(("rm", "bf", "it"))
+"""Fonts of what follows, without an argument."""
 
 ARGUMENTS: Mapping[str, int] = MappingProxyType(
     {

@@ -46,6 +46,9 @@ _SPELLINGS = (
     "$ dollar usd USD buck",
     "cent ¢",
     "euro eur EUR",
+    "yen JPY",
+    "rupee Rs INR",
+    "quid GBP",
     "unit",
     "th st nd rd",
     "ha hectare",
@@ -80,6 +83,15 @@ infinite none unless except excluding including mod double twice
 """
 _NO_UNITS = frozenset(_WORDS_OF_VALUE.split())
 """Words that change the value in front of them, or say something of their own."""
+
+
+_CURRENCIES = frozenset(("$", "euro", "yen", "rupee", "quid", "lb"))
+
+
+def currency(word: str) -> str:
+    """The one name of a currency that may stand in front of a number; empty for another word."""
+    name = _CANONICAL.get(word, "")
+    return name if name in _CURRENCIES and word not in ("lb", "pounds") else ""
 
 
 def is_unit_word(word: str) -> bool:
