@@ -231,7 +231,11 @@ def _fitting(settings: RftSettings, content: str) -> str:
         options += [f"{name}: {' or '.join(fits)}"] if fits else []
     if settings.template == "qwen_math" and not settings.system_prompt:
         options.append("a system_prompt of your own")
-    return f"Set {', or '.join(options)}" if options else "Use another template"
+    if options:
+        return f"Set {', or '.join(options)}"
+    both = settings.model_copy(update={"instruction": "auto", "verifier": "auto"})
+    fits = _fits(both, content, (), first)
+    return "Set instruction: auto and verifier: auto" if fits else "Use another template"
 
 
 def _stops(settings: RftSettings) -> dict[str, tuple[str, ...]]:

@@ -20,8 +20,9 @@ from ablatekit_rft.tasks.verifiers.registry import BY_RULE, BatchJudge
 
 CHUNK = 32
 """Rows that are judged between two words about progress."""
-TRIED = 8
-"""Rows in which the form is found that a user's function reads."""
+TRIED = 4
+"""Rows in which the form is found that a user's function reads, and those judged first: a verifier
+that hangs takes its time limit for each."""
 
 
 @dataclass(slots=True)
@@ -105,7 +106,8 @@ def _read_form(
         texts = [key_completion(settings, form, query.gold) for query in queries]
         judged = task.judge(queries, texts)
         accepted[form] = sum(judgement.verdict is Verdict.CORRECT for judgement in judged)
-        if accepted[form] == len(queries):
+        hangs = all(judgement.why == FAILED.why for judgement in judged)
+        if accepted[form] == len(queries) or hangs:
             return form
     return max(accepted, key=lambda form: accepted[form])
 
@@ -129,8 +131,8 @@ def _in_chunks(
     """
     judged: list[Judgement] = []
     failed = 0
-    for start in range(0, len(queries), CHUNK):
-        chunk = slice(start, start + CHUNK)
+    for start in (0, *range(TRIED, len(queries), CHUNK)):
+        chunk = slice(start, start + CHUNK if start else TRIED)
         for query, text, judgement in zip(
             queries[chunk], texts[chunk], judge(queries[chunk], texts[chunk]), strict=True
         ):

@@ -137,7 +137,7 @@ def test_a_verifier_that_rejects_its_own_keys_is_refused(
     dataset = rows_file(tmp_path / "rows.jsonl", [kinds["number"](number) for number in range(50)])
     (tmp_path / "mine.py").write_text("def judge(question, gold, text):\n    return False\n")
     with pytest.raises(
-        UsageError, match=r"mine.py:judge, 32 of the first 32 of 50 rows.*number accepts 100 %"
+        UsageError, match=r"mine.py:judge, 4 of the first 4 of 50 rows.*number accepts 100 %"
     ):
         seen(dataset, verifier=f"{tmp_path / 'mine.py'}:judge")
 
@@ -279,7 +279,7 @@ def test_a_judgement_that_ran_out_of_time_is_made_again_alone(
 
     monkeypatch.setattr(judging, "open_task", lambda *_: Busy())
     assert found_in(settings_for(dataset)).count == 0
-    assert asked == [32, *[1] * 32, 28, *[1] * 28]
+    assert asked == [4, *[1] * 4, 32, *[1] * 32, 24, *[1] * 24]
 
 
 def test_progress_counts_every_judgement(

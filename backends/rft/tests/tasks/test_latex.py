@@ -374,6 +374,17 @@ def test_a_judgement_that_takes_too_much_memory_or_time_is_an_error(tmp_path: Pa
     assert "time limit" in found[5].why
 
 
+def test_an_interrupt_of_the_asking_process_ends_no_judgement(tmp_path: Path) -> None:
+    (tmp_path / "patient.py").write_text(
+        "import os, signal\n\ndef judge(question, gold, completion):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n    return completion == gold\n"
+    )
+    pool = JudgePool(USER_JUDGE, f"{tmp_path / 'patient.py'}:judge", processes=1)
+    found = pool.judge([("Q", "7", "7"), ("Q", "7", "8")])
+    pool.close()
+    assert [one.verdict for one in found] == [C, W]
+
+
 @needs_math
 def test_random_formulas_are_equal_to_what_they_are_worth(mathematics: JudgePool) -> None:
     draws = random.Random(13)

@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,7 +46,8 @@ def limit_memory(more: int) -> None:
 
 
 def main() -> None:
-    """Judge until standard input ends."""
+    """Judge until standard input ends: an interrupt is for the process that asks to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     memory, factory, *arguments = sys.argv[1:]

@@ -14,6 +14,8 @@ remark in brackets behind a number, `18 (see step 2)`, is no answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ablatekit_rft.tasks.verifiers import words
 from ablatekit_rft.tasks.verifiers.expressions import (
     STARTS,
@@ -139,31 +141,36 @@ class _Statements(Scan):
         if index == 0 or self.found[index].chain == self.found[index - 1].chain:
             return False
         prior, one = self.found[index - 1], self.found[index]
-        between = [
-            token
-            for token in self.tokens[prior.end : one.start]
-            if token.text not in words.ARTICLES
-        ]
+        there = self.tokens[prior.end : one.start]
+        between = [token for token in there if token.text not in words.ARTICLES]
         kinds = [token.kind for token in between]
+        if _is_restated(prior, one) and between and between[-1].text.lower() == "or":
+            return False
         if "relation" in kinds:
-            return between[0].text.lower() in ("or", "and") and self._repeats(prior, one)
+            return self._repeats(prior, one, between)
         if "operator" in kinds or self._compound(prior, one):
             return True
         if kinds[:1] == ["comma"]:
-            last = self._at(one.after).kind not in ("word", "name")
-            alone = len(kinds) == 1 and (last or strict)
-            linked = len(kinds) == 2 and between[1].text.lower() in ("and", "or")
-            return alone or linked
+            return self._enumerated(one, between, strict=strict)
         if kinds == ["colon"]:  # 10:30 and 3 : 4, but not `Step 2: 18`
             return between[0].gap is self.tokens[one.start].gap
-        if not kinds or len(kinds) > 3 or any(kind != "word" for kind in kinds):
-            return False
-        link = between[-1].text.lower()
-        if link == "or" and prior.quantity and one.quantity:  # 3/4 or 0.75
-            return not prior.quantity.equals(one.quantity)
-        unit = len(kinds) == 1 and self._at(one.after).kind == "word"
-        odds = kinds == ["word"] and link == "in" and not self._is_measured(one)
-        return odds or link in words.JOINERS or (unit and link not in words.PREPOSITIONS)
+        only_words = 0 < len(kinds) <= 3 and all(kind == "word" for kind in kinds)
+        return only_words and self._linked(one, [token.text.lower() for token in between])
+
+    def _enumerated(self, one: Found, between: Sequence[Token], *, strict: bool) -> bool:
+        """Whether a comma in front of an expression makes it an item of a list."""
+        last = self._at(one.after).kind not in ("word", "name")
+        alone = len(between) == 1 and (last or strict)
+        return alone or (len(between) == 2 and between[1].text.lower() in ("and", "or"))
+
+    def _linked(self, one: Found, link: Sequence[str]) -> bool:
+        """Whether the words in front of an expression join it to the one before them."""
+        if link[-1] in words.JOINERS:
+            return link[-1] != "to" or not words.LEADING_TO.intersection(link[-2:-1])
+        if link == ["in"]:
+            return not self._is_measured(one)
+        unit = len(link) == 1 and self._at(one.after).kind == "word"
+        return unit and link[0] not in words.PREPOSITIONS
 
     def _is_measured(self, one: Found) -> bool:
         """Whether a word stands behind an expression: its unit, but for the one of odds."""
@@ -177,8 +184,23 @@ class _Statements(Scan):
         alike = any(units <= kind for kind in words.COMPOUND_UNITS)
         return len(units) == 2 and alike and between <= {"comma"}
 
-    def _repeats(self, prior: Found, one: Found) -> bool:
-        """Whether both are values of one name: `x = 2 or x = 5`."""
-        names = [self._at(place - 2).text for place in (prior.start, one.start)]
-        signs = [self._at(place - 1).kind for place in (prior.start, one.start)]
-        return names[0] == names[1] and signs == ["relation", "relation"]
+    def _repeats(self, prior: Found, one: Found, between: Sequence[Token]) -> bool:
+        """Whether both are values of one name: `x = 2 or x = 5`, `x_1 = 2, x_2 = 5`.
+
+        In `2x = 10, x = 5` the first is the value of another expression.
+        """
+        places = (prior.start, one.start)
+        names = [self._at(place - 2).text.rstrip("0123456789{}").rstrip("_") for place in places]
+        signs = [self._at(place - 1).kind for place in places]
+        computed = self._at(prior.start - 3).kind in ("numeral", "operator", "close")
+        other = prior.quantity and one.quantity and not _is_restated(prior, one)
+        listed = bool(other) and len(between) == 3 and between[0].kind == "comma"
+        linked = listed or between[0].text.lower() in ("or", "and")
+        return linked and names[0] == names[1] and signs == ["relation"] * 2 and not computed
+
+
+def _is_restated(prior: Found, one: Found) -> bool:
+    """Whether two expressions are the same number, as in `3/4 or 0.75`."""
+    if prior.quantity is None or one.quantity is None:
+        return False
+    return one.quantity.equals(prior.quantity)

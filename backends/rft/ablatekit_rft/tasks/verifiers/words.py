@@ -67,6 +67,11 @@ BEFORE_OF = _set(
 )
 """The same with `of`, `by` or `of the` in between: `half of 6`, `divided by 3`."""
 JOINERS = _set("or and to over of by plus minus times through versus vs per remainder x X &")
+LEADING_TO = _set(
+    "equal equivalent simplifies simplified simplify reduces reduced reduce comes come amounts"
+    " amount evaluates evaluated evaluate up out rounds rounded round leads converts corresponds"
+)
+"""Words in front of `to` that state the value of what stands before: `3 + 1 is equal to 4`."""
 COMPOUND_UNITS = (
     _set(
         "years year yrs yr months month weeks week days day d hours hour hrs hr h minutes minute"
