@@ -234,8 +234,9 @@ def _fitting(settings: RftSettings, content: str) -> str:
     if options:
         return f"Set {', or '.join(options)}"
     both = settings.model_copy(update={"instruction": "auto", "verifier": "auto"})
-    fits = _fits(both, content, (), first)
-    return "Set instruction: auto and verifier: auto" if fits else "Use another template"
+    if _fits(both, content, (), first):
+        return "Set instruction: auto and verifier: auto"
+    return "Use another template"
 
 
 def _stops(settings: RftSettings) -> dict[str, tuple[str, ...]]:
