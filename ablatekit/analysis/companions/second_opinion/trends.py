@@ -17,7 +17,12 @@ from ablatekit.analysis.companions.second_opinion.effect_rows import (
     compare_row,
 )
 from ablatekit.analysis.companions.second_opinion.inquiry import COVARIATE, InContext, Inquiry
-from ablatekit.analysis.companions.second_opinion.recount import Recount, count_numbers
+from ablatekit.analysis.companions.second_opinion.recount import (
+    ROUNDING,
+    TOLERANCE,
+    Recount,
+    count_numbers,
+)
 from ablatekit.analysis.companions.second_opinion.scopes import by_scope, level_means
 from ablatekit.analysis.core.arrays import Floats
 from ablatekit.analysis.core.schema.analysis import ResponseAnalysis
@@ -92,9 +97,10 @@ def _trend_test(recount: Recount, inquiry: Inquiry, row: Mapping[str, Any]) -> N
     test = model.fit.f_test(rows)
     theirs = (test.df_num, test.df_denom, float(test.fvalue), float(test.pvalue))
     for key, number in zip(TEST_NUMBERS, theirs, strict=True):
-        recount.compare(
-            "dose", f"{inquiry.name}: trend of {row['factor']}: {key}", row[key], number
-        )
+        # Without an effect F, which chance alone makes 1, is a rounding error.
+        scale = ROUNDING / TOLERANCE if key == "statistic" else 0.0
+        name = f"{inquiry.name}: trend of {row['factor']}: {key}"
+        recount.compare("dose", name, row[key], number, scale)
 
 
 def _adjusted(recount: Recount, inquiry: Inquiry, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -140,6 +140,12 @@ _CLIPS = (
     Offer("clip", "delta", {**_TOKEN, "clip": "delta"}),
     Offer(
         "clip",
+        "RLOOTrainer, reward_clip_range",
+        {},
+        "off by default: rewards here are 0 and 1, -1 at least",
+    ),
+    Offer(
+        "clip",
         "off_policy_mask_threshold",
         {"off_policy_mask": 0.5},
         "compared with the engine's log-probabilities, where there are any, as here",

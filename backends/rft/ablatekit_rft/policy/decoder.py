@@ -35,38 +35,24 @@ def _scale(x: Tensor, eps: float) -> Tensor:
 
 
 class _RmsNorm(torch.autograd.Function):
-    """`rms_forward` under autograd, with `rms_gradients`."""
+    """With n = x s, s = 1 / sqrt(mean(x^2) + eps) and h = g w: dx = s (h - n mean(h n))."""
 
     @staticmethod
     def forward(context: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        out, normal, scale = rms_forward(x, weight, eps)
+        scale = _scale(x, eps)
+        normal = x * scale
         # Autograd through the single operations would keep `x` beside `normal`.
         context.save_for_backward(normal, scale, weight)
-        return out
+        return normal * weight
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        return *rms_gradients(gradient, *context.saved_tensors), None
-
-
-def rms_forward(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The norm of `x`, and n and s, which its gradients are made of."""
-    scale = _scale(x, eps)
-    normal = x * scale
-    return normal * weight, normal, scale
-
-
-def rms_gradients(
-    gradient: Tensor, normal: Tensor, scale: Tensor, weight: Tensor
-) -> tuple[Tensor, Tensor]:
-    """With n = x s, s = 1 / sqrt(mean(x^2) + eps) and h = g w: dx = s (h - n mean(h n)), dw = g n.
-
-    A norm per head has one weight per head and element: dw is summed over the other axes.
-    """
-    weighted = gradient * weight
-    along = torch.linalg.vecdot(weighted, normal).div_(normal.shape[-1]).unsqueeze(-1)
-    of_x = torch.addcmul(weighted, normal, along, value=-1).mul_(scale)
-    return of_x, (gradient * normal).sum_to_size(weight.shape)
+        normal, scale, weight = context.saved_tensors
+        weighted = gradient * weight
+        along = torch.linalg.vecdot(weighted, normal).div_(normal.shape[-1]).unsqueeze(-1)
+        of_x = torch.addcmul(weighted, normal, along, value=-1).mul_(scale)
+        # A norm per head has one weight per head and element: the sum runs over the other axes.
+        return of_x, (gradient * normal).sum_to_size(weight.shape), None
 
 
 Attend: TypeAlias = Callable[[int, Tensor, Tensor, Tensor], Tensor]
@@ -144,7 +130,6 @@ class Shape:
     gated: bool
     interleaved: bool
     parallel: bool
-    activation_gradient: Callable[[Tensor, Tensor, Tensor], object] | None = None
 
 
 class RotaryTables:

@@ -21,7 +21,6 @@ from ablatekit_rft.policy.decoder import (
     RotaryTables,
     Shape,
 )
-from ablatekit_rft.policy.decoder_gradient import ACTIVATIONS
 from ablatekit_rft.policy.flat_parameters import FlatParameters
 
 Group = tuple[str, ...]
@@ -84,7 +83,6 @@ def _llama(model: Any, parameters: FlatParameters) -> Decoder:
             gated=True,
             interleaved=False,
             parallel=False,
-            activation_gradient=ACTIVATIONS.get(config.hidden_act),
         ),
         embedding=_embedding(body.embed_tokens),
         blocks=tuple(_llama_block(layer, parameters, body) for layer in range(len(body.layers))),
@@ -123,7 +121,6 @@ def _neox(model: Any, _parameters: FlatParameters) -> Decoder:
             gated=False,
             interleaved=True,
             parallel=config.use_parallel_residual,
-            activation_gradient=ACTIVATIONS.get(config.hidden_act),
         ),
         embedding=_embedding(body.embed_in),
         blocks=tuple(_neox_block(layer) for layer in body.layers),

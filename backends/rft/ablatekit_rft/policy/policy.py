@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from ablatekit_rft.policy.decoder import Decoder
-from ablatekit_rft.policy.decoder_gradient import differentiated_hidden, is_differentiated
 from ablatekit_rft.policy.families import build_decoder, fused_groups, is_lean
 from ablatekit_rft.policy.flat_parameters import FlatParameters
 from ablatekit_rft.policy.packing import micro_batches, pack
@@ -101,10 +100,8 @@ class Policy:
         self, decoder: Decoder, rollouts: Rollouts, temperature: float, entropy: bool
     ) -> TokenScores:
         packed = pack(rollouts, self.pad_id)
-        rows = packed.tokens, packed.positions, packed.visible, packed.source
-        by_hand = torch.is_grad_enabled() and not self.autocast and is_differentiated(decoder)
-        hidden = (
-            differentiated_hidden(decoder, *rows) if by_hand else decoder.sequence_hidden(*rows)
+        hidden = decoder.sequence_hidden(
+            packed.tokens, packed.positions, packed.visible, packed.source
         )
         head = Head(decoder.head.weight, decoder.head.bias, self.vocabulary)
         scores = token_scores(hidden, head, packed.target, temperature, entropy=entropy)
