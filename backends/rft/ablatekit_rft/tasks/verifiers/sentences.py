@@ -166,7 +166,8 @@ class _Statements(Scan):
     def _linked(self, one: Found, link: Sequence[str]) -> bool:
         """Whether the words in front of an expression join it to the one before them."""
         if link[-1] in words.JOINERS:
-            return link[-1] != "to" or not words.LEADING_TO.intersection(link[-2:-1])
+            stating = {"to": words.LEADING_TO, "of": words.TOTALS}.get(link[-1], frozenset())
+            return stating.isdisjoint(link[-2:-1])
         if link == ["in"]:
             return not self._is_measured(one)
         unit = len(link) == 1 and self._at(one.after).kind == "word"

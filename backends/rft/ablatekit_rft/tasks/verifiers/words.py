@@ -72,6 +72,11 @@ LEADING_TO = _set(
     " amount evaluates evaluated evaluate up out rounds rounded round leads converts corresponds"
 )
 """Words in front of `to` that state the value of what stands before: `3 + 1 is equal to 4`."""
+TOTALS = _set(
+    "total totals totaling totalling sum amount value cost price profit average mean median result"
+    " answer product difference balance count score height length width area volume speed weight"
+)
+"""Words in front of `of` that name the number behind: `5 for a total of 20`."""
 COMPOUND_UNITS = (
     _set(
         "years year yrs yr months month weeks week days day d hours hour hrs hr h minutes minute"
