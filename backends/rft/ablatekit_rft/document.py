@@ -49,9 +49,9 @@ Every loss, advantage estimator, clip, filter and schedule that six trainers off
 of a setting here, an alias (several settings together, those not named at their defaults), or not
 offered, with the reason. Values are examples where a trainer has no default. Losses and gradients
 of all that TRL lists are equal to 1e-5 by test (`backends/rft/tests/learning/test_against_trl.py`).
-Policy losses, advantages and KL estimators of verl and losses with corrections of OpenRLHF were
-evaluated once from their source, which does not install beside this backend, and agreed to 1e-6
-but for the eps of deviations; prime-rl, NeMo-RL and slime were read, not run. What compares the
+The others do not install beside this backend: policy losses, advantages and KL estimators of verl
+and losses with corrections of OpenRLHF were compared by hand with their source, which no test
+repeats; prime-rl, NeMo-RL and slime were read, not run. What compares the
 rollouts of a query wants `rollouts: 2` or more; `ratio_level`, `clip` and what else corrects old
 rollouts matters with more than one update per round.
 
