@@ -132,7 +132,7 @@ SENTENCES: Mapping[Code, Words] = {
     ),
     "shorter_broad": _shorter_broad,
     "repeated_histories": lambda runs: (
-        f"replicates repeat each other exactly in {count(runs, 'run')}: the same seed?"
+        f"replicates repeat each other exactly in {count(runs, 'run')}, as under one seed"
     ),
     "unequal_starts": "step-0 scores differ within a context although the draws are common",
 }
