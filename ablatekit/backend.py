@@ -25,6 +25,18 @@ Settings: TypeAlias = Mapping[str, Any]
 """Resolved settings by (dotted) name."""
 
 
+Lack: TypeAlias = Literal[
+    "step_zero", "stop_points", "content", "repeatability", "randomness", "metric_names"
+]
+"""What a backend may do without, if it says so in `lacks`.
+
+step_zero: nothing is evaluated before training. stop_points: a run cannot be stopped and continued.
+content: what settings name (data, models) has no hash. repeatability: two executions of one run may
+differ. randomness: replicates are the same run. metric_names: what a run reports is known only
+after it, so that a study's responses say their direction.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A test of one setting's value, as data. Exactly one of the fields is set."""
@@ -165,7 +177,10 @@ class RunContext(Protocol):
 
 @runtime_checkable
 class Backend(Protocol):
-    """Whatever executes runs. Registered under the entry-point group `ablatekit.backends`."""
+    """Whatever executes runs. Registered under the entry-point group `ablatekit.backends`.
+
+    May also have `lacks: ClassVar[frozenset[Lack]]`: what it does without.
+    """
 
     name: ClassVar[str]
     results_version: ClassVar[int]
@@ -202,6 +217,12 @@ class Examining(Protocol):
         is told to `progress` and remembered by the backend. Raises UsageError for what cannot
         work; where its `received` says `NAME: VALUE` of a setting, the message gets the line.
         """
+
+
+def lacks(backend: Backend) -> frozenset[Lack]:
+    """What a backend declares in its member `lacks`; nothing where it has no such member."""
+    declared: frozenset[Lack] = getattr(backend, "lacks", frozenset())
+    return declared
 
 
 BackendFactory: TypeAlias = Callable[[], Backend]

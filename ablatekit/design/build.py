@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from ablatekit.backend import Backend, Examining, Progress
+from ablatekit.backend import Backend, Examining, Progress, lacks
 from ablatekit.canonical import canonical_json, content_hash
 from ablatekit.design.cells import CellLevels, as_yaml
 from ablatekit.design.crossing import Crossing, cross
+from ablatekit.design.inputs import with_inputs_at
 from ablatekit.design.order import order_seed, run_order
 from ablatekit.design.plan import (
     BETWEEN_LEVELS,
@@ -30,6 +31,7 @@ from ablatekit.errors import Location, PluginError, Problem, StudyError, UsageEr
 from ablatekit.plugins import load_backend
 from ablatekit.runs.records import MetricSpec, RunSpec
 from ablatekit.study.load import LoadedStudy
+from ablatekit.study.settings import setting_fields
 
 UNIT_DIGITS = 10
 
@@ -61,9 +63,10 @@ def build_plan(loaded: LoadedStudy, backend: Backend, progress: Progress = untol
     units = _units(canonical.conditions, contexts)
     _refuse_partial_merges(loaded, canonical.conditions, units, crossing, contexts)
     distinct = _one_per_run(canonical.conditions, units)
-    reported = [backend.metrics(condition.settings) for condition in distinct.values()]
-    responses, warnings = planned_responses(loaded, reported)
     asked = _NamedContent(loaded, backend, crossing.cells, contexts)
+    reported = [backend.metrics(asked.asked_with(condition)) for condition in distinct.values()]
+    known = "metric_names" not in lacks(backend)
+    responses, warnings = planned_responses(loaded, reported, names_known=known)
     examined = asked.examined(list(distinct.values()), progress)
     return Plan(
         study=study.name,
@@ -197,11 +200,11 @@ def _runs(
         spec = RunSpec(
             backend=backend.name,
             results_version=backend.results_version,
-            settings=distinct[key].settings,
+            settings=asked.placed(distinct[key].settings),
             context=contexts[context],
             content=content[key],
             replicate=replicate,
-            execution=distinct[key].execution,
+            execution=asked.placed(distinct[key].execution),
         )
         runs.append(
             PlannedRun(
@@ -242,6 +245,15 @@ class _NamedContent:
     cells: Sequence[CellLevels]
     contexts: Sequence[CellLevels]
 
+    def asked_with(self, condition: CellInContext) -> dict[str, Any]:
+        """What the backend is asked about a condition: all settings, inputs with their places."""
+        return self.placed({**condition.settings, **condition.execution})
+
+    def placed(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings with the places of the inputs that they name."""
+        fields = setting_fields(self.backend.settings)
+        return with_inputs_at(self.loaded.path.parent, settings, fields)
+
     def examined(self, conditions: Sequence[CellInContext], progress: Progress) -> tuple[str, ...]:
         """What a backend that looks before the first run says, each warning once."""
         if not isinstance(self.backend, Examining):
@@ -249,7 +261,7 @@ class _NamedContent:
         said: Counter[str] = Counter()
         for condition in conditions:
             with self._located(condition):
-                said.update(set(self.backend.examine(condition.settings, progress)))
+                said.update(set(self.backend.examine(self.asked_with(condition), progress)))
         total = len(conditions)
         return tuple(
             warning if count == total else f"{warning} (in {count} of {total} cells x contexts)"
@@ -259,7 +271,7 @@ class _NamedContent:
     def content(self, condition: CellInContext) -> Mapping[str, str]:
         """Content hashes of one condition."""
         with self._located(condition):
-            return self.backend.content(condition.settings)
+            return self.backend.content(self.asked_with(condition))
 
     @contextmanager
     def _located(self, condition: CellInContext) -> Iterator[None]:

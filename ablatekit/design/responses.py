@@ -15,14 +15,18 @@ DEFAULT_ROLES = ("learning", "generalization")
 
 
 def planned_responses(
-    loaded: LoadedStudy, reported: Sequence[Sequence[MetricSpec]]
+    loaded: LoadedStudy, reported: Sequence[Sequence[MetricSpec]], *, names_known: bool = True
 ) -> tuple[tuple[PlannedResponse, ...], tuple[str, ...]]:
     """Responses and warnings; `reported` holds the metrics of each distinct run.
 
     Without responses in the study, the first metric of the roles learning and generalization.
-    Raises StudyError for metrics that no run, or not every run, reports.
+    Raises StudyError for metrics that no run, or not every run, reports. Unless `names_known`, runs
+    report others, too, and a response of such a metric says its direction.
     """
     every, somewhere = _by_name(reported)
+    if not names_known:
+        every |= _undeclared(loaded, somewhere)
+        somewhere |= every
     parts = dict(loaded.study.responses) or _default_parts(every)
     if not parts:
         remedy = f"Name responses. Reported: {', '.join(sorted(every)) or 'nothing'}"
@@ -35,6 +39,24 @@ def planned_responses(
     planned = tuple(_planned(name, part, every[part.metric]) for name, part in parts.items())
     warnings = (_direction_warnings, _partial_warnings)
     return planned, tuple(text for warn in warnings for text in warn(planned, every))
+
+
+def _undeclared(loaded: LoadedStudy, declared: Mapping[str, MetricSpec]) -> dict[str, MetricSpec]:
+    """Metrics that only the study's responses name, as these describe them."""
+    parts = loaded.study.responses.items()
+    undeclared = {name: part for name, part in parts if part.metric not in declared}
+    for name, part in undeclared.items():
+        if part.direction is None and not _is_time(part.summary):
+            where = loaded.where("responses", name)
+            rule = f"response {name!r} does not say which way is better"
+            remedy = "Add direction: higher, or direction: lower"
+            raise StudyError(Problem(rule, part.metric, remedy, where))
+    return {
+        part.metric: MetricSpec(
+            name=part.metric, direction=part.direction or "lower", items=part.items or ""
+        )
+        for part in undeclared.values()
+    }
 
 
 def planned_price(loaded: LoadedStudy, reported: Sequence[Sequence[MetricSpec]]) -> str | None:

@@ -26,6 +26,7 @@ from ablatekit.study.settings import (
     flatten,
     flatten_model,
     is_known,
+    is_open,
     nest,
     setting_fields,
 )
@@ -72,7 +73,7 @@ def canonical_conditions(
     combinations that the backend refuses (with an exclusion to paste).
     """
     fields = setting_fields(backend.settings)
-    _check_setting_names(loaded, backend.name, fields)
+    _check_setting_names(loaded, backend, fields)
     resolver = _Resolver(loaded, backend, fields)
     resolved = [resolver.resolve(cell, context) for cell in cells for context in contexts]
     resolver.raise_problems()
@@ -207,7 +208,7 @@ def _setting_of(details: ErrorDetails, fields: Mapping[str, SettingField]) -> st
 
 
 def _check_setting_names(
-    loaded: LoadedStudy, backend: str, fields: Mapping[str, SettingField]
+    loaded: LoadedStudy, backend: Backend, fields: Mapping[str, SettingField]
 ) -> None:
     shared = flatten(loaded.study.backend.settings, ("backend", "settings"))
     problems = list(_unknown_settings(loaded, shared, backend, fields))
@@ -225,16 +226,15 @@ def _check_setting_names(
 def _unknown_settings(
     loaded: LoadedStudy,
     given: Mapping[str, Given],
-    backend: str,
+    backend: Backend,
     fields: Mapping[str, SettingField],
 ) -> Iterator[Problem]:
     for name, setting in given.items():
-        if is_known(name, fields):
+        if is_open(backend.settings) or is_known(name, fields):
             continue
+        rule = f"unknown setting of backend {backend.name!r}"
         where = loaded.source.where_key(setting.named_at)
-        yield Problem(
-            f"unknown setting of backend {backend!r}", repr(name), nearest(name, fields), where
-        )
+        yield Problem(rule, repr(name), nearest(name, fields), where)
 
 
 def _execution_only(

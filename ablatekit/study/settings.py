@@ -37,6 +37,11 @@ class SettingField:
         return _extra(self.info)
 
     @property
+    def input(self) -> bool:
+        """Whether it may name a file or folder, which is sought beside the study file first."""
+        return self.extra.get("input") is True
+
+    @property
     def holds_mapping(self) -> bool:
         """Whether the value itself is a mapping with keys of the user's choice."""
         return any(
@@ -160,9 +165,20 @@ def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
     return root
 
 
+def is_open(model: type[BaseModel]) -> bool:
+    """Whether a study may give settings that the model does not declare, such as a program's own.
+
+    A backend whose settings have `extra="allow"` checks such names itself, in `examine`.
+    """
+    return model.model_config.get("extra") == "allow"
+
+
 def flatten_model(settings: BaseModel) -> dict[str, Any]:
-    """Validated settings as JSON values by dotted name."""
-    return dict(_model_leaves(settings, settings.model_dump(mode="json"), ""))
+    """Validated settings as JSON values by dotted name; undeclared ones of an open model behind."""
+    dumped = settings.model_dump(mode="json")
+    undeclared = {name: dumped[name] for name in settings.model_extra or ()}
+    given = {name: leaf.value for name, leaf in _leaves(undeclared, "", ())}
+    return dict(_model_leaves(settings, dumped, "")) | given
 
 
 def _model_leaves(

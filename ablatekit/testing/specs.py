@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from ablatekit.backend import Backend
 from ablatekit.runs.records import RunSpec
+from ablatekit.study.settings import flatten_model, nest
 
 
 def run_spec(
@@ -18,8 +19,8 @@ def run_spec(
     replicate: int = 1,
 ) -> RunSpec:
     """The spec of one run: the backend's defaults with `settings` (dotted names) and `context`."""
-    chosen = backend.settings(**_nested({**settings, **(context or {})}))
-    resolved = _dotted(chosen.model_dump(mode="json"))
+    chosen = backend.settings(**nest({**settings, **(context or {})}))
+    resolved = flatten_model(chosen)
     execution = execution_settings(backend.settings)
     return RunSpec(
         backend=backend.name,
@@ -42,24 +43,3 @@ def execution_settings(model: type[BaseModel], prefix: str = "") -> frozenset[st
         if isinstance(part.annotation, type) and issubclass(part.annotation, BaseModel):
             names |= execution_settings(part.annotation, f"{prefix}{name}.")
     return frozenset(names)
-
-
-def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, value in settings.items():
-        *parents, last = name.split(".")
-        place = tree
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = value
-    return tree
-
-
-def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            settings |= _dotted(value, f"{prefix}{name}.")
-        else:
-            settings[prefix + name] = value
-    return settings

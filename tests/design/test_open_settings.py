@@ -1,0 +1,104 @@
+"""Backends that know less than others: open settings, inputs with places, unnamed metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from ablatekit.backend import Lack, Rule, RunContext, Settings
+from ablatekit.design.build import build_plan
+from ablatekit.design.plan import Plan
+from ablatekit.errors import StudyError
+from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
+from ablatekit.study.load import parse_study
+
+STUDY = """
+version: 1
+name: open
+backend: {name: program, settings: {script: SCRIPT, optimizer: {name: adam}}}
+factors:
+  lr: {baseline: 0.1, levels: [0.1, 0.2]}
+  depth: {baseline: shallow, levels: {shallow: {net.depth: 2}, deep: {net: {depth: 8}}}}
+responses: {score: {metric: accuracy, direction: higher}}
+"""
+
+
+class ProgramSettings(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    script: str = Field(default="train.py", json_schema_extra={"input": True})
+    folder: str = Field(default=".", json_schema_extra={"input": True, "execution": True})
+
+
+class Program:
+    """A backend of which only the study knows parameters and metrics."""
+
+    name: ClassVar[str] = "program"
+    results_version: ClassVar[int] = 1
+    settings: ClassVar[type[BaseModel]] = ProgramSettings
+    lacks: ClassVar[frozenset[Lack]] = frozenset({"metric_names", "content"})
+
+    def rules(self) -> Sequence[Rule]:
+        return ()
+
+    def metrics(self, settings: Settings) -> Sequence[MetricSpec]:  # noqa: ARG002
+        return ()
+
+    def resources(self, settings: Settings) -> Resources:  # noqa: ARG002
+        return Resources()
+
+    def content(self, settings: Settings) -> Mapping[str, str]:
+        return {"script": Path(settings["script"]).read_text(encoding="utf-8")}
+
+    def run(self, run: RunSpec, context: RunContext) -> RunResult:  # noqa: ARG002
+        return RunResult(status="finished", metrics={})
+
+
+def _plan(folder: Path, script: str = "train.py", **replaced: str) -> Plan:
+    (folder / "train.py").write_text("print(1)", encoding="utf-8")
+    text = STUDY.replace("SCRIPT", script)
+    for old, new in replaced.items():
+        text = text.replace(old, new)
+    return build_plan(parse_study(text, folder / "study.yaml"), Program())
+
+
+def _settings(plan: Plan) -> list[dict[str, Any]]:
+    return [dict(run.spec.settings) for run in plan.runs]
+
+
+def test_an_open_backend_takes_what_it_does_not_declare(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    rows = _settings(plan)
+    assert len(rows) == 4
+    assert {(row["lr"], row["net.depth"]) for row in rows} == {
+        (0.1, 2),
+        (0.1, 8),
+        (0.2, 2),
+        (0.2, 8),
+    }
+    assert all(row["optimizer.name"] == "adam" for row in rows)
+
+
+def test_inputs_lie_beside_the_study_file_wherever_it_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [tmp_path / name for name in ("here", "there")]
+    for place in places:
+        place.mkdir()
+    here, there = map(_plan, places)
+    monkeypatch.chdir(tmp_path)
+    assert _settings(here)[0]["script"] == str((places[0] / "train.py").resolve())
+    assert here.runs[0].spec.execution["folder"] == str(places[0].resolve())
+    assert here.hash == there.hash
+    assert here.held_equal["script"] == "train.py"
+
+
+def test_a_metric_that_only_the_study_knows_has_a_direction(tmp_path: Path) -> None:
+    response = _plan(tmp_path).analysis.responses[0]
+    assert (response.metric, response.direction) == ("accuracy", "higher")
+    with pytest.raises(StudyError, match=r"study\.yaml:8:.* does not say which way is better"):
+        _plan(tmp_path, **{", direction: higher": ""})
