@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import pandas as pd
+
+ROLES = "ablatekit.roles"
+"""Key of `frame.attrs` under which a reader of runs says what its columns are: name -> Role."""
+
+Role: TypeAlias = Literal["setting", "metric", "seed", "name", "started", "about"]
+"""setting: what a run was given. metric: what it measured. seed: its randomness alone. name: its
+own name. started: when, in seconds since the epoch. about: host, version and the like. Columns of
+fixed meaning (`run`, `status`, `item`, `outcome` ...) need no role."""
 
 
 @runtime_checkable
@@ -37,6 +45,19 @@ class Reader(Protocol):
         columns are ignored. With `columns`, only these, in this order and as small as a model needs
         them: text may come as categories in sorted order, then listed in `attrs[TEXT_COLUMNS]`.
         """
+
+
+@runtime_checkable
+class NamedSources(Protocol):
+    """What a reader has beside the contract if its tables have names: `mlflow:EXPERIMENT`."""
+
+    scheme: ClassVar[str]
+    """What stands before the colon."""
+
+    def read_named(
+        self, name: str, labels: Collection[str] = (), columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """`read` of what `name` (without the scheme) means; TableError where there is none."""
 
 
 def has_suffix(path: Path, suffixes: Sequence[str]) -> bool:

@@ -1,0 +1,1 @@
+"""Logs that other tools write: the metric history of runs, one file per format."""
