@@ -31,7 +31,9 @@ def with_meaning(frame: pd.DataFrame) -> pd.DataFrame:
 
     Settings and metrics are not told apart in it: they have no role, except seeds.
     """
-    created = pd.to_datetime(frame["Created"].astype("str"), utc=True, errors="coerce")
+    created = pd.to_datetime(
+        frame["Created"].astype("str"), utc=True, format="ISO8601", errors="coerce"
+    )
     seconds = (created - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
     added = {STATUS: frame["State"], "started": seconds}
     whole = frame.assign(**{n: column for n, column in added.items() if n not in frame})

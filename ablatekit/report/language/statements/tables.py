@@ -98,8 +98,8 @@ SENTENCES: Mapping[Code, Words] = {
         " once; the outcomes count as samples of one item"
     ),
     "unlike_items": lambda dataset, items: (
-        f"{_first(items)} of {dataset} had another input in another run: they are paired by name,"
-        " so check that names mean the same items"
+        f"{dataset}: {_first(items)} had another input in another run; items are paired by name, so"
+        " check that names mean the same items"
     ),
     "items_without_outcome": lambda rows, runs: (
         f"{count(rows, 'row')} of {count(runs, 'run')} {'has' if rows == 1 else 'have'} no outcome"
