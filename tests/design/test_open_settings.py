@@ -52,7 +52,8 @@ class Program:
         return Resources()
 
     def content(self, settings: Settings) -> Mapping[str, str]:
-        return {"script": Path(settings["script"]).read_text(encoding="utf-8")}
+        script = Path(settings["script"])
+        return {"script": script.read_text(encoding="utf-8") if script.exists() else ""}
 
     def run(self, run: RunSpec, context: RunContext) -> RunResult:  # noqa: ARG002
         return RunResult(status="finished", metrics={})
@@ -95,6 +96,13 @@ def test_inputs_lie_beside_the_study_file_wherever_it_is_run(
     assert here.runs[0].spec.execution["folder"] == str(places[0].resolve())
     assert here.hash == there.hash
     assert here.held_equal["script"] == "train.py"
+
+
+def test_what_lies_elsewhere_stays_as_written(tmp_path: Path) -> None:
+    (tmp_path / "adam").mkdir()
+    rows = _settings(_plan(tmp_path, "nowhere/train.py"))
+    assert rows[0]["script"] == "nowhere/train.py"
+    assert rows[0]["optimizer.name"] == "adam"
 
 
 def test_a_metric_that_only_the_study_knows_has_a_direction(tmp_path: Path) -> None:
