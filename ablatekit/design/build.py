@@ -87,13 +87,27 @@ def build_plan(loaded: LoadedStudy, backend: Backend, progress: Progress = untol
         held_equal=_held_equal([condition.as_said for condition in distinct.values()]),
         cost_metrics=_names(reported, cost=True),
         unrepeatable_metrics=_names(reported, cost=False),
-        warnings=(*crossing.warnings, *canonical.warnings, *warnings, *examined),
+        warnings=(
+            *crossing.warnings,
+            *canonical.warnings,
+            *warnings,
+            *_replicate_warnings(loaded, backend),
+            *examined,
+        ),
         covariates={
             variable.name: variable.covariates
             for variable in loaded.contexts
             if variable.covariate_names
         },
     )
+
+
+def _replicate_warnings(loaded: LoadedStudy, backend: Backend) -> Iterator[str]:
+    """Replicates that are one and the same run measure no chance."""
+    replicates = loaded.study.replicates
+    if replicates > 1 and "randomness" in lacks(backend):
+        same = f"the {replicates} replicates of a cell are the same run, and their spread is 0"
+        yield f"backend {backend.name} has no randomness: {same}. Set replicates: 1"
 
 
 def _analysis(
