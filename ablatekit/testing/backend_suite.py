@@ -12,9 +12,11 @@ The runs are executed in the test's process, so keep them small. pytest collects
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,6 +47,10 @@ class MemoryContext:
     items: list[_Entry] = field(default_factory=list)
     resumed: int | None = None
     asked: int = 0
+
+    @cached_property
+    def output_dir(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix="output-", dir=self.checkpoint_dir.parent))
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         self.metrics.append((step, {name: float(value) for name, value in metrics.items()}))
