@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ablatekit_rft.levels.registry import get_level
+
 from ablatekit_trl.settings import TrlSettings
 
 SCALE_REWARDS = {"group_norm": "group", "group_mean_batch_std": "batch", "group_mean": "none"}

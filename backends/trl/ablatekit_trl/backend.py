@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import ClassVar
 
+from ablatekit_rft.content import named_content
+from ablatekit_rft.planning.examine import examine
+from ablatekit_rft.sources.hashes import training_memory
 from pydantic import BaseModel
 
 from ablatekit.backend import Progress, Rule, RunContext, Settings
 from ablatekit.canonical import canonical_json
 from ablatekit.errors import PluginError, Problem
 from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
-from ablatekit_rft.content import named_content
-from ablatekit_rft.planning.examine import examine
-from ablatekit_rft.sources.hashes import training_memory
 from ablatekit_trl.metrics import reported
 from ablatekit_trl.rules import RULES
 from ablatekit_trl.settings import TrlSettings

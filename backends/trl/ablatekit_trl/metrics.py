@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ablatekit.runs.records import MetricSpec
 from ablatekit_rft.metrics import names as rft
 from ablatekit_rft.metrics.specs import metric_specs
+
+from ablatekit.runs.records import MetricSpec
 from ablatekit_trl.settings import TrlSettings
 
 KL_K1, KL_K3 = rft.KL_K1, rft.KL_K3
@@ -87,5 +88,5 @@ def translated(settings: TrlSettings, logs: Mapping[str, float]) -> dict[str, fl
     for name in ("loss", "grad_norm"):
         if not math.isfinite(logs[name]):
             raise FloatingPointError(f"TRL's {name} is {logs[name]}")
-    kl = {"kl": name for name in _kl_name(settings)}
-    return {ours: float(logs[theirs]) for theirs, ours in {**OF_TRL, **kl}.items()}
+    pairs = [*OF_TRL.items(), *(("kl", name) for name in _kl_name(settings))]
+    return {ours: float(logs[theirs]) for theirs, ours in pairs}

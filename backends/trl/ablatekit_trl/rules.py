@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ablatekit_rft.levels.stages import Stage
+
 from ablatekit.backend import (
     Condition,
     Rule,
@@ -18,7 +20,6 @@ from ablatekit.backend import (
     none_of,
     one_of,
 )
-from ablatekit_rft.levels.stages import Stage
 from ablatekit_trl.settings import LEVELS
 
 RFT = "the backend rft offers it"

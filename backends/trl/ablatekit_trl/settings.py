@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
-
 from ablatekit_rft.levels.registry import stage_metadata
 from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.settings import RftSettings
@@ -27,6 +25,7 @@ from ablatekit_rft.settings.levels import (
     TruncationName,
 )
 from ablatekit_rft.settings.protocol import ProtocolSettings
+from pydantic import Field, field_validator
 
 LEVELS: Mapping[Stage, tuple[str, ...]] = {
     "advantage": ("group_norm", "group_mean_batch_std", "group_mean", "rloo"),
@@ -121,7 +120,8 @@ class TrlSettings(ProtocolSettings, DataSettings):
     weight_decay: float = Field(default=0.0, ge=0, le=10)
     """Decoupled decay of weight matrices. TRL: weight_decay (0)."""
     grad_clip: float | None = Field(default=1.0, gt=0)
-    """Largest L2 norm of an update's gradient; null or none: not clipped. TRL: max_grad_norm (1)."""
+    """Largest L2 norm of an update's gradient; null or none: not clipped. TRL: max_grad_norm
+    (1)."""
     lr_schedule: Literal["constant", "linear", "cosine", "inverse_sqrt"] = "constant"
     """Course of the learning rate over the budget. TRL: lr_scheduler_type (linear)."""
     lr_floor: float = Field(default=0.0, ge=0, le=1)

@@ -12,11 +12,6 @@ from typing import Any
 
 import torch
 import transformers
-
-from ablatekit.backend import RunContext
-from ablatekit.errors import Problem, RunInterruptedError, UsageError
-from ablatekit.runs.records import RunResult, RunSpec
-from ablatekit.runs.seeds import Seeds
 from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.content import check_sources
 from ablatekit_rft.engines.decoding import Decoding
@@ -40,6 +35,11 @@ from ablatekit_rft.run.loop import COLLAPSED
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.tasks import Task
 from ablatekit_rft.tasks.query import Query
+
+from ablatekit.backend import RunContext
+from ablatekit.errors import Problem, RunInterruptedError, UsageError
+from ablatekit.runs.records import RunResult, RunSpec
+from ablatekit.runs.seeds import Seeds
 from ablatekit_trl.arguments import config_arguments
 from ablatekit_trl.run.rewards import Rewards
 from ablatekit_trl.run.rounds import Rounds, Scoring
@@ -258,7 +258,7 @@ def _device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """While open, TRL tells nobody on the network that it trains, and warnings are those of a log."""
+    """While open, TRL tells no server that it trains, and its warnings stop nothing."""
     import huggingface_hub.constants as hub
 
     before, hub.HF_HUB_DISABLE_TELEMETRY = hub.HF_HUB_DISABLE_TELEMETRY, True

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.metrics import names as metrics
 from ablatekit_rft.policy.models import Tokenizer
@@ -64,7 +63,7 @@ class Rewards:
     def __call__(
         self, *, completion_ids: Sequence[list[int]], query: Sequence[int], **_: Any
     ) -> list[float | None]:
-        """Rewards of completions; `query` are the indices of their queries, a column of the data."""
+        """Rewards of completions; `query`, a column of the data, has the index of each one's query."""
         asked = [self._queries[index] for index in query]
         judgements = self._judged(asked, completion_ids)
         verdicts = [judgement.verdict for judgement in judgements]

@@ -1,4 +1,4 @@
-"""Between the rounds of TRL's trainer: costs, evaluation, logging, checkpoints, the end of a run."""
+"""Between the rounds of TRL's trainer: costs, evaluation, logging, checkpoints, a run's end."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
-
-from ablatekit.backend import RunContext
 from ablatekit_rft.engines.policy import PolicyEngine
 from ablatekit_rft.evaluation.evaluate import Evaluator, Scope
 from ablatekit_rft.metrics import names as metrics
@@ -20,6 +17,9 @@ from ablatekit_rft.metrics.peak_memory import peak_gib
 from ablatekit_rft.policy.policy import Policy
 from ablatekit_rft.run.checkpoint import CheckpointClock
 from ablatekit_rft.run.divergence import Collapse
+from transformers import TrainerCallback
+
+from ablatekit.backend import RunContext
 from ablatekit_trl.metrics import translated
 from ablatekit_trl.run.rewards import Rewards
 from ablatekit_trl.run.state import PREFIX, RunState, write_state

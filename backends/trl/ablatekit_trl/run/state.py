@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ablatekit.canonical import read_json, write_json
-from ablatekit.errors import DamagedFileError
 from ablatekit_rft.metrics.budget import Costs
 from ablatekit_rft.run.divergence import Collapse
+
+from ablatekit.canonical import read_json, write_json
+from ablatekit.errors import DamagedFileError
 
 PREFIX = "checkpoint-"
 STATE = "ablatekit.json"
