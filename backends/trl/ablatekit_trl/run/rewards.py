@@ -63,7 +63,7 @@ class Rewards:
     def __call__(
         self, *, completion_ids: Sequence[list[int]], query: Sequence[int], **_: Any
     ) -> list[float | None]:
-        """Rewards of completions; `query`, a column of the data, has the index of each one's query."""
+        """Rewards of completions; `query`, a column of the data, has the index of each query."""
         asked = [self._queries[index] for index in query]
         judgements = self._judged(asked, completion_ids)
         verdicts = [judgement.verdict for judgement in judgements]
