@@ -1,6 +1,6 @@
 """What a study names by `module:function` or `path/file.py:function`.
 
-Paths are relative to the working directory, as those of models are.
+Paths are absolute, or relative to the study file, else to the working directory.
 """
 
 from __future__ import annotations
