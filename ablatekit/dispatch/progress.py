@@ -133,7 +133,9 @@ class PlainObserver:
         self._spoke = time.monotonic()
         stamp = datetime.now().astimezone().isoformat(timespec="seconds")
         tally = self._tally
-        line = f"{stamp} [{tally.done + tally.failed}/{tally.total}{_eta(tally)}] {legible(text)}"
+        line = (
+            f"{stamp} [{tally.done + tally.failed}/{tally.total}{time_left(tally)}] {legible(text)}"
+        )
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -183,7 +185,7 @@ class LiveObserver:
         head = Table.grid(padding=(0, 1))
         counts = f"{done}/{tally.total} runs, {tally.failed} failed, {len(tally.running)} running"
         bar = ProgressBar(total=max(tally.total, 1), completed=done, width=30)
-        head.add_row(bar, Text(counts + _eta(tally)))
+        head.add_row(bar, Text(counts + time_left(tally)))
         rows = Table.grid(padding=(0, 1))
         for label, share in list(tally.running.values())[:_SHOWN_RUNS]:
             rows.add_row(ProgressBar(total=1.0, completed=share, width=12), Text(label))
@@ -195,6 +197,7 @@ def observer_for(console: Console) -> Observer:
     return LiveObserver(console) if console.is_terminal else PlainObserver(console)
 
 
-def _eta(tally: Tally) -> str:
+def time_left(tally: Tally) -> str:
+    """The time to go in words after a comma; nothing before it is known."""
     seconds = tally.remaining_seconds()
     return "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"

@@ -46,7 +46,13 @@ def prepare(
     path: Path, overrides: Sequence[str], workspace: Workspace, progress: Progress = untold
 ) -> PreparedStudy:
     """Load, check and plan a study. Raises StudyError or PluginError; writes nothing."""
-    loaded = load_study(path, overrides)
+    return prepare_loaded(load_study(path, overrides), workspace, progress)
+
+
+def prepare_loaded(
+    loaded: LoadedStudy, workspace: Workspace, progress: Progress = untold
+) -> PreparedStudy:
+    """`prepare` for a study that has been loaded."""
     plan = build_plan(loaded, study_backend(loaded), progress)
     return PreparedStudy(loaded=loaded, plan=plan, workspace=workspace)
 
