@@ -161,14 +161,18 @@ def prepared(
         return prepare(file, overrides or (), find_workspace(workspace), progress)
 
 
-def schema() -> None:
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print it as a page.")] = False,
+) -> None:
     """Print the JSON Schema of study files, for editors."""
     from ablatekit.study.parts import complete_model
+    from ablatekit.study.reference import study_reference
 
-    document: dict[str, Any] = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **complete_model().model_json_schema(),
-    }
+    known = complete_model().model_json_schema()
+    if markdown:
+        typer.echo(study_reference(known), nl=False)
+        return
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **known}
     typer.echo(json.dumps(document, indent=2))
 
 

@@ -173,6 +173,12 @@ def is_open(model: type[BaseModel]) -> bool:
     return model.model_config.get("extra") == "allow"
 
 
+def other_names(model: type[BaseModel]) -> Mapping[str, str]:
+    """What others call a setting -> its name here: the model's `other_names`, if it has any."""
+    names: Mapping[str, str] = getattr(model, "other_names", {})
+    return names
+
+
 def flatten_model(settings: BaseModel) -> dict[str, Any]:
     """Validated settings as JSON values by dotted name; undeclared ones of an open model behind."""
     dumped = settings.model_dump(mode="json")
