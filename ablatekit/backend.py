@@ -223,6 +223,18 @@ class Examining(Protocol):
         """
 
 
+@runtime_checkable
+class Costing(Protocol):
+    """What a backend may have beside the contract: what a run will cost, known before it."""
+
+    def expected_costs(self, settings: Settings) -> Mapping[str, float]:
+        """Values of cost metrics at the end of a run with these settings, by metric name.
+
+        Only what follows from the settings: metrics whose value a run decides are left out. The
+        plan compares levels by it and says where one sees more data than the other.
+        """
+
+
 def lacks(backend: Backend) -> frozenset[Lack]:
     """What a backend declares in its member `lacks`; nothing where it has no such member."""
     declared: frozenset[Lack] = getattr(backend, "lacks", frozenset())

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import ablatekit
-from ablatekit.cli import backends, reports, study_files, study_runs
+from ablatekit.cli import backends, reports, run_logs, study_files, study_runs, study_status
 from ablatekit.cli.analyze import analyze
 from ablatekit.cli.analyze_options import SectionedCommand
 from ablatekit.errors import AblatekitError, Problem, UsageError
@@ -44,7 +44,9 @@ study_app.command("init")(study_files.init)
 study_app.command("validate")(study_files.validate)
 study_app.command("plan")(study_files.plan)
 study_app.command("run")(study_runs.run)
-study_app.command("status")(study_runs.status)
+study_app.command("status")(study_status.status)
+study_app.command("logs")(run_logs.logs)
+study_app.command("retry")(study_runs.retry)
 study_app.command("sync")(study_runs.sync)
 study_app.command("report")(study_runs.report)
 study_app.command("export")(reports.export)
