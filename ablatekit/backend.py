@@ -172,6 +172,10 @@ class RunContext(Protocol):
     checkpoint_dir: Path
     cache_dir: Path
 
+    @property
+    def output_dir(self) -> Path:
+        """An existing folder of this attempt alone; what is written there is kept."""
+
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append metrics at a step.
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from ablatekit.errors import Location, PluginError, Problem, UsageError, nearest
 from ablatekit.plugins import distribution_of, imported, installed_points
+from ablatekit.references import referenced, source_hash
 from ablatekit_rft.levels.stages import TRAITS, VIEWS, Stage
 from ablatekit_rft.levels.types import Level, level
-from ablatekit_rft.sources.references import referenced, source_hash
 
 ENTRY_POINT_GROUP = "ablatekit.factors"
 

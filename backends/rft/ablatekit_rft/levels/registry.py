@@ -15,11 +15,11 @@ from types import MappingProxyType, ModuleType
 from typing import Any, get_args
 
 from ablatekit.errors import PluginError, Problem, UsageError, nearest
+from ablatekit.references import is_reference
 from ablatekit_rft import levels
 from ablatekit_rft.levels.external import installed_levels, owners_of, referenced_level
 from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.levels.types import Level
-from ablatekit_rft.sources.references import is_reference
 
 
 def _collected(package: ModuleType) -> Iterator[Level]:
