@@ -19,6 +19,31 @@ from pydantic import BaseModel
 from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit.runs.seeds import Seeds
 
+__all__ = [
+    "API_VERSION",
+    "Backend",
+    "Condition",
+    "Examining",
+    "Lack",
+    "MetricSpec",
+    "Progress",
+    "Resources",
+    "Rule",
+    "RunContext",
+    "RunResult",
+    "RunSpec",
+    "Seeds",
+    "Settings",
+    "above_product",
+    "above_setting",
+    "at_least",
+    "below",
+    "lacks",
+    "none_of",
+    "one_of",
+    "within_product",
+]
+
 API_VERSION = 1
 
 Settings: TypeAlias = Mapping[str, Any]
@@ -239,6 +264,3 @@ def lacks(backend: Backend) -> frozenset[Lack]:
     """What a backend declares in its member `lacks`; nothing where it has no such member."""
     declared: frozenset[Lack] = getattr(backend, "lacks", frozenset())
     return declared
-
-
-BackendFactory: TypeAlias = Callable[[], Backend]
