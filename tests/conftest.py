@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 Install: TypeAlias = Callable[..., None]
 """`install(group, name, source)` for the length of a test."""
+
+PACKAGES = Path(__file__).parent / "packages"
+"""Distributions of third parties, one of each axis."""
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 """Before numpy is loaded: threads of small linear algebra wait for one another on shared cores."""
@@ -82,3 +86,43 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         monkeypatch.delitem(sys.modules, f"{distribution}_module", raising=False)
 
     return write
+
+
+@pytest.fixture
+def install_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Path], None]:
+    """Installs a distribution for this test and its processes, where it lies."""
+
+    def install(project: Path) -> None:
+        site = tmp_path_factory.mktemp("site")
+        write_information(project, site)
+        for place in (site, project):
+            monkeypatch.syspath_prepend(str(place))
+            monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
+
+    return install
+
+
+@pytest.fixture
+def install_package(install_folder: Callable[[Path], None]) -> Callable[[str], Path]:
+    """Installs one of `tests/packages` by name; its folder."""
+
+    def install(name: str) -> Path:
+        install_folder(PACKAGES / name)
+        return PACKAGES / name
+
+    return install
+
+
+def write_information(project: Path, site: Path) -> None:
+    """What an installer writes of a distribution beside its modules: a name and entry points."""
+    told = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    information = site / f"{told['name'].replace('-', '_')}-{told['version']}.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text(f"Name: {told['name']}\nVersion: {told['version']}\n")
+    groups = (
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
+        for group, points in told["entry-points"].items()
+    )
+    (information / "entry_points.txt").write_text("\n".join(groups))
