@@ -77,6 +77,8 @@ Code: TypeAlias = Literal[
     # what a table holds
     "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
     "outcomes_agree", "tested_by_permutation", "permutation_test", "failed_left_out",
+    # where runs of other tools come from
+    "unreadable_logs", "logs_cut",
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
     "terms_aliased", "written_twice", "items_nested", "unused_categorical",
@@ -210,6 +212,9 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "repeated_rows": ("rows",),
     "hidden_factor": ("column", "levels"),
     "failed_left_out": ("rows",),
+    # where runs of other tools come from
+    "unreadable_logs": ("runs",),
+    "logs_cut": ("runs",),
     # how a fit went
     "gradient_not_zero": ("gradient",),
     "local_minima": ("spread",),
