@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
@@ -99,6 +99,7 @@ def build_plan(loaded: LoadedStudy, backend: Backend, progress: Progress = untol
             for variable in loaded.contexts
             if variable.covariate_names
         },
+        lacks=tuple(sorted(lacks(backend))),
     )
 
 
@@ -281,11 +282,16 @@ class _NamedContent:
         try:
             yield
         except UsageError as error:
-            received = " ".join(problem.received for problem in error.problems)
-            where, default = self._setting_in(condition, received)
-            told = (_by_default(problem, default) for problem in error.problems)
-            place = where or _named_in(self.loaded, received)
+            together = " ".join(problem.received for problem in error.problems)
+            place = self._setting_in(condition, together)[0] or _named_in(self.loaded, together)
+            told = (self._at_setting(condition, problem) for problem in error.problems)
             raise StudyError(*(problem.at(place) for problem in told)) from None
+
+    def _at_setting(self, condition: CellInContext, problem: Problem) -> Problem:
+        """A problem at the setting that it shows, if it shows one; a default is called so."""
+        where, default = self._setting_in(condition, problem.received)
+        told = _by_default(problem, default)
+        return told if where is None else told.at(where)
 
     def _setting_in(
         self, condition: CellInContext, received: str
@@ -296,11 +302,21 @@ class _NamedContent:
         """
         cell, context = self.cells[condition.cell], self.contexts[condition.context]
         given = given_settings(self.loaded, cell, context)
-        named = re.findall(r"(?<![\w.])([\w.]+): ", received)
-        for name in named:
-            if name in given:
-                return given[name].where(self.loaded.source), None
-        return None, next((name for name in named if name in condition.settings), None)
+        shown = _shown_names(received, given)
+        if shown:
+            return given[shown[0]].where(self.loaded.source), None
+        return None, next(iter(_shown_names(received, condition.settings)), None)
+
+
+def _shown_names(received: str, names: Iterable[str]) -> list[str]:
+    """The names whose `NAME: VALUE` a message shows, the first one first."""
+    places = {name: _place_of(received, name) for name in names}
+    return sorted((name for name, at in places.items() if at >= 0), key=lambda name: places[name])
+
+
+def _place_of(received: str, name: str) -> int:
+    match = re.search(rf"(?<![\w.]){re.escape(name)}: ", received)
+    return match.start() if match else -1
 
 
 def _by_default(problem: Problem, name: str | None) -> Problem:

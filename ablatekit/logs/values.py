@@ -15,6 +15,7 @@ from ablatekit.runs.records import MetricEvent
 NOT_FINITE = {
     "nan": math.nan,
     "inf": math.inf,
+    "+inf": math.inf,
     "infinity": math.inf,
     "-inf": -math.inf,
     "-infinity": -math.inf,

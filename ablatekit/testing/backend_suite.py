@@ -15,9 +15,11 @@ CONTRIBUTING says what each test wants.
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -59,6 +61,10 @@ class MemoryContext:
     items: list[_Entry] = field(default_factory=list)
     resumed: int | None = None
     asked: int = 0
+
+    @cached_property
+    def output_dir(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix="output-", dir=self.checkpoint_dir.parent))
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():

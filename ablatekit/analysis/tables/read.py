@@ -14,7 +14,7 @@ from ablatekit.analysis.tables.readers.base import NamedSources, Reader, file_ki
 from ablatekit.analysis.tables.readers.logged_runs import NamedRuns, RunsReader
 from ablatekit.errors import Location, PluginError, Problem, TableError
 from ablatekit.logs.base import LoggedRun
-from ablatekit.plugins import broken_contract, load_plugin, plugin_names
+from ablatekit.plugins import made, plugin_names
 
 NAMED = re.compile(r"([A-Za-z][\w+-]*):(?!//)(.+)", re.DOTALL)
 """SCHEME:NAME, such as mlflow:EXPERIMENT; a path wins where one is there."""
@@ -122,9 +122,7 @@ def recognised(source: Path | str, reader: str | None = None) -> str:
 
 def load_reader(name: str) -> Reader:
     """The reader called `name`; PluginError when there is none or it breaks its contract."""
-    reader = load_plugin("reader", name)()
-    if not isinstance(reader, Reader):
-        raise broken_contract("reader", name)
+    reader: Reader = made("reader", name, Reader)
     return reader
 
 

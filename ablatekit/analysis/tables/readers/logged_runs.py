@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -11,6 +10,7 @@ import pandas as pd
 
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.tables.readers.base import MESSAGES, ROLES, Role
+from ablatekit.analysis.tables.readers.columns import role_of_setting
 from ablatekit.analysis.tables.words import STATUS
 from ablatekit.errors import Location, Problem, TableError
 from ablatekit.logs.base import LoggedRun, RunEnd
@@ -21,17 +21,7 @@ FIXED = frozenset({RUN, STATUS, STARTED, "item", "outcome", "sample"})
 """Names that have a meaning of their own: a setting of such a name is `config.NAME`."""
 NULL = "none"
 """The level of a setting that a run was given as null; one that it was not given is missing."""
-SEEDS = re.compile(r"(^|[._-])(seed|random_state|randomseed|rngseed)$", re.IGNORECASE)
 NOT_LEVELS = frozenset({"nan", "inf", "infinity"})
-PLACES = frozenset(
-    {
-        "output_dir", "logging_dir", "log_dir", "save_dir", "run_dir", "work_dir", "workdir", "cwd",
-        "checkpoint_dir", "run_name", "run_id", "exp_name", "experiment_name", "name", "id", "uuid",
-        "host", "hostname", "node", "pid", "user", "username", "date", "time", "timestamp",
-        "git_commit", "git_sha", "git_hash", "commit", "sha", "version",
-    }
-)  # fmt: skip
-"""Settings that say where, when and under which name a run was made, if their whole name is so."""
 
 
 class RunsReader:
@@ -105,7 +95,7 @@ def _columns(
     for name in settings:
         column = f"config.{name}" if name in FIXED or name in metrics else name
         data[column] = _setting([_given(run, name) for run in runs], column in labels)
-        roles[column] = _role(name)
+        roles[column] = role_of_setting(name)
     for metric in metrics:
         column = f"metric.{metric}" if metric in data or metric in FIXED else metric
         data[column] = [run.final.get(metric, float("nan")) for run in runs]
@@ -121,12 +111,6 @@ def _columns(
 def _given(run: LoggedRun, name: str) -> Any:
     value = run.config.get(name)
     return NULL if name in run.config and value is None else value
-
-
-def _role(name: str) -> Role:
-    if SEEDS.search(name):
-        return "seed"
-    return "about" if name.casefold() in PLACES else "setting"
 
 
 def _status(end: RunEnd) -> str | None:
