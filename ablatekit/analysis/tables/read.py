@@ -72,6 +72,11 @@ def _word(name: str) -> str:
     return rf"(?<![\w.]){re.escape(name)}(?![\w.])"
 
 
+def recognised(path: Path, reader: str | None = None) -> str:
+    """The name of the reader that reads a source; TableError or PluginError where none does."""
+    return _reader_of(path, reader).name
+
+
 def load_reader(name: str) -> Reader:
     """The reader called `name`; PluginError when there is none or it breaks its contract."""
     reader = load_plugin("reader", name)()

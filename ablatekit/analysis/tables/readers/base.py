@@ -16,6 +16,14 @@ Role: TypeAlias = Literal["setting", "metric", "seed", "name", "started", "about
 own name. started: when, in seconds since the epoch. about: host, version and the like. Columns of
 fixed meaning (`run`, `status`, `item`, `outcome` ...) need no role."""
 
+DIRECTIONS = "ablatekit.directions"
+"""Key of `frame.attrs` under which a reader says which side of a metric is better, where its source
+knows: column -> "higher" or "lower". Other metrics have no entry."""
+
+MESSAGES = "ablatekit.messages"
+"""Key of `frame.attrs` for what a reader has to tell of its source, such as a file it left out: a
+list of Statements, which `analyze` puts before what it finds in the table itself."""
+
 
 @runtime_checkable
 class Reader(Protocol):
