@@ -270,7 +270,6 @@ def _proposed(
 
     given = {*_given(context, BY_FACTORS)}
     order = planned["interactions"] if "--interactions" in given else None
-    _refuse_baselines(table.baselines, table.roles["--factors"])
     stated = proposals.stated_of(
         table.roles,
         table.baselines,
@@ -293,16 +292,6 @@ def _proposed(
         messages=proposal.warnings,
     )
     return filled, {**planned, "interactions": proposal.interactions}
-
-
-def _refuse_baselines(baselines: Mapping[str, str], factors: Sequence[str]) -> None:
-    """Baselines of factors that --factors does not name; without it they name some."""
-    from ablatekit.errors import Problem, UsageError, nearest
-
-    unknown = [name for name in baselines if name not in factors]
-    if factors and unknown:
-        problems = (Problem("not one of --factors", n, nearest(n, factors)) for n in unknown)
-        raise UsageError(*problems)
 
 
 IN_PROPOSAL = frozenset(
@@ -341,10 +330,11 @@ def _by_factors(
     from ablatekit.analysis.tables.read import read_table
     from ablatekit.analysis.tables.readers.base import MESSAGES
     from ablatekit.analysis.tables.values import rows_where
+    from ablatekit.cli.proposals import refuse_baselines
 
     annotations = read_annotations(*told)
     factors, contexts = table.roles["--factors"], table.roles["--contexts"]
-    _refuse_baselines(table.baselines, factors)
+    refuse_baselines(table.baselines, factors)
     frame = read_table(table.source, [*factors, *contexts, *table.where], table.reader)
     frame = rows_where(frame, table.where)
     if table.messages:

@@ -15,7 +15,8 @@ from ablatekit.analysis.proposal.base import Proposal, Stated
 from ablatekit.analysis.proposal.propose import in_words_of, propose
 from ablatekit.analysis.tables.read import read_table, recognised
 from ablatekit.analysis.tables.readers.base import MESSAGES
-from ablatekit.errors import Location, Problem, TableError, nearest
+from ablatekit.analysis.tables.values import rows_where
+from ablatekit.errors import Location, Problem, TableError, UsageError, nearest
 from ablatekit.legible import legible
 from ablatekit.report.language.sentences import say
 from ablatekit.report.language.statements import proposals as words
@@ -74,10 +75,12 @@ def recognise(
     labels = [*stated.factors, *stated.contexts, *stated.where]
     frame = read_table(source, labels, reader)
     _refuse_unknown(frame, stated)
+    rows_where(frame, stated.where)
     proposal = propose(frame, stated)
     name = recognised(source, reader)
     if proposal.lacking:
         raise _nothing_proposed(source, proposal)
+    refuse_baselines(stated.baselines, proposal.factors)
     chosen = [*proposal.factors, *proposal.contexts, *proposal.where]
     if set(chosen) - set(labels):
         proposal = in_words_of(proposal, read_table(source, chosen, reader), stated)
@@ -95,6 +98,14 @@ def _refuse_unknown(frame: pd.DataFrame, stated: Stated) -> None:
     twice = [name for name in stated.exclude if name in (*stated.responses, *stated.factors)]
     if twice:
         raise TableError(*(Problem("--exclude names a column in use", name) for name in twice))
+
+
+def refuse_baselines(baselines: Mapping[str, str], factors: Sequence[str]) -> None:
+    """Raises UsageError for baselines of what is no factor."""
+    unknown = [name for name in baselines if name not in factors]
+    if unknown:
+        problems = (Problem("not one of --factors", n, nearest(n, factors)) for n in unknown)
+        raise UsageError(*problems)
 
 
 def _nothing_proposed(source: Path, proposal: Proposal) -> TableError:

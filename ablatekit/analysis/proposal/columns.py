@@ -21,7 +21,7 @@ SAMPLE = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Column:
+class RunColumn:
     """A column of n rows: `codes` (n,) number its distinct values as they come, -1 where empty.
 
     `values` are these. `numeric`: they are numbers, at most with words for missing ones among them.
@@ -36,7 +36,7 @@ class Column:
 
     @property
     def gaps(self) -> int:
-        """Rows without a value."""
+        """RunRows without a value."""
         return int((self.codes < 0).sum())
 
     @property
@@ -60,7 +60,7 @@ class Column:
         known = _parsed(list(self.values[:SAMPLE]))
         return bool((known[np.isfinite(known)] % 1 != 0).any())
 
-    def at(self, rows: Integers) -> Column:
+    def at(self, rows: Integers) -> RunColumn:
         """The column of some rows, its values numbered as they come there."""
         codes, kept = pd.factorize(self.codes[rows])
         gone = np.flatnonzero(kept < 0)
@@ -71,11 +71,11 @@ class Column:
         return replace(self, codes=codes.astype(np.int64), values=values)
 
 
-def columns_of(frame: pd.DataFrame) -> tuple[list[Column], list[str]]:
+def columns_of(frame: pd.DataFrame) -> tuple[list[RunColumn], list[str]]:
     """The columns under their first name, and names that stand twice. No content raises."""
     told = frame.attrs.get(ROLES, {})
     roles = told if isinstance(told, dict) else {}
-    columns: dict[str, Column] = {}
+    columns: dict[str, RunColumn] = {}
     repeated = []
     for place, label in enumerate(frame.columns):
         name = str(label)
@@ -86,11 +86,11 @@ def columns_of(frame: pd.DataFrame) -> tuple[list[Column], list[str]]:
     return list(columns.values()), list(dict.fromkeys(repeated))
 
 
-def _column(name: str, role: Role | None, series: pd.Series[Any]) -> Column:
+def _column(name: str, role: Role | None, series: pd.Series[Any]) -> RunColumn:
     codes, values = _factorized(series)
     kind = _kind(series, values)
     numeric = kind in ("number", "truth") or (kind == "text" and _holds_numbers(values))
-    return Column(name, role, kind, codes, values, numeric)
+    return RunColumn(name, role, kind, codes, values, numeric)
 
 
 def _factorized(series: pd.Series[Any]) -> tuple[Integers, Sequence[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ablatekit.analysis.core.schema.vocabulary import statement
 from ablatekit.analysis.proposal.base import Stated
-from ablatekit.analysis.proposal.columns import Column
+from ablatekit.analysis.proposal.columns import RunColumn
 from ablatekit.analysis.proposal.names import place_of, quality_of
 from ablatekit.analysis.proposal.parts import Parts
 
@@ -12,7 +12,7 @@ QUALITIES = ("goal", "unknown", "cost", "progress")
 OUTCOME = "outcome"
 
 
-def choose_response(parts: Parts, stated: Stated) -> tuple[Column, ...]:
+def choose_response(parts: Parts, stated: Stated) -> tuple[RunColumn, ...]:
     """The stated responses, else the best measure; the others are left out as measures."""
     if stated.responses:
         chosen = [c for c in parts.measures if c.name in stated.responses]
@@ -25,7 +25,7 @@ def choose_response(parts: Parts, stated: Stated) -> tuple[Column, ...]:
     return tuple(ordered)
 
 
-def _rank(column: Column) -> tuple[bool, int, int, int]:
+def _rank(column: RunColumn) -> tuple[bool, int, int, int]:
     """The outcome of items first; then goals, measured at a test, known of most runs."""
     name = column.name
     return (

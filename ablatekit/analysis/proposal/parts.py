@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.proposal.base import LeftOut, Stated
-from ablatekit.analysis.proposal.columns import Column
+from ablatekit.analysis.proposal.columns import RunColumn
 from ablatekit.analysis.proposal.names import (
     is_about,
     is_context,
@@ -29,20 +29,20 @@ MOST_NUMBERS, MOST_WORDS, MOST_CONTEXTS = 12, 30, 200
 class Parts:
     """Columns by the part that they may play, in the order of the table."""
 
-    factors: list[Column] = field(default_factory=list)
-    contexts: list[Column] = field(default_factory=list)
-    seeds: list[Column] = field(default_factory=list)
-    measures: list[Column] = field(default_factory=list)
-    status: list[Column] = field(default_factory=list)
-    names: list[Column] = field(default_factory=list)
+    factors: list[RunColumn] = field(default_factory=list)
+    contexts: list[RunColumn] = field(default_factory=list)
+    seeds: list[RunColumn] = field(default_factory=list)
+    measures: list[RunColumn] = field(default_factory=list)
+    status: list[RunColumn] = field(default_factory=list)
+    names: list[RunColumn] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
-    def leave_out(self, column: Column, reason: Statement) -> None:
+    def leave_out(self, column: RunColumn, reason: Statement) -> None:
         """A column that plays none, with the reason."""
         self.left_out.append(LeftOut(column.name, reason))
 
 
-def sorted_parts(columns: Iterable[Column], stated: Stated) -> Parts:
+def sorted_parts(columns: Iterable[RunColumn], stated: Stated) -> Parts:
     """Every column where it belongs; what was stated of one decides."""
     parts = Parts()
     for column in columns:
@@ -62,7 +62,7 @@ def sorted_parts(columns: Iterable[Column], stated: Stated) -> Parts:
     return parts
 
 
-def _sort(column: Column, parts: Parts, rows: int) -> None:
+def _sort(column: RunColumn, parts: Parts, rows: int) -> None:
     """One column of which nothing was stated."""
     reason = _without_part(column)
     if reason is not None:
@@ -78,7 +78,7 @@ def _sort(column: Column, parts: Parts, rows: int) -> None:
         parts.leave_out(column, statement("column_constant", level=column.levels[0]))
     elif column.role == "metric" or _is_measure(column, rows):
         _sort_measure(column, parts)
-    elif column.distinct == rows > 2:
+    elif column.distinct == rows > 2 and not (column.numeric and _is_chosen(column)):
         parts.names.append(column)
         parts.leave_out(column, statement("column_unique"))
     elif is_context(column.name) and column.distinct <= _most(MOST_CONTEXTS, rows):
@@ -89,14 +89,14 @@ def _sort(column: Column, parts: Parts, rows: int) -> None:
         parts.leave_out(column, statement("column_many_values", levels=column.distinct))
 
 
-def _sort_measure(column: Column, parts: Parts) -> None:
+def _sort_measure(column: RunColumn, parts: Parts) -> None:
     if column.numeric:
         parts.measures.append(column)
     else:
         parts.leave_out(column, statement("column_about"))
 
 
-def _without_part(column: Column) -> Statement | None:
+def _without_part(column: RunColumn) -> Statement | None:
     """Why a column can play no part whatever else is in the table."""
     name = column.name
     if column.distinct == 0:
@@ -108,7 +108,7 @@ def _without_part(column: Column) -> Statement | None:
     return None
 
 
-def _is_seed(column: Column, rows: int) -> bool:
+def _is_seed(column: RunColumn, rows: int) -> bool:
     if column.role in ("metric", "name", "started", "about"):
         return False
     if column.role == "seed" or is_seed(column.name):
@@ -117,7 +117,7 @@ def _is_seed(column: Column, rows: int) -> bool:
     return may_count(column.name) and column.numeric and repeated and column.distinct > 1
 
 
-def _is_about(column: Column, rows: int) -> bool:
+def _is_about(column: RunColumn, rows: int) -> bool:
     if column.role in ("name", "started", "about") or column.kind == "time":
         return True
     if column.role in ("setting", "metric"):
@@ -125,7 +125,7 @@ def _is_about(column: Column, rows: int) -> bool:
     return is_about(column.name) or (is_progress(column.name) and _is_few(column, rows))
 
 
-def _is_measure(column: Column, rows: int) -> bool:
+def _is_measure(column: RunColumn, rows: int) -> bool:
     """Whether a number is measured rather than chosen."""
     if column.role is not None or not column.numeric or is_given(column.name):
         return False
@@ -135,7 +135,12 @@ def _is_measure(column: Column, rows: int) -> bool:
     return not few and not is_context(column.name)
 
 
-def _is_few(column: Column, rows: int) -> bool:
+def _is_chosen(column: RunColumn) -> bool:
+    """Whether the reader or the name says that a column holds settings."""
+    return column.role == "setting" or is_given(column.name)
+
+
+def _is_few(column: RunColumn, rows: int) -> bool:
     """Whether a column has as few values as a choice has."""
     most = MOST_NUMBERS if column.numeric else MOST_WORDS
     return column.distinct <= _most(most, rows)

@@ -14,11 +14,11 @@ import pandas as pd
 from ablatekit.analysis.core.arrays import Integers
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.proposal.base import LeftOut, Proposal, Stated
-from ablatekit.analysis.proposal.columns import Column, columns_of
+from ablatekit.analysis.proposal.columns import RunColumn, columns_of
 from ablatekit.analysis.proposal.measures import choose_response
 from ablatekit.analysis.proposal.parts import Parts, sorted_parts
 from ablatekit.analysis.proposal.remarks import remarks
-from ablatekit.analysis.proposal.rows import Rows, kinds_of_rows, rows_of, rows_per_step
+from ablatekit.analysis.proposal.rows import RunRows, kinds_of_rows, rows_of, rows_per_step
 from ablatekit.analysis.proposal.structure import parameters, settle
 from ablatekit.analysis.tables.readers.base import DIRECTIONS
 from ablatekit.analysis.tables.words import Direction, direction_of
@@ -64,12 +64,12 @@ def in_words_of(proposal: Proposal, frame: pd.DataFrame, stated: Stated) -> Prop
     return replace(proposal, levels=levels, baselines=_baselines(factors, stated))
 
 
-def _doubled(column: Column, kinds: Mapping[str, str]) -> Statement:
+def _doubled(column: RunColumn, kinds: Mapping[str, str]) -> Statement:
     levels, kept = list(column.levels), kinds[column.name]
     return statement("rows_doubled", column=column.name, levels=levels, kept=kept)
 
 
-def _used_rows(columns: Sequence[Column], rows: int, where: Mapping[str, str]) -> Integers:
+def _used_rows(columns: Sequence[RunColumn], rows: int, where: Mapping[str, str]) -> Integers:
     """Positions of the rows in which every column of `where` has its level."""
     used = np.ones(rows, dtype=np.bool_)
     for column in columns:
@@ -81,8 +81,8 @@ def _used_rows(columns: Sequence[Column], rows: int, where: Mapping[str, str]) -
 
 
 def _of_rows(
-    rows: Rows,
-    columns: Sequence[Column],
+    rows: RunRows,
+    columns: Sequence[RunColumn],
     stated: Stated,
     left: Sequence[LeftOut],
     directions: Mapping[str, Direction],
@@ -114,7 +114,7 @@ def _of_rows(
     )
 
 
-def _parts(rows: Rows, stated: Stated) -> Parts:
+def _parts(rows: RunRows, stated: Stated) -> Parts:
     """The parts of columns; of a table of items measures are those that vary within runs."""
     parts = sorted_parts(rows.columns, stated)
     if not rows.by_item:
@@ -134,14 +134,14 @@ def _direction(name: str, stated: Stated, told: Mapping[str, Direction]) -> Dire
     return stated.direction or told.get(name) or direction_of(name)[0]
 
 
-def _baselines(factors: Sequence[Column], stated: Stated) -> dict[str, str]:
+def _baselines(factors: Sequence[RunColumn], stated: Stated) -> dict[str, str]:
     """The most frequent level of each factor, of equal ones the first in the table."""
     chosen = {column.name: _baseline(column) for column in factors if column.distinct > 1}
     named = {name: level for name, level in chosen.items() if "=" not in name}
     return {**named, **stated.baselines}
 
 
-def _baseline(column: Column) -> str:
+def _baseline(column: RunColumn) -> str:
     sizes = np.bincount(column.codes[column.codes >= 0], minlength=column.distinct)
     return column.levels[int(sizes.argmax())]
 
@@ -152,7 +152,7 @@ def _order(parts: Parts, runs: int) -> int:
 
 
 def _lacking(
-    parts: Parts, responses: Sequence[Column], rows: Rows, columns: Sequence[Column]
+    parts: Parts, responses: Sequence[RunColumn], rows: RunRows, columns: Sequence[RunColumn]
 ) -> tuple[Statement, ...]:
     """Why there is nothing to analyse; nothing where a response and a factor are there."""
     if not len(rows.first):
@@ -164,7 +164,7 @@ def _lacking(
     return tuple(lacks)
 
 
-def _in_order(left: Sequence[LeftOut], columns: Sequence[Column]) -> tuple[LeftOut, ...]:
+def _in_order(left: Sequence[LeftOut], columns: Sequence[RunColumn]) -> tuple[LeftOut, ...]:
     """One reason per column, in the order of the table."""
     place = {column.name: number for number, column in enumerate(columns)}
     first = {entry.column: entry for entry in reversed(left)}

@@ -9,7 +9,7 @@ import numpy as np
 from ablatekit.analysis.core.arrays import Booleans, Integers
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
-from ablatekit.analysis.proposal.columns import Column
+from ablatekit.analysis.proposal.columns import RunColumn
 from ablatekit.analysis.proposal.names import is_context
 from ablatekit.analysis.proposal.parts import Parts
 from ablatekit.analysis.proposal.structure import (
@@ -22,7 +22,7 @@ from ablatekit.analysis.proposal.together import groups
 from ablatekit.analysis.tables.words import STATUS, ending_of
 
 
-def remarks(parts: Parts, responses: Sequence[Column], rows: int) -> tuple[Statement, ...]:
+def remarks(parts: Parts, responses: Sequence[RunColumn], rows: int) -> tuple[Statement, ...]:
     """Everything of note about the runs, the gravest first."""
     cells = cells_of(parts, rows)
     sizes = np.bincount(cells)
@@ -38,7 +38,7 @@ def remarks(parts: Parts, responses: Sequence[Column], rows: int) -> tuple[State
 
 
 def _same_results(
-    parts: Parts, responses: Sequence[Column], cells: Integers, sizes: Integers
+    parts: Parts, responses: Sequence[RunColumn], cells: Integers, sizes: Integers
 ) -> Iterator[Statement]:
     """Repeats that agree to the last digit, in the responses and in all else that is measured."""
     several = [column for column in parts.measures if 2 * column.distinct > len(sizes)]

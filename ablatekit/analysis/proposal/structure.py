@@ -11,7 +11,7 @@ from ablatekit.analysis.core.arrays import Integers
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.proposal.base import Stated
-from ablatekit.analysis.proposal.columns import Column
+from ablatekit.analysis.proposal.columns import RunColumn
 from ablatekit.analysis.proposal.parts import Parts
 from ablatekit.analysis.proposal.together import (
     LEAST_ASSOCIATION,
@@ -60,7 +60,7 @@ def _settle(parts: Parts, stated: Collection[str]) -> None:
     _drop_too_many(parts, stated)
 
 
-def _drop(parts: Parts, column: Column, reason: Statement) -> None:
+def _drop(parts: Parts, column: RunColumn, reason: Statement) -> None:
     for place in (parts.factors, parts.contexts):
         place[:] = [other for other in place if other is not column]
     parts.leave_out(column, reason)
@@ -69,26 +69,26 @@ def _drop(parts: Parts, column: Column, reason: Statement) -> None:
 def _drop_labels(parts: Parts, stated: Collection[str]) -> None:
     """Columns that name combinations of two or more others."""
     for column in [c for c in parts.factors if c.name not in stated]:
-        others = [other for other in parts.factors if other is not column]
+        others = [c for c in (*parts.factors, *parts.contexts) if c is not column]
         named = [other for other in others if _is_coarser(column, other)]
         if len(named) > 1 and _combinations(named) == column.distinct + bool(column.gaps):
             _drop(parts, column, statement("column_combines", columns=[c.name for c in named]))
 
 
-def _is_coarser(column: Column, other: Column) -> bool:
+def _is_coarser(column: RunColumn, other: RunColumn) -> bool:
     return decides(column, other) and not decides(other, column)
 
 
-def _combinations(columns: Sequence[Column]) -> int:
+def _combinations(columns: Sequence[RunColumn]) -> int:
     return combinations_of(columns, len(columns[0].codes)) if columns else 1
 
 
-def _drop_along(parts: Parts, columns: Sequence[Column], stated: Collection[str]) -> None:
+def _drop_along(parts: Parts, columns: Sequence[RunColumn], stated: Collection[str]) -> None:
     """Of columns of which one decides the other, the one that says less; of equal ones the later.
 
     A factor that is set at some levels of another one only stays beside it.
     """
-    kept: list[Column] = []
+    kept: list[RunColumn] = []
     for column in sorted(columns, key=lambda c: c.name not in stated):
         before = next((other for other in kept if decides(other, column)), None)
         if before is not None and column.name not in stated:
@@ -112,7 +112,7 @@ def _drop_contexts_of_factors(parts: Parts, stated: Collection[str]) -> None:
                 break
 
 
-def _decided_by(first: Column, second: Column) -> Statement:
+def _decided_by(first: RunColumn, second: RunColumn) -> Statement:
     """Why the second has no part: the first tells all of it, and perhaps the other way round."""
     code: Code = "column_always_with" if decides(second, first) else "column_decided_by"
     return statement(code, column=first.name)

@@ -8,25 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablatekit.analysis.core.arrays import Booleans, Integers
-from ablatekit.analysis.proposal.columns import Column
+from ablatekit.analysis.proposal.columns import RunColumn
 
 LEAST_ASSOCIATION = 0.45
 """Cramer's V from which two choices are called confounded: 12 of 16 runs of two by two have 0.5."""
 HEAD = 5000
-"""Rows that are looked at before all are: what they deny needs no further look."""
+"""RunRows that are looked at before all are: what they deny needs no further look."""
 FEWEST_EMPTY = 2
-"""Rows at a level before their common gap counts as a rule, as in `with_levels`."""
+"""RunRows at a level before their common gap counts as a rule, as in `with_levels`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class SideBySide:
     """How two columns go together: rows of every level of one (a) with every level of other (b)."""
 
     counts: Integers
 
     @property
     def together(self) -> int:
-        """Rows in which the second has the level that it mostly has at the first's."""
+        """RunRows in which the second has the level that it mostly has at the first's."""
         return int(self.counts.max(axis=1).sum())
 
     @property
@@ -41,15 +41,15 @@ class Pair:
         return float(np.sqrt(squares.sum() / (total * freedom))) if freedom > 0 else 0.0
 
 
-def pair(first: Column, second: Column, rows: int | None = None) -> Pair:
+def pair(first: RunColumn, second: RunColumn, rows: int | None = None) -> SideBySide:
     """The first rows of two columns side by side; an empty cell is a level of its own."""
     width = second.distinct + 1
     joined = (first.codes[:rows] + 1) * width + second.codes[:rows] + 1
     counts = np.bincount(joined, minlength=(first.distinct + 1) * width)
-    return Pair(counts.reshape(-1, width))
+    return SideBySide(counts.reshape(-1, width))
 
 
-def decides(first: Column, second: Column) -> bool:
+def decides(first: RunColumn, second: RunColumn) -> bool:
     """Whether the first column's level tells that of the second; the first rows mostly deny it."""
     return all(
         bool(((pair(first, second, rows).counts > 0).sum(axis=1) <= 1).all())
@@ -57,7 +57,7 @@ def decides(first: Column, second: Column) -> bool:
     )
 
 
-def groups(columns: Sequence[Column], rows: int) -> Integers:
+def groups(columns: Sequence[RunColumn], rows: int) -> Integers:
     """The number of the combination of levels in each of the first rows (rows,), from 0."""
     joined, size = np.zeros(rows, dtype=np.int64), 1
     for column in columns:
@@ -70,12 +70,12 @@ def groups(columns: Sequence[Column], rows: int) -> Integers:
     return np.asarray(present[joined], dtype=np.int64)
 
 
-def combinations_of(columns: Sequence[Column], rows: int) -> int:
+def combinations_of(columns: Sequence[RunColumn], rows: int) -> int:
     """How many combinations of levels there are in the first rows."""
     return int(groups(columns, rows).max(initial=-1)) + 1
 
 
-def decided_by_all(column: Column, others: Sequence[Column]) -> bool:
+def decided_by_all(column: RunColumn, others: Sequence[RunColumn]) -> bool:
     """Whether the combination of the others' levels tells the column's."""
     total = len(column.codes)
     return all(
@@ -84,13 +84,13 @@ def decided_by_all(column: Column, others: Sequence[Column]) -> bool:
     )
 
 
-def gaps_have_reason(column: Column, others: Sequence[Column]) -> bool:
+def gaps_have_reason(column: RunColumn, others: Sequence[RunColumn]) -> bool:
     """Whether some complete column tells where this one is empty."""
     empty = column.codes < 0
     return any(_tells(other, empty) for other in others if other is not column)
 
 
-def _tells(other: Column, empty: Booleans) -> bool:
+def _tells(other: RunColumn, empty: Booleans) -> bool:
     if other.gaps or empty.all():
         return False
     size = np.bincount(other.codes, minlength=other.distinct)
