@@ -16,11 +16,17 @@ AblatekitError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from types import MappingProxyType
 
 from ablatekit.legible import legible
+
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
+LISTED = 24
+"""So many known names are listed where none is near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,10 @@ class AblatekitError(Exception):
     """Root of every error that ablatekit raises on purpose."""
 
     exit_code: int = 2
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the message, with no traceback of a user's mistake."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class UsageError(AblatekitError):
@@ -120,11 +130,34 @@ class RunInterruptedError(InterruptedStudyError):
     """Raised by a backend that has checkpointed and stops because `should_stop()` was true."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A remedy for an unknown name: the nearest known one, or all of them where none is near."""
+def nearest(name: str, known: Iterable[str], other_names: Mapping[str, str] = NO_NAMES) -> str:
+    """A remedy for an unknown name: what it is called here, else the nearest known names.
+
+    `other_names` maps what others call a thing to its known name. Where nothing is near, the first
+    names are listed.
+    """
     names: Sequence[str] = sorted(known)
+    called = {_plain(other): here for other, here in other_names.items() if here in names}
+    if _plain(name) in called:
+        return f"Did you mean {called[_plain(name)]!r}?"
     containing = (other for other in names if name and name in other)
     matches = difflib.get_close_matches(name, names, n=1) or list(islice(containing, 1))
     if matches:
         return f"Did you mean {matches[0]!r}?"
-    return f"Known: {', '.join(names)}" if names else "None is known"
+    others = difflib.get_close_matches(_plain(name), called, n=1)
+    if others:
+        return f"Did you mean {called[others[0]]!r}?"
+    return _listed(names)
+
+
+def _plain(name: str) -> str:
+    """A name as it sounds: batch-size, Batch_Size and actor.batch_size are batch_size."""
+    return re.sub(r"\W+", "_", name.rpartition(".")[2].lower().lstrip("-"))
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return "None is known"
+    more = len(names) - LISTED
+    shown = ", ".join(names[:LISTED])
+    return f"Known: {shown} and {more} more" if more > 0 else f"Known: {shown}"

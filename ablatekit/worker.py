@@ -88,6 +88,11 @@ class AttemptContext:
     stop: threading.Event
     _reported: float = field(default=-_PROGRESS_SECONDS)
 
+    @property
+    def output_dir(self) -> Path:
+        self.attempt.output.mkdir(exist_ok=True)
+        return self.attempt.output
+
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         numbers = {name: float(value) for name, value in metrics.items()}
         self.events.write(MetricEvent(step=int(step), time=time.time(), metrics=numbers))

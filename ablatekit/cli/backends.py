@@ -74,18 +74,53 @@ def show_backend(name: BackendName, as_json: Json = False) -> None:
     _show(metrics, ("name", "direction", "role", "unit", "meaning"), False, "Metrics")
 
 
-def list_factors(backend: BackendOption = None, as_json: Json = False) -> None:
+def list_factors(
+    backend: BackendOption = None,
+    grep: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Only those with it in name, levels or meaning."),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only groups with it in their heading.")
+    ] = None,
+    names_only: Annotated[bool, typer.Option("--names", help="Print names alone.")] = False,
+    as_json: Json = False,
+) -> None:
     """List the settings of a backend that a study can vary."""
     from ablatekit.design.describe import describe_factors
+    from ablatekit.errors import Problem, UsageError
     from ablatekit.plugins import load_backend
 
     chosen = load_backend(backend or default_backend())
-    rows = describe_factors(chosen)
+    known = describe_factors(chosen)
+    rows = [row for row in known if _has(row, grep) and _contains(row["group"], group)]
+    if known and not rows:
+        remedy = f"ablatekit factor list --backend {chosen.name} --names lists all {len(known)}"
+        raise UsageError(Problem("no factor is like that", grep or group or "", remedy))
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
-        return
+    elif names_only:
+        typer.echo("\n".join(row["name"] for row in rows))
+    else:
+        _show_groups(rows, f"What a study of {chosen.name} can vary")
+
+
+def _has(row: Mapping[str, Any], text: str | None) -> bool:
+    """Whether a factor has a text in its name, another name, its levels or its meaning."""
+    parts = (row["name"], *row["other_names"], *row["levels"], row["meaning"])
+    return any(_contains(part, text) for part in parts)
+
+
+def _contains(part: str, text: str | None) -> bool:
+    return text is None or text.lower() in part.lower()
+
+
+def _show_groups(rows: Sequence[dict[str, Any]], title: str) -> None:
     columns = ("name", "default", "allowed", "meaning")
-    _show(rows, columns, False, f"What a study of {chosen.name} can vary")
+    typer.echo(title)
+    for heading in dict.fromkeys(row["group"] for row in rows):
+        members = [row for row in rows if row["group"] == heading]
+        _show(members, columns, False, f"\n{heading or 'Settings'}")
 
 
 def show_factor(name: FactorName, backend: BackendOption = None, as_json: Json = False) -> None:
@@ -93,12 +128,13 @@ def show_factor(name: FactorName, backend: BackendOption = None, as_json: Json =
     from ablatekit.design.describe import describe_factors
     from ablatekit.errors import Problem, UsageError, nearest
     from ablatekit.plugins import load_backend
+    from ablatekit.study.settings import other_names
 
-    rows = {
-        row["name"]: row for row in describe_factors(load_backend(backend or default_backend()))
-    }
+    chosen = load_backend(backend or default_backend())
+    rows = {row["name"]: row for row in describe_factors(chosen)}
     if name not in rows:
-        raise UsageError(Problem("unknown factor", repr(name), nearest(name, rows)))
+        remedy = nearest(name, rows, other_names(chosen.settings))
+        raise UsageError(Problem("unknown factor", repr(name), remedy))
     row = rows[name]
     if as_json:
         typer.echo(json.dumps(row, indent=2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
@@ -14,7 +14,6 @@ from ablatekit.backend import Backend, Examining, Progress, lacks
 from ablatekit.canonical import canonical_json, content_hash
 from ablatekit.design.cells import CellLevels, as_yaml
 from ablatekit.design.crossing import Crossing, cross
-from ablatekit.design.inputs import with_inputs_at
 from ablatekit.design.order import order_seed, run_order
 from ablatekit.design.plan import (
     BETWEEN_LEVELS,
@@ -31,7 +30,6 @@ from ablatekit.errors import Location, PluginError, Problem, StudyError, UsageEr
 from ablatekit.plugins import load_backend
 from ablatekit.runs.records import MetricSpec, RunSpec
 from ablatekit.study.load import LoadedStudy
-from ablatekit.study.settings import setting_fields
 
 UNIT_DIGITS = 10
 
@@ -64,7 +62,7 @@ def build_plan(loaded: LoadedStudy, backend: Backend, progress: Progress = untol
     _refuse_partial_merges(loaded, canonical.conditions, units, crossing, contexts)
     distinct = _one_per_run(canonical.conditions, units)
     asked = _NamedContent(loaded, backend, crossing.cells, contexts)
-    reported = [backend.metrics(asked.asked_with(condition)) for condition in distinct.values()]
+    reported = [backend.metrics(condition.everything) for condition in distinct.values()]
     known = "metric_names" not in lacks(backend)
     responses, warnings = planned_responses(loaded, reported, names_known=known)
     examined = asked.examined(list(distinct.values()), progress)
@@ -86,16 +84,31 @@ def build_plan(loaded: LoadedStudy, backend: Backend, progress: Progress = untol
         excluded=crossing.excluded,
         runs=_runs(asked, distinct),
         analysis=_analysis(loaded, reported, responses),
-        held_equal=_held_equal([condition.settings for condition in distinct.values()]),
+        held_equal=_held_equal([condition.as_said for condition in distinct.values()]),
         cost_metrics=_names(reported, cost=True),
         unrepeatable_metrics=_names(reported, cost=False),
-        warnings=(*crossing.warnings, *canonical.warnings, *warnings, *examined),
+        warnings=(
+            *crossing.warnings,
+            *canonical.warnings,
+            *warnings,
+            *_replicate_warnings(loaded, backend),
+            *examined,
+        ),
         covariates={
             variable.name: variable.covariates
             for variable in loaded.contexts
             if variable.covariate_names
         },
+        lacks=tuple(sorted(lacks(backend))),
     )
+
+
+def _replicate_warnings(loaded: LoadedStudy, backend: Backend) -> Iterator[str]:
+    """Replicates that are one and the same run measure no chance."""
+    replicates = loaded.study.replicates
+    if replicates > 1 and "randomness" in lacks(backend):
+        same = f"the {replicates} replicates of a cell are the same run, and their spread is 0"
+        yield f"backend {backend.name} has no randomness: {same}. Set replicates: 1"
 
 
 def _analysis(
@@ -145,7 +158,7 @@ def _units(conditions: Sequence[CellInContext], contexts: Sequence[CellLevels]) 
     per_cell: dict[int, list[dict[str, Any]]] = {}
     for condition in conditions:
         settings = {
-            name: value for name, value in condition.settings.items() if name not in of_context
+            name: value for name, value in condition.as_said.items() if name not in of_context
         }
         per_cell.setdefault(condition.cell, []).append(settings)
     return [
@@ -200,11 +213,11 @@ def _runs(
         spec = RunSpec(
             backend=backend.name,
             results_version=backend.results_version,
-            settings=asked.placed(distinct[key].settings),
+            settings=distinct[key].settings,
             context=contexts[context],
             content=content[key],
             replicate=replicate,
-            execution=asked.placed(distinct[key].execution),
+            execution=distinct[key].execution,
         )
         runs.append(
             PlannedRun(
@@ -245,15 +258,6 @@ class _NamedContent:
     cells: Sequence[CellLevels]
     contexts: Sequence[CellLevels]
 
-    def asked_with(self, condition: CellInContext) -> dict[str, Any]:
-        """What the backend is asked about a condition: all settings, inputs with their places."""
-        return self.placed({**condition.settings, **condition.execution})
-
-    def placed(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings with the places of the inputs that they name."""
-        fields = setting_fields(self.backend.settings)
-        return with_inputs_at(self.loaded.path.parent, settings, fields)
-
     def examined(self, conditions: Sequence[CellInContext], progress: Progress) -> tuple[str, ...]:
         """What a backend that looks before the first run says, each warning once."""
         if not isinstance(self.backend, Examining):
@@ -261,7 +265,7 @@ class _NamedContent:
         said: Counter[str] = Counter()
         for condition in conditions:
             with self._located(condition):
-                said.update(set(self.backend.examine(self.asked_with(condition), progress)))
+                said.update(set(self.backend.examine(condition.everything, progress)))
         total = len(conditions)
         return tuple(
             warning if count == total else f"{warning} (in {count} of {total} cells x contexts)"
@@ -271,18 +275,23 @@ class _NamedContent:
     def content(self, condition: CellInContext) -> Mapping[str, str]:
         """Content hashes of one condition."""
         with self._located(condition):
-            return self.backend.content(self.asked_with(condition))
+            return self.backend.content(condition.everything)
 
     @contextmanager
     def _located(self, condition: CellInContext) -> Iterator[None]:
         try:
             yield
         except UsageError as error:
-            received = " ".join(problem.received for problem in error.problems)
-            where, default = self._setting_in(condition, received)
-            told = (_by_default(problem, default) for problem in error.problems)
-            place = where or _named_in(self.loaded, received)
+            together = " ".join(problem.received for problem in error.problems)
+            place = self._setting_in(condition, together)[0] or _named_in(self.loaded, together)
+            told = (self._at_setting(condition, problem) for problem in error.problems)
             raise StudyError(*(problem.at(place) for problem in told)) from None
+
+    def _at_setting(self, condition: CellInContext, problem: Problem) -> Problem:
+        """A problem at the setting that it shows, if it shows one; a default is called so."""
+        where, default = self._setting_in(condition, problem.received)
+        told = _by_default(problem, default)
+        return told if where is None else told.at(where)
 
     def _setting_in(
         self, condition: CellInContext, received: str
@@ -293,11 +302,21 @@ class _NamedContent:
         """
         cell, context = self.cells[condition.cell], self.contexts[condition.context]
         given = given_settings(self.loaded, cell, context)
-        named = re.findall(r"(?<![\w.])([\w.]+): ", received)
-        for name in named:
-            if name in given:
-                return given[name].where(self.loaded.source), None
-        return None, next((name for name in named if name in condition.settings), None)
+        shown = _shown_names(received, given)
+        if shown:
+            return given[shown[0]].where(self.loaded.source), None
+        return None, next(iter(_shown_names(received, condition.settings)), None)
+
+
+def _shown_names(received: str, names: Iterable[str]) -> list[str]:
+    """The names whose `NAME: VALUE` a message shows, the first one first."""
+    places = {name: _place_of(received, name) for name in names}
+    return sorted((name for name, at in places.items() if at >= 0), key=lambda name: places[name])
+
+
+def _place_of(received: str, name: str) -> int:
+    match = re.search(rf"(?<![\w.]){re.escape(name)}: ", received)
+    return match.start() if match else -1
 
 
 def _by_default(problem: Problem, name: str | None) -> Problem:

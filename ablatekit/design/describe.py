@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from ablatekit.backend import Backend, Condition
-from ablatekit.study.settings import SettingField, documented, flatten_model, setting_fields
+from ablatekit.study.settings import (
+    SettingField,
+    documented,
+    flatten_model,
+    models_in,
+    other_names,
+    setting_fields,
+)
 
 _BOUNDS = {
     "ge": ">=",
@@ -43,10 +52,16 @@ def setting_defaults(backend: Backend) -> dict[str, Any]:
 
 
 def describe_factors(backend: Backend) -> list[dict[str, Any]]:
-    """The settings that a study can vary, with what the backend tells about their levels."""
+    """The settings that a study can vary, with what the backend tells about their levels.
+
+    `group` is what the class that declares a setting says of itself in its first line.
+    """
+    called = other_names(backend.settings)
     return [
         {
             "name": field.name,
+            "group": _group(backend.settings, field.name),
+            "other_names": sorted(other for other, name in called.items() if name == field.name),
             "default": _default(field),
             "allowed": _allowed(field),
             "levels": _levels(field),
@@ -55,6 +70,17 @@ def describe_factors(backend: Backend) -> list[dict[str, Any]]:
         for field in setting_fields(documented(backend.settings)).values()
         if not field.execution
     ]
+
+
+def _group(model: type[BaseModel], name: str) -> str:
+    first, _, rest = name.partition(".")
+    part = next(iter(models_in(model.model_fields[first].annotation)), None)
+    if rest and part is not None:
+        return _group(part, rest)
+    declaring = next(
+        (base for base in model.__mro__ if first in vars(base).get("__annotations__", {})), model
+    )
+    return (inspect.getdoc(declaring) or "").partition("\n")[0].rstrip(".")
 
 
 def describe_rules(backend: Backend) -> list[dict[str, Any]]:

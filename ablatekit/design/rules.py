@@ -7,7 +7,7 @@ calls them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails, to_json
 from ablatekit.backend import Backend, Rule
 from ablatekit.canonical import content_hash
 from ablatekit.design.cells import CellLevels, as_yaml, matches
+from ablatekit.design.inputs import with_inputs_at
 from ablatekit.errors import PluginError, Problem, StudyError, nearest
 from ablatekit.study.factors import ContextVariable, Factor
 from ablatekit.study.load import LoadedStudy
@@ -25,9 +26,11 @@ from ablatekit.study.settings import (
     SettingField,
     flatten,
     flatten_model,
+    is_inside,
     is_known,
     is_open,
     nest,
+    other_names,
     setting_fields,
 )
 
@@ -39,18 +42,30 @@ class CellInContext:
     """One cell in one context as it would be run.
 
     `settings` decide results, those left out that are declared `unstated` and have their default;
-    `execution` only decides where and how fast; both by dotted name.
+    `execution` only decides where and how fast; both by dotted name. `inputs` holds what the study
+    says where a setting is the place of an input.
     """
 
     cell: int
     context: int
     settings: Mapping[str, Any]
     execution: Mapping[str, Any]
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def everything(self) -> dict[str, Any]:
+        """All settings, as a backend is asked about them."""
+        return {**self.settings, **self.execution}
+
+    @property
+    def as_said(self) -> dict[str, Any]:
+        """The settings that decide results, wherever the study and its inputs lie."""
+        return {name: self.inputs.get(name, value) for name, value in self.settings.items()}
 
     @property
     def key(self) -> str:
         """Equal for conditions that are the same run."""
-        return content_hash(dict(self.settings))
+        return content_hash(self.as_said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +94,8 @@ def canonical_conditions(
     resolver.raise_problems()
     count = len(contexts)
     conditions = tuple(
-        CellInContext(place // count, place % count, *_split(settings, fields))
-        for place, settings in enumerate(resolved)
+        CellInContext(place // count, place % count, *_split(settings, fields), inputs)
+        for place, (settings, inputs) in enumerate(resolved)
     )
     rules = backend.rules()
     _refuse_invalid(loaded, cells, conditions, rules)
@@ -109,7 +124,7 @@ def _stated(
         stated = {
             name: value
             for name, value in condition.settings.items()
-            if name not in unstated or value != defaults.get(name)
+            if name not in unstated or condition.inputs.get(name, value) != defaults.get(name)
         }
         yield replace(condition, settings=stated)
 
@@ -153,16 +168,27 @@ class _Resolver:
         self.rules = tuple(backend.rules())
         self.problems: dict[tuple[str, str], Problem] = {}
 
-    def resolve(self, cell: CellLevels, context: CellLevels) -> dict[str, Any]:
+    def resolve(
+        self, cell: CellLevels, context: CellLevels
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Canonical settings with the places of inputs, and what the study says of these."""
+        folder = self.loaded.path.parent
         given = given_settings(self.loaded, cell, context)
-        values = {name: setting.value for name, setting in given.items()}
+        written = {name: setting.value for name, setting in given.items()}
+        # A backend may look at a file as it validates the setting that names it.
+        placed = with_inputs_at(folder, written, self.fields)
         try:
-            return canonical_settings(self.backend.settings, self.rules, values)
+            canonical = canonical_settings(self.backend.settings, self.rules, placed)
         except ValidationError as error:
             for details in error.errors(include_url=False):
                 problem = self._problem(details, given, cell)
                 self.problems.setdefault((str(problem.where), problem.rule), problem)
-            return {}
+            return {}, {}
+        moved = (name for name, value in written.items() if placed[name] != value)
+        said = {name: written[name] for name in moved if canonical.get(name) == placed[name]}
+        settings = with_inputs_at(folder, canonical, self.fields)
+        defaults = (name for name, value in canonical.items() if settings[name] != value)
+        return settings, said | {name: canonical[name] for name in defaults}
 
     def raise_problems(self) -> None:
         if self.problems:
@@ -230,11 +256,12 @@ def _unknown_settings(
     fields: Mapping[str, SettingField],
 ) -> Iterator[Problem]:
     for name, setting in given.items():
-        if is_open(backend.settings) or is_known(name, fields):
+        if is_known(name, fields) or (is_open(backend.settings) and not is_inside(name, fields)):
             continue
         rule = f"unknown setting of backend {backend.name!r}"
         where = loaded.source.where_key(setting.named_at)
-        yield Problem(rule, repr(name), nearest(name, fields), where)
+        remedy = nearest(name, fields, other_names(backend.settings))
+        yield Problem(rule, repr(name), remedy, where)
 
 
 def _execution_only(

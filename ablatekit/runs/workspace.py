@@ -54,6 +54,11 @@ class AttemptDirectory:
     def logs(self) -> Path:
         return self.path / "logs"
 
+    @property
+    def output(self) -> Path:
+        """What the backend itself writes into this attempt: files of a program that it runs."""
+        return self.path / "output"
+
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:

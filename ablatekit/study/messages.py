@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -27,6 +28,32 @@ _REWRITES = (
     (r"\ba integer\b", "an integer"),
     (r"^must be a boolean$", "must be true or false"),
 )
+OTHER_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        other: key
+        for key, others in {
+            "replicates": ("seeds", "n_seeds", "num_seeds", "repeats", "repetitions", "trials"),
+            "responses": ("metrics", "outcomes", "targets", "objective", "objectives"),
+            "factors": ("parameters", "sweep", "grid", "choices", "variables", "ablations"),
+            "contexts": ("blocks", "blocking", "datasets", "models", "environments", "tasks"),
+            "backend": ("trainer", "settings", "config", "program"),
+            "design": ("method", "strategy"),
+            "dispatch": ("executor", "launcher", "workers", "resources", "cluster"),
+            "tracking": ("mlflow", "wandb", "logging", "tracker"),
+            "analysis": ("statistics", "alpha"),
+            "exclude": ("skip", "constraints", "forbidden", "filter"),
+            "question": ("description", "hypothesis"),
+            "baseline": ("default", "control", "reference"),
+            "levels": ("values", "options"),
+            "smallest_effect": ("sesoi", "margin", "delta", "rope", "min_effect"),
+            "direction": ("goal", "mode", "maximize", "minimize", "better"),
+            "metric": ("name", "key", "measure"),
+            "summary": ("reduce", "aggregate", "aggregation"),
+        }.items()
+        for other in others
+    }
+)
+"""What other tools call a key -> the key of a study; it counts where the study has that key."""
 _SHOWN = 60
 _SHOWN_LEVELS = 6
 
@@ -89,7 +116,7 @@ def _problem(details: ErrorDetails, path: Loc, root: Node, model: type[BaseModel
         rule = f"missing key {dotted(path)!r}"
         return Problem(rule, remedy=_described(model, path), where=root.where_value(path[:-1]))
     if details["type"] == "extra_forbidden":
-        known = nearest(str(path[-1]), fields_at(model, path[:-1]))
+        known = nearest(str(path[-1]), fields_at(model, path[:-1]), OTHER_KEYS)
         return Problem("unknown key", repr(dotted(path)), known, root.where_key(path))
     if details["loc"][-1] == "[key]":
         remedy = FORM_REMEDIES[NAME_FORM]

@@ -173,6 +173,12 @@ def is_open(model: type[BaseModel]) -> bool:
     return model.model_config.get("extra") == "allow"
 
 
+def other_names(model: type[BaseModel]) -> Mapping[str, str]:
+    """What others call a setting -> its name here: the model's `other_names`, if it has any."""
+    names: Mapping[str, str] = getattr(model, "other_names", {})
+    return names
+
+
 def flatten_model(settings: BaseModel) -> dict[str, Any]:
     """Validated settings as JSON values by dotted name; undeclared ones of an open model behind."""
     dumped = settings.model_dump(mode="json")
@@ -250,3 +256,9 @@ def is_known(name: str, fields: Mapping[str, SettingField]) -> bool:
     return any(known.startswith(f"{name}.") for known in fields) or any(
         field.holds_mapping for field in above
     )
+
+
+def is_inside(name: str, fields: Mapping[str, SettingField]) -> bool:
+    """Whether the first part of a dotted name is that of a declared group of settings."""
+    first = name.partition(".")[0]
+    return first != name and any(known.startswith(f"{first}.") for known in fields)

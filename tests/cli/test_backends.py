@@ -83,3 +83,36 @@ def test_the_command_line_of_a_named_interpreter() -> None:
     command = [sys.executable, "-m", "ablatekit", "backend", "list"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "simulated" in done.stdout
+
+
+def test_factors_are_listed_by_group_by_text_and_as_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert invoke(["factor", "list", "--backend", "rft"]) == 0
+    whole = capsys.readouterr().out
+    assert whole.count("\nQueries and rollouts of a round\n") == 1
+    assert whole.index("\nrollouts:") < whole.index("\nThe reward of a completion")
+    assert invoke(["factor", "list", "--backend", "rft", "--grep", "num_generations"]) == 0
+    assert "\nrollouts: default 1" in capsys.readouterr().out
+    assert invoke(["factor", "list", "--backend", "rft", "--group", "advantage", "--names"]) == 0
+    assert "advantage_eps" in capsys.readouterr().out.splitlines()
+    assert invoke(["factor", "list", "--backend", "rft", "--grep", "no such thing"]) == 2
+    assert "--names lists all" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "here"),
+    [
+        ("batch_size", "queries_per_round"),
+        ("num_generations", "rollouts"),
+        ("kl_coef", "kl_coefficient"),
+        ("beta", "kl_coefficient"),
+        ("lr", "learning_rate"),
+    ],
+)
+def test_what_other_trainers_call_a_setting_leads_to_it(
+    elsewhere: str, here: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["factor", "show", elsewhere, "--backend", "rft"]) == 2
+    told = capsys.readouterr().err
+    assert told.endswith(f"Did you mean {here!r}?\n")

@@ -14,7 +14,7 @@ from ablatekit.design.build import build_plan
 from ablatekit.design.plan import Plan
 from ablatekit.errors import StudyError
 from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
-from ablatekit.study.load import parse_study
+from ablatekit.study.load import LoadedStudy, parse_study
 
 STUDY = """
 version: 1
@@ -52,18 +52,32 @@ class Program:
         return Resources()
 
     def content(self, settings: Settings) -> Mapping[str, str]:
-        return {"script": Path(settings["script"]).read_text(encoding="utf-8")}
+        script = Path(settings["script"])
+        return {"script": script.read_text(encoding="utf-8") if script.exists() else ""}
 
     def run(self, run: RunSpec, context: RunContext) -> RunResult:  # noqa: ARG002
         return RunResult(status="finished", metrics={})
 
 
+class Fixed(Program):
+    """The same settings always give the same result, and names are all that is known of data."""
+
+    lacks: ClassVar[frozenset[Lack]] = frozenset({"metric_names", "content", "randomness"})
+
+    def content(self, settings: Settings) -> Mapping[str, str]:  # noqa: ARG002
+        return {}
+
+
 def _plan(folder: Path, script: str = "train.py", **replaced: str) -> Plan:
+    return build_plan(_study(folder, script, **replaced), Program())
+
+
+def _study(folder: Path, script: str = "train.py", **replaced: str) -> LoadedStudy:
     (folder / "train.py").write_text("print(1)", encoding="utf-8")
     text = STUDY.replace("SCRIPT", script)
     for old, new in replaced.items():
         text = text.replace(old, new)
-    return build_plan(parse_study(text, folder / "study.yaml"), Program())
+    return parse_study(text, folder / "study.yaml")
 
 
 def _settings(plan: Plan) -> list[dict[str, Any]]:
@@ -97,8 +111,30 @@ def test_inputs_lie_beside_the_study_file_wherever_it_is_run(
     assert here.held_equal["script"] == "train.py"
 
 
+def test_what_lies_elsewhere_stays_as_written(tmp_path: Path) -> None:
+    (tmp_path / "adam").mkdir()
+    rows = _settings(_plan(tmp_path, "nowhere/train.py"))
+    assert rows[0]["script"] == "nowhere/train.py"
+    assert rows[0]["optimizer.name"] == "adam"
+
+
 def test_a_metric_that_only_the_study_knows_has_a_direction(tmp_path: Path) -> None:
     response = _plan(tmp_path).analysis.responses[0]
     assert (response.metric, response.direction) == ("accuracy", "higher")
     with pytest.raises(StudyError, match=r"study\.yaml:8:.* does not say which way is better"):
         _plan(tmp_path, **{", direction: higher": ""})
+
+
+def test_replicates_without_randomness_are_warned_of(tmp_path: Path) -> None:
+    assert not build_plan(_study(tmp_path), Fixed()).warnings
+    twice = _study(tmp_path, **{"factors:": "replicates: 2\nfactors:"})
+    assert not build_plan(twice, Program()).warnings
+    (warning,) = build_plan(twice, Fixed()).warnings
+    assert "program has no randomness: the 2 replicates" in warning
+
+
+def test_contexts_without_content_are_known_by_their_names(tmp_path: Path) -> None:
+    contexts = "contexts: {dataset: [wine, digits]}\nfactors:"
+    plan = build_plan(_study(tmp_path, **{"factors:": contexts}), Fixed())
+    assert {run.context["dataset"] for run in plan.runs} == {"wine", "digits"}
+    assert len({run.run_id for run in plan.runs}) == len(plan.runs) == 8

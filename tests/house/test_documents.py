@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from ablatekit.testing.backend_suite import BackendSuite
+
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"```bash\n(.*?)```", re.DOTALL)
@@ -95,3 +97,11 @@ def test_every_kind_of_change_names_a_first_file_and_a_template_that_exist(row: 
     assert paths
     for name in paths:
         assert any((ROOT / root / name).exists() for root in TEMPLATE_ROOTS), name
+
+
+def test_what_each_test_of_a_backend_wants_is_told() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("### What the tests of a backend want")[1].split("\n#")[0]
+    told = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    tests = [name for name in vars(BackendSuite) if name.startswith("test_")]
+    assert [f"test_{name}" for name in told] == tests

@@ -87,6 +87,10 @@ Code: TypeAlias = Literal[
     "one_seed", "one_seed_repeated", "seed_twice", "status_not_read", "runs_not_ended",
     "cells_without_runs", "unequal_replicates", "single_context",
     "lacks_rows", "lacks_response", "lacks_factor", "rows_per_step",
+    # what a folder of logs holds
+    "earlier_left_out", "copies_left_out", "retried_left_out", "no_settings_stated",
+    "rows_repeated", "no_item_values", "unlike_outcomes", "same_items", "unlike_items",
+    "items_without_outcome", "no_numbers",
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
     "terms_aliased", "written_twice", "items_nested", "unused_categorical",
@@ -247,6 +251,18 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "single_context": ("column", "level"),
     "lacks_factor": ("runs",),
     "rows_per_step": ("column", "run"),
+    # what a folder of logs holds
+    "earlier_left_out": ("runs",),
+    "copies_left_out": ("files",),
+    "retried_left_out": ("runs",),
+    "no_settings_stated": ("runs",),
+    "rows_repeated": ("source", "rows"),
+    "no_item_values": ("metrics",),
+    "unlike_outcomes": ("metrics", "runs"),
+    "same_items": ("dataset", "items"),
+    "unlike_items": ("dataset", "items"),
+    "items_without_outcome": ("rows", "runs"),
+    "no_numbers": ("metric", "words", "rows"),
     # how a fit went
     "gradient_not_zero": ("gradient",),
     "local_minima": ("spread",),

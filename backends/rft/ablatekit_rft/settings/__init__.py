@@ -10,7 +10,7 @@ One module per stage; `RftSettings` is all of them, flat.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, ClassVar, Literal, Self, cast, get_args
 
 from pydantic import ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -28,6 +28,7 @@ from ablatekit_rft.settings.optimisation import OptimisationSettings
 from ablatekit_rft.settings.protocol import Budget, Evaluation, ProtocolSettings
 from ablatekit_rft.settings.reward import RewardSettings
 from ablatekit_rft.settings.selection import SelectionSettings
+from ablatekit_rft.settings.synonyms import SYNONYMS
 
 __all__ = ["Budget", "Evaluation", "RftSettings", "Vllm"]
 
@@ -48,6 +49,8 @@ class RftSettings(
     DataSettings,
 ):
     """Settings of reinforcement fine-tuning with a verifiable reward."""
+
+    other_names: ClassVar[Mapping[str, str]] = SYNONYMS
 
     @property
     def drawing_engine(self) -> Literal["policy", "vllm"]:

@@ -25,6 +25,10 @@ UNSTATED: dict[str, JsonValue] = {"unstated": True}
 """The `json_schema_extra` of a setting that came later and changes nothing at its default: a run at
 the default does not state it, and so keeps its identity and its seeds."""
 
+INPUT: dict[str, JsonValue] = {"input": True}
+"""The `json_schema_extra` of a setting that may name a file or folder, which is sought beside the
+study first."""
+
 
 def with_levels(levels: dict[str, Any]) -> dict[str, Any]:
     """The `json_schema_extra` of a setting whose values are documented levels."""

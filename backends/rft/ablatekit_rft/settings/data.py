@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from ablatekit_rft.settings.base import Part, with_levels
+from ablatekit_rft.settings.base import INPUT, Part, with_levels
 
 _PEERS = {
     "TRL": "the data set brings its prompts; chat template for conversations",
@@ -97,10 +97,10 @@ class FieldNames(Part):
 class DataSettings(Part):
     """Base model, data set, prompt and verifier."""
 
-    model: str = Field(default="tiny-llama", min_length=1)
+    model: str = Field(default="tiny-llama", min_length=1, json_schema_extra=INPUT)
     """Base model: a shipped name, a Hugging Face directory, or a name on the hub, `owner/name` or
     `owner/name@revision`."""
-    dataset: str = Field(default="letter-sort", min_length=1)
+    dataset: str = Field(default="letter-sort", min_length=1, json_schema_extra=INPUT)
     """Queries, their answers, and the split into train and test: a shipped task, a file (.jsonl,
     .json, .csv, .parquet), a folder with train and test files, gsm8k, math, a name on the hub
     `owner/name[/subset][@revision]`, or `reasoning-gym/TASK`."""
@@ -123,7 +123,7 @@ class DataSettings(Part):
     few_shot: int = Field(default=0, ge=0, le=64)
     """Solved examples before the question: the last of the train order, which must lie outside the
     train set. Source: arXiv:2005.14165."""
-    verifier: str = Field(default="auto", min_length=1)
+    verifier: str = Field(default="auto", min_length=1, json_schema_extra=INPUT)
     """What judges a completion: auto (the data set's own), exact, number, number_strict, hash
     (GSM8K strict), boxed (the last box after normalisation), math (math-verify), or a function:
     `module:function` or `file.py:function`."""

@@ -14,9 +14,10 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ablatekit.errors import UsageError
+from ablatekit.references import is_reference
 from ablatekit_rft.levels.registry import get_level, levels_of, stage_metadata
 from ablatekit_rft.levels.stages import Stage
-from ablatekit_rft.sources.references import is_reference
+from ablatekit_rft.settings.base import INPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +75,5 @@ DownsampleName: TypeAlias = Annotated[str, LevelOf("downsample")]
 
 def level_field(stage: Stage, default: str) -> Any:
     """A setting that names a level of `stage`, with what is documented about each."""
-    extra: Mapping[str, Any] = {"levels": stage_metadata(stage), "stage": stage}
+    extra: Mapping[str, Any] = {"levels": stage_metadata(stage), "stage": stage, **INPUT}
     return Field(default=default, json_schema_extra=dict(extra))
