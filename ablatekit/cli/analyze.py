@@ -134,7 +134,7 @@ def analyze(
     if formula is None:
         texts = {**short, "--wide": wide, "--exclude": exclude}
         table = _Table(source, reader, {name: _names(text) for name, text in texts.items()},
-                       _pairs("--baseline", baseline), _pairs("--where", where))  # fmt: skip
+                       pairs("--baseline", baseline), pairs("--where", where))  # fmt: skip
         planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
         if dry_run or not table.is_stated:
             table, planned = _proposed(context, table, planned, to_json, dry_run=dry_run)
@@ -230,13 +230,13 @@ def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
-def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+def pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    """What options such as --baseline FACTOR=LEVEL state; UsageError for one without `=`."""
     from ablatekit.errors import Problem, UsageError
 
     bad = [text for text in texts or () if "=" not in text]
     if bad:
-        kind = "FACTOR=LEVEL" if option == "--baseline" else "COLUMN=LEVEL"
-        raise UsageError(*(Problem(f"{option} takes {kind}", text) for text in bad))
+        raise UsageError(*(Problem(f"{option} takes {PAIRS[option]}", text) for text in bad))
     return dict(text.split("=", 1) for text in texts or ())
 
 
@@ -294,6 +294,7 @@ def _proposed(
     return filled, {**planned, "interactions": proposal.interactions}
 
 
+PAIRS = {"--baseline": "FACTOR=LEVEL", "--where": "COLUMN=LEVEL", "--setting": "KEY=VALUE"}
 IN_PROPOSAL = frozenset(
     {"--response", "--factors", "--contexts", "--baseline", "--where", "--exclude", "--dry-run",
      "--interactions", "--json"}

@@ -14,7 +14,6 @@ from ablatekit.analysis.proposal.base import Stated
 from ablatekit.analysis.proposal.columns import RunColumn
 from ablatekit.analysis.proposal.parts import Parts
 from ablatekit.analysis.proposal.together import (
-    LEAST_ASSOCIATION,
     combinations_of,
     decided_by_all,
     decides,
@@ -196,7 +195,7 @@ def confounded(parts: Parts) -> list[Statement]:
             of_runs=len(first.codes),
         )
         for first, second, side in sides
-        if side.association >= LEAST_ASSOCIATION and not (first.gaps or second.gaps)
+        if side.is_confounded and not (first.gaps or second.gaps)
     ]
     return told[:MOST_WARNINGS]
 

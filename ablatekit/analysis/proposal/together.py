@@ -10,8 +10,11 @@ import numpy as np
 from ablatekit.analysis.core.arrays import Booleans, Integers
 from ablatekit.analysis.proposal.columns import RunColumn
 
-LEAST_ASSOCIATION = 0.45
-"""Cramer's V from which two choices are called confounded: 12 of 16 runs of two by two have 0.5."""
+LEAST_ASSOCIATION, LEAST_TOGETHER = 0.45, 0.7
+"""Cramer's V, and share of runs, from which two choices are called confounded.
+
+12 of 16 runs of two by two have 0.5; so has a crossing that lacks one cell, with 4 of 6.
+"""
 HEAD = 5000
 """RunRows that are looked at before all are: what they deny needs no further look."""
 FEWEST_EMPTY = 2
@@ -28,6 +31,12 @@ class SideBySide:
     def together(self) -> int:
         """RunRows in which the second has the level that it mostly has at the first's."""
         return int(self.counts.max(axis=1).sum())
+
+    @property
+    def is_confounded(self) -> bool:
+        """Whether one choice was rarely changed without the other."""
+        often = self.together >= LEAST_TOGETHER * self.counts.sum()
+        return bool(often and self.association >= LEAST_ASSOCIATION)
 
     @property
     def association(self) -> float:

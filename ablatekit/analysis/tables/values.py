@@ -44,6 +44,11 @@ def with_numbers(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFram
     return frame, messages
 
 
+def in_words(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Columns as text; empty cells stay empty."""
+    return frame.assign(**{name: _as_text(frame[name]) for name in names})
+
+
 def rows_where(frame: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
     """The rows in which every column of `where` has its level, numbered anew.
 
