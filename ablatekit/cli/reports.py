@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablatekit.cli.study_files import Json, Overrides, StudyFile
+from ablatekit.cli.study_files import Json, Overrides, StudyFile, WorkspaceOption
 from ablatekit.themes import Theme
 
 if TYPE_CHECKING:
@@ -18,12 +18,6 @@ ThemeOption = Annotated[
     Theme | None,
     typer.Option(
         "--theme", help="Colours of the page; auto follows the reader's system.  [default: study's]"
-    ),
-]
-WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--workspace", metavar="DIR", help="Default: $ABLATEKIT_WORKSPACE, ablatekit-out."
     ),
 ]
 SecondOpinionOption = Annotated[
