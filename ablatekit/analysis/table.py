@@ -23,6 +23,7 @@ from ablatekit.analysis.tables.checks import (
 )
 from ablatekit.analysis.tables.item_table import RUN, collapse_items, holds_items
 from ablatekit.analysis.tables.measures import Measure, guessed, planned_response
+from ablatekit.analysis.tables.readers.base import DIRECTIONS, MESSAGES
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.analysis.tables.values import endings, with_levels, with_numbers
 from ablatekit.analysis.tables.wide import melted
@@ -70,8 +71,9 @@ def analyse_table(
     vary, for a `status` that is not known, for infinite values, except of diverged runs, and for
     factors that change within a run.
     """
-    measures, labels = _measures(responses), [*factors, *contexts]
+    measures, labels = _directed(frame, _measures(responses)), [*factors, *contexts]
     names = [_column(measure) for measure in measures]
+    of_source: list[Statement] = frame.attrs.get(MESSAGES, [])
     frame, messages = _in_rows(frame, names, wide)
     frame, words = with_numbers(frame, [annotations.price] if annotations.price else [])
     refuse_columns(frame, names, labels, factors)
@@ -81,6 +83,7 @@ def analyse_table(
     refuse_infinite(frame, names, labels)
     planned = tuple(_planned(frame, measure) for measure in measures)
     by_item = holds_items(frame, labels)
+    messages = [*of_source, *messages]
     messages += words + spelling_variants({name: map(str, frame[name].unique()) for name in labels})
     messages += [] if by_item else odd_rows(frame, names, [*labels, *annotations.columns])
     planning = _plan_of_items if by_item else _plan_of_runs
@@ -200,6 +203,19 @@ def _measures(
     responses: Sequence[Measure | PlannedResponse] | str,
 ) -> list[Measure | PlannedResponse]:
     return [Measure(column=responses)] if isinstance(responses, str) else list(responses)
+
+
+def _directed(
+    frame: pd.DataFrame, measures: Sequence[Measure | PlannedResponse]
+) -> list[Measure | PlannedResponse]:
+    """Measures with the direction that the source of the table states, where none is named."""
+    known = frame.attrs.get(DIRECTIONS, {})
+    return [
+        replace(m, direction=known[m.column])
+        if isinstance(m, Measure) and m.direction is None and m.column in known
+        else m
+        for m in measures
+    ]
 
 
 def _column(measure: Measure | PlannedResponse) -> str:

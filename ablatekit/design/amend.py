@@ -1,8 +1,9 @@
 """A plan against the frozen one of the same study: what may grow, and what is refused.
 
 Replicates, levels, factors and contexts may be added, because every run that was planned stays in
-the plan under its id. Anything that would replace or drop a planned run, or change the analysis
-that was decided before the first run, is refused with the list of changes unless asked for.
+the plan under its id, and names may change, because no run depends on them. Anything that would
+replace or drop a planned run, or change the analysis that was decided before the first run, is
+refused with the list of changes unless asked for.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 from ablatekit.design.plan import ADVICE, Plan, PlannedRun
+from ablatekit.design.renames import Rename, in_names_of
 from ablatekit.errors import Location, Problem, StudyError
 from ablatekit.study.messages import show
 
@@ -35,7 +37,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """The plan to continue with, what it adds, and what it changes (the deviations).
+    """The plan to continue with, what it adds, what it changes (the deviations), and new names.
 
     `plan` keeps the execution order of the runs that were planned before; new runs follow.
     """
@@ -45,6 +47,7 @@ class Amendment:
     dropped: tuple[str, ...]
     changes: tuple[Change, ...]
     additions: tuple[Change, ...]
+    renames: tuple[Rename, ...] = ()
 
     @property
     def deviations(self) -> tuple[str, ...]:
@@ -58,6 +61,7 @@ def amend_plan(old: Plan, new: Plan, *, fresh: bool = False, file: str = "") -> 
     Raises StudyError with every changed key (old -> new) unless `fresh` (the option `--new`); then
     the changes are returned as deviations.
     """
+    old, renames = in_names_of(old, new)
     before = {run.run_id for run in old.runs}
     after = {run.run_id for run in new.runs}
     changes = tuple(_changes(old, new))
@@ -65,21 +69,35 @@ def amend_plan(old: Plan, new: Plan, *, fresh: bool = False, file: str = "") -> 
         count = len(before - after)
         changes = (Change("planned runs", f"{len(before)} runs", f"without {count} of them"),)
     if changes and not fresh:
-        raise StudyError(_refusal(old, changes, file))
+        raise StudyError(_refusal(old, new, changes, file))
     added = tuple(run.run_id for run in new.runs if run.run_id not in before)
     dropped = tuple(run.run_id for run in old.runs if run.run_id not in after)
     additions = tuple(_additions(old, new))
-    return Amendment(_keep_order(old, new), added, dropped, changes, additions)
+    return Amendment(_keep_order(old, new), added, dropped, changes, additions, renames)
 
 
-def _refusal(old: Plan, changes: tuple[Change, ...], file: str) -> Problem:
+def _refusal(old: Plan, new: Plan, changes: tuple[Change, ...], file: str) -> Problem:
     listed = "".join(f"\n  {change}" for change in changes)
     return Problem(
         f"study {old.study!r} has been planned otherwise; what changed:{listed}\n"
         "Planned runs and their analysis stay as they were; levels, contexts and replicates may be"
-        " added",
-        remedy="Undo the change, rename the study, or start it anew with --new",
+        " added, and names may change. Nothing is lost, and nothing was written",
+        remedy="Undo the change, rename the study (both are kept), or start it anew with --new."
+        f" {_kept_by_new(old, new)}",
         where=Location(file) if file else None,
+    )
+
+
+def _kept_by_new(old: Plan, new: Plan) -> str:
+    """What the option `--new` does, in numbers."""
+    before = {run.run_id for run in old.runs}
+    used = len(before & {run.run_id for run in new.runs})
+    rest = len(before) - used
+    kept = f"the other {rest} stay on disk" if used else "these stay on disk"
+    away = f"; {kept} and enter no analysis of this study" if rest else ""
+    return (
+        f"--new replaces the plan, the analysis and the report: {used} of the {len(before)} planned"
+        f" runs are runs of the changed study too, whose results are used again{away}"
     )
 
 

@@ -19,7 +19,8 @@ class LoggedRun:
 
     `name` is unique in its source. `config` holds single values by dotted name; `history` metrics
     by step, in the order of steps (NaN and infinities as they were logged); `summary` the metrics
-    that the tool itself keeps as final. `started` is in seconds since the epoch.
+    that the tool itself keeps as final. `started` is in seconds since the epoch. `cut`: the end of
+    its log is missing or damaged, so that later steps may be lost.
     """
 
     name: str
@@ -28,6 +29,7 @@ class LoggedRun:
     summary: Mapping[str, float] = field(default_factory=dict)
     end: RunEnd = "unknown"
     started: float | None = None
+    cut: bool = False
 
     @property
     def final(self) -> dict[str, float]:

@@ -39,7 +39,7 @@ def collapse_items(
     labels: columns of factors and contexts. Raises TableError for a run in which they change, and
     for rows without a run or an item.
     """
-    _check(frame, labels)
+    _check(frame, responses, labels)
     dataset = frame[DATASET].astype(str) if DATASET in frame else pd.Series("", frame.index)
     keys = pd.DataFrame(
         {
@@ -60,8 +60,11 @@ def collapse_items(
     return ItemTable(runs.reset_index(), pd.concat(parts, ignore_index=True))
 
 
-def _check(frame: pd.DataFrame, labels: Sequence[str]) -> None:
-    empty = [name for name in (RUN, ITEM) if frame[name].isna().any()]
+def _check(frame: pd.DataFrame, responses: Sequence[str], labels: Sequence[str]) -> None:
+    """A row without an item, and without any response, stands for a run that has none."""
+    measured = frame[list(responses)].notna().any(axis=1)
+    lacking = {RUN: frame[RUN].isna(), ITEM: frame[ITEM].isna() & measured}
+    empty = [name for name, rows in lacking.items() if rows.any()]
     if empty:
         raise TableError(Problem("rows without a run or an item", ", ".join(empty), "Drop them"))
     for name in labels:

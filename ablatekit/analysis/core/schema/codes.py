@@ -77,6 +77,10 @@ Code: TypeAlias = Literal[
     # what a table holds
     "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
     "outcomes_agree", "tested_by_permutation", "permutation_test", "failed_left_out",
+    # what a folder of logs holds
+    "earlier_left_out", "copies_left_out", "retried_left_out", "no_settings_stated",
+    "rows_repeated", "no_item_values", "unlike_outcomes", "same_items", "unlike_items",
+    "items_without_outcome", "no_numbers",
     # how a fit went
     "gradient_not_zero", "local_minima", "zero_variance", "singular", "few_levels", "rows_left_out",
     "terms_aliased", "written_twice", "items_nested", "unused_categorical",
@@ -210,6 +214,18 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "repeated_rows": ("rows",),
     "hidden_factor": ("column", "levels"),
     "failed_left_out": ("rows",),
+    # what a folder of logs holds
+    "earlier_left_out": ("runs",),
+    "copies_left_out": ("files",),
+    "retried_left_out": ("runs",),
+    "no_settings_stated": ("runs",),
+    "rows_repeated": ("source", "rows"),
+    "no_item_values": ("metrics",),
+    "unlike_outcomes": ("metrics", "runs"),
+    "same_items": ("dataset", "items"),
+    "unlike_items": ("dataset", "items"),
+    "items_without_outcome": ("rows", "runs"),
+    "no_numbers": ("metric", "words", "rows"),
     # how a fit went
     "gradient_not_zero": ("gradient",),
     "local_minima": ("spread",),

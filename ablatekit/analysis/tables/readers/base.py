@@ -14,7 +14,19 @@ ROLES = "ablatekit.roles"
 Role: TypeAlias = Literal["setting", "metric", "seed", "name", "started", "about"]
 """setting: what a run was given. metric: what it measured. seed: its randomness alone. name: its
 own name. started: when, in seconds since the epoch. about: host, version and the like. Columns of
-fixed meaning (`run`, `status`, `item`, `outcome` ...) need no role."""
+fixed meaning (`run`, `status`, `item`, `outcome` ...) need no role. Where items have several
+metrics, `outcome` repeats the one that their source puts first."""
+
+DIRECTIONS = "ablatekit.directions"
+"""Key of `frame.attrs` under which a reader says which side of a metric is better, where its source
+knows: column -> "higher" or "lower". Other metrics have no entry."""
+
+MESSAGES = "ablatekit.messages"
+"""Key of `frame.attrs` for what a reader has to tell of its source, such as a file it left out: a
+list of Statements, which `analyze` puts before what it finds in the table itself."""
+
+FIXED = ("run", "dataset", "item", "sample", "outcome", "status", "started")
+"""Columns that have the same meaning in the frames of every reader."""
 
 
 @runtime_checkable

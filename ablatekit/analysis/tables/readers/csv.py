@@ -17,6 +17,7 @@ from typing import IO, Any, ClassVar
 import pandas as pd
 
 from ablatekit.analysis.tables.readers.base import file_kind, has_suffix
+from ablatekit.analysis.tables.readers.wandb_export import is_export, with_meaning
 from ablatekit.analysis.tables.words import STATUS, is_absent
 from ablatekit.errors import Location, Problem, TableError
 
@@ -36,7 +37,8 @@ class CsvReader:
 
     Columns are separated by what separates the names in the first line: comma, semicolon, tab or
     vertical bar. Where a column holds numbers with a comma before their decimals, and none of the
-    others has a point there, commas are decimal.
+    others has a point there, commas are decimal. A table of runs that W&B has exported gets the
+    columns `status` and `started`.
     """
 
     name: ClassVar[str] = "csv"
@@ -86,7 +88,9 @@ class CsvReader:
             commas = _parsed(path, names, text, words, ",")
             if _numeric(frame) <= _numeric(commas):
                 frame = commas.assign(**_with_points(commas, text))
-        return frame if columns is None else frame[list(columns)]
+        if columns is not None:
+            return frame[list(columns)]
+        return with_meaning(frame) if is_export(frame) else frame
 
 
 def _parsed(

@@ -43,6 +43,24 @@ def _hidden_factor(column: str, levels: list[str]) -> str:
     )
 
 
+def _unlike_outcomes(metrics: list[str], runs: list[int]) -> str:
+    parts = [f"{metric} in {count(n, 'run')}" for metric, n in zip(metrics, runs, strict=True)]
+    return f"outcome is {', '.join(parts)}; name one with --response if they do not compare"
+
+
+def _no_numbers(metric: str, words: list[str], rows: int) -> str:
+    shown = _first([repr(word) for word in words])
+    return f"{metric}: {shown} in {count(rows, 'row')} {_count(rows)} as missing, being no number"
+
+
+def _count(rows: int) -> str:
+    return "counts" if rows == 1 else "count"
+
+
+def _left_out(names: list[str]) -> str:
+    return f"{_first(names)} {'is' if len(names) == 1 else 'are'} left out"
+
+
 def _first(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
     return ", ".join(texts[:SHOWN]) + more
@@ -58,6 +76,36 @@ SENTENCES: Mapping[Code, Words] = {
     "failed_left_out": lambda rows: (
         f"{count(rows, 'row')} left out, whose status says that the run has no result"
     ),
+    # what a folder of logs holds
+    "earlier_left_out": lambda runs: (
+        f"{_left_out(runs)}: a later evaluation of the same model and task has the same settings"
+    ),
+    "copies_left_out": lambda files: f"{_left_out(files)}: another file holds the same evaluation",
+    "retried_left_out": lambda runs: f"{_left_out(runs)}: a later log is its retry",
+    "no_settings_stated": lambda runs: (
+        f"no file beside {_first(runs)} states settings; the folder's name counts as the model"
+    ),
+    "rows_repeated": lambda source, rows: (
+        f"{source}: {count(rows, 'row')} repeat{'s' if rows == 1 else ''} an item and sample;"
+        " the last one counts"
+    ),
+    "no_item_values": lambda metrics: (
+        f"{_first(metrics)} left out: not every item has one number of it"
+    ),
+    "unlike_outcomes": _unlike_outcomes,
+    "same_items": lambda dataset, items: (
+        f"{count(items, 'item')} of {dataset} {'stands' if items == 1 else 'stand'} there more than"
+        " once; the outcomes count as samples of one item"
+    ),
+    "unlike_items": lambda dataset, items: (
+        f"{dataset}: {_first(items)} had another input in another run; items are paired by name, so"
+        " check that names mean the same items"
+    ),
+    "items_without_outcome": lambda rows, runs: (
+        f"{count(rows, 'row')} of {count(runs, 'run')} {'has' if rows == 1 else 'have'} no outcome"
+        f" and {_count(rows)} as missing"
+    ),
+    "no_numbers": _no_numbers,
     "outcomes_agree": "outcomes of 0 and 1 agree within every cell, so nothing estimates the"
     " {noise}",
     "tested_by_permutation": "outcomes of 0 and 1 agree within every cell: p values of average"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablatekit.backend import Progress
+from ablatekit.references import is_reference
 from ablatekit_rft.planning.prompts import reads_answers_alone, shown_answers, tagged
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.sources.references import is_reference
 from ablatekit_rft.tasks import Task
 from ablatekit_rft.tasks.forms import OF_ANSWERS, AskedForm, Form, asked_form, in_form
 from ablatekit_rft.tasks.judged import open_task

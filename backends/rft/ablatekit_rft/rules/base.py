@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablatekit.backend import Condition, Settings, one_of
+from ablatekit.references import is_reference
 from ablatekit_rft.levels.registry import get_level, levels_of
 from ablatekit_rft.levels.stages import Stage, Trait
 from ablatekit_rft.levels.types import Level
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.sources.references import is_reference
 
 ON_POLICY = {
     "minibatches": one_of(1),

@@ -14,10 +14,10 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ablatekit.errors import UsageError
+from ablatekit.references import is_reference
 from ablatekit_rft.levels.registry import get_level, levels_of, stage_metadata
 from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.settings.base import INPUT
-from ablatekit_rft.sources.references import is_reference
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ablatekit.errors import Problem, UsageError, nearest
-from ablatekit_rft.sources.references import is_reference
+from ablatekit.references import is_reference
 from ablatekit_rft.tasks.base import about
 from ablatekit_rft.tasks.query import Judgement, Query
 from ablatekit_rft.tasks.verifiers.latex import judge_boxed, judge_exact

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ablatekit.errors import Problem, UsageError
-from ablatekit_rft.sources.references import referenced, source_hash
+from ablatekit.references import referenced, source_hash
 from ablatekit_rft.tasks.query import Judgement, Verdict
 
 UserFunction = Callable[[str, str, str], Any]

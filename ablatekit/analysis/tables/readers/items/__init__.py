@@ -1,0 +1,1 @@
+"""Readers of evaluations: frames with one row per run, item and sample."""

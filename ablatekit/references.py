@@ -1,0 +1,172 @@
+"""What a study names by `module:function` or `path/file.py:function`: its source and its value.
+
+Paths are absolute, or relative to the study file, else to the working directory.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import importlib.util
+import inspect
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ablatekit.canonical import content_hash, file_hash
+from ablatekit.errors import Location, Problem, UsageError, nearest
+
+_LIBRARIES = (
+    *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+    "<frozen",
+)
+_SITES = frozenset({"site-packages", "dist-packages"})
+
+
+def is_reference(name: str) -> bool:
+    """Whether a name is `module:function` or `path/file.py:function`."""
+    return ":" in name
+
+
+def referenced(name: str) -> Any:
+    """What a reference names. Raises UsageError when it cannot be imported or is not there."""
+    place, _, attribute = name.rpartition(":")
+    module = _file_module(Path(place)) if place.endswith(".py") else _module(place)
+    value = getattr(module, attribute, None)
+    if value is None:
+        known = nearest(
+            attribute, (public for public in vars(module) if not public.startswith("_"))
+        )
+        raise UsageError(Problem(f"no function {attribute!r} in {place}", repr(name), known))
+    return value
+
+
+def source_hash(name: str, function: Callable[..., Any]) -> str:
+    """`hash_of_source` of a function that has been imported."""
+    return hash_of_source(name, Path(inspect.getfile(inspect.unwrap(function))))
+
+
+def hash_of_source(name: str, file: Path) -> str:
+    """Hash of a name and of the source of its package, or of its file and what lies beside it.
+
+    Beside it lie the modules of its folder that it imports, and those that these import.
+    """
+    folder = file.parent
+    whole_package = (folder / "__init__.py").is_file()
+    files = sorted(folder.rglob("*.py")) if whole_package else sorted(_beside(file))
+    sources = {str(source.relative_to(folder)): file_hash(source) for source in files}
+    alone = not whole_package and len(sources) == 1
+    return content_hash({"name": name, "source": file_hash(file) if alone else sources})
+
+
+def _beside(file: Path) -> set[Path]:
+    """A file with the modules of its folder that it imports, and those that these import."""
+    seen, waiting = {file}, [file]
+    while waiting:
+        near = {place for name in imported_names(waiting.pop()) for place in _near(file, name)}
+        waiting += near - seen
+        seen |= near
+    return seen
+
+
+def _near(file: Path, name: str) -> list[Path]:
+    """The sources of a module or a package of that name in the folder of a file."""
+    module, package = file.parent / f"{name}.py", file.parent / name
+    if (package / "__init__.py").is_file():
+        return sorted(package.rglob("*.py"))
+    return [module] if module.is_file() else []
+
+
+def imported_names(file: Path) -> Iterator[str]:
+    """The first words of the absolute imports of a file, wherever they stand; none where it fails.
+
+    Relative imports name a package, whose source is taken as a whole.
+    """
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def is_installed(file: str) -> bool:
+    """Whether a source belongs to Python or to an installed package, rather than to the user."""
+    return file.startswith(_LIBRARIES) or not _SITES.isdisjoint(Path(file).parts)
+
+
+def source_of(reference: str) -> tuple[Path, str]:
+    """The file that a reference names, and the name in it; nothing of it is executed.
+
+    Raises UsageError for a reference of another form and for a file or module that is not there.
+    """
+    place, colon, attribute = reference.rpartition(":")
+    if not colon or not place or not attribute.isidentifier():
+        remedy = "Write path/file.py:function or module:function"
+        raise UsageError(Problem("a function is named by its file", repr(reference), remedy))
+    if place.endswith(".py"):
+        if not Path(place).is_file():
+            remedy = "Paths are relative to the study file, then to the working directory"
+            raise UsageError(Problem("no such file", place, remedy))
+        return Path(place).resolve(), attribute
+    try:
+        spec = importlib.util.find_spec(place)
+    # Packages around the module are imported, and they are the user's.
+    except (Exception, SystemExit) as error:
+        raise _not_importable(place, error) from error
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        remedy = "Install it where studies are planned and run, or name its file"
+        raise UsageError(Problem(f"no module {place!r} with a source", repr(reference), remedy))
+    return Path(spec.origin), attribute
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    # The module is the user's: it may raise anything, or ask to exit while a study is planned.
+    except (Exception, SystemExit) as error:
+        raise _not_importable(name, error) from error
+
+
+def _file_module(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(Problem("no such file", str(path)))
+    stat = path.stat()
+    return _loaded(path.resolve(), stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _loaded(path: Path, _changed: int, _size: int) -> ModuleType:
+    # Time and size are part of the key: a changed file is loaded again.
+    spec = importlib.util.spec_from_file_location(f"_named_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    # As in `_module`: the file is the user's.
+    except (Exception, SystemExit) as error:
+        raise _not_importable(str(path), error) from error
+    return module
+
+
+def _not_importable(name: str, error: BaseException) -> UsageError:
+    said = f"{type(error).__name__}: {error}"
+    remedy = "Make it importable: an import defines functions, and neither runs nor exits"
+    return UsageError(Problem(f"cannot import {name!r}", said, remedy, _place(error)))
+
+
+def _place(error: BaseException) -> Location | None:
+    """The line of the user's code that an import failed at, rather than one of a library."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return Location(error.filename, error.lineno)
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    users = [frame for frame in frames if not is_installed(frame.filename)]
+    return Location(users[-1].filename, users[-1].lineno) if users else None
