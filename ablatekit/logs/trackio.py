@@ -7,7 +7,7 @@ import math
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -119,5 +119,3 @@ def _mapping(payload: str | bytes, path: Path) -> Mapping[str, Any]:
         rule = f"a row holds no JSON ({error})"
         raise TableError(Problem(rule, "", "", Location(str(path)))) from error
     return value if isinstance(value, Mapping) else {}
-
-

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -17,15 +15,17 @@ import pandas as pd
 from ablatekit.analysis.tables.readers.base import DIRECTIONS, ROLES, Role, has_suffix
 from ablatekit.analysis.tables.readers.columns import (
     column_names,
-    dotted_values,
     role_of_setting,
     typed_column,
 )
 from ablatekit.analysis.tables.readers.jsonl import json_objects
 from ablatekit.errors import Location, Problem, TableError, nearest
+from ablatekit.logs.sqlite import MAGIC, opened_database, tables_of
+from ablatekit.logs.values import flatten, seconds_of
 
-SQLITE = b"SQLite format 3\0"
 JOURNAL = b'{"op_code"'
+OF_OPTUNA = frozenset({"studies", "study_directions", "trials", "trial_params"})
+"""Tables of its databases."""
 METRIC_NAMES = "study:metric_names"
 STATES = ("running", "complete", "pruned", "fail", "waiting")
 """By the number that a journal writes."""
@@ -53,7 +53,7 @@ class OptunaReader:
         if not (path.is_file() and has_suffix(path, self.suffixes)):
             return False
         start = _start(path)
-        return start.startswith(JOURNAL) or (start.startswith(SQLITE) and _has_trials(path))
+        return start.startswith(JOURNAL) or (tables_of(path) >= OF_OPTUNA)
 
     def columns(self, path: Path) -> Sequence[str]:
         """The names of the columns; the trials are read for them."""
@@ -103,35 +103,14 @@ class _Study:
 
 def _start(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(len(SQLITE))
-
-
-def _has_trials(path: Path) -> bool:
-    try:
-        with _database(path) as database:
-            rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            return {"studies", "trials", "trial_params"} <= {row["name"] for row in rows}
-    except TableError:
-        return False
-
-
-@contextmanager
-def _database(path: Path) -> Iterator[sqlite3.Connection]:
-    """A database that is only read."""
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            database.row_factory = sqlite3.Row
-            yield database
-    except sqlite3.Error as error:
-        remedy = "A storage of an older version: optuna storage upgrade"
-        problem = Problem(f"cannot be read ({error})", "", remedy, Location(str(path)))
-        raise TableError(problem) from error
+        return file.read(len(MAGIC))
 
 
 def _chosen(path: Path, name: str | None) -> _Study:
     start = _start(path)
-    if start.startswith(SQLITE):
-        with _database(path) as database:
+    if start.startswith(MAGIC):
+        with opened_database(path) as database:
+            database.row_factory = sqlite3.Row
             studies = _stored(path, database)
     elif start.startswith(b"{"):
         studies = _replayed(path)
@@ -163,7 +142,7 @@ def _stored(path: Path, database: sqlite3.Connection) -> list[_Study]:
             studies[row["study_id"]].metric_names = _json(path, row["value_json"])
     trials: dict[int, _Trial] = {}
     for row in _rows(database, "trials"):
-        started = _seconds(row["datetime_start"])
+        started = seconds_of(row["datetime_start"])
         trials[row["trial_id"]] = _Trial(row["number"], row["state"].lower(), started)
         studies[row["study_id"]].trials[row["trial_id"]] = trials[row["trial_id"]]
     for row in _rows(database, "trial_params"):
@@ -200,14 +179,6 @@ def _json(path: Path, text: str) -> Any:
     except ValueError as error:
         problem = Problem(f"cannot be read ({error})", "", "", Location(str(path)))
         raise TableError(problem) from error
-
-
-def _seconds(time: str | None) -> float | None:
-    """Seconds since the epoch; a time without a zone is UTC, as Optuna writes it to a database."""
-    if time is None:
-        return None
-    moment = datetime.fromisoformat(time)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _replayed(path: Path) -> list[_Study]:
@@ -263,7 +234,7 @@ class _Journal:
 
     def _create_trial(self, trials: dict[int, _Trial], operation: Mapping[str, Any]) -> None:
         trial = _Trial(len(trials), STATES[operation.get("state") or 0])
-        trial.started = _seconds(operation.get("datetime_start"))
+        trial.started = seconds_of(operation.get("datetime_start"))
         for name, value in (operation.get("params") or {}).items():
             told = operation["distributions"][name]
             trial.parameters[name] = _parameter(self.path, value, told)
@@ -286,7 +257,7 @@ class _Journal:
             trial.attributes |= operation["user_attr"]
         else:
             trial.state = STATES[operation["state"]]
-            trial.started = _seconds(operation.get("datetime_start")) or trial.started
+            trial.started = seconds_of(operation.get("datetime_start")) or trial.started
             trial.objectives |= dict(enumerate(operation.get("values") or []))
 
 
@@ -298,7 +269,7 @@ def _frame(study: _Study, labels: Collection[str], columns: Sequence[str] | None
         {
             "params": trial.parameters,
             "values": {objectives[place]: v for place, v in trial.objectives.items()},
-            "user_attrs": dict(dotted_values(trial.attributes)),
+            "user_attrs": flatten(trial.attributes),
         }
         for trial in trials
     ]

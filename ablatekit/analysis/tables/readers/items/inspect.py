@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -16,11 +15,11 @@ import pandas as pd
 
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.tables.readers.base import DIRECTIONS, MESSAGES
-from ablatekit.analysis.tables.readers.columns import dotted_values
 from ablatekit.analysis.tables.readers.items.archive import Archive, opened_archive
 from ablatekit.analysis.tables.readers.items.item_frame import ItemRun, item_frame
 from ablatekit.canonical import content_hash
 from ablatekit.errors import Location, Problem, TableError
+from ablatekit.logs.values import flatten, leaves, seconds_of
 
 START = 4096
 """Bytes in which a .json file shows whether it is a log."""
@@ -205,7 +204,7 @@ def _score_values(sample: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if isinstance(value, list):
             value = {str(place): part for place, part in enumerate(value)}
         if isinstance(value, Mapping):
-            yield from dotted_values(value, f"{scorer}.")
+            yield from leaves(value, f"{scorer}.")
         else:
             yield scorer, value
 
@@ -240,7 +239,7 @@ def _item_run(log: _Log) -> ItemRun:
         settings=_settings(spec),
         about={"log": log.file.name, "eval_id": spec.get("eval_id")},
         metrics=log.scores,
-        started=_seconds(spec.get("created")),
+        started=seconds_of(spec.get("created")),
         status=log.status,
     )
     for (item, epoch), values in log.samples.items():
@@ -263,19 +262,12 @@ def _settings(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "task_version": spec.get("task_version"),
             **{name: config[name] for name in ("epochs", "limit") if name in config},
         },
-        "task_args": dict(dotted_values(_mapping(spec.get("task_args")))),
-        "solver_args": dict(dotted_values(_mapping(spec.get("solver_args")))),
-        "generate": dict(dotted_values(_mapping(spec.get("model_generate_config")))),
-        "model_args": dict(dotted_values(_mapping(spec.get("model_args")))),
-        "model_roles": dict(dotted_values(roles)),
+        "task_args": flatten(_mapping(spec.get("task_args"))),
+        "solver_args": flatten(_mapping(spec.get("solver_args"))),
+        "generate": flatten(_mapping(spec.get("model_generate_config"))),
+        "model_args": flatten(_mapping(spec.get("model_args"))),
+        "model_roles": flatten(roles),
     }
-
-
-def _seconds(created: object) -> float | None:
-    try:
-        return datetime.fromisoformat(str(created)).timestamp()
-    except ValueError:
-        return None
 
 
 def _directions(logs: Sequence[_Log]) -> dict[str, Literal["higher"]]:
@@ -315,7 +307,7 @@ def _task_id(log: _Log) -> str:
 
 
 def _created(log: _Log) -> float:
-    return _seconds(log.spec.get("created")) or -math.inf
+    return seconds_of(log.spec.get("created")) or -math.inf
 
 
 def _unlike_items(logs: Sequence[_Log]) -> list[Statement]:
