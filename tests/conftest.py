@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -82,3 +83,24 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         monkeypatch.delitem(sys.modules, f"{distribution}_module", raising=False)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The interpreter of an environment made for packages that cannot be installed beside ours.
+
+    It is made once a session, or once for all in $ABLATEKIT_FOREIGN_ENVS if that names a folder.
+    """
+    kept = os.environ.get("ABLATEKIT_FOREIGN_ENVS")
+    root = Path(kept) if kept else tmp_path_factory.mktemp("environments")
+
+    def interpreter(*packages: str) -> Path:
+        place = root / "+".join(packages)
+        python, whole = place / "bin" / "python", place.with_name(f"{place.name}.installed")
+        if not whole.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+            whole.touch()
+        return python
+
+    return interpreter
