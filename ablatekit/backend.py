@@ -19,6 +19,31 @@ from pydantic import BaseModel
 from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit.runs.seeds import Seeds
 
+__all__ = [
+    "API_VERSION",
+    "Backend",
+    "Condition",
+    "Examining",
+    "Lack",
+    "MetricSpec",
+    "Progress",
+    "Resources",
+    "Rule",
+    "RunContext",
+    "RunResult",
+    "RunSpec",
+    "Seeds",
+    "Settings",
+    "above_product",
+    "above_setting",
+    "at_least",
+    "below",
+    "lacks",
+    "none_of",
+    "one_of",
+    "within_product",
+]
+
 API_VERSION = 1
 
 Settings: TypeAlias = Mapping[str, Any]
@@ -223,10 +248,19 @@ class Examining(Protocol):
         """
 
 
+@runtime_checkable
+class Costing(Protocol):
+    """What a backend may have beside the contract: what a run will cost, known before it."""
+
+    def expected_costs(self, settings: Settings) -> Mapping[str, float]:
+        """Values of cost metrics at the end of a run with these settings, by metric name.
+
+        Only what follows from the settings: metrics whose value a run decides are left out. The
+        plan compares levels by it and says where one sees more data than the other.
+        """
+
+
 def lacks(backend: Backend) -> frozenset[Lack]:
     """What a backend declares in its member `lacks`; nothing where it has no such member."""
     declared: frozenset[Lack] = getattr(backend, "lacks", frozenset())
     return declared
-
-
-BackendFactory: TypeAlias = Callable[[], Backend]

@@ -69,6 +69,10 @@ class AblatekitError(Exception):
 
     exit_code: int = 2
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the message, with no traceback of a user's mistake."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(AblatekitError):
     """A mistake in what the user asked for: every problem found, none with a traceback."""

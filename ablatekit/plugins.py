@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from ablatekit.errors import PluginError, Problem, nearest
+from ablatekit.errors import AblatekitError, PluginError, Problem, nearest
 
 if TYPE_CHECKING:
     from ablatekit.backend import Backend
@@ -58,25 +58,60 @@ def load_plugin(axis: Axis, name: str) -> Any:
     """Import the class that is registered as `name` on an axis.
 
     Raises PluginError when the name is unknown, registered twice, cannot be imported, or does not
-    have what every plugin of the axis has. What calls the class checks the rest of its contract.
+    have what every plugin of the axis has. What makes an instance (`made`) checks the rest of its
+    contract. Messages name the distribution that registers the plugin.
     """
-    point = _entry_point(axis, name)
-    try:
-        plugin = point.load()
-    except (ImportError, AttributeError) as error:
-        remedy = f"Install what {_distribution(point)} needs in this environment"
-        raise _not_imported(axis, name, str(error), remedy) from error
-    except (Exception, SystemExit) as error:  # a plugin's module may raise anything
-        remedy = f"Ask the author of {_distribution(point)}, or uninstall it"
-        raise _not_imported(axis, name, f"{type(error).__name__}: {error}", remedy) from error
-    if axis != "backend" and not _is_plugin(axis, plugin, name):
-        raise broken_contract(axis, name)
+    contract = CONTRACTS[axis]
+    plugin = imported(_entry_point(axis, name), f"{contract.noun} {name!r}")
+    if axis != "backend":
+        wanted = _wanted_of_class(axis, plugin, name)
+        if wanted:
+            raise broken_contract(axis, name, wanted)
     return plugin
 
 
-def _not_imported(axis: Axis, name: str, received: str, remedy: str) -> PluginError:
-    rule = f"{CONTRACTS[axis].noun} {name!r} cannot be imported"
-    return PluginError(Problem(rule, received, remedy))
+def imported(point: EntryPoint, what: str) -> Any:
+    """What an entry point names; PluginError, naming its distribution, if it cannot be imported."""
+    rule, owner = f"{what} cannot be imported", distribution_of(point)
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        remedy = f"Install what {owner} needs in this environment"
+        raise PluginError(Problem(rule, str(error), remedy)) from error
+    except (Exception, SystemExit) as error:  # a plugin's module may raise anything
+        remedy = f"Ask the author of {owner}, or uninstall it"
+        raise PluginError(Problem(rule, _told(error), remedy)) from error
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def made(axis: Axis, name: str, protocol: type[Any], *arguments: Any) -> Any:
+    """The plugin called `name`, made from `arguments`, with all that its protocol demands.
+
+    Raises PluginError as `load_plugin` does, when it cannot be made, and with the members that it
+    lacks.
+    """
+    kind = load_plugin(axis, name)
+    try:
+        plugin = kind(*arguments)
+    except (AblatekitError, OSError):
+        raise
+    except Exception as error:  # a plugin's constructor may raise anything
+        raise broken_contract(axis, name, f"it cannot be made: {_told(error)}") from error
+    missing = [member for member in _members(protocol) if not hasattr(plugin, member)]
+    if missing:
+        raise broken_contract(axis, name, f"it has no {', no '.join(missing)}")
+    if plugin.name != name:
+        raise broken_contract(axis, name, f"its name is {plugin.name!r}")
+    return plugin
+
+
+def _members(protocol: type[Any]) -> tuple[str, ...]:
+    """What a protocol asks for, attributes first."""
+    members = (*protocol.__annotations__, *vars(protocol))
+    return tuple(dict.fromkeys(name for name in members if not name.startswith("_")))
 
 
 def load_backend(name: str) -> Backend:
@@ -86,55 +121,63 @@ def load_backend(name: str) -> Backend:
     """
     from ablatekit.backend import Backend
 
-    backend = load_plugin("backend", name)()
-    if not isinstance(backend, Backend) or backend.name != name:
-        raise broken_contract("backend", name)
+    backend: Backend = made("backend", name, Backend)
     return backend
 
 
-def broken_contract(axis: Axis, name: str) -> PluginError:
+def broken_contract(axis: Axis, name: str, wanted: str) -> PluginError:
     """The refusal of a plugin that lacks what its protocol demands."""
     from ablatekit.backend import API_VERSION
 
-    contract = CONTRACTS[axis]
+    contract, point = CONTRACTS[axis], _entry_point(axis, name)
     return PluginError(
         Problem(
             f"{contract.noun} {name!r} does not fulfil the contract of {contract.protocol}"
             f" (API version {API_VERSION})",
-            _entry_point(axis, name).value,
+            f"{point.value} of {distribution_of(point)}: {wanted}",
             f"Run the tests of ablatekit.testing.{axis}_suite on it",
         )
     )
 
 
-def _is_plugin(axis: Axis, plugin: Any, name: str) -> bool:
-    if not isinstance(plugin, type) or getattr(plugin, "name", None) != name:
-        return False
+def _wanted_of_class(axis: Axis, plugin: Any, name: str) -> str:
+    """What the class of a plugin lacks; empty for nothing."""
+    if not isinstance(plugin, type):
+        return "it is no class"
+    named = getattr(plugin, "name", None)
+    if named != name:
+        return f"its name is {named!r}"
     if not CONTRACTS[axis].has_settings:
-        return True
+        return ""
     from pydantic import BaseModel
 
     settings = getattr(plugin, "settings", None)
-    return isinstance(settings, type) and issubclass(settings, BaseModel)
+    is_model = isinstance(settings, type) and issubclass(settings, BaseModel)
+    return "" if is_model else "its settings are no pydantic model"
 
 
 def _entry_point(axis: Axis, name: str) -> EntryPoint:
-    contract = CONTRACTS[axis]
-    points = [point for point in _points(axis) if point.name == name]
+    return registered(CONTRACTS[axis].group, CONTRACTS[axis].noun, name)
+
+
+def registered(group: str, noun: str, name: str) -> EntryPoint:
+    """The entry point called `name` of a group; PluginError for none, or for several."""
+    offered = installed_points(group)
+    points = [point for point in offered if point.name == name]
     if not points:
-        remedy = nearest(name, plugin_names(axis))
-        raise PluginError(Problem(f"unknown {contract.noun}", repr(name), remedy))
+        remedy = nearest(name, sorted({point.name for point in offered}))
+        raise PluginError(Problem(f"unknown {noun}", repr(name), remedy))
     first, *others = points
     if any(_identity(other) != _identity(first) for other in others):
-        owners = ", ".join(sorted(map(_distribution, points)))
-        rule = f"{contract.noun} {name!r} is registered more than once"
+        owners = ", ".join(sorted(map(distribution_of, points)))
+        rule = f"{noun} {name!r} is registered more than once"
         raise PluginError(Problem(rule, owners, "Uninstall all but one"))
     return first
 
 
 def _identity(point: EntryPoint) -> tuple[str, str]:
     """Equal for what one distribution registers, however often it lies on the import path."""
-    return point.value, _distribution(point)
+    return point.value, distribution_of(point)
 
 
 def _points(axis: Axis) -> tuple[EntryPoint, ...]:
@@ -162,5 +205,6 @@ def _changed(entry: str) -> int:
         return 0
 
 
-def _distribution(point: EntryPoint) -> str:
+def distribution_of(point: EntryPoint) -> str:
+    """The name of the distribution that registers it."""
     return point.dist.name if point.dist is not None else point.value

@@ -24,6 +24,7 @@ _LIBRARIES = (
     *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
     "<frozen",
 )
+_SITES = frozenset({"site-packages", "dist-packages"})
 
 
 def is_reference(name: str) -> bool:
@@ -96,6 +97,11 @@ def imported_names(file: Path) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
+def is_installed(file: str) -> bool:
+    """Whether a source belongs to Python or to an installed package, rather than to the user."""
+    return file.startswith(_LIBRARIES) or not _SITES.isdisjoint(Path(file).parts)
+
+
 def source_of(reference: str) -> tuple[Path, str]:
     """The file that a reference names, and the name in it; nothing of it is executed.
 
@@ -162,5 +168,5 @@ def _place(error: BaseException) -> Location | None:
     if isinstance(error, SyntaxError) and error.filename:
         return Location(error.filename, error.lineno)
     frames = traceback.extract_tb(error.__traceback__)[1:]
-    users = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    users = [frame for frame in frames if not is_installed(frame.filename)]
     return Location(users[-1].filename, users[-1].lineno) if users else None

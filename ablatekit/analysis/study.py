@@ -481,9 +481,10 @@ def _diagnostics(
     order = {run.run_id: run.order for run in plan.runs}
     proportion = is_proportion(planned, values.y)
     near = checks.near_bounds(values, design) if proportion else []
-    start = checks.step_zero(
-        response.history, positions(tables.runs["context"], design.contexts), design.contexts
-    )
+    start = None
+    if "step_zero" not in plan.lacks:
+        contexts = positions(tables.runs["context"], design.contexts)
+        start = checks.step_zero(response.history, contexts, design.contexts)
     messages: list[Statement] = []
     if fitted.brown_forsythe < 0.05:
         told = statement("unequal_variances", p=fitted.brown_forsythe, pooled=fitted.truncated)

@@ -11,7 +11,15 @@ from typing import Annotated, Any
 import typer
 
 import ablatekit
-from ablatekit.cli import backends, reports, study_files, study_runs
+from ablatekit.cli import (
+    backends,
+    reports,
+    run_logs,
+    scaffold,
+    study_files,
+    study_runs,
+    study_status,
+)
 from ablatekit.cli.analyze import analyze
 from ablatekit.cli.analyze_options import SectionedCommand
 from ablatekit.errors import AblatekitError, Problem, UsageError
@@ -35,22 +43,31 @@ app = _group("Which design choices of a training recipe matter, and by how much?
 study_app = _group("Plan, run and report one study file.")
 backend_app = _group("Installed backends and their settings.")
 factor_app = _group("What a backend lets a study vary.")
+level_app = _group("Levels of design choices, of your own.")
+reader_app = _group("Readers of run tables, of your own.")
 
 app.add_typer(study_app, name="study")
 app.add_typer(backend_app, name="backend")
 app.add_typer(factor_app, name="factor")
+app.add_typer(level_app, name="level")
+app.add_typer(reader_app, name="reader")
 
 study_app.command("init")(study_files.init)
 study_app.command("validate")(study_files.validate)
 study_app.command("plan")(study_files.plan)
 study_app.command("run")(study_runs.run)
-study_app.command("status")(study_runs.status)
+study_app.command("status")(study_status.status)
+study_app.command("logs")(run_logs.logs)
+study_app.command("retry")(study_runs.retry)
 study_app.command("sync")(study_runs.sync)
 study_app.command("report")(study_runs.report)
 study_app.command("export")(reports.export)
 study_app.command("compare")(reports.compare)
 backend_app.command("list")(backends.list_backends)
 backend_app.command("show")(backends.show_backend)
+backend_app.command("new")(scaffold.new_backend)
+level_app.command("new")(scaffold.new_level)
+reader_app.command("new")(scaffold.new_reader)
 factor_app.command("list")(backends.list_factors)
 factor_app.command("show")(backends.show_factor)
 app.command("analyze", cls=SectionedCommand)(analyze)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablatekit.cli.study_files import Json, Overrides, StudyFile
+from ablatekit.cli.study_files import Json, Overrides, StudyFile, WorkspaceOption
 from ablatekit.themes import Theme
 
 if TYPE_CHECKING:
@@ -18,12 +18,6 @@ ThemeOption = Annotated[
     Theme | None,
     typer.Option(
         "--theme", help="Colours of the page; auto follows the reader's system.  [default: study's]"
-    ),
-]
-WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--workspace", metavar="DIR", help="Default: $ABLATEKIT_WORKSPACE, ablatekit-out."
     ),
 ]
 SecondOpinionOption = Annotated[
@@ -139,7 +133,7 @@ def compare(
     from ablatekit.report.write import comparison_json, write_comparison
 
     _check_folder(report)
-    studies = studies_of(_analysis(first, workspace), _analysis(second, workspace))
+    studies = studies_of(stored_analysis(first, workspace), stored_analysis(second, workspace))
     page = write_comparison(studies, report, theme or "auto") if report is not None else None
     if as_json:
         more = {} if page is None else {"report": str(page)}
@@ -165,7 +159,7 @@ def _check_folder(report: Path | None) -> None:
 NEXT_PAGE = "next: a page of both studies: the same command with --report DIR"
 
 
-def _analysis(path: Path, workspace: Path | None) -> Analysis:
+def stored_analysis(path: Path, workspace: Path | None) -> Analysis:
     """The analysis of a file: itself, that of a bundle, or that of a study in the workspace."""
     from ablatekit.errors import Problem, WorkspaceError
     from ablatekit.report.bundle import analyse_bundle, is_current, read_analysis, read_bundle

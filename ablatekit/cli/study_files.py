@@ -12,14 +12,21 @@ from ablatekit.cli.backends import BackendOption, default_backend
 from ablatekit.legible import legible
 
 if TYPE_CHECKING:
-    from ablatekit.backend import Backend
     from ablatekit.design.plan import Plan
     from ablatekit.errors import UsageError
+    from ablatekit.pipeline.frozen import PreparedStudy
+    from ablatekit.pipeline.standing import Standing
 
 StudyFile = Annotated[Path, typer.Argument(metavar="FILE", help="The study file.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a dotted key; may be repeated."),
+]
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace", metavar="DIR", help="Default: $ABLATEKIT_WORKSPACE, ablatekit-out."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -50,7 +57,7 @@ def validate(file: StudyFile, overrides: Overrides = None, as_json: Json = False
     from ablatekit.errors import UsageError
 
     try:
-        plan, _, notes = _planned(file, overrides, silent=as_json)
+        plan, notes = _planned(file, overrides, silent=as_json)
     except UsageError as error:
         if not as_json:
             raise
@@ -71,21 +78,87 @@ def validate(file: StudyFile, overrides: Overrides = None, as_json: Json = False
 def plan(
     file: StudyFile,
     overrides: Overrides = None,
+    workspace: WorkspaceOption = None,
     show_all: Annotated[
         bool, typer.Option("--all", help="List the settings at their defaults too.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show cells, merged cells, runs, their order and warnings; nothing is written."""
-    planned, backend, notes = _planned(file, overrides, silent=as_json)
+    """Show cells, runs, their order, what is done already and warnings; nothing is written."""
+    show_plan(prepared(file, overrides, workspace, silent=as_json), show_all, as_json=as_json)
+
+
+def show_plan(
+    study: PreparedStudy,
+    show_all: bool = False,
+    *,
+    workers: int | None = None,
+    new: bool = False,
+    as_json: bool = False,
+) -> None:
+    """What `study run` would do, with so many workers and `--new` or not."""
+    from ablatekit.design.build import study_backend
+    from ablatekit.design.costs import level_costs
+    from ablatekit.design.crossing import cross
+    from ablatekit.pipeline.standing import standing
+    from ablatekit.report.language.prices import cost_notes
+
+    backend, stands = study_backend(study.loaded), standing(study)
+    costs = cost_notes(level_costs(study.plan, backend))
+    notes = (*cross(study.loaded).notes, *costs, *_outlook(study, new=new))
     if as_json:
-        typer.echo(json.dumps(planned.to_json(), indent=2))
+        stated = {"standing": _standing_json(stands), "notes": list(notes)}
+        typer.echo(json.dumps({**study.plan.to_json(), **stated}, indent=2))
         return
     from ablatekit.cli.plan_tables import print_plan
     from ablatekit.design.describe import setting_defaults
 
-    print_plan(planned, setting_defaults(backend), show_all=show_all)
+    print_plan(study.plan, setting_defaults(backend), show_all=show_all)
     _print_notes(notes)
+    typer.echo(legible(stands.told()))
+    if stands.expected is not None:
+        stated_workers = study.loaded.study.dispatch.workers
+        known = workers or (stated_workers if isinstance(stated_workers, int) else None)
+        typer.echo(f"Expected: {stands.expected.told(known)}")
+
+
+def _outlook(study: PreparedStudy, *, new: bool) -> tuple[str, ...]:
+    """What `study run` would say of a study that was planned otherwise here."""
+    from ablatekit.errors import StudyError
+    from ablatekit.pipeline.frozen import outlook
+
+    try:
+        return outlook(study, new=new)
+    except StudyError as refusal:
+        return (f"study run would refuse this: {refusal}",)
+
+
+def _standing_json(stands: Standing) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "workspace": str(stands.workspace),
+        "runs": dict(stands.states),
+        "done": stands.done,
+        "remaining": stands.remaining,
+        "reused": dict(stands.reused),
+        "expected": asdict(stands.expected) if stands.expected is not None else None,
+    }
+
+
+def prepared(
+    file: Path, overrides: list[str] | None, workspace: Path | None, *, silent: bool, what: str = ""
+) -> PreparedStudy:
+    """A study that is valid and planned, in its workspace; how far that is shows on a terminal.
+
+    Elsewhere one line says `what` is done, if it is given.
+    """
+    from ablatekit.cli.console import planning_progress
+    from ablatekit.pipeline.frozen import prepare
+    from ablatekit.runs.workspace import find_workspace
+
+    with planning_progress(what, silent=silent) as progress:
+        return prepare(file, overrides or (), find_workspace(workspace), progress)
 
 
 def schema(
@@ -105,23 +178,17 @@ def schema(
 
 def _planned(
     file: Path, overrides: list[str] | None, *, silent: bool
-) -> tuple[Plan, Backend, tuple[str, ...]]:
-    """The plan of a study, its backend, and what its kind of design says about the cells."""
-    from ablatekit.cli.console import planning_progress
-    from ablatekit.design.build import build_plan, study_backend
+) -> tuple[Plan, tuple[str, ...]]:
+    """The plan of a study, and what its kind of design says about the cells."""
     from ablatekit.design.crossing import cross
-    from ablatekit.study.load import load_study
 
-    loaded = load_study(file, overrides or ())
-    backend = study_backend(loaded)
-    with planning_progress(silent=silent) as progress:
-        planned = build_plan(loaded, backend, progress)
-    return planned, backend, cross(loaded).notes
+    study = prepared(file, overrides, None, silent=silent)
+    return study.plan, cross(study.loaded).notes
 
 
 def _print_notes(notes: tuple[str, ...]) -> None:
     for note in notes:
-        typer.echo(f"note: {note}")
+        typer.echo(legible(f"note: {note}"))
 
 
 def _problems(error: UsageError) -> list[dict[str, Any]]:

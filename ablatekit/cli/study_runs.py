@@ -1,9 +1,9 @@
-"""Commands that execute a study or read what it has left: run, status, report, sync."""
+"""Commands that execute a study or read what it has left: run, retry, report, sync."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ablatekit.cli.analyze_options import Everything
-from ablatekit.cli.reports import (
-    SecondOpinionOption,
-    ThemeOption,
+from ablatekit.cli.reports import SecondOpinionOption, ThemeOption, report_bundle
+from ablatekit.cli.study_files import (
+    Json,
+    Overrides,
+    StudyFile,
     WorkspaceOption,
-    report_bundle,
+    prepared,
+    show_plan,
 )
-from ablatekit.cli.study_files import Json, Overrides, StudyFile, plan
+from ablatekit.legible import legible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,21 +43,71 @@ def run(
 ) -> None:
     """Run a study to its report; the same command resumes it, and a finished one is a no-op."""
     if dry_run:
-        plan(file, overrides, as_json=as_json)
+        study = prepared(file, overrides, workspace, silent=as_json)
+        show_plan(study, workers=workers, new=new, as_json=as_json)
         return
-    from ablatekit.cli.console import plain_console, print_all
+    study = prepared(file, overrides, workspace, silent=as_json, what=f"planning {file}")
+    options = RunChoice(workers=workers, limit=limit, new=new)
+    _run_and_tell(study, options, second_opinion=second_opinion, as_json=as_json)
+
+
+def retry(
+    file: StudyFile,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Ids or descriptions; default: all that failed."),
+    ] = None,
+    overrides: Overrides = None,
+    workspace: WorkspaceOption = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Concurrent runs.")] = None,
+    second_opinion: SecondOpinionOption = True,
+    as_json: Json = False,
+) -> None:
+    """Give runs that failed after their retries new attempts, from their checkpoints."""
+    from ablatekit.pipeline.frozen import continued
+    from ablatekit.pipeline.standing import to_retry
+
+    study = continued(prepared(file, overrides, workspace, silent=as_json))
+    chosen, told = to_retry(study, runs or ())
+    typer.echo(legible(told), err=as_json)
+    if chosen or as_json:
+        options = RunChoice(workers=workers, only=frozenset(run.run_id for run in chosen))
+        _run_and_tell(study, options, second_opinion=second_opinion, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChoice:
+    """Which runs to execute, and how many at a time."""
+
+    workers: int | None = None
+    limit: int | None = None
+    only: frozenset[str] | None = None
+    new: bool = False
+
+
+def _run_and_tell(
+    study: PreparedStudy, choice: RunChoice, *, second_opinion: bool, as_json: bool
+) -> None:
+    """Execute runs and what follows them, shown as it happens; raises what the exit code says."""
+    from ablatekit.cli.console import phases, plain_console, print_all
     from ablatekit.dispatch.progress import observer_for
     from ablatekit.errors import InterruptedStudyError
     from ablatekit.pipeline.run import ReportOptions, RunOptions, run_study
     from ablatekit.report.formats.terminal import answer
 
-    study = _prepared(file, overrides, workspace, silent=as_json)
     console = plain_console(stderr=as_json)
     telling = ReportOptions(
         second_opinion=second_opinion,
         show=lambda analysis: print_all(answer(analysis), console),
+        phase=phases(console),
     )
-    options = RunOptions(workers=workers, limit=limit, new=new, report=telling)
+    options = RunOptions(
+        workers=choice.workers,
+        limit=choice.limit,
+        only=choice.only,
+        new=choice.new,
+        report=telling,
+    )
     try:
         outcome = run_study(study, options, observer_for(console))
     except KeyboardInterrupt:
@@ -62,28 +115,6 @@ def run(
     if as_json:
         typer.echo(json.dumps(_as_json(outcome), indent=2))
     _tell(outcome, study, console)
-
-
-def status(
-    file: StudyFile,
-    overrides: Overrides = None,
-    workspace: WorkspaceOption = None,
-    as_json: Json = False,
-) -> None:
-    """Count the runs of a study by where they stand, and by what they say of their results."""
-    from ablatekit.legible import legible
-    from ablatekit.pipeline.frozen import run_messages, study_status
-
-    study = _prepared(file, overrides, workspace, silent=as_json)
-    states, said = study_status(study), run_messages(study)
-    if as_json:
-        told = {"study": study.plan.study, "runs": dict(states), "messages": dict(said)}
-        typer.echo(json.dumps(told, indent=2))
-        return
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    typer.echo(f"{study.plan.study}: {len(study.plan.runs)} runs: {counts}")
-    for message, count in sorted(said.items()):
-        typer.echo(f"{count} of {len(study.plan.runs)} runs: {legible(message)}")
 
 
 def report(
@@ -97,6 +128,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Analyse the results there are and write the report; FILE may be a bundle (study export)."""
+    from ablatekit.cli.console import phases, plain_console
     from ablatekit.pipeline.run import ReportOptions
 
     if file.suffix == ".zip":
@@ -111,8 +143,10 @@ def report(
         )
     else:
         _refuse_analysis(file)
-        study = _prepared(file, overrides, workspace, silent=as_json)
-        options = ReportOptions(theme=theme, second_opinion=second_opinion)
+        study = prepared(file, overrides, workspace, silent=as_json)
+        options = ReportOptions(
+            theme=theme, second_opinion=second_opinion, phase=phases(plain_console(stderr=True))
+        )
         page = _report(study, options, everything=everything, as_json=as_json)
     if open_it:
         typer.launch(page.as_uri())
@@ -182,23 +216,12 @@ def sync(
     """Rebuild what the mirror in a tracker lacks from the run directories."""
     from ablatekit.pipeline.run import sync_study
 
-    study = _prepared(file, overrides, workspace, silent=as_json)
+    study = prepared(file, overrides, workspace, silent=as_json)
     outcome = sync_study(study)
     if as_json:
         typer.echo(json.dumps({"runs": outcome.runs, "metrics": outcome.metrics}, indent=2))
     else:
         typer.echo(f"{outcome.place}: {outcome.runs} runs, {outcome.metrics} new metrics")
-
-
-def _prepared(
-    file: Path, overrides: list[str] | None, workspace: Path | None, *, silent: bool
-) -> PreparedStudy:
-    from ablatekit.cli.console import planning_progress
-    from ablatekit.pipeline.frozen import prepare
-    from ablatekit.runs.workspace import find_workspace
-
-    with planning_progress(silent=silent) as progress:
-        return prepare(file, overrides or (), find_workspace(workspace), progress)
 
 
 def _as_json(outcome: StudyOutcome) -> dict[str, object]:
@@ -239,7 +262,8 @@ def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None
     if counts.remaining:
         console.print(
             f"{counts.planned - counts.remaining} of {counts.planned} runs have a result;"
-            f" `ablatekit study report {study.loaded.path}` makes an interim report"
+            f" `ablatekit study report {study.loaded.path}` makes an interim report",
+            soft_wrap=True,
         )
     if outcome.analysis is not None:
         _require_estimates(outcome.analysis, study)

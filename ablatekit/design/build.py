@@ -99,6 +99,7 @@ def build_plan(loaded: LoadedStudy, backend: Backend, progress: Progress = untol
             for variable in loaded.contexts
             if variable.covariate_names
         },
+        lacks=tuple(sorted(lacks(backend))),
     )
 
 

@@ -122,7 +122,8 @@ class Plan:
 
     `held_equal` are the settings that are the same in every run; `warnings` are what rules say
     about combinations that run; `merged` lists groups of cells that are one unit; `covariates`
-    holds what context variables carry: variable -> level -> name -> value.
+    holds what context variables carry: variable -> level -> name -> value; `lacks` what the backend
+    does without (`ablatekit.backend.Lack`).
     """
 
     study: str
@@ -144,6 +145,7 @@ class Plan:
     unrepeatable_metrics: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
     covariates: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
@@ -184,7 +186,8 @@ class Plan:
             raise WorkspaceError(Problem(rule, str(value.get("plan_version")), remedy))
         analysis = dict(value["analysis"])
         responses = tuple(PlannedResponse(**response) for response in analysis.pop("responses"))
-        plain = {part.name: value[part.name] for part in fields(cls) if part.name != "covariates"}
+        optional = ("covariates", "lacks")
+        plain = {part.name: value[part.name] for part in fields(cls) if part.name not in optional}
         return cls(
             **{
                 **plain,
@@ -198,6 +201,7 @@ class Plan:
                 "unrepeatable_metrics": tuple(value["unrepeatable_metrics"]),
                 "warnings": tuple(value["warnings"]),
                 "covariates": value.get("covariates", {}),
+                "lacks": tuple(value.get("lacks", ())),
             }
         )
 
@@ -221,9 +225,15 @@ def run_label(cell: Cell, run: PlannedRun) -> str:
 def _as_stated(plan: Plan) -> dict[str, Any]:
     """The plan as plain data; keys that a study may leave out are absent where it did."""
     value = asdict(plan)
-    parts = ((value, "covariates"), (value["analysis"], "price"), (value["analysis"], "predict_at"))
+    analysis = value["analysis"]
+    parts = (
+        (value, "covariates"),
+        (value, "lacks"),
+        (analysis, "price"),
+        (analysis, "predict_at"),
+    )
     scales = ((factor, "scale") for factor in value["factors"])
-    advice = ((part, key) for part in value["analysis"]["responses"] for key in ADVICE)
+    advice = ((part, key) for part in analysis["responses"] for key in ADVICE)
     for part, key in (*parts, *scales, *advice):
         if not part[key]:
             del part[key]

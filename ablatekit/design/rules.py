@@ -26,6 +26,7 @@ from ablatekit.study.settings import (
     SettingField,
     flatten,
     flatten_model,
+    is_inside,
     is_known,
     is_open,
     nest,
@@ -255,7 +256,7 @@ def _unknown_settings(
     fields: Mapping[str, SettingField],
 ) -> Iterator[Problem]:
     for name, setting in given.items():
-        if is_open(backend.settings) or is_known(name, fields):
+        if is_known(name, fields) or (is_open(backend.settings) and not is_inside(name, fields)):
             continue
         rule = f"unknown setting of backend {backend.name!r}"
         where = loaded.source.where_key(setting.named_at)

@@ -30,6 +30,7 @@ from ablatekit.dispatch.executors.base import (
     Workload,
     make_executor,
 )
+from ablatekit.dispatch.expected import expected_time, measured_seconds
 from ablatekit.dispatch.progress import Observer
 from ablatekit.dispatch.starts import start_warnings
 from ablatekit.errors import Problem, WorkspaceError
@@ -48,6 +49,7 @@ _FREE_BYTES_TO_RESUME = 64 * 2**20
 class DispatchOptions:
     """How to execute: `timeout` in seconds for one attempt, `limit` new runs at most.
 
+    `only` are the ids of the runs to execute, None for all.
     `executor` names what brings runs to workers, `settings` are its own part of the study;
     `python` is the interpreter of the workers, None for this one.
     """
@@ -58,6 +60,7 @@ class DispatchOptions:
     retries: int = 2
     timeout: float | None = None
     limit: int | None = None
+    only: frozenset[str] | None = None
     python: str | None = None
 
 
@@ -147,6 +150,7 @@ def execute(
         done = sum(progress.results.values())
         observer.begin(total=done + len(progress.queue), done=done, workers=executor.free)
         try:
+            _foretell(plan, workspace, progress, executor.free, observer)
             coordinator.work(executor)
         finally:
             executor.close()
@@ -203,9 +207,23 @@ def _prepare(plan: Plan, workspace: Workspace, options: DispatchOptions) -> _Pro
             begun.add(planned.spec.context_id)
         else:
             entries.append(_Entry(planned, run_label(units[planned.unit], planned)))
+    if options.only is not None:
+        entries = [entry for entry in entries if entry.planned.run_id in options.only]
     entries = entries[: options.limit]
     by_id = {entry.planned.run_id: entry for entry in entries}
     return _Progress(queue=deque(entries), by_id=by_id, begun=begun, results=results)
+
+
+def _foretell(
+    plan: Plan, workspace: Workspace, progress: _Progress, workers: int, observer: Observer
+) -> None:
+    """Say how long the runs of the queue will take, where finished ones tell."""
+    if not progress.queue or not workers:
+        return
+    measured = measured_seconds(plan, workspace)
+    expected = expected_time(plan.runs, measured, progress.by_id)
+    if expected is not None:
+        observer.note(f"expected: {expected.told(workers)}")
 
 
 def _executor(backend: str, entries: Sequence[_Entry], options: DispatchOptions) -> Executor:

@@ -108,7 +108,8 @@ class PlainObserver:
 
     def begin(self, *, total: int, done: int, workers: int) -> None:
         self._tally.begin(total, done, workers)
-        self._say(f"{total} runs, {done} done already, {workers} workers")
+        starting = "; starting them" if done < total else ""
+        self._say(f"{total} runs, {done} done already, {workers} workers{starting}")
 
     def started(self, run_id: str, label: str, attempt: int) -> None:
         self._tally.start(run_id, label)
@@ -133,7 +134,8 @@ class PlainObserver:
         self._spoke = time.monotonic()
         stamp = datetime.now().astimezone().isoformat(timespec="seconds")
         tally = self._tally
-        line = f"{stamp} [{tally.done + tally.failed}/{tally.total}{_eta(tally)}] {legible(text)}"
+        counts = f"[{tally.done + tally.failed}/{tally.total}{time_left(tally)}] " if tally.total else ""
+        line = f"{stamp} {counts}{legible(text)}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -144,6 +146,7 @@ class LiveObserver:
         self._console = console
         self._tally = Tally()
         self._told: set[str] = set()
+        self._any_started = False
         self._live = Live(
             console=console,
             get_renderable=self.render,
@@ -157,6 +160,7 @@ class LiveObserver:
 
     def started(self, run_id: str, label: str, attempt: int) -> None:
         again = f" (attempt {attempt})" if attempt > 1 else ""
+        self._any_started = True
         self._tally.start(run_id, label + again)
 
     def progressed(self, run_id: str, done: float, total: float) -> None:
@@ -182,8 +186,10 @@ class LiveObserver:
         done = tally.done + tally.failed
         head = Table.grid(padding=(0, 1))
         counts = f"{done}/{tally.total} runs, {tally.failed} failed, {len(tally.running)} running"
+        if not self._any_started and done < tally.total:
+            counts += f", starting {tally.workers} workers"
         bar = ProgressBar(total=max(tally.total, 1), completed=done, width=30)
-        head.add_row(bar, Text(counts + _eta(tally)))
+        head.add_row(bar, Text(counts + time_left(tally)))
         rows = Table.grid(padding=(0, 1))
         for label, share in list(tally.running.values())[:_SHOWN_RUNS]:
             rows.add_row(ProgressBar(total=1.0, completed=share, width=12), Text(label))
@@ -195,6 +201,7 @@ def observer_for(console: Console) -> Observer:
     return LiveObserver(console) if console.is_terminal else PlainObserver(console)
 
 
-def _eta(tally: Tally) -> str:
+def time_left(tally: Tally) -> str:
+    """The time to go in words after a comma; nothing before it is known."""
     seconds = tally.remaining_seconds()
     return "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ablatekit.canonical import read_json, write_atomically, write_json
 from ablatekit.design.amend import Amendment, amend_plan
 from ablatekit.design.build import build_plan, study_backend, untold
 from ablatekit.design.plan import Plan
-from ablatekit.errors import DamagedFileError, Problem, WorkspaceError
+from ablatekit.errors import DamagedFileError, Problem, StudyError, WorkspaceError
 from ablatekit.legible import masked
 from ablatekit.runs.runlog import RunState, read_result, run_state
 from ablatekit.runs.workspace import StudyDirectory, Workspace
@@ -46,20 +46,43 @@ def prepare(
     path: Path, overrides: Sequence[str], workspace: Workspace, progress: Progress = untold
 ) -> PreparedStudy:
     """Load, check and plan a study. Raises StudyError or PluginError; writes nothing."""
-    loaded = load_study(path, overrides)
+    return prepare_loaded(load_study(path, overrides), workspace, progress)
+
+
+def prepare_loaded(
+    loaded: LoadedStudy, workspace: Workspace, progress: Progress = untold
+) -> PreparedStudy:
+    """`prepare` for a study that has been loaded."""
     plan = build_plan(loaded, study_backend(loaded), progress)
     return PreparedStudy(loaded=loaded, plan=plan, workspace=workspace)
 
 
-def freeze(study: PreparedStudy, *, new: bool = False) -> PreparedStudy:
+def _untold(_line: str) -> None:
+    """Nobody waits to hear it."""
+
+
+def freeze(
+    study: PreparedStudy,
+    *,
+    new: bool = False,
+    partial: bool = False,
+    tell: Callable[[str], None] = _untold,
+) -> PreparedStudy:
     """Write the study and its plan before the first run, or continue the plan that was frozen.
 
+    `partial`: only some runs are asked for (a smoke run). A plan of which nothing else was ever
+    asked, and that nobody has analysed, is provisional: whatever the study says replaces it.
     Raises StudyError when a shared setting, a response or the analysis has changed, unless `new`.
     """
     directory = study.directory
     if not directory.plan.exists():
-        return _write_plan(study, ())
+        return _write_plan(study, (), provisional=partial)
+    for line in outlook(study, new=new):
+        tell(line)
     frozen = _frozen_plan(directory)
+    if is_provisional(directory):
+        kept = frozen == study.plan and partial
+        return study if kept else _write_plan(study, (), provisional=partial)
     if frozen == study.plan:
         return study
     amendment = amend_plan(frozen, study.plan, fresh=new, file=str(study.loaded.path))
@@ -69,6 +92,50 @@ def freeze(study: PreparedStudy, *, new: bool = False) -> PreparedStudy:
     seen = directory.analysis.exists() and bool(amendment.deviations)
     earlier = frozen_deviations(directory)
     return _write_plan(amended, (*earlier, _look(earlier, amendment)) if seen else earlier)
+
+
+def outlook(study: PreparedStudy, *, new: bool = False) -> tuple[str, ...]:
+    """What a study changes of the plan that was frozen here, a line each; nothing where it agrees.
+
+    Raises StudyError where `freeze` does.
+    """
+    directory = study.directory
+    frozen = _frozen_plan(directory) if directory.plan.exists() else study.plan
+    if frozen == study.plan:
+        return ()
+    if is_provisional(directory):
+        return () if frozen.hash == study.plan.hash else (_replaced(study),)
+    amendment = amend_plan(frozen, study.plan, fresh=new, file=str(study.loaded.path))
+    return tuple(_amended(frozen, amendment))
+
+
+def _replaced(study: PreparedStudy) -> str:
+    runs = study.plan.runs
+    done = sum(study.workspace.run(run.run_id).result.exists() for run in runs)
+    return (
+        "only smoke runs (--limit) were asked for so far: the changed study replaces its plan;"
+        f" {done} of its {len(runs)} runs have a result already"
+    )
+
+
+def _amended(frozen: Plan, amendment: Amendment) -> Iterator[str]:
+    if amendment.renames:
+        told = "; ".join(str(rename) for rename in amendment.renames)
+        yield f"{told}: the same runs"
+    if amendment.added:
+        added, before = len(amendment.added), len(frozen.runs)
+        yield f"{added} runs are added to the {before} that were planned here before"
+    if amendment.changes:
+        changes = "; ".join(str(change) for change in amendment.changes)
+        left_out = f"{len(amendment.dropped)} planned runs are left out"
+        yield f"started anew, {left_out}; changed: {changes}"
+
+
+def is_provisional(directory: StudyDirectory) -> bool:
+    """Whether only a part of the plan's runs was ever asked for, and none has been analysed."""
+    if not directory.plan.exists() or directory.analysis.exists():
+        return False
+    return bool(read_json(directory.plan).get("provisional"))
 
 
 def _frozen_plan(directory: StudyDirectory) -> Plan:
@@ -85,12 +152,16 @@ def frozen_deviations(directory: StudyDirectory) -> tuple[str, ...]:
     return tuple(read_json(directory.plan).get("deviations", ()))
 
 
-def _write_plan(study: PreparedStudy, deviations: Sequence[str]) -> PreparedStudy:
+def _write_plan(
+    study: PreparedStudy, deviations: Sequence[str], *, provisional: bool = False
+) -> PreparedStudy:
     directory = study.directory
     directory.path.mkdir(parents=True, exist_ok=True)
     write_atomically(directory.study_file, masked(study.loaded.text).encode())
     overrides = [masked(option) for option in study.loaded.overrides]
-    frozen = {"deviations": list(deviations), "overrides": overrides}
+    frozen: dict[str, object] = {"deviations": list(deviations), "overrides": overrides}
+    if provisional:
+        frozen["provisional"] = True
     write_json(directory.plan, {**study.plan.to_json(), **frozen})
     return study
 
@@ -104,7 +175,8 @@ def _look(earlier: Sequence[str], amendment: Amendment) -> str:
 def continued(study: PreparedStudy) -> PreparedStudy:
     """The study with the plan that was frozen here, as far as its file still agrees with it.
 
-    Raises WorkspaceError when the study has never been run here, StudyError when it has changed.
+    Raises WorkspaceError when the study has never been run here, StudyError when it has changed;
+    one of which only smoke runs were made is as its file says.
     """
     directory = study.directory
     if not directory.plan.exists():
@@ -112,8 +184,18 @@ def continued(study: PreparedStudy) -> PreparedStudy:
         raise WorkspaceError(
             Problem("this study has no runs in this workspace", str(directory.path), remedy)
         )
+    if is_provisional(directory):
+        return study
     amendment = amend_plan(_frozen_plan(directory), study.plan, file=str(study.loaded.path))
     return replace(study, plan=amendment.plan)
+
+
+def as_planned_here(study: PreparedStudy) -> PreparedStudy:
+    """The study whose runs lie here, whatever its file says by now."""
+    try:
+        return continued(study) if study.directory.plan.exists() else study
+    except StudyError:
+        return replace(study, plan=_frozen_plan(study.directory))
 
 
 def study_status(study: PreparedStudy) -> Mapping[RunState, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -41,24 +42,35 @@ def _keep_silent(analysis: Analysis) -> None:
     """Nobody waits for the answer."""
 
 
+def _unwatched(_what: str) -> AbstractContextManager[None]:
+    """Nobody watches what takes its time."""
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportOptions:
     """How an analysis is told: `show` is called with the answer before the rest is done.
 
-    A second opinion costs some seconds of another process.
+    `phase` is entered with what is being done, for as long as it takes. A second opinion costs some
+    seconds of another process.
     """
 
     theme: Theme | None = None
     second_opinion: bool = True
     show: Callable[[Analysis], None] = _keep_silent
+    phase: Callable[[str], AbstractContextManager[None]] = _unwatched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What the command line adds to the study: None leaves a choice to the study."""
+    """What the command line adds to the study: None leaves a choice to the study.
+
+    `only` are the ids of the runs to execute, None for all.
+    """
 
     workers: Literal["auto"] | int | None = None
     limit: int | None = None
+    only: frozenset[str] | None = None
     new: bool = False
     report: ReportOptions = ReportOptions()
 
@@ -82,7 +94,8 @@ def run_study(study: PreparedStudy, options: RunOptions, observer: Observer) -> 
     """
     with coordinating(study.plan.study, study.workspace):
         _require_interpreter(study.plan)
-        study = freeze(study, new=options.new)
+        partial = options.limit is not None or options.only is not None
+        study = freeze(study, new=options.new, partial=partial, tell=observer.note)
         dispatch, mirror = _execute(study, options, observer)
         if dispatch.counts.remaining or dispatch.interrupted:
             return StudyOutcome(
@@ -113,8 +126,13 @@ def _execute(
     try:
         dispatch = execute(study.plan, study.workspace, _dispatch_options(study, options), observer)
     finally:
-        mirrored = mirror.finish() if mirror else None
+        mirrored = _finished(mirror, options.report) if mirror else None
     return dispatch, mirrored
+
+
+def _finished(mirror: MirrorHandle, options: ReportOptions) -> MirrorOutcome:
+    with options.phase("waiting for the mirror to catch up"):
+        return mirror.finish()
 
 
 def _has_work(study: PreparedStudy) -> bool:
@@ -138,6 +156,7 @@ def _dispatch_options(study: PreparedStudy, options: RunOptions) -> DispatchOpti
         retries=part.retries,
         timeout=part.timeout_seconds,
         limit=options.limit,
+        only=options.only,
         python=study.plan.python,
     )
 
@@ -154,22 +173,27 @@ def analyse_study(study: PreparedStudy, options: ReportOptions = ReportOptions()
     """Write `analysis.json` and the report of the results there are."""
     analysis = analysed(study, options)
     theme = options.theme or study.loaded.study.report.theme
-    write_atomically(study.directory.analysis, analysis_json(analysis))
-    write_report(analysis, study.directory.report, theme)
+    with options.phase("writing the report"):
+        write_atomically(study.directory.analysis, analysis_json(analysis))
+        write_report(analysis, study.directory.report, theme)
     return analysis
 
 
 def analysed(study: PreparedStudy, options: ReportOptions = ReportOptions()) -> Analysis:
     """The analysis of the results there are, with its second opinion; writes nothing."""
-    tables = collect(study.plan, study.workspace)
-    deviations = (
-        *frozen_deviations(study.directory),
-        *_interim(study),
-        *version_warnings(study),
-    )
-    analysis = analyse(study.plan, tables, provenance(study), deviations)
+    with options.phase("analysing the results"):
+        tables = collect(study.plan, study.workspace)
+        deviations = (
+            *frozen_deviations(study.directory),
+            *_interim(study),
+            *version_warnings(study),
+        )
+        analysis = analyse(study.plan, tables, provenance(study), deviations)
     options.show(analysis)
-    return with_second_opinion(analysis, study.plan, tables) if options.second_opinion else analysis
+    if not options.second_opinion:
+        return analysis
+    with options.phase("asking statsmodels for a second opinion"):
+        return with_second_opinion(analysis, study.plan, tables)
 
 
 def _interim(study: PreparedStudy) -> list[str]:

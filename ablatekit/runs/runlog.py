@@ -210,6 +210,24 @@ def read_result(run: RunDirectory) -> ResultRecord | None:
         raise DamagedFileError(run.result, f"{type(error).__name__}: {error}") from None
 
 
+def executed_seconds(run: RunDirectory, result: ResultRecord) -> float:
+    """Seconds that the attempts of a result took, without the time between them."""
+    if len(result.attempts) < 2:
+        return result.ended - result.started
+    *earlier, last = (run.attempt(used.number) for used in result.attempts)
+    spans = [(attempt, _last_sign(attempt)) for attempt in earlier] + [(last, result.ended)]
+    claims = ((read_claim(attempt), until) for attempt, until in spans)
+    return sum(max(0.0, until - claim.started) for claim, until in claims if claim is not None)
+
+
+def _last_sign(attempt: AttemptDirectory) -> float:
+    """When an attempt ended; that of its last event where nobody was left to say so."""
+    end, events = read_end(attempt), read_events(attempt)
+    if end is not None:
+        return end.ended
+    return events[-1].time if events else 0.0
+
+
 def used_attempts(run: RunDirectory) -> tuple[UsedAttempt, ...]:
     """The attempts whose logs make up the run's history: the result's, or those so far."""
     result = read_result(run)

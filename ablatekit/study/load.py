@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,7 +15,15 @@ from ablatekit.study.messages import position, show, study_problems
 from ablatekit.study.names import check_names
 from ablatekit.study.parts import study_model
 from ablatekit.study.schema import Study
-from ablatekit.study.yaml_source import Node, override, parse_override, parse_yaml, read_source
+from ablatekit.study.written import study_text
+from ablatekit.study.yaml_source import (
+    Node,
+    at_their_keys,
+    override,
+    parse_override,
+    parse_yaml,
+    read_source,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +62,23 @@ def load_study(path: Path | str, overrides: Sequence[str] = ()) -> LoadedStudy:
 def parse_study(text: str, path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
     """`load_study` for text that is not (yet) a file; `path` is what messages call it."""
     source = _overridden(parse_yaml(text, str(path)), overrides)
+    return _loaded(source, path, text, tuple(overrides))
+
+
+def stated_study(content: Mapping[str, Any], path: Path) -> LoadedStudy:
+    """`load_study` for what Python states: the same study as a file with this content.
+
+    Messages name the key in place of file and line. `path` is where its file would lie.
+    """
+    text = study_text(content)
+    return _loaded(at_their_keys(parse_yaml(text, str(path))), path, text, ())
+
+
+def _loaded(source: Node, path: Path, text: str, overrides: tuple[str, ...]) -> LoadedStudy:
     study = _validated(source)
     factors = read_factors(study, source)
     contexts = read_contexts(study, source)
-    loaded = LoadedStudy(study, path, text, source, factors, contexts, tuple(overrides))
+    loaded = LoadedStudy(study, path, text, source, factors, contexts, overrides)
     problems = check_names(study, source, factors, contexts)
     if problems:
         raise StudyError(*problems)

@@ -256,3 +256,9 @@ def is_known(name: str, fields: Mapping[str, SettingField]) -> bool:
     return any(known.startswith(f"{name}.") for known in fields) or any(
         field.holds_mapping for field in above
     )
+
+
+def is_inside(name: str, fields: Mapping[str, SettingField]) -> bool:
+    """Whether the first part of a dotted name is that of a declared group of settings."""
+    first = name.partition(".")[0]
+    return first != name and any(known.startswith(f"{first}.") for known in fields)

@@ -105,6 +105,23 @@ class MappingEntry:
     quoted: bool = False
 
 
+def at_their_keys(node: Node, at: str = "") -> Node:
+    """The same values, located by the way to them, as `factors.lr.levels[1]`: they have no file."""
+    where = Location(at or "the study")
+    if isinstance(node.content, Mapping):
+        entries = {key: _at_key(key, entry, at) for key, entry in node.content.items()}
+        return replace(node, where=where, content=entries)
+    if isinstance(node.content, tuple):
+        items = (at_their_keys(part, f"{at}[{place}]") for place, part in enumerate(node.content))
+        return replace(node, where=where, content=tuple(items))
+    return replace(node, where=where)
+
+
+def _at_key(key: str, entry: MappingEntry, at: str) -> MappingEntry:
+    node = at_their_keys(entry.node, f"{at}.{key}" if at else key)
+    return replace(entry, where=node.where, node=node)
+
+
 def read_source(path: Path) -> str:
     """The text of a study file.
 

@@ -188,6 +188,14 @@ class SimulatedBackend:
             ),
         )
 
+    def expected_costs(self, settings: Settings) -> Mapping[str, float]:
+        """Updates and samples of all rounds."""
+        chosen = SimulatedSettings(**settings)
+        return {
+            "cost/updates": float(chosen.rounds),
+            "cost/samples": float(chosen.rounds * _samples_per_round(chosen)),
+        }
+
     def resources(self, settings: Settings) -> Resources:  # noqa: ARG002
         """One core."""
         return Resources(cpus=1, memory=0.2)
@@ -211,6 +219,10 @@ def planted_means(settings: Settings) -> PlantedMeans:
     chosen = SimulatedSettings(**settings)
     learning, generalization = _final_means(chosen)
     return PlantedMeans(learning=float(learning), generalization=float(generalization))
+
+
+def _samples_per_round(settings: SimulatedSettings) -> int:
+    return settings.batch * (2 if settings.dose == "high" else 1)
 
 
 def _named(kind: str, name: str) -> np.random.Generator:
@@ -291,7 +303,7 @@ class _Simulation:
 
     def _measure(self, state: _State) -> dict[str, float]:
         train, test = (float(score) for score in self._scores(state))
-        samples = self.settings.batch * (2 if self.settings.dose == "high" else 1)
+        samples = _samples_per_round(self.settings)
         return {
             "train/pass@1": train,
             "test/pass@1": test,

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from ablatekit.design.plan import Plan
 from ablatekit.errors import AblatekitError
-from ablatekit.plugins import broken_contract, load_plugin
+from ablatekit.plugins import load_plugin, made
 from ablatekit.runs.workspace import Workspace
 
 Status: TypeAlias = Literal["running", "finished", "failed", "interrupted"]
@@ -131,8 +131,6 @@ def make_tracker(
 
     Raises PluginError when there is none, or when it lacks what the protocol demands.
     """
-    kind = load_plugin("tracker", name)
-    tracker = kind(plan, workspace, kind.settings.model_validate(dict(settings)))
-    if not isinstance(tracker, Tracker):
-        raise broken_contract("tracker", name)
+    stated = load_plugin("tracker", name).settings.model_validate(dict(settings))
+    tracker: Tracker = made("tracker", name, Tracker, plan, workspace, stated)
     return tracker

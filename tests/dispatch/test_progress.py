@@ -48,7 +48,7 @@ def test_plain_lines_have_a_time_and_the_counts():
     use(PlainObserver(target))
     lines = target.file.getvalue().splitlines()
     assert [re.sub(r"^\S+ ", "", re.sub(r", [\d:]+ left", "", line)) for line in lines] == [
-        "[1/3] 3 runs, 1 done already, 2 workers",
+        "[1/3] 3 runs, 1 done already, 2 workers; starting them",
         "[1/3] attempt 2: lr=1e-4 | m | 1",
         "[2/3] finished lr=[1e-3] | m | 1",
         "[3/3] failed lr=1e-4 | m | 1: worker died",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ablatekit.testing.backend_suite import BackendSuite
 
 
@@ -12,5 +14,5 @@ def train(lr: float, seed: int) -> dict[str, float]:
 
 class TestFunctionBackend(BackendSuite):
     backend_name = "function"
-    settings = {"function": f"{__file__}:train", "lr": 0.1}
-    other_cell = {"lr": 0.2}
+    settings: ClassVar = {"function": f"{__file__}:train", "lr": 0.1}
+    other_cell: ClassVar = {"lr": 0.2}

@@ -11,7 +11,7 @@ from pandas.api.types import is_float_dtype
 
 from ablatekit.analysis.tables.readers.base import Reader, file_kind
 from ablatekit.errors import Location, PluginError, Problem, TableError
-from ablatekit.plugins import broken_contract, load_plugin, plugin_names
+from ablatekit.plugins import made, plugin_names
 
 
 def read_table(path: Path, labels: Collection[str] = (), reader: str | None = None) -> pd.DataFrame:
@@ -74,9 +74,7 @@ def _word(name: str) -> str:
 
 def load_reader(name: str) -> Reader:
     """The reader called `name`; PluginError when there is none or it breaks its contract."""
-    reader = load_plugin("reader", name)()
-    if not isinstance(reader, Reader):
-        raise broken_contract("reader", name)
+    reader: Reader = made("reader", name, Reader)
     return reader
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from ablatekit.design.cells import CellLevels
 from ablatekit.errors import Problem
-from ablatekit.plugins import broken_contract, load_plugin
+from ablatekit.plugins import made
 from ablatekit.study.factors import Factor
 from ablatekit.study.schema import DesignPart
 from ablatekit.study.yaml_source import Node
@@ -44,7 +44,5 @@ class DesignKind(Protocol):
 
 def design_kind(part: DesignPart) -> DesignKind:
     """The kind of design that a study names; PluginError if it does not fulfil the contract."""
-    kind = load_plugin("design", part.kind)(part)
-    if not isinstance(kind, DesignKind):
-        raise broken_contract("design", part.kind)
+    kind: DesignKind = made("design", part.kind, DesignKind, part)
     return kind

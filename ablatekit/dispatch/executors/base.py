@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, r
 
 from pydantic import BaseModel
 
-from ablatekit.plugins import broken_contract, load_plugin
+from ablatekit.plugins import load_plugin, made
 from ablatekit.runs.records import Resources
 from ablatekit.runs.workspace import RunDirectory
 
@@ -147,8 +147,6 @@ def make_executor(name: str, workload: Workload, settings: Mapping[str, Any]) ->
 
     Raises PluginError when there is none, or when it lacks what the protocol demands.
     """
-    kind = load_plugin("executor", name)
-    executor = kind(workload, kind.settings.model_validate(dict(settings)))
-    if not isinstance(executor, Executor):
-        raise broken_contract("executor", name)
+    stated = load_plugin("executor", name).settings.model_validate(dict(settings))
+    executor: Executor = made("executor", name, Executor, workload, stated)
     return executor

@@ -56,6 +56,27 @@ def render_html(analysis: Analysis, theme: Theme = "auto") -> str:
 
 def render_page(document: Document, theme: Theme = "auto") -> str:
     """A document as a self-contained HTML page; `auto` follows the reader's system."""
+    explored = document.exploration is not None
+    styles, scripts = (
+        [name for name in names if explored or name.startswith(PAGE)] for names in (STYLES, SCRIPTS)
+    )
+    return (
+        environment_of(document)
+        .get_template("page.html.j2")
+        .render(
+            document=document,
+            theme=theme,
+            start="answer" if document.brief else document.sections[0].id,
+            css=Markup("\n").join(asset(name) for name in styles),
+            scripts=[asset(name) for name in scripts],
+            script_words=as_json(page.SCRIPT),
+            exploration=as_json(document.exploration),
+        )
+    )
+
+
+def environment_of(document: Document) -> Environment:
+    """What the templates of a document use; every text in them is escaped."""
     environment = Environment(
         loader=PackageLoader("ablatekit.report.formats"),
         autoescape=True,
@@ -70,22 +91,10 @@ def render_page(document: Document, theme: Theme = "auto") -> str:
         words=page, shown_points=SHOWN_POINTS, labels=Labels(), notes=computed_notes(document),
         unit=document.unit,
     )  # fmt: skip
-    explored = document.exploration is not None
-    styles, scripts = (
-        [name for name in names if explored or name.startswith(PAGE)] for names in (STYLES, SCRIPTS)
-    )
-    return environment.get_template("page.html.j2").render(
-        document=document,
-        theme=theme,
-        start="answer" if document.brief else document.sections[0].id,
-        css=Markup("\n").join(_asset(name) for name in styles),
-        scripts=[_asset(name) for name in scripts],
-        script_words=as_json(page.SCRIPT),
-        exploration=as_json(document.exploration),
-    )
+    return environment
 
 
-def _asset(name: str) -> Markup:
+def asset(name: str) -> Markup:
     """A file of ours, inserted as it is."""
     text = files("ablatekit.report.formats").joinpath("templates", name).read_text(encoding="utf-8")
     return Markup(text)

@@ -199,7 +199,7 @@ def _run_names(settings: CommandSettings, where: str) -> Iterator[str]:
 
 def _remedy(name: str, known: set[str], parameters: Mapping[str, Any]) -> str:
     if name in ("items", "config"):
-        return f"Set {name}: first" if name == "items" else "Set config.file first"
+        return f"Set {'items' if name == 'items' else 'config.file'} first"
     if name in RUN_NAMES:
         return f"{{{name}}} has no meaning here"
     told = nearest(name, known)
@@ -211,7 +211,7 @@ def _remedy(name: str, known: set[str], parameters: Mapping[str, Any]) -> str:
 def _unused(
     settings: CommandSettings, parameters: Mapping[str, Any], texts: Mapping[str, str]
 ) -> Iterator[Problem]:
-    used = {name for text in texts.values() for name in placeholders(text)}
+    used = {name for text in texts.values() for name in (*placeholders(text), *formatted(text))}
     if used.intersection(_ALL_PARAMETERS) or (
         settings.config.file and not settings.config.template
     ):

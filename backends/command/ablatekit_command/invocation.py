@@ -27,7 +27,7 @@ SEVERAL = ("arguments", "overrides", "resume")
 RUN_NAMES: Mapping[str, str] = {
     "seed": "a number of this run alone, below 2**31",
     "context_seed": "a number that all runs of a context share, for a common split of the data",
-    "replicate": "the number of the replicate, from 1",
+    "replicate": "the number of the replicate, from 0",
     "run_id": "what identifies the run",
     "run_dir": "the folder of this attempt",
     "checkpoint_dir": "the folder of the run, which a later attempt finds again",

@@ -16,6 +16,8 @@ from ablatekit.canonical import canonical_json
 from ablatekit.errors import PluginError, Problem
 from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit_rft import content
+from ablatekit_rft.metrics.budget import expected_samples
+from ablatekit_rft.metrics.names import SAMPLES
 from ablatekit_rft.metrics.specs import metric_specs
 from ablatekit_rft.planning.examine import examine
 from ablatekit_rft.rules import RULES
@@ -39,6 +41,11 @@ class RftBackend:
     def metrics(self, settings: Settings) -> Sequence[MetricSpec]:
         """What a run reports; see `ablatekit_rft.metrics`."""
         return metric_specs(_validated(canonical_json(dict(settings))))
+
+    def expected_costs(self, settings: Settings) -> Mapping[str, float]:
+        """Training rollouts of all rounds, where no level draws until it has enough."""
+        samples = expected_samples(_validated(canonical_json(dict(settings))))
+        return {} if samples is None else {SAMPLES: float(samples)}
 
     def resources(self, settings: Settings) -> Resources:
         """Threads, a share of a GPU unless `device` is cpu, and memory for weights and moments."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ablatekit_rft.levels.stages import Stage
+from ablatekit_rft.rules import RULES as RFT_RULES
 
 from ablatekit.backend import (
     Condition,
@@ -46,6 +47,31 @@ OWN_AGGREGATION = {
     "sapo": "seq_mean_token_mean",
 }
 """Clips that are loss types of their own, with the aggregation that belongs to them."""
+
+SHARED = {
+    "probe_outside_train_set",
+    "examples_from_the_train_set",
+    "more_points_than_rounds",
+    "greedy_group",
+    "tiny_model_in_a_chat",
+    "unwritable_evaluation_stop",
+    "second_bound_below_one",
+    "no_warmup_to_fall_from",
+    "floor_of_all",
+    "no_adapters",
+    "lost_updates",
+    "adapters_want_their_own_rate",
+    "no_weight_no_kl",
+    "no_weight_no_bonus",
+    "all_tokens",
+    "const_len_scales_sum",
+    "rloo_scales_group_mean",
+    "unused_entropy_coefficient",
+    "unused_entropy_share",
+    *(f"unused_clip_{bound}" for bound in ("low", "high", "bound")),
+    *(f"own_clip_{bound}_{clip}" for bound in ("low", "high", "bound") for clip in LEVELS["clip"]),
+}
+"""rft's rules that hold of TRL's trainers, too, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,13 +267,6 @@ def _kl_rules() -> Iterator[Rule]:
             remedy=f"Set kl_estimator: {estimator}",
         )
     yield Rule(
-        name="no_weight_no_kl",
-        kind="alias",
-        when={"kl_coefficient": one_of(0.0)},
-        then={"kl_place": "none"},
-        why="beta=0 is no KL term",
-    )
-    yield Rule(
         name="no_kl",
         kind="inert",
         when={"kl_place": one_of("none")},
@@ -289,36 +308,21 @@ def _parameter_rules() -> Iterator[Rule]:
         remedy="Set lr_floor: 0, or lr_schedule: cosine",
     )
     yield Rule(
-        name="warmup_of_inverse_sqrt",
-        kind="invalid",
-        when={"lr_schedule": one_of("inverse_sqrt"), "warmup_fraction": one_of(0.0)},
-        why="the rate falls from the end of a warm-up",
-        remedy="Set warmup_fraction above 0",
+        name="floor_of_nothing",
+        kind="inert",
+        when={"lr_schedule": one_of("constant", "inverse_sqrt")},
+        then={"lr_floor": 0.0},
+        why="this schedule has no floor",
     )
-    yield from _unread()
 
 
-def _unread() -> Iterator[Rule]:
-    unread = (
-        ("entropy_coefficient", {"entropy": none_of("bonus")}, 0.001),
-        ("entropy_share", {"entropy": none_of("top_tokens")}, 0.2),
-        ("lr_floor", {"lr_schedule": one_of("constant", "inverse_sqrt")}, 0.0),
-        ("lora_alpha", {"lora_rank": one_of(None)}, 32),
-        ("clip_high", {"clip": one_of("ppo", "delta", "sapo", "vespo")}, None),
-        ("clip_low", {"clip": one_of("cispo", "sapo", "vespo")}, None),
-        ("clip_bound", {"clip": none_of("delta")}, None),
-    )
-    for name, when, default in unread:
-        yield Rule(
-            name=f"unread_{name}",
-            kind="inert",
-            when=when,
-            then={name: default},
-            why=f"nothing reads {name} here",
-        )
+def _of_rft() -> Iterator[Rule]:
+    """rft's rules on what both backends read alike."""
+    return (rule for rule in RFT_RULES if rule.name in SHARED)
 
 
 RULES = (
+    *_of_rft(),
     *_budget_rules(),
     *_refused_levels(),
     *_trainer_rules(),

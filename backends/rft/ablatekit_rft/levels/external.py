@@ -11,11 +11,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import Any
 
 from ablatekit.errors import Location, PluginError, Problem, UsageError, nearest
-from ablatekit.plugins import installed_points
+from ablatekit.plugins import distribution_of, imported, installed_points
 from ablatekit.references import referenced, source_hash
 from ablatekit_rft.levels.stages import TRAITS, VIEWS, Stage
 from ablatekit_rft.levels.types import Level, level
@@ -34,12 +35,8 @@ def installed_levels() -> tuple[Level, ...]:
 
 
 def _offered(point: EntryPoint) -> Iterable[Level]:
-    owner = point.dist.name if point.dist is not None else point.value
-    try:
-        named = point.load()
-    except (ImportError, AttributeError) as error:
-        rule = f"the levels of {owner} cannot be imported"
-        raise PluginError(Problem(rule, str(error), f"Repair or uninstall {owner}")) from error
+    owner = distribution_of(point)
+    named = imported(point, f"a level of {owner}")
     levels = named if isinstance(named, tuple) else (named,)
     if not all(isinstance(offered, Level) for offered in levels):
         rule = f"an entry point of {ENTRY_POINT_GROUP} names a Level or a tuple of them"
@@ -47,8 +44,19 @@ def _offered(point: EntryPoint) -> Iterable[Level]:
     for offered in levels:
         problem = level_problem(offered)
         if problem is not None:
-            raise PluginError(problem)
+            raise PluginError(replace(problem, rule=f"{problem.rule}, unlike one of {owner}"))
     return levels
+
+
+def owners_of(stage: Stage, name: str) -> tuple[str, ...]:
+    """The distributions that offer a level, one of ours apart."""
+    points = installed_points(ENTRY_POINT_GROUP)
+    return tuple(
+        distribution_of(point)
+        for point in points
+        for offered in _offered(point)
+        if (offered.stage, offered.name) == (stage, name)
+    )
 
 
 def referenced_level(stage: Stage, name: str) -> Level:

@@ -17,7 +17,7 @@ from typing import Any, get_args
 from ablatekit.errors import PluginError, Problem, UsageError, nearest
 from ablatekit.references import is_reference
 from ablatekit_rft import levels
-from ablatekit_rft.levels.external import installed_levels, referenced_level
+from ablatekit_rft.levels.external import installed_levels, owners_of, referenced_level
 from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.levels.types import Level
 
@@ -58,10 +58,16 @@ def levels_of(stage: Stage) -> Mapping[str, Level]:
     for level in installed_levels():
         if level.stage == stage:
             if level.name in known:
-                rule = f"a level of {stage} is offered twice"
-                raise PluginError(Problem(rule, repr(level.name), "Uninstall one of the packages"))
+                raise _offered_twice(stage, level.name)
             known[level.name] = level
     return MappingProxyType(known)
+
+
+def _offered_twice(stage: Stage, name: str) -> PluginError:
+    ours = ["ablatekit-rft"] if any(level.name == name for level in LEVELS[stage]) else []
+    owners = ", ".join(sorted([*ours, *owners_of(stage, name)]))
+    rule = f"a level of {stage} is offered twice"
+    return PluginError(Problem(rule, f"{name!r} of {owners}", "Uninstall one of the packages"))
 
 
 def get_level(stage: Stage, name: str) -> Level:

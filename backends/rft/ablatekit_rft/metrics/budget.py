@@ -88,6 +88,26 @@ class EvaluationPoints:
         return self.meter.spent(costs) * self.points // self.meter.budget.amount
 
 
+def needs_difficulty(settings: RftSettings) -> bool:
+    """Whether the base model's pass rates are measured before the first round."""
+    if settings.sample_policy == "subset" and settings.subset_by == "first":
+        return False
+    return "difficulty" in settings.level("sample_policy").needs
+
+
+def expected_samples(settings: RftSettings) -> int | None:
+    """Training rollouts that a run will have drawn; None where what it draws decides that."""
+    advantage, budget = settings.level("advantage"), settings.budget
+    refills = "refill" in settings.level("group_filter").needs
+    if refills or needs_difficulty(settings) or budget.unit == "generated_tokens":
+        return None
+    extra = settings.extra_rollouts if "extra" in advantage.needs else 0
+    per_query = settings.rollouts + extra + ("greedy" in advantage.needs)
+    per_round = settings.queries_per_round * per_query
+    rounds = budget.amount if budget.unit == "rounds" else math.ceil(budget.amount / per_round)
+    return rounds * per_round
+
+
 def learning_rate(settings: RftSettings, before: float, after: float) -> float:
     """The learning rate of the updates between two spent fractions of the budget.
 

@@ -17,7 +17,7 @@ from ablatekit_rft.engines.draws import rollout_purpose, round_draws
 from ablatekit_rft.engines.mismatch import Mismatch
 from ablatekit_rft.levels.types import SamplerView
 from ablatekit_rft.metrics import names as metrics
-from ablatekit_rft.metrics.budget import Costs
+from ablatekit_rft.metrics.budget import Costs, needs_difficulty
 from ablatekit_rft.metrics.stopwatch import Stopwatch
 from ablatekit_rft.policy.models import Tokenizer
 from ablatekit_rft.policy.rollout import Prompts, Rollouts
@@ -28,7 +28,6 @@ from ablatekit_rft.rollouts.drawn import (
     filtered,
     first_rows,
     joined_draws,
-    needs_difficulty,
     pass_rates,
     queries_kept,
 )

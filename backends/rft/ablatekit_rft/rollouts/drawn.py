@@ -79,13 +79,6 @@ def draw_plan(settings: RftSettings) -> DrawPlan:
     return DrawPlan(settings.rollouts, extra, greedy="greedy" in needs)
 
 
-def needs_difficulty(settings: RftSettings) -> bool:
-    """Whether the base model's pass rates are measured before the first round."""
-    if settings.sample_policy == "subset" and settings.subset_by == "first":
-        return False
-    return "difficulty" in settings.level("sample_policy").needs
-
-
 def filtered(
     settings: RftSettings,
     items: NDArray[np.int64],

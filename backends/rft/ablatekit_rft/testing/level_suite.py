@@ -94,7 +94,10 @@ class LevelSuite:
 
     def test_its_traits_are_what_it_does(self, level: Level) -> None:
         """Claimed or not: a level that has a trait says so, because rules go by it."""
-        assert level.traits - UNMEASURED == measured_traits(level, self.other_values)
+        claimed, had = level.traits - UNMEASURED, measured_traits(level, self.other_values)
+        lacking = f"claimed and not had: {', '.join(sorted(claimed - had)) or 'none'}"
+        missing = f"had and not claimed: {', '.join(sorted(had - claimed)) or 'none'}"
+        assert claimed == had, f"traits={{...}} of {level.name}; {lacking}; {missing}"
 
 
 def _called(level: Level, settings: RftSettings, arguments: Arguments) -> Any:

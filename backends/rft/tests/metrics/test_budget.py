@@ -4,8 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ablatekit_rft.metrics.budget import BudgetMeter, Costs, EvaluationPoints, learning_rate
+from ablatekit_rft.metrics.budget import (
+    BudgetMeter,
+    Costs,
+    EvaluationPoints,
+    expected_samples,
+    learning_rate,
+)
 from ablatekit_rft.settings import Budget
+
+EXTRA = {"advantage": "extra_baseline", "extra_rollouts": 3}
+GREEDY = {"advantage": "remax", "rollouts": 1}
 
 
 def test_evaluation_points_are_shares_of_the_budget() -> None:
@@ -41,3 +50,25 @@ def test_learning_rate_follows_its_formula(make_settings: Any) -> None:
     root = rates(lr_schedule="inverse_sqrt", warmup_fraction=0.2)
     assert root[:4] == pytest.approx([0.5, 1.0, 1.0, np.sqrt(2 / 3)])
     assert root[-1] == pytest.approx(np.sqrt(0.2 / 0.9))
+
+
+@pytest.mark.parametrize(
+    ("changed", "samples"),
+    [
+        ({"budget": {"unit": "rounds", "amount": 10}, "queries_per_round": 8, "rollouts": 1}, 80),
+        ({"budget": {"unit": "rounds", "amount": 10}, "queries_per_round": 8, "rollouts": 4}, 320),
+        ({"budget": {"unit": "samples", "amount": 90}, "queries_per_round": 8, "rollouts": 4}, 96),
+        ({"budget": {"unit": "generated_tokens", "amount": 90}}, None),
+        (
+            {"budget": {"amount": 2}, "queries_per_round": 8, "rollouts": 2, **EXTRA},
+            2 * 8 * (2 + 3),
+        ),
+        ({"budget": {"amount": 2}, "queries_per_round": 8, **GREEDY}, 2 * 8 * (1 + 1)),
+        ({"group_filter": "refill", "rollouts": 4}, None),
+        ({"sample_policy": "easy_to_hard"}, None),
+    ],
+)
+def test_samples_are_foreseen_where_settings_decide_them(
+    make_settings: Any, changed: dict[str, Any], samples: int | None
+) -> None:
+    assert expected_samples(make_settings(**changed)) == samples

@@ -1,0 +1,1 @@
+"""What `ablatekit` offers Python: studies, results with their tables, pages and figures."""

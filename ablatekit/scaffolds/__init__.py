@@ -1,0 +1,1 @@
+"""Distributions to start from: a plugin that installs, passes its suite and runs at once."""
