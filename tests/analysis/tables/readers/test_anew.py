@@ -19,7 +19,7 @@ MADE = {
     "lm_eval": (("lm-eval", "datasets"), "", "outcome", "recipe", ("none", "norm"), 0.25),
     "optuna": (("optuna",), "grid.log", "loss", "optimizer", ("sgd", "adam"), -0.25),
 }
-"""By script: its packages, the source in its folder, response, factor, its levels, planted effect."""
+"""By script: packages, source in its folder, response, factor, baseline and level, effect."""
 
 
 @pytest.mark.full

@@ -28,6 +28,7 @@ GRADES: Mapping[str, float] = MappingProxyType(
     {"c": 1.0, "i": 0.0, "p": 0.5, "n": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 )
 """What Inspect counts letters and words as: correct, incorrect, partial, no answer."""
+MOST_EPOCHS = 1 << 31
 UNFINISHED = "unfinished"
 
 
@@ -182,7 +183,7 @@ def _add_samples(log: _Log, samples: Iterator[Mapping[str, Any]]) -> None:
             if number is None and value is not None:
                 unread.setdefault(score, []).append(str(value))
         log.samples[key] = values
-        log.inputs[key[0]] = content_hash(sample.get("input"))
+        log.inputs[key[0]] = content_hash(json.dumps(sample.get("input")))
     log.scores = _ordered_scores(log)
     if repeated:
         log.messages.append(statement("rows_repeated", source=log.file.name, rows=repeated))
@@ -193,8 +194,8 @@ def _add_samples(log: _Log, samples: Iterator[Mapping[str, Any]]) -> None:
 
 
 def _epoch(sample: Mapping[str, Any]) -> int:
-    epoch = sample.get("epoch", 1)
-    return epoch if isinstance(epoch, int) else 1
+    epoch = sample.get("epoch")
+    return epoch if isinstance(epoch, int) and 0 <= epoch < MOST_EPOCHS else 1
 
 
 def _score_values(sample: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -225,7 +226,7 @@ def _ordered_scores(log: _Log) -> list[str]:
     """The columns of scores, the headline's first."""
     columns = list(dict.fromkeys(score for values in log.samples.values() for score in values))
     headline = _mapping(_mapping(log.header.get("results")).get("headline"))
-    scorers = [_mapping(s).get("name") for s in log.spec.get("scorers") or []]
+    scorers = [scorer.get("name") for scorer in _listed(log.spec.get("scorers"))]
     order = [str(name) for name in (headline.get("score"), *scorers) if name]
     rank = {name: place for place, name in reversed(list(enumerate(order)))}
     return sorted(columns, key=lambda c: rank.get(c, rank.get(c.partition(".")[0], len(order))))
@@ -343,6 +344,6 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _listed(value: object) -> Iterator[Mapping[str, Any]]:
-    """The objects in a list of samples."""
+    """The objects in a list."""
     if isinstance(value, list):
         yield from (sample for sample in value if isinstance(sample, Mapping))
