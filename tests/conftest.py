@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import settings
@@ -41,6 +42,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, otherwise in the order in which they were collected."""
     items.sort(key=lambda item: not any(part in item.path.as_posix() for part in LONG))
+
+
+FOREIGN = Path(__file__).parent / "reference" / "foreign"
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path) -> Callable[[str], Path]:
+    """The folder of an archive of real logs below tests/reference/foreign, named without .zip."""
+
+    def unpack(name: str) -> Path:
+        folder = tmp_path / name.replace("/", "-")
+        with ZipFile(FOREIGN / f"{name}.zip") as packed:
+            packed.extractall(folder)
+        return folder
+
+    return unpack
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 from ablatekit.errors import Location, Problem, TableError
 from ablatekit.logs.base import LoggedRun
-from ablatekit.logs.steps import MetricsByStep, as_number
+from ablatekit.logs.steps import MetricsByStep
+from ablatekit.logs.values import number_of
 
 
 class JsonlLog:
@@ -68,5 +69,5 @@ def _numbers(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, float
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _numbers(value, f"{above}{name}/")
-        elif (number := as_number(value)) is not None:
+        elif (number := number_of(value)) is not None:
             yield f"{above}{name}", number

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from ablatekit.runs.records import MetricEvent
 
@@ -13,16 +12,6 @@ STEPS = ("step", "global_step", "training/global_step", "_step", "iteration", "i
 """What a step is called; the first that a row has is its step."""
 TIMES = ("_timestamp", "timestamp")
 """What seconds since the epoch are called."""
-_WORDS = frozenset({"nan", "inf", "-inf", "+inf", "infinity", "-infinity"})
-
-
-def as_number(value: Any) -> float | None:
-    """A number, true and false, or the name of a number (`NaN`) as a number; else None."""
-    if isinstance(value, bool | int | float):
-        return float(value)
-    if isinstance(value, str) and value.strip().lower() in _WORDS:
-        return float(value)
-    return None
 
 
 class MetricsByStep:

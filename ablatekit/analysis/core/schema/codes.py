@@ -77,6 +77,8 @@ Code: TypeAlias = Literal[
     # what a table holds
     "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
     "outcomes_agree", "tested_by_permutation", "permutation_test", "failed_left_out",
+    # where runs of other tools come from
+    "unreadable_logs", "logs_cut",
     # what a folder of logs holds
     "earlier_left_out", "copies_left_out", "retried_left_out", "no_settings_stated",
     "rows_repeated", "no_item_values", "unlike_outcomes", "same_items", "unlike_items",
@@ -214,6 +216,9 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "repeated_rows": ("rows",),
     "hidden_factor": ("column", "levels"),
     "failed_left_out": ("rows",),
+    # where runs of other tools come from
+    "unreadable_logs": ("runs",),
+    "logs_cut": ("runs",),
     # what a folder of logs holds
     "earlier_left_out": ("runs",),
     "copies_left_out": ("files",),
