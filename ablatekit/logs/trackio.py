@@ -119,5 +119,3 @@ def _mapping(payload: str | bytes, path: Path) -> Mapping[str, Any]:
         rule = f"a row holds no JSON ({error})"
         raise TableError(Problem(rule, "", "", Location(str(path)))) from error
     return value if isinstance(value, Mapping) else {}
-
-
