@@ -15,6 +15,7 @@ from ablatekit.runs.records import MetricEvent
 NOT_FINITE = {
     "nan": math.nan,
     "inf": math.inf,
+    "+inf": math.inf,
     "infinity": math.inf,
     "-inf": -math.inf,
     "-infinity": -math.inf,
@@ -22,7 +23,7 @@ NOT_FINITE = {
 """How JSON without these numbers writes them."""
 
 
-class Point(NamedTuple):
+class LoggedPoint(NamedTuple):
     """Metrics logged together; `time` in seconds since the epoch, NaN where it is not known."""
 
     step: int
@@ -90,7 +91,7 @@ def step_of(value: object, before: int) -> int:
     return int(number) if number is not None and math.isfinite(number) else before + 1
 
 
-def in_order(points: Iterable[Point]) -> list[MetricEvent]:
+def in_order(points: Iterable[LoggedPoint]) -> list[MetricEvent]:
     """Metrics by step; where a resumed run has logged a step again, the later value stands."""
     by_step: dict[int, MetricEvent] = {}
     for step, time, metrics in points:
