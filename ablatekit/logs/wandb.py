@@ -242,8 +242,14 @@ def _of_files(folder: Path) -> _WandbPart:
         name=run.name,
         config=_configuration(folder / CONFIG),
         summary=dict(summary),
-        started=number_of(summary.get("_timestamp")),
+        started=_start(summary),
     )
+
+
+def _start(summary: Mapping[str, Any]) -> float | None:
+    """When the last step was, less the seconds until then."""
+    last, seconds = number_of(summary.get("_timestamp")), number_of(summary.get("_runtime"))
+    return None if last is None else last - (seconds or 0.0)
 
 
 def _configuration(path: Path) -> dict[str, Any]:
