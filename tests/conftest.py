@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 Install: TypeAlias = Callable[..., None]
 """`install(group, name, source)` for the length of a test."""
+
+PACKAGES = Path(__file__).parent / "packages"
+"""Distributions of third parties, one of each axis."""
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 """Before numpy is loaded: threads of small linear algebra wait for one another on shared cores."""
@@ -99,3 +104,64 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         monkeypatch.delitem(sys.modules, f"{distribution}_module", raising=False)
 
     return write
+
+
+@pytest.fixture
+def install_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Path], None]:
+    """Installs a distribution for this test and its processes, where it lies."""
+
+    def install(project: Path) -> None:
+        site = tmp_path_factory.mktemp("site")
+        write_information(project, site)
+        for place in (site, project):
+            monkeypatch.syspath_prepend(str(place))
+            monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
+
+    return install
+
+
+@pytest.fixture
+def install_package(install_folder: Callable[[Path], None]) -> Callable[[str], Path]:
+    """Installs one of `tests/packages` by name; its folder."""
+
+    def install(name: str) -> Path:
+        install_folder(PACKAGES / name)
+        return PACKAGES / name
+
+    return install
+
+
+def write_information(project: Path, site: Path) -> None:
+    """What an installer writes of a distribution beside its modules: a name and entry points."""
+    told = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    information = site / f"{told['name'].replace('-', '_')}-{told['version']}.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text(f"Name: {told['name']}\nVersion: {told['version']}\n")
+    groups = (
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
+        for group, points in told["entry-points"].items()
+    )
+    (information / "entry_points.txt").write_text("\n".join(groups))
+
+
+@pytest.fixture(scope="session")
+def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The interpreter of an environment made for packages that cannot be installed beside ours.
+
+    It is made once a session, or once for all in $ABLATEKIT_FOREIGN_ENVS if that names a folder.
+    """
+    kept = os.environ.get("ABLATEKIT_FOREIGN_ENVS")
+    root = Path(kept) if kept else tmp_path_factory.mktemp("environments")
+
+    def interpreter(*packages: str) -> Path:
+        place = root / "+".join(packages)
+        python, whole = place / "bin" / "python", place.with_name(f"{place.name}.installed")
+        if not whole.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+            whole.touch()
+        return python
+
+    return interpreter

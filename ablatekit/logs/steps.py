@@ -28,7 +28,9 @@ class MetricsByStep:
         self._stepped = False
 
     def add(self, row: Mapping[str, float]) -> None:
-        """Add what one row says."""
+        """Add what one row says; an empty one is none."""
+        if not row:
+            return
         name = next((name for name in STEPS if name in row and _is_step(row[name])), None)
         if name is not None:
             self._last, self._stepped = int(row[name]), True
