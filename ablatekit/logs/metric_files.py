@@ -35,7 +35,7 @@ class MetricFilesLog:
 
     def claims(self, path: Path) -> bool:
         """Whether a folder holds files of JSON lines whose first line has a step."""
-        return path.is_dir() and next(_files(path), None) is not None
+        return path.is_dir() and any(map(_has_steps, path.rglob("*")))
 
     def runs(self, path: Path) -> Iterator[LoggedRun]:
         """A run for every file. Raises TableError at a line that is no JSON object."""
@@ -50,13 +50,12 @@ class MetricFilesLog:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    files = (path for path in sorted(folder.rglob("*")) if path.suffix in ENDINGS)
-    return (path for path in files if _has_steps(path))
+    return (path for path in sorted(folder.rglob("*")) if _has_steps(path))
 
 
 def _has_steps(path: Path) -> bool:
     """Whether the first line is an object with a step: items and samples have none."""
-    if not JsonlLog().claims(path):
+    if path.suffix not in ENDINGS or not JsonlLog().claims(path):
         return False
     with path.open("rb") as stream:
         first = mapping_in(stream.readline(1 << 20).decode("utf-8", errors="replace"), ".json")

@@ -219,8 +219,8 @@ def _database_records(connection: sqlite3.Connection, experiment: object) -> lis
     )
     for run, key, value, is_nan, step, time in points:
         if run in records:
-            number = math.nan if is_nan else _stored_number(value)
-            records[run].points.append(LoggedPoint(step, time / 1000, {key: number}))
+            number = math.nan if is_nan or value is None else _stored_number(value)
+            records[run].points.append(LoggedPoint(step or 0, (time or 0) / 1000, {key: number}))
     return list(records.values())
 
 

@@ -51,18 +51,22 @@ class TensorboardLog:
     def claims(self, path: Path) -> bool:
         """Whether a name has tfevents in it, the file's own or one below the folder."""
         if path.is_dir():
-            return next(path.rglob(PATTERN), None) is not None
+            return any(found.is_file() for found in path.rglob(PATTERN))
         return path.match(PATTERN)
 
     def runs(self, path: Path) -> Iterator[LoggedRun]:
         """A run for every folder; several event files of a folder are a run that was resumed."""
         root = path if path.is_dir() else path.parent
-        files = sorted(path.rglob(PATTERN)) if path.is_dir() else [path]
+        files = list(_below(path)) if path.is_dir() else [path]
         folders: dict[Path, list[Path]] = {}
         for file in files:
             folders.setdefault(file.parent, []).append(file)
         read = {folder: _read(paths) for folder, paths in sorted(folders.items())}
         yield from distinctly_named(_runs(_joined(read), root))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob(PATTERN)) if path.is_file())
 
 
 def _joined(folders: Mapping[Path, _Folder]) -> dict[Path, _Folder]:
@@ -183,9 +187,14 @@ def _take(event: Event, folder: _Folder) -> None:
 
 
 def _take_hparams(content: bytes, folder: _Folder) -> None:
+    from google.protobuf.message import DecodeError
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-    data = HParamsPluginData.FromString(content)
+    try:
+        data = HParamsPluginData.FromString(content)
+    except DecodeError:
+        folder.cut = True
+        return
     for name, value in sorted(data.session_start_info.hparams.items()):
         kind = value.WhichOneof("kind")
         given: Any = getattr(value, kind) if kind else None
