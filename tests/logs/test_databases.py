@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ablatekit.errors import TableError
+from ablatekit.logs import mlflow
 from ablatekit.logs.base import LoggedRun
 from ablatekit.logs.formats import load_log
 from ablatekit.logs.mlflow import experiment_runs
@@ -176,6 +177,25 @@ def test_the_workspace_and_the_working_folder_are_looked_through(
 def test_a_store_that_is_not_there_is_refused(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(TableError, match="no such MLflow store"):
+        experiment_runs("planted")
+
+
+def test_a_server_tells_the_same_as_its_database(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{store}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    direct = experiment_runs("planted")
+    monkeypatch.setattr(mlflow, "_local", lambda _uri: None)
+    assert experiment_runs("planted") == direct
+    with pytest.raises(TableError, match="Did you mean 'planted'"):
+        experiment_runs("plnted")
+
+
+def test_a_server_that_does_not_answer_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(TableError, match=r"did not answer .*received http://127\.0\.0\.1:9"):
         experiment_runs("planted")
 
 

@@ -79,6 +79,20 @@ def test_a_resumed_run_has_several_files_and_the_later_values_stand(tmp_path: Pa
     assert run.started == 100.0
 
 
+def test_phases_of_keras_are_one_run(tmp_path: Path) -> None:
+    for run in ("lr=0.1", "lr=0.2"):
+        written(tmp_path / run / "train", "1", {1: 0.5, 2: 0.25}, time=100.0)
+        written(tmp_path / run / "validation", "1", {1: 0.75, 2: 0.5}, time=101.0)
+    runs = runs_of(tmp_path)
+    assert [(run.name, run.config, run.final) for run in runs] == [
+        ("lr=0.1", {"lr": 0.1}, {"train/a": 0.25, "validation/a": 0.5}),
+        ("lr=0.2", {"lr": 0.2}, {"train/a": 0.25, "validation/a": 0.5}),
+    ]
+    assert runs[0].started == 100.0
+    (phase,) = runs_of(tmp_path / "lr=0.1" / "train")
+    assert (phase.name, phase.final) == ("train", {"a": 0.25})
+
+
 def test_values_that_are_not_finite_are_kept(tmp_path: Path) -> None:
     written(tmp_path / "run", "1", {1: math.inf, 2: math.nan})
     (run,) = runs_of(tmp_path)
@@ -94,12 +108,17 @@ def test_a_single_file_is_one_run_and_folders_tell_what_hparams_do_not(tmp_path:
 
 
 def test_the_arguments_of_transformers_are_the_configuration(tmp_path: Path) -> None:
-    from torch.utils.tensorboard import SummaryWriter
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.types_pb2 import DT_STRING
+    from tensorboard.summary.writer.record_writer import RecordWriter
 
-    writer = SummaryWriter(str(tmp_path / "run"))
-    writer.add_text("args", '{"learning_rate": 0.1, "optim": {"name": "adam"}}')
-    writer.add_scalar("loss", 0.5, 1)
-    writer.close()
+    told = b'{"learning_rate": 0.1, "optim": {"name": "adam"}}'
+    tensor = TensorProto(dtype=DT_STRING, string_val=[told])
+    summary = Summary(value=[Summary.Value(tag="args/text_summary", tensor=tensor)])
+    with written(tmp_path / "run", "1", {1: 0.5}).open("ab") as stream:
+        RecordWriter(stream).write(Event(wall_time=1.0, summary=summary).SerializeToString())
     (run,) = runs_of(tmp_path)
     assert run.config == {"learning_rate": 0.1, "optim.name": "adam"}
 
