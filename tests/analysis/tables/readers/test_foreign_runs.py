@@ -146,3 +146,23 @@ def test_a_table_has_no_history(tmp_path: Path) -> None:
     path.write_text("a,y\n1,2\n", encoding="utf-8")
     with pytest.raises(TableError, match="no logged runs"):
         logged_runs(path)
+
+
+@pytest.mark.parametrize(
+    "reader", ["metric_files", "mlflow", "tensorboard", "trackio", "trainer_state", "wandb"]
+)
+def test_a_reader_that_is_named_for_what_is_not_its_own_refuses_it(
+    reader: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "runs.csv"
+    table.write_text("a,y\n1,2\n", encoding="utf-8")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for path in (table, empty):
+        with pytest.raises(TableError, match=path.name):
+            read_table(path, reader=reader)
+
+
+def test_a_name_too_long_for_a_path_is_no_file() -> None:
+    with pytest.raises(TableError, match="there is no such file"):
+        read_table("x" * 5000)
