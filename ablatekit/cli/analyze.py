@@ -378,8 +378,8 @@ def _by_formula(
 
 
 def _provenance(table: Path) -> dict[str, str]:
-    from ablatekit import __version__
     from ablatekit.canonical import file_hash
+    from ablatekit.version import __version__
 
     there = table.is_file()
     provenance = {"ablatekit": __version__, "table": str(table)}

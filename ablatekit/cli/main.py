@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-import ablatekit
 from ablatekit.cli import (
     backends,
     reports,
@@ -25,6 +24,7 @@ from ablatekit.cli.analyze import analyze
 from ablatekit.cli.analyze_options import SectionedCommand
 from ablatekit.errors import AblatekitError, Problem, UsageError
 from ablatekit.legible import legible
+from ablatekit.version import __version__
 
 IMPORTED_OBJECTS = 100_000
 """Importing makes many objects and no garbage: collecting after every 700 takes a tenth longer."""
@@ -78,7 +78,7 @@ app.command("schema")(study_files.schema)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"ablatekit {ablatekit.__version__}")
+        typer.echo(f"ablatekit {__version__}")
         raise typer.Exit
 
 

@@ -77,6 +77,8 @@ Code: TypeAlias = Literal[
     # what a table holds
     "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
     "outcomes_agree", "tested_by_permutation", "permutation_test", "failed_left_out",
+    # where runs of other tools come from
+    "unreadable_logs", "logs_cut",
     # what a proposal leaves out, and what it says of the runs
     "column_excluded", "column_filtered", "column_about", "column_constant", "column_unique",
     "column_many_values", "column_empty", "column_unnamed", "column_not_nameable",
@@ -224,6 +226,9 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "repeated_rows": ("rows",),
     "hidden_factor": ("column", "levels"),
     "failed_left_out": ("rows",),
+    # where runs of other tools come from
+    "unreadable_logs": ("runs",),
+    "logs_cut": ("runs",),
     # what a proposal leaves out, and what it says of the runs
     "column_filtered": ("level",),
     "column_constant": ("level",),
