@@ -157,12 +157,19 @@ def _by_number(text: str) -> tuple[bool, float, str]:
 
 
 def _own_names(columns: Sequence[str]) -> dict[str, str]:
-    """A name that a study file takes for every column, none of them a setting of the backend."""
+    """A name that a study file takes for every column, none of them a setting of the backend.
+
+    Points stay, as programs read `optimizer.lr`, where no other name begins so.
+    """
     taken = {*RESERVED, *load_backend(BACKEND).settings.model_fields}
+    roots = {column.partition(".")[0] for column in columns if "." in column}
     names: dict[str, str] = {}
     for column in columns:
-        plain = re.sub(r"[^A-Za-z0-9_\-]+", "_", column).strip("_-") or "column"
+        plain = re.sub(r"[^A-Za-z0-9_.\-]+", "_", column).strip("_.-") or "column"
         plain = plain if plain[0].isalpha() else f"x_{plain}"
+        root = plain.partition(".")[0]
+        if root in taken or root in columns or column in roots or ".." in plain:
+            plain = plain.replace(".", "_")
         while plain in taken:
             plain += "_"
         taken.add(plain)
