@@ -184,7 +184,7 @@ def test_items_come_along(by_hand, capsys):
         assert items["outcome"].mean() == pytest.approx(read_result(run).metrics["outcome"])
     assert invoke(["study", "report", "study.yaml", "--no-second-opinion"]) == 0
     response = analysis_in(by_hand)["responses"]["outcome_"]
-    assert response["items"]["variance"]
+    assert [response["items"][part] for part in ("runs", "items", "outcomes")] == [8, 6, 48]
 
 
 @pytest.mark.parametrize(
