@@ -151,7 +151,7 @@ def _tell(
     from ablatekit.cli import proposals
     from ablatekit.legible import legible
 
-    proposals.show(recognised, to_error=False)
+    proposals.show(recognised, to_error=False, alone=True)
     for line in _lines(outcome, renamed, output, runs_more=runs_more):
         typer.echo(legible(line))
 

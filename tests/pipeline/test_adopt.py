@@ -207,3 +207,15 @@ def test_mistakes_write_nothing(by_hand, capsys, options, message):
 def test_a_setting_of_the_backend_is_written(by_hand, capsys):
     told(capsys, "--command", COMMAND, "--setting", "metrics.jsonl=log.jsonl", "-o", "own.yaml")
     assert "metrics: {jsonl: log.jsonl}" in (by_hand / "own.yaml").read_text()
+
+
+def test_a_factor_of_some_runs_is_refused(by_hand, capsys):
+    frame = pd.read_csv(by_hand / "runs.csv", dtype=str)
+    momentum = np.where(frame["opt"] == "sgd", np.where(frame["seed"] == "3", "0", "0.9"), None)
+    many = pd.concat([frame.assign(momentum=momentum, seed=seed) for seed in (3, 11)])
+    many.assign(acc=np.arange(len(many)) / 20).to_csv("runs.csv", index=False)
+    assert adopt("--command", COMMAND) == 2
+    told = capsys.readouterr().err
+    assert "set in some of its runs only; received momentum" in told
+    assert "--exclude momentum" in told
+    assert not (by_hand / "study.yaml").exists()
