@@ -163,14 +163,14 @@ def _analyzed_study(
 
 
 def compare(
-    first: StudyAnalysis | Study | str | Path,
-    second: StudyAnalysis | Study | str | Path,
+    first: StudyAnalysis | StudyRuns | Study | str | Path,
+    second: StudyAnalysis | StudyRuns | Study | str | Path,
     *,
     workspace: str | Path | None = None,
 ) -> ComparedStudies:
     """Hold the effects of two studies against each other: agree, differ or undecided.
 
-    Each is an analysis, a study that has been run, or the path of a study, a bundle or an
+    Each is an analysis, what `run` returned, a study that has been run, or the path of a study, a bundle or an
     analysis.json.
     """
     from ablatekit.report.comparison.studies import studies_of
@@ -178,7 +178,9 @@ def compare(
     return ComparedStudies(studies_of(_data(first, workspace), _data(second, workspace)))
 
 
-def _data(source: StudyAnalysis | Study | str | Path, workspace: str | Path | None) -> Analysis:
+def _data(
+    source: StudyAnalysis | StudyRuns | Study | str | Path, workspace: str | Path | None
+) -> Analysis:
     from ablatekit.cli.reports import stored_analysis
 
     if isinstance(source, StudyRuns):
