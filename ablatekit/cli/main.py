@@ -19,6 +19,7 @@ from ablatekit.cli import (
     study_runs,
     study_status,
 )
+from ablatekit.cli.adopt import adopt
 from ablatekit.cli.analyze import analyze
 from ablatekit.cli.analyze_options import SectionedCommand
 from ablatekit.errors import AblatekitError, Problem, UsageError
@@ -63,6 +64,7 @@ study_app.command("sync")(study_runs.sync)
 study_app.command("report")(study_runs.report)
 study_app.command("export")(reports.export)
 study_app.command("compare")(reports.compare)
+study_app.command("adopt")(adopt)
 backend_app.command("list")(backends.list_backends)
 backend_app.command("show")(backends.show_backend)
 backend_app.command("new")(scaffold.new_backend)

@@ -134,8 +134,10 @@ class PlainObserver:
         self._spoke = time.monotonic()
         stamp = datetime.now().astimezone().isoformat(timespec="seconds")
         tally = self._tally
-        place = f"{tally.done + tally.failed}/{tally.total}{time_left(tally)}"
-        line = f"{stamp} {f'[{place}] ' if tally.total else ''}{legible(text)}"
+        counts = (
+            f"[{tally.done + tally.failed}/{tally.total}{time_left(tally)}] " if tally.total else ""
+        )
+        line = f"{stamp} {counts}{legible(text)}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

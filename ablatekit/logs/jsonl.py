@@ -10,13 +10,14 @@ from typing import Any, ClassVar
 
 from ablatekit.errors import Location, Problem, TableError
 from ablatekit.logs.base import LoggedRun
-from ablatekit.logs.steps import MetricsByStep, as_number
+from ablatekit.logs.steps import MetricsByStep
+from ablatekit.logs.values import number_of
 
 
 class JsonlLog:
     """A file with one JSON object on each line: a step, and numbers by name.
 
-    Nested objects have their names joined by `/`; texts other than names of numbers (`NaN`) are no
+    Nested objects have their names joined by dots; texts other than names of numbers (`NaN`) are no
     metrics, null is no value. A last line without its end is not there yet.
     """
 
@@ -67,6 +68,6 @@ def _add(metrics: MetricsByStep, row: Mapping[str, Any]) -> None:
 def _numbers(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, float]]:
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _numbers(value, f"{above}{name}/")
-        elif (number := as_number(value)) is not None:
+            yield from _numbers(value, f"{above}{name}.")
+        elif (number := number_of(value)) is not None:
             yield f"{above}{name}", number

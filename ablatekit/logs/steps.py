@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from ablatekit.runs.records import MetricEvent
 
@@ -13,16 +12,6 @@ STEPS = ("step", "global_step", "training/global_step", "_step", "iteration", "i
 """What a step is called; the first that a row has is its step."""
 TIMES = ("_timestamp", "timestamp")
 """What seconds since the epoch are called."""
-_WORDS = frozenset({"nan", "inf", "-inf", "+inf", "infinity", "-infinity"})
-
-
-def as_number(value: Any) -> float | None:
-    """A number, true and false, or the name of a number (`NaN`) as a number; else None."""
-    if isinstance(value, bool | int | float):
-        return float(value)
-    if isinstance(value, str) and value.strip().lower() in _WORDS:
-        return float(value)
-    return None
 
 
 class MetricsByStep:
@@ -39,7 +28,9 @@ class MetricsByStep:
         self._stepped = False
 
     def add(self, row: Mapping[str, float]) -> None:
-        """Add what one row says."""
+        """Add what one row says; an empty one is none."""
+        if not row:
+            return
         name = next((name for name in STEPS if name in row and _is_step(row[name])), None)
         if name is not None:
             self._last, self._stepped = int(row[name]), True

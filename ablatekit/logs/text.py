@@ -15,7 +15,8 @@ class TextLog:
     """A text whose lines hold metrics.
 
     Every named group that is a number counts, `step` (or another name of steps) as the step.
-    Groups `name` and `value` are one metric by its name: `(?P<name>\\S+)=(?P<value>\\S+)`.
+    The matches of a line are of one step. Groups `name` and `value` are one metric by its name:
+    `(?P<name>\\S+)=(?P<value>\\S+)`.
     """
 
     name: ClassVar[str] = "stdout_regex"
@@ -42,8 +43,8 @@ class TextLog:
         metrics = MetricsByStep()
         text = path.read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
         for line in text.split("\n")[:-1]:
-            for match in self._pattern.finditer(line):
-                metrics.add(dict(_numbers(match)))
+            found = (_numbers(match) for match in self._pattern.finditer(line))
+            metrics.add(dict(pair for pairs in found for pair in pairs))
         yield LoggedRun(name=path.stem, history=metrics.events())
 
 

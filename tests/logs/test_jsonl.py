@@ -43,7 +43,7 @@ def test_rows_without_a_step_are_counted_or_belong_to_the_one_before(history):
 def test_what_is_no_number_is_no_metric(history):
     text = '{"step": 1, "a": null, "b": [1], "c": true, "d": {"e": 2}, "f": "NaN", "g": NaN}\n'
     ((_, metrics),) = history(text)
-    assert set(metrics) == {"c", "d/e", "f", "g"}
+    assert set(metrics) == {"c", "d.e", "f", "g"}
     assert metrics["c"] == 1.0
     assert math.isnan(metrics["f"])
 

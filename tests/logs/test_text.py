@@ -27,10 +27,10 @@ def test_groups_are_metrics(history):
 
 
 def test_a_metric_has_its_name_from_the_line(history):
-    text = "eval test/acc=0.5 test/f1=0.25\nother=word\n"
+    text = "eval test/acc=0.5 test/f1=0.25\nother=word\ntest/acc=1\n"
     assert history(r"(?P<name>[\w/]+)=(?P<value>\S+)", text) == [
-        (1, {"test/acc": 0.5}),
-        (2, {"test/f1": 0.25}),
+        (1, {"test/acc": 0.5, "test/f1": 0.25}),
+        (2, {"test/acc": 1.0}),
     ]
 
 

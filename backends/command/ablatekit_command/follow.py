@@ -97,22 +97,22 @@ class Follower:
 def _merged(runs: Sequence[LoggedRun]) -> list[MetricEvent]:
     """The histories of all runs of a log as one; what a run keeps as final stands at its end.
 
-    Raises TableError where two of them have one metric at one step.
+    Where two of them have a metric of one name, every name begins with that of its run.
     """
+    names = [{name for event in run.history for name in event.metrics} for run in runs]
+    shared = len(set().union(*names)) < sum(map(len, names))
     by_step: dict[int, dict[str, float]] = {}
     for run in runs:
-        for event in run.history:
-            at = by_step.setdefault(event.step, {})
-            twice = at.keys() & event.metrics.keys()
-            if twice:
-                names = ", ".join(each.name for each in runs)
-                raise TableError(
-                    f"several runs are in one log ({names}), and {min(twice)} is in two of them"
-                )
-            at |= event.metrics
-    logged = {name for metrics in by_step.values() for name in metrics}
-    for run in runs:
-        only_final = {name: value for name, value in run.summary.items() if name not in logged}
-        if only_final:
-            by_step.setdefault(max(by_step, default=0), {}).update(only_final)
+        before = f"{run.name}/" if shared else ""
+        for step, metrics in _history(run):
+            by_step.setdefault(step, {}).update({before + name: metrics[name] for name in metrics})
     return [MetricEvent(step=step, time=0.0, metrics=by_step[step]) for step in sorted(by_step)]
+
+
+def _history(run: LoggedRun) -> Iterator[tuple[int, Mapping[str, float]]]:
+    """Metrics by step; those that a tool only keeps as final at the last one."""
+    logged = {name for event in run.history for name in event.metrics}
+    yield from ((event.step, event.metrics) for event in run.history)
+    only_final = {name: value for name, value in run.summary.items() if name not in logged}
+    if only_final:
+        yield max((event.step for event in run.history), default=0), only_final

@@ -19,6 +19,7 @@ from ablatekit_command.templates import (
     as_text,
     fill,
     only_placeholder,
+    placeholders,
 )
 
 PYTHONS = ("python", "python3", "{python}")
@@ -37,8 +38,8 @@ RUN_NAMES: Mapping[str, str] = {
     "config": "the written file, where `config` is set",
     "python": "the interpreter",
     "parameters": "all parameters as JSON",
-    "arguments": "--name value for every parameter",
-    "overrides": "name=value for every parameter, as Hydra reads it",
+    "arguments": "--name value for every parameter that the command does not place itself",
+    "overrides": "name=value for every such parameter, as Hydra reads it",
     "resume": "what `resume` says, where there is a checkpoint",
 }
 """Placeholders beside the parameters, and what they become."""
@@ -48,7 +49,7 @@ VARIABLES = ("seed", "context_seed", "replicate", "run_id", "run_dir", "checkpoi
 LOG_VARIABLES: Mapping[str, Mapping[str, str]] = {
     "trackio": {"TRACKIO_DIR": "{}"},
     "wandb": {"WANDB_DIR": "{}", "WANDB_MODE": "offline"},
-    "mlflow": {"MLFLOW_TRACKING_URI": "sqlite:///{}/mlflow.db"},
+    "mlflow": {"MLFLOW_TRACKING_URI": "sqlite:///{}"},
 }
 """What makes a tracker write to the folder of the metrics."""
 
@@ -158,16 +159,20 @@ def _arguments(
         words[0] = "{python}"
     if "{resume}" not in words:
         words.append("{resume}")
+    placed = {name for word in words for name in placeholders(word)}
+    rest = {name: value for name, value in parameters.items() if name not in placed}
     for word in words:
-        match only_placeholder(word):
-            case "arguments":
-                yield from as_arguments(parameters)
-            case "overrides":
-                yield from as_overrides(parameters)
-            case "resume":
-                yield from (fill(part, values) for part in more)
-            case _:
-                yield fill(word, values)
+        name = only_placeholder(word)
+        if name == "arguments":
+            yield from as_arguments(rest)
+        elif name == "overrides":
+            yield from as_overrides(rest)
+        elif name == "resume":
+            yield from (fill(part, values) for part in more)
+        elif name is not None and isinstance(values[name], list):
+            yield from map(as_text, values[name])
+        else:
+            yield fill(word, values)
 
 
 def _environment(

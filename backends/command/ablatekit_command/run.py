@@ -80,7 +80,7 @@ def _follower(
     path = printed if started.metrics is None else started.metrics
     assert path is not None
     path.parent.mkdir(parents=True, exist_ok=True)
-    if started.format in ("trackio", "wandb", "mlflow", "tensorboard"):
+    if started.format in ("trackio", "wandb", "tensorboard"):
         path.mkdir(exist_ok=True)
     conditions = tuple(map(read_condition, settings.diverged))
     return Follower(log, path, context, resumed, conditions, started.steps)

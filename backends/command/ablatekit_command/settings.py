@@ -35,7 +35,7 @@ class MetricsSettings(BaseModel):
     wandb: str | None = Field(default=None, json_schema_extra=_UNSTATED)
     """The folder in which W&B makes its own: `WANDB_DIR` leads there, `WANDB_MODE` is offline."""
     mlflow: str | None = Field(default=None, json_schema_extra=_UNSTATED)
-    """The folder of an MLflow store; `MLFLOW_TRACKING_URI` leads to `mlflow.db` in it."""
+    """The file of an MLflow database, such as `mlflow.db`; `MLFLOW_TRACKING_URI` leads to it."""
     tensorboard: str | None = Field(default=None, json_schema_extra=_UNSTATED)
     """A folder of TensorBoard event files."""
     trainer_state: str | None = Field(default=None, json_schema_extra=_UNSTATED)

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from ablatekit_command.follow import ProgramFailedError
+from ablatekit_command.follow import Follower, ProgramFailedError
 
 from ablatekit.errors import RunInterruptedError, UsageError
+from ablatekit.logs.base import LoggedRun
+from ablatekit.runs.records import MetricEvent
 
 LOG = "import json, os\nlog = open(os.environ['ABLATEKIT_METRICS'], 'w')\n"
 
@@ -44,9 +46,16 @@ def test_values_never_split_and_reach_no_shell(tried, folder):
           layers=[1, 2], flag=True, absent=None)  # fmt: skip
     seen = json.loads((folder / "seen.json").read_text())
     assert seen[:2] == ["--name", text]
-    assert seen[2:9] == ["--name", text, "--layers", "1", "2", "--flag", "true"]
-    quoted = "'two words; rm -rf $HOME \\'\"'"
-    assert seen[9:] == [f"name={quoted}", "layers=[1,2]", "flag=true", "absent=null"]
+    assert seen[2:7] == ["--layers", "1", "2", "--flag", "true"]
+    assert seen[7:] == ["layers=[1,2]", "flag=true", "absent=null"]
+
+
+def test_overrides_are_quoted_as_hydra_reads_them_and_lists_are_arguments(tried, folder):
+    script = f"{log({'acc': 1})}import sys; open('seen.json', 'w').write(json.dumps(sys.argv[1:]))"
+    tried(script, command="python script.py {flags} {none} {overrides}", flags=["--a", "--b"],
+          none=[], text="it's, so", path="a/b.c")  # fmt: skip
+    seen = json.loads((folder / "seen.json").read_text())
+    assert seen == ["--a", "--b", "text='it\\'s, so'", "path=a/b.c"]
 
 
 @pytest.mark.parametrize("name", ["made.yaml", "made.json", "made.toml"])
@@ -246,3 +255,25 @@ log.write(json.dumps({{"acc": 1, "pid": left.pid}}))
 """
     done = tried(script)
     assert ended(int(done.result.metrics["pid"]))
+
+
+class Keras:
+    """A log with two runs that call their metrics the same."""
+
+    name = "keras"
+
+    def claims(self, _path):
+        return True
+
+    def runs(self, _path):
+        for name in ("train", "validation"):
+            history = (MetricEvent(step=1, time=0.0, metrics={"loss": 0.5}),)
+            yield LoggedRun(name=name, history=history, summary={"best": 1.0, "loss": 9.0})
+
+
+def test_runs_of_one_log_keep_their_metrics_apart(context, tmp_path):
+    place = context()
+    Follower(Keras(), tmp_path, place, resumed=False).finish()
+    assert place.metrics == [
+        (1, {"train/loss": 0.5, "train/best": 1.0, "validation/loss": 0.5, "validation/best": 1.0})
+    ]
