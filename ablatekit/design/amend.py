@@ -82,7 +82,7 @@ def _refusal(old: Plan, new: Plan, changes: tuple[Change, ...], file: str) -> Pr
         f"study {old.study!r} has been planned otherwise; what changed:{listed}\n"
         "Planned runs and their analysis stay as they were; levels, contexts and replicates may be"
         " added, and names may change. Nothing is lost, and nothing was written",
-        remedy="Undo the change, rename the study (both are kept), or start it anew with study run"
+        remedy="Undo the change, rename the study (both are kept), or run it anew with"
         f" --new. {_kept_by_new(old, new)}",
         where=Location(file) if file else None,
     )
