@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -143,3 +144,24 @@ def write_information(project: Path, site: Path) -> None:
         for group, points in told["entry-points"].items()
     )
     (information / "entry_points.txt").write_text("\n".join(groups))
+
+
+@pytest.fixture(scope="session")
+def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The interpreter of an environment made for packages that cannot be installed beside ours.
+
+    It is made once a session, or once for all in $ABLATEKIT_FOREIGN_ENVS if that names a folder.
+    """
+    kept = os.environ.get("ABLATEKIT_FOREIGN_ENVS")
+    root = Path(kept) if kept else tmp_path_factory.mktemp("environments")
+
+    def interpreter(*packages: str) -> Path:
+        place = root / "+".join(packages)
+        python, whole = place / "bin" / "python", place.with_name(f"{place.name}.installed")
+        if not whole.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+            whole.touch()
+        return python
+
+    return interpreter

@@ -33,16 +33,19 @@ class LoggedPoint(NamedTuple):
 
 def flatten(values: Mapping[Any, Any], before: str = "") -> dict[str, Any]:
     """Nested values by dotted name; a list is its JSON text."""
-    flat: dict[str, Any] = {}
+    return dict(leaves(values, before))
+
+
+def leaves(values: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """As `flatten`, one by one: names that come out alike are all there."""
     for key, value in values.items():
         name = f"{before}{key}"
         if isinstance(value, Mapping):
-            flat |= flatten(value, f"{name}.")
+            yield from leaves(value, f"{name}.")
         elif value is None or isinstance(value, str | int | float):
-            flat[name] = value
+            yield name, value
         else:
-            flat[name] = json.dumps(value, default=str, ensure_ascii=False)
-    return flat
+            yield name, json.dumps(value, default=str, ensure_ascii=False)
 
 
 def metrics_of(values: Mapping[Any, Any]) -> dict[str, float]:

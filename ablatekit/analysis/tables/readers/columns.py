@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -35,16 +35,6 @@ class WrittenNumber(float):
         number = super().__new__(cls, text)
         number.written = text
         return number
-
-
-def dotted_values(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Single values by dotted name; a list is its JSON text, an empty mapping nothing."""
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            yield from dotted_values(value, f"{name}.")
-        else:
-            yield name, json.dumps(value) if isinstance(value, list | tuple) else value
 
 
 def column_names(groups: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], str]:
