@@ -56,7 +56,7 @@ def examine(settings: CommandSettings, parameters: Mapping[str, Any]) -> list[st
         problems += missing
         missing = []
     _refuse(problems)
-    later = (f"{problem}; each run looks for it as it starts" for problem in missing)
+    later = (f"{each.rule} on this machine: each run looks as it starts" for each in missing)
     return [*later, *_seed_warning(texts)]
 
 
@@ -170,6 +170,7 @@ def _placeholder_problems(
         if name == "seed":
             remedy = "Write {seed} in the command, and say how many with replicates"
         yield Problem(rule, f"{name}: {show(parameters[name])}", remedy)
+    yield from _unreplaced(parameters)
     for where, text in texts.items():
         known = {*parameters, *_run_names(settings, where)}
         shown = Path(settings.config.template).name if where == "config.template" else where
@@ -181,6 +182,16 @@ def _placeholder_problems(
             if name in known:
                 rule = "placeholders have no format"
                 yield Problem(rule, f"{where}: {{{name}...}}", f"Write {{{name}}}")
+
+
+def _unreplaced(parameters: Mapping[str, Any]) -> Iterator[Problem]:
+    """Values of parameters with names of a run in them, which would reach the program as text."""
+    for name, value in parameters.items():
+        held = [each for each in placeholders(as_text(value)) if each in RUN_NAMES]
+        if held:
+            rule = "a parameter's value is passed on as it is, with no placeholder replaced"
+            remedy = f"Write what has {{{held[0]}}} in it in the command"
+            yield Problem(rule, f"{name}: {show(value)}", remedy)
 
 
 def _run_names(settings: CommandSettings, where: str) -> Iterator[str]:
