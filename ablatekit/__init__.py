@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ablatekit.version import __version__
+
 if TYPE_CHECKING:
     from ablatekit.api.actions import analyze, compare, plan, run, status, write_report
     from ablatekit.api.function_source import function_backend
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     )
     from ablatekit.api.study import Study, load_study
 
-__version__ = "0.1.0"
 __all__ = [
     "ComparedStudies",
     "Study",
@@ -25,6 +26,7 @@ __all__ = [
     "StudyPlan",
     "StudyRuns",
     "StudyStatus",
+    "__version__",
     "analyze",
     "compare",
     "function_backend",

@@ -33,7 +33,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import ablatekit
 from ablatekit.backend import Backend
 from ablatekit.canonical import read_json
 from ablatekit.errors import Problem, RunInterruptedError, UsageError, WorkspaceError
@@ -53,6 +52,7 @@ from ablatekit.runs.runlog import (
 )
 from ablatekit.runs.seeds import Seeds
 from ablatekit.runs.workspace import AttemptDirectory, RunDirectory
+from ablatekit.version import __version__
 
 Outcome: TypeAlias = Literal["finished", "diverged", "busy", "done"] | EndKind
 """How a run command ended: a result, an end without one, another's run, or an older result."""
@@ -190,7 +190,7 @@ class Worker:
             raise WorkspaceError(
                 Problem(
                     f"{run.spec} has the id {spec.run_id} in this version of ablatekit",
-                    f"ablatekit {ablatekit.__version__} under {sys.executable}",
+                    f"ablatekit {__version__} under {sys.executable}",
                     "Install the same version where studies are planned and where they run",
                 )
             )
@@ -246,7 +246,7 @@ def base_versions(backend: str) -> dict[str, str]:
     """What is known before the backend is imported: interpreter, ablatekit, backend, machine."""
     versions = {
         "python": platform.python_version(),
-        "ablatekit": ablatekit.__version__,
+        "ablatekit": __version__,
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_capability(),
         "machine": _machine_size(),

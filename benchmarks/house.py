@@ -21,7 +21,11 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).parents[1]
-PRODUCT = {"ablatekit": ROOT, "ablatekit_rft": ROOT / "backends" / "rft"}
+PRODUCT = {
+    "ablatekit": ROOT,
+    "ablatekit_rft": ROOT / "backends" / "rft",
+    "ablatekit_trl": ROOT / "backends" / "trl",
+}
 MODULE_LINES, FUNCTION_LINES, MEDIAN_LINES, FOLDER_MODULES, SMALL_MODULE = 600, 60, 10, 15, 60
 CROWDED = ("figures", "settings", "levels")
 """Folders that may hold many modules side by side: one figure, group of settings or level each."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import settings
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 Install: TypeAlias = Callable[..., None]
 """`install(group, name, source)` for the length of a test."""
+
+PACKAGES = Path(__file__).parent / "packages"
+"""Distributions of third parties, one of each axis."""
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 """Before numpy is loaded: threads of small linear algebra wait for one another on shared cores."""
@@ -40,6 +46,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, otherwise in the order in which they were collected."""
     items.sort(key=lambda item: not any(part in item.path.as_posix() for part in LONG))
+
+
+FOREIGN = Path(__file__).parent / "reference" / "foreign"
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path) -> Callable[[str], Path]:
+    """The folder of an archive of real logs below tests/reference/foreign, named without .zip."""
+
+    def unpack(name: str) -> Path:
+        folder = tmp_path / name.replace("/", "-")
+        with ZipFile(FOREIGN / f"{name}.zip") as packed:
+            packed.extractall(folder)
+        return folder
+
+    return unpack
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +104,64 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         monkeypatch.delitem(sys.modules, f"{distribution}_module", raising=False)
 
     return write
+
+
+@pytest.fixture
+def install_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Path], None]:
+    """Installs a distribution for this test and its processes, where it lies."""
+
+    def install(project: Path) -> None:
+        site = tmp_path_factory.mktemp("site")
+        write_information(project, site)
+        for place in (site, project):
+            monkeypatch.syspath_prepend(str(place))
+            monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
+
+    return install
+
+
+@pytest.fixture
+def install_package(install_folder: Callable[[Path], None]) -> Callable[[str], Path]:
+    """Installs one of `tests/packages` by name; its folder."""
+
+    def install(name: str) -> Path:
+        install_folder(PACKAGES / name)
+        return PACKAGES / name
+
+    return install
+
+
+def write_information(project: Path, site: Path) -> None:
+    """What an installer writes of a distribution beside its modules: a name and entry points."""
+    told = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    information = site / f"{told['name'].replace('-', '_')}-{told['version']}.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text(f"Name: {told['name']}\nVersion: {told['version']}\n")
+    groups = (
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
+        for group, points in told["entry-points"].items()
+    )
+    (information / "entry_points.txt").write_text("\n".join(groups))
+
+
+@pytest.fixture(scope="session")
+def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The interpreter of an environment made for packages that cannot be installed beside ours.
+
+    It is made once a session, or once for all in $ABLATEKIT_FOREIGN_ENVS if that names a folder.
+    """
+    kept = os.environ.get("ABLATEKIT_FOREIGN_ENVS")
+    root = Path(kept) if kept else tmp_path_factory.mktemp("environments")
+
+    def interpreter(*packages: str) -> Path:
+        place = root / "+".join(packages)
+        python, whole = place / "bin" / "python", place.with_name(f"{place.name}.installed")
+        if not whole.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+            whole.touch()
+        return python
+
+    return interpreter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ablatekit.pipeline.run import StudyOutcome
 
 WORKER = "ablatekit.worker"
+OPINION = "ABLATEKIT_SECOND_OPINION"
 
 
 def plan(study: Study | str | Path, *, workspace: str | Path | None = None) -> StudyPlan:
@@ -45,28 +47,33 @@ def run(
     workers: Literal["auto"] | int | None = None,
     limit: int | None = None,
     new: bool = False,
-    second_opinion: bool = True,
+    second_opinion: bool | None = None,
     progress: bool = True,
 ) -> StudyRuns:
     """Run a study to its report; the same call resumes it, and a finished one is a no-op.
 
     `limit` executes at most so many runs; `new` starts a changed study anew; `second_opinion`
-    recomputes the numbers with statsmodels, in some seconds of another process. Runs that fail are
-    in `failed` of what is returned, which raises nothing for them. Raises StudyError, and
-    WorkspaceError where this study is running already.
+    recomputes the numbers with statsmodels, in some seconds of another process, by default unless
+    $ABLATEKIT_SECOND_OPINION is 0. Runs that fail are in `failed` of what is returned, which raises
+    nothing for them. Raises StudyError, and WorkspaceError where this study is running already.
     """
     from ablatekit.pipeline.run import ReportOptions, RunOptions, run_study
 
     _refuse_worker()
     prepared = _prepared(study, workspace)
-    options = RunOptions(
-        workers=workers, limit=limit, new=new, report=ReportOptions(second_opinion=second_opinion)
-    )
+    wanted = _wants_opinion() if second_opinion is None else second_opinion
+    telling = ReportOptions(second_opinion=wanted)
+    options = RunOptions(workers=workers, limit=limit, new=new, report=telling)
     try:
         outcome = run_study(prepared, options, chosen_observer(shown=progress))
     except StudyError as error:
         raise StudyError(*map(_in_python, error.problems)) from None
     return _runs(prepared, outcome)
+
+
+def _wants_opinion() -> bool:
+    """What the environment says of second opinions, as the command line reads it."""
+    return os.environ.get(OPINION, "1").lower() not in ("0", "false", "no", "off")
 
 
 def _runs(prepared: PreparedStudy, outcome: StudyOutcome) -> StudyRuns:

@@ -61,7 +61,7 @@ def require_plain(function: object) -> FunctionType:
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         remedy = "Define it with `def`, and call what is asynchronous with asyncio.run inside it"
         raise UsageError(Problem(f"{name}() is no plain function", "async def", remedy))
-    around = ", ".join(function.__code__.co_freevars)
+    around = ", ".join(inspect.unwrap(function).__code__.co_freevars)
     if around:
         rule = f"{name}() uses variables of the function around it, which its runs do not have"
         raise UsageError(Problem(rule, around, REMEDY))
@@ -139,7 +139,7 @@ class _Taking:
 
     def _define(self, name: str, thing: Any) -> None:
         """Take a function or a class, after everything that it uses."""
-        node, text = _definition(thing)
+        node, text = _definition(inspect.unwrap(thing))
         self.definitions[name] = ""
         for used in sorted(_global_names(text)):
             if used not in self.definitions:
@@ -155,8 +155,8 @@ class _Taking:
         value = values[name]
         if isinstance(value, ModuleType):
             self._import_module(name, value, node)
-        elif isinstance(value, FunctionType | type) and value.__module__ == SESSION:
-            self._define_helper(name, value)
+        elif _is_defined_here(value):
+            self._define_helper(name, inspect.unwrap(value))
         elif (place := _importable(value)) is not None:
             module, attribute = place
             self._note_source(module)
@@ -195,6 +195,12 @@ class _Taking:
         file = getattr(top, "__file__", None)
         if top is not None and file and file.endswith(".py") and not is_installed(file):
             self.beside[top.__name__] = hash_of_source(top.__name__, Path(file))
+
+
+def _is_defined_here(value: Any) -> bool:
+    """Whether a statement of the session makes it: a function, a decorated one, or a class."""
+    made = inspect.unwrap(value) if callable(value) else value
+    return isinstance(made, FunctionType | type) and made.__module__ == SESSION
 
 
 def _definition(thing: Any) -> tuple[ast.AST, str]:

@@ -31,8 +31,24 @@ def chosen_observer(*, shown: bool) -> Observer:
 
 def in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return shell is not None and getattr(shell, "kernel", None) is not None
+    return getattr(_shell(), "kernel", None) is not None
+
+
+def _shell() -> Any:
+    """IPython's shell; None where it does not run."""
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+
+
+def show_figures() -> None:
+    """Let a notebook show figures as pictures, unless it has been told how to show them."""
+    if not in_notebook():
+        return
+    from IPython.core.pylabtools import select_figure_formats
+    from matplotlib.figure import Figure
+
+    formatters = _shell().display_formatter.formatters
+    if not any(Figure in formatters[kind] for kind in ("image/png", "image/svg+xml")):
+        select_figure_formats(_shell(), {"png"})
 
 
 def _cell_output() -> Callable[[str], None]:

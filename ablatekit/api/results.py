@@ -17,14 +17,14 @@ from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan
 from ablatekit.dispatch.coordinator import DispatchOutcome, FailedRun
 from ablatekit.errors import Problem, UsageError, nearest
-from ablatekit.report.document import Document, Paragraph, Section, Warnings
+from ablatekit.report.document import Document, Paragraph, Picture, Section, Warnings
 from ablatekit.runs.runlog import RunState
 from ablatekit.themes import Theme
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from ablatekit.pipeline.frozen import PreparedStudy
     from ablatekit.report.comparison.studies import Studies
@@ -69,17 +69,14 @@ class StudyPlan:
         return planned_frame(self.plan, self.prepared.workspace)
 
     def __repr__(self) -> str:
-        from rich.console import Console
-
         from ablatekit.cli.plan_tables import print_plan
         from ablatekit.design.build import study_backend
         from ablatekit.design.describe import setting_defaults
 
-        stream = io.StringIO()
-        console = Console(file=stream, width=WIDTH, markup=False, highlight=False, emoji=False)
+        console = _console()
         defaults = setting_defaults(study_backend(self.prepared.loaded))
         print_plan(self.plan, defaults, show_all=False, console=console)
-        return _trimmed(stream.getvalue())
+        return _trimmed(console)
 
     def _repr_html_(self) -> str:
         from ablatekit.api.pages import plan_document
@@ -182,7 +179,7 @@ class StudyAnalysis:
         if not chosen:
             remedy = nearest(name, self.figures)
             raise UsageError(Problem("the report has no such figure", repr(name), remedy))
-        return chosen[0].draw()
+        return drawn(chosen[0])
 
     def report(self) -> Report:
         """The whole report, which a notebook shows in place."""
@@ -316,7 +313,7 @@ class ComparedStudies:
 
     def figure(self) -> Figure:
         """Both estimates of every level side by side, as matplotlib's figure."""
-        return next(iter(self._document.pictures())).draw()
+        return drawn(next(iter(self._document.pictures())))
 
     def write_report(self, folder: str | Path, theme: Theme = "auto") -> Path:
         """Write a page of both studies with its files to a folder; the page."""
@@ -341,6 +338,17 @@ class ComparedStudies:
         return render_fragment(_head(self._document))
 
 
+def drawn(picture: Picture) -> Figure:
+    """A picture as a figure, which a notebook shows also where nothing of pyplot was imported."""
+    from ablatekit.api.progress import show_figures
+    from ablatekit.report.figures.render import light_figure
+
+    show_figures()
+    figure = light_figure(picture)
+    figure.add_axes((0.0, 0.0, 1.0, 1.0)).set_axis_off()  # IPython shows none without axes
+    return figure
+
+
 def _head(document: Document) -> Document:
     sections = [] if document.brief is not None else document.sections[:1]
     return replace(document, sections=sections)
@@ -357,14 +365,27 @@ def _flat(effect: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_text(parts: Iterable[RenderableType]) -> str:
     """What a terminal prints, without its colours."""
-    from rich.console import Console
-
-    stream = io.StringIO()
-    console = Console(file=stream, width=WIDTH, markup=False, highlight=False, emoji=False)
+    console = _console()
     for part in parts:
         console.print(part)
-    return _trimmed(stream.getvalue())
+    return _trimmed(console)
 
 
-def _trimmed(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.splitlines())
+def _console() -> Console:
+    """A console that keeps what is printed, inside a notebook too."""
+    from rich.console import Console
+
+    return Console(
+        file=io.StringIO(),
+        width=WIDTH,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        force_jupyter=False,
+        force_terminal=False,
+    )
+
+
+def _trimmed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())

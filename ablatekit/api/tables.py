@@ -38,8 +38,7 @@ def analyzed_table(
     if by_formula:
         _refuse_roles(named)
         return _by_formula(source, options)
-    if not named["response"] or not named["factors"]:
-        named, options = _proposed(source, named, options)
+    _require_roles(named)
     return _by_factors(source, named, options, second_opinion=second_opinion)
 
 
@@ -74,13 +73,11 @@ def _refuse_roles(named: Mapping[str, Sequence[str]]) -> None:
         raise UsageError(Problem("has no meaning with a formula", ", ".join(given), remedy))
 
 
-def _proposed(
-    source: Any, named: dict[str, list[str]], options: Mapping[str, Any]
-) -> tuple[dict[str, list[str]], Mapping[str, Any]]:
-    """Roles that were not given, as the table suggests them."""
-    lacking = next(role for role in ("response", "factors") if not named[role])
+def _require_roles(named: Mapping[str, Sequence[str]]) -> None:
+    lacking = [role for role in ("response", "factors") if not named[role]]
     remedy = 'Name them: analyze(table, response="accuracy", factors=["optimizer", "batch"])'
-    raise UsageError(Problem(f"{lacking} is missing", "", remedy))
+    if lacking:
+        raise UsageError(Problem(f"{lacking[0]} is missing", "", remedy))
 
 
 def _by_factors(
@@ -172,8 +169,8 @@ def _pairs(given: Any) -> list[str]:
 
 
 def _provenance(source: Any) -> dict[str, str]:
-    from ablatekit import __version__
     from ablatekit.canonical import content_hash, file_hash
+    from ablatekit.version import __version__
 
     if isinstance(source, pd.DataFrame):
         hashed = pd.util.hash_pandas_object(source.astype(str), index=False).tolist()

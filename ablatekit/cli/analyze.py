@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,9 @@ from ablatekit.cli.analyze_options import (
     DegreesOfFreedom,
     Direction,
     Diverged,
+    DryRun,
     Everything,
+    Excluded,
     Factors,
     Family,
     Formula,
@@ -48,25 +51,30 @@ from ablatekit.cli.analyze_options import (
     UnitName,
     Variances,
     Weights,
+    Where,
     Wide,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ablatekit.analysis.core.schema.analysis import Analysis
+    from ablatekit.analysis.core.schema.vocabulary import Statement
     from ablatekit.analysis.table import Check
     from ablatekit.errors import Problem
 
 
 def analyze(
     context: typer.Context,
-    table: Table,
+    source: Table,
     response: Responses = None,
     factors: Factors = None,
     contexts: Contexts = None,
     baseline: Baselines = None,
     wide: Wide = None,
+    where: Where = None,
+    exclude: Excluded = None,
+    dry_run: DryRun = False,
     interactions: Order = 2,
     diverged: Diverged = "score",
     second_opinion: SecondOpinion = False,
@@ -102,6 +110,8 @@ def analyze(
 ) -> None:
     """Estimate effects from a table with one row per run, or fit a mixed model to its rows.
 
+    What is not stated is proposed, and shown as the command that states it.
+
     By factors: --response accuracy --factors optimizer,batch --contexts model,dataset
 
     By a formula: --formula "accuracy ~ optimizer * batch + (1 | model)"
@@ -110,7 +120,7 @@ def analyze(
 
     short = {"--response": response, "--factors": factors, "--contexts": contexts}
     problems = [
-        *_mixed_up(context, formula, short),
+        *_mixed_up(context, formula, {**short, "--wide": wide, "--exclude": exclude}),
         *_bad_numbers(alpha, smallest_effect),
         *_bad_places(to_json, report),
     ]
@@ -122,11 +132,16 @@ def analyze(
         "smallest_effect": smallest_effect,
     }
     if formula is None:
-        roles = {option: _names(text) for option, text in {**short, "--wide": wide}.items()}
+        texts = {**short, "--wide": wide, "--exclude": exclude}
+        table = _Table(source, reader, {name: _names(text) for name, text in texts.items()},
+                       pairs("--baseline", baseline), pairs("--where", where))  # fmt: skip
         planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
+        if dry_run or not table.is_stated:
+            table, planned = _proposed(context, table, planned, to_json, dry_run=dry_run)
+        if dry_run:
+            return
         told = (price, covariate or [], predict_at or [], scale or [])
-        baselines, check = _pairs(baseline or []), _check(asked=second_opinion)
-        analysis = _by_factors(table, reader, roles, baselines, rule, planned, told, check)
+        analysis = _by_factors(table, rule, planned, told, _check(asked=second_opinion))
         _deliver(analysis, to_json, report, everything=everything)
         return
     chosen: dict[str, Any] = {
@@ -148,7 +163,7 @@ def analyze(
         "random_intervals": random_intervals,
         "seed": seed,
     }
-    fitted = _by_formula(table, reader, formula, {**rule, **chosen})
+    fitted = _by_formula(source, reader, formula, {**rule, **chosen})
     _deliver(fitted, to_json, report, everything=everything)
 
 
@@ -162,8 +177,8 @@ def _mixed_up(
     if formula is None:
         panel, where = BY_FORMULA, "without --formula"
     problems = [Problem(f"{name} has no meaning {where}") for name in _given(context, panel)]
-    if formula is None and not problems:
-        remedy = 'Give --response and --factors, or --formula "y ~ a + (1|model)"'
+    if formula is None and not problems and _names(short["--wide"]):
+        remedy = "With --wide nothing is proposed: give --response and --factors"
         lacking = [name for name in ("--response", "--factors") if not _names(short[name])]
         problems = [Problem(f"{name} is missing", "", remedy) for name in lacking[:1]]
     return problems
@@ -215,52 +230,125 @@ def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
-def _pairs(texts: Sequence[str]) -> dict[str, str]:
+def pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    """What options such as --baseline FACTOR=LEVEL state; UsageError for one without `=`."""
     from ablatekit.errors import Problem, UsageError
 
-    bad = [text for text in texts if "=" not in text]
+    bad = [text for text in texts or () if "=" not in text]
     if bad:
-        raise UsageError(*(Problem("--baseline takes FACTOR=LEVEL", text) for text in bad))
-    return dict(text.split("=", 1) for text in texts)
+        raise UsageError(*(Problem(f"{option} takes {PAIRS[option]}", text) for text in bad))
+    return dict(text.split("=", 1) for text in texts or ())
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A source, and what is stated of its columns: `roles` by the option that names them."""
+
+    source: Path
+    reader: str | None
+    roles: Mapping[str, Sequence[str]]
+    baselines: Mapping[str, str]
+    where: Mapping[str, str]
+    messages: Sequence[Statement] = ()
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether nothing has to be proposed."""
+        return bool(self.roles["--response"] and self.roles["--factors"])
+
+
+def _proposed(
+    context: typer.Context,
+    table: _Table,
+    planned: Mapping[str, Any],
+    to_json: str | None,
+    *,
+    dry_run: bool,
+) -> tuple[_Table, dict[str, Any]]:
+    """The table with what is proposed for it, which is shown, and the order of interactions."""
+    from ablatekit.cli import proposals
+
+    given = {*_given(context, BY_FACTORS)}
+    order = planned["interactions"] if "--interactions" in given else None
+    stated = proposals.stated_of(
+        table.roles,
+        table.baselines,
+        table.where,
+        {"direction": context.params.get("direction"), "interactions": order},
+    )
+    recognised = proposals.recognise(table.source, table.reader, stated, _others(context))
+    if dry_run and to_json is not None:
+        _write_text(proposals.as_json(recognised), to_json)
+    if not (dry_run and to_json == "-"):
+        proposals.show(recognised, to_error=to_json == "-")
+    proposal = recognised.proposal
+    names = {"--response": proposal.responses, "--factors": proposal.factors,
+             "--contexts": proposal.contexts}  # fmt: skip
+    filled = replace(
+        table,
+        roles={**table.roles, **names},
+        baselines=proposal.baselines,
+        where=proposal.where,
+        messages=proposal.warnings,
+    )
+    return filled, {**planned, "interactions": proposal.interactions}
+
+
+PAIRS = {"--baseline": "FACTOR=LEVEL", "--where": "COLUMN=LEVEL", "--setting": "KEY=VALUE"}
+IN_PROPOSAL = frozenset(
+    {"--response", "--factors", "--contexts", "--baseline", "--where", "--exclude", "--dry-run",
+     "--interactions", "--json"}
+)  # fmt: skip
+"""Options that a proposal states itself, or that change nothing of an analysis."""
+
+
+def _others(context: typer.Context) -> Iterator[str]:
+    """The other options of the command line, as they were given."""
+    for parameter in context.command.params:
+        name, option = str(parameter.name), parameter.opts[0]
+        source = getattr(context.get_parameter_source(name), "name", "")
+        if source != "COMMANDLINE" or not option.startswith("-") or option in IN_PROPOSAL:
+            continue
+        value = context.params[name]
+        if value is True:
+            yield option
+            continue
+        for part in value if isinstance(value, list | tuple) else [value]:
+            yield from (option, str(part))
 
 
 def _by_factors(
-    table: Path,
-    reader: str | None,
-    roles: Mapping[str, Sequence[str]],
-    baselines: Mapping[str, str],
+    table: _Table,
     rule: Mapping[str, Any],
     planned: Mapping[str, Any],
     told: tuple[str | None, Sequence[str], Sequence[str], Sequence[str]],
     check: Check | None,
 ) -> Analysis:
-    """`roles` names the columns of --response, --factors, --contexts and --wide.
-
-    `told` are the texts of --price, --covariate, --predict-at and --scale.
-    """
-    from dataclasses import replace
-
+    """`told` are the texts of --price, --covariate, --predict-at and --scale."""
     from ablatekit.analysis.table import DEFAULTS, analyse_table
     from ablatekit.analysis.tables.annotations import read_annotations
     from ablatekit.analysis.tables.measures import Measure
     from ablatekit.analysis.tables.read import read_table
-    from ablatekit.errors import Problem, UsageError, nearest
+    from ablatekit.analysis.tables.readers.base import MESSAGES
+    from ablatekit.analysis.tables.values import rows_where
+    from ablatekit.cli.proposals import refuse_baselines
 
     annotations = read_annotations(*told)
-    factors, contexts = roles["--factors"], roles["--contexts"]
-    unknown = [name for name in baselines if name not in factors]
-    if unknown:
-        problems = (Problem("not one of --factors", n, nearest(n, factors)) for n in unknown)
-        raise UsageError(*problems)
+    factors, contexts = table.roles["--factors"], table.roles["--contexts"]
+    refuse_baselines(table.baselines, factors)
+    frame = read_table(table.source, [*factors, *contexts, *table.where], table.reader)
+    frame = rows_where(frame, table.where)
+    if table.messages:
+        frame.attrs[MESSAGES] = [*frame.attrs.get(MESSAGES, ()), *table.messages]
     return analyse_table(
-        read_table(table, [*factors, *contexts], reader),
-        [Measure(column=name, **rule) for name in roles["--response"]],
+        frame,
+        [Measure(column=name, **rule) for name in table.roles["--response"]],
         factors,
         contexts,
-        baselines,
+        table.baselines,
         replace(DEFAULTS, **planned),
-        _provenance(table),
-        roles["--wide"],
+        _provenance(table.source),
+        table.roles["--wide"],
         annotations,
         check,
     )
@@ -290,8 +378,8 @@ def _by_formula(
 
 
 def _provenance(table: Path) -> dict[str, str]:
-    from ablatekit import __version__
     from ablatekit.canonical import file_hash
+    from ablatekit.version import __version__
 
     there = table.is_file()
     provenance = {"ablatekit": __version__, "table": str(table)}
@@ -328,9 +416,14 @@ def _write_json(analysis: Mapping[str, Any] | Analysis, to_json: str | None) -> 
     from ablatekit.legible import masked_json
 
     text = json.dumps(masked_json(analysis), indent=2, allow_nan=False, ensure_ascii=False)
-    if to_json == "-":
+    _write_text(text, to_json)
+
+
+def _write_text(text: str, place: str) -> None:
+    """Print it where the place is `-`, else make it the content of a file."""
+    if place == "-":
         typer.echo(text)
         return
     from ablatekit.canonical import write_atomically
 
-    write_atomically(Path(to_json), text.encode() + b"\n")
+    write_atomically(Path(place), text.encode() + b"\n")

@@ -36,7 +36,14 @@ def _option(*names: str, panel: str | None = None, **settings: Any) -> Any:
     return typer.Option(*names, rich_help_panel=panel, **settings)
 
 
-Table = Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .tsv or .parquet file.")]
+Table = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A table (.csv, .tsv, .parquet ...), a folder of logs, or SCHEME:NAME as an installed"
+        " reader knows it.",
+    ),
+]
 Responses = Annotated[
     str | None, _option(metavar="COLUMN,...", help="One number per run.", panel=BY_FACTORS)
 ]
@@ -48,6 +55,26 @@ Contexts = Annotated[
     _option(
         metavar="COLUMN,...",
         help="What conclusions must hold across, such as model,dataset.",
+        panel=BY_FACTORS,
+    ),
+]
+Excluded = Annotated[
+    str | None,
+    _option("--exclude", metavar="COLUMN,...", help="Not to be proposed.", panel=BY_FACTORS),
+]
+Where = Annotated[
+    list[str] | None,
+    _option(
+        metavar="COLUMN=LEVEL",
+        help="Use the rows with this level, such as those of one filter; may be repeated.",
+        panel=BY_FACTORS,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    _option(
+        "--dry-run",
+        help="Show what is recognised and proposed; analyse nothing.",
         panel=BY_FACTORS,
     ),
 ]

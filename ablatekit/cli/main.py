@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-import ablatekit
 from ablatekit.cli import (
     backends,
     reports,
@@ -20,10 +19,12 @@ from ablatekit.cli import (
     study_runs,
     study_status,
 )
+from ablatekit.cli.adopt import adopt
 from ablatekit.cli.analyze import analyze
 from ablatekit.cli.analyze_options import SectionedCommand
 from ablatekit.errors import AblatekitError, Problem, UsageError
 from ablatekit.legible import legible
+from ablatekit.version import __version__
 
 IMPORTED_OBJECTS = 100_000
 """Importing makes many objects and no garbage: collecting after every 700 takes a tenth longer."""
@@ -63,6 +64,7 @@ study_app.command("sync")(study_runs.sync)
 study_app.command("report")(study_runs.report)
 study_app.command("export")(reports.export)
 study_app.command("compare")(reports.compare)
+study_app.command("adopt")(adopt)
 backend_app.command("list")(backends.list_backends)
 backend_app.command("show")(backends.show_backend)
 backend_app.command("new")(scaffold.new_backend)
@@ -76,7 +78,7 @@ app.command("schema")(study_files.schema)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"ablatekit {ablatekit.__version__}")
+        typer.echo(f"ablatekit {__version__}")
         raise typer.Exit
 
 

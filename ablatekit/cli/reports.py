@@ -41,6 +41,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Bundle study, plan, tables and report in one archive that needs no backend to analyse."""
+    from ablatekit.cli.console import phases, plain_console
     from ablatekit.pipeline.frozen import continued, prepare
     from ablatekit.pipeline.run import ReportOptions, analysed
     from ablatekit.report.bundle import write_bundle
@@ -50,7 +51,8 @@ def export(
     path = output or Path(f"{study.plan.study}.zip")
     text = study.directory.study_file.read_bytes()
     theme = study.loaded.study.report.theme
-    analysis = analysed(study, ReportOptions(second_opinion=second_opinion))
+    phase = phases(plain_console(stderr=True))
+    analysis = analysed(study, ReportOptions(second_opinion=second_opinion, phase=phase))
     write_bundle(path, text, study.plan, study.workspace, analysis, theme)
     if as_json:
         size = path.stat().st_size
@@ -69,19 +71,22 @@ def report_bundle(
     as_json: bool,
 ) -> Path:
     """Analyse a bundle's tables again; the page, beside the bundle or in a workspace if named."""
-    from ablatekit.cli.console import print_all
+    from ablatekit.cli.console import phases, plain_console, print_all
     from ablatekit.pipeline.second_opinion import with_second_opinion
     from ablatekit.report.bundle import analyse_bundle, read_bundle, same_analysis
     from ablatekit.report.formats import terminal
     from ablatekit.report.write import write_report
 
     bundle, folder = read_bundle(path), _bundle_report(path, workspace)
-    analysis = analyse_bundle(bundle)
+    phase = phases(plain_console(stderr=True))
+    with phase("analysing the results"):
+        analysis = analyse_bundle(bundle)
     if not as_json:
         print_all(terminal.answer(analysis, everything=everything))
     same = same_analysis(analysis, bundle.analysis)
     if second_opinion:
-        analysis = with_second_opinion(analysis, bundle.plan, bundle.tables)
+        with phase("asking statsmodels for a second opinion"):
+            analysis = with_second_opinion(analysis, bundle.plan, bundle.tables)
     page = write_report(analysis, folder, theme).html
     if as_json:
         result = {"report": str(page), "counts": analysis["counts"], "same_analysis": same}

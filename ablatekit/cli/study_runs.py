@@ -111,7 +111,8 @@ def _run_and_tell(
     try:
         outcome = run_study(study, options, observer_for(console))
     except KeyboardInterrupt:
-        raise InterruptedStudyError("interrupted; the same command resumes") from None
+        resume = f"`ablatekit study run {study.loaded.path}` resumes"
+        raise InterruptedStudyError(f"interrupted; {resume}") from None
     if as_json:
         typer.echo(json.dumps(_as_json(outcome), indent=2))
     _tell(outcome, study, console)
@@ -214,10 +215,12 @@ def sync(
     as_json: Json = False,
 ) -> None:
     """Rebuild what the mirror in a tracker lacks from the run directories."""
+    from ablatekit.cli.console import phases, plain_console
     from ablatekit.pipeline.run import sync_study
 
     study = prepared(file, overrides, workspace, silent=as_json)
-    outcome = sync_study(study)
+    with phases(plain_console(stderr=True))("writing what the mirror lacks"):
+        outcome = sync_study(study)
     if as_json:
         typer.echo(json.dumps({"runs": outcome.runs, "metrics": outcome.metrics}, indent=2))
     else:
@@ -255,7 +258,7 @@ def _tell(outcome: StudyOutcome, study: PreparedStudy, console: Console) -> None
     if outcome.dispatch.interrupted:
         raise InterruptedStudyError(
             f"interrupted with {counts.remaining} of {counts.planned} runs outstanding;"
-            " the same command resumes"
+            f" `ablatekit study run {study.loaded.path}` resumes"
         )
     if outcome.dispatch.failed:
         raise RunsFailedError(_failures(outcome))

@@ -82,8 +82,8 @@ def _refusal(old: Plan, new: Plan, changes: tuple[Change, ...], file: str) -> Pr
         f"study {old.study!r} has been planned otherwise; what changed:{listed}\n"
         "Planned runs and their analysis stay as they were; levels, contexts and replicates may be"
         " added, and names may change. Nothing is lost, and nothing was written",
-        remedy="Undo the change, rename the study (both are kept), or start it anew with --new."
-        f" {_kept_by_new(old, new)}",
+        remedy="Undo the change, rename the study (both are kept), or start it anew with study run"
+        f" --new. {_kept_by_new(old, new)}",
         where=Location(file) if file else None,
     )
 
@@ -96,7 +96,7 @@ def _kept_by_new(old: Plan, new: Plan) -> str:
     kept = f"the other {rest} stay on disk" if used else "these stay on disk"
     away = f"; {kept} and enter no analysis of this study" if rest else ""
     return (
-        f"--new replaces the plan, the analysis and the report: {used} of the {len(before)} planned"
+        f"That replaces the plan, the analysis and the report: {used} of the {len(before)} planned"
         f" runs are runs of the changed study too, whose results are used again{away}"
     )
 

@@ -140,7 +140,7 @@ def _context_names(old: Plan, new: Plan) -> dict[str, Names]:
     """Levels of every context variable by the runs that both plans have there."""
     now = {run.run_id: run.context for run in new.runs}
     pairs = [(run.context, now[run.run_id]) for run in old.runs if run.run_id in now]
-    names = {}
+    names: dict[str, Names] = {}
     for variable in old.contexts[0]:
         same = {before[variable]: after.get(variable, "") for before, after in pairs}
         levels = dict.fromkeys(context[variable] for context in old.contexts)

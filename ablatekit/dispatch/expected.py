@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Literal, TypeAlias
 
 from ablatekit.design.plan import Plan, PlannedRun
-from ablatekit.runs.runlog import executed_seconds, read_result
+from ablatekit.runs.runlog import ADOPTED, executed_seconds, read_result
 from ablatekit.runs.workspace import Workspace
 
 Basis: TypeAlias = Literal["replicate", "unit", "plan"]
@@ -79,12 +79,17 @@ def expected_time(
 
 
 def measured_seconds(plan: Plan, workspace: Workspace) -> dict[str, float]:
-    """Seconds that finished runs of a plan took, by run id; a diverged run may have ended early."""
+    """Seconds that finished runs of a plan took, by run id; a diverged run may have ended early.
+
+    How long runs took that were made elsewhere is not known.
+    """
     seconds = {}
     for planned in plan.runs:
         run = workspace.run(planned.run_id)
         result = read_result(run)
-        if result is not None and result.status == "finished":
+        if result is None or ADOPTED in result.versions:
+            continue
+        if result.status == "finished":
             seconds[planned.run_id] = executed_seconds(run, result)
     return {run_id: taken for run_id, taken in seconds.items() if taken > 0}
 

@@ -134,7 +134,9 @@ class PlainObserver:
         self._spoke = time.monotonic()
         stamp = datetime.now().astimezone().isoformat(timespec="seconds")
         tally = self._tally
-        counts = f"[{tally.done + tally.failed}/{tally.total}{time_left(tally)}] " if tally.total else ""
+        counts = (
+            f"[{tally.done + tally.failed}/{tally.total}{time_left(tally)}] " if tally.total else ""
+        )
         line = f"{stamp} {counts}{legible(text)}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 

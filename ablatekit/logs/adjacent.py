@@ -61,9 +61,7 @@ def configuration_in_names(names: Sequence[str]) -> list[dict[str, Any]]:
     if len({len(words) for words in parts}) > 1:
         return pairs
     columns = [dict(zip(_titles(parts), words, strict=True)) for words in parts] if parts else []
-    return [
-        {title: _value(title, word) for title, word in row.items() if title} for row in columns
-    ]
+    return [{title: _value(title, word) for title, word in row.items() if title} for row in columns]
 
 
 def _pairs(name: str) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from ablatekit.logs.base import RunLog
 
 LOGS: Mapping[str, str] = MappingProxyType(
     {
+        "csv": "CsvLog",
+        "jsonl": "JsonlLog",
         "mlflow": "MlflowLog",
         "tensorboard": "TensorboardLog",
         "trackio": "TrackioLog",

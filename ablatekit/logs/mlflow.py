@@ -22,7 +22,7 @@ import yaml
 from ablatekit.errors import Location, Problem, TableError, nearest
 from ablatekit.logs.base import LoggedRun, RunEnd
 from ablatekit.logs.sqlite import opened_database, tables_of
-from ablatekit.logs.values import Point, distinctly_named, in_order, plain_value
+from ablatekit.logs.values import LoggedPoint, distinctly_named, in_order, plain_value
 from ablatekit.runs.workspace import DEFAULT_TRACKING, SQLITE, find_workspace
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 TABLES = frozenset({"experiments", "runs", "params", "metrics", "tags"})
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
+USUAL_NAMES = ("mlflow.db", "mlruns")
 PAGE = 1000
 LARGEST = 1.7976931348623157e308
 """What MLflow's database keeps for infinity."""
@@ -42,7 +43,7 @@ ENDS_BY_NUMBER = ("", "RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 
 
 @dataclass(slots=True)
-class _Record:
+class _MlflowRecord:
     """What is kept of one run: params and tags as text, metrics in the order of logging."""
 
     run_id: str
@@ -51,23 +52,30 @@ class _Record:
     started: float | None
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    points: list[Point] = field(default_factory=list)
+    points: list[LoggedPoint] = field(default_factory=list)
 
 
 class MlflowLog:
-    """The experiment in a tracking database (.db, .sqlite) or in an `mlruns` folder."""
+    """A tracking database (.db, .sqlite), an `mlruns` folder, or a folder that holds either."""
 
     name: ClassVar[str] = "mlflow"
 
     def claims(self, path: Path) -> bool:
         """Whether a file has MLflow's tables, or a folder experiments of MLflow's file store."""
-        if path.is_dir():
-            return bool(_experiment_folders(path)) or _holds_runs(path)
-        return tables_of(path) >= TABLES
+        store = _store(path)
+        if store.is_dir():
+            return bool(_experiment_folders(store)) or _holds_runs(store)
+        return store.is_file() and tables_of(store) >= TABLES
 
     def runs(self, path: Path) -> Iterator[LoggedRun]:
         """The runs of the only experiment that has runs; deleted ones are left out."""
-        yield from _logged(_records_of(path, None))
+        yield from _logged(_records_of(_store(path), None))
+
+
+def _store(path: Path) -> Path:
+    """The store that lies in a folder under its usual name, or the path itself."""
+    inside = (path / name for name in USUAL_NAMES)
+    return next((store for store in inside if store.exists()), path) if path.is_dir() else path
 
 
 def experiment_runs(experiment: str) -> Sequence[LoggedRun]:
@@ -94,7 +102,7 @@ def experiment_runs(experiment: str) -> Sequence[LoggedRun]:
 
 def _usual_places() -> list[Path]:
     workspace = find_workspace().resolve_uri(DEFAULT_TRACKING).removeprefix(SQLITE)
-    return [Path(workspace), Path("mlflow.db"), Path("mlruns")]
+    return [Path(workspace), *map(Path, USUAL_NAMES)]
 
 
 def _local(uri: str) -> Path | None:
@@ -114,14 +122,14 @@ def _present(path: Path | None, uri: str) -> Path:
     return path
 
 
-def _logged(records: Sequence[_Record]) -> Iterator[LoggedRun]:
+def _logged(records: Sequence[_MlflowRecord]) -> Iterator[LoggedRun]:
     """The runs of an experiment; one that only holds others has no metrics and is none."""
     parents = {record.tags.get(PARENT_TAG) for record in records}
     runs = [_run(r) for r in records if r.points or r.run_id not in parents]
     return distinctly_named(runs)
 
 
-def _run(record: _Record) -> LoggedRun:
+def _run(record: _MlflowRecord) -> LoggedRun:
     tags = {k: v for k, v in record.tags.items() if not k.startswith(OWN_TAGS)}
     config = {name: plain_value(text) for name, text in {**tags, **record.params}.items()}
     return LoggedRun(
@@ -133,7 +141,7 @@ def _run(record: _Record) -> LoggedRun:
     )
 
 
-def _records_of(path: Path, experiment: str | None) -> list[_Record]:
+def _records_of(path: Path, experiment: str | None) -> list[_MlflowRecord]:
     if not path.is_dir():
         return _records_of_database(path, experiment)
     if experiment is None and _holds_runs(path):
@@ -177,7 +185,7 @@ def _experiment_ids(connection: sqlite3.Connection) -> dict[str, object]:
     return {str(name): number for name, number in rows}
 
 
-def _records_of_database(path: Path, experiment: str | None) -> list[_Record]:
+def _records_of_database(path: Path, experiment: str | None) -> list[_MlflowRecord]:
     with opened_database(path) as connection:
         names = _experiment_ids(connection)
         alive = "SELECT DISTINCT experiment_id FROM runs WHERE lifecycle_stage = 'active'"
@@ -186,14 +194,14 @@ def _records_of_database(path: Path, experiment: str | None) -> list[_Record]:
         return _database_records(connection, names[_chosen(experiment, names, used, path)])
 
 
-def _database_records(connection: sqlite3.Connection, experiment: object) -> list[_Record]:
+def _database_records(connection: sqlite3.Connection, experiment: object) -> list[_MlflowRecord]:
     rows = connection.execute(
         "SELECT run_uuid, name, status, start_time FROM runs"
         " WHERE experiment_id = ? AND lifecycle_stage = 'active'",
         (experiment,),
     )
     records = {
-        run: _Record(run, name or "", status, None if start is None else start / 1000)
+        run: _MlflowRecord(run, name or "", status, None if start is None else start / 1000)
         for run, name, status, start in rows
     }
     chosen = "run_uuid IN (SELECT run_uuid FROM runs WHERE experiment_id = ?)"
@@ -212,7 +220,7 @@ def _database_records(connection: sqlite3.Connection, experiment: object) -> lis
     for run, key, value, is_nan, step, time in points:
         if run in records:
             number = math.nan if is_nan else _stored_number(value)
-            records[run].points.append(Point(step, time / 1000, {key: number}))
+            records[run].points.append(LoggedPoint(step, time / 1000, {key: number}))
     return list(records.values())
 
 
@@ -246,7 +254,7 @@ def _meta(path: Path) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _records_of_folder(folder: Path) -> list[_Record]:
+def _records_of_folder(folder: Path) -> list[_MlflowRecord]:
     metas = {path.parent: _meta(path) for path in sorted(folder.glob("*/meta.yaml"))}
     return [
         _folder_record(path, meta)
@@ -255,10 +263,10 @@ def _records_of_folder(folder: Path) -> list[_Record]:
     ]
 
 
-def _folder_record(folder: Path, meta: Mapping[str, Any]) -> _Record:
+def _folder_record(folder: Path, meta: Mapping[str, Any]) -> _MlflowRecord:
     status, start = meta.get("status"), meta.get("start_time")
     known = isinstance(status, int) and 0 <= status < len(ENDS_BY_NUMBER)
-    return _Record(
+    return _MlflowRecord(
         run_id=str(meta["run_id"]),
         name=str(meta.get("run_name") or ""),
         status=ENDS_BY_NUMBER[status] if known and isinstance(status, int) else str(status),
@@ -279,14 +287,14 @@ def _texts(folder: Path) -> Iterator[tuple[str, str]]:
             raise TableError(Problem(rule, "", "", Location(str(path)))) from error
 
 
-def _folder_points(folder: Path) -> Iterator[Point]:
+def _folder_points(folder: Path) -> Iterator[LoggedPoint]:
     """One line a value: milliseconds, value, and the step in all but early versions."""
     for name, text in _texts(folder):
         for number, line in enumerate(text.splitlines(), 1):
             words = line.split()
             try:
                 step = int(words[2]) if len(words) > 2 else number - 1
-                yield Point(step, int(words[0]) / 1000, {name: float(words[1])})
+                yield LoggedPoint(step, int(words[0]) / 1000, {name: float(words[1])})
             except (ValueError, IndexError) as error:
                 where = Location(str(folder / name), number)
                 rule = "a line is no time, value and step"
@@ -296,7 +304,7 @@ def _folder_points(folder: Path) -> Iterator[Point]:
 # Servers
 
 
-def _records_of_server(uri: str, experiment: str) -> list[_Record]:
+def _records_of_server(uri: str, experiment: str) -> list[_MlflowRecord]:
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
@@ -313,7 +321,7 @@ def _records_of_server(uri: str, experiment: str) -> list[_Record]:
         raise TableError(Problem(rule, uri, f"${URI_VARIABLE} names it")) from error
 
 
-def _server_records(client: MlflowClient, experiment: str) -> Iterator[_Record]:
+def _server_records(client: MlflowClient, experiment: str) -> Iterator[_MlflowRecord]:
     token: str | None = None
     while True:
         page = client.search_runs([experiment], max_results=PAGE, page_token=token)
@@ -324,15 +332,15 @@ def _server_records(client: MlflowClient, experiment: str) -> Iterator[_Record]:
             return
 
 
-def _server_record(client: MlflowClient, run: Any) -> _Record:
+def _server_record(client: MlflowClient, run: Any) -> _MlflowRecord:
     start = run.info.start_time
-    points: dict[int, list[Point]] = defaultdict(list)
+    points: dict[int, list[LoggedPoint]] = defaultdict(list)
     for key in run.data.metrics:
         for value in client.get_metric_history(run.info.run_id, key):
             points[value.timestamp].append(
-                Point(value.step, value.timestamp / 1000, {key: value.value})
+                LoggedPoint(value.step, value.timestamp / 1000, {key: value.value})
             )
-    return _Record(
+    return _MlflowRecord(
         run_id=run.info.run_id,
         name=run.info.run_name or "",
         status=run.info.status,

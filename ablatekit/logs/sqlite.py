@@ -20,7 +20,7 @@ def opened_database(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(_connected(path)) as connection:
             yield connection
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         remedy = "The file may be damaged or no SQLite database"
         raise TableError(Problem(f"cannot be read ({error})", "", remedy, where)) from error
 
@@ -34,7 +34,7 @@ def tables_of(path: Path) -> frozenset[str]:
         with closing(_connected(path)) as connection:
             rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             return frozenset(str(name) for (name,) in rows)
-    except (sqlite3.Error, OSError):
+    except (sqlite3.Error, OSError, UnicodeDecodeError):
         return frozenset()
 
 
@@ -56,7 +56,7 @@ def _checked(name: str) -> sqlite3.Connection:
     connection = sqlite3.connect(name, uri=True)
     try:
         connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         connection.close()
         raise
     return connection

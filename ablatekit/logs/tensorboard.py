@@ -1,4 +1,4 @@
-"""TensorBoard event files, every folder with them a run; the hparams plugin tells what it was given.
+"""TensorBoard event files: every folder with them is a run; hparams say what it was given.
 
 PyTorch's `add_hparams` writes into a folder of its own below the run's: both are one run.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ablatekit.errors import Location, Problem, TableError
 from ablatekit.logs.adjacent import configuration_beside, configuration_in_names
 from ablatekit.logs.base import LoggedRun, RunEnd
-from ablatekit.logs.values import Point, distinctly_named, flatten, in_order, number_of
+from ablatekit.logs.values import LoggedPoint, distinctly_named, flatten, in_order, number_of
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
@@ -36,7 +36,7 @@ INSTALL = 'Install it with: pip install "ablatekit[tensorboard]"'
 class _Folder:
     """What the event files of one folder say together."""
 
-    points: list[Point] = field(default_factory=list)
+    points: list[LoggedPoint] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     end: RunEnd = "unknown"
     started: float | None = None
@@ -179,7 +179,7 @@ def _take(event: Event, folder: _Folder) -> None:
         elif value.tag in ARGUMENTS:
             folder.config = _arguments(value) | folder.config
         elif (number := _scalar(value)) is not None:
-            folder.points.append(Point(event.step, event.wall_time, {value.tag: number}))
+            folder.points.append(LoggedPoint(event.step, event.wall_time, {value.tag: number}))
 
 
 def _take_hparams(content: bytes, folder: _Folder) -> None:
@@ -188,7 +188,7 @@ def _take_hparams(content: bytes, folder: _Folder) -> None:
     data = HParamsPluginData.FromString(content)
     for name, value in sorted(data.session_start_info.hparams.items()):
         kind = value.WhichOneof("kind")
-        given = getattr(value, kind) if kind else None
+        given: Any = getattr(value, kind) if kind else None
         whole = kind == "number_value" and float(given).is_integer()
         folder.config[name] = int(given) if whole else given
     if data.HasField("session_end_info"):

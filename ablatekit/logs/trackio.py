@@ -7,7 +7,7 @@ import math
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from ablatekit.errors import Location, Problem, TableError, nearest
 from ablatekit.logs.base import LoggedRun
 from ablatekit.logs.sqlite import columns_of, opened_database, tables_of
 from ablatekit.logs.values import (
-    Point,
+    LoggedPoint,
     distinctly_named,
     flatten,
     in_order,
@@ -77,7 +77,7 @@ def _runs(connection: sqlite3.Connection, path: Path) -> Iterator[LoggedRun]:
     """Runs are told apart by their id; databases of early versions have their name alone."""
     key = "run_id" if "run_id" in columns_of(connection, "metrics") else "run_name"
     configs = _configs(connection, key, path)
-    points: dict[str, list[Point]] = defaultdict(list)
+    points: dict[str, list[LoggedPoint]] = defaultdict(list)
     names = {run: name for run, (name, _, _) in configs.items()}
     rows = connection.execute(
         f"SELECT {key}, run_name, step, timestamp, metrics FROM metrics ORDER BY id"
@@ -88,7 +88,7 @@ def _runs(connection: sqlite3.Connection, path: Path) -> Iterator[LoggedRun]:
         metrics = metrics_of(_mapping(payload, path))
         seconds = seconds_of(time)
         when = math.nan if seconds is None else seconds
-        points[run].append(Point(step_of(step, before), when, metrics))
+        points[run].append(LoggedPoint(step_of(step, before), when, metrics))
     for run, name in names.items():
         _, config, created = configs.get(run, ("", {}, None))
         logged = points[run]
@@ -119,5 +119,3 @@ def _mapping(payload: str | bytes, path: Path) -> Mapping[str, Any]:
         rule = f"a row holds no JSON ({error})"
         raise TableError(Problem(rule, "", "", Location(str(path)))) from error
     return value if isinstance(value, Mapping) else {}
-
-

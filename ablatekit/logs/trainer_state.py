@@ -16,7 +16,7 @@ from ablatekit.errors import Location, Problem, TableError
 from ablatekit.logs.adjacent import configuration_beside, configuration_in_names
 from ablatekit.logs.base import LoggedRun, RunEnd
 from ablatekit.logs.values import (
-    Point,
+    LoggedPoint,
     distinctly_named,
     flatten,
     in_order,
@@ -111,14 +111,14 @@ def _stated(state: Mapping[str, Any]) -> dict[str, Any]:
     return kept | (flatten(trial) if isinstance(trial, Mapping) else {})
 
 
-def _points(state: Mapping[str, Any]) -> Iterator[Point]:
+def _points(state: Mapping[str, Any]) -> Iterator[LoggedPoint]:
     before = 0
     for entry in state["log_history"]:
         if isinstance(entry, Mapping):
             before = step_of(entry.get("step"), before)
             metrics = metrics_of(entry)
             kept = {name: value for name, value in metrics.items() if name not in PROGRESS}
-            yield Point(before, math.nan, kept)
+            yield LoggedPoint(before, math.nan, kept)
 
 
 def _end(state: Mapping[str, Any]) -> RunEnd:

@@ -15,6 +15,7 @@ from ablatekit.runs.records import MetricEvent
 NOT_FINITE = {
     "nan": math.nan,
     "inf": math.inf,
+    "+inf": math.inf,
     "infinity": math.inf,
     "-inf": -math.inf,
     "-infinity": -math.inf,
@@ -22,7 +23,7 @@ NOT_FINITE = {
 """How JSON without these numbers writes them."""
 
 
-class Point(NamedTuple):
+class LoggedPoint(NamedTuple):
     """Metrics logged together; `time` in seconds since the epoch, NaN where it is not known."""
 
     step: int
@@ -32,16 +33,19 @@ class Point(NamedTuple):
 
 def flatten(values: Mapping[Any, Any], before: str = "") -> dict[str, Any]:
     """Nested values by dotted name; a list is its JSON text."""
-    flat: dict[str, Any] = {}
+    return dict(leaves(values, before))
+
+
+def leaves(values: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """As `flatten`, one by one: names that come out alike are all there."""
     for key, value in values.items():
         name = f"{before}{key}"
         if isinstance(value, Mapping):
-            flat |= flatten(value, f"{name}.")
+            yield from leaves(value, f"{name}.")
         elif value is None or isinstance(value, str | int | float):
-            flat[name] = value
+            yield name, value
         else:
-            flat[name] = json.dumps(value, default=str, ensure_ascii=False)
-    return flat
+            yield name, json.dumps(value, default=str, ensure_ascii=False)
 
 
 def metrics_of(values: Mapping[Any, Any]) -> dict[str, float]:
@@ -90,7 +94,7 @@ def step_of(value: object, before: int) -> int:
     return int(number) if number is not None and math.isfinite(number) else before + 1
 
 
-def in_order(points: Iterable[Point]) -> list[MetricEvent]:
+def in_order(points: Iterable[LoggedPoint]) -> list[MetricEvent]:
     """Metrics by step; where a resumed run has logged a step again, the later value stands."""
     by_step: dict[int, MetricEvent] = {}
     for step, time, metrics in points:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import ablatekit
 from ablatekit.canonical import content_hash, file_hash
 from ablatekit.legible import masked
 from ablatekit.pipeline.frozen import PreparedStudy
 from ablatekit.runs.runlog import ResultRecord, read_result
+from ablatekit.version import __version__
 
 
 def _results(study: PreparedStudy) -> list[ResultRecord]:
@@ -23,7 +23,7 @@ def results_hash(study: PreparedStudy) -> str:
     """Identity of everything that the analysis reads."""
     results = (study.workspace.run(run.run_id).result for run in study.plan.runs)
     hashes = sorted(file_hash(path) for path in results if path.exists())
-    return content_hash([*hashes, ablatekit.__version__])
+    return content_hash([*hashes, __version__])
 
 
 def _version_sets(study: PreparedStudy) -> dict[str, list[str]]:
@@ -49,7 +49,7 @@ def provenance(study: PreparedStudy) -> dict[str, Any]:
     results = _results(study)
     times = [time for result in results for time in (result.started, result.ended)]
     return {
-        "ablatekit": ablatekit.__version__,
+        "ablatekit": __version__,
         "python": platform.python_version(),
         "analysed_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "study_file": study.loaded.path.name,

@@ -253,10 +253,8 @@ def to_retry(
     """
     choice = selection(study)
     if wanted:
-        named = (run for name in wanted for run in choice.matching(name))
+        named = (run for name in wanted for run in _without_result(choice.matching(name), study))
         chosen = tuple({run.run_id: run for run in named}.values())
-        for run in chosen:
-            _require_failure(run, study)
     else:
         chosen = tuple(run for run in choice.runs if run.state == "failed")
     states = Counter(run.state for run in choice.runs)
@@ -266,8 +264,11 @@ def to_retry(
     return chosen, f"{study.plan.study}: {what} (of {len(choice.runs)}: {counts}){diverged}"
 
 
-def _require_failure(run: StandingRun, study: PreparedStudy) -> None:
-    """Only what has been attempted and has no result is attempted again."""
+def _without_result(runs: Sequence[StandingRun], study: PreparedStudy) -> tuple[StandingRun, ...]:
+    """Those of the runs that one name means which were attempted in vain; at least one is."""
+    chosen = tuple(run for run in runs if run.state in ("failed", "interrupted"))
+    if chosen:
+        return chosen
     again = f"ablatekit study run {study.loaded.path}"
     remedies: Mapping[RunState, tuple[str, str]] = {
         "finished": ("a finished run has its result", "Name runs that failed"),
@@ -278,6 +279,6 @@ def _require_failure(run: StandingRun, study: PreparedStudy) -> None:
         "running": ("this run is being executed", "Wait for it: ablatekit study status --watch"),
         "planned": ("this run has not been attempted yet", f"Execute it with: {again}"),
     }
-    if run.state in remedies:
-        rule, remedy = remedies[run.state]
-        raise UsageError(Problem(rule, f"{run.run_id} ({run.label})", remedy))
+    run = runs[0]
+    rule, remedy = remedies[run.state]
+    raise UsageError(Problem(rule, f"{run.run_id} ({run.label})", remedy))

@@ -32,6 +32,8 @@ EndKind: TypeAlias = Literal["exception", "refused", "killed", "timeout", "disk"
 RunState: TypeAlias = Literal["planned", "running", "interrupted", "failed", "finished", "diverged"]
 """Where a run stands, judged by its directory alone."""
 
+ADOPTED = "adopted_from"
+"""Among the versions of a result: where a run comes from that was made elsewhere."""
 _TAIL_BYTES = 65536
 
 

@@ -11,7 +11,7 @@ from ablatekit.errors import Problem, StudyError, nearest
 from ablatekit.study.messages import show
 from ablatekit.study.scalars import ScalarValue, resolve_scalar, scalar_number
 from ablatekit.study.scales import Scale, misfit
-from ablatekit.study.schema import ContextPart, FactorPart, Study
+from ablatekit.study.schema import ContextPart, FactorPart, StudySchema
 from ablatekit.study.settings import Given, flatten
 from ablatekit.study.yaml_source import Loc, Node
 
@@ -119,7 +119,7 @@ class LevelNames:
         return None if number is None else self._by_number.get(number)
 
 
-def read_factors(study: Study, source: Node) -> tuple[Factor, ...]:
+def read_factors(study: StudySchema, source: Node) -> tuple[Factor, ...]:
     """The factors of a study.
 
     Raises StudyError for an empty factor, a single level, a duplicate level, a level without
@@ -229,7 +229,7 @@ def _is_usable(name: str) -> bool:
     return 0 < len(name) <= MAX_LEVEL_NAME and name.isprintable() and name == name.strip()
 
 
-def read_contexts(study: Study, source: Node) -> tuple[ContextVariable, ...]:
+def read_contexts(study: StudySchema, source: Node) -> tuple[ContextVariable, ...]:
     """The context variables of a study.
 
     Raises StudyError for a variable without values, for a duplicate value, and for a value that

@@ -14,7 +14,7 @@ from ablatekit.study.factors import ContextVariable, Factor, read_contexts, read
 from ablatekit.study.messages import position, show, study_problems
 from ablatekit.study.names import check_names
 from ablatekit.study.parts import study_model
-from ablatekit.study.schema import Study
+from ablatekit.study.schema import StudySchema
 from ablatekit.study.written import study_text
 from ablatekit.study.yaml_source import (
     Node,
@@ -33,7 +33,7 @@ class LoadedStudy:
     `text` is the file as it was written; `overrides` are the `--set` options applied to it.
     """
 
-    study: Study
+    study: StudySchema
     path: Path
     text: str
     source: Node
@@ -93,7 +93,7 @@ def _overridden(source: Node, overrides: Sequence[str]) -> Node:
     return source
 
 
-def _validated(source: Node) -> Study:
+def _validated(source: Node) -> StudySchema:
     data = source.plain()
     if not isinstance(data, dict):
         remedy = "Write keys such as `name:`, `backend:` and `factors:`"

@@ -11,7 +11,7 @@ from ablatekit.runs.workspace import Workspace
 from ablatekit.study.factors import ContextVariable, Factor, find_level
 from ablatekit.study.messages import show
 from ablatekit.study.scalars import ScalarValue
-from ablatekit.study.schema import Study
+from ablatekit.study.schema import StudySchema
 from ablatekit.study.settings import Given, flatten, overlap
 from ablatekit.study.yaml_source import Loc, Node
 
@@ -24,7 +24,7 @@ COVARIATES_REMEDY = "Give the context variable covariates: {levels: {VALUE: {COV
 
 
 def check_names(
-    study: Study, source: Node, factors: Sequence[Factor], contexts: Sequence[ContextVariable]
+    study: StudySchema, source: Node, factors: Sequence[Factor], contexts: Sequence[ContextVariable]
 ) -> list[Problem]:
     """Every name that is reserved, used twice or unknown, and every setting that is set twice."""
     return [
@@ -36,7 +36,7 @@ def check_names(
     ]
 
 
-def _study_name(study: Study, source: Node) -> Iterator[Problem]:
+def _study_name(study: StudySchema, source: Node) -> Iterator[Problem]:
     shared = Workspace(Path()).reserved_names | study.tracking.workspace_names
     if study.name.lower() in {name.lower() for name in shared}:
         where = source.where_value(("name",))
@@ -44,7 +44,7 @@ def _study_name(study: Study, source: Node) -> Iterator[Problem]:
         yield Problem(rule, study.name, "Choose another name", where)
 
 
-def _reserved(study: Study, source: Node) -> Iterator[Problem]:
+def _reserved(study: StudySchema, source: Node) -> Iterator[Problem]:
     parts: Mapping[str, Mapping[str, object]] = {
         "factors": study.factors,
         "contexts": study.contexts,
@@ -64,7 +64,7 @@ def _reserved(study: Study, source: Node) -> Iterator[Problem]:
 
 
 def _set_twice(
-    study: Study, source: Node, factors: Sequence[Factor], contexts: Sequence[ContextVariable]
+    study: StudySchema, source: Node, factors: Sequence[Factor], contexts: Sequence[ContextVariable]
 ) -> Iterator[Problem]:
     """Settings that two of backend.settings, the contexts and the factors set."""
     try:
@@ -96,7 +96,9 @@ def _clash(earlier: Mapping[str, Given], later: Mapping[str, Given]) -> str | No
     return next((name for name in later if any(overlap(name, other) for other in earlier)), None)
 
 
-def _unknown_levels(study: Study, source: Node, factors: Sequence[Factor]) -> Iterator[Problem]:
+def _unknown_levels(
+    study: StudySchema, source: Node, factors: Sequence[Factor]
+) -> Iterator[Problem]:
     for index, combination in enumerate(study.exclude):
         yield from check_combination(combination, ("exclude", index), source, factors)
         if not combination:
@@ -106,7 +108,7 @@ def _unknown_levels(study: Study, source: Node, factors: Sequence[Factor]) -> It
 
 
 def _covariates(
-    study: Study, source: Node, contexts: Sequence[ContextVariable]
+    study: StudySchema, source: Node, contexts: Sequence[ContextVariable]
 ) -> Iterator[Problem]:
     """Covariates that two variables have, and predictions at covariates that none has."""
     owners: dict[str, str] = {}

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, create_model
 
 from ablatekit.errors import PluginError, Problem
 from ablatekit.plugins import CONTRACTS, Axis, load_plugin, plugin_names
-from ablatekit.study.schema import DesignPart, DispatchPart, Study, StudyPart, TrackingPart
+from ablatekit.study.schema import DesignPart, DispatchPart, StudyPart, StudySchema, TrackingPart
 from ablatekit.study.yaml_source import Node
 
 
@@ -46,7 +46,7 @@ PLACES: Mapping[str, _Place] = MappingProxyType(
 )
 
 
-def study_model(source: Node) -> tuple[type[Study], list[Problem]]:
+def study_model(source: Node) -> tuple[type[StudySchema], list[Problem]]:
     """The model of a study that names these plugins, and the plugins that cannot be had.
 
     The part of such a plugin is validated as far as it is known without one.
@@ -63,7 +63,7 @@ def study_model(source: Node) -> tuple[type[Study], list[Problem]]:
     return _joined_study(**models), problems
 
 
-def complete_model() -> type[Study]:
+def complete_model() -> type[StudySchema]:
     """The model of every study that the installed plugins allow, for editors."""
     return _joined_study(**{name: _any_part(place) for name, place in PLACES.items()})
 
@@ -133,10 +133,10 @@ def _only(name: str) -> Any:
 
 
 @cache
-def _joined_study(**parts: Any) -> type[Study]:
+def _joined_study(**parts: Any) -> type[StudySchema]:
     """A study with these parts; one that a study does not have is validated from its default."""
     fields: dict[str, Any] = {
         name: (part, Field(default=PLACES[name].absent, validate_default=True))
         for name, part in parts.items()
     }
-    return create_model("Study", __base__=Study, __doc__=Study.__doc__, **fields)
+    return create_model("Study", __base__=StudySchema, __doc__=StudySchema.__doc__, **fields)

@@ -282,7 +282,7 @@ class ReportPart(StudyPart):
     """Colours of the page: auto follows the reader's system."""
 
 
-class Study(StudyPart):
+class StudySchema(StudyPart):
     """One YAML file: the question, the design, the backend, the analysis."""
 
     version: Literal[1]

@@ -100,7 +100,7 @@ class MemoryContext:
 
 
 @dataclass(frozen=True)
-class _Record:
+class _Executed:
     """What a run left behind, attempts merged."""
 
     result: RunResult
@@ -131,7 +131,7 @@ class BackendSuite:
         chosen = {**self.settings, **settings}
         return run_spec(self.backend, chosen, self.contexts[context], replicate)
 
-    def execute(self, spec: RunSpec, folder: Path, *, interrupt: bool = False) -> _Record:
+    def execute(self, spec: RunSpec, folder: Path, *, interrupt: bool = False) -> _Executed:
         """Execute a run, once stopped and continued if asked for."""
         places = (folder / spec.run_id / "checkpoint", folder / "cache")
         for place in places:
@@ -144,11 +144,11 @@ class BackendSuite:
         result = self.backend.run(spec, context)
         _demand_result(result)
         if not interrupt:
-            return _Record(result, context.metrics, context.items)
+            return _Executed(result, context.metrics, context.items)
         if context.resumed is None:
             demand(False, _RESUMED, "a reader must know which earlier entries to drop")
         resumed = context.resumed or 0
-        return _Record(
+        return _Executed(
             result,
             _until(stopped.metrics, resumed) + context.metrics,
             _until(stopped.items, resumed) + context.items,
@@ -162,7 +162,7 @@ class BackendSuite:
         """The metrics that are measured on a part of the items at some steps."""
         return [metric for metric in self.backend.metrics(spec.settings) if metric.partial]
 
-    def repeatable(self, record: _Record) -> dict[str, Any]:
+    def repeatable(self, record: _Executed) -> dict[str, Any]:
         """What must be equal between two executions of one run."""
         specs = self.backend.metrics(self.spec().settings)
         left_out = {spec.name for spec in specs if not spec.repeatable}
@@ -349,7 +349,7 @@ class BackendSuite:
         if not self.lacking("repeatability"):
             _demand_equal(again, whole, wanted, why)
 
-    def _undeterred(self, folder: Path) -> _Record:
+    def _undeterred(self, folder: Path) -> _Executed:
         """A second execution in one folder, asked to stop where there is no stop point."""
         spec = self.spec()
         self.execute(spec, folder)
@@ -365,7 +365,7 @@ class BackendSuite:
             raise AssertionError(
                 f"{wanted}\n  why: it would be killed where it could stop"
             ) from None
-        return _Record(result, context.metrics, context.items)
+        return _Executed(result, context.metrics, context.items)
 
     def test_replicates_are_independent_trainings(self, tmp_path: Path) -> None:
         first, second = (
@@ -398,7 +398,7 @@ class BackendSuite:
             )
             demand(len(starts) == 1, wanted, why, " / ".join(sorted(starts)))
 
-    def _start(self, record: _Record) -> list[Any]:
+    def _start(self, record: _Executed) -> list[Any]:
         """Responses and item outcomes at step 0."""
         specs = self.backend.metrics(self.spec().settings)
         roles = ("learning", "generalization")
@@ -425,7 +425,7 @@ def _demand_rule(rule: Rule, known: Mapping[str, Any]) -> None:
     rule.applies(known)
 
 
-def _demand_one_part(metric: MetricSpec, record: _Record) -> None:
+def _demand_one_part(metric: MetricSpec, record: _Executed) -> None:
     """The values of a partial metric are about one part of the items at every step."""
     steps = _series(record.metrics, metric.name)
     name = part_metric(metric.name)

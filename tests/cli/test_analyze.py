@@ -153,8 +153,10 @@ def test_without_any_estimate_the_exit_code_is_3(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "--response is missing"),
-        (("--response", "score"), "--factors is missing"),
+        (("--response", "scroe"), "Did you mean 'score'?"),
+        (("--factors", "advantge"), "Did you mean 'advantage'?"),
+        (("--wide", "s*"), "--response is missing"),
+        (("--response", "score", "--wide", "s*"), "--factors is missing"),
         (("--response", "scroe", "--factors", "rate"), "Did you mean 'score'?"),
         (("--response", "score", "--factors", "advantge"), "Did you mean 'advantage'?"),
         (

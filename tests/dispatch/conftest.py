@@ -160,24 +160,13 @@ def _search_first(monkeypatch: pytest.MonkeyPatch, *places: Path) -> None:
         monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
 
 
-@pytest.fixture(scope="session")
-def plugin_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Search path under which the executor `fork` is installed."""
-    information = tmp_path_factory.mktemp("site") / "forkexecutor-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Name: forkexecutor\nVersion: 1.0\n")
-    entry = "[ablatekit.executors]\nfork = forkexecutor:ForkExecutor\n"
-    (information / "entry_points.txt").write_text(entry)
-    return information.parent
-
-
 @pytest.fixture
-def fork_executor(plugin_site: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def fork_executor(install_package: Callable[[str], None]) -> str:
     """The name of an executor whose workers are forks of their coordinator.
 
     It starts no interpreters, so it serves where the coordinator is the point.
     """
-    _search_first(monkeypatch, plugin_site, Path(__file__).parent / "plugins")
+    install_package("forkexecutor")
     return "fork"
 
 

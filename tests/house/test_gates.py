@@ -43,7 +43,9 @@ def _imported_by(statement: str) -> set[str]:
     return set(outcome.stderr.split())
 
 
-@pytest.mark.parametrize("module", ["ablatekit.cli.main", "ablatekit_rft.backend"])
+@pytest.mark.parametrize(
+    "module", ["ablatekit.cli.main", "ablatekit_rft.backend", "ablatekit_trl.backend"]
+)
 def test_import_is_light(module: str) -> None:
     assert not _imported_by(f"import {module}") & set(HEAVY)
 

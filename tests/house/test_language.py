@@ -19,13 +19,14 @@ from ablatekit.report.language.statements import (
     fits,
     footers,
     methods,
+    proposals,
     runs,
     studies,
     tables,
 )
 from ablatekit.report.language.statements.phrases import ByUnit, Words
 
-SUBJECTS = (companions, contrasts, fits, footers, methods, runs, studies, tables)
+SUBJECTS = (companions, contrasts, fits, footers, methods, proposals, runs, studies, tables)
 
 REPORT = Path(__file__).parents[2] / "ablatekit" / "report"
 PLACEHOLDER = "so-and-so"

@@ -107,6 +107,8 @@ def test_only_failed_runs_get_new_attempts(finished, capsys):
     chosen, told = to_retry(prepared(study))
     assert [run.run_id for run in chosen] == [first.run_id, second.run_id]
     assert told == "planted: retrying 2 runs (of 8: 6 finished, 2 failed)"
+    chosen, _ = to_retry(prepared(study), [first.label, "m1"])
+    assert {run.run_id for run in chosen} == {first.run_id, second.run_id}
     assert study.call("retry", first.run_id[:8]) == 0
     assert "7 of 8 runs have a result" in capsys.readouterr().out
     assert {run.run_id for run in to_retry(prepared(study))[0]} == {second.run_id}

@@ -124,3 +124,16 @@ def test_smollm2_arithmetic_plans_without_the_models_package() -> None:
     metrics = {response.metric for response in plan.analysis.responses}
     assert {"test/pass@1", "test/greedy_pass@1", "test/length"} <= metrics
     assert plan.held_equal["evaluation.max_new_tokens"] > plan.held_equal["max_new_tokens"]
+
+
+def test_the_recipes_differ_by_the_backend_alone() -> None:
+    rft, trl = (_plan(ROOT / "studies" / f"recipes_{name}.yaml") for name in ("rft", "trl"))
+    assert (rft.backend, trl.backend) == ("rft", "trl")
+    assert [factor.levels for factor in rft.factors] == [factor.levels for factor in trl.factors]
+    assert (rft.contexts, rft.replicates) == (trl.contexts, trl.replicates)
+    shared = rft.held_equal.keys() & trl.held_equal.keys()
+    assert {name: rft.held_equal[name] for name in shared} == {
+        name: trl.held_equal[name] for name in shared
+    }
+    contexts = {run.spec.context_id for run in rft.runs}
+    assert contexts == {run.spec.context_id for run in trl.runs}

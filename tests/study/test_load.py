@@ -9,7 +9,7 @@ from ablatekit.errors import StudyError
 from ablatekit.legible import has_invisible
 from ablatekit.runs.workspace import Workspace
 from ablatekit.study.load import load_study
-from ablatekit.study.schema import Study
+from ablatekit.study.schema import StudySchema
 
 Write = Callable[[str], Path]
 
@@ -196,7 +196,7 @@ def test_a_missing_key_is_located_at_its_mapping(write_study: Write, study_text:
 
 
 def test_json_schema_accepts_both_forms_of_levels() -> None:
-    levels = Study.model_json_schema()["$defs"]["FactorPart"]["properties"]["levels"]
+    levels = StudySchema.model_json_schema()["$defs"]["FactorPart"]["properties"]["levels"]
     assert {part["type"] for part in levels["anyOf" if "anyOf" in levels else "oneOf"]} == {
         "array",
         "object",

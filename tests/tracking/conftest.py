@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,22 +42,8 @@ def database(tmp_path: Path, empty_database: Path) -> Path:
     return Path(shutil.copy(empty_database, tmp_path / "mlflow.db"))
 
 
-@pytest.fixture(scope="session")
-def plugin_site(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Search path under which the tracker `json` is installed."""
-    information = tmp_path_factory.mktemp("site") / "jsontracker-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Name: jsontracker\nVersion: 1.0\n")
-    entry = "[ablatekit.trackers]\njson = jsontracker:JsonTracker\n"
-    (information / "entry_points.txt").write_text(entry)
-    return str(information.parent)
-
-
 @pytest.fixture
-def json_tracker(plugin_site: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def json_tracker(install_package: Callable[[str], None]) -> str:
     """The name of the tracker in one file, installed for this test and its processes."""
-    places = [plugin_site, str(Path(__file__).parent / "plugins")]
-    for place in places:
-        monkeypatch.syspath_prepend(place)
-    monkeypatch.setenv("PYTHONPATH", ":".join(places))
+    install_package("jsontracker")
     return "json"

@@ -4,27 +4,68 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
-from ablatekit.analysis.tables.readers.base import Reader, file_kind
+from ablatekit.analysis.tables.readers.base import NamedSources, Reader, file_kind
+from ablatekit.analysis.tables.readers.logged_runs import NamedRuns, RunsReader
 from ablatekit.errors import Location, PluginError, Problem, TableError
+from ablatekit.logs.base import LoggedRun
 from ablatekit.plugins import made, plugin_names
 
+NAMED = re.compile(r"([A-Za-z][\w+-]*):(?!//)(.+)", re.DOTALL)
+"""SCHEME:NAME, such as mlflow:EXPERIMENT; a path wins where one is there."""
+MOST_SHOWN = 8
 
-def read_table(path: Path, labels: Collection[str] = (), reader: str | None = None) -> pd.DataFrame:
-    """The table in a file, by the reader that is named or the one that knows its suffix.
 
-    Columns named in `labels` stay text as written, so that 1e-4 remains "1e-4". Raises TableError
-    for a file that is not there, cannot be read, or holds no row.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a table comes from, with the reader that knows it: a path, or a name of its scheme."""
+
+    reader: Reader
+    path: Path | None
+    name: str = ""
+
+    def read(
+        self, labels: Collection[str] = (), columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """The rows, as the reader's contract has it."""
+        if self.path is not None:
+            return self.reader.read(self.path, labels, columns)
+        assert isinstance(self.reader, NamedSources)
+        return self.reader.read_named(self.name, labels, columns)
+
+
+def read_table(
+    source: Path | str, labels: Collection[str] = (), reader: str | None = None
+) -> pd.DataFrame:
+    """The table in a file or folder, or of a name such as mlflow:EXPERIMENT.
+
+    It is read by the reader that is named or the one that knows it. Columns named in `labels` stay
+    text as written, so that 1e-4 remains "1e-4". Raises TableError for what is not there, cannot be
+    read, or holds no row.
     """
-    return _with_rows(path, _reader_of(path, reader).read(path, labels))
+    return _with_rows(source, find_source(source, reader).read(labels))
+
+
+def logged_runs(source: Path | str, reader: str | None = None) -> Sequence[LoggedRun]:
+    """The runs with their history, of a source that has runs; TableError for any other."""
+    found = find_source(source, reader)
+    logs = found.reader
+    if isinstance(logs, RunsReader):
+        if found.path is not None:
+            return logs.logged(found.path)
+        if isinstance(logs, NamedRuns):
+            return logs.logged_named(found.name)
+    rule = "it holds no logged runs with their history"
+    raise TableError(Problem(rule, logs.name, "", Location(str(source))))
 
 
 def read_for_formula(
-    path: Path, mentioned: str, reader: str | None = None, labels: Collection[str] = ()
+    source: Path | str, mentioned: str, reader: str | None = None, labels: Collection[str] = ()
 ) -> pd.DataFrame:
     """As `read_table`, of the columns that the text `mentioned` names, as small as possible.
 
@@ -32,13 +73,15 @@ def read_for_formula(
     written, so that 1.10 is not 1.1. Every column is read when a word of `mentioned` is not a
     column, so that an error can name the nearest one.
     """
-    chosen = _reader_of(path, reader)
-    names = _mentioned_columns(chosen.columns(path), mentioned)
-    frame = chosen.read(path, labels, columns=names)
+    chosen = find_source(source, reader)
+    if chosen.path is None:
+        return _with_rows(source, chosen.read(labels))
+    names = _mentioned_columns(chosen.reader.columns(chosen.path), mentioned)
+    frame = chosen.read(labels, columns=names)
     groups = [name for name in _groups(mentioned) & set(frame) if is_float_dtype(frame[name])]
     if groups and not any(_is_calculated(mentioned, name) for name in groups):
-        frame = chosen.read(path, [*labels, *groups], columns=names)
-    return _with_rows(path, frame)
+        frame = chosen.read([*labels, *groups], columns=names)
+    return _with_rows(source, frame)
 
 
 def labels_of(formula: str, categorical: Collection[str]) -> list[str]:
@@ -72,31 +115,91 @@ def _word(name: str) -> str:
     return rf"(?<![\w.]){re.escape(name)}(?![\w.])"
 
 
+def recognised(source: Path | str, reader: str | None = None) -> str:
+    """The name of the reader that reads a source; TableError or PluginError where none does."""
+    return find_source(source, reader).reader.name
+
+
 def load_reader(name: str) -> Reader:
     """The reader called `name`; PluginError when there is none or it breaks its contract."""
     reader: Reader = made("reader", name, Reader)
     return reader
 
 
-def _reader_of(path: Path, name: str | None) -> Reader:
+def find_source(source: Path | str, reader: str | None = None) -> Source:
+    """The reader that is named, or the one that knows a file, a folder or a SCHEME:NAME.
+
+    Raises TableError for what is not there, what no reader knows, and what several claim.
+    """
+    path = Path(source)
+    try:
+        there = path.exists()
+    except OSError:  # a name that is too long for a path, or a folder that may not be entered
+        there = False
+    if there:
+        return Source(load_reader(reader) if reader else _claiming(path), path)
+    if match := NAMED.fullmatch(str(source)):
+        return _named(match.group(1), match.group(2), reader)
+    raise TableError(Problem("there is no such file", "", "", Location(str(source))))
+
+
+def _named(scheme: str, name: str, reader: str | None) -> Source:
+    readers = [load_reader(reader)] if reader else list(_usable_readers())
+    schemes = {
+        known.scheme: known
+        for known in readers
+        if isinstance(known, NamedSources) and isinstance(known, Reader)
+    }
+    if scheme in schemes:
+        return Source(schemes[scheme], None, name)
+    rule = "there is no such file, and no reader knows names of this kind"
+    known = ", ".join(f"{other}:NAME" for other in sorted(schemes))
+    remedy = f"Known: {known}" if known else ""
+    raise TableError(Problem(rule, f"{scheme}:{name}", remedy))
+
+
+def _claiming(path: Path) -> Reader:
+    """The one reader that claims a path; a by-product of another tool's logs yields to these."""
     where = Location(str(path))
-    if not path.exists():
-        raise TableError(Problem("there is no such file", "", "", where))
-    if name is not None:
-        return load_reader(name)
     readers = list(_usable_readers())
-    claiming = [reader for reader in readers if reader.claims(path)]
-    if len(claiming) == 1:
-        return claiming[0]
-    if claiming:
-        names = ", ".join(reader.name for reader in claiming)
-        remedy = "Uninstall all but one"
-        raise TableError(Problem("several readers know this kind of file", names, remedy, where))
-    if path.is_dir():
-        raise TableError(Problem("it is a folder, not a table", "", "", where))
-    known = ", ".join(f"{reader.name} ({', '.join(reader.suffixes)})" for reader in readers)
+    try:
+        claiming = {reader.name: reader for reader in readers if reader.claims(path)}
+    except OSError as error:
+        raise TableError(Problem(f"cannot be read ({error})", "", "", where)) from error
+    decided = [
+        reader
+        for reader in claiming.values()
+        if not claiming.keys() & getattr(reader, "yields_to", frozenset[str]())
+    ]
+    if len(decided) == 1:
+        return decided[0]
+    if decided:
+        names = ", ".join(reader.name for reader in decided)
+        remedy = f"Name one of them: --reader {decided[0].name}"
+        kind = "folder" if path.is_dir() else "file"
+        raise TableError(Problem(f"several readers know this kind of {kind}", names, remedy, where))
+    raise TableError(_unknown_folder(path, readers) if path.is_dir() else _unknown(path, readers))
+
+
+def _unknown(path: Path, readers: Sequence[Reader]) -> Problem:
+    suffixes = {reader.name: ", ".join(reader.suffixes) for reader in readers if reader.suffixes}
+    known = ", ".join(f"{name} ({kinds})" for name, kinds in suffixes.items())
     kind = file_kind(path) or path.name
-    raise TableError(Problem("an unknown kind of file", kind, f"Known: {known}", where))
+    where = Location(str(path))
+    return Problem("an unknown kind of file", kind, f"Known: {known}", where)
+
+
+def _unknown_folder(path: Path, readers: Sequence[Reader]) -> Problem:
+    """What was looked for in a folder, and what lies there."""
+    present = sorted(f"{entry.name}{'/' if entry.is_dir() else ''}" for entry in path.iterdir())
+    more = f" and {len(present) - MOST_SHOWN} more" if len(present) > MOST_SHOWN else ""
+    shown = ", ".join(present[:MOST_SHOWN]) + more if present else "an empty folder"
+    names = ", ".join(reader.name for reader in readers)
+    remedy = (
+        f"Looked for what these read: {names}. Name a table inside, or the reader: --reader NAME"
+    )
+    rule = "no reader knows what lies in this folder"
+    return Problem(rule, shown, remedy, Location(str(path)))
 
 
 def _usable_readers() -> Iterator[Reader]:
@@ -108,9 +211,9 @@ def _usable_readers() -> Iterator[Reader]:
             continue
 
 
-def _with_rows(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
+def _with_rows(source: Path | str, frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
-        raise TableError(Problem("the table has no rows", "", "", Location(str(path))))
+        raise TableError(Problem("the table has no rows", "", "", Location(str(source))))
     return frame
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from ablatekit.analysis.core.arrays import Booleans
 from ablatekit.analysis.core.layout import NOT_SET
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.tables.words import ENDINGS, STATUS, ending_of, is_absent
-from ablatekit.errors import Problem, TableError
+from ablatekit.errors import Problem, TableError, nearest
 
 MOST_SHOWN = 5
+MOST_LEVELS_NAMED = 20
 FEWEST_ROWS = 2
 """Rows at a level before their common gap counts as a rule rather than as an accident."""
 
@@ -41,6 +42,30 @@ def with_numbers(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFram
             told = statement("absent_words", column=name, words=words, rows=[r + 1 for r in rows])
             messages.append(told)
     return frame, messages
+
+
+def in_words(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Columns as text; empty cells stay empty."""
+    return frame.assign(**{name: _as_text(frame[name]) for name in names})
+
+
+def rows_where(frame: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
+    """The rows in which every column of `where` has its level, numbered anew.
+
+    Raises TableError for a column that is not there, and where no row is left.
+    """
+    names = [str(name) for name in frame.columns]
+    unknown = [name for name in where if name not in names]
+    if unknown:
+        rule = "a column is missing from the table"
+        raise TableError(*(Problem(rule, repr(name), nearest(name, names)) for name in unknown))
+    for name, level in where.items():
+        text = _as_text(frame[name])
+        if not (text == level).any():
+            known = map(str, text.dropna().unique()[:MOST_LEVELS_NAMED])
+            raise TableError(Problem(f"no row has this {name}", level, nearest(level, known)))
+        frame = frame[(text == level).to_numpy()]
+    return frame.reset_index(drop=True) if where else frame
 
 
 def text_rows(column: pd.Series[Any]) -> list[int]:

@@ -45,6 +45,7 @@ GRAVITY: Mapping[str, Gravity] = {
     "untested": "grave",
     "one_per_cell": "grave",
     "identical_replicates": "grave",
+    "repeats_agree": "grave",
     "repeated_histories": "grave",
     "very_few_df": "grave",
     "not_planned": "serious",
@@ -62,6 +63,12 @@ GRAVITY: Mapping[str, Gravity] = {
     "not_estimated": "serious",
     "hidden_factor": "serious",
     "repeated_rows": "serious",
+    "always_together": "serious",
+    "changed_together": "serious",
+    "results_repeated": "serious",
+    "one_seed_repeated": "serious",
+    "seed_twice": "serious",
+    "status_not_read": "serious",
     "few_error_cells": "serious",
     "uneven_contexts": "serious",
     "near_bounds": "serious",
@@ -87,6 +94,7 @@ SAME_SUBJECT: Mapping[str, str] = {
     "without_result": "lost",
     "without_metric": "lost",
     "failed_left_out": "lost",
+    "runs_not_ended": "lost",
 }
 """Codes of warnings about a subject that another code names: the first reason speaks for it."""
 MOST = 5

@@ -60,6 +60,14 @@ def image(picture: Picture, kind: Literal["png", "pdf"], dpi: float = IMAGE_DPI)
         return _pdf(figure) if kind == "pdf" else _png(figure, dpi)
 
 
+def light_figure(picture: Picture) -> Figure:
+    """The figure itself, in the colours of the light page, on its paper."""
+    with house_style(LIGHT):
+        figure = picture.draw()
+    figure.patch.set(visible=True, facecolor=LIGHT["paper"])
+    return figure
+
+
 def _pdf(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     silent = dict.fromkeys(("Creator", "Producer", "CreationDate"))

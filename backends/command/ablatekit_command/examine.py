@@ -37,18 +37,24 @@ SCRIPTS = (".py", ".sh", ".bash", ".R", ".r", ".jl", ".js", ".mjs", ".pl", ".rb"
 LAUNCHERS = ("bash", "sh", "zsh", "Rscript", "julia", "node", "perl", "ruby", "lua", "torchrun",
              "accelerate", "deepspeed", "mpirun", "uv", "env", "time", "nice")  # fmt: skip
 """Programs whose first argument that is called like a script is one."""
+NO_COMMAND = Problem(
+    "there is no command",
+    'command: ""',
+    'Give one: command: "python train.py --lr {lr} --seed {seed}"; runs that were adopted get one'
+    " by: ablatekit study adopt SOURCE --command ... --replace",
+)
 _ALL_PARAMETERS = ("arguments", "overrides", "parameters")
 
 
 def examine(settings: CommandSettings, parameters: Mapping[str, Any]) -> list[str]:
     """Warnings about a command. Raises UsageError with everything that cannot work."""
     problems = [*_command_problems(settings), *_setting_problems(settings)]
-    if not settings.command:
+    if problems and not settings.command:
         problems += _misspelt(parameters)
     _refuse(problems)
     texts = dict(_texts(settings))
     problems += _placeholder_problems(settings, parameters, texts)
-    problems += _unused(settings, parameters, texts)
+    problems += _unused(settings, parameters, texts) if settings.command else []
     _refuse(problems)
     problems += _config_problems(settings, parameters)
     missing = list(missing_places(settings, parameters))
@@ -56,6 +62,8 @@ def examine(settings: CommandSettings, parameters: Mapping[str, Any]) -> list[st
         problems += missing
         missing = []
     _refuse(problems)
+    if not settings.command:
+        return ["there is no command: runs that lack a result cannot start"]
     later = (f"{each.rule} on this machine: each run looks as it starts" for each in missing)
     return [*later, *_seed_warning(texts)]
 
@@ -67,8 +75,8 @@ def _refuse(problems: Sequence[Problem]) -> None:
 
 def _command_problems(settings: CommandSettings) -> Iterator[Problem]:
     if not settings.command:
-        remedy = 'Give one: command: "python train.py --lr {lr} --seed {seed}"'
-        yield Problem("there is no command", 'command: ""', remedy)
+        if settings.program_checked == "plan":
+            yield NO_COMMAND
         return
     for name in ("command", "resume"):
         value = getattr(settings, name)
@@ -277,8 +285,11 @@ def _config_problems(settings: CommandSettings, parameters: Mapping[str, Any]) -
 
 
 def missing_places(settings: CommandSettings, parameters: Mapping[str, Any]) -> Iterator[Problem]:
-    """Program, script, working directory and files that are not there."""
+    """Command, program, script, working directory and files that are not there."""
     remedy = "Paths are relative to the folder of the study file"
+    if not settings.command:
+        yield NO_COMMAND
+        return
     if not placeholders(settings.cwd) and not Path(settings.cwd).is_dir():
         yield Problem("there is no such working directory", f"cwd: {settings.cwd}", remedy)
         return

@@ -113,7 +113,7 @@ def _grpo(settings: TrlSettings) -> dict[str, Any]:
         "use_bias_correction_kl": settings.kl_place == "loss_is",
         "epsilon": low,
         "epsilon_high": high,
-        "delta": _own(settings, "clip_bound") if settings.clip == "delta" else None,
+        "delta": _bound(settings, "clip_bound") if settings.clip == "delta" else None,
         "mask_truncated_completions": settings.truncation == "mask",
         "top_entropy_quantile": top,
         "entropy_coef": settings.entropy_coefficient if settings.entropy == "bonus" else 0.0,
@@ -134,18 +134,18 @@ def _beta(settings: TrlSettings) -> float:
 
 def _bounds(settings: TrlSettings) -> tuple[float, float]:
     """epsilon and epsilon_high: half-widths, of cispo the largest ratio."""
-    low, high = _own(settings, "clip_low"), _own(settings, "clip_high")
+    low, high = _bound(settings, "clip_low"), _bound(settings, "clip_high")
     if settings.clip == "cispo":
         return low, 1 + high
     return low, high
 
 
-def _own(settings: TrlSettings, name: str) -> float:
+def _bound(settings: TrlSettings, name: str) -> float:
     """A bound of the clip: the setting's, the level's own, or PPO's 0.2 and its mirror image."""
     stated: float | None = getattr(settings, name)
     params = get_level("clip", settings.clip).params
     if name == "clip_high" and name not in params:
-        return _own(settings, "clip_low")
+        return _bound(settings, "clip_low")
     value = params.get(name, 0.2) if stated is None else stated
     return float(value)
 

@@ -17,6 +17,6 @@ import wandb  # noqa: E402
 
 for run in planted_runs():
     settings = wandb.Settings(x_disable_stats=True, x_disable_meta=True, x_save_requirements=False)
-    with wandb.init(project="planted", name=run.name, config=run.config, settings=settings) as begun:
+    with wandb.init(project="planted", name=run.name, config=run.config, settings=settings) as log:
         for step, metrics in run.points:
-            begun.log(metrics, step=step)
+            log.log(metrics, step=step)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,16 @@ from ablatekit.analysis.tables.readers.base import FIXED, Role
 
 LARGEST = 2**63 - 1
 """The largest whole number that a column holds; a longer one is a name."""
+SEEDS = re.compile(r"(^|[._-])(seed|random_state|randomseed|rngseed)$", re.IGNORECASE)
+PLACES = frozenset(
+    {
+        "output_dir", "logging_dir", "log_dir", "save_dir", "run_dir", "work_dir", "workdir", "cwd",
+        "checkpoint_dir", "run_name", "run_id", "exp_name", "experiment_name", "name", "id", "uuid",
+        "host", "hostname", "node", "pid", "user", "username", "date", "time", "timestamp",
+        "git_commit", "git_sha", "git_hash", "commit", "sha", "version",
+    }
+)  # fmt: skip
+"""Settings that say where, when and under which name a run was made, if their whole name is so."""
 
 
 class WrittenNumber(float):
@@ -24,16 +35,6 @@ class WrittenNumber(float):
         number = super().__new__(cls, text)
         number.written = text
         return number
-
-
-def dotted_values(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Single values by dotted name; a list is its JSON text, an empty mapping nothing."""
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            yield from dotted_values(value, f"{name}.")
-        else:
-            yield name, json.dumps(value) if isinstance(value, list | tuple) else value
 
 
 def column_names(groups: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], str]:
@@ -51,9 +52,10 @@ def column_names(groups: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], s
 
 
 def role_of_setting(name: str) -> Role:
-    """`seed` for what is called a seed, such as `torch_seed` or `data.seed`; else `setting`."""
-    last = name.rpartition(".")[2].lower()
-    return "seed" if last == "seed" or last.endswith("_seed") else "setting"
+    """What a setting is by its name: a seed (`torch_seed`, `random_state`), a place, or neither."""
+    if SEEDS.search(name):
+        return "seed"
+    return "about" if name.casefold() in PLACES else "setting"
 
 
 def typed_column(values: Sequence[Any], *, text: bool = False) -> pd.Series[Any]:

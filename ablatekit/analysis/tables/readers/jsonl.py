@@ -12,8 +12,9 @@ from typing import IO, Any, ClassVar
 import pandas as pd
 
 from ablatekit.analysis.tables.readers.base import has_suffix
-from ablatekit.analysis.tables.readers.columns import WrittenNumber, dotted_values, typed_column
+from ablatekit.analysis.tables.readers.columns import WrittenNumber, typed_column
 from ablatekit.errors import Location, Problem, TableError
+from ablatekit.logs.values import leaves
 
 
 class JsonlReader:
@@ -62,7 +63,7 @@ def _columns(path: Path) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {}
     rows = 0
     for line, row in json_objects(path, written=True):
-        for name, value in dotted_values(row):
+        for name, value in leaves(row):
             column = columns.setdefault(name, [])
             if len(column) > rows:
                 rule = "two columns have the same name"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pandas as pd
 
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
-from ablatekit.analysis.tables.readers.base import ROLES, TOLD, Role
+from ablatekit.analysis.tables.readers.base import MESSAGES, ROLES, Role
+from ablatekit.analysis.tables.readers.columns import role_of_setting
 from ablatekit.analysis.tables.words import STATUS
 from ablatekit.errors import Location, Problem, TableError
 from ablatekit.logs.base import LoggedRun, RunEnd
@@ -21,16 +21,7 @@ FIXED = frozenset({RUN, STATUS, STARTED, "item", "outcome", "sample"})
 """Names that have a meaning of their own: a setting of such a name is `config.NAME`."""
 NULL = "none"
 """The level of a setting that a run was given as null; one that it was not given is missing."""
-SEEDS = re.compile(r"(^|[._-])(seed|random_state|randomseed|rngseed)$", re.IGNORECASE)
-PLACES = frozenset(
-    {
-        "output_dir", "logging_dir", "log_dir", "save_dir", "run_dir", "work_dir", "workdir", "cwd",
-        "checkpoint_dir", "run_name", "run_id", "exp_name", "experiment_name", "name", "id", "uuid",
-        "host", "hostname", "node", "pid", "user", "username", "date", "time", "timestamp",
-        "git_commit", "git_sha", "git_hash", "commit", "sha", "version",
-    }
-)  # fmt: skip
-"""Settings that say where, when and under which name a run was made, if their whole name is so."""
+NOT_LEVELS = frozenset({"nan", "inf", "infinity"})
 
 
 class RunsReader:
@@ -60,12 +51,19 @@ class RunsReader:
         self, path: Path, labels: Collection[str] = (), columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
         """One row per run; `attrs[ROLES]` says what the columns are."""
-        return frame_of(self.logged(path), self.name, str(path), labels, columns)
+        return frame_of(self.logged(path), str(path), labels, columns)
+
+
+@runtime_checkable
+class NamedRuns(Protocol):
+    """What a reader of runs has beside NamedSources: the runs of a name with their history."""
+
+    def logged_named(self, name: str) -> Sequence[LoggedRun]:
+        """The runs of what `name` means."""
 
 
 def frame_of(
     runs: Sequence[LoggedRun],
-    log: str,
     source: str,
     labels: Collection[str] = (),
     columns: Sequence[str] | None = None,
@@ -73,8 +71,7 @@ def frame_of(
     """The table of runs, shape (runs, columns); TableError, with `source`, where there are none.
 
     Columns: `run`, what runs were given, the last value of their metrics, `status`, `started`. A
-    run of whose log nothing is left is left out. `attrs[TOLD]` says what was recognised and what is
-    missing.
+    run of whose log nothing is left is left out, and `attrs[MESSAGES]` says so.
     """
     kept = [run for run in runs if run.config or run.final or not run.cut]
     if not kept:
@@ -84,7 +81,7 @@ def frame_of(
     frame = pd.DataFrame(data)
     frame = frame if columns is None else frame[list(columns)]
     frame.attrs[ROLES] = {name: role for name, role in roles.items() if name in frame}
-    frame.attrs[TOLD] = list(_told(runs, kept, roles, log))
+    frame.attrs[MESSAGES] = list(_told(runs, kept))
     return frame
 
 
@@ -98,7 +95,7 @@ def _columns(
     for name in settings:
         column = f"config.{name}" if name in FIXED or name in metrics else name
         data[column] = _setting([_given(run, name) for run in runs], column in labels)
-        roles[column] = _role(name)
+        roles[column] = role_of_setting(name)
     for metric in metrics:
         column = f"metric.{metric}" if metric in data or metric in FIXED else metric
         data[column] = [run.final.get(metric, float("nan")) for run in runs]
@@ -114,12 +111,6 @@ def _columns(
 def _given(run: LoggedRun, name: str) -> Any:
     value = run.config.get(name)
     return NULL if name in run.config and value is None else value
-
-
-def _role(name: str) -> Role:
-    if SEEDS.search(name):
-        return "seed"
-    return "about" if name.casefold() in PLACES else "setting"
 
 
 def _status(end: RunEnd) -> str | None:
@@ -139,8 +130,9 @@ def _setting(values: Sequence[Any], is_label: bool) -> pd.Series[Any]:
         return column
     if given.map(lambda value: isinstance(value, int)).all():
         exact = given.map(abs).max() < 1 << 63
-        kind = "int64" if len(given) == len(column) else "Int64"
-        return column.astype(kind) if exact else column.map(str, na_action="ignore")
+        if not exact:
+            return column.map(str, na_action="ignore")
+        return column.astype("Int64") if len(given) < len(column) else column.astype("int64")
     return pd.to_numeric(column)
 
 
@@ -156,16 +148,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float)
 
 
-NOT_LEVELS = frozenset({"nan", "inf", "infinity"})
-
-
-def _told(
-    runs: Sequence[LoggedRun], kept: Sequence[LoggedRun], roles: Mapping[str, Role], log: str
-) -> Iterator[Statement]:
-    """What was recognised; then runs whose logs end early, and those of which nothing is left."""
-    metrics = sum(role == "metric" for role in roles.values())
-    given = sum(role in ("setting", "seed") for role in roles.values())
-    yield statement("recognised_runs", log=log, runs=len(kept), settings=given, metrics=metrics)
+def _told(runs: Sequence[LoggedRun], kept: Sequence[LoggedRun]) -> Iterator[Statement]:
+    """Runs of whose logs nothing is left, and those whose logs end early."""
     if lost := [run.name for run in runs if run not in kept]:
         yield statement("unreadable_logs", runs=lost)
     if cut := [run.name for run in kept if run.cut]:

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import pandas as pd
 
 from ablatekit.analysis.tables.readers.base import DIRECTIONS, ROLES, Role, has_suffix
 from ablatekit.analysis.tables.readers.columns import (
     column_names,
-    dotted_values,
     role_of_setting,
     typed_column,
 )
 from ablatekit.analysis.tables.readers.jsonl import json_objects
 from ablatekit.errors import Location, Problem, TableError, nearest
+from ablatekit.logs.sqlite import MAGIC, opened_database, tables_of
+from ablatekit.logs.values import flatten, seconds_of
 
-SQLITE = b"SQLite format 3\0"
 JOURNAL = b'{"op_code"'
+OF_OPTUNA = frozenset({"studies", "study_directions", "trials", "trial_params"})
+"""Tables of its databases."""
 METRIC_NAMES = "study:metric_names"
 STATES = ("running", "complete", "pruned", "fail", "waiting")
 """By the number that a journal writes."""
 ENDED = ("complete", "pruned", "fail")
-SIDES: Mapping[object, Literal["higher", "lower"]] = MappingProxyType(
+Side: TypeAlias = Literal["higher", "lower"]
+SIDES: Mapping[object, Side] = MappingProxyType(
     {1: "lower", 2: "higher", "MINIMIZE": "lower", "MAXIMIZE": "higher"}
 )
+Read = TypeVar("Read")
 CREATE_STUDY, DELETE_STUDY, STUDY_ATTRIBUTE, CREATE_TRIAL = 0, 1, 3, 4
 PARAMETER, STATE_AND_VALUES, USER_ATTRIBUTE = 5, 6, 8
 
@@ -53,7 +56,7 @@ class OptunaReader:
         if not (path.is_file() and has_suffix(path, self.suffixes)):
             return False
         start = _start(path)
-        return start.startswith(JOURNAL) or (start.startswith(SQLITE) and _has_trials(path))
+        return start.startswith(JOURNAL) or (tables_of(path) >= OF_OPTUNA)
 
     def columns(self, path: Path) -> Sequence[str]:
         """The names of the columns; the trials are read for them."""
@@ -89,8 +92,8 @@ class _Trial:
 @dataclass
 class _Study:
     name: str
-    sides: dict[int, object] = field(default_factory=dict)
-    """Objective -> direction as the storage writes it."""
+    sides: dict[int, Side | None] = field(default_factory=dict)
+    """Objective -> which side is better; None where the study does not say."""
     metric_names: list[str] | None = None
     trials: dict[int, _Trial] = field(default_factory=dict)
 
@@ -103,36 +106,15 @@ class _Study:
 
 def _start(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(len(SQLITE))
-
-
-def _has_trials(path: Path) -> bool:
-    try:
-        with _database(path) as database:
-            rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            return {"studies", "trials", "trial_params"} <= {row["name"] for row in rows}
-    except TableError:
-        return False
-
-
-@contextmanager
-def _database(path: Path) -> Iterator[sqlite3.Connection]:
-    """A database that is only read."""
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            database.row_factory = sqlite3.Row
-            yield database
-    except sqlite3.Error as error:
-        remedy = "A storage of an older version: optuna storage upgrade"
-        problem = Problem(f"cannot be read ({error})", "", remedy, Location(str(path)))
-        raise TableError(problem) from error
+        return file.read(len(MAGIC))
 
 
 def _chosen(path: Path, name: str | None) -> _Study:
     start = _start(path)
-    if start.startswith(SQLITE):
-        with _database(path) as database:
-            studies = _stored(path, database)
+    if start.startswith(MAGIC):
+        with opened_database(path) as database:
+            database.row_factory = sqlite3.Row
+            studies = _sound(path, None, lambda: _stored(path, database))
     elif start.startswith(b"{"):
         studies = _replayed(path)
     else:
@@ -155,24 +137,26 @@ def _chosen(path: Path, name: str | None) -> _Study:
 
 def _stored(path: Path, database: sqlite3.Connection) -> list[_Study]:
     """The studies of a database."""
-    studies = {row["study_id"]: _Study(row["study_name"]) for row in _rows(database, "studies")}
+    studies = {
+        row["study_id"]: _Study(str(row["study_name"])) for row in _rows(database, "studies")
+    }
     for row in _rows(database, "study_directions"):
-        studies[row["study_id"]].sides[row["objective"]] = row["direction"]
+        studies[row["study_id"]].sides[row["objective"]] = SIDES.get(row["direction"])
     for row in _rows(database, "study_system_attributes"):
         if row["key"] == METRIC_NAMES:
-            studies[row["study_id"]].metric_names = _json(path, row["value_json"])
+            studies[row["study_id"]].metric_names = _names(_json(path, row["value_json"]))
     trials: dict[int, _Trial] = {}
     for row in _rows(database, "trials"):
-        started = _seconds(row["datetime_start"])
+        started = seconds_of(row["datetime_start"])
         trials[row["trial_id"]] = _Trial(row["number"], row["state"].lower(), started)
         studies[row["study_id"]].trials[row["trial_id"]] = trials[row["trial_id"]]
     for row in _rows(database, "trial_params"):
         value = _parameter(path, row["param_value"], row["distribution_json"])
-        trials[row["trial_id"]].parameters[row["param_name"]] = value
+        trials[row["trial_id"]].parameters[str(row["param_name"])] = value
     for row in _rows(database, "trial_values"):
         trials[row["trial_id"]].objectives[row["objective"]] = _value(row)
     for row in _rows(database, "trial_user_attributes"):
-        trials[row["trial_id"]].attributes[row["key"]] = _json(path, row["value_json"])
+        trials[row["trial_id"]].attributes[str(row["key"])] = _json(path, row["value_json"])
     return list(studies.values())
 
 
@@ -202,25 +186,27 @@ def _json(path: Path, text: str) -> Any:
         raise TableError(problem) from error
 
 
-def _seconds(time: str | None) -> float | None:
-    """Seconds since the epoch; a time without a zone is UTC, as Optuna writes it to a database."""
-    if time is None:
-        return None
-    moment = datetime.fromisoformat(time)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+def _names(value: Any) -> list[str]:
+    return [str(name) for name in value]
 
 
 def _replayed(path: Path) -> list[_Study]:
     """The studies that the operations of a journal amount to."""
     journal = _Journal(path)
     for line, operation in json_objects(path):
-        try:
-            journal.apply(operation)
-        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-            rule = "the line is no operation of Optuna on what stands before it"
-            told = f"{type(error).__name__}: {error}"
-            raise TableError(Problem(rule, told, "", Location(str(path), line))) from error
+        _sound(path, line, partial(journal.apply, operation))
     return list(journal.studies.values())
+
+
+def _sound(path: Path, line: int | None, read: Callable[[], Read]) -> Read:
+    """What `read` gives; TableError where a row or a line is not as Optuna writes it."""
+    try:
+        return read()
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError) as error:
+        what = "the database holds a row" if line is None else "the line is an operation"
+        rule = f"{what} that Optuna does not write"
+        told = f"{type(error).__name__}: {error}"
+        raise TableError(Problem(rule, told, "", Location(str(path), line))) from error
 
 
 class _Journal:
@@ -246,9 +232,9 @@ class _Journal:
 
     def _create_study(self, operation: Mapping[str, Any]) -> None:
         """A second study of one name is none: two workers began it at once."""
-        name = operation["study_name"]
+        name = str(operation["study_name"])
         if all(study.name != name for study in self.studies.values()):
-            sides = dict(enumerate(operation["directions"]))
+            sides = {place: SIDES.get(s) for place, s in enumerate(operation["directions"])}
             self.studies[self._created] = _Study(name, sides)
             self._created += 1
 
@@ -259,11 +245,11 @@ class _Journal:
             self._create_trial(study.trials, operation)
         else:
             names = operation["system_attr"].get(METRIC_NAMES)
-            study.metric_names = study.metric_names if names is None else names
+            study.metric_names = study.metric_names if names is None else _names(names)
 
     def _create_trial(self, trials: dict[int, _Trial], operation: Mapping[str, Any]) -> None:
         trial = _Trial(len(trials), STATES[operation.get("state") or 0])
-        trial.started = _seconds(operation.get("datetime_start"))
+        trial.started = seconds_of(operation.get("datetime_start"))
         for name, value in (operation.get("params") or {}).items():
             told = operation["distributions"][name]
             trial.parameters[name] = _parameter(self.path, value, told)
@@ -281,12 +267,12 @@ class _Journal:
             return
         if code == PARAMETER:
             told, value = operation["distribution"], operation["param_value_internal"]
-            trial.parameters[operation["param_name"]] = _parameter(self.path, value, told)
+            trial.parameters[str(operation["param_name"])] = _parameter(self.path, value, told)
         elif code == USER_ATTRIBUTE:
             trial.attributes |= operation["user_attr"]
         else:
             trial.state = STATES[operation["state"]]
-            trial.started = _seconds(operation.get("datetime_start")) or trial.started
+            trial.started = seconds_of(operation.get("datetime_start")) or trial.started
             trial.objectives |= dict(enumerate(operation.get("values") or []))
 
 
@@ -298,7 +284,7 @@ def _frame(study: _Study, labels: Collection[str], columns: Sequence[str] | None
         {
             "params": trial.parameters,
             "values": {objectives[place]: v for place, v in trial.objectives.items()},
-            "user_attrs": dict(dotted_values(trial.attributes)),
+            "user_attrs": flatten(trial.attributes),
         }
         for trial in trials
     ]
@@ -320,9 +306,9 @@ def _frame(study: _Study, labels: Collection[str], columns: Sequence[str] | None
     frame = pd.DataFrame(typed)
     frame.attrs[ROLES] = {"run": "name", "started": "started", **_roles(names, typed)}
     frame.attrs[DIRECTIONS] = {
-        names["values", objectives[place]]: SIDES[side]
+        names["values", objectives[place]]: side
         for place, side in study.sides.items()
-        if side in SIDES
+        if side is not None
     }
     return frame if columns is None else frame[list(columns)]
 

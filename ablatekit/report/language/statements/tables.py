@@ -66,6 +66,19 @@ def _first(texts: Sequence[str]) -> str:
     return ", ".join(texts[:SHOWN]) + more
 
 
+def _unreadable_logs(runs: list[str]) -> str:
+    return f"left out, as nothing of {_their(runs)} can be read: {_first(runs)}"
+
+
+def _logs_cut(runs: list[str]) -> str:
+    missing = f"the end of {_their(runs)} is missing or damaged"
+    return f"{missing}, so that last values may be of earlier steps: {_first(runs)}"
+
+
+def _their(runs: Sequence[str]) -> str:
+    return "one log" if len(runs) == 1 else f"{len(runs)} logs"
+
+
 SENTENCES: Mapping[Code, Words] = {
     # what a table holds
     "absent_words": _absent_words,
@@ -76,6 +89,9 @@ SENTENCES: Mapping[Code, Words] = {
     "failed_left_out": lambda rows: (
         f"{count(rows, 'row')} left out, whose status says that the run has no result"
     ),
+    # where runs of other tools come from
+    "unreadable_logs": _unreadable_logs,
+    "logs_cut": _logs_cut,
     # what a folder of logs holds
     "earlier_left_out": lambda runs: (
         f"{_left_out(runs)}: a later evaluation of the same model and task has the same settings"
@@ -106,6 +122,7 @@ SENTENCES: Mapping[Code, Words] = {
         f" and {_count(rows)} as missing"
     ),
     "no_numbers": _no_numbers,
+    # tests of outcomes
     "outcomes_agree": "outcomes of 0 and 1 agree within every cell, so nothing estimates the"
     " {noise}",
     "tested_by_permutation": "outcomes of 0 and 1 agree within every cell: p values of average"

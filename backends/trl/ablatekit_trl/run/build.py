@@ -138,13 +138,13 @@ def _execute(
     parts: Parts, rounds: Rounds, rewards: Rewards, folder: Path, seeds: Seeds
 ) -> RunResult:
     trainer = _trainer(parts, rounds, rewards, folder, seeds)
-    found = latest_checkpoint(folder)
+    checkpoint = latest_checkpoint(folder)
     try:
-        if found is None:
+        if checkpoint is None:
             rounds.begin()
         else:
-            rounds.resume(found[1])
-        trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
+            rounds.resume(checkpoint[1])
+        trainer.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
     except FloatingPointError as error:
         return _diverged(rounds, trainer.model, str(error))
     except RuntimeError as error:

@@ -110,9 +110,9 @@ class Rounds(TrainerCallback):
         self._clock.wrote(time.perf_counter() - self._mark)
 
     def _advance(self, model: Any) -> None:
-        before, found = self.state, self._rewards.last
+        before, drawn = self.state, self._rewards.last
         costs = before.costs.after_round(
-            found.samples, found.tokens, self._settings.updates_per_round
+            drawn.samples, drawn.tokens, self._settings.updates_per_round
         )
         point = self._points.reached(before.costs, costs)
         evaluated: Mapping[str, float] = {}
@@ -120,11 +120,11 @@ class Rounds(TrainerCallback):
             self._scoring.take_over(model)
             evaluated = self.evaluate(costs.rounds, "all" if point == "end" else "part")
         costs = self._charged(costs)
-        logged = {**found.shares(), **self._spent(costs)}
+        logged = {**drawn.shares(), **self._spent(costs)}
         self._context.log(costs.rounds, logged)
         self.state = RunState(
             costs,
-            before.collapse.after_round(found.correct, found.samples),
+            before.collapse.after_round(drawn.correct, drawn.samples),
             costs.rounds if evaluated else before.evaluated_at,
             {**before.last, **logged, **evaluated},
         )

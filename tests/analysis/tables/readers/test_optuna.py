@@ -148,9 +148,12 @@ def test_a_parameter_with_the_name_of_an_objective_is_told_apart(tmp_path: Path)
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('{"op_code": 6, "trial_id": 7, "state": 1}', "a.log:2: the line is no operation"),
+        (
+            '{"op_code": 6, "trial_id": 7, "state": 1}',
+            "a.log:2: the line is an operation that Optuna does not write",
+        ),
         ('{"op_code": 4, "stu', "a.log:2: the line is not JSON"),
-        ('{"other": 1}', "a.log:2: the line is no operation"),
+        ('{"other": 1}', "a.log:2: the line is an operation that Optuna does not write"),
     ],
 )
 def test_a_damaged_journal_is_refused_at_its_line(line: str, told: str, tmp_path: Path) -> None:
@@ -166,6 +169,24 @@ def test_a_cut_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes((REAL / "grid.db").read_bytes()[:20_000])
     with pytest.raises(TableError, match=r"grid\.db: cannot be read"):
         read_table(path, reader="optuna")
+
+
+def test_a_row_that_optuna_does_not_write_is_refused(tmp_path: Path) -> None:
+    path = Path(shutil.copy(REAL / "grid.db", tmp_path))
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE trial_params SET distribution_json = NULL WHERE param_id = 3")
+    with pytest.raises(
+        TableError, match=r"grid\.db: the database holds a row that Optuna does not"
+    ):
+        read_table(path)
+
+
+def test_names_that_are_no_text_are_taken_as_text(tmp_path: Path) -> None:
+    operations = trial(0, 1.0, 0.5)
+    operations[1]["param_name"] = 3
+    named = {"op_code": 3, "study_id": 0, "system_attr": {"study:metric_names": [7]}}
+    frame = read_table(journal(tmp_path / "a.log", named, *operations))
+    assert {"3", "7"} <= set(frame.columns)
 
 
 def test_a_database_of_something_else_is_not_claimed(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -16,11 +15,11 @@ import pandas as pd
 
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.tables.readers.base import DIRECTIONS, MESSAGES
-from ablatekit.analysis.tables.readers.columns import dotted_values
 from ablatekit.analysis.tables.readers.items.archive import Archive, opened_archive
 from ablatekit.analysis.tables.readers.items.item_frame import ItemRun, item_frame
 from ablatekit.canonical import content_hash
 from ablatekit.errors import Location, Problem, TableError
+from ablatekit.logs.values import flatten, leaves, seconds_of
 
 START = 4096
 """Bytes in which a .json file shows whether it is a log."""
@@ -29,6 +28,7 @@ GRADES: Mapping[str, float] = MappingProxyType(
     {"c": 1.0, "i": 0.0, "p": 0.5, "n": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 )
 """What Inspect counts letters and words as: correct, incorrect, partial, no answer."""
+MOST_EPOCHS = 1 << 31
 UNFINISHED = "unfinished"
 
 
@@ -183,7 +183,7 @@ def _add_samples(log: _Log, samples: Iterator[Mapping[str, Any]]) -> None:
             if number is None and value is not None:
                 unread.setdefault(score, []).append(str(value))
         log.samples[key] = values
-        log.inputs[key[0]] = content_hash(sample.get("input"))
+        log.inputs[key[0]] = content_hash(json.dumps(sample.get("input")))
     log.scores = _ordered_scores(log)
     if repeated:
         log.messages.append(statement("rows_repeated", source=log.file.name, rows=repeated))
@@ -194,8 +194,8 @@ def _add_samples(log: _Log, samples: Iterator[Mapping[str, Any]]) -> None:
 
 
 def _epoch(sample: Mapping[str, Any]) -> int:
-    epoch = sample.get("epoch", 1)
-    return epoch if isinstance(epoch, int) else 1
+    epoch = sample.get("epoch")
+    return epoch if isinstance(epoch, int) and 0 <= epoch < MOST_EPOCHS else 1
 
 
 def _score_values(sample: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -205,7 +205,7 @@ def _score_values(sample: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if isinstance(value, list):
             value = {str(place): part for place, part in enumerate(value)}
         if isinstance(value, Mapping):
-            yield from dotted_values(value, f"{scorer}.")
+            yield from leaves(value, f"{scorer}.")
         else:
             yield scorer, value
 
@@ -226,7 +226,7 @@ def _ordered_scores(log: _Log) -> list[str]:
     """The columns of scores, the headline's first."""
     columns = list(dict.fromkeys(score for values in log.samples.values() for score in values))
     headline = _mapping(_mapping(log.header.get("results")).get("headline"))
-    scorers = [_mapping(s).get("name") for s in log.spec.get("scorers") or []]
+    scorers = [scorer.get("name") for scorer in _listed(log.spec.get("scorers"))]
     order = [str(name) for name in (headline.get("score"), *scorers) if name]
     rank = {name: place for place, name in reversed(list(enumerate(order)))}
     return sorted(columns, key=lambda c: rank.get(c, rank.get(c.partition(".")[0], len(order))))
@@ -240,7 +240,7 @@ def _item_run(log: _Log) -> ItemRun:
         settings=_settings(spec),
         about={"log": log.file.name, "eval_id": spec.get("eval_id")},
         metrics=log.scores,
-        started=_seconds(spec.get("created")),
+        started=seconds_of(spec.get("created")),
         status=log.status,
     )
     for (item, epoch), values in log.samples.items():
@@ -263,19 +263,12 @@ def _settings(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "task_version": spec.get("task_version"),
             **{name: config[name] for name in ("epochs", "limit") if name in config},
         },
-        "task_args": dict(dotted_values(_mapping(spec.get("task_args")))),
-        "solver_args": dict(dotted_values(_mapping(spec.get("solver_args")))),
-        "generate": dict(dotted_values(_mapping(spec.get("model_generate_config")))),
-        "model_args": dict(dotted_values(_mapping(spec.get("model_args")))),
-        "model_roles": dict(dotted_values(roles)),
+        "task_args": flatten(_mapping(spec.get("task_args"))),
+        "solver_args": flatten(_mapping(spec.get("solver_args"))),
+        "generate": flatten(_mapping(spec.get("model_generate_config"))),
+        "model_args": flatten(_mapping(spec.get("model_args"))),
+        "model_roles": flatten(roles),
     }
-
-
-def _seconds(created: object) -> float | None:
-    try:
-        return datetime.fromisoformat(str(created)).timestamp()
-    except ValueError:
-        return None
 
 
 def _directions(logs: Sequence[_Log]) -> dict[str, Literal["higher"]]:
@@ -315,7 +308,7 @@ def _task_id(log: _Log) -> str:
 
 
 def _created(log: _Log) -> float:
-    return _seconds(log.spec.get("created")) or -math.inf
+    return seconds_of(log.spec.get("created")) or -math.inf
 
 
 def _unlike_items(logs: Sequence[_Log]) -> list[Statement]:
@@ -351,6 +344,6 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _listed(value: object) -> Iterator[Mapping[str, Any]]:
-    """The objects in a list of samples."""
+    """The objects in a list."""
     if isinstance(value, list):
         yield from (sample for sample in value if isinstance(sample, Mapping))

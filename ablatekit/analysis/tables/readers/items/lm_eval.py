@@ -14,10 +14,10 @@ import pandas as pd
 
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.tables.readers.base import DIRECTIONS, MESSAGES
-from ablatekit.analysis.tables.readers.columns import dotted_values
 from ablatekit.analysis.tables.readers.items.item_frame import ItemRun, item_frame
 from ablatekit.analysis.tables.readers.jsonl import json_objects
 from ablatekit.errors import Location, Problem, TableError
+from ablatekit.logs.values import flatten
 
 SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT[^_]*)\.jsonl(?:\.gz)?")
 MODEL_KEYS = ("peft", "delta", "pretrained", "model", "path", "engine")
@@ -146,7 +146,7 @@ def _settings(results: Mapping[str, Any], task: str) -> dict[str, Any]:
 def _arguments(given: object) -> dict[str, Any]:
     """`a=1,b=2` or a mapping, by dotted name."""
     if isinstance(given, Mapping):
-        return dict(dotted_values(given))
+        return flatten(given)
     parts = [part.partition("=") for part in str(given or "").split(",")]
     return {key.strip(): value.strip() for key, _, value in parts if key.strip()}
 

@@ -262,6 +262,14 @@ def test_garbage_among_samples_is_passed_over(tmp_path: Path) -> None:
     assert frame["item"].tolist() == ["q", "r"]
 
 
+def test_fields_of_an_unexpected_kind_do_no_harm(tmp_path: Path) -> None:
+    odd = [{**summary("q"), "epoch": 10**30}, {**summary("r"), "input": float("inf")}]
+    head = header(scorers=3, task_args=[1], model_roles={"judge": 5}, created=None, dataset="x")
+    frame = read_table(log(tmp_path / "a.eval", odd, {**head, "results": {"headline": 1}}))
+    assert frame["sample"].tolist() == [1, 1]
+    assert frame["outcome"].tolist() == [1.0, 1.0]
+
+
 def test_other_json_beside_logs_is_none(tmp_path: Path) -> None:
     log(tmp_path / "a.eval", [summary("q"), summary("r")])
     (tmp_path / "other.json").write_text('{"version": 1}')
