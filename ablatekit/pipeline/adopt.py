@@ -19,7 +19,6 @@ from typing import Any
 
 import pandas as pd
 
-import ablatekit
 from ablatekit.analysis.proposal.base import Proposal
 from ablatekit.analysis.tables.item_table import DATASET, ITEM, RUN
 from ablatekit.analysis.tables.words import STATUS, ending_of
@@ -43,6 +42,7 @@ from ablatekit.runs.runlog import (
 )
 from ablatekit.runs.workspace import Workspace
 from ablatekit.study.load import parse_study
+from ablatekit.version import __version__
 
 SAMPLE = "sample"
 
@@ -234,7 +234,7 @@ def _import(
     with claim_attempt(directory) as attempt:
         if attempt is None:
             return False
-        own = {"run": run.name, "ablatekit": ablatekit.__version__}
+        own = {"run": run.name, "ablatekit": __version__}
         write_claim(attempt, _claim(study, {**versions, **own}))
         events = EventWriter(attempt)
         try:
