@@ -19,6 +19,7 @@ from ablatekit.study.settings import setting_fields
 from ablatekit_command.conditions import read_condition
 from ablatekit_command.config_files import understood
 from ablatekit_command.content import looked_up_in, matches, module_of, script_of
+from ablatekit_command.formats import NEEDS
 from ablatekit_command.invocation import (
     PYTHONS,
     RUN_NAMES,
@@ -43,6 +44,7 @@ NO_COMMAND = Problem(
     'Give one: command: "python train.py --lr {lr} --seed {seed}"; runs that were adopted get one'
     " by: ablatekit study adopt SOURCE --command ... --replace",
 )
+_OWN = frozenset({"run_dir", "run_id", "checkpoint_dir"})
 _ALL_PARAMETERS = ("arguments", "overrides", "parameters")
 
 
@@ -109,15 +111,41 @@ def _setting_problems(settings: CommandSettings) -> Iterator[Problem]:
         remedy = f"Use one of {', '.join(FORMATS)}"
         rule = "the file of items has no known format"
         yield Problem(rule, f"items: {settings.items}", remedy)
-    template = settings.config.template
-    if template and not Path(template).is_file():
-        remedy = "It is looked for beside the study file, then from the working directory"
-        yield Problem("there is no such template", f"config.template: {template}", remedy)
+    yield from _template_problems(settings.config.template)
+    yield from _shared_places(settings)
     yield from _condition_problems(settings)
     both = set(settings.exit_codes.finished).intersection(settings.exit_codes.diverged)
     if both:
         received = f"exit_codes.diverged: {settings.exit_codes.diverged}"
         yield Problem("an exit code means one thing", received, f"Also in finished: {min(both)}")
+
+
+def _template_problems(template: str) -> Iterator[Problem]:
+    received = f"config.template: {template}"
+    if template and not Path(template).is_file():
+        remedy = "It is looked for beside the study file, then from the working directory"
+        yield Problem("there is no such template", received, remedy)
+    elif template:
+        try:
+            Path(template).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            yield Problem("the template is no text in UTF-8", received, str(error))
+
+
+def _shared_places(settings: CommandSettings) -> Iterator[Problem]:
+    """Places outside of the run's folder: one run would read what another has written."""
+    kind, place = settings.metrics_source
+    places = {"items": settings.items, "config.file": settings.config.file}
+    if kind != "stdout_regex":
+        places[f"metrics.{kind}"] = place
+    for name, text in places.items():
+        outside = PurePath(text).is_absolute() or ".." in PurePath(text).parts
+        if outside and _OWN.isdisjoint(placeholders(text)):
+            rule = "every run would use the same place"
+            remedy = (
+                "Give a path below the run's folder; cwd: '{run_dir}' makes a program write there"
+            )
+            yield Problem(rule, f"{name}: {text}", remedy)
 
 
 def _regex_problems(pattern: str | None) -> Iterator[Problem]:
@@ -293,6 +321,7 @@ def missing_places(settings: CommandSettings, parameters: Mapping[str, Any]) -> 
     if not placeholders(settings.cwd) and not Path(settings.cwd).is_dir():
         yield Problem("there is no such working directory", f"cwd: {settings.cwd}", remedy)
         return
+    yield from _missing_reader(settings.metrics_source[0])
     for pattern in settings.files:
         if not matches(Path(settings.study_dir), pattern):
             yield Problem("no file is called so", f"files: {pattern}", remedy)
@@ -303,6 +332,13 @@ def missing_places(settings: CommandSettings, parameters: Mapping[str, Any]) -> 
     words[0] = first if first in PYTHONS else words[0]
     yield from _missing_program(settings, words[0])
     yield from _missing_script(settings, words)
+
+
+def _missing_reader(format_name: str) -> Iterator[Problem]:
+    package, remedy = NEEDS.get(format_name, ("", ""))
+    if package and importlib.util.find_spec(package) is None:
+        rule = f"metrics of the format {format_name} cannot be read without the package {package}"
+        yield Problem(rule, f"metrics.{format_name}: no package {package}", remedy)
 
 
 def _missing_program(settings: CommandSettings, program: str) -> Iterator[Problem]:

@@ -100,8 +100,10 @@ def _merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
     both = dict(values)
     for name, value in over.items():
         below = both.get(name)
-        nested = isinstance(value, Mapping) and isinstance(below, Mapping)
-        both[name] = _merged(below, value) if nested else value
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            both[name] = _merged(below, value)
+        else:
+            both[name] = value
     return both
 
 
