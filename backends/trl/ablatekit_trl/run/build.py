@@ -75,6 +75,11 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     Resumes from the latest checkpoint in `context.checkpoint_dir`. Raises RunInterruptedError, with
     a checkpoint written, once `context.should_stop()`.
     """
+    with _quiet():
+        return _train(run, context)
+
+
+def _train(run: RunSpec, context: RunContext) -> RunResult:
     settings = TrlSettings.from_dotted({**run.settings, **run.execution})
     rft = settings.as_rft()
     check_sources(rft, run.content)
@@ -88,7 +93,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     decoding = Decoding.of_training(rft, parts.max_new_tokens, parts.tokenizer)
     rewards = Rewards(rft, parts.task, parts.tokenizer, parts.queries, decoding)
     rounds = Rounds(settings, context, scoring, rewards, folder)
-    with steady_threads(scoring.policy.parameters.weights), _quiet():
+    with steady_threads(scoring.policy.parameters.weights):
         return _execute(parts, rounds, rewards, folder, context.seeds)
 
 
