@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,20 +79,27 @@ def recognise(
     Raises TableError where it cannot be read, a stated column is missing, or nothing sensible can
     be proposed.
     """
+    found = recognise_table(source, lambda labels: read_table(source, labels, reader), stated)
+    return replace(found, reader=recognised(source, reader), options=tuple(options))
+
+
+def recognise_table(
+    source: Path, read: Callable[[Sequence[str]], pd.DataFrame], stated: Stated
+) -> Recognised:
+    """`recognise` for a table that `read` gives, the columns that it is told as text."""
     labels = [*stated.factors, *stated.contexts, *stated.where]
-    frame = read_table(source, labels, reader)
+    frame = read(labels)
     _refuse_unknown(frame, stated)
     rows_where(frame, stated.where)
     proposal = propose(frame, stated)
-    name = recognised(source, reader)
     if proposal.lacking:
         raise _nothing_proposed(source, proposal)
     refuse_baselines(stated.baselines, proposal.factors)
     chosen = [*proposal.factors, *proposal.contexts, *proposal.where]
     if set(chosen) - set(labels):
-        proposal = in_words_of(proposal, read_table(source, chosen, reader), stated)
+        proposal = in_words_of(proposal, read(chosen), stated)
     told = tuple(frame.attrs.get(MESSAGES, ()))
-    return Recognised(source, name, proposal, told, tuple(options), tuple(stated.baselines))
+    return Recognised(source, "", proposal, told, stated=tuple(stated.baselines))
 
 
 def _refuse_unknown(frame: pd.DataFrame, stated: Stated) -> None:
@@ -128,14 +135,19 @@ def _nothing_proposed(source: Path, proposal: Proposal) -> TableError:
     )
 
 
-def lines(recognised: Recognised, *, alone: bool) -> Iterator[str]:
-    """The proposal in words, its command first; `alone`: no analysis follows it."""
+def lines(
+    recognised: Recognised, command: str | None = None, *, alone: bool = False
+) -> Iterator[str]:
+    """The proposal in words, first what states it: its command line, or another `command`.
+
+    `alone`: no analysis follows it.
+    """
     proposal = recognised.proposal
     yield words.recognised(str(recognised.source), recognised.reader, proposal.rows, proposal.runs)
     for message in recognised.told:
         yield f"  {say(message)}"
     yield words.PROPOSED
-    yield f"  {shlex.join(recognised.command)}"
+    yield f"  {command or shlex.join(recognised.command)}"
     for name, direction in proposal.directions.items():
         yield words.response(name, direction, by_item=proposal.by_item)
     for name in proposal.factors:

@@ -99,7 +99,8 @@ def _seeds(parts: Parts, cells: Integers) -> Iterator[Statement]:
 
 def _ended(parts: Parts) -> Iterator[Statement]:
     """Runs without a regular end, as far as a column says so."""
-    for column in parts.status:
+    stated = [column for column in parts.status if column.name == STATUS]
+    for column in stated or parts.status:
         endings = [ending_of(level) for level in column.levels]
         counts = np.bincount(column.codes[column.codes >= 0], minlength=column.distinct)
         failed, waiting = (
