@@ -20,6 +20,8 @@ BackendOption = Annotated[
 FactorName = Annotated[str, typer.Argument(help="Dotted name of a setting.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DEMONSTRATION = "simulated"
+FUNCTION = "function"
+"""The core's own backends: one trains nothing, the other whatever a study names."""
 INDENT, HANGING = " " * 4, " " * 8
 
 
@@ -28,7 +30,7 @@ def default_backend() -> str:
     from ablatekit.errors import Problem, UsageError
     from ablatekit.plugins import plugin_names
 
-    trains = [name for name in plugin_names("backend") if name != DEMONSTRATION]
+    trains = [name for name in plugin_names("backend") if name not in (DEMONSTRATION, FUNCTION)]
     if len(trains) > 1:
         raise UsageError(Problem("which backend?", ", ".join(trains), "Add --backend NAME"))
     return trains[0] if trains else DEMONSTRATION
