@@ -26,14 +26,30 @@ INDENT, HANGING = " " * 4, " " * 8
 
 
 def default_backend() -> str:
-    """The installed backend that trains, if there is one; UsageError if there are several."""
+    """The installed backend that trains, if there is one; UsageError if there are several.
+
+    Those that run whatever program they are given have no factors of their own to speak of.
+    """
     from ablatekit.errors import Problem, UsageError
     from ablatekit.plugins import plugin_names
 
     trains = [name for name in plugin_names("backend") if name not in (DEMONSTRATION, FUNCTION)]
     if len(trains) > 1:
+        trains = [name for name in trains if not _is_open(name)] or trains
+    if len(trains) > 1:
         raise UsageError(Problem("which backend?", ", ".join(trains), "Add --backend NAME"))
     return trains[0] if trains else DEMONSTRATION
+
+
+def _is_open(name: str) -> bool:
+    from ablatekit.errors import PluginError
+    from ablatekit.plugins import load_backend
+    from ablatekit.study.settings import is_open
+
+    try:
+        return is_open(load_backend(name).settings)
+    except PluginError:
+        return False
 
 
 def list_backends(as_json: Json = False) -> None:

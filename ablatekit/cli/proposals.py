@@ -13,6 +13,7 @@ from ablatekit.analysis.core.layout import NOT_SET
 from ablatekit.analysis.core.schema.vocabulary import Statement
 from ablatekit.analysis.proposal.base import Proposal, Stated
 from ablatekit.analysis.proposal.propose import in_words_of, propose
+from ablatekit.analysis.tables.checks import spelling_variants
 from ablatekit.analysis.tables.read import read_table, recognised
 from ablatekit.analysis.tables.readers.base import MESSAGES
 from ablatekit.analysis.tables.values import rows_where
@@ -48,6 +49,12 @@ class Recognised:
     def command(self) -> list[str]:
         """The command line that states the proposal, as a list of arguments."""
         return ["ablatekit", "analyze", str(self.source), *self._roles, *self.options]
+
+    @property
+    def spellings(self) -> list[Statement]:
+        """Levels that may be one, which an analysis tells of itself."""
+        labels = (*self.proposal.factors, *self.proposal.contexts)
+        return spelling_variants({name: self.proposal.levels[name] for name in labels})
 
     @property
     def _roles(self) -> Iterator[str]:
@@ -128,8 +135,13 @@ def _nothing_proposed(source: Path, proposal: Proposal) -> TableError:
     )
 
 
-def lines(recognised: Recognised, command: str | None = None) -> Iterator[str]:
-    """The proposal in words, first what states it: its command line, or another `command`."""
+def lines(
+    recognised: Recognised, command: str | None = None, *, alone: bool = False
+) -> Iterator[str]:
+    """The proposal in words, first what states it: its command line, or another `command`.
+
+    `alone`: no analysis follows it.
+    """
     proposal = recognised.proposal
     yield words.recognised(str(recognised.source), recognised.reader, proposal.rows, proposal.runs)
     for message in recognised.told:
@@ -147,7 +159,8 @@ def lines(recognised: Recognised, command: str | None = None) -> Iterator[str]:
         yield words.context(name, proposal.levels[name])
     yield words.replicates(proposal.replicates)
     yield from _left_out(proposal)
-    yield from (f"  ! {say(warning)}" for warning in proposal.warnings)
+    warnings = [*proposal.warnings, *(recognised.spellings if alone else [])]
+    yield from (f"  ! {say(warning)}" for warning in warnings)
 
 
 def _left_out(proposal: Proposal) -> Iterator[str]:
@@ -161,11 +174,11 @@ def _left_out(proposal: Proposal) -> Iterator[str]:
         yield f"  {first_few(names)}: {reason}"
 
 
-def show(recognised: Recognised, *, to_error: bool) -> None:
+def show(recognised: Recognised, *, to_error: bool, alone: bool) -> None:
     """Print the proposal."""
     import typer
 
-    for line in lines(recognised):
+    for line in lines(recognised, alone=alone):
         typer.echo(legible(line), err=to_error)
 
 
@@ -191,7 +204,8 @@ def as_json(recognised: Recognised) -> str:
             for left in proposal.left_out
         ],
         "warnings": [
-            {**told, "text": say(told)} for told in (*recognised.told, *proposal.warnings)
+            {**told, "text": say(told)}
+            for told in (*recognised.told, *proposal.warnings, *recognised.spellings)
         ],
     }
     return json.dumps(value, indent=2, ensure_ascii=False)

@@ -19,6 +19,7 @@ from ablatekit.study.settings import setting_fields
 from ablatekit_command.conditions import read_condition
 from ablatekit_command.config_files import understood
 from ablatekit_command.content import looked_up_in, matches, module_of, script_of
+from ablatekit_command.formats import NEEDS
 from ablatekit_command.invocation import (
     PYTHONS,
     RUN_NAMES,
@@ -43,13 +44,14 @@ NO_COMMAND = Problem(
     'Give one: command: "python train.py --lr {lr} --seed {seed}"; runs that were adopted get one'
     " by: ablatekit study adopt SOURCE --command ... --replace",
 )
+_OWN = frozenset({"run_dir", "run_id", "checkpoint_dir"})
 _ALL_PARAMETERS = ("arguments", "overrides", "parameters")
 
 
 def examine(settings: CommandSettings, parameters: Mapping[str, Any]) -> list[str]:
     """Warnings about a command. Raises UsageError with everything that cannot work."""
     problems = [*_command_problems(settings), *_setting_problems(settings)]
-    if not settings.command:
+    if problems and not settings.command:
         problems += _misspelt(parameters)
     _refuse(problems)
     texts = dict(_texts(settings))
@@ -64,7 +66,7 @@ def examine(settings: CommandSettings, parameters: Mapping[str, Any]) -> list[st
     _refuse(problems)
     if not settings.command:
         return ["there is no command: runs that lack a result cannot start"]
-    later = (f"{problem}; each run looks for it as it starts" for problem in missing)
+    later = (f"{each.rule} on this machine: each run looks as it starts" for each in missing)
     return [*later, *_seed_warning(texts)]
 
 
@@ -109,15 +111,41 @@ def _setting_problems(settings: CommandSettings) -> Iterator[Problem]:
         remedy = f"Use one of {', '.join(FORMATS)}"
         rule = "the file of items has no known format"
         yield Problem(rule, f"items: {settings.items}", remedy)
-    template = settings.config.template
-    if template and not Path(template).is_file():
-        remedy = "It is looked for beside the study file, then from the working directory"
-        yield Problem("there is no such template", f"config.template: {template}", remedy)
+    yield from _template_problems(settings.config.template)
+    yield from _shared_places(settings)
     yield from _condition_problems(settings)
     both = set(settings.exit_codes.finished).intersection(settings.exit_codes.diverged)
     if both:
         received = f"exit_codes.diverged: {settings.exit_codes.diverged}"
         yield Problem("an exit code means one thing", received, f"Also in finished: {min(both)}")
+
+
+def _template_problems(template: str) -> Iterator[Problem]:
+    received = f"config.template: {template}"
+    if template and not Path(template).is_file():
+        remedy = "It is looked for beside the study file, then from the working directory"
+        yield Problem("there is no such template", received, remedy)
+    elif template:
+        try:
+            Path(template).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            yield Problem("the template is no text in UTF-8", received, str(error))
+
+
+def _shared_places(settings: CommandSettings) -> Iterator[Problem]:
+    """Places outside of the run's folder: one run would read what another has written."""
+    kind, place = settings.metrics_source
+    places = {"items": settings.items, "config.file": settings.config.file}
+    if kind != "stdout_regex":
+        places[f"metrics.{kind}"] = place
+    for name, text in places.items():
+        outside = PurePath(text).is_absolute() or ".." in PurePath(text).parts
+        if outside and _OWN.isdisjoint(placeholders(text)):
+            rule = "every run would use the same place"
+            remedy = (
+                "Give a path below the run's folder; cwd: '{run_dir}' makes a program write there"
+            )
+            yield Problem(rule, f"{name}: {text}", remedy)
 
 
 def _regex_problems(pattern: str | None) -> Iterator[Problem]:
@@ -178,6 +206,7 @@ def _placeholder_problems(
         if name == "seed":
             remedy = "Write {seed} in the command, and say how many with replicates"
         yield Problem(rule, f"{name}: {show(parameters[name])}", remedy)
+    yield from _unreplaced(parameters)
     for where, text in texts.items():
         known = {*parameters, *_run_names(settings, where)}
         shown = Path(settings.config.template).name if where == "config.template" else where
@@ -189,6 +218,16 @@ def _placeholder_problems(
             if name in known:
                 rule = "placeholders have no format"
                 yield Problem(rule, f"{where}: {{{name}...}}", f"Write {{{name}}}")
+
+
+def _unreplaced(parameters: Mapping[str, Any]) -> Iterator[Problem]:
+    """Values of parameters with names of a run in them, which would reach the program as text."""
+    for name, value in parameters.items():
+        held = [each for each in placeholders(as_text(value)) if each in RUN_NAMES]
+        if held:
+            rule = "a parameter's value is passed on as it is, with no placeholder replaced"
+            remedy = f"Write what has {{{held[0]}}} in it in the command"
+            yield Problem(rule, f"{name}: {show(value)}", remedy)
 
 
 def _run_names(settings: CommandSettings, where: str) -> Iterator[str]:
@@ -282,6 +321,7 @@ def missing_places(settings: CommandSettings, parameters: Mapping[str, Any]) -> 
     if not placeholders(settings.cwd) and not Path(settings.cwd).is_dir():
         yield Problem("there is no such working directory", f"cwd: {settings.cwd}", remedy)
         return
+    yield from _missing_reader(settings.metrics_source[0])
     for pattern in settings.files:
         if not matches(Path(settings.study_dir), pattern):
             yield Problem("no file is called so", f"files: {pattern}", remedy)
@@ -292,6 +332,13 @@ def missing_places(settings: CommandSettings, parameters: Mapping[str, Any]) -> 
     words[0] = first if first in PYTHONS else words[0]
     yield from _missing_program(settings, words[0])
     yield from _missing_script(settings, words)
+
+
+def _missing_reader(format_name: str) -> Iterator[Problem]:
+    package, remedy = NEEDS.get(format_name, ("", ""))
+    if package and importlib.util.find_spec(package) is None:
+        rule = f"metrics of the format {format_name} cannot be read without the package {package}"
+        yield Problem(rule, f"metrics.{format_name}: no package {package}", remedy)
 
 
 def _missing_program(settings: CommandSettings, program: str) -> Iterator[Problem]:

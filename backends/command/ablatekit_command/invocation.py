@@ -92,7 +92,19 @@ def config_text(
     if config.template:
         return fill(Path(config.template).read_text(encoding="utf-8"), values)
     beside: dict[str, Any] = filled_values(config.values, values)
-    return written(config.file, {**nest(parameters), **beside})
+    return written(config.file, _merged(nest(parameters), beside))
+
+
+def _merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values, those of `over` where both have one."""
+    both = dict(values)
+    for name, value in over.items():
+        below = both.get(name)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            both[name] = _merged(below, value)
+        else:
+            both[name] = value
+    return both
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,9 @@ class Program:
                 pass_fds=(reply,),
                 start_new_session=True,
             )
-        except OSError as error:
-            raise _not_started(invocation.arguments, error.strerror or str(error)) from None
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise _not_started(invocation.arguments, why) from None
         finally:
             os.close(reply)
         self._arguments = invocation.arguments

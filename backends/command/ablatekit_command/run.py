@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -191,6 +192,9 @@ class _Attempt:
             )
         path = self.started.metrics
         there = "which holds no number" if path.is_file() else f"there is {_listed(path)}"
+        elsewhere = self.started.cwd / os.path.relpath(path, self.context.output_dir.resolve())
+        if elsewhere.exists() and not path.exists():
+            there += f"; {elsewhere} is there, where every run would write (cwd: '{{run_dir}}')"
         return f"{told} at {path}, {there}. Its path is {{metrics}} and $ABLATEKIT_METRICS"
 
 

@@ -117,13 +117,19 @@ def test_a_level_may_set_the_command(plan):
         ([more("metrics: metrics.jsonl")], r"study.yaml:6:14: setting 'metrics' must be"),
         ([more('diverged: ["loss is high"]')], r"study.yaml:6:15: a condition of divergence"),
         ([more("items: items.txt")], r"study.yaml:6:12: the file of items has no known format"),
+        ([more('out: "{run_dir}/x"'), command("python train.py {arguments} {seed}")],
+         r"study.yaml:6:10: a parameter's value is passed on as it is"),
+        ([more("metrics: {csv: ../m.csv}")], r"study.yaml:6:20: every run would use the same pl"),
+        ([more("items: /tmp/items.csv")], r"study.yaml:6:12: every run would use the same place"),
+        ([more("config: {template: latin.txt}")], r"study.yaml:6:24: the template is no text"),
         ([more("exit_codes: {diverged: [0]}")], r"an exit code means one thing"),
         ([more("seed: 7")], r"study.yaml:6:11: 'seed' is what every run gets.*replicates"),
         ([more('env: {RATE: "{rate}"}')], r"study.yaml:6:17: env.RATE has an unknown placeholder"),
         ([command("python train.py {lr} {data} {seed} {items}")], r"Set items first"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_refused_at_its_line(plan, changes, told):
+def test_a_mistake_is_refused_at_its_line(plan, folder, changes, told):
+    (folder / "latin.txt").write_bytes(b"\xe4")
     with pytest.raises(StudyError) as error:
         plan(*changes)
     assert re.search(told, str(error.value)), str(error.value)
@@ -156,9 +162,8 @@ def test_a_parameter_may_be_unused_where_the_study_says_so(plan):
 
 def test_a_program_of_another_machine_is_a_warning(plan):
     made = plan(command("apptainer run image.sif {lr} {data} {seed}"), more("program_checked: run"))
-    assert len(made.warnings) == 1
-    assert "there is no program 'apptainer'" in made.warnings[0]
-    assert "each run looks for it as it starts" in made.warnings[0]
+    told = "there is no program 'apptainer' on this machine: each run looks as it starts"
+    assert made.warnings == (told,)
 
 
 def test_a_command_without_a_seed_is_warned_of(plan):

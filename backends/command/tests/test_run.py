@@ -61,7 +61,10 @@ def test_overrides_are_quoted_as_hydra_reads_them_and_lists_are_arguments(tried,
 @pytest.mark.parametrize("name", ["made.yaml", "made.json", "made.toml"])
 def test_a_config_file_holds_nested_parameters_and_more(tried, folder, name):
     script = f"{log({'acc': 1})}import sys, shutil; shutil.copy(sys.argv[1], {str(folder)!r})"
-    config = {"config.file": name, "config.values": {"seed": "{seed}", "out": "{run_dir}/x"}}
+    config = {
+        "config.file": name,
+        "config.values": {"seed": "{seed}", "optim": {"out": "{run_dir}/x"}},
+    }
     tried(script, command="python script.py {config}", **{"optim.lr": 1e-5, "optim.name": "a'b"},
           layers=[1, 2], **config)  # fmt: skip
     import tomllib
@@ -70,10 +73,10 @@ def test_a_config_file_holds_nested_parameters_and_more(tried, folder, name):
 
     readers = {".yaml": yaml.safe_load, ".json": json.loads, ".toml": tomllib.loads}
     made = readers[Path(name).suffix]((folder / name).read_text())
+    assert made["optim"].pop("out").endswith("/x")
     assert made["optim"] == {"lr": 1e-5, "name": "a'b"}
     assert made["layers"] == [1, 2]
     assert isinstance(made["seed"], int)
-    assert made["out"].endswith("/x")
 
 
 def test_a_template_keeps_its_own_braces(tried, folder):
@@ -151,6 +154,9 @@ def test_without_a_metric_it_says_what_was_looked_for_and_what_was_there(tried):
     told = r"looked for jsonl at .*metrics\.jsonl, there is other\.txt in .*ABLATEKIT_METRICS"
     with pytest.raises(ProgramFailedError, match=told):
         tried(script)
+    fixed = "open('metrics.jsonl', 'w').write('{}')"
+    with pytest.raises(ProgramFailedError, match=r"study/metrics\.jsonl is there, .*cwd: '\{run"):
+        tried(fixed)
     with pytest.raises(ProgramFailedError, match=r"its last line was 'loss: 3'"):
         tried("print('loss: 3')", **{"metrics.stdout_regex": r"loss=(?P<loss>\S+)"})
     with pytest.raises(ProgramFailedError, match=r"metrics cannot be read: .*jsonl:1: .*no JSON"):
@@ -277,3 +283,14 @@ def test_runs_of_one_log_keep_their_metrics_apart(context, tmp_path):
     assert place.metrics == [
         (1, {"train/loss": 0.5, "train/best": 1.0, "validation/loss": 0.5, "validation/best": 1.0})
     ]
+
+
+def test_a_program_with_a_fixed_place_gets_a_folder_of_its_own(tried):
+    script = "open('metrics.jsonl', 'w').write('{\"acc\": 1}\\n')"
+    done = tried(script, command="python {study_dir}/script.py", cwd="{run_dir}")
+    assert done.result.metrics == {"acc": 1.0}
+
+
+def test_what_cannot_be_started_is_refused(tried):
+    with pytest.raises(UsageError, match="cannot be started: embedded null byte"):
+        tried(log({"acc": 1}), command="python script.py {name}", name="a\0b")
