@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import venv
+from itertools import product
 from pathlib import Path
 
 import nbformat
@@ -76,12 +77,14 @@ def test_the_core_alone_is_enough_for_tables_and_notebooks(tmp_path: Path) -> No
         code = f"import importlib.util as u; print(u.find_spec({absent!r}))"
         assert run(tmp_path, python, "-c", code).strip() == "None"
 
-    rows = [f"{opt},{data},{0.5 + 0.1 * (opt == 'adam') + 0.01 * n}"
-            for n, data in enumerate("abc") for opt in ("sgd", "adam")]  # fmt: skip
+    rows = [
+        f"{optimizer},{data},{0.5 + 0.1 * (optimizer == 'adam') + 0.01 * (n % 3)}"
+        for n, (data, optimizer) in enumerate(product("abc", ["sgd", "adam", "sgd", "adam"]))
+    ]
     (tmp_path / "runs.csv").write_text("\n".join(["optimizer,data,accuracy", *rows]))
     asked = ("--response", "accuracy", "--factors", "optimizer", "--contexts", "data")
     said = run(tmp_path, python.parent / "ablatekit", "analyze", "runs.csv", *asked)
-    assert "6 of 6 rows analysed" in said
+    assert "12 of 12 rows analysed" in said
 
     cell = nbformat.v4.new_code_cell(NOTEBOOK)
     notebook = nbformat.v4.new_notebook(cells=[cell])
