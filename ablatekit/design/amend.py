@@ -82,7 +82,7 @@ def _refusal(old: Plan, new: Plan, changes: tuple[Change, ...], file: str) -> Pr
         f"study {old.study!r} has been planned otherwise; what changed:{listed}\n"
         "Planned runs and their analysis stay as they were; levels, contexts and replicates may be"
         " added, and names may change. Nothing is lost, and nothing was written",
-        remedy="Undo the change, rename the study (both are kept), or start it anew with study run"
+        remedy="Undo the change, rename the study (both are kept), or run it anew with"
         f" --new. {_kept_by_new(old, new)}",
         where=Location(file) if file else None,
     )
@@ -91,14 +91,15 @@ def _refusal(old: Plan, new: Plan, changes: tuple[Change, ...], file: str) -> Pr
 def _kept_by_new(old: Plan, new: Plan) -> str:
     """What the option `--new` does, in numbers."""
     before = {run.run_id for run in old.runs}
-    used = len(before & {run.run_id for run in new.runs})
-    rest = len(before) - used
-    kept = f"the other {rest} stay on disk" if used else "these stay on disk"
-    away = f"; {kept} and enter no analysis of this study" if rest else ""
-    return (
-        f"That replaces the plan, the analysis and the report: {used} of the {len(before)} planned"
-        f" runs are runs of the changed study too, whose results are used again{away}"
-    )
+    used, total = len(before & {run.run_id for run in new.runs}), len(before)
+    replaced = "That replaces the plan, the analysis and the report"
+    if not used:
+        none = f"none of the {total} planned runs is one of the changed study"
+        return f"{replaced}: {none}; all stay on disk"
+    again = f"{used} of the {total} planned runs are used again"
+    if used == total:
+        return f"{replaced}: {again}"
+    return f"{replaced}: {again}; the other {total - used} stay on disk and enter no analysis of it"
 
 
 def _keep_order(old: Plan, new: Plan) -> Plan:

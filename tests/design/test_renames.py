@@ -156,5 +156,5 @@ def test_a_refusal_says_that_nothing_is_lost_and_what_new_keeps(make_plan: MakeP
         amend_plan(make_plan(LONG), changed)
     message = str(refused.value)
     assert "Nothing is lost, and nothing was written" in message
-    assert "8 of the 16 planned runs are runs of the changed study too" in message
+    assert "8 of the 16 planned runs are used again" in message
     assert "the other 8 stay on disk" in message

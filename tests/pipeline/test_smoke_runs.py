@@ -71,7 +71,7 @@ def test_a_study_that_was_run_or_analysed_is_bound(runner, capsys, seen):
     told = capsys.readouterr().err
     assert "analysis.alpha: 0.05 -> 0.1" in told
     assert "Nothing is lost" in told
-    assert "8 of the 8 planned runs are runs of the changed study too" in told
+    assert "8 of the 8 planned runs are used again" in told
 
 
 def test_renamed_levels_are_told_and_analysed_under_their_new_names(finished, capsys):

@@ -46,17 +46,26 @@ class JsonlReader:
         )
 
 
-def json_objects(path: Path, *, written: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_objects(
+    path: Path, *, written: bool = False, growing: bool = False
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """The object of every line that is not blank, with its line number.
 
-    With `written`, numbers with a point or an exponent are WrittenNumbers. Raises TableError at the
-    line that holds no object.
+    With `written`, numbers with a point or an exponent are WrittenNumbers. A file that is `growing`
+    may end within a line, which is not there yet. Raises TableError at the line that holds no
+    object.
     """
     with _json_lines(path) as lines:
         for number, line in enumerate(lines, 1):
-            text = _decoded(path, number, line)
-            if text:
-                yield number, _object(path, number, text, written=written)
+            try:
+                text = _decoded(path, number, line)
+                values = _object(path, number, text, written=written) if text else None
+            except TableError:
+                if growing and not line.endswith(b"\n"):
+                    return
+                raise
+            if values is not None:
+                yield number, values
 
 
 def _columns(path: Path) -> dict[str, list[Any]]:

@@ -44,7 +44,7 @@ class OptunaReader:
     """One row per trial: parameters, objectives by name (`value` without one), user attributes.
 
     A storage with several studies is named with one of them: `optuna:PATH#STUDY`. Trials that
-    failed, were pruned or still run stay, with their state as status.
+    failed, were pruned or still run stay, with their state as status. A journal may be growing.
     """
 
     name: ClassVar[str] = "optuna"
@@ -114,7 +114,7 @@ def _chosen(path: Path, name: str | None) -> _Study:
     if start.startswith(MAGIC):
         with opened_database(path) as database:
             database.row_factory = sqlite3.Row
-            studies = _sound(path, None, lambda: _stored(path, database))
+            studies = _sound(Location(str(path)), "", partial(_stored, path, database))
     elif start.startswith(b"{"):
         studies = _replayed(path)
     else:
@@ -193,20 +193,21 @@ def _names(value: Any) -> list[str]:
 def _replayed(path: Path) -> list[_Study]:
     """The studies that the operations of a journal amount to."""
     journal = _Journal(path)
-    for line, operation in json_objects(path):
-        _sound(path, line, partial(journal.apply, operation))
+    for line, operation in json_objects(path, growing=True):
+        shown = json.dumps(operation)[:60]
+        _sound(Location(str(path), line), shown, partial(journal.apply, operation))
     return list(journal.studies.values())
 
 
-def _sound(path: Path, line: int | None, read: Callable[[], Read]) -> Read:
+def _sound(where: Location, shown: str, read: Callable[[], Read]) -> Read:
     """What `read` gives; TableError where a row or a line is not as Optuna writes it."""
     try:
         return read()
     except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError) as error:
-        what = "the database holds a row" if line is None else "the line is an operation"
-        rule = f"{what} that Optuna does not write"
-        told = f"{type(error).__name__}: {error}"
-        raise TableError(Problem(rule, told, "", Location(str(path), line))) from error
+        what = "the database holds a row" if where.line is None else "the line is an operation"
+        raise TableError(
+            Problem(f"{what} that Optuna does not write there", shown, "", where)
+        ) from error
 
 
 class _Journal:

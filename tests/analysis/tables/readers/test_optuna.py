@@ -152,7 +152,7 @@ def test_a_parameter_with_the_name_of_an_objective_is_told_apart(tmp_path: Path)
             '{"op_code": 6, "trial_id": 7, "state": 1}',
             "a.log:2: the line is an operation that Optuna does not write",
         ),
-        ('{"op_code": 4, "stu', "a.log:2: the line is not JSON"),
+        ('{"op_code": 4, "stu\n', "a.log:2: the line is not JSON"),
         ('{"other": 1}', "a.log:2: the line is an operation that Optuna does not write"),
     ],
 )
@@ -169,6 +169,12 @@ def test_a_cut_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes((REAL / "grid.db").read_bytes()[:20_000])
     with pytest.raises(TableError, match=r"grid\.db: cannot be read"):
         read_table(path, reader="optuna")
+
+
+def test_a_line_that_is_being_written_is_not_there_yet(tmp_path: Path) -> None:
+    path = journal(tmp_path / "a.log", *trial(0, 1.0, 0.5))
+    path.write_text(path.read_text() + '{"op_code": 4, "study_id')
+    assert read_table(path)["value"].tolist() == [0.5]
 
 
 def test_a_row_that_optuna_does_not_write_is_refused(tmp_path: Path) -> None:

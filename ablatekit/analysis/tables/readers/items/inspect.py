@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +56,7 @@ class InspectReader:
         self, path: Path, labels: Collection[str] = (), columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
         """The rows of all logs in a folder, or of one file."""
-        logs = [_log(file, _run_name(path, file)) for file in sorted(_log_files(path))]
+        logs = [_log(file, run) for file, run in _run_names(path).items()]
         if not logs:
             rule = "there is no log of Inspect"
             raise TableError(Problem(rule, "", "", Location(str(path))))
@@ -116,9 +117,17 @@ def _looks_like_log(file: Path) -> bool:
         return False
 
 
-def _run_name(source: Path, file: Path) -> str:
-    name = file.name if source.is_file() else file.relative_to(source).as_posix()
-    return name.removesuffix(file.suffix)
+def _run_names(source: Path) -> dict[Path, str]:
+    """Logs by their place below the source, in order; with a suffix where a name is not one log."""
+    root = source if source.is_dir() else source.parent
+    files = sorted(_log_files(source))
+    uses = Counter(file.with_suffix("") for file in files)
+    return {
+        file: (file.with_suffix("") if uses[file.with_suffix("")] == 1 else file)
+        .relative_to(root)
+        .as_posix()
+        for file in files
+    }
 
 
 def _log(file: Path, run: str) -> _Log:
@@ -285,8 +294,8 @@ def _without_copies(logs: Sequence[_Log]) -> tuple[list[_Log], list[Statement]]:
         key = str(log.spec.get("eval_id") or log.run)
         if key not in most or len(log.samples) > len(most[key].samples):
             most[key] = log
-    kept = [log for log in logs if any(log is other for other in most.values())]
-    files = [log.file.name for log in logs if not any(log is other for other in kept)]
+    kept, others = _parted(logs, {log.run for log in most.values()})
+    files = [log.file.name for log in others]
     return kept, [statement("copies_left_out", files=files)] if files else []
 
 
@@ -296,11 +305,17 @@ def _without_retried(logs: Sequence[_Log]) -> tuple[list[_Log], list[Statement]]
     for log in logs:
         key = _task_id(log)
         latest[key] = max(latest.get(key, -math.inf), _created(log))
-    retried = [
-        log for log in logs if log.status != "success" and _created(log) < latest[_task_id(log)]
-    ]
-    kept = [log for log in logs if not any(log is other for other in retried)]
-    return kept, [statement("retried_left_out", runs=[r.run for r in retried])] if retried else []
+    counted = {
+        log.run for log in logs if log.status == "success" or _created(log) == latest[_task_id(log)]
+    }
+    kept, others = _parted(logs, counted)
+    runs = [log.run for log in others]
+    return kept, [statement("retried_left_out", runs=runs)] if runs else []
+
+
+def _parted(logs: Sequence[_Log], runs: Collection[str]) -> tuple[list[_Log], list[_Log]]:
+    """Those that are among the runs, and the others."""
+    return [log for log in logs if log.run in runs], [log for log in logs if log.run not in runs]
 
 
 def _task_id(log: _Log) -> str:

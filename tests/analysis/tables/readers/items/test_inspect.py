@@ -168,6 +168,16 @@ def test_a_copy_of_an_evaluation_counts_once(tmp_path: Path) -> None:
     assert told(frame) == ["b.eval is left out: another file holds the same evaluation"]
 
 
+def test_logs_of_one_name_are_two_runs(tmp_path: Path) -> None:
+    log(tmp_path / "a.eval", [summary("q")], header(eval_id="e1"))
+    (tmp_path / "a.json").write_text(
+        json.dumps({**header(eval_id="e2"), "samples": [summary("q")]})
+    )
+    (tmp_path / "b").mkdir()
+    log(tmp_path / "b" / "a.eval", [summary("q")], header(eval_id="e3"))
+    assert read_table(tmp_path)["run"].tolist() == ["a.eval", "a.json", "b/a"]
+
+
 def test_failed_runs_stay_unless_they_were_retried(tmp_path: Path) -> None:
     log(tmp_path / "a.eval", [summary("q")], header("error", task_id="t1"))
     later = header(task_id="t1", created="2026-11-30T12:00:00+00:00")
