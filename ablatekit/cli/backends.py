@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BackendName = Annotated[str, typer.Argument(help="Name of an installed backend.")]
 BackendOption = Annotated[
     str | None,
-    typer.Option("--backend", help="Name of an installed backend; by default the only real one."),
+    typer.Option("--backend", help="Name of an installed backend; by default the first that trains."),
 ]
 FactorName = Annotated[str, typer.Argument(help="Dotted name of a setting.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -24,19 +24,15 @@ INDENT, HANGING = " " * 4, " " * 8
 
 
 def default_backend() -> str:
-    """The installed backend that trains, if there is one; UsageError if there are several.
+    """The first installed backend, by name, that trains with settings of its own.
 
     Those that run whatever program they are given have no factors of their own to speak of.
     """
-    from ablatekit.errors import Problem, UsageError
     from ablatekit.plugins import plugin_names
 
     trains = [name for name in plugin_names("backend") if name != DEMONSTRATION]
-    if len(trains) > 1:
-        trains = [name for name in trains if not _is_open(name)] or trains
-    if len(trains) > 1:
-        raise UsageError(Problem("which backend?", ", ".join(trains), "Add --backend NAME"))
-    return trains[0] if trains else DEMONSTRATION
+    declared = (name for name in trains if not _is_open(name))
+    return next(declared, trains[0] if trains else DEMONSTRATION)
 
 
 def _is_open(name: str) -> bool:

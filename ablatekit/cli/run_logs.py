@@ -141,7 +141,9 @@ def _shown(line: str) -> str:
 def _print_files(attempt: AttemptDirectory, tail: int | None, *, follow: bool) -> None:
     """The logs, one after the other; with `follow` also what comes while the attempt executes."""
     with ExitStack() as opened:
-        streams = {path: opened.enter_context(path.open("rb")) for path in _files(attempt)}
+        streams: dict[Path, BinaryIO] = {
+            path: opened.enter_context(path.open("rb")) for path in _files(attempt)
+        }
         if not follow and not any(path.stat().st_size for path in streams):
             typer.echo("(it has printed nothing)")
         for path, stream in streams.items():
