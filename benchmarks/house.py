@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 PRODUCT = {
     "ablatekit": ROOT,
     "ablatekit_rft": ROOT / "backends" / "rft",
+    "ablatekit_command": ROOT / "backends" / "command",
     "ablatekit_trl": ROOT / "backends" / "trl",
 }
 MODULE_LINES, FUNCTION_LINES, MEDIAN_LINES, FOLDER_MODULES, SMALL_MODULE = 600, 60, 10, 15, 60

@@ -205,14 +205,26 @@ def _is_defined_here(value: Any) -> bool:
 
 def _definition(thing: Any) -> tuple[ast.AST, str]:
     """The statement that defines a function or a class, and its text without our decorator."""
-    codes = [thing.__code__] if isinstance(thing, FunctionType) else list(_codes_of(thing))
-    for code in codes:
-        lines = linecache.getlines(code.co_filename)
-        for node in _defining(lines, thing.__name__, code.co_firstlineno):
+    for file, line in _places(thing):
+        lines = linecache.getlines(file)
+        for node in _defining(lines, thing.__name__, line):
             return node, _without_decorator("".join(lines), node)
     remedy = "Write it to a .py file and import it from there"
     rule = f"the source of {thing.__name__} is not known"
     raise UsageError(Problem(rule, "defined at a prompt or made by a program", remedy))
+
+
+def _places(thing: Any) -> Iterator[tuple[str, int | None]]:
+    """Where a definition may stand, as file and line; of a class without methods any cell."""
+    if isinstance(thing, FunctionType):
+        yield thing.__code__.co_filename, thing.__code__.co_firstlineno
+        return
+    codes = list(_codes_of(thing))
+    yield from ((code.co_filename, code.co_firstlineno) for code in codes)
+    if not codes:
+        session = getattr(sys.modules[SESSION], "__file__", None)
+        cells = [file for file in reversed(list(linecache.cache)) if not Path(file).exists()]
+        yield from ((file, None) for file in [*([session] if session else []), *cells])
 
 
 def _codes_of(thing: type) -> Iterator[CodeType]:
@@ -222,8 +234,8 @@ def _codes_of(thing: type) -> Iterator[CodeType]:
             yield code
 
 
-def _defining(lines: list[str], name: str, line: int) -> Iterator[ast.AST]:
-    """The definitions of that name that contain a line."""
+def _defining(lines: list[str], name: str, line: int | None) -> Iterator[ast.AST]:
+    """The definitions of that name that contain a line, or any line."""
     try:
         tree = ast.parse("".join(lines))
     except SyntaxError:
@@ -231,7 +243,7 @@ def _defining(lines: list[str], name: str, line: int) -> Iterator[ast.AST]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
             first = min([node.lineno, *(part.lineno for part in node.decorator_list)])
-            if first <= line <= (node.end_lineno or line):
+            if line is None or first <= line <= (node.end_lineno or line):
                 yield node
 
 

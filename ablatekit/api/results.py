@@ -17,7 +17,7 @@ from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan
 from ablatekit.dispatch.coordinator import DispatchOutcome, FailedRun
 from ablatekit.errors import Problem, UsageError, nearest
-from ablatekit.report.document import Document, Fold, Paragraph, Picture, Section, Warnings
+from ablatekit.report.document import Block, Document, Fold, Paragraph, Picture, Section, Warnings
 from ablatekit.runs.runlog import RunState
 from ablatekit.themes import Theme
 
@@ -222,7 +222,7 @@ class StudyAnalysis:
         lines = self.proposed.splitlines()
         care = [line.strip(" !") for line in lines if line.startswith("  ! ")]
         said = [line for line in lines if not line.startswith("  ! ")]
-        blocks = [*([Warnings(care)] if care else []), *map(Paragraph, said)]
+        blocks: list[Block] = [*([Warnings(care)] if care else []), *map(Paragraph, said)]
         fold = Fold("By what it was analysed", blocks)
         return replace(head, sections=[*head.sections, Section("proposed", "", "", [fold])])
 

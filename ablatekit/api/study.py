@@ -174,6 +174,10 @@ def _backend_part(
     """The key `backend` of the file."""
     given = dict(settings or {})
     if function is not None:
+        if FUNCTION in given:
+            where = Location(f"backend.settings.{FUNCTION}")
+            remedy = "Leave it out, or name the backend 'function' and the function here"
+            raise StudyError(Problem("the function is given twice", given[FUNCTION], remedy, where))
         reference = function.reference
         return {"name": FUNCTION, "settings": {FUNCTION: reference, **given}}
     if isinstance(backend, Mapping):

@@ -39,6 +39,9 @@ def adopt(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The study file to write.")
     ] = Path("study.yaml"),
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the study. Default: by the source.")
+    ] = None,
     command: Annotated[
         str | None,
         typer.Option(
@@ -73,19 +76,20 @@ def adopt(
     Factors, contexts, seeds and the response are proposed as by `ablatekit analyze SOURCE`.
     """
     from ablatekit.cli import proposals
+    from ablatekit.cli.analyze import names_in, pairs
     from ablatekit.pipeline.adopt import adopt as adopted
     from ablatekit.pipeline.adopted_study import described
     from ablatekit.runs.workspace import find_workspace
 
     roles = {"--response": response, "--factors": factors, "--contexts": contexts}
-    names = {option: _names(text) for option, text in {**roles, "--exclude": exclude}.items()}
+    names = {option: names_in(text) for option, text in {**roles, "--exclude": exclude}.items()}
     stated = proposals.stated_of(
-        names, _pairs("--baseline", baseline), _pairs("--where", where), {"direction": direction}
+        names, pairs("--baseline", baseline), pairs("--where", where), {"direction": direction}
     )
     recognised = proposals.recognise(source, reader, stated)
     proposal = recognised.proposal
     frame = _in_words(source, reader, proposal)
-    study = described(frame, proposal, str(source), command, _pairs("--setting", setting))
+    study = described(frame, proposal, str(source), command, pairs("--setting", setting), name)
     outcome = adopted(
         frame, proposal, study, output, find_workspace(workspace), _logged(recognised),
         replace=replace,
@@ -94,16 +98,6 @@ def adopt(
         typer.echo(json.dumps(_as_json(outcome, output), indent=2))
         return
     _tell(recognised, outcome, study.renamed, output, runs_more=command is not None)
-
-
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
-
-
-def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
-    from ablatekit.cli.analyze import pairs
-
-    return pairs(option, texts)
 
 
 def _in_words(source: Path, reader: str | None, proposal: Proposal) -> pd.DataFrame:

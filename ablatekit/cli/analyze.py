@@ -133,7 +133,7 @@ def analyze(
     }
     if formula is None:
         texts = {**short, "--wide": wide, "--exclude": exclude}
-        table = _Table(source, reader, {name: _names(text) for name, text in texts.items()},
+        table = _Table(source, reader, {name: names_in(text) for name, text in texts.items()},
                        pairs("--baseline", baseline), pairs("--where", where))  # fmt: skip
         planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
         if dry_run or not table.is_stated:
@@ -151,10 +151,10 @@ def analyze(
         "family": family,
         "weights": weights,
         "variances": variances,
-        "categorical": _names(categorical),
+        "categorical": names_in(categorical),
         "coding": coding,
-        "contrasts": [name for text in contrasts or [] for name in _names(text)],
-        "means": [name for text in means or [] for name in _names(text)],
+        "contrasts": [name for text in contrasts or [] for name in names_in(text)],
+        "means": [name for text in means or [] for name in names_in(text)],
         "pairwise": pairwise,
         "adjust": adjust,
         "anova_type": anova_type,
@@ -177,9 +177,9 @@ def _mixed_up(
     if formula is None:
         panel, where = BY_FORMULA, "without --formula"
     problems = [Problem(f"{name} has no meaning {where}") for name in _given(context, panel)]
-    if formula is None and not problems and _names(short["--wide"]):
+    if formula is None and not problems and names_in(short["--wide"]):
         remedy = "With --wide nothing is proposed: give --response and --factors"
-        lacking = [name for name in ("--response", "--factors") if not _names(short[name])]
+        lacking = [name for name in ("--response", "--factors") if not names_in(short[name])]
         problems = [Problem(f"{name} is missing", "", remedy) for name in lacking[:1]]
     return problems
 
@@ -226,7 +226,8 @@ def _bad_places(to_json: str | None, report: Path | None) -> list[Problem]:
     return problems
 
 
-def _names(text: str | None) -> list[str]:
+def names_in(text: str | None) -> list[str]:
+    """The names of columns in the value of an option, parted by commas."""
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 BackendName = Annotated[str, typer.Argument(help="Name of an installed backend.")]
 BackendOption = Annotated[
     str | None,
-    typer.Option("--backend", help="Name of an installed backend; by default the first that trains."),
+    typer.Option(
+        "--backend", help="Name of an installed backend; by default the first that trains."
+    ),
 ]
 FactorName = Annotated[str, typer.Argument(help="Dotted name of a setting.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DEMONSTRATION = "simulated"
+FUNCTION = "function"
+"""The core's own backends: one trains nothing, the other whatever a study names."""
 INDENT, HANGING = " " * 4, " " * 8
 
 
@@ -30,7 +34,7 @@ def default_backend() -> str:
     """
     from ablatekit.plugins import plugin_names
 
-    trains = [name for name in plugin_names("backend") if name != DEMONSTRATION]
+    trains = [name for name in plugin_names("backend") if name not in (DEMONSTRATION, FUNCTION)]
     declared = (name for name in trains if not _is_open(name))
     return next(declared, trains[0] if trains else DEMONSTRATION)
 

@@ -126,11 +126,11 @@ def _nothing_proposed(source: Path, proposal: Proposal) -> TableError:
     """What is lacking, the columns that come nearest, and what to do."""
     near = [f"{left.column}: {say(left.reason)}" for left in proposal.left_out]
     more = f"; and {len(near) - MOST_SAID} more" if len(near) > MOST_SAID else ""
-    received = "; ".join(near[:MOST_SAID]) + more
+    received = ["; ".join(near[:MOST_SAID]) + more] + [""] * len(proposal.lacking)
     return TableError(
         *(
-            Problem(say(lack), received, words.REMEDIES[lack["code"]], Location(str(source)))
-            for lack in proposal.lacking
+            Problem(say(lack), told, words.REMEDIES[lack["code"]], Location(str(source)))
+            for lack, told in zip(proposal.lacking, received, strict=False)
         )
     )
 
@@ -180,6 +180,8 @@ def show(recognised: Recognised, *, to_error: bool, alone: bool) -> None:
 
     for line in lines(recognised, alone=alone):
         typer.echo(legible(line), err=to_error)
+    if not alone:
+        typer.echo(err=to_error)
 
 
 def as_json(recognised: Recognised) -> str:

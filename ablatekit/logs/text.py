@@ -43,8 +43,8 @@ class TextLog:
         metrics = MetricsByStep()
         text = path.read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
         for line in text.split("\n")[:-1]:
-            found = (_numbers(match) for match in self._pattern.finditer(line))
-            metrics.add(dict(pair for pairs in found for pair in pairs))
+            matches = (_numbers(match) for match in self._pattern.finditer(line))
+            metrics.add(dict(pair for pairs in matches for pair in pairs))
         yield LoggedRun(name=path.stem, history=metrics.events())
 
 

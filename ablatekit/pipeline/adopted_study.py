@@ -59,10 +59,12 @@ def described(
     source: str,
     command: str | None,
     settings: Mapping[str, str],
+    name: str | None = None,
 ) -> AdoptedStudy:
     """The study of a table whose factors, contexts and seeds are text.
 
-    `settings` are those of the backend beside the command, by dotted name, as they are typed.
+    `settings` are those of the backend beside the command, by dotted name, as they are typed; the
+    source gives the `name` where there is none.
     Raises UsageError for a factor that is not set in some runs, and for too large a crossing.
     """
     labels = [*proposal.factors, *proposal.contexts]
@@ -77,7 +79,7 @@ def described(
     stated = {"command": command} if command else {"program_checked": "run"}
     content = {
         "version": 1,
-        "name": study_name(source),
+        "name": name or study_name(source),
         "question": f"Which choices behind {source} matter?",
         "backend": {"name": BACKEND, "settings": {**stated, **nest(given)}},
         "factors": {

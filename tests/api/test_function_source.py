@@ -57,6 +57,8 @@ def run_from(text: str, folder: Path) -> Any:
         ("class Model:\n    size = 3\n    def get(self): return self.size\n", "Model().get()", 3),
         ("BIG = float('inf')\nNAMES = {'b', 'a'}\n", "len(NAMES) if BIG > 1 else 0", 2),
         ("import functools\n@functools.cache\ndef helper(): return 4\n", "helper()", 4),
+        ("import dataclasses as d\n@d.dataclass\nclass P:\n    a: int = 2\n", "P().a", 2),
+        ("class A:\n    x = 5\nclass B(A): pass\n", "B.x", 5),
         ("def again(n): return n and again(n - 1)\n", "again(3)", 0),
     ],
 )
@@ -85,7 +87,7 @@ def test_the_text_is_the_functions_own_without_our_decorator() -> None:
         ("double = lambda x: 2 * x\n", "double(1)", "a lambda"),
         ("def helper(): return rate\nrate = 1\n", "helper()", "rate (an int)"),
         ("def one(): return 1\ntwo = one\n", "two()", "two (another name of one)"),
-        ("class Empty: pass\n", "Empty()", "the source of Empty is not known"),
+        ("Made = type('Made', (), {})\n", "Made()", "the source of Made is not known"),
     ],
 )
 def test_what_only_the_session_has_is_refused_by_name(cells: str, value: str, said: str) -> None:

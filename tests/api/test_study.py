@@ -81,6 +81,13 @@ def test_mistakes_that_the_backend_finds_name_their_key(tmp_path: Path) -> None:
     assert "Did you mean 'rounds'" in str(refused.value)
 
 
+def test_a_function_is_given_once() -> None:
+    with pytest.raises(
+        StudyError, match=r"backend\.settings\.function: the function is given twice"
+    ):
+        Study(**{**STATED, "backend": train, "settings": {"function": "train.py:train"}})
+
+
 def test_another_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("mine\n", encoding="utf-8")
     with pytest.raises(StudyError, match="there is another file"):

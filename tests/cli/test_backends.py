@@ -116,3 +116,15 @@ def test_what_other_trainers_call_a_setting_leads_to_it(
     assert invoke(["factor", "show", elsewhere, "--backend", "rft"]) == 2
     told = capsys.readouterr().err
     assert told.endswith(f"Did you mean {here!r}?\n")
+
+
+def test_a_backend_that_runs_any_program_is_not_the_one_that_is_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from ablatekit.cli.backends import default_backend
+
+    installed = ["command", "rft", "simulated"]
+    monkeypatch.setattr("ablatekit.plugins.plugin_names", lambda _axis: tuple(installed))
+    assert default_backend() == "rft"
+    installed.remove("rft")
+    assert default_backend() == "command"

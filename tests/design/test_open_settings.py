@@ -138,3 +138,11 @@ def test_contexts_without_content_are_known_by_their_names(tmp_path: Path) -> No
     plan = build_plan(_study(tmp_path, **{"factors:": contexts}), Fixed())
     assert {run.context["dataset"] for run in plan.runs} == {"wine", "digits"}
     assert len({run.run_id for run in plan.runs}) == len(plan.runs) == 8
+
+
+def test_a_plan_remembers_what_its_backend_lacks(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    assert plan.lacks == ("content", "metric_names")
+    assert Plan.from_json(plan.to_json()) == plan
+    without = {name: value for name, value in plan.to_json().items() if name != "lacks"}
+    assert Plan.from_json(without).lacks == ()

@@ -44,7 +44,13 @@ def _imported_by(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["ablatekit.cli.main", "ablatekit_rft.backend", "ablatekit_trl.backend"]
+    "module",
+    [
+        "ablatekit.cli.main",
+        "ablatekit_rft.backend",
+        "ablatekit_trl.backend",
+        "ablatekit_command.backend",
+    ],
 )
 def test_import_is_light(module: str) -> None:
     assert not _imported_by(f"import {module}") & set(HEAVY)

@@ -205,7 +205,8 @@ def test_mistakes_write_nothing(by_hand, capsys, options, message):
 
 
 def test_a_setting_of_the_backend_is_written(by_hand, capsys):
-    told(capsys, "--command", COMMAND, "--setting", "metrics.jsonl=log.jsonl", "-o", "own.yaml")
+    options = ("--setting", "metrics.jsonl=log.jsonl", "-o", "own.yaml", "--name", "own")
+    assert told(capsys, "--command", COMMAND, *options)["study"] == "own"
     assert "metrics: {jsonl: log.jsonl}" in (by_hand / "own.yaml").read_text()
 
 

@@ -55,9 +55,9 @@ ABOUT = frozenset(
 )  # fmt: skip
 """Words of columns that tell of a run what nobody has chosen for it."""
 NAMING = frozenset(
-    {"id", "name", "node", "date", "finished", "version", "path", "dir", "directory", "folder",
+    {"id", "name", "node", "date", "finished", "path", "dir", "directory", "folder",
      "file", "filename", "tag", "tags", "job", "project", "index", "hash", "state", "run", "exp",
-     "experiment", "order", "group", "log", "output", "display", "number", "row", "nr", "no",
+     "experiment", "log", "output", "display", "number", "row", "nr", "no",
      "start", "end"}
 )  # fmt: skip
 """Words that say so where all words of a name are such: run_name, but not optimizer.name."""

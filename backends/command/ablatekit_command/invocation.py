@@ -195,8 +195,8 @@ def _environment(
     given["ABLATEKIT_RESUME"] = str(int(resumed))
     for name, text in LOG_VARIABLES.get(kind, {}).items():
         given[name] = text.format(values["metrics"])
-    own = {name: fill(as_text(text), values) for name, text in settings.env.items()}
-    return given | own
+    stated = {name: fill(as_text(text), values) for name, text in settings.env.items()}
+    return given | stated
 
 
 def stand_ins(settings: CommandSettings) -> dict[str, Any]:

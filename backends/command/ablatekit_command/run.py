@@ -38,12 +38,12 @@ def execute(run: RunSpec, context: RunContext) -> RunResult:
     can continue, ProgramFailedError for every other end without a result.
     """
     given = {**run.settings, **run.execution}
-    settings, own = CommandSettings.from_dotted(given), parameters(given)
-    missing = list(missing_places(settings, own))
+    settings, given_to_program = CommandSettings.from_dotted(given), parameters(given)
+    missing = list(missing_places(settings, given_to_program))
     if missing:
         raise UsageError(*missing)
     resumed = settings.can_resume and _has_checkpoint(context.checkpoint_dir)
-    started = invocation(settings, own, _of_run(run, context), resumed=resumed)
+    started = invocation(settings, given_to_program, _of_run(run, context), resumed=resumed)
     if started.config is not None:
         started.config.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(started.config, started.config_text.encode())

@@ -17,8 +17,8 @@ _PLAIN_OVERRIDE = re.compile(r"[\w./:@%+-]+")
 
 def placeholders(text: str) -> tuple[str, ...]:
     """The names that a text has in braces, each once."""
-    found = (match["name"] for match in _PLACEHOLDER.finditer(text) if match["name"])
-    return tuple(dict.fromkeys(found))
+    names = (match["name"] for match in _PLACEHOLDER.finditer(text) if match["name"])
+    return tuple(dict.fromkeys(names))
 
 
 def formatted(text: str) -> tuple[str, ...]:

@@ -88,6 +88,10 @@ def test_step_zero_scores_must_agree_within_a_context(factorial, study):
     broken = analyse(*_with_history((plan, tables), rows), {}, [])["responses"]["y"]["diagnostics"]
     assert not broken["step_zero"]["equal"]
     assert statement("unequal_starts") in broken["messages"]
+    without = replace(plan, lacks=("step_zero",))
+    told = analyse(*_with_history((without, tables), rows), {}, [])["responses"]["y"]["diagnostics"]
+    assert told.get("step_zero") is None
+    assert statement("unequal_starts") not in told["messages"]
 
 
 @pytest.mark.parametrize(
