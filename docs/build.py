@@ -63,7 +63,7 @@ def _cells(notebook: Path) -> str:
         if (text := "".join(cell["source"]))
     ]
     title, *rest = shown
-    whole = f"<a href=\"{notebook.name}\" download>This page as a notebook</a>, to be run."
+    whole = f'<a href="{notebook.name}" download>This page as a notebook</a>, to be run.'
     return "\n\n".join([title, whole, *rest]) + "\n"
 
 
