@@ -38,6 +38,7 @@ DOCUMENTS = (
     "backends/command/README.md",
     "backends/command/recipes/README.md",
     "backends/rft/README.md",
+    "backends/trl/README.md",
     "docs/engines.md",
     "backends/trl/README.md",
     "CONTRIBUTING.md",
