@@ -40,7 +40,6 @@ DOCUMENTS = (
     "backends/rft/README.md",
     "backends/trl/README.md",
     "docs/engines.md",
-    "backends/trl/README.md",
     "CONTRIBUTING.md",
     "docs/backends.md",
 )
