@@ -252,10 +252,12 @@ def test_a_program_that_does_not_stop_is_killed(tried, context):
         tried(script, context(stop_after=8), resume=True, grace=0.3)
 
 
-def test_what_a_program_leaves_running_ends_with_it(tried, ended):
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_a_program_leaves_running_ends_with_it(tried, ended, apart):
     script = f"""{log({"acc": 1})}
 import subprocess, sys
-left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+left = subprocess.Popen(sleep, start_new_session={apart})
 print("left", left.pid)
 log.write(json.dumps({{"acc": 1, "pid": left.pid}}))
 """
