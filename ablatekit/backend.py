@@ -211,7 +211,8 @@ class RunContext(Protocol):
 class Backend(Protocol):
     """Whatever executes runs. Registered under the entry-point group `ablatekit.backends`.
 
-    May also have `lacks: ClassVar[frozenset[Lack]]`: what it does without.
+    May also have `lacks: ClassVar[frozenset[Lack]]`: what it does without; and
+    `starter: ClassVar[str]`: the study that `study init` writes, where settings do not tell one.
     """
 
     name: ClassVar[str]

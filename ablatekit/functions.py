@@ -138,6 +138,37 @@ class SettingsView(Mapping[str, Any]):
         return SettingsView, (self._values,)
 
 
+STARTER = """\
+# A study of a Python function: which of its choices matter, by how much, would it hold elsewhere?
+# Check it with `ablatekit study validate`, look at it with `ablatekit study plan`.
+version: 1
+name: my_study
+question: Which of these choices matter?
+
+# `train` in the file train.py beside this one gets what stands below, and another seed in every
+# run: def train(lr, optimizer, dataset, seed). It returns its metrics: {"accuracy": 0.8}.
+backend:
+  name: function
+  settings: {function: "train.py:train"}
+
+# Design choices under study: every level is compared with the baseline level.
+factors:
+  lr: {baseline: 0.1, levels: [0.1, 0.3]}
+  optimizer: {baseline: sgd, levels: [sgd, adam]}
+
+# What conclusions must hold across; every combination is run.
+contexts:
+  dataset: [digits, letters, words]
+
+# Independent repeats of every cell in every context. One gives no measure of chance.
+replicates: 2
+
+# What is measured, and what would be too small to matter.
+responses:
+  accuracy: {metric: accuracy, direction: higher, smallest_effect: 0.01}
+"""
+
+
 class FunctionBackend:
     """A study's function behind the contract of a backend."""
 
@@ -147,6 +178,7 @@ class FunctionBackend:
     lacks: ClassVar[frozenset[Lack]] = frozenset(
         {"step_zero", "stop_points", "content", "repeatability", "metric_names"}
     )
+    starter: ClassVar[str] = STARTER
 
     def rules(self) -> Sequence[Rule]:
         """A function's own combinations are its own affair."""

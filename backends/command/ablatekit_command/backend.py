@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from ablatekit.backend import Lack, Progress, Rule, RunContext, Settings
 from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit_command.settings import CommandSettings, parameters
+from ablatekit_command.starter import STARTER
 
 
 class CommandBackend:
@@ -22,6 +23,7 @@ class CommandBackend:
         {"step_zero", "stop_points", "metric_names", "repeatability"}
     )
     """What programs may do without; one that declares `resume` is stopped and continued."""
+    starter: ClassVar[str] = STARTER
 
     def rules(self) -> Sequence[Rule]:
         """None: what a program cannot combine only it knows."""

@@ -7,11 +7,12 @@ values, those that TRL cannot express too: `rules` refuses them with the reason.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from ablatekit_rft.levels.registry import stage_metadata
 from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.settings.base import with_levels
 from ablatekit_rft.settings.data import DataSettings
 from ablatekit_rft.settings.levels import (
     AdvantageName,
@@ -25,6 +26,7 @@ from ablatekit_rft.settings.levels import (
     TruncationName,
 )
 from ablatekit_rft.settings.protocol import ProtocolSettings
+from ablatekit_rft.settings.synonyms import SYNONYMS
 from pydantic import Field, field_validator
 
 LEVELS: Mapping[Stage, tuple[str, ...]] = {
@@ -44,12 +46,23 @@ LEVELS: Mapping[Stage, tuple[str, ...]] = {
 def _level(stage: Stage, default: str) -> Any:
     """A setting that names a level of `stage`, with what is documented about TRL's."""
     known = stage_metadata(stage)
-    extra = {"levels": {name: known[name] for name in LEVELS[stage]}}
-    return Field(default=default, json_schema_extra=extra)
+    offered = {name: known[name] for name in LEVELS[stage]}
+    return Field(default=default, json_schema_extra=with_levels(offered))
 
 
 class TrlSettings(ProtocolSettings, DataSettings):
     """Settings of TRL's trainers by their names in the backend `rft`."""
+
+    other_names: ClassVar[Mapping[str, str]] = {
+        **SYNONYMS,
+        "gradient_accumulation_steps": "gradient_accumulation",
+        "steps_per_generation": "minibatches",
+        "generation_batch_size": "queries_per_round",
+        "loss_type": "aggregation",
+        "off_policy_mask_threshold": "off_policy_mask",
+        "bf16": "precision",
+        "max_steps": "budget.amount",
+    }
 
     trainer: Literal["auto", "grpo", "rloo"] = "auto"
     """GRPOTrainer or RLOOTrainer; auto: RLOOTrainer where `advantage` is rloo."""

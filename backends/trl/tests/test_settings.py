@@ -11,6 +11,7 @@ from ablatekit_rft.settings.data import DataSettings
 from ablatekit_rft.settings.protocol import ProtocolSettings
 from ablatekit_trl.settings import LEVELS, TrlSettings
 
+from ablatekit.errors import nearest
 from ablatekit.study.settings import documented
 
 SHARED_PARTS = DataSettings.model_fields.keys() | ProtocolSettings.model_fields.keys()
@@ -58,3 +59,20 @@ def test_nothing_has_a_name() -> None:
     )
     assert settings.grad_clip is settings.lora_rank is settings.off_policy_mask is None
     assert settings.reward_coding == "01"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("num_generations", "rollouts"),
+        ("steps_per_generation", "minibatches"),
+        ("gradient_accumulation_steps", "gradient_accumulation"),
+        ("beta", "kl_coefficient"),
+        ("scale_rewards", "advantage"),
+        ("max_completion_length", "max_new_tokens"),
+    ],
+)
+def test_trls_own_names_are_understood(theirs: str, ours: str) -> None:
+    assert nearest(theirs, TrlSettings.model_fields, TrlSettings.other_names) == (
+        f"Did you mean {ours!r}?"
+    )
