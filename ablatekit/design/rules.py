@@ -20,7 +20,7 @@ from ablatekit.design.inputs import with_inputs_at
 from ablatekit.errors import PluginError, Problem, StudyError, nearest
 from ablatekit.study.factors import ContextVariable, Factor
 from ablatekit.study.load import LoadedStudy
-from ablatekit.study.messages import dotted, literal_hint, rule_text, show
+from ablatekit.study.messages import dotted, literal_hint, rule_text, show, without_union_tags
 from ablatekit.study.settings import (
     Given,
     SettingField,
@@ -180,7 +180,7 @@ class _Resolver:
         try:
             canonical = canonical_settings(self.backend.settings, self.rules, placed)
         except ValidationError as error:
-            for details in error.errors(include_url=False):
+            for details in without_union_tags(error.errors(include_url=False)):
                 problem = self._problem(details, given, cell)
                 self.problems.setdefault((str(problem.where), problem.rule), problem)
             return {}, {}
