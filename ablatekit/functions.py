@@ -25,7 +25,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ablatekit.backend import Lack, Progress, Rule, RunContext, Settings
+from ablatekit.backend import Lack, Progress, Rule, RunContext, Settings, Starter
 from ablatekit.errors import Location, Problem, UsageError, nearest
 from ablatekit.references import hash_of_source, imported_names, referenced, source_of
 from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
@@ -37,6 +37,21 @@ SEED_BITS = 31
 ITEM_COLUMNS: Mapping[str, Any] = {"split": "test", "dataset": "", "sample": 0}
 """Columns of item outcomes that a function may leave out, and what they then hold."""
 Metrics: TypeAlias = Mapping[str, float]
+EXAMPLE_FILE = "train_example.py"
+EXAMPLE = '''"""A stand-in for your own function: a line is fitted by gradient descent."""
+
+import random
+
+
+def train(learning_rate, batch_size, seed):
+    draw = random.Random(seed)
+    slope = 0.0
+    for step in range(1, 51):
+        xs = [draw.gauss(0, 1) for _ in range(batch_size)]
+        gradient = sum((slope * x - 2 * x - draw.gauss(0, 1)) * x for x in xs) / len(xs)
+        slope -= learning_rate * gradient
+        yield step, {"error": abs(slope - 2)}
+'''
 
 
 class ResourceSettings(BaseModel):
@@ -176,6 +191,17 @@ class FunctionBackend:
         if problems:
             raise UsageError(*problems)
         return tuple(_warnings(signature, file))
+
+    def starter(self) -> Starter:
+        """A small function with two parameters."""
+        return Starter(
+            settings={FUNCTION: f"{EXAMPLE_FILE}:train"},
+            factors={"learning_rate": (0.1, 0.01), "batch_size": (8, 32)},
+            varied="Every parameter of the function can be varied.",
+            response="error",
+            direction="lower",
+            files={EXAMPLE_FILE: EXAMPLE},
+        )
 
     def content(self, settings: Settings) -> Mapping[str, str]:
         """The hash of the function's source."""
