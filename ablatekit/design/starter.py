@@ -23,8 +23,9 @@ FACTORS = 2
 def starter_study(backend: Backend, name: str = "my_study") -> str:
     """The text of a small study of `backend`: its own, or one of its settings that validates.
 
-    Its own is its member `starter`, where what varies is not among its settings. Else the factors are the backend's first settings that have two levels which make a difference; its
-    contexts are the settings that name something (free text, such as a model or a data set).
+    Its own is its member `starter`, where what varies is not among its settings. Else the factors
+    are the backend's first settings that have two levels which make a difference; its contexts are
+    the settings that name something (free text, such as a model or a data set).
     """
     stated: str | None = getattr(backend, "starter", None)
     if stated is not None:
