@@ -293,6 +293,15 @@ def test_a_program_with_a_fixed_place_gets_a_folder_of_its_own(tried):
     assert done.result.metrics == {"acc": 1.0}
 
 
+def test_a_script_that_changes_after_planning_is_refused(folder, spec, context):
+    (folder / "script.py").write_text(log({"acc": 1}))
+    planned = spec({"command": "python script.py"})
+    assert CommandBackend().run(planned, context()).status == "finished"
+    (folder / "script.py").write_text(log({"acc": 2}))
+    with pytest.raises(UsageError, match=r"changed since .* planned; received command script\.py"):
+        CommandBackend().run(planned, context())
+
+
 def test_what_cannot_be_started_is_refused(tried):
     with pytest.raises(UsageError, match="cannot be started: embedded null byte"):
         tried(log({"acc": 1}), command="python script.py {name}", name="a\0b")
