@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ablatekit_command.backend import CommandBackend
 from ablatekit_command.follow import Follower
 
 from ablatekit.errors import RunFailedError, RunInterruptedError, UsageError
