@@ -37,7 +37,8 @@ def execute(run: RunSpec, context: RunContext) -> RunResult:
     """Run the program of one run.
 
     Raises UsageError for a program that is not there or not the planned one,
-    RunInterruptedError when it was stopped and can continue, RunFailedError for every other end without a result.
+    RunInterruptedError when it was stopped and can continue, RunFailedError for every other end
+    without a result.
     """
     given = {**run.settings, **run.execution}
     settings, given_to_program = CommandSettings.from_dotted(given), parameters(given)
