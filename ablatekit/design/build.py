@@ -284,7 +284,8 @@ class _NamedContent:
         except UsageError as error:
             together = " ".join(problem.received for problem in error.problems)
             place = self._setting_in(condition, together)[0] or _named_in(self.loaded, together)
-            told = (self._at_setting(condition, problem) for problem in error.problems)
+            said = (_as_said(condition, problem) for problem in error.problems)
+            told = (self._at_setting(condition, problem) for problem in said)
             raise StudyError(*(problem.at(place) for problem in told)) from None
 
     def _at_setting(self, condition: CellInContext, problem: Problem) -> Problem:
@@ -306,6 +307,14 @@ class _NamedContent:
         if shown:
             return given[shown[0]].where(self.loaded.source), None
         return None, next(iter(_shown_names(received, condition.settings)), None)
+
+
+def _as_said(condition: CellInContext, problem: Problem) -> Problem:
+    """A problem that shows the places of inputs as the study writes them."""
+    received = problem.received
+    for name, said in condition.inputs.items():
+        received = received.replace(f"{name}: {condition.everything.get(name)}", f"{name}: {said}")
+    return replace(problem, received=received)
 
 
 def _shown_names(received: str, names: Iterable[str]) -> list[str]:

@@ -24,6 +24,7 @@ from ablatekit.study.messages import dotted, literal_hint, rule_text, show
 from ablatekit.study.settings import (
     Given,
     SettingField,
+    documented,
     flatten,
     flatten_model,
     is_inside,
@@ -35,6 +36,7 @@ from ablatekit.study.settings import (
 )
 
 MAX_RULE_ROUNDS = 20
+REPLICATES = "Every run has a seed of its own; `replicates: N` says how many there are of each cell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +201,27 @@ class _Resolver:
     ) -> Problem:
         name = _setting_of(details, self.fields)
         rule = f"setting {name!r} {rule_text(details)}" if name else rule_text(details)
+        remedy = self._remedy(details, name)
         above = [other for other in given if other == name or name.startswith(f"{other}.")]
         below = [other for other in given if name and other.startswith(f"{name}.")]
-        remedy = literal_hint(details) or f"`ablatekit backend show {self.backend.name}` lists it"
         if above or below:
-            where = given[(above or below)[0]].where(self.loaded.source)
-            return Problem(rule, show(details["input"]), remedy, where)
+            setting = given[(above or below)[0]]
+            is_placed = name in self.fields and self.fields[name].input and name in given
+            received = setting.value if is_placed else details["input"]
+            return Problem(rule, show(received), remedy, setting.where(self.loaded.source))
         where = self.loaded.where_key("backend")
         return Problem(f"{rule} (cell {as_yaml(cell)})", "", remedy, where)
+
+    def _remedy(self, details: ErrorDetails, name: str) -> str:
+        """What to give instead, where the value tells; else what the setting is."""
+        told = details.get("ctx", {}).get("remedy") or literal_hint(details)
+        if told:
+            return str(told)
+        field = setting_fields(documented(self.backend.settings)).get(name)
+        meaning = (field.info.description or "") if field is not None else ""
+        where = f"see `ablatekit backend show {self.backend.name}`"
+        sentence = " ".join(meaning.split()).rstrip(".")
+        return f"{sentence}: {where}" if sentence else where.capitalize()
 
 
 def given_settings(loaded: LoadedStudy, cell: CellLevels, context: CellLevels) -> dict[str, Given]:
@@ -260,8 +275,13 @@ def _unknown_settings(
             continue
         rule = f"unknown setting of backend {backend.name!r}"
         where = loaded.source.where_key(setting.named_at)
-        remedy = nearest(name, fields, other_names(backend.settings))
+        remedy = REPLICATES if _is_seed(name) else ""
+        remedy = remedy or nearest(name, fields, other_names(backend.settings))
         yield Problem(rule, repr(name), remedy, where)
+
+
+def _is_seed(name: str) -> bool:
+    return name.rpartition(".")[2].lower() in ("seed", "seeds", "random_seed", "random_state")
 
 
 def _execution_only(

@@ -7,7 +7,7 @@ values, those that TRL cannot express too: `rules` refuses them with the reason.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from ablatekit_rft.levels.registry import stage_metadata
 from ablatekit_rft.levels.stages import Stage
@@ -25,6 +25,7 @@ from ablatekit_rft.settings.levels import (
     TruncationName,
 )
 from ablatekit_rft.settings.protocol import ProtocolSettings
+from ablatekit_rft.settings.synonyms import SYNONYMS
 from pydantic import Field, field_validator
 
 LEVELS: Mapping[Stage, tuple[str, ...]] = {
@@ -40,6 +41,18 @@ LEVELS: Mapping[Stage, tuple[str, ...]] = {
 }
 """What TRL's trainers can express of the levels of each stage."""
 
+TRL_NAMES: Mapping[str, str] = {
+    "generation_batch_size": "queries_per_round",
+    "steps_per_generation": "minibatches",
+    "gradient_accumulation_steps": "gradient_accumulation",
+    "per_device_train_batch_size": "gradient_accumulation",
+    "reward_funcs": "verifier",
+    "loss_type": "aggregation",
+    "top_entropy_quantile": "entropy_share",
+    "algorithm": "trainer",
+}
+"""Arguments of TRL that are another setting here than what other trainers call so."""
+
 
 def _level(stage: Stage, default: str) -> Any:
     """A setting that names a level of `stage`, with what is documented about TRL's."""
@@ -50,6 +63,8 @@ def _level(stage: Stage, default: str) -> Any:
 
 class TrlSettings(ProtocolSettings, DataSettings):
     """Settings of TRL's trainers by their names in the backend `rft`."""
+
+    other_names: ClassVar[Mapping[str, str]] = {**SYNONYMS, **TRL_NAMES}
 
     trainer: Literal["auto", "grpo", "rloo"] = "auto"
     """GRPOTrainer or RLOOTrainer; auto: RLOOTrainer where `advantage` is rloo."""

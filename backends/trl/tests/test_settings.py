@@ -9,9 +9,9 @@ from ablatekit_rft.levels.registry import levels_of
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.settings.data import DataSettings
 from ablatekit_rft.settings.protocol import ProtocolSettings
-from ablatekit_trl.settings import LEVELS, TrlSettings
+from ablatekit_trl.settings import LEVELS, TRL_NAMES, TrlSettings
 
-from ablatekit.study.settings import documented
+from ablatekit.study.settings import documented, setting_fields
 
 SHARED_PARTS = DataSettings.model_fields.keys() | ProtocolSettings.model_fields.keys()
 OURS = ("trainer", "gradient_accumulation")
@@ -58,3 +58,16 @@ def test_nothing_has_a_name() -> None:
     )
     assert settings.grad_clip is settings.lora_rank is settings.off_policy_mask is None
     assert settings.reward_coding == "01"
+
+
+def test_other_names_lead_to_settings_and_are_none_themselves() -> None:
+    fields = setting_fields(TrlSettings)
+    ours = {name: here for name, here in TrlSettings.other_names.items() if here in fields}
+    assert set(TRL_NAMES) <= set(ours)
+    assert set(ours).isdisjoint(fields)
+    assert {ours[name] for name in ("beta", "lr", "num_generations", "loss_type")} == {
+        "kl_coefficient",
+        "learning_rate",
+        "rollouts",
+        "aggregation",
+    }
