@@ -35,7 +35,14 @@ from typing import Any, Literal, TypeAlias
 
 from ablatekit.backend import Backend
 from ablatekit.canonical import read_json
-from ablatekit.errors import Problem, RunInterruptedError, UsageError, WorkspaceError
+from ablatekit.errors import (
+    AblatekitError,
+    Problem,
+    RunFailedError,
+    RunInterruptedError,
+    UsageError,
+    WorkspaceError,
+)
 from ablatekit.plugins import CONTRACTS, load_backend
 from ablatekit.runs.eventlog import EventWriter
 from ablatekit.runs.locks import file_lock
@@ -176,7 +183,7 @@ class Worker:
         # A backend is foreign code: whatever it raises fails this attempt, never the worker.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             kind, message = _end_of(error)
-            if kind not in ("interrupted", "refused"):
+            if not isinstance(error, AblatekitError):
                 traceback.print_exc()
             _leave_end(attempt, kind, message)
             return kind, message
@@ -339,6 +346,8 @@ def _end_of(error: BaseException) -> tuple[EndKind, str]:
         return "interrupted", str(error)
     if isinstance(error, UsageError):
         return "refused", str(error)
+    if isinstance(error, RunFailedError):
+        return "exception", str(error)
     message = f"{type(error).__name__}: {error}".splitlines()[0]
     full = isinstance(error, OSError) and error.errno in _DISK_FULL
     return ("disk" if full else "exception"), message

@@ -18,9 +18,10 @@ from ablatekit.canonical import content_hash
 from ablatekit.design.cells import CellLevels, as_yaml, matches
 from ablatekit.design.inputs import with_inputs_at
 from ablatekit.errors import PluginError, Problem, StudyError, nearest
+from ablatekit.plugins import answer_of
 from ablatekit.study.factors import ContextVariable, Factor
 from ablatekit.study.load import LoadedStudy
-from ablatekit.study.messages import dotted, literal_hint, rule_text, show
+from ablatekit.study.messages import dotted, literal_hint, rule_text, show, without_union_tags
 from ablatekit.study.settings import (
     Given,
     SettingField,
@@ -99,7 +100,7 @@ def canonical_conditions(
         CellInContext(place // count, place % count, *_split(settings, fields), inputs)
         for place, (settings, inputs) in enumerate(resolved)
     )
-    rules = backend.rules()
+    rules = resolver.rules
     _refuse_invalid(loaded, cells, conditions, rules)
     warnings = tuple(_rule_warnings(conditions, rules))
     return CanonicalCells(tuple(_stated(conditions, backend, fields)), warnings)
@@ -167,7 +168,7 @@ class _Resolver:
         self.loaded = loaded
         self.backend = backend
         self.fields = fields
-        self.rules = tuple(backend.rules())
+        self.rules = tuple(answer_of("backend", backend, "rules"))
         self.problems: dict[tuple[str, str], Problem] = {}
 
     def resolve(
@@ -182,7 +183,7 @@ class _Resolver:
         try:
             canonical = canonical_settings(self.backend.settings, self.rules, placed)
         except ValidationError as error:
-            for details in error.errors(include_url=False):
+            for details in without_union_tags(error.errors(include_url=False)):
                 problem = self._problem(details, given, cell)
                 self.problems.setdefault((str(problem.where), problem.rule), problem)
             return {}, {}

@@ -45,7 +45,7 @@ class RunSpec:
 
     @property
     def run_id(self) -> str:
-        """Hash of everything that decides the run's results (DESIGN 3.2)."""
+        """Hash of everything that decides the run's results."""
         return content_hash(
             {
                 "spec": SPEC_VERSION,

@@ -18,10 +18,9 @@ from ablatekit.study.settings import documented, fields_at
 from ablatekit.study.yaml_source import Loc, Node
 
 _REWRITES = (
-    (r"^Input should be a valid dictionary.*$", "must be a mapping (key: value)"),
+    (r"^Input should be (a valid dictionary|an object).*$", "must be a mapping (key: value)"),
+    (r"^Input should be a valid array.*$", "must be a list"),
     (r"^Input should be a valid (boolean|integer|number|string|list).*$", r"must be a \1"),
-    (r"^Input should be an object$", "must be a mapping (key: value)"),
-    (r"^Input should be a valid array$", "must be a list"),
     (r"^Input should be (a valid )?", "must be "),
     (r"^String should match pattern .*$", "has another form"),
     (r"^(String|List|Dictionary|Value) should have ", "must have "),
@@ -30,6 +29,8 @@ _REWRITES = (
     (r"\ba integer\b", "an integer"),
     (r"^must be a boolean$", "must be true or false"),
 )
+_KIND = re.compile(r"str|int|float|bool|none|(list|dict|tuple|set)\[.*\]")
+"""What pydantic calls a kind of value among several."""
 OTHER_KEYS: Mapping[str, str] = MappingProxyType(
     {
         other: key
@@ -93,6 +94,29 @@ def _allowed(details: ErrorDetails) -> list[str]:
     return re.findall(r"'([^']*)'", str(expected))
 
 
+def without_union_tags(details: Iterable[ErrorDetails]) -> list[ErrorDetails]:
+    """Errors of which none is about one kind of several that a value may have.
+
+    pydantic tells of each kind that a value is not; that is one mistake. Where the value is of one
+    kind and a part of it is wrong, only the part is told.
+    """
+    alternatives: dict[Loc, list[ErrorDetails]] = {}
+    for error in details:
+        loc = error["loc"]
+        of_kind = error["type"].endswith("_type") and _KIND.fullmatch(str(loc[-1]))
+        alternatives.setdefault(loc[:-1] if of_kind else loc, []).append(error)
+    told = []
+    for loc, errors in alternatives.items():
+        if errors[0]["loc"] == loc:
+            told += errors
+        elif not any(other[: len(loc)] == loc and other != loc for other in alternatives):
+            texts = dict.fromkeys(rule_text(error) for error in errors)
+            first, *more = texts
+            rule = " or ".join([first, *(text.removeprefix("must be ") for text in more)])
+            told.append({**errors[0], "loc": loc, "msg": rule})
+    return told
+
+
 def literal_hint(details: ErrorDetails) -> str:
     """The nearest of the allowed values, for a value that is none of them."""
     allowed = _allowed(details)
@@ -110,7 +134,7 @@ def dotted(loc: Iterable[str | int]) -> str:
 def study_problems(error: ValidationError, root: Node, model: type[BaseModel]) -> list[Problem]:
     """The mistakes that pydantic found in a study file, each once, in the order of the file."""
     problems: dict[Loc, Problem] = {}
-    for details in error.errors(include_url=False):
+    for details in without_union_tags(error.errors(include_url=False)):
         path = root.path(details["loc"])
         if details["type"] == "missing":
             path = (*path, details["loc"][-1])

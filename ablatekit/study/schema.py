@@ -84,8 +84,8 @@ def duration_seconds(text: str) -> float:
 def _scalar(value: Any, _inner: ValidatorFunctionWrapHandler) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    message = "must be one value: a number, a string, true, false or null"
-    raise PydanticCustomError("scalar", message)
+    remedy = "A list or a mapping gets a name, in levels: {NAME: {SETTING: VALUE}}"
+    raise refusal("must be one value: a number, a string, true, false or null", remedy)
 
 
 def _workers(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:

@@ -28,7 +28,10 @@ from ablatekit.report.formats import html
 from ablatekit.report.formats.html import render_html, render_page
 
 REPORTS = Path(__file__).parents[2] / "reports"
-COMPARED = {"equal_rounds_or_samples": ("full_factorial", "equal_samples")}
+COMPARED = {
+    "equal_rounds_or_samples": ("full_factorial", "equal_samples"),
+    "trl_or_rft": ("recipes_rft", "recipes_trl"),
+}
 """Committed pages of two studies, and which they are."""
 PRECISE = 288
 """Dots per inch at which rounded glyphs do not matter."""

@@ -114,15 +114,23 @@ def _averaged(studies: Studies, only: tuple[list[str], list[str]]) -> str:
 
 
 def differing_things(studies: Studies) -> list[str]:
-    """What the plans differ in: settings (a budget is one), factors varied, contexts."""
+    """What the plans differ in: backend, settings (a budget is one), factors varied, contexts."""
     settings = differing_settings(studies.first, studies.second)
     parents = [name.rpartition(".")[0] or name for name, _, _ in settings]
-    things = list(dict.fromkeys(parents))
+    backends = _backends(studies)
+    things = [said.backends(*backends)] if len(set(backends)) > 1 else []
+    things += dict.fromkeys(parents)
     if factor_names(studies.first).keys() != factor_names(studies.second).keys():
         things.append(said.FACTORS)
     if _labels(studies, 0) != _labels(studies, 1):
         things.append(CONTEXTS)
     return things
+
+
+def _backends(studies: Studies) -> list[str]:
+    """Who executed the runs, of the studies that say so."""
+    stated = (analysis["study"].get("backend") for analysis in studies.both)
+    return [str(backend) for backend in stated if backend]
 
 
 def _labels(studies: Studies, place: int) -> set[tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,13 +46,17 @@ SCRIPTS = (".py", ".sh", ".bash", ".R", ".r", ".jl", ".js", ".mjs", ".pl", ".rb"
 LAUNCHERS = ("bash", "sh", "zsh", "Rscript", "julia", "node", "perl", "ruby", "lua", "torchrun",
              "accelerate", "deepspeed", "mpirun", "uv", "env", "time", "nice")  # fmt: skip
 """Programs whose first argument that is called like a script is one."""
-SHELL_WORDS = frozenset({">", ">>", "2>", "2>&1", "&>", "<", "|", "||", "&", "&&", ";"})
 NO_COMMAND = Problem(
     "there is no command",
     'command: ""',
     'Give one: command: "python train.py --lr {lr} --seed {seed}"; runs that were adopted get one'
     " by: ablatekit study adopt SOURCE --command ... --replace",
 )
+_SHELL_OPERATOR = re.compile(r"\|\|?|&&?|;|<|\d*>>?(&\d|\S*)")
+_SHELL_EXPANSION = re.compile(r"\$\w+|\$\{\w+\}|\$\(.*|`.*|~(/.*)?")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*")
+_SHELL_BUILTINS = ("cd", "source", ".", "export", "set", "ulimit", "module", "conda")
+_OF_A_SHELL = 'command: ["bash", "-c", "... \\"$1\\"", "bash", "{lr}"] is one for a shell'
 _OWN = frozenset({"run_dir", "run_id", "checkpoint_dir"})
 _ALL_PARAMETERS = ("arguments", "overrides", "parameters")
 
@@ -67,6 +72,7 @@ def examine(settings: CommandSettings, parameters: Mapping[str, Any]) -> list[st
     problems += _unused(settings, parameters, texts) if settings.command else []
     _refuse(problems)
     problems += _config_problems(settings, parameters)
+    problems += _steps_problems(settings, parameters)
     missing = list(missing_places(settings, parameters))
     if settings.program_checked == "plan":
         problems += missing
@@ -75,7 +81,7 @@ def examine(settings: CommandSettings, parameters: Mapping[str, Any]) -> list[st
     if not settings.command:
         return ["there is no command: runs that lack a result cannot start"]
     later = (f"{each.rule} on this machine: each run looks as it starts" for each in missing)
-    return [*later, *_seed_warning(texts)]
+    return [*later, *_shell_warnings(settings), *_seed_warning(texts)]
 
 
 def _refuse(problems: Sequence[Problem]) -> None:
@@ -100,15 +106,12 @@ def _command_problems(settings: CommandSettings) -> Iterator[Problem]:
             yield Problem("the command has no words", f"command: {show(value)}")
         for word in words:
             yield from _misplaced(name, word)
-        if name == "command" and isinstance(value, str):
-            yield from _shell_problems(words)
-
-
-def _shell_problems(words: Sequence[str]) -> Iterator[Problem]:
-    """Words that only a shell understands: the program would get them as arguments."""
-    for word in SHELL_WORDS.intersection(words):
-        remedy = f"Write bash -c '... {word} ...', or a list of arguments where it is one"
-        yield Problem("no shell reads the command", f"command: {word}", remedy)
+            if "\0" in word:
+                yield Problem("an argument has a null character", f"{name}: {show(word)}")
+            if isinstance(value, str) and _SHELL_OPERATOR.fullmatch(word):
+                rule = "no shell is involved, so that the program would get its signs as arguments"
+                remedy = f"What it prints is kept in any case; {_OF_A_SHELL}"
+                yield Problem(rule, f"{name}: {show(word)}", remedy)
 
 
 def _misplaced(name: str, word: str) -> Iterator[Problem]:
@@ -128,6 +131,11 @@ def _setting_problems(settings: CommandSettings) -> Iterator[Problem]:
         remedy = f"Use one of {', '.join(FORMATS)}"
         rule = "the file of items has no known format"
         yield Problem(rule, f"items: {settings.items}", remedy)
+    for name in settings.env:
+        if not name or "=" in name or "\0" in name:
+            yield Problem(
+                "an environment variable has a name without =", f"env.{name}: {show(name)}"
+            )
     yield from _template_problems(settings.config.template)
     yield from _shared_places(settings)
     yield from _condition_problems(settings)
@@ -240,8 +248,10 @@ def _placeholder_problems(
 
 
 def _unreplaced(parameters: Mapping[str, Any]) -> Iterator[Problem]:
-    """Values of parameters with names of a run in them, which would reach the program as text."""
+    """Values of parameters that would not reach the program as they are meant."""
     for name, value in parameters.items():
+        if isinstance(value, str) and "\0" in value:
+            yield Problem("an argument has a null character", f"{name}: {show(value)}")
         held = [each for each in placeholders(as_text(value)) if each in RUN_NAMES]
         if held:
             rule = "a parameter's value is passed on as it is, with no placeholder replaced"
@@ -335,6 +345,23 @@ def _config_problems(settings: CommandSettings, parameters: Mapping[str, Any]) -
     return [Problem(rule, f"{where}: {getattr(settings.config, where[7:])}", remedy)]
 
 
+def _steps_problems(settings: CommandSettings, parameters: Mapping[str, Any]) -> Iterator[Problem]:
+    stated = fill(str(settings.steps), {**stand_ins(settings), **parameters})
+    if stated and not stated.isdigit():
+        remedy = f"{settings.steps} is {stated} here" if stated != settings.steps else ""
+        received = f"steps: {show(settings.steps)}"
+        yield Problem("the last step is a whole number, or a placeholder of one", received, remedy)
+
+
+def _shell_warnings(settings: CommandSettings) -> Iterator[str]:
+    """What only a shell would replace; a text that is code for one is its own affair."""
+    words = split_words(settings.command) if isinstance(settings.command, str) else []
+    values = (word.partition("=")[2] or word for word in words)
+    expansions = [value for value in values if _SHELL_EXPANSION.match(value)]
+    if expansions and "-c" not in words:
+        yield f"no shell is involved: the program gets {', '.join(expansions)} as it is written"
+
+
 def missing_places(settings: CommandSettings, parameters: Mapping[str, Any]) -> Iterator[Problem]:
     """Command, program, script, working directory and files that are not there."""
     remedy = "Paths are relative to the folder of the study file"
@@ -373,6 +400,10 @@ def _missing_program(settings: CommandSettings, program: str) -> Iterator[Proble
     if _is_program(settings, program):
         return
     remedy = "Install it, give its path, or set program_checked: run where it is on other machines"
+    if _ASSIGNMENT.fullmatch(program):
+        remedy = "Environment variables of the program are set under env"
+    elif program in _SHELL_BUILTINS:
+        remedy = f"No shell is involved: set cwd or env; {_OF_A_SHELL}"
     yield Problem(f"there is no program {program!r}", f"command: {program}", remedy)
 
 

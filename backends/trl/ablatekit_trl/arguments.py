@@ -78,7 +78,8 @@ def _optimisation(settings: TrlSettings) -> dict[str, Any]:
 def _schedule(settings: TrlSettings) -> dict[str, Any]:
     updates = settings.rounds * settings.updates_per_round
     warmup = math.ceil(settings.warmup_fraction * updates)
-    name, further = settings.lr_schedule, {}
+    name: str = settings.lr_schedule
+    further: dict[str, float] = {}
     if settings.lr_schedule == "constant" and warmup:
         name = "constant_with_warmup"
     if settings.lr_schedule == "cosine" and settings.lr_floor:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from ablatekit_rft.content import named_content
-from ablatekit_rft.metrics.names import SAMPLES
+from ablatekit_rft.metrics.names import SAMPLES, UPDATES
 from ablatekit_rft.planning.examine import examine
 from ablatekit_rft.sources.hashes import training_memory
 from pydantic import BaseModel
@@ -41,9 +41,12 @@ class TrlBackend:
         return reported(_validated(canonical_json(dict(settings))))
 
     def expected_costs(self, settings: Settings) -> Mapping[str, float]:
-        """Training rollouts of all rounds."""
+        """Training rollouts and optimizer steps of all rounds."""
         chosen = _validated(canonical_json(dict(settings)))
-        return {SAMPLES: float(chosen.rounds * chosen.samples_per_round)}
+        if chosen.budget.unit == "generated_tokens":
+            return {}
+        samples = chosen.rounds * chosen.samples_per_round
+        return {SAMPLES: float(samples), UPDATES: float(chosen.rounds * chosen.updates_per_round)}
 
     def resources(self, settings: Settings) -> Resources:
         """Threads, a share of a GPU unless `device` is cpu, and memory for weights and moments."""

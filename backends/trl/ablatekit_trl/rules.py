@@ -88,8 +88,8 @@ class Indivisible(Condition):
 
     def holds(self, value: int, settings: Settings) -> bool:
         """Whether a rest is left."""
-        whole = value * math.prod(settings[name] for name in self.times)
-        return whole % math.prod(settings[name] for name in self.by) != 0
+        whole = value * math.prod(int(settings[name]) for name in self.times)
+        return whole % math.prod(int(settings[name]) for name in self.by) != 0
 
 
 def _refused_levels() -> Iterator[Rule]:

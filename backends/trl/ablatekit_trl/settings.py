@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 from ablatekit_rft.levels.registry import stage_metadata
 from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.settings import RftSettings
+from ablatekit_rft.settings.base import with_levels
 from ablatekit_rft.settings.data import DataSettings
 from ablatekit_rft.settings.levels import (
     AdvantageName,
@@ -44,10 +45,13 @@ LEVELS: Mapping[Stage, tuple[str, ...]] = {
 TRL_NAMES: Mapping[str, str] = {
     "generation_batch_size": "queries_per_round",
     "steps_per_generation": "minibatches",
+    "bf16": "precision",
     "gradient_accumulation_steps": "gradient_accumulation",
     "per_device_train_batch_size": "gradient_accumulation",
     "reward_funcs": "verifier",
     "loss_type": "aggregation",
+    "off_policy_mask_threshold": "off_policy_mask",
+    "max_steps": "budget.amount",
     "top_entropy_quantile": "entropy_share",
     "algorithm": "trainer",
 }
@@ -57,8 +61,8 @@ TRL_NAMES: Mapping[str, str] = {
 def _level(stage: Stage, default: str) -> Any:
     """A setting that names a level of `stage`, with what is documented about TRL's."""
     known = stage_metadata(stage)
-    extra = {"levels": {name: known[name] for name in LEVELS[stage]}}
-    return Field(default=default, json_schema_extra=extra)
+    offered = {name: known[name] for name in LEVELS[stage]}
+    return Field(default=default, json_schema_extra=with_levels(offered))
 
 
 class TrlSettings(ProtocolSettings, DataSettings):

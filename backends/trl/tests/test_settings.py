@@ -9,9 +9,10 @@ from ablatekit_rft.levels.registry import levels_of
 from ablatekit_rft.settings import RftSettings
 from ablatekit_rft.settings.data import DataSettings
 from ablatekit_rft.settings.protocol import ProtocolSettings
-from ablatekit_trl.settings import LEVELS, TRL_NAMES, TrlSettings
+from ablatekit_trl.settings import LEVELS, TrlSettings
 
-from ablatekit.study.settings import documented, setting_fields
+from ablatekit.errors import nearest
+from ablatekit.study.settings import documented
 
 SHARED_PARTS = DataSettings.model_fields.keys() | ProtocolSettings.model_fields.keys()
 OURS = ("trainer", "gradient_accumulation")
@@ -60,14 +61,18 @@ def test_nothing_has_a_name() -> None:
     assert settings.reward_coding == "01"
 
 
-def test_other_names_lead_to_settings_and_are_none_themselves() -> None:
-    fields = setting_fields(TrlSettings)
-    ours = {name: here for name, here in TrlSettings.other_names.items() if here in fields}
-    assert set(TRL_NAMES) <= set(ours)
-    assert set(ours).isdisjoint(fields)
-    assert {ours[name] for name in ("beta", "lr", "num_generations", "loss_type")} == {
-        "kl_coefficient",
-        "learning_rate",
-        "rollouts",
-        "aggregation",
-    }
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("num_generations", "rollouts"),
+        ("steps_per_generation", "minibatches"),
+        ("gradient_accumulation_steps", "gradient_accumulation"),
+        ("beta", "kl_coefficient"),
+        ("scale_rewards", "advantage"),
+        ("max_completion_length", "max_new_tokens"),
+    ],
+)
+def test_trls_own_names_are_understood(theirs: str, ours: str) -> None:
+    assert nearest(theirs, TrlSettings.model_fields, TrlSettings.other_names) == (
+        f"Did you mean {ours!r}?"
+    )

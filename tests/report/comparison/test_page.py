@@ -121,6 +121,14 @@ def test_a_weak_study_runs_of_both_and_other_contexts_are_said(pair):
     assert "No contexts are told apart" in points(first, second)[1]
 
 
+def test_other_backends_are_a_thing_in_which_plans_differ(pair):
+    first, second = pair()
+    first["study"]["backend"], second["study"]["backend"] = "rft", "trl"
+    assert "the backend (rft and trl)" in points(first, second)[1]
+    del second["study"]["backend"]
+    assert "the backend" not in points(first, second)[1]
+
+
 def test_metrics_versions_and_missing_margins_are_said(pair):
     first, second = pair()
     second["responses"]["learning"]["metric"] = "other/pass@1"

@@ -28,13 +28,8 @@ list of Statements, which `analyze` puts before what it finds in the table itsel
 FIXED = ("run", "dataset", "item", "sample", "outcome", "status", "started")
 """Columns that have the same meaning in the frames of every reader."""
 
-DIRECTIONS = "ablatekit.directions"
-"""Key of `frame.attrs` under which a reader says which side of a metric is better, where its source
-knows: column -> "higher" or "lower". Other metrics have no entry."""
-
-MESSAGES = "ablatekit.messages"
-"""Key of `frame.attrs` for what a reader has to tell of its source, such as a file it left out: a
-list of Statements, which `analyze` puts before what it finds in the table itself."""
+NULL = "none"
+"""The level of a setting that a run was given as null; one that it was not given is missing."""
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import pandas as pd
 
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
-from ablatekit.analysis.tables.readers.base import MESSAGES, ROLES, Role
+from ablatekit.analysis.tables.readers.base import MESSAGES, NULL, ROLES, Role
 from ablatekit.analysis.tables.readers.columns import role_of_setting
 from ablatekit.analysis.tables.words import STATUS
 from ablatekit.errors import Location, Problem, TableError
@@ -19,8 +19,6 @@ from ablatekit.logs.formats import load_log
 RUN, STARTED = "run", "started"
 FIXED = frozenset({RUN, STATUS, STARTED, "item", "outcome", "sample"})
 """Names that have a meaning of their own: a setting of such a name is `config.NAME`."""
-NULL = "none"
-"""The level of a setting that a run was given as null; one that it was not given is missing."""
 NOT_LEVELS = frozenset({"nan", "inf", "infinity"})
 
 
@@ -120,9 +118,10 @@ def _status(end: RunEnd) -> str | None:
 def _setting(values: Sequence[Any], is_label: bool) -> pd.Series[Any]:
     """A column of one kind: whole numbers stay whole where some are missing; else as they are.
 
-    Numbers among which no word stands are numbers, whatever their spelling: 0.1 and "1e-4".
+    Numbers among which no word stands are numbers, whatever their spelling: 0.1 and "1e-4". One
+    number is one level, spelt as it comes first: nobody can mend the spelling in a log.
     """
-    column = pd.Series(list(values), dtype=object)
+    column = pd.Series(list(_spelt_alike(values)), dtype=object)
     given = column.dropna()
     if is_label:
         return column.map(str, na_action="ignore")
@@ -134,6 +133,31 @@ def _setting(values: Sequence[Any], is_label: bool) -> pd.Series[Any]:
             return column.map(str, na_action="ignore")
         return column.astype("Int64") if len(given) < len(column) else column.astype("int64")
     return pd.to_numeric(column)
+
+
+def _spelt_alike(values: Sequence[Any]) -> Iterator[Any]:
+    """The values, equal numbers as the first of them: 1e-4, "1e-4" and 0.0001 are one."""
+    first: dict[Any, Any] = {}
+    for value in values:
+        number = _number_meant(value)
+        yield value if number is None else first.setdefault(number, value)
+
+
+def _number_meant(value: object) -> int | float | None:
+    """The number that a setting is; None for other settings, and for text such as "1.10".
+
+    A program that writes a number as text writes it so or with an exponent; the zero at the end of
+    a version is none of a number.
+    """
+    if not _is_number(value):
+        return None
+    if not isinstance(value, str):
+        return value  # type: ignore[return-value]
+    number = float(value)
+    text = value.strip().casefold()
+    if "e" in text or text == repr(number):
+        return number
+    return int(text) if text == str(int(number)) else None
 
 
 def _is_number(value: object) -> bool:

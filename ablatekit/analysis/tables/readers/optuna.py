@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import pandas as pd
 
-from ablatekit.analysis.tables.readers.base import DIRECTIONS, ROLES, Role, has_suffix
+from ablatekit.analysis.tables.readers.base import DIRECTIONS, NULL, ROLES, Role, has_suffix
 from ablatekit.analysis.tables.readers.columns import (
     column_names,
     role_of_setting,
@@ -283,7 +283,7 @@ def _frame(study: _Study, labels: Collection[str], columns: Sequence[str] | None
     objectives = {place: study.objective(place) for place in study.sides}
     rows = [
         {
-            "params": trial.parameters,
+            "params": {n: NULL if v is None else v for n, v in trial.parameters.items()},
             "values": {objectives[place]: v for place, v in trial.objectives.items()},
             "user_attrs": flatten(trial.attributes),
         }

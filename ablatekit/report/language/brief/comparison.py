@@ -421,6 +421,11 @@ def several_things(things: Sequence[str]) -> str:
     )
 
 
+def backends(first: str, second: str) -> str:
+    """Studies whose runs different backends executed."""
+    return f"the backend ({first} and {second})"
+
+
 def one_thing(thing: str) -> str:
     """Plans that differ in one thing."""
     return f"The plans differ in one thing: {thing}."

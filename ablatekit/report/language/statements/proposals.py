@@ -111,7 +111,9 @@ SENTENCES: Mapping[Code, Words] = {
     "seed_twice": _seed_twice,
     "status_not_read": _status_not_read,
     "runs_not_ended": _runs_not_ended,
-    "cells_without_runs": lambda empty, cells: f"{empty:,} of {cells:,} combinations have no run",
+    "cells_without_runs": lambda empty, cells: (
+        f"{empty:,} of {cells:,} combinations {'has' if empty == 1 else 'have'} no run"
+    ),
     "unequal_replicates": _unequal_replicates,
     "single_context": "there is one {column} only ({level}): nothing says what holds on others",
     # what a proposal lacks

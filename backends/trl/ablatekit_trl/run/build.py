@@ -16,6 +16,7 @@ from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.content import check_sources
 from ablatekit_rft.engines.decoding import Decoding
 from ablatekit_rft.engines.policy import PolicyEngine
+from ablatekit_rft.engines.trial import check_tokens
 from ablatekit_rft.evaluation.evaluate import build_evaluator
 from ablatekit_rft.levels.sampling import round_queries
 from ablatekit_rft.metrics.peak_memory import forget_peak
@@ -74,6 +75,11 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     Resumes from the latest checkpoint in `context.checkpoint_dir`. Raises RunInterruptedError, with
     a checkpoint written, once `context.should_stop()`.
     """
+    with _quiet():
+        return _train(run, context)
+
+
+def _train(run: RunSpec, context: RunContext) -> RunResult:
     settings = TrlSettings.from_dotted({**run.settings, **run.execution})
     rft = settings.as_rft()
     check_sources(rft, run.content)
@@ -87,7 +93,7 @@ def train(run: RunSpec, context: RunContext) -> RunResult:
     decoding = Decoding.of_training(rft, parts.max_new_tokens, parts.tokenizer)
     rewards = Rewards(rft, parts.task, parts.tokenizer, parts.queries, decoding)
     rounds = Rounds(settings, context, scoring, rewards, folder)
-    with steady_threads(scoring.policy.parameters.weights), _quiet():
+    with steady_threads(scoring.policy.parameters.weights):
         return _execute(parts, rounds, rewards, folder, context.seeds)
 
 
@@ -123,8 +129,10 @@ def _scoring(parts: Parts, seeds: Seeds) -> Scoring:
         draws=PolicyEngine.draws,
         template=settings.template,
     )
-    longest = max(len(parts.prompting.encode(query)) for query in parts.queries)
-    check_length(parts.model.config, max(longest + parts.max_new_tokens, evaluator.longest))
+    encoded = [parts.prompting.encode(query) for query in parts.queries]
+    longest = max(len(prompt) for prompt in encoded) + parts.max_new_tokens
+    check_length(parts.model.config, max(longest, evaluator.longest))
+    check_tokens(parts.model, (*encoded, *evaluator.scopes["all"].encoded))
     policy = Policy(
         copy.deepcopy(parts.model),
         parts.tokenizer.pad_id,

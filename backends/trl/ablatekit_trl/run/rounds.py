@@ -83,11 +83,11 @@ class Rounds(TrainerCallback):
         self._context.resumed_at(state.costs.rounds)
         self._report()
 
-    def on_step_end(self, _args: Any, state: Any, control: Any, **given: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """After an optimizer step of TRL's trainer; only the last one of a round matters."""
         if state.global_step % self._settings.updates_per_round:
             return
-        self._advance(given["model"])
+        self._advance(kwargs["model"])
         is_over = self._meter.is_spent(self.state.costs)
         self.collapsed = self.state.collapse.has_happened
         self.stopped = self._context.should_stop() and not is_over and not self.collapsed
@@ -96,15 +96,16 @@ class Rounds(TrainerCallback):
             control.should_training_stop or self.stopped or self.collapsed
         )
 
-    def on_log(self, _args: Any, _state: Any, _control: Any, logs: Any = None, **_: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """TRL's log line of a round; the one at its end sums up and is no round's."""
-        if logs is None or "train_runtime" in logs:
+        logs = kwargs["logs"]
+        if "train_runtime" in logs:
             return
         logged = translated(self._settings, logs)
         self._context.log(self.state.costs.rounds, logged)
         self.state = replace(self.state, last={**self.state.last, **logged})
 
-    def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """TRL's checkpoint is written: what it does not hold makes it whole."""
         write_state(self._folder / f"{PREFIX}{state.global_step}", self.state)
         self._clock.wrote(time.perf_counter() - self._mark)

@@ -55,6 +55,7 @@ def test_status_and_start_are_columns_only_where_a_log_tells_them() -> None:
     [
         ([0.1, "auto"], [0.1, "auto"]),
         ([0.1, "1e-4"], [0.1, 1e-4]),
+        (["1e-4", 0.0001, "auto", 1], ["1e-4", "1e-4", "auto", 1]),
         ([1, 2.5], [1.0, 2.5]),
         ([True, 1], [True, 1]),
         ([None, 5], ["none", 5]),
@@ -182,3 +183,17 @@ class TestWandbFiles(ReaderSuite):
             (files / "wandb-summary.json").write_text(json.dumps({"acc": accuracy}))
             (files / "config.yaml").write_text(json.dumps({"optimizer": {"value": optimizer}}))
         return folder / "wandb"
+
+
+@pytest.mark.parametrize(
+    ("given", "levels"),
+    [
+        (["1e-4", 0.0001, "0.0001", 3e-4], ["1e-4", "1e-4", "1e-4", "0.0003"]),
+        ([1, 1.0, "1", "1.0"], ["1"] * 4),
+        (["1.10", "1.1", 1.1], ["1.10", "1.1", "1.1"]),
+        (["007", "7", True], ["007", "7", "True"]),
+    ],
+)
+def test_one_number_is_one_level(given: Sequence[Any], levels: Sequence[str]) -> None:
+    runs = [logged(str(place), {"x": value}, acc=1.0) for place, value in enumerate(given)]
+    assert list(frame_of(runs, "here", ["x"])["x"]) == levels

@@ -213,3 +213,17 @@ def test_a_storage_is_only_read(tmp_path: Path) -> None:
         OptunaReader().read(path)
     assert path.read_bytes() == before
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a study #1?.db", "grid.log"]
+
+
+def test_none_is_a_choice_and_no_gap(tmp_path: Path) -> None:
+    distribution = json.dumps(
+        {"name": "CategoricalDistribution", "attributes": {"choices": ["adam", None]}}
+    )
+    chosen = [
+        [dict(operation, distribution=distribution, param_name="opt")
+         if operation["op_code"] == 5 else operation
+         for operation in trial(number, float(number), 0.5 + number)]
+        for number in (0, 1)
+    ]  # fmt: skip
+    path = journal(tmp_path / "a.log", *chosen[0], *chosen[1])
+    assert read_table(path)["opt"].tolist() == ["adam", "none"]
