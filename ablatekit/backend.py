@@ -23,6 +23,7 @@ __all__ = [
     "API_VERSION",
     "Backend",
     "Condition",
+    "Costing",
     "Examining",
     "Lack",
     "MetricSpec",
@@ -34,6 +35,8 @@ __all__ = [
     "RunSpec",
     "Seeds",
     "Settings",
+    "Starter",
+    "Starting",
     "above_product",
     "above_setting",
     "at_least",
@@ -211,8 +214,7 @@ class RunContext(Protocol):
 class Backend(Protocol):
     """Whatever executes runs. Registered under the entry-point group `ablatekit.backends`.
 
-    May also have `lacks: ClassVar[frozenset[Lack]]`: what it does without; and
-    `starter: ClassVar[str]`: the study that `study init` writes, where settings do not tell one.
+    May also have `lacks: ClassVar[frozenset[Lack]]`: what it does without.
     """
 
     name: ClassVar[str]
@@ -262,6 +264,34 @@ class Costing(Protocol):
         Only what follows from the settings: metrics whose value a run decides are left out. The
         plan compares levels by it and says where one sees more data than the other.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Starter:
+    """What `study init` writes of a backend whose own settings are nothing to vary.
+
+    `settings` are the backend's, of `factors` the first value is the baseline level, `varied` says
+    what can be varied, `response` is a metric under its own name, and `files` (name -> text) come
+    to lie beside the study.
+    """
+
+    settings: Mapping[str, str]
+    factors: Mapping[str, Sequence[str | float | int | bool]]
+    varied: str
+    response: str
+    direction: Literal["higher", "lower"]
+    files: Mapping[str, str]
+
+
+@runtime_checkable
+class Starting(Protocol):
+    """What a backend may have beside the contract: an example that `study init` writes.
+
+    Without it the study varies the first declared settings that have two values.
+    """
+
+    def starter(self) -> Starter:
+        """A study of something small that runs at once, with the files that it names."""
 
 
 def lacks(backend: Backend) -> frozenset[Lack]:

@@ -8,6 +8,7 @@ AblatekitError
 │   └── WorkspaceError          files on disk that contradict the request
 │       └── DamagedFileError    a file that is not what ablatekit wrote
 ├── RunsFailedError             exit 1: some runs failed after their retries
+├── RunFailedError              one run that ended without a result, as its backend explains
 ├── NotEstimableError           exit 3: no requested effect can be estimated
 └── InterruptedStudyError       exit 4: stopped on request, resumable
     └── RunInterruptedError     one run that stopped at a checkpoint because it was asked to
@@ -110,6 +111,15 @@ class DamagedFileError(WorkspaceError):
 
 class RunsFailedError(AblatekitError):
     """Some runs failed after all their attempts; the report is still written."""
+
+    exit_code = 1
+
+
+class RunFailedError(AblatekitError):
+    """One attempt at a run ended without a result, and its message says all there is to say.
+
+    It is retried like any other failure; nothing of the backend's own code is shown for it.
+    """
 
     exit_code = 1
 

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ablatekit.backend import Lack, Progress, Rule, RunContext, Settings
+from ablatekit.backend import Lack, Progress, Rule, RunContext, Settings, Starter
 from ablatekit.errors import Location, Problem, UsageError, nearest
 from ablatekit.references import hash_of_source, imported_names, referenced, source_of
 from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
@@ -37,6 +37,21 @@ SEED_BITS = 31
 ITEM_COLUMNS: Mapping[str, Any] = {"split": "test", "dataset": "", "sample": 0}
 """Columns of item outcomes that a function may leave out, and what they then hold."""
 Metrics: TypeAlias = Mapping[str, float]
+EXAMPLE_FILE = "train_example.py"
+EXAMPLE = '''"""A stand-in for your own function: a line is fitted by gradient descent."""
+
+import random
+
+
+def train(learning_rate, batch_size, seed):
+    draw = random.Random(seed)
+    slope = 0.0
+    for step in range(1, 51):
+        xs = [draw.gauss(0, 1) for _ in range(batch_size)]
+        gradient = sum((slope * x - 2 * x - draw.gauss(0, 1)) * x for x in xs) / len(xs)
+        slope -= learning_rate * gradient
+        yield step, {"error": abs(slope - 2)}
+'''
 
 
 class ResourceSettings(BaseModel):
@@ -138,37 +153,6 @@ class SettingsView(Mapping[str, Any]):
         return SettingsView, (self._values,)
 
 
-STARTER = """\
-# A study of a Python function: which of its choices matter, by how much, would it hold elsewhere?
-# Check it with `ablatekit study validate`, look at it with `ablatekit study plan`.
-version: 1
-name: my_study
-question: Which of these choices matter?
-
-# `train` in the file train.py beside this one gets what stands below, and another seed in every
-# run: def train(lr, optimizer, dataset, seed). It returns its metrics: {"accuracy": 0.8}.
-backend:
-  name: function
-  settings: {function: "train.py:train"}
-
-# Design choices under study: every level is compared with the baseline level.
-factors:
-  lr: {baseline: 0.1, levels: [0.1, 0.3]}
-  optimizer: {baseline: sgd, levels: [sgd, adam]}
-
-# What conclusions must hold across; every combination is run.
-contexts:
-  dataset: [digits, letters, words]
-
-# Independent repeats of every cell in every context. One gives no measure of chance.
-replicates: 2
-
-# What is measured, and what would be too small to matter.
-responses:
-  accuracy: {metric: accuracy, direction: higher, smallest_effect: 0.01}
-"""
-
-
 class FunctionBackend:
     """A study's function behind the contract of a backend."""
 
@@ -178,7 +162,6 @@ class FunctionBackend:
     lacks: ClassVar[frozenset[Lack]] = frozenset(
         {"step_zero", "stop_points", "content", "repeatability", "metric_names"}
     )
-    starter: ClassVar[str] = STARTER
 
     def rules(self) -> Sequence[Rule]:
         """A function's own combinations are its own affair."""
@@ -209,6 +192,17 @@ class FunctionBackend:
             raise UsageError(*problems)
         return tuple(_warnings(signature, file))
 
+    def starter(self) -> Starter:
+        """A small function with two parameters."""
+        return Starter(
+            settings={FUNCTION: f"{EXAMPLE_FILE}:train"},
+            factors={"learning_rate": (0.1, 0.01), "batch_size": (8, 32)},
+            varied="Every parameter of the function can be varied.",
+            response="error",
+            direction="lower",
+            files={EXAMPLE_FILE: EXAMPLE},
+        )
+
     def content(self, settings: Settings) -> Mapping[str, str]:
         """The hash of the function's source."""
         file, name = _source(settings)
@@ -234,13 +228,24 @@ def own_settings(settings: Settings) -> dict[str, Any]:
 def _source(settings: Settings) -> tuple[Path, str]:
     reference = str(settings[FUNCTION])
     if not reference:
-        remedy = "Add function: path/file.py:name to backend.settings"
-        raise UsageError(Problem("the study names no function", f"{FUNCTION}: ''", remedy))
+        raise UsageError(_no_function(settings))
     try:
         return source_of(reference)
     except UsageError as error:
         told = (Problem(p.rule, f"{FUNCTION}: {reference}", p.remedy) for p in error.problems)
         raise UsageError(*told) from None
+
+
+def _no_function(settings: Settings) -> Problem:
+    """The refusal, at the setting that holds a function under another name if there is one."""
+    rule, remedy = "the study names no function", "Write function: path/file.py:name"
+    texts = {
+        name: value for name, value in own_settings(settings).items() if isinstance(value, str)
+    }
+    named = next((name for name, value in texts.items() if ".py" in value or ":" in value), None)
+    if named is None:
+        return Problem(rule, f"{FUNCTION}: ''", f"{remedy} in backend.settings")
+    return Problem(rule, f"{named}: {texts[named]}", f"{remedy}, in place of {named}")
 
 
 def _require_planned_source(run: RunSpec) -> None:
@@ -252,7 +257,6 @@ def _require_planned_source(run: RunSpec) -> None:
 
 def signature_of(file: Path, name: str) -> Signature:
     """The parameters of a function of a file. Raises UsageError where no `def` makes it."""
-    where = Location(str(file))
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except (SyntaxError, ValueError) as error:
@@ -262,7 +266,7 @@ def signature_of(file: Path, name: str) -> Signature:
     if not made or isinstance(made[-1], ast.ClassDef):
         known = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         rule = f"no function {name!r} is defined in {file.name}"
-        raise UsageError(Problem(rule, "", nearest(name, known), where))
+        raise UsageError(Problem(rule, f"{FUNCTION}: {file}:{name}", nearest(name, known)))
     node = made[-1]
     where = Location(str(file), getattr(node, "lineno", None))
     if not isinstance(node, ast.FunctionDef):
@@ -293,12 +297,16 @@ def _signature_problems(signature: Signature, settings: Settings) -> Iterator[Pr
     given = {name.partition(".")[0]: f"{name}: {value}" for name, value in own.items()}
     for name, shown in given.items():
         if name in (SEED, SETTINGS):
-            remedy = f"Rename the setting: every run gets a {SEED} of its own"
+            remedy = (
+                f"Rename the setting: every run gets a {SEED} of its own, and `replicates: N` says"
+                " how many there are"
+            )
             yield Problem(f"{name!r} is no setting of a function", shown, remedy)
         elif name not in signature.named and not signature.takes_any:
             free = [part for part in signature.named if part not in given]
             hint = nearest(name, free) if free else ""
-            remedy = f"A parameter called {SETTINGS} gets all settings. {hint}"
+            added = f"Add it, or a parameter called {SETTINGS}, which gets all settings"
+            remedy = hint if hint.startswith("Did") else added
             yield Problem(f"{signature.name}() takes no {name!r}", shown, remedy)
     for name in signature.named:
         if name in signature.required and name not in given:

@@ -31,11 +31,19 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from ablatekit.backend import Backend
 from ablatekit.canonical import read_json
-from ablatekit.errors import Problem, RunInterruptedError, UsageError, WorkspaceError
+from ablatekit.errors import (
+    AblatekitError,
+    Problem,
+    RunFailedError,
+    RunInterruptedError,
+    UsageError,
+    WorkspaceError,
+)
 from ablatekit.plugins import CONTRACTS, load_backend
 from ablatekit.runs.eventlog import EventWriter
 from ablatekit.runs.locks import file_lock
@@ -176,8 +184,8 @@ class Worker:
         # A backend is foreign code: whatever it raises fails this attempt, never the worker.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             kind, message = _end_of(error)
-            if kind not in ("interrupted", "refused"):
-                traceback.print_exc()
+            if not isinstance(error, AblatekitError):
+                traceback.print_exception(error.with_traceback(_foreign(error.__traceback__)))
             _leave_end(attempt, kind, message)
             return kind, message
         return result.status, result.message
@@ -339,9 +347,20 @@ def _end_of(error: BaseException) -> tuple[EndKind, str]:
         return "interrupted", str(error)
     if isinstance(error, UsageError):
         return "refused", str(error)
+    if isinstance(error, RunFailedError):
+        return "exception", str(error)
     message = f"{type(error).__name__}: {error}".splitlines()[0]
     full = isinstance(error, OSError) and error.errno in _DISK_FULL
     return ("disk" if full else "exception"), message
+
+
+def _foreign(frames: TracebackType | None) -> TracebackType | None:
+    """A traceback from the first frame outside of this package on; all of it where none is."""
+    package = str(Path(__file__).parent) + os.sep
+    first = frames
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(package):
+        first = first.tb_next
+    return first or frames
 
 
 def _leave_end(attempt: AttemptDirectory, kind: EndKind, message: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ablatekit.cli.plan_tables import VALUE_SHOWN
 from ablatekit.design.plan import Plan
 from ablatekit.legible import legible_json
 from ablatekit.report.document import Block, Document, Fold, Section, Warnings, plain_table
+from ablatekit.study.messages import show
 
 SHOWN_CELLS = 64
 
@@ -45,7 +47,10 @@ def _blocks(plan: Plan) -> Iterator[Block]:
     cells = [dict(cell.levels) for cell in plan.cells[:SHOWN_CELLS]]
     title = f"{min(len(plan.cells), SHOWN_CELLS)} of {len(plan.cells)} cells"
     yield Fold(title, [plain_table("plan-cells", "Cells", legible_json(cells))])
-    held = [{"setting": name, "value": str(value)} for name, value in plan.held_equal.items()]
+    held = [
+        {"setting": name, "value": show(value, VALUE_SHOWN)}
+        for name, value in plan.held_equal.items()
+    ]
     if held:
         yield Fold("Equal in every run", [plain_table("plan-held", "Settings", legible_json(held))])
 

@@ -12,9 +12,12 @@ from ablatekit.cli.console import plain_console
 from ablatekit.design.plan import Plan
 from ablatekit.legible import legible
 from ablatekit.report.formats.tables import titled_table
+from ablatekit.study.messages import show
 
 ORDER_HEAD = 6
 CELLS_SHOWN = 64
+VALUE_SHOWN = 1000
+"""Characters of a setting that is equal in every run."""
 
 
 def print_plan(
@@ -44,7 +47,7 @@ def print_plan(
 def _held_equal(held: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     """The settings of every run, without those that have their default."""
     changed = {name: value for name, value in held.items() if value != defaults.get(name, ...)}
-    named = [legible(f"{name}={value}") for name, value in changed.items()]
+    named = [legible(f"{name}={show(value, VALUE_SHOWN)}") for name, value in changed.items()]
     usual = len(held) - len(named)
     text = f"Equal in every run: {', '.join(named) or 'nothing but defaults'}"
     return f"{text}; {usual} more have their defaults (--all lists them)" if usual else text

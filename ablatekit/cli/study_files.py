@@ -29,6 +29,7 @@ WorkspaceOption = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+_ELSEWHERE = "Write the study into another folder: the program that it runs would lie there"
 
 
 def init(
@@ -37,19 +38,24 @@ def init(
 ) -> None:
     """Write a commented study to start from; an existing file is left alone."""
     from ablatekit.canonical import write_atomically
-    from ablatekit.design.starter import starter_study
+    from ablatekit.design.starter import starter_files, starter_study
     from ablatekit.errors import Location, Problem, UsageError
     from ablatekit.plugins import load_backend
 
-    where = Location(str(path))
-    if path.exists():
-        remedy = "Name another file, or remove this one"
-        raise UsageError(Problem("there is such a file already", "", remedy, where))
-    text = starter_study(load_backend(backend or default_backend()))
-    if not path.parent.is_dir():
-        raise UsageError(Problem("its folder does not exist", str(path.parent), "", where))
-    write_atomically(path, text.encode())
-    typer.echo(f"wrote {path}; next: ablatekit study plan {path}")
+    chosen = load_backend(backend or default_backend())
+    beside = {path.parent / name: text for name, text in starter_files(chosen).items()}
+    texts = {path: starter_study(chosen), **beside}
+    for place in texts:
+        where = Location(str(place))
+        if place.exists():
+            remedy = "Name another file, or remove this one" if place == path else _ELSEWHERE
+            raise UsageError(Problem("there is such a file already", "", remedy, where))
+        if not place.parent.is_dir():
+            remedy = "Make it first"
+            raise UsageError(Problem("its folder does not exist", str(path.parent), remedy, where))
+    for place, text in texts.items():
+        write_atomically(place, text.encode())
+    typer.echo(f"wrote {', '.join(map(str, texts))}; next: ablatekit study plan {path}")
 
 
 def validate(file: StudyFile, overrides: Overrides = None, as_json: Json = False) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
-from ablatekit.backend import Backend
+from ablatekit.backend import Backend, Starter, Starting
 from ablatekit.design.build import build_plan
 from ablatekit.design.plan import Plan
 from ablatekit.errors import UsageError
@@ -21,23 +22,65 @@ FACTORS = 2
 
 
 def starter_study(backend: Backend, name: str = "my_study") -> str:
-    """The text of a small study of `backend`: its own, or one of its settings that validates.
+    """The text of a small study of `backend` that validates.
 
-    Its own is its member `starter`, where what varies is not among its settings. Else the factors are the backend's first settings that have two levels which make a difference; its
-    contexts are the settings that name something (free text, such as a model or a data set).
+    It is the backend's own example where it has one (`starter_files` lie beside it then). Otherwise
+    its factors are the backend's first settings that have two levels which make a difference, and
+    its contexts the settings that name something (free text, such as a model or a data set).
     """
-    stated: str | None = getattr(backend, "starter", None)
-    if stated is not None:
-        return stated
-    chosen: dict[str, tuple[Any, Any]] = {}
+    if isinstance(backend, Starting):
+        return _example_text(backend, name, backend.starter())
+    chosen: dict[str, Sequence[Any]] = {}
     for field, levels in _candidates(backend):
         trial = {**chosen, field.name: levels}
-        plan = _plan(_text(backend, name, trial), backend)
+        plan = _plan(_settings_text(backend, name, trial), backend)
         if plan is not None and not plan.merged:
             chosen = trial
         if len(chosen) == FACTORS:
             break
-    return _text(backend, name, chosen)
+    return _settings_text(backend, name, chosen)
+
+
+def starter_files(backend: Backend) -> Mapping[str, str]:
+    """The files that a backend's starter study names, by name; they lie beside it."""
+    return backend.starter().files if isinstance(backend, Starting) else {}
+
+
+def _example_text(backend: Backend, name: str, example: Starter) -> str:
+    settings = [f"    {key}: {json.dumps(value)}" for key, value in example.settings.items()]
+    response = f"{{metric: {example.response}, direction: {example.direction}}}"
+    return _text(
+        backend,
+        name,
+        settings=["  settings:", *settings],
+        varied=example.varied,
+        factors=example.factors,
+        contexts=[],
+        responses=[
+            "# What is measured, and which way is better. With a smallest_effect that matters",
+            "# ({metric: NAME, direction: higher, smallest_effect: 0.02}), small effects can be",
+            "# called equivalent.",
+            "responses:",
+            f"  {example.response}: {response}",
+        ],
+    )
+
+
+def _settings_text(backend: Backend, name: str, factors: Mapping[str, Sequence[Any]]) -> str:
+    return _text(
+        backend,
+        name,
+        settings=["  settings: {}"],
+        varied=f"`ablatekit factor list --backend {backend.name}` shows what can be varied.",
+        factors=factors,
+        contexts=_context_lines(backend),
+        responses=[
+            "# What is measured; by default the backend's learning and generalization metrics.",
+            "# With a smallest_effect that matters, small effects can be called equivalent:",
+            "# responses:",
+            "#   learning: {metric: NAME, summary: final, smallest_effect: 0.02}",
+        ],
+    )
 
 
 def _plan(text: str, backend: Backend) -> Plan | None:
@@ -73,7 +116,16 @@ def _context_fields(backend: Backend) -> Iterator[SettingField]:
             yield field
 
 
-def _text(backend: Backend, name: str, factors: dict[str, tuple[Any, Any]]) -> str:
+def _text(
+    backend: Backend,
+    name: str,
+    *,
+    settings: Sequence[str],
+    varied: str,
+    factors: Mapping[str, Sequence[Any]],
+    contexts: Sequence[str],
+    responses: Sequence[str],
+) -> str:
     lines = [
         "# A study: which design choices matter, by how much, and would it hold elsewhere?",
         "# Check it with `ablatekit study validate`, look at it with `ablatekit study plan`.",
@@ -85,16 +137,16 @@ def _text(backend: Backend, name: str, factors: dict[str, tuple[Any, Any]]) -> s
         f"# backend's default (`ablatekit backend show {backend.name}`).",
         "backend:",
         f"  name: {backend.name}",
-        "  settings: {}",
+        *settings,
         "",
         "# Design choices under study: every level is compared with the baseline level. The short",
         "# form varies the setting of the factor's name; in the long form a level sets settings:",
         "#   size: {baseline: small, levels: {small: {a: 1, b: 2}, large: {a: 4, b: 8}}}",
-        f"# `ablatekit factor list --backend {backend.name}` shows what can be varied.",
+        f"# {varied}",
         "factors:",
         *(f"  {key}: {_factor(levels)}" for key, levels in factors.items()),
         "",
-        *_context_lines(backend),
+        *contexts,
         "# Independent repeats of every cell in every context. One gives no measure of chance.",
         "replicates: 2",
         "",
@@ -103,10 +155,7 @@ def _text(backend: Backend, name: str, factors: dict[str, tuple[Any, Any]]) -> s
         "# Combinations to leave out, for instance [{one_factor: a_level, another: a_level}].",
         "exclude: []",
         "",
-        "# What is measured; by default the backend's learning and generalization metrics.",
-        "# With a smallest_effect that matters, small effects can be called equivalent:",
-        "# responses:",
-        "#   learning: {metric: NAME, summary: final, smallest_effect: 0.02}",
+        *responses,
         "",
         "# Further keys: price: samples (what a level's price counts) and, where contexts carry a",
         "# covariate, predict_at: {params: 7e9}.",
@@ -117,7 +166,7 @@ def _text(backend: Backend, name: str, factors: dict[str, tuple[Any, Any]]) -> s
     return "\n".join(lines)
 
 
-def _factor(levels: tuple[Any, Any]) -> str:
+def _factor(levels: Sequence[Any]) -> str:
     values = ", ".join(scalar_text(level) for level in levels)
     return f"{{baseline: {scalar_text(levels[0])}, levels: [{values}]}}"
 

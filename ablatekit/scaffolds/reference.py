@@ -41,6 +41,9 @@ _EXAMPLE, _STUDY = "demo/backend.py", "study.yaml"
 _CLASSES = (
     backend.Backend,
     backend.Examining,
+    backend.Costing,
+    backend.Starting,
+    backend.Starter,
     backend.RunSpec,
     backend.RunContext,
     backend.Seeds,

@@ -215,7 +215,10 @@ def _level_problems(owner: str, levels: Sequence[Level], source: Node, loc: Loc)
     for level in levels:
         where = source.where_key(level.loc)
         if not is_usable_level(level.name):
-            remedy = f"Use 1 to {MAX_LEVEL_NAME} printable characters without spaces at the ends"
+            remedy = (
+                f"Use 1 to {MAX_LEVEL_NAME} printable characters without spaces at the ends; any"
+                " value has a name of its own in levels: {NAME: {SETTING: VALUE}}"
+            )
             problems.append(Problem(f"{owner}: unusable level", show(level.name), remedy, where))
         earlier = seen.find(level.name)
         if earlier is not None:

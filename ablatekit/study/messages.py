@@ -18,7 +18,8 @@ from ablatekit.study.settings import documented, fields_at
 from ablatekit.study.yaml_source import Loc, Node
 
 _REWRITES = (
-    (r"^Input should be a valid dictionary.*$", "must be a mapping (key: value)"),
+    (r"^Input should be (a valid dictionary|an object).*$", "must be a mapping (key: value)"),
+    (r"^Input should be a valid array.*$", "must be a list"),
     (r"^Input should be a valid (boolean|integer|number|string|list).*$", r"must be a \1"),
     (r"^Input should be (a valid )?", "must be "),
     (r"^String should match pattern .*$", "has another form"),
@@ -28,6 +29,8 @@ _REWRITES = (
     (r"\ba integer\b", "an integer"),
     (r"^must be a boolean$", "must be true or false"),
 )
+_KIND = re.compile(r"str|int|float|bool|none|(list|dict|tuple|set)\[.*\]")
+"""What pydantic calls a kind of value among several."""
 OTHER_KEYS: Mapping[str, str] = MappingProxyType(
     {
         other: key
@@ -74,15 +77,49 @@ def _as_json(value: Any) -> str:
 def rule_text(details: ErrorDetails) -> str:
     """What pydantic demands, in a study author's words."""
     text = details["msg"]
+    if details["type"] == "literal_error" and literal_hint(details) and _is_long(details):
+        return "has no such value"
     for pattern, replacement in _REWRITES:
         text = re.sub(pattern, replacement, text)
     return text
 
 
+def _is_long(details: ErrorDetails) -> bool:
+    """Whether the list of allowed values is too long to stand beside the nearest of them."""
+    return len(_allowed(details)) > _SHOWN_LEVELS
+
+
+def _allowed(details: ErrorDetails) -> list[str]:
+    expected = details.get("ctx", {}).get("expected", "")
+    return re.findall(r"'([^']*)'", str(expected))
+
+
+def without_union_tags(details: Iterable[ErrorDetails]) -> list[ErrorDetails]:
+    """Errors of which none is about one kind of several that a value may have.
+
+    pydantic tells of each kind that a value is not; that is one mistake. Where the value is of one
+    kind and a part of it is wrong, only the part is told.
+    """
+    alternatives: dict[Loc, list[ErrorDetails]] = {}
+    for error in details:
+        loc = error["loc"]
+        of_kind = error["type"].endswith("_type") and _KIND.fullmatch(str(loc[-1]))
+        alternatives.setdefault(loc[:-1] if of_kind else loc, []).append(error)
+    told = []
+    for loc, errors in alternatives.items():
+        if errors[0]["loc"] == loc:
+            told += errors
+        elif not any(other[: len(loc)] == loc and other != loc for other in alternatives):
+            texts = dict.fromkeys(rule_text(error) for error in errors)
+            first, *more = texts
+            rule = " or ".join([first, *(text.removeprefix("must be ") for text in more)])
+            told.append({**errors[0], "loc": loc, "msg": rule})
+    return told
+
+
 def literal_hint(details: ErrorDetails) -> str:
     """The nearest of the allowed values, for a value that is none of them."""
-    expected = details.get("ctx", {}).get("expected", "")
-    allowed = re.findall(r"'([^']*)'", str(expected))
+    allowed = _allowed(details)
     if details["input"] is None and "none" in allowed:
         return "Did you mean 'none'? null is the absence of a value"
     matches = difflib.get_close_matches(str(details["input"]), allowed, n=1)
@@ -97,7 +134,7 @@ def dotted(loc: Iterable[str | int]) -> str:
 def study_problems(error: ValidationError, root: Node, model: type[BaseModel]) -> list[Problem]:
     """The mistakes that pydantic found in a study file, each once, in the order of the file."""
     problems: dict[Loc, Problem] = {}
-    for details in error.errors(include_url=False):
+    for details in without_union_tags(error.errors(include_url=False)):
         path = root.path(details["loc"])
         if details["type"] == "missing":
             path = (*path, details["loc"][-1])

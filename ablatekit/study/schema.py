@@ -84,8 +84,8 @@ def duration_seconds(text: str) -> float:
 def _scalar(value: Any, _inner: ValidatorFunctionWrapHandler) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    message = "must be one value: a number, a string, true, false or null"
-    raise PydanticCustomError("scalar", message)
+    remedy = "A list or a mapping gets a name, in levels: {NAME: {SETTING: VALUE}}"
+    raise refusal("must be one value: a number, a string, true, false or null", remedy)
 
 
 def _workers(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
@@ -294,6 +294,7 @@ class StudySchema(StudyPart):
     title: ShownText | None = None
     """Title of the report."""
     backend: BackendPart
+    """What executes the runs: {name: NAME, settings: {...}}."""
     factors: dict[Name, FactorPart] = Field(min_length=1)
     """Design choices under study."""
     contexts: dict[Name, ContextValues] = Field(default_factory=dict)

@@ -85,7 +85,7 @@ FAULTY = """
 import ctypes, errno, os, signal, sys, time
 from typing import Literal
 from pydantic import BaseModel
-from ablatekit.errors import RunInterruptedError
+from ablatekit.errors import RunFailedError, RunInterruptedError
 from ablatekit.runs.records import Resources, RunResult
 
 class Settings(BaseModel):
@@ -121,6 +121,7 @@ class Faulty:
 
     def none(self): pass
     def fail(self): raise ValueError("no good\\nsecond line")
+    def explain(self): raise RunFailedError("no result, as I say")
     def leave(self): sys.exit(7)
     def die(self): os._exit(3)
     def fault(self): ctypes.string_at(0)

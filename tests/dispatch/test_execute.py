@@ -138,6 +138,7 @@ def attempts(plan, workspace):
     ("behaviour", "kind", "message", "last_words"),
     [
         ("fail", "exception", "ValueError: no good", "second line"),
+        ("explain", "exception", "no result, as I say", None),
         ("leave", "exception", "SystemExit: 7", "SystemExit: 7"),
         ("die", "killed", "died with 3", None),
     ],
@@ -153,6 +154,9 @@ def test_a_run_that_keeps_failing_is_reported_with_its_last_words(
     assert (failed.kind, failed.message, failed.attempts) == (kind, message, 2)
     if last_words:
         assert any(last_words in line for line in failed.log_tail)
+        assert not any("worker.py" in line for line in failed.log_tail)
+    elif behaviour == "explain":
+        assert not failed.log_tail
     run = workspace.run(failed.run_id)
     assert run_state(run) == "failed"
     assert read_end(run.attempt(2)).kind == kind

@@ -40,7 +40,6 @@ DOCUMENTS = (
     "backends/rft/README.md",
     "backends/trl/README.md",
     "docs/engines.md",
-    "backends/trl/README.md",
     "CONTRIBUTING.md",
     "docs/backends.md",
 )
@@ -48,6 +47,7 @@ BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 OTHER_SHELLS = re.compile(r"```(?:sh|shell|console)\n")
 PRINTED = re.compile(r"```bash\n([^\n]+)\n```\n\n```text\n(.*?)```", re.DOTALL)
 """A block of one command, and the block below it of what it prints."""
+PROGRAM = re.compile(r"```python\n(.*?)```", re.DOTALL)
 STUDY = re.compile(r"```yaml\n(version: 1\n.*?)```", re.DOTALL)
 ELSEWHERE = {
     "pytest -n auto": "the gate runs it: .ci/run",
@@ -58,7 +58,7 @@ ELSEWHERE = {
 }
 BEFORE = {
     "ablatekit study compare": "ablatekit study run another_study.yaml",
-    "ablatekit backend new demo": "rm -rf demo",  # another document has made it, too
+    "ablatekit backend new demo": "pip uninstall -q -y demo; rm -rf demo",  # of another document
 }
 """What a reader has done before a command makes sense."""
 
@@ -145,6 +145,11 @@ def _write_inputs(path: Path) -> None:
     (path / "another_study.yaml").write_text(other, encoding="utf-8")
     (hydra,) = STUDY.findall((ROOT / "docs" / "coming-from.md").read_text(encoding="utf-8"))
     (path / "from_hydra.yaml").write_text(hydra, encoding="utf-8")
+    own = (ROOT / "backends" / "command" / "README.md").read_text(encoding="utf-8")
+    (path / "own").mkdir()
+    (study,), (program,) = STUDY.findall(own), PROGRAM.findall(own)
+    (path / "own" / "study.yaml").write_text(study, encoding="utf-8")
+    (path / "own" / "train.py").write_text(program, encoding="utf-8")
     _write_runs(path)
     _write_sweep(path)
     _write_logs(path)
@@ -180,10 +185,10 @@ def _write_sweep(path: Path) -> None:
     sweep["test_acc"] = (0.7 + gain + rng.normal(0, 0.01, len(sweep))).round(4)
     sweep["runtime"] = rng.uniform(50, 90, len(sweep)).round(1)
     sweep[:-2].to_csv(path / "sweep.csv", index=False)
-    (path / "train.py").write_text(PROGRAM, encoding="utf-8")
+    (path / "train.py").write_text(SWEPT, encoding="utf-8")
 
 
-PROGRAM = """
+SWEPT = """
 import argparse, json, random
 
 parser = argparse.ArgumentParser()

@@ -7,10 +7,9 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from ablatekit.backend import Lack, Progress, Rule, RunContext, Settings
+from ablatekit.backend import Lack, Progress, Rule, RunContext, Settings, Starter
 from ablatekit.runs.records import MetricSpec, Resources, RunResult, RunSpec
 from ablatekit_command.settings import CommandSettings, parameters
-from ablatekit_command.starter import STARTER
 
 
 class CommandBackend:
@@ -23,7 +22,6 @@ class CommandBackend:
         {"step_zero", "stop_points", "metric_names", "repeatability"}
     )
     """What programs may do without; one that declares `resume` is stopped and continued."""
-    starter: ClassVar[str] = STARTER
 
     def rules(self) -> Sequence[Rule]:
         """None: what a program cannot combine only it knows."""
@@ -49,6 +47,12 @@ class CommandBackend:
         from ablatekit_command.examine import examine
 
         return examine(CommandSettings.from_dotted(settings), parameters(settings))
+
+    def starter(self) -> Starter:
+        """A small program with two choices; see `ablatekit_command.starter`."""
+        from ablatekit_command.starter import starter
+
+        return starter()
 
     def run(self, run: RunSpec, context: RunContext) -> RunResult:
         """Start the program and follow it to its end; see `ablatekit_command.run`."""

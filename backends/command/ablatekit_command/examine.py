@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +33,14 @@ from ablatekit_command.invocation import (
 )
 from ablatekit_command.items import FORMATS
 from ablatekit_command.settings import CommandSettings
-from ablatekit_command.templates import as_text, fill, formatted, only_placeholder, placeholders
+from ablatekit_command.templates import (
+    as_text,
+    fill,
+    formatted,
+    only_placeholder,
+    placeholders,
+    unclosed,
+)
 
 SCRIPTS = (".py", ".sh", ".bash", ".R", ".r", ".jl", ".js", ".mjs", ".pl", ".rb", ".lua", ".m")
 LAUNCHERS = ("bash", "sh", "zsh", "Rscript", "julia", "node", "perl", "ruby", "lua", "torchrun",
@@ -44,6 +52,11 @@ NO_COMMAND = Problem(
     'Give one: command: "python train.py --lr {lr} --seed {seed}"; runs that were adopted get one'
     " by: ablatekit study adopt SOURCE --command ... --replace",
 )
+_SHELL_OPERATOR = re.compile(r"\|\|?|&&?|;|<|\d*>>?(&\d|\S*)")
+_SHELL_EXPANSION = re.compile(r"\$\w+|\$\{\w+\}|\$\(.*|`.*|~(/.*)?")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*")
+_SHELL_BUILTINS = ("cd", "source", ".", "export", "set", "ulimit", "module", "conda")
+_OF_A_SHELL = 'command: ["bash", "-c", "... \\"$1\\"", "bash", "{lr}"] is one for a shell'
 _OWN = frozenset({"run_dir", "run_id", "checkpoint_dir"})
 _ALL_PARAMETERS = ("arguments", "overrides", "parameters")
 
@@ -52,13 +65,14 @@ def examine(settings: CommandSettings, parameters: Mapping[str, Any]) -> list[st
     """Warnings about a command. Raises UsageError with everything that cannot work."""
     problems = [*_command_problems(settings), *_setting_problems(settings)]
     if problems and not settings.command:
-        problems += _misspelt(parameters)
+        problems = list(_misspelt(parameters)) or problems
     _refuse(problems)
     texts = dict(_texts(settings))
     problems += _placeholder_problems(settings, parameters, texts)
     problems += _unused(settings, parameters, texts) if settings.command else []
     _refuse(problems)
     problems += _config_problems(settings, parameters)
+    problems += _steps_problems(settings, parameters)
     missing = list(missing_places(settings, parameters))
     if settings.program_checked == "plan":
         problems += missing
@@ -67,7 +81,7 @@ def examine(settings: CommandSettings, parameters: Mapping[str, Any]) -> list[st
     if not settings.command:
         return ["there is no command: runs that lack a result cannot start"]
     later = (f"{each.rule} on this machine: each run looks as it starts" for each in missing)
-    return [*later, *_seed_warning(texts)]
+    return [*later, *_shell_warnings(settings), *_seed_warning(texts)]
 
 
 def _refuse(problems: Sequence[Problem]) -> None:
@@ -92,6 +106,12 @@ def _command_problems(settings: CommandSettings) -> Iterator[Problem]:
             yield Problem("the command has no words", f"command: {show(value)}")
         for word in words:
             yield from _misplaced(name, word)
+            if "\0" in word:
+                yield Problem("an argument has a null character", f"{name}: {show(word)}")
+            if isinstance(value, str) and _SHELL_OPERATOR.fullmatch(word):
+                rule = "no shell is involved, so that the program would get its signs as arguments"
+                remedy = f"What it prints is kept in any case; {_OF_A_SHELL}"
+                yield Problem(rule, f"{name}: {show(word)}", remedy)
 
 
 def _misplaced(name: str, word: str) -> Iterator[Problem]:
@@ -111,6 +131,11 @@ def _setting_problems(settings: CommandSettings) -> Iterator[Problem]:
         remedy = f"Use one of {', '.join(FORMATS)}"
         rule = "the file of items has no known format"
         yield Problem(rule, f"items: {settings.items}", remedy)
+    for name in settings.env:
+        if not name or "=" in name or "\0" in name:
+            yield Problem(
+                "an environment variable has a name without =", f"env.{name}: {show(name)}"
+            )
     yield from _template_problems(settings.config.template)
     yield from _shared_places(settings)
     yield from _condition_problems(settings)
@@ -214,6 +239,8 @@ def _placeholder_problems(
             if name not in known:
                 rule = f"{shown} has an unknown placeholder"
                 yield Problem(rule, f"{where}: {{{name}}}", _remedy(name, known, parameters))
+        for name in unclosed(text) if where == "command" else ():
+            yield Problem("a placeholder is open", f"{where}: {{{name}", f"Write {{{name}}}")
         for name in formatted(text) if where != "config.template" else ():
             if name in known:
                 rule = "placeholders have no format"
@@ -221,8 +248,10 @@ def _placeholder_problems(
 
 
 def _unreplaced(parameters: Mapping[str, Any]) -> Iterator[Problem]:
-    """Values of parameters with names of a run in them, which would reach the program as text."""
+    """Values of parameters that would not reach the program as they are meant."""
     for name, value in parameters.items():
+        if isinstance(value, str) and "\0" in value:
+            yield Problem("an argument has a null character", f"{name}: {show(value)}")
         held = [each for each in placeholders(as_text(value)) if each in RUN_NAMES]
         if held:
             rule = "a parameter's value is passed on as it is, with no placeholder replaced"
@@ -258,7 +287,8 @@ def _remedy(name: str, known: set[str], parameters: Mapping[str, Any]) -> str:
 def _unused(
     settings: CommandSettings, parameters: Mapping[str, Any], texts: Mapping[str, str]
 ) -> Iterator[Problem]:
-    used = {name for text in texts.values() for name in (*placeholders(text), *formatted(text))}
+    forms = (placeholders, formatted, unclosed)
+    used = {name for text in texts.values() for form in forms for name in form(text)}
     if used.intersection(_ALL_PARAMETERS) or (
         settings.config.file and not settings.config.template
     ):
@@ -277,6 +307,9 @@ def _use(name: str, unknown: set[str]) -> str:
     A misspelt name would otherwise leave its default in place without a word.
     """
     settings = {*setting_fields(CommandSettings), *CommandSettings.model_fields}
+    called = CommandSettings.other_names.get(name.partition(".")[0])
+    if called:
+        return f"Did you mean {called!r}?"
     meant = difflib.get_close_matches(name, [*settings, *unknown], n=1, cutoff=0.75)
     if meant:
         return f"Did you mean {meant[0]!r}?"
@@ -310,6 +343,23 @@ def _config_problems(settings: CommandSettings, parameters: Mapping[str, Any]) -
     rule = f"the written file would be no {PurePath(name).suffix[1:].upper()}: {wrong}"
     remedy = 'A text stands in quotation marks in the template: "{name}"'
     return [Problem(rule, f"{where}: {getattr(settings.config, where[7:])}", remedy)]
+
+
+def _steps_problems(settings: CommandSettings, parameters: Mapping[str, Any]) -> Iterator[Problem]:
+    stated = fill(str(settings.steps), {**stand_ins(settings), **parameters})
+    if stated and not stated.isdigit():
+        remedy = f"{settings.steps} is {stated} here" if stated != settings.steps else ""
+        received = f"steps: {show(settings.steps)}"
+        yield Problem("the last step is a whole number, or a placeholder of one", received, remedy)
+
+
+def _shell_warnings(settings: CommandSettings) -> Iterator[str]:
+    """What only a shell would replace; a text that is code for one is its own affair."""
+    words = split_words(settings.command) if isinstance(settings.command, str) else []
+    values = (word.partition("=")[2] or word for word in words)
+    expansions = [value for value in values if _SHELL_EXPANSION.match(value)]
+    if expansions and "-c" not in words:
+        yield f"no shell is involved: the program gets {', '.join(expansions)} as it is written"
 
 
 def missing_places(settings: CommandSettings, parameters: Mapping[str, Any]) -> Iterator[Problem]:
@@ -350,6 +400,10 @@ def _missing_program(settings: CommandSettings, program: str) -> Iterator[Proble
     if _is_program(settings, program):
         return
     remedy = "Install it, give its path, or set program_checked: run where it is on other machines"
+    if _ASSIGNMENT.fullmatch(program):
+        remedy = "Environment variables of the program are set under env"
+    elif program in _SHELL_BUILTINS:
+        remedy = f"No shell is involved: set cwd or env; {_OF_A_SHELL}"
     yield Problem(f"there is no program {program!r}", f"command: {program}", remedy)
 
 

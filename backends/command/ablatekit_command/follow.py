@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablatekit.backend import RunContext
-from ablatekit.errors import TableError
+from ablatekit.errors import RunFailedError, TableError
 from ablatekit.logs.base import LoggedRun, RunLog
 from ablatekit.runs.records import MetricEvent
 from ablatekit_command.conditions import Divergence
@@ -17,10 +17,6 @@ from ablatekit_command.conditions import Divergence
 _SECONDS = 0.5
 _SHARE = 20
 """A log that takes long to read is read less often: at most 1/20 of the time goes into it."""
-
-
-class ProgramFailedError(RuntimeError):
-    """A program that ended without a result; the message says how."""
 
 
 @dataclass
@@ -54,11 +50,11 @@ class Follower:
         self._next = time.monotonic() + max(_SECONDS, _SHARE * (time.monotonic() - started))
 
     def finish(self) -> None:
-        """Pass on all that is left. Raises ProgramFailedError for a log that cannot be read."""
+        """Pass on all that is left. Raises RunFailedError for a log that cannot be read."""
         try:
             events = self._events()
         except (TableError, OSError) as error:
-            raise ProgramFailedError(f"its metrics cannot be read: {error}") from None
+            raise RunFailedError(f"its metrics cannot be read: {error}") from None
         self._pass_on(events)
 
     def _events(self) -> list[MetricEvent]:

@@ -65,12 +65,14 @@ class Program:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self._signal(signal.SIGKILL)
-        self._process.wait()
+        self._end()
+        try:
+            self._process.wait(_LEFTOVER_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
         self._printer.join(_LEFTOVER_SECONDS)
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
         if not self._printer.is_alive():
             self._process.stdout.close()
             if self._copy is not None:
@@ -83,6 +85,8 @@ class Program:
         Raises UsageError when it could not be started.
         """
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self._end()
+        if self._kill_at is not None and time.monotonic() >= self._kill_at + _LEFTOVER_SECONDS:
             self._signal(signal.SIGKILL)
         with suppress(BlockingIOError):
             self._said += os.read(self._reply, 4096)
@@ -115,6 +119,11 @@ class Program:
         """The last line that it printed with anything on it."""
         lines = self._tail.decode(errors="replace").replace("\r", "\n").splitlines()
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def _end(self) -> None:
+        """Have the guard kill all that was started, in other sessions too, and itself."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -1,39 +1,42 @@
-"""The study that `ablatekit study init --backend command` writes."""
+"""The study that `study init` writes, with the program that it runs."""
 
 from __future__ import annotations
 
-STARTER = """\
-# A study of a program: which of its choices matter, by how much, would it hold elsewhere?
-# Check it with `ablatekit study validate`, look at it with `ablatekit study plan`.
-version: 1
-name: my_study
-question: Which of these choices matter?
+from ablatekit.backend import Starter
 
-# What stands below goes where the command names it; {seed} is another number in every run. The
-# program writes a line of JSON to {metrics}: {"test/accuracy": 0.8}. One that logs already stays as
-# it is: metrics: {wandb: logs}, {tensorboard: logs}, {csv: log.csv} ... as its README says.
-# Every setting: `ablatekit backend show command`.
-backend:
-  name: command
-  settings:
-    command: >-
-      python train.py --lr {lr} --optimizer {optimizer} --dataset {dataset}
-      --seed {seed} --metrics {metrics}
+FILE = "train_example.py"
+PROGRAM = '''"""A stand-in for your own program: a line is fitted by gradient descent."""
 
-# Design choices under study: every level is compared with the baseline level. A level may set
-# several: size: {baseline: small, levels: {small: {depth: 2, width: 64}, large: {depth: 4}}}
-factors:
-  lr: {baseline: 0.1, levels: [0.1, 0.3]}
-  optimizer: {baseline: sgd, levels: [sgd, adam]}
+import argparse
+import json
+import random
 
-# What conclusions must hold across; every combination is run.
-contexts:
-  dataset: [digits, letters, words]
+parser = argparse.ArgumentParser()
+parser.add_argument("--learning-rate", type=float, required=True)
+parser.add_argument("--batch-size", type=int, required=True)
+parser.add_argument("--seed", type=int, required=True)
+parser.add_argument("--metrics", required=True, help="where ablatekit looks for metrics")
+chosen = parser.parse_args()
 
-# Independent repeats of every cell in every context. One gives no measure of chance.
-replicates: 2
+draw = random.Random(chosen.seed)
+slope = 0.0
+with open(chosen.metrics, "w") as metrics:
+    for step in range(1, 51):
+        xs = [draw.gauss(0, 1) for _ in range(chosen.batch_size)]
+        gradient = sum((slope * x - 2 * x - draw.gauss(0, 1)) * x for x in xs) / len(xs)
+        slope -= chosen.learning_rate * gradient
+        print(json.dumps({"step": step, "error": abs(slope - 2)}), file=metrics)
+'''
 
-# What is measured, and what would be too small to matter.
-responses:
-  accuracy: {metric: test/accuracy, direction: higher, smallest_effect: 0.01}
-"""
+
+def starter() -> Starter:
+    """A small program with two choices."""
+    options = "--learning-rate {learning_rate} --batch-size {batch_size}"
+    return Starter(
+        settings={"command": f"python {FILE} {options} --seed {{seed}} --metrics {{metrics}}"},
+        factors={"learning_rate": (0.1, 0.01), "batch_size": (8, 32)},
+        varied="Whatever the command takes can be varied: {name} in it is a factor or a setting.",
+        response="error",
+        direction="lower",
+        files={FILE: PROGRAM},
+    )

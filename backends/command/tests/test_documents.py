@@ -28,8 +28,7 @@ def _block(language: str) -> str:
 
 def test_the_program_of_the_readme_is_a_study(tmp_path, context):
     (tmp_path / "train.py").write_text(_block("python"), encoding="utf-8")
-    text = f"version: 1\nname: shown\n{_block('yaml')}"
-    plan = build_plan(parse_study(text, tmp_path / "study.yaml"), CommandBackend())
+    plan = build_plan(parse_study(_block("yaml"), tmp_path / "study.yaml"), CommandBackend())
     assert len(plan.runs) == 4 * plan.replicates
     assert plan.warnings == ()
     result = CommandBackend().run(plan.runs[0].spec, context())

@@ -91,7 +91,13 @@ def test_a_level_may_set_the_command(plan):
         ([more('comand: "python x.py"')],
          r"study.yaml:6:13: .*'comand'; received .*Did you mean 'command'\?"),
         ([(LINE, '    comand: "python train.py"')],
-         r"there is no command; .*\n.*study.yaml:6:13: .*comand.*Did you mean 'command'\?"),
+         r"^\S*study.yaml:6:13: no setting of .*comand.*Did you mean 'command'\?$"),
+        ([(LINE, '    script: "python train.py"')], r"study.yaml:6:13: .*Did you mean 'command'\?"),
+        ([more("workdir: x")], r"study.yaml:6:14: .*'workdir'.*Did you mean 'cwd'\?"),
+        ([more("environment: {A: 1}")], r"study.yaml:6:22: .*Did you mean 'env'\?"),
+        ([command("python train.py {lr} {data} --seed {seed")],
+         r"^\S*study.yaml:6:14: a placeholder is open; received command: \{seed. Write \{seed\}$"),
+        ([more("env: [A]")], r"study.yaml:6:10: setting 'env' must be a mapping \(key: value\)"),
         ([command("python train.py {data} {seed}")],
          (r"study.yaml:8:32: the command does not use the parameter 'lr'; received lr: 0.1."
          r" Write \{lr\}")),
@@ -126,6 +132,18 @@ def test_a_level_may_set_the_command(plan):
         ([more("seed: 7")], r"study.yaml:6:11: 'seed' is what every run gets.*replicates"),
         ([more('env: {RATE: "{rate}"}')], r"study.yaml:6:17: env.RATE has an unknown placeholder"),
         ([command("python train.py {lr} {data} {seed} {items}")], r"Set items first"),
+        ([command("python train.py {lr} {data} {seed} | tee log")],
+         r"study.yaml:6:14: no shell is involved.*received command: \"\|\"\. .*bash"),
+        ([command("python train.py {lr} {data} {seed} >log 2>&1")], r">log.*\n.*no shell.*2>&1"),
+        ([command("CUDA=0 python train.py {lr} {data} {seed}")], r"variables .* set under env"),
+        ([command("source env.sh {lr} {data} {seed}")], r"No shell is involved: set cwd or env"),
+        ([more('env: {"A=B": x}')], r"study.yaml:6:18: an environment variable has a name"),
+        ([more("env: {A: null}")],
+         r"study.yaml:6:14: setting 'env.A' must be a string or an integer or a num[^\n]*\Z"),
+        ([more("steps: many")], r"study.yaml:6:12: the last step is a whole number"),
+        ([more('steps: "{lr}"')], r"study.yaml:6:12: .*\{lr\} is 0.1 here"),
+        ([more('note: "a\\0b"'), command("python train.py {arguments} {seed}")],
+         r"study.yaml:6:11: an argument has a null character"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_refused_at_its_line(plan, folder, changes, told):
@@ -133,6 +151,11 @@ def test_a_mistake_is_refused_at_its_line(plan, folder, changes, told):
     with pytest.raises(StudyError) as error:
         plan(*changes)
     assert re.search(told, str(error.value)), str(error.value)
+
+
+def test_a_list_of_arguments_may_hold_numbers(plan):
+    words = "[python, train.py, --epochs, 3, '{lr}', '{data}', '{seed}']"
+    assert plan((LINE, f"    command: {words}")).runs
 
 
 def test_all_mistakes_are_told_at_once(plan):
@@ -164,6 +187,19 @@ def test_a_program_of_another_machine_is_a_warning(plan):
     made = plan(command("apptainer run image.sif {lr} {data} {seed}"), more("program_checked: run"))
     told = "there is no program 'apptainer' on this machine: each run looks as it starts"
     assert made.warnings == (told,)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [("--out $HOME/x", "$HOME/x"), ("--out=~/x $(date)", "~/x, $(date)")]
+)
+def test_what_only_a_shell_replaces_is_warned_of(plan, words, told):
+    made = plan(command(f"python train.py {{lr}} {{data}} {{seed}} {words}"))
+    assert made.warnings == (f"no shell is involved: the program gets {told} as it is written",)
+
+
+def test_a_shell_gets_its_code_as_it_is(plan):
+    code = 'bash -c "cd /tmp && echo $0 | cat > /dev/null" {lr} {data} {seed}'
+    assert plan(command(code)).warnings == ()
 
 
 def test_a_command_without_a_seed_is_warned_of(plan):

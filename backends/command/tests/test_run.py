@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ablatekit_command.follow import Follower, ProgramFailedError
+from ablatekit_command.backend import CommandBackend
+from ablatekit_command.follow import Follower
 
-from ablatekit.errors import RunInterruptedError, UsageError
+from ablatekit.errors import RunFailedError, RunInterruptedError, UsageError
 from ablatekit.logs.base import LoggedRun
 from ablatekit.runs.records import MetricEvent
 
@@ -117,7 +118,7 @@ def test_a_table_of_metrics(tried):
 )
 def test_a_program_that_fails_says_how(tried, end, told):
     script = f"{log({'acc': 1})}print('hello', flush=True)\n{end}"
-    with pytest.raises(ProgramFailedError, match=told):
+    with pytest.raises(RunFailedError, match=told):
         tried(script)
 
 
@@ -152,14 +153,14 @@ def test_what_may_be_nan_is_no_divergence(tried):
 def test_without_a_metric_it_says_what_was_looked_for_and_what_was_there(tried):
     script = "import os; open(os.environ['ABLATEKIT_RUN_DIR'] + '/other.txt', 'w')"
     told = r"looked for jsonl at .*metrics\.jsonl, there is other\.txt in .*ABLATEKIT_METRICS"
-    with pytest.raises(ProgramFailedError, match=told):
+    with pytest.raises(RunFailedError, match=told):
         tried(script)
     fixed = "open('metrics.jsonl', 'w').write('{}')"
-    with pytest.raises(ProgramFailedError, match=r"study/metrics\.jsonl is there, .*cwd: '\{run"):
+    with pytest.raises(RunFailedError, match=r"study/metrics\.jsonl is there, .*cwd: '\{run"):
         tried(fixed)
-    with pytest.raises(ProgramFailedError, match=r"its last line was 'loss: 3'"):
+    with pytest.raises(RunFailedError, match=r"its last line was 'loss: 3'"):
         tried("print('loss: 3')", **{"metrics.stdout_regex": r"loss=(?P<loss>\S+)"})
-    with pytest.raises(ProgramFailedError, match=r"metrics cannot be read: .*jsonl:1: .*no JSON"):
+    with pytest.raises(RunFailedError, match=r"metrics cannot be read: .*jsonl:1: .*no JSON"):
         tried(f"{LOG}log.write('loss 3\\n')")
 
 
@@ -177,12 +178,12 @@ def test_without_a_metric_it_says_what_was_looked_for_and_what_was_there(tried):
 )
 def test_items_that_are_none_fail_the_run(tried, text, told):
     script = f"{log({'acc': 1})}open(os.environ['ABLATEKIT_ITEMS'], 'w').write({text!r})"
-    with pytest.raises(ProgramFailedError, match=told):
+    with pytest.raises(RunFailedError, match=told):
         tried(script, items="items.csv")
 
 
 def test_declared_items_that_are_not_written_fail_the_run(tried):
-    with pytest.raises(ProgramFailedError, match="wrote no items to"):
+    with pytest.raises(RunFailedError, match="wrote no items to"):
         tried(log({"acc": 1}), items="items.jsonl")
 
 
@@ -252,10 +253,12 @@ def test_a_program_that_does_not_stop_is_killed(tried, context):
         tried(script, context(stop_after=8), resume=True, grace=0.3)
 
 
-def test_what_a_program_leaves_running_ends_with_it(tried, ended):
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_a_program_leaves_running_ends_with_it(tried, ended, apart):
     script = f"""{log({"acc": 1})}
 import subprocess, sys
-left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+left = subprocess.Popen(sleep, start_new_session={apart})
 print("left", left.pid)
 log.write(json.dumps({{"acc": 1, "pid": left.pid}}))
 """
@@ -289,6 +292,15 @@ def test_a_program_with_a_fixed_place_gets_a_folder_of_its_own(tried):
     script = "open('metrics.jsonl', 'w').write('{\"acc\": 1}\\n')"
     done = tried(script, command="python {study_dir}/script.py", cwd="{run_dir}")
     assert done.result.metrics == {"acc": 1.0}
+
+
+def test_a_script_that_changes_after_planning_is_refused(folder, spec, context):
+    (folder / "script.py").write_text(log({"acc": 1}))
+    planned = spec({"command": "python script.py"})
+    assert CommandBackend().run(planned, context()).status == "finished"
+    (folder / "script.py").write_text(log({"acc": 2}))
+    with pytest.raises(UsageError, match=r"changed since .* planned; received command script\.py"):
+        CommandBackend().run(planned, context())
 
 
 def test_what_cannot_be_started_is_refused(tried):

@@ -15,9 +15,10 @@ from ablatekit.runs.workspace import Workspace
 
 SCRIPT = """
 import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+child, apart = subprocess.Popen(sleep), subprocess.Popen(sleep, start_new_session=True)
 with open(os.environ["ABLATEKIT_CHECKPOINT_DIR"] + "/pids.new", "w") as stream:
-    stream.write(f"{os.getpid()} {child.pid}")
+    stream.write(f"{os.getpid()} {child.pid} {apart.pid}")
 os.rename(os.environ["ABLATEKIT_CHECKPOINT_DIR"] + "/pids.new",
           os.environ["ABLATEKIT_CHECKPOINT_DIR"] + "/pids")
 time.sleep(60)
@@ -50,6 +51,7 @@ def test_a_killed_worker_leaves_no_program(spec, ended, folder: Path, tmp_path: 
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
     worker.stdin.close()
+    assert len(pids) == 3
     assert all(map(ended, pids))
 
 
