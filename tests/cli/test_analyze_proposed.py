@@ -184,3 +184,13 @@ def test_the_command_can_be_typed_whatever_stands_in_a_table(source, capsys, pla
     assert invoke([*typed.split("\0")[:-1], "--json", "-"]) == 0
     analysis = json.loads(capsys.readouterr().out)
     assert analysis["design"]["factors"][1]["baseline"] == "a\nd\u200f'am$(x)\\x85\x85"
+
+
+def test_a_run_that_tells_nothing_is_left_out_and_counted(source, capsys):
+    whole = analysed(["analyze", source], capsys)["responses"]["val loss"]
+    with open(source, "a") as file:
+        file.write("parent,0.5,,,a,0,,\n")
+    part = analysed(["analyze", source], capsys)["responses"]["val loss"]
+    assert part["effects"] == whole["effects"]
+    told = [m for m in part["diagnostics"]["messages"] if m["code"] == "rows_unplaced"]
+    assert [message["arguments"] for message in told] == [{"rows": 1}]
