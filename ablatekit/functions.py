@@ -228,13 +228,24 @@ def own_settings(settings: Settings) -> dict[str, Any]:
 def _source(settings: Settings) -> tuple[Path, str]:
     reference = str(settings[FUNCTION])
     if not reference:
-        remedy = "Add function: path/file.py:name to backend.settings"
-        raise UsageError(Problem("the study names no function", f"{FUNCTION}: ''", remedy))
+        raise UsageError(_no_function(settings))
     try:
         return source_of(reference)
     except UsageError as error:
         told = (Problem(p.rule, f"{FUNCTION}: {reference}", p.remedy) for p in error.problems)
         raise UsageError(*told) from None
+
+
+def _no_function(settings: Settings) -> Problem:
+    """The refusal, at the setting that holds a function under another name if there is one."""
+    rule, remedy = "the study names no function", "Write function: path/file.py:name"
+    texts = {
+        name: value for name, value in own_settings(settings).items() if isinstance(value, str)
+    }
+    named = next((name for name, value in texts.items() if ".py" in value or ":" in value), None)
+    if named is None:
+        return Problem(rule, f"{FUNCTION}: ''", f"{remedy} in backend.settings")
+    return Problem(rule, f"{named}: {texts[named]}", f"{remedy}, in place of {named}")
 
 
 def _require_planned_source(run: RunSpec) -> None:
@@ -246,7 +257,6 @@ def _require_planned_source(run: RunSpec) -> None:
 
 def signature_of(file: Path, name: str) -> Signature:
     """The parameters of a function of a file. Raises UsageError where no `def` makes it."""
-    where = Location(str(file))
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except (SyntaxError, ValueError) as error:
@@ -256,7 +266,7 @@ def signature_of(file: Path, name: str) -> Signature:
     if not made or isinstance(made[-1], ast.ClassDef):
         known = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         rule = f"no function {name!r} is defined in {file.name}"
-        raise UsageError(Problem(rule, "", nearest(name, known), where))
+        raise UsageError(Problem(rule, f"{FUNCTION}: {file}:{name}", nearest(name, known)))
     node = made[-1]
     where = Location(str(file), getattr(node, "lineno", None))
     if not isinstance(node, ast.FunctionDef):
@@ -287,7 +297,10 @@ def _signature_problems(signature: Signature, settings: Settings) -> Iterator[Pr
     given = {name.partition(".")[0]: f"{name}: {value}" for name, value in own.items()}
     for name, shown in given.items():
         if name in (SEED, SETTINGS):
-            remedy = f"Rename the setting: every run gets a {SEED} of its own"
+            remedy = (
+                f"Rename the setting: every run gets a {SEED} of its own, and `replicates: N` says"
+                " how many there are"
+            )
             yield Problem(f"{name!r} is no setting of a function", shown, remedy)
         elif name not in signature.named and not signature.takes_any:
             free = [part for part in signature.named if part not in given]

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 from ablatekit.errors import AblatekitError, PluginError, Problem, nearest
 
@@ -75,7 +75,9 @@ def imported(point: EntryPoint, what: str) -> Any:
     rule, owner = f"{what} cannot be imported", distribution_of(point)
     try:
         return point.load()
-    except (ImportError, AttributeError) as error:
+    except PluginError:  # it names the plugin of its own that is broken
+        raise
+    except ImportError as error:
         remedy = f"Install what {owner} needs in this environment"
         raise PluginError(Problem(rule, str(error), remedy)) from error
     except (Exception, SystemExit) as error:  # a plugin's module may raise anything
@@ -108,6 +110,23 @@ def made(axis: Axis, name: str, protocol: type[Any], *arguments: Any) -> Any:
     return plugin
 
 
+def answer_of(axis: Axis, plugin: Any, member: str, *arguments: Any, **named: Any) -> Any:
+    """What a method of a plugin answers.
+
+    Raises PluginError, naming its distribution, where it fails with anything but our own errors and
+    the system's, and where it answers None.
+    """
+    try:
+        answer = getattr(plugin, member)(*arguments, **named)
+    except (AblatekitError, OSError):
+        raise
+    except Exception as error:  # a plugin may raise anything
+        raise broken_contract(axis, plugin.name, f"{member}() fails: {_told(error)}") from error
+    if answer is None:
+        raise broken_contract(axis, plugin.name, f"{member}() answers nothing")
+    return answer
+
+
 def _members(protocol: type[Any]) -> tuple[str, ...]:
     """What a protocol asks for, attributes first."""
     members = (*protocol.__annotations__, *vars(protocol))
@@ -122,19 +141,39 @@ def load_backend(name: str) -> Backend:
     from ablatekit.backend import Backend
 
     backend: Backend = made("backend", name, Backend)
+    wanted = _wanted_of_backend(backend)
+    if wanted:
+        raise broken_contract("backend", name, wanted)
     return backend
+
+
+def _wanted_of_backend(backend: Backend) -> str:
+    """What the values that a backend declares are not; empty for nothing."""
+    from ablatekit.backend import Lack, lacks
+
+    if type(backend.results_version) is not int or backend.results_version < 1:
+        return f"its results_version is {backend.results_version!r}, and not a number from 1"
+    unknown = sorted(set(map(str, lacks(backend))) - set(get_args(Lack)))
+    if unknown:
+        return f"it lacks {', '.join(unknown)}, which nobody knows"
+    if not _is_model(backend.settings):
+        return "its settings are no pydantic model"
+    needed = [name for name, info in backend.settings.model_fields.items() if info.is_required()]
+    return f"its settings have no default for {', '.join(needed)}" if needed else ""
 
 
 def broken_contract(axis: Axis, name: str, wanted: str) -> PluginError:
     """The refusal of a plugin that lacks what its protocol demands."""
     from ablatekit.backend import API_VERSION
 
-    contract, point = CONTRACTS[axis], _entry_point(axis, name)
+    contract = CONTRACTS[axis]
+    points = [point for point in _points(axis) if point.name == name]
+    owner = f"{points[0].value} of {distribution_of(points[0])}" if points else repr(name)
     return PluginError(
         Problem(
             f"{contract.noun} {name!r} does not fulfil the contract of {contract.protocol}"
             f" (API version {API_VERSION})",
-            f"{point.value} of {distribution_of(point)}: {wanted}",
+            f"{owner}: {wanted}",
             f"Run the tests of ablatekit.testing.{axis}_suite on it",
         )
     )
@@ -149,11 +188,14 @@ def _wanted_of_class(axis: Axis, plugin: Any, name: str) -> str:
         return f"its name is {named!r}"
     if not CONTRACTS[axis].has_settings:
         return ""
+    is_model = _is_model(getattr(plugin, "settings", None))
+    return "" if is_model else "its settings are no pydantic model"
+
+
+def _is_model(settings: Any) -> bool:
     from pydantic import BaseModel
 
-    settings = getattr(plugin, "settings", None)
-    is_model = isinstance(settings, type) and issubclass(settings, BaseModel)
-    return "" if is_model else "its settings are no pydantic model"
+    return isinstance(settings, type) and issubclass(settings, BaseModel)
 
 
 def _entry_point(axis: Axis, name: str) -> EntryPoint:

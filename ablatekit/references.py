@@ -24,6 +24,7 @@ _LIBRARIES = (
     *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
     "<frozen",
 )
+_SOUGHT = "Paths are relative to the study file, then to the working directory"
 _SITES = frozenset({"site-packages", "dist-packages"})
 
 
@@ -113,8 +114,7 @@ def source_of(reference: str) -> tuple[Path, str]:
         raise UsageError(Problem("a function is named by its file", repr(reference), remedy))
     if place.endswith(".py"):
         if not Path(place).is_file():
-            remedy = "Paths are relative to the study file, then to the working directory"
-            raise UsageError(Problem("no such file", place, remedy))
+            raise UsageError(Problem("no such file", place, _SOUGHT))
         return Path(place).resolve(), attribute
     try:
         spec = importlib.util.find_spec(place)
@@ -137,7 +137,7 @@ def _module(name: str) -> ModuleType:
 
 def _file_module(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UsageError(Problem("no such file", str(path)))
+        raise UsageError(Problem("no such file", str(path), _SOUGHT))
     stat = path.stat()
     return _loaded(path.resolve(), stat.st_mtime_ns, stat.st_size)
 

@@ -194,7 +194,10 @@ def test_what_is_no_metrics_is_refused_in_words(tmp_path: Path, body: str, said:
         ),
         ("def train(lr, seed): ...", "epochs: 3"),
         ("def train(lr, epochs, depth, seed): ...", "train() needs a setting 'depth'"),
-        ("def trian(lr, epochs): ...", "no function 'train' is defined in train.py. Did you mean"),
+        (
+            "def trian(lr, epochs): ...",
+            "no function 'train' is defined in train.py; received function: train.py:",
+        ),
         ("train = print", "no function 'train' is defined"),
         ("class train: ...", "no function 'train' is defined"),
         ("async def train(settings): ...", "is no plain function"),

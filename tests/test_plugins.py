@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 import pytest
 
+from ablatekit.cli.backends import default_backend
 from ablatekit.cli.main import invoke
 from ablatekit.errors import PluginError
 from ablatekit.plugins import CONTRACTS, Axis, load_backend, load_plugin, plugin_names
@@ -74,7 +76,9 @@ def test_a_name_that_two_distributions_register_is_refused(install: Install) -> 
         load_plugin("executor", "cluster")
 
 
-@pytest.mark.parametrize("source", ["raise RuntimeError('no device')", "exit(3)", "def ("])
+@pytest.mark.parametrize(
+    "source", ["raise RuntimeError('no device')", "exit(3)", "def (", "Pluggin = None"]
+)
 def test_a_plugin_that_fails_as_it_is_imported_is_one_message(
     install: Install, source: str
 ) -> None:
@@ -84,9 +88,8 @@ def test_a_plugin_that_fails_as_it_is_imported_is_one_message(
     assert "uninstall it" in str(raised.value)
 
 
-@pytest.mark.parametrize("source", ["import no_such_package", "Pluggin = None"])
-def test_a_plugin_that_cannot_be_imported_says_what_it_lacks(install: Install, source: str) -> None:
-    install("ablatekit.trackers", "board", source)
+def test_a_plugin_that_cannot_be_imported_says_what_it_lacks(install: Install) -> None:
+    install("ablatekit.trackers", "board", "import no_such_package")
     with pytest.raises(PluginError, match="tracker 'board' cannot be imported") as raised:
         load_plugin("tracker", "board")
     assert "Install what plugin needs in this environment" in str(raised.value)
@@ -107,19 +110,39 @@ def test_a_plugin_that_breaks_its_contract_is_told_its_suite(
 
 
 BACKEND = """
+from pydantic import BaseModel
+from ablatekit.backend import MetricSpec, Resources
+
+class Settings(BaseModel):
+    nodes: int = 1
+
+class Demanding(BaseModel):
+    nodes: int
+
 class Plugin:
     name = {name!r}
     results_version = 1
-    settings = None
+    settings = {settings}
+    lacks = {lacks}
     def __init__(self):
         {init}
-    def rules(self): ...
-    def metrics(self, settings): ...
-    def resources(self, settings): ...
-    def content(self, settings): ...
+    def rules(self): {rules}
+    def metrics(self, settings): {metrics}
+    def resources(self, settings): {resources}
+    def content(self, settings): {content}
     {run}
 """
-WHOLE = {"name": "cluster", "init": "pass", "run": "def run(self, run, context): ..."}
+WHOLE = {
+    "name": "cluster",
+    "settings": "Settings",
+    "lacks": "frozenset()",
+    "init": "pass",
+    "rules": "return ()",
+    "metrics": "return (MetricSpec(name='acc', direction='higher', role='generalization'),)",
+    "resources": "return Resources()",
+    "content": "return {}",
+    "run": "def run(self, run, context): ...",
+}
 
 
 @pytest.mark.parametrize(
@@ -129,6 +152,12 @@ WHOLE = {"name": "cluster", "init": "pass", "run": "def run(self, run, context):
         ({"name": "claster"}, "its name is 'claster'"),
         ({"init": "raise ValueError('no key')"}, "it cannot be made: ValueError: no key"),
         ({"init": "1 / 0"}, "it cannot be made: ZeroDivisionError"),
+        ({"init": "self.results_version = 'one'"}, "its results_version is 'one'"),
+        ({"lacks": "['magic']"}, "it lacks magic, which nobody knows"),
+        ({"settings": "None"}, "its settings are no pydantic model"),
+        ({"settings": "Settings()"}, "its settings are no pydantic model"),
+        ({"settings": "dict"}, "its settings are no pydantic model"),
+        ({"settings": "Demanding"}, "its settings have no default for nodes"),
     ],
 )
 def test_a_backend_is_checked_once_it_is_made(
@@ -151,7 +180,7 @@ def test_a_whole_backend_is_loaded(install: Install) -> None:
     ("source", "says"),
     [
         ("import no_such_package", "Install what plugin needs"),
-        ("Pluggin = None", "Install what plugin needs"),
+        ("Pluggin = None", "Ask the author of plugin"),
         ("raise RuntimeError('no device')", "Ask the author of plugin"),
         ("Plugin = 3", "of plugin: it is no class"),
         ("class Plugin: pass", "of plugin: its name is None"),
@@ -175,4 +204,112 @@ def test_a_broken_backend_is_one_message_of_the_command_line(
     assert invoke(["backend", "show", "cluster"]) == 2
     said = capsys.readouterr().err
     assert "plugin_module:Plugin of plugin: it has no" in said
+    assert "Traceback" not in said
+
+
+STUDY = """
+version: 1
+name: tried
+backend: {name: cluster}
+factors: {nodes: {baseline: 1, levels: [1, 2]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ({"rules": "1 / 0"}, "rules() fails: ZeroDivisionError: division by zero"),
+        ({"rules": "return None"}, "rules() answers nothing"),
+        ({"metrics": "raise KeyError('x')"}, "metrics() fails: KeyError: 'x'"),
+        ({"metrics": "..."}, "metrics() answers nothing"),
+        ({"content": "raise ValueError('c')"}, "content() fails: ValueError: c"),
+    ],
+)
+def test_a_backend_that_fails_as_it_is_asked_is_one_message(
+    install: Install,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    broken: dict[str, str],
+    says: str,
+) -> None:
+    install("ablatekit.backends", "cluster", BACKEND.format(**{**WHOLE, **broken}))
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    assert invoke(["study", "plan", str(tmp_path / "study.yaml")]) == 2
+    said = capsys.readouterr().err
+    assert f"plugin_module:Plugin of plugin: {says}" in said
+    assert "Traceback" not in said
+
+
+def test_resources_that_cannot_be_told_stop_a_study(
+    install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = BACKEND.format(**{**WHOLE, "resources": "raise ValueError('r')"})
+    install("ablatekit.backends", "cluster", broken)
+    (tmp_path / "study.yaml").write_text(f"{STUDY}tracking: {{uri: null}}\n", encoding="utf-8")
+    run = ["study", "run", str(tmp_path / "study.yaml"), "--workspace", str(tmp_path / "out")]
+    assert invoke(run) == 2
+    assert "resources() fails: ValueError: r" in capsys.readouterr().err
+
+
+def test_a_broken_level_is_no_fault_of_the_backend_that_offers_it(
+    install: Install,
+) -> None:
+    nested = (
+        "from ablatekit.errors import PluginError\nraise PluginError('a level of other is broken')"
+    )
+    install("ablatekit.backends", "cluster", nested)
+    with pytest.raises(PluginError) as raised:
+        load_backend("cluster")
+    assert str(raised.value) == "a level of other is broken"
+
+
+def test_what_is_broken_stands_in_no_ones_way(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = FROM_OUTSIDE.replace("nodes", "workers").format(name="cluster", settings="Settings")
+    install("ablatekit.executors", "cluster", shared)
+    assert invoke(["schema"]) == 0
+    assert "cluster" not in capsys.readouterr().out
+
+
+def test_a_backend_that_is_broken_is_no_default(install: Install) -> None:
+    install("ablatekit.backends", "aaa", "raise RuntimeError('no device')")
+    assert default_backend() != "aaa"
+
+
+READER = """
+import pandas as pd
+
+class Plugin:
+    name = "board"
+    suffixes = (".board",)
+    def claims(self, path): {claims}
+    def columns(self, path): return ["a"]
+    def read(self, path, labels=(), columns=None): {read}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import no_such_package", "reader 'board' cannot be imported"),
+        ("class Plugin: name = 'board'", "it has no suffixes, no claims, no columns, no read"),
+        (READER.format(claims="1 / 0", read="..."), "claims() fails: ZeroDivisionError"),
+        (READER.format(claims="return True", read="1 / 0"), "read() fails: ZeroDivisionError"),
+        (READER.format(claims="return True", read="return 3"), "read() answers int, and not a"),
+    ],
+)
+def test_a_broken_reader_is_named_where_nobody_else_knows_the_file(
+    install: Install,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    source: str,
+    says: str,
+) -> None:
+    install("ablatekit.readers", "board", source)
+    table = tmp_path / "runs.board"
+    table.write_text("lr,acc\n", encoding="utf-8")
+    assert invoke(["analyze", str(table)]) == 2
+    said = capsys.readouterr().err
+    assert says in said
     assert "Traceback" not in said

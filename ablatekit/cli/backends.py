@@ -34,20 +34,22 @@ def default_backend() -> str:
     """
     from ablatekit.plugins import plugin_names
 
-    trains = [name for name in plugin_names("backend") if name not in (DEMONSTRATION, FUNCTION)]
-    declared = (name for name in trains if not _is_open(name))
-    return next(declared, trains[0] if trains else DEMONSTRATION)
+    known = (name for name in plugin_names("backend") if name not in (DEMONSTRATION, FUNCTION))
+    declared = {name: _declares_all(name) for name in known}
+    names = sorted(declared, key=lambda name: (not declared[name], name))
+    return next((name for name in names if declared[name] is not None), DEMONSTRATION)
 
 
-def _is_open(name: str) -> bool:
+def _declares_all(name: str) -> bool | None:
+    """Whether a backend declares all of its settings; None for one that is broken."""
     from ablatekit.errors import PluginError
     from ablatekit.plugins import load_backend
     from ablatekit.study.settings import is_open
 
     try:
-        return is_open(load_backend(name).settings)
+        return not is_open(load_backend(name).settings)
     except PluginError:
-        return False
+        return None
 
 
 def list_backends(as_json: Json = False) -> None:

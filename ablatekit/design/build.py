@@ -27,7 +27,7 @@ from ablatekit.design.plan import (
 from ablatekit.design.responses import planned_price, planned_responses
 from ablatekit.design.rules import CellInContext, canonical_conditions, given_settings
 from ablatekit.errors import Location, PluginError, Problem, StudyError, UsageError
-from ablatekit.plugins import load_backend
+from ablatekit.plugins import answer_of, load_backend
 from ablatekit.runs.records import MetricSpec, RunSpec
 from ablatekit.study.load import LoadedStudy
 
@@ -62,7 +62,10 @@ def build_plan(loaded: LoadedStudy, backend: Backend, progress: Progress = untol
     _refuse_partial_merges(loaded, canonical.conditions, units, crossing, contexts)
     distinct = _one_per_run(canonical.conditions, units)
     asked = _NamedContent(loaded, backend, crossing.cells, contexts)
-    reported = [backend.metrics(condition.everything) for condition in distinct.values()]
+    reported = [
+        answer_of("backend", backend, "metrics", condition.everything)
+        for condition in distinct.values()
+    ]
     known = "metric_names" not in lacks(backend)
     responses, warnings = planned_responses(loaded, reported, names_known=known)
     examined = asked.examined(list(distinct.values()), progress)
@@ -265,7 +268,10 @@ class _NamedContent:
         said: Counter[str] = Counter()
         for condition in conditions:
             with self._located(condition):
-                said.update(set(self.backend.examine(condition.everything, progress)))
+                warnings = answer_of(
+                    "backend", self.backend, "examine", condition.everything, progress
+                )
+                said.update(set(warnings))
         total = len(conditions)
         return tuple(
             warning if count == total else f"{warning} (in {count} of {total} cells x contexts)"
@@ -275,7 +281,10 @@ class _NamedContent:
     def content(self, condition: CellInContext) -> Mapping[str, str]:
         """Content hashes of one condition."""
         with self._located(condition):
-            return self.backend.content(condition.everything)
+            content: Mapping[str, str] = answer_of(
+                "backend", self.backend, "content", condition.everything
+            )
+            return content
 
     @contextmanager
     def _located(self, condition: CellInContext) -> Iterator[None]:
@@ -284,7 +293,8 @@ class _NamedContent:
         except UsageError as error:
             together = " ".join(problem.received for problem in error.problems)
             place = self._setting_in(condition, together)[0] or _named_in(self.loaded, together)
-            told = (self._at_setting(condition, problem) for problem in error.problems)
+            said = (_as_said(condition, problem) for problem in error.problems)
+            told = (self._at_setting(condition, problem) for problem in said)
             raise StudyError(*(problem.at(place) for problem in told)) from None
 
     def _at_setting(self, condition: CellInContext, problem: Problem) -> Problem:
@@ -306,6 +316,14 @@ class _NamedContent:
         if shown:
             return given[shown[0]].where(self.loaded.source), None
         return None, next(iter(_shown_names(received, condition.settings)), None)
+
+
+def _as_said(condition: CellInContext, problem: Problem) -> Problem:
+    """A problem that shows the places of inputs as the study writes them."""
+    received = problem.received
+    for name, said in condition.inputs.items():
+        received = received.replace(f"{name}: {condition.everything.get(name)}", f"{name}: {said}")
+    return replace(problem, received=received)
 
 
 def _shown_names(received: str, names: Iterable[str]) -> list[str]:

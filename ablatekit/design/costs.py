@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ablatekit.backend import Backend, Costing
 from ablatekit.design.plan import Cell, Plan, PlannedFactor
+from ablatekit.plugins import answer_of
 
 LEAST_DIFFERENCE = 0.05
 """Of two costs, as a share: budgets end with a whole round, which is no difference worth a word."""
@@ -83,4 +84,6 @@ def _pair(plan: Plan, factor: PlannedFactor, level: str) -> tuple[Cell, Cell] | 
 
 def _expected(plan: Plan, backend: Costing, cell: Cell) -> Mapping[str, float]:
     run = next(run for run in plan.runs if run.unit == cell.unit)
-    return backend.expected_costs({**run.spec.settings, **run.spec.execution})
+    settings = {**run.spec.settings, **run.spec.execution}
+    costs: Mapping[str, float] = answer_of("backend", backend, "expected_costs", settings)
+    return costs

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from ablatekit.backend import Backend, Condition
+from ablatekit.plugins import answer_of
 from ablatekit.study.settings import (
     SettingField,
     documented,
@@ -94,7 +95,7 @@ def describe_rules(backend: Backend) -> list[dict[str, Any]]:
             "why": rule.why,
             "remedy": rule.remedy,
         }
-        for rule in backend.rules()
+        for rule in answer_of("backend", backend, "rules")
     ]
 
 
@@ -112,7 +113,7 @@ def describe_metrics(backend: Backend) -> list[dict[str, Any]]:
             "items": metric.items,
             "meaning": metric.doc,
         }
-        for metric in backend.metrics(settings)
+        for metric in answer_of("backend", backend, "metrics", settings)
     ]
 
 

@@ -29,7 +29,10 @@ def planned_responses(
         somewhere |= every
     parts = dict(loaded.study.responses) or _default_parts(every)
     if not parts:
-        remedy = f"Name responses. Reported: {', '.join(sorted(every)) or 'nothing'}"
+        reported_names = f". It reports: {', '.join(sorted(every))}" if every else ""
+        remedy = (
+            f"Name one: responses: {{NAME: {{metric: NAME, direction: higher}}}}{reported_names}"
+        )
         where = loaded.where_key("backend")
         raise StudyError(Problem("the backend has no default responses", "", remedy, where))
     problems = list(_metric_problems(loaded, parts, every, somewhere))

@@ -18,12 +18,14 @@ from ablatekit.canonical import content_hash
 from ablatekit.design.cells import CellLevels, as_yaml, matches
 from ablatekit.design.inputs import with_inputs_at
 from ablatekit.errors import PluginError, Problem, StudyError, nearest
+from ablatekit.plugins import answer_of
 from ablatekit.study.factors import ContextVariable, Factor
 from ablatekit.study.load import LoadedStudy
 from ablatekit.study.messages import dotted, literal_hint, rule_text, show, without_union_tags
 from ablatekit.study.settings import (
     Given,
     SettingField,
+    documented,
     flatten,
     flatten_model,
     is_inside,
@@ -35,6 +37,7 @@ from ablatekit.study.settings import (
 )
 
 MAX_RULE_ROUNDS = 20
+REPLICATES = "Every run has a seed of its own; `replicates: N` says how many there are of each cell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def canonical_conditions(
         CellInContext(place // count, place % count, *_split(settings, fields), inputs)
         for place, (settings, inputs) in enumerate(resolved)
     )
-    rules = backend.rules()
+    rules = resolver.rules
     _refuse_invalid(loaded, cells, conditions, rules)
     warnings = tuple(_rule_warnings(conditions, rules))
     return CanonicalCells(tuple(_stated(conditions, backend, fields)), warnings)
@@ -165,7 +168,7 @@ class _Resolver:
         self.loaded = loaded
         self.backend = backend
         self.fields = fields
-        self.rules = tuple(backend.rules())
+        self.rules = tuple(answer_of("backend", backend, "rules"))
         self.problems: dict[tuple[str, str], Problem] = {}
 
     def resolve(
@@ -199,14 +202,27 @@ class _Resolver:
     ) -> Problem:
         name = _setting_of(details, self.fields)
         rule = f"setting {name!r} {rule_text(details)}" if name else rule_text(details)
+        remedy = self._remedy(details, name)
         above = [other for other in given if other == name or name.startswith(f"{other}.")]
         below = [other for other in given if name and other.startswith(f"{name}.")]
-        remedy = literal_hint(details) or f"`ablatekit backend show {self.backend.name}` lists it"
         if above or below:
-            where = given[(above or below)[0]].where(self.loaded.source)
-            return Problem(rule, show(details["input"]), remedy, where)
+            setting = given[(above or below)[0]]
+            is_placed = name in self.fields and self.fields[name].input and name in given
+            received = setting.value if is_placed else details["input"]
+            return Problem(rule, show(received), remedy, setting.where(self.loaded.source))
         where = self.loaded.where_key("backend")
         return Problem(f"{rule} (cell {as_yaml(cell)})", "", remedy, where)
+
+    def _remedy(self, details: ErrorDetails, name: str) -> str:
+        """What to give instead, where the value tells; else what the setting is."""
+        told = details.get("ctx", {}).get("remedy") or literal_hint(details)
+        if told:
+            return str(told)
+        field = setting_fields(documented(self.backend.settings)).get(name)
+        meaning = (field.info.description or "") if field is not None else ""
+        where = f"see `ablatekit backend show {self.backend.name}`"
+        sentence = " ".join(meaning.split()).rstrip(".")
+        return f"{sentence}: {where}" if sentence else where.capitalize()
 
 
 def given_settings(loaded: LoadedStudy, cell: CellLevels, context: CellLevels) -> dict[str, Given]:
@@ -260,8 +276,13 @@ def _unknown_settings(
             continue
         rule = f"unknown setting of backend {backend.name!r}"
         where = loaded.source.where_key(setting.named_at)
-        remedy = nearest(name, fields, other_names(backend.settings))
+        remedy = REPLICATES if _is_seed(name) else ""
+        remedy = remedy or nearest(name, fields, other_names(backend.settings))
         yield Problem(rule, repr(name), remedy, where)
+
+
+def _is_seed(name: str) -> bool:
+    return name.rpartition(".")[2].lower() in ("seed", "seeds", "random_seed", "random_state")
 
 
 def _execution_only(

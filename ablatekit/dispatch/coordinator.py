@@ -34,7 +34,7 @@ from ablatekit.dispatch.expected import expected_time, measured_seconds
 from ablatekit.dispatch.progress import Observer
 from ablatekit.dispatch.starts import absence_warnings, start_warnings
 from ablatekit.errors import Problem, WorkspaceError
-from ablatekit.plugins import load_backend
+from ablatekit.plugins import answer_of, load_backend
 from ablatekit.runs.locks import LockHeldError, file_lock
 from ablatekit.runs.records import Resources
 from ablatekit.runs.runlog import log_tail, read_result
@@ -244,7 +244,10 @@ def _largest_need(backend: str, entries: Sequence[_Entry]) -> Resources:
         return Resources()
     source = load_backend(backend)
     specs = [entry.planned.spec for entry in entries]
-    needs = [source.resources({**spec.settings, **spec.execution}) for spec in specs]
+    needs: list[Resources] = [
+        answer_of("backend", source, "resources", {**spec.settings, **spec.execution})
+        for spec in specs
+    ]
     return Resources(
         cpus=max(need.cpus for need in needs),
         gpus=max(need.gpus for need in needs),

@@ -77,9 +77,21 @@ def _as_json(value: Any) -> str:
 def rule_text(details: ErrorDetails) -> str:
     """What pydantic demands, in a study author's words."""
     text = details["msg"]
+    if details["type"] == "literal_error" and literal_hint(details) and _is_long(details):
+        return "has no such value"
     for pattern, replacement in _REWRITES:
         text = re.sub(pattern, replacement, text)
     return text
+
+
+def _is_long(details: ErrorDetails) -> bool:
+    """Whether the list of allowed values is too long to stand beside the nearest of them."""
+    return len(_allowed(details)) > _SHOWN_LEVELS
+
+
+def _allowed(details: ErrorDetails) -> list[str]:
+    expected = details.get("ctx", {}).get("expected", "")
+    return re.findall(r"'([^']*)'", str(expected))
 
 
 def without_union_tags(details: Iterable[ErrorDetails]) -> list[ErrorDetails]:
@@ -107,8 +119,7 @@ def without_union_tags(details: Iterable[ErrorDetails]) -> list[ErrorDetails]:
 
 def literal_hint(details: ErrorDetails) -> str:
     """The nearest of the allowed values, for a value that is none of them."""
-    expected = details.get("ctx", {}).get("expected", "")
-    allowed = re.findall(r"'([^']*)'", str(expected))
+    allowed = _allowed(details)
     if details["input"] is None and "none" in allowed:
         return "Did you mean 'none'? null is the absence of a value"
     matches = difflib.get_close_matches(str(details["input"]), allowed, n=1)

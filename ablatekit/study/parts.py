@@ -114,17 +114,17 @@ def _open_part(part: type[StudyPart]) -> type[StudyPart]:
 
 def _any_part(place: _Place) -> Any:
     """The part with any of the installed plugins, told apart by its name."""
-    parts = [_joined_part(place, plugin) for plugin in _plugins(place.axis)]
+    parts = list(_usable_parts(place))
     if len(parts) == 1:
         return parts[0]
     return Annotated[Union[tuple(parts)], Field(discriminator=place.key)]  # noqa: UP007
 
 
-def _plugins(axis: Axis) -> Iterator[Any]:
-    """Every plugin of an axis that can be imported; a broken one is named where it is used."""
-    for name in plugin_names(axis):
+def _usable_parts(place: _Place) -> Iterator[type[StudyPart]]:
+    """The part for every plugin that can be had; a broken one is named where a study names it."""
+    for name in plugin_names(place.axis):
         with suppress(PluginError):
-            yield load_plugin(axis, name)
+            yield _joined_part(place, load_plugin(place.axis, name))
 
 
 def _only(name: str) -> Any:

@@ -294,6 +294,7 @@ class StudySchema(StudyPart):
     title: ShownText | None = None
     """Title of the report."""
     backend: BackendPart
+    """What executes the runs: {name: NAME, settings: {...}}."""
     factors: dict[Name, FactorPart] = Field(min_length=1)
     """Design choices under study."""
     contexts: dict[Name, ContextValues] = Field(default_factory=dict)

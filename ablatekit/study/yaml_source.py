@@ -235,11 +235,15 @@ def _first_key(content: Mapping[str, MappingEntry], key: str) -> tuple[str, str]
     return parts[0], ".".join(parts[1:])
 
 
+_INDENTED = "Indent with spaces: this is a tab"
+
+
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         where = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
-        return Problem(f"is not valid YAML: {_syntax_text(error)}", where=where)
+        remedy = _INDENTED if mark and text[mark.index : mark.index + 1] == "\t" else ""
+        return Problem(f"is not valid YAML: {_syntax_text(error)}", "", remedy, where)
     position = getattr(error, "position", None)
     if position is None:
         return Problem(

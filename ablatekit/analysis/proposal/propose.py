@@ -19,7 +19,7 @@ from ablatekit.analysis.proposal.measures import choose_response
 from ablatekit.analysis.proposal.parts import Parts, sorted_parts
 from ablatekit.analysis.proposal.remarks import remarks
 from ablatekit.analysis.proposal.rows import RunRows, kinds_of_rows, rows_of, rows_per_step
-from ablatekit.analysis.proposal.structure import parameters, settle
+from ablatekit.analysis.proposal.structure import can_interact, settle
 from ablatekit.analysis.tables.readers.base import DIRECTIONS
 from ablatekit.analysis.tables.words import Direction, direction_of
 
@@ -103,7 +103,7 @@ def _of_rows(
         levels={c.name: c.levels for c in (*parts.factors, *parts.contexts, *parts.seeds)},
         baselines=_baselines(parts.factors, stated),
         directions={c.name: _direction(c.name, stated, directions) for c in responses},
-        interactions=stated.interactions or _order(parts, runs),
+        interactions=stated.interactions or _order(parts),
         where=stated.where,
         left_out=_in_order([*left, *parts.left_out], columns),
         warnings=() if lacking else remarks(parts, [] if rows.by_item else responses),
@@ -146,9 +146,9 @@ def _baseline(column: RunColumn) -> str:
     return column.levels[int(sizes.argmax())]
 
 
-def _order(parts: Parts, runs: int) -> int:
+def _order(parts: Parts) -> int:
     """Interactions of two factors, where these runs can tell all of them apart."""
-    return BY_DEFAULT if parameters(parts, BY_DEFAULT) < runs else 1
+    return BY_DEFAULT if parts.factors and can_interact(parts) else 1
 
 
 def _lacking(
@@ -157,6 +157,8 @@ def _lacking(
     """Why there is nothing to analyse; nothing where a response and a factor are there."""
     if not len(rows.first):
         return (statement("lacks_rows"),)
+    if len(rows.first) == 1:
+        return (statement("lacks_runs"),)
     per_step = None if rows.by_item else rows_per_step(columns, len(rows.first))
     lacks = [per_step] if per_step else []
     lacks += [] if responses else [statement("lacks_response")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ablatekit.analysis.tables.readers.base import NamedSources, Reader, file_ki
 from ablatekit.analysis.tables.readers.logged_runs import NamedRuns, RunsReader
 from ablatekit.errors import Location, PluginError, Problem, TableError
 from ablatekit.logs.base import LoggedRun
-from ablatekit.plugins import made, plugin_names
+from ablatekit.plugins import answer_of, broken_contract, made, plugin_names
 
 NAMED = re.compile(r"([A-Za-z][\w+-]*):(?!//)(.+)", re.DOTALL)
 """SCHEME:NAME, such as mlflow:EXPERIMENT; a path wins where one is there."""
@@ -33,10 +33,12 @@ class Source:
         self, labels: Collection[str] = (), columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
         """The rows, as the reader's contract has it."""
-        if self.path is not None:
-            return self.reader.read(self.path, labels, columns)
-        assert isinstance(self.reader, NamedSources)
-        return self.reader.read_named(self.name, labels, columns)
+        way, place = ("read", self.path) if self.path is not None else ("read_named", self.name)
+        frame = answer_of("reader", self.reader, way, place, labels, columns)
+        if not isinstance(frame, pd.DataFrame):
+            wanted = f"{way}() answers {type(frame).__name__}, and not a pandas.DataFrame"
+            raise broken_contract("reader", self.reader.name, wanted)
+        return frame
 
 
 def read_table(
@@ -144,7 +146,7 @@ def find_source(source: Path | str, reader: str | None = None) -> Source:
 
 
 def _named(scheme: str, name: str, reader: str | None) -> Source:
-    readers = [load_reader(reader)] if reader else list(_usable_readers())
+    readers, broken = ([load_reader(reader)], []) if reader else _usable_readers()
     schemes = {
         known.scheme: known
         for known in readers
@@ -155,17 +157,24 @@ def _named(scheme: str, name: str, reader: str | None) -> Source:
     rule = "there is no such file, and no reader knows names of this kind"
     known = ", ".join(f"{other}:NAME" for other in sorted(schemes))
     remedy = f"Known: {known}" if known else ""
-    raise TableError(Problem(rule, f"{scheme}:{name}", remedy))
+    raise TableError(Problem(rule, f"{scheme}:{name}", remedy), *broken)
 
 
 def _claiming(path: Path) -> Reader:
     """The one reader that claims a path; a by-product of another tool's logs yields to these."""
     where = Location(str(path))
-    readers = list(_usable_readers())
-    try:
-        claiming = {reader.name: reader for reader in readers if reader.claims(path)}
-    except OSError as error:
-        raise TableError(Problem(f"cannot be read ({error})", "", "", where)) from error
+    readers, broken = _usable_readers()
+    claiming: dict[str, Reader] = {}
+    for reader in readers:
+        try:
+            claims = answer_of("reader", reader, "claims", path)
+        except OSError as error:
+            raise TableError(Problem(f"cannot be read ({error})", "", "", where)) from error
+        except PluginError as error:
+            broken += error.problems
+            continue
+        if claims:
+            claiming[reader.name] = reader
     decided = [
         reader
         for reader in claiming.values()
@@ -178,7 +187,8 @@ def _claiming(path: Path) -> Reader:
         remedy = f"Name one of them: --reader {decided[0].name}"
         kind = "folder" if path.is_dir() else "file"
         raise TableError(Problem(f"several readers know this kind of {kind}", names, remedy, where))
-    raise TableError(_unknown_folder(path, readers) if path.is_dir() else _unknown(path, readers))
+    problem = _unknown_folder(path, readers) if path.is_dir() else _unknown(path, readers)
+    raise TableError(problem, *broken)
 
 
 def _unknown(path: Path, readers: Sequence[Reader]) -> Problem:
@@ -202,13 +212,16 @@ def _unknown_folder(path: Path, readers: Sequence[Reader]) -> Problem:
     return Problem(rule, shown, remedy, Location(str(path)))
 
 
-def _usable_readers() -> Iterator[Reader]:
-    """All readers but those whose own packages are lacking: another one may know the file."""
+def _usable_readers() -> tuple[list[Reader], list[Problem]]:
+    """All readers that can be had, and what is wrong with the others: another may know the file."""
+    readers: list[Reader] = []
+    broken: list[Problem] = []
     for name in plugin_names("reader"):
         try:
-            yield load_reader(name)
-        except PluginError:
-            continue
+            readers.append(load_reader(name))
+        except PluginError as error:
+            broken += error.problems
+    return readers, broken
 
 
 def _with_rows(source: Path | str, frame: pd.DataFrame) -> pd.DataFrame:

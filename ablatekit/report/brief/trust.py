@@ -66,6 +66,7 @@ GRAVITY: Mapping[str, Gravity] = {
     "always_together": "serious",
     "changed_together": "serious",
     "results_repeated": "serious",
+    "run_id_repeated": "serious",
     "one_seed_repeated": "serious",
     "seed_twice": "serious",
     "status_not_read": "serious",

@@ -33,6 +33,7 @@ from ablatekit.report.document import (
 )
 from ablatekit.report.language import captions, formulas, leads, scopes
 from ablatekit.report.language.numbers import Scale, absent, scale_of, sentence
+from ablatekit.report.language.prices import data_remark
 from ablatekit.report.language.reading import Unit, confidence, subject_of
 from ablatekit.report.language.sentences import footers_of, in_unit, say, say_all, told
 from ablatekit.report.language.verdicts import (
@@ -100,7 +101,7 @@ class AnswerLine:
 
 
 def answer_remarks(analysis: Analysis) -> list[str]:
-    """What some levels of the answer are compared inside of, go along with or assume."""
+    """What some levels are compared inside of, go along with or assume, and other data they saw."""
     concerned: dict[str, list[str]] = {}
     unit = subject_of(analysis).unit
     for level in comparisons(analysis):
@@ -109,7 +110,15 @@ def answer_remarks(analysis: Analysis) -> list[str]:
             for note in effect["notes"] if effect else []:
                 if note["code"] in REMARKS:
                     concerned.setdefault(say(note, unit), []).append(level.name)
-    return [formulas.because(what, ", ".join(dict.fromkeys(of))) for what, of in concerned.items()]
+    notes = (formulas.because(what, ", ".join(dict.fromkeys(of))) for what, of in concerned.items())
+    return list(filter(None, [*notes, _data_remark(analysis)]))
+
+
+def _data_remark(analysis: Analysis) -> str:
+    """Which levels saw more or less data than their baselines."""
+    priced = ((level.name, price_of(analysis, level)) for level in comparisons(analysis))
+    ratios = {name: price for name, price in priced if price is not None}
+    return data_remark(ratios, priced_metric(analysis))
 
 
 def answer_lines(analysis: Analysis, asked: Sequence[Question]) -> list[AnswerLine]:

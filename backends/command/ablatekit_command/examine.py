@@ -33,7 +33,14 @@ from ablatekit_command.invocation import (
 )
 from ablatekit_command.items import FORMATS
 from ablatekit_command.settings import CommandSettings
-from ablatekit_command.templates import as_text, fill, formatted, only_placeholder, placeholders
+from ablatekit_command.templates import (
+    as_text,
+    fill,
+    formatted,
+    only_placeholder,
+    placeholders,
+    unclosed,
+)
 
 SCRIPTS = (".py", ".sh", ".bash", ".R", ".r", ".jl", ".js", ".mjs", ".pl", ".rb", ".lua", ".m")
 LAUNCHERS = ("bash", "sh", "zsh", "Rscript", "julia", "node", "perl", "ruby", "lua", "torchrun",
@@ -58,7 +65,7 @@ def examine(settings: CommandSettings, parameters: Mapping[str, Any]) -> list[st
     """Warnings about a command. Raises UsageError with everything that cannot work."""
     problems = [*_command_problems(settings), *_setting_problems(settings)]
     if problems and not settings.command:
-        problems += _misspelt(parameters)
+        problems = list(_misspelt(parameters)) or problems
     _refuse(problems)
     texts = dict(_texts(settings))
     problems += _placeholder_problems(settings, parameters, texts)
@@ -232,6 +239,8 @@ def _placeholder_problems(
             if name not in known:
                 rule = f"{shown} has an unknown placeholder"
                 yield Problem(rule, f"{where}: {{{name}}}", _remedy(name, known, parameters))
+        for name in unclosed(text) if where == "command" else ():
+            yield Problem("a placeholder is open", f"{where}: {{{name}", f"Write {{{name}}}")
         for name in formatted(text) if where != "config.template" else ():
             if name in known:
                 rule = "placeholders have no format"
@@ -278,7 +287,8 @@ def _remedy(name: str, known: set[str], parameters: Mapping[str, Any]) -> str:
 def _unused(
     settings: CommandSettings, parameters: Mapping[str, Any], texts: Mapping[str, str]
 ) -> Iterator[Problem]:
-    used = {name for text in texts.values() for name in (*placeholders(text), *formatted(text))}
+    forms = (placeholders, formatted, unclosed)
+    used = {name for text in texts.values() for form in forms for name in form(text)}
     if used.intersection(_ALL_PARAMETERS) or (
         settings.config.file and not settings.config.template
     ):
@@ -297,6 +307,9 @@ def _use(name: str, unknown: set[str]) -> str:
     A misspelt name would otherwise leave its default in place without a word.
     """
     settings = {*setting_fields(CommandSettings), *CommandSettings.model_fields}
+    called = CommandSettings.other_names.get(name.partition(".")[0])
+    if called:
+        return f"Did you mean {called!r}?"
     meant = difflib.get_close_matches(name, [*settings, *unknown], n=1, cutoff=0.75)
     if meant:
         return f"Did you mean {meant[0]!r}?"

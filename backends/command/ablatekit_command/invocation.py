@@ -54,12 +54,12 @@ LOG_VARIABLES: Mapping[str, Mapping[str, str]] = {
 """What makes a tracker write to the folder of the metrics."""
 
 
-def split_words(command: str | Sequence[str]) -> list[str]:
+def split_words(command: str | Sequence[str | float]) -> list[str]:
     """The arguments of a command, before anything is replaced in them.
 
     Raises ValueError for a text with an open quotation.
     """
-    return shlex.split(command) if isinstance(command, str) else list(command)
+    return shlex.split(command) if isinstance(command, str) else [as_text(word) for word in command]
 
 
 def resume_words(settings: CommandSettings) -> list[str]:

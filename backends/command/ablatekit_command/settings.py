@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -16,6 +17,24 @@ _INPUT: JsonDict = {"input": True}
 _UNSTATED: JsonDict = {"unstated": True}
 DEFAULT_METRICS = "metrics.jsonl"
 RESUME_STATES = (False, "")
+SYNONYMS: Mapping[str, str] = MappingProxyType(
+    {
+        other: name
+        for name, others in {
+            "command": ("cmd", "script", "program", "run", "executable", "entrypoint", "args"),
+            "metrics": ("metric", "metrics_file", "logs", "output", "results"),
+            "env": ("environment", "environ", "env_vars", "environment_variables"),
+            "cwd": ("workdir", "working_dir", "working_directory", "chdir"),
+            "python": ("interpreter", "python_path", "venv"),
+            "resume": ("resume_from_checkpoint", "checkpoint", "restart"),
+            "files": ("inputs", "sources", "code"),
+            "config": ("config_file", "template"),
+            "resources": ("gpus", "cpus", "memory"),
+        }.items()
+        for other in others
+    }
+)
+"""What others call a setting -> its name here; "Did you mean" looks here."""
 
 
 class MetricsSettings(BaseModel):
@@ -92,8 +111,9 @@ class CommandSettings(BaseModel):
     """Settings of the backend; what a study gives beside them are parameters of the program."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+    other_names: ClassVar[Mapping[str, str]] = SYNONYMS
 
-    command: str | list[str] = ""
+    command: str | list[str | int | float] = ""
     """The program with its arguments, as one text or as a list; `{name}` is replaced."""
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     """Where the program leaves its metrics."""

@@ -12,6 +12,7 @@ from ablatekit.study.factors import level_name
 _NAME = r"[A-Za-z_+~@][\w.+~@/-]*"
 _PLACEHOLDER = re.compile(rf"\{{\{{(?P<kept>{_NAME})\}}\}}|\{{(?P<name>{_NAME})\}}")
 _FORMATTED = re.compile(rf"(?<!\{{)\{{\s*(?P<name>{_NAME})(\s+|\s*[:!][^{{}}\s]*\s*)\}}(?!\}})")
+_UNCLOSED = re.compile(rf"(?<![{{$])\{{(?P<name>{_NAME})(?=[^}}]*$)")
 _PLAIN_OVERRIDE = re.compile(r"[\w./:@%+-]+")
 
 
@@ -24,6 +25,11 @@ def placeholders(text: str) -> tuple[str, ...]:
 def formatted(text: str) -> tuple[str, ...]:
     """The names in braces that carry a format, as in `{rate:.3f}`: they are not replaced."""
     return tuple(match["name"] for match in _FORMATTED.finditer(text))
+
+
+def unclosed(text: str) -> tuple[str, ...]:
+    """The names behind an opening brace that no closing one follows, as in `--lr {rate`."""
+    return tuple(match["name"] for match in _UNCLOSED.finditer(text))
 
 
 def fill(text: str, values: Mapping[str, Any], write: Callable[[Any], str] | None = None) -> str:

@@ -91,7 +91,13 @@ def test_a_level_may_set_the_command(plan):
         ([more('comand: "python x.py"')],
          r"study.yaml:6:13: .*'comand'; received .*Did you mean 'command'\?"),
         ([(LINE, '    comand: "python train.py"')],
-         r"there is no command; .*\n.*study.yaml:6:13: .*comand.*Did you mean 'command'\?"),
+         r"^\S*study.yaml:6:13: no setting of .*comand.*Did you mean 'command'\?$"),
+        ([(LINE, '    script: "python train.py"')], r"study.yaml:6:13: .*Did you mean 'command'\?"),
+        ([more("workdir: x")], r"study.yaml:6:14: .*'workdir'.*Did you mean 'cwd'\?"),
+        ([more("environment: {A: 1}")], r"study.yaml:6:22: .*Did you mean 'env'\?"),
+        ([command("python train.py {lr} {data} --seed {seed")],
+         r"^\S*study.yaml:6:14: a placeholder is open; received command: \{seed. Write \{seed\}$"),
+        ([more("env: [A]")], r"study.yaml:6:10: setting 'env' must be a mapping \(key: value\)"),
         ([command("python train.py {data} {seed}")],
          (r"study.yaml:8:32: the command does not use the parameter 'lr'; received lr: 0.1."
          r" Write \{lr\}")),
@@ -145,6 +151,11 @@ def test_a_mistake_is_refused_at_its_line(plan, folder, changes, told):
     with pytest.raises(StudyError) as error:
         plan(*changes)
     assert re.search(told, str(error.value)), str(error.value)
+
+
+def test_a_list_of_arguments_may_hold_numbers(plan):
+    words = "[python, train.py, --epochs, 3, '{lr}', '{data}', '{seed}']"
+    assert plan((LINE, f"    command: {words}")).runs
 
 
 def test_all_mistakes_are_told_at_once(plan):

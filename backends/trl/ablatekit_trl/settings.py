@@ -42,6 +42,21 @@ LEVELS: Mapping[Stage, tuple[str, ...]] = {
 }
 """What TRL's trainers can express of the levels of each stage."""
 
+TRL_NAMES: Mapping[str, str] = {
+    "generation_batch_size": "queries_per_round",
+    "steps_per_generation": "minibatches",
+    "bf16": "precision",
+    "gradient_accumulation_steps": "gradient_accumulation",
+    "per_device_train_batch_size": "gradient_accumulation",
+    "reward_funcs": "verifier",
+    "loss_type": "aggregation",
+    "off_policy_mask_threshold": "off_policy_mask",
+    "max_steps": "budget.amount",
+    "top_entropy_quantile": "entropy_share",
+    "algorithm": "trainer",
+}
+"""Arguments of TRL that are another setting here than what other trainers call so."""
+
 
 def _level(stage: Stage, default: str) -> Any:
     """A setting that names a level of `stage`, with what is documented about TRL's."""
@@ -53,16 +68,7 @@ def _level(stage: Stage, default: str) -> Any:
 class TrlSettings(ProtocolSettings, DataSettings):
     """Settings of TRL's trainers by their names in the backend `rft`."""
 
-    other_names: ClassVar[Mapping[str, str]] = {
-        **SYNONYMS,
-        "gradient_accumulation_steps": "gradient_accumulation",
-        "steps_per_generation": "minibatches",
-        "generation_batch_size": "queries_per_round",
-        "loss_type": "aggregation",
-        "off_policy_mask_threshold": "off_policy_mask",
-        "bf16": "precision",
-        "max_steps": "budget.amount",
-    }
+    other_names: ClassVar[Mapping[str, str]] = {**SYNONYMS, **TRL_NAMES}
 
     trainer: Literal["auto", "grpo", "rloo"] = "auto"
     """GRPOTrainer or RLOOTrainer; auto: RLOOTrainer where `advantage` is rloo."""

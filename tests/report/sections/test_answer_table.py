@@ -15,7 +15,7 @@ from ablatekit.analysis.table import analyse_table
 from ablatekit.report.document import Badge, Quantity, Text
 from ablatekit.report.formats.terminal import answer
 from ablatekit.report.language.captions import NO_SCOPE
-from ablatekit.report.sections.answer import answer_table
+from ablatekit.report.sections.answer import answer_remarks, answer_table
 from ablatekit.report.sections.effects import forest_pictures
 
 ALIASED = statement("aliased_with", partners=["queries"])
@@ -44,6 +44,22 @@ def test_what_matters_most_comes_first_then_its_price_and_the_gap_last(analysis:
     assert table.columns[place].title == "samples"
     prices = [row[place] for row in table.rows]
     assert Quantity("4\N{MULTIPLICATION SIGN} samples", 4.0) in prices
+
+
+def test_a_level_that_multiplies_the_data_is_said_to(analysis: Any) -> None:
+    (remark,) = (text for text in answer_remarks(analysis) if "data" in text)
+    assert (
+        "in samples: rollouts per query: 4 (4\N{MULTIPLICATION SIGN}). Such an effect is that of"
+        in remark
+    )
+    assert remark in (answer_table(analysis).footer or "")
+    for row in rows_of(analysis):
+        row["price"] = 1.05 if row["price"] == 1.0 else 0.9
+    assert not [text for text in answer_remarks(analysis) if "data" in text]
+    for row in rows_of(analysis):
+        row["price"] = 4.0
+    analysis["study"]["price"] = "cost/updates"
+    assert not [text for text in answer_remarks(analysis) if "data" in text]
 
 
 def test_without_any_price_there_is_no_such_column(analysis: Any) -> None:

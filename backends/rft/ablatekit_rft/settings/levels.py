@@ -13,11 +13,12 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from ablatekit.errors import UsageError
+from ablatekit.errors import NO_NAMES, UsageError, nearest
 from ablatekit.references import is_reference
 from ablatekit_rft.levels.registry import get_level, levels_of, stage_metadata
 from ablatekit_rft.levels.stages import Stage
 from ablatekit_rft.settings.base import INPUT
+from ablatekit_rft.settings.synonyms import LEVEL_SYNONYMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,12 @@ class LevelOf:
             get_level(self.stage, name)
         except UsageError as error:
             if is_reference(name):
-                raise PydanticCustomError("level", "{why}", {"why": str(error)}) from None
-            expected = ", ".join(repr(level) for level in levels_of(self.stage))
-            # The type and context of pydantic's own error for a value that is none of a list.
-            raise PydanticCustomError(
-                "literal_error", "Input should be {expected}", {"expected": expected}
-            ) from None
+                told = error.problems[0]
+                context = {"why": told.rule, "remedy": told.remedy}
+                raise PydanticCustomError("level", "names no level: {why}", context) from None
+            known = levels_of(self.stage)
+            remedy = nearest(name, known, LEVEL_SYNONYMS.get(self.stage, NO_NAMES))
+            raise PydanticCustomError("level", "has no such level", {"remedy": remedy}) from None
         return name
 
 

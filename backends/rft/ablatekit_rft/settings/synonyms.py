@@ -1,9 +1,11 @@
-"""What other trainers and papers call our settings; "Did you mean" looks here."""
+"""What others call our settings and their levels; "Did you mean" looks here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+
+from ablatekit_rft.levels.stages import Stage
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "model": ("model_name", "model_name_or_path", "base_model", "pretrain", "policy_model"),
@@ -111,3 +113,31 @@ SYNONYMS: Mapping[str, str] = MappingProxyType(
     {other: name for name, others in _NAMES.items() for other in others}
 )
 """Another name -> the setting here."""
+
+LEVEL_SYNONYMS: Mapping[Stage, Mapping[str, str]] = MappingProxyType(
+    {
+        "advantage": {
+            "reinforce": "none",
+            "raw": "none",
+            "vanilla": "none",
+            "grpo": "group_norm",
+            "dr_grpo": "group_mean",
+            "drgrpo": "group_mean",
+            "reinforce++": "reinforce_pp",
+            "reinforce_plus_plus": "reinforce_pp",
+            "reinforce_plus_plus_baseline": "reinforce_pp_baseline",
+            "moving_average": "ema",
+        },
+        "clip": {"grpo": "ppo", "dapo": "clip_higher"},
+        "aggregation": {
+            "dapo": "token_mean",
+            "bnpo": "token_mean",
+            "grpo": "seq_mean_token_mean",
+            "dr_grpo": "const_len",
+            "seq_mean_token_sum_norm": "const_len",
+        },
+        "kl_estimator": {"low_var_kl": "k3", "kl": "k1", "mse": "k2"},
+        "optimizer": {"adam": "adamw"},
+    }
+)
+"""Another name of a level -> the level here, by stage."""

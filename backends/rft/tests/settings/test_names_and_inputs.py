@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from ablatekit_rft.levels.registry import levels_of
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.settings.synonyms import SYNONYMS
+from ablatekit_rft.settings.synonyms import LEVEL_SYNONYMS, SYNONYMS
 
 from ablatekit.design.build import build_plan
+from ablatekit.errors import StudyError
 from ablatekit.plugins import load_backend
 from ablatekit.study.load import load_study
 from ablatekit.study.settings import setting_fields
@@ -29,6 +31,33 @@ def test_every_other_name_leads_to_a_setting_and_is_none_itself() -> None:
     fields = setting_fields(RftSettings)
     assert set(SYNONYMS.values()) <= set(fields)
     assert set(SYNONYMS).isdisjoint(fields)
+
+
+def test_every_other_name_of_a_level_leads_to_one() -> None:
+    for stage, names in LEVEL_SYNONYMS.items():
+        assert set(names.values()) <= set(levels_of(stage)), stage
+        assert set(names).isdisjoint(levels_of(stage)), stage
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("grpo", "setting 'advantage' has no such level; received grpo. Did you mean 'group_norm'"),
+        (
+            '"mine.py:half"',
+            "setting 'advantage' names no level: no such file; received \"mine.py:half\". Paths",
+        ),
+    ],
+)
+def test_a_level_that_there_is_not_is_one_message(tmp_path: Path, value: str, says: str) -> None:
+    text = STUDY.replace('"levels/mine.py:halved"', value).replace("sums.jsonl", "letter-sort")
+    (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError) as raised:
+        build_plan(load_study(tmp_path / "study.yaml"), load_backend("rft"))
+    (problem,) = raised.value.problems
+    assert says in str(problem)
+    assert problem.where is not None
+    assert problem.where.line == 9
 
 
 def test_files_that_a_study_names_lie_beside_it(
