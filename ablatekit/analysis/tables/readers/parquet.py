@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 1 << 20
 BY_NOTES = (ValueError, KeyError, TypeError, AttributeError, IndexError)
-"""What pandas raises over notes of its own in a file where they are damaged: nothing checks them."""
+"""What pandas raises over notes of its own in a file where they are damaged."""
 
 
 class ParquetReader:
