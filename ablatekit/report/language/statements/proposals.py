@@ -114,7 +114,7 @@ SENTENCES: Mapping[Code, Words] = {
     "column_gaps": lambda rows: f"empty in {count(rows, 'row')} for no reason in the table",
     "column_beyond": "varies, too; of more than {most} choices name some by --factors",
     "column_too_few_runs": lambda runs: (
-        f"varies, too; {count(runs, 'run')} cannot tell so many choices apart"
+        f"varies, too; {count(runs, 'run')} in a context cannot tell so many choices apart"
     ),
     "column_not_numbers": (
         "numbers with a sign or a unit, such as {example}: write plain numbers to use it"
