@@ -36,6 +36,7 @@ SEED_BITS = 31
 """What every library takes: numpy's legacy seeding ends at 32 bits, others have signed ones."""
 ITEM_COLUMNS: Mapping[str, Any] = {"split": "test", "dataset": "", "sample": 0}
 """Columns of item outcomes that a function may leave out, and what they then hold."""
+ITEM_KEYS = ("split", "dataset", "item", "sample")
 Metrics: TypeAlias = Mapping[str, float]
 EXAMPLE_FILE = "train_example.py"
 EXAMPLE = '''"""A stand-in for your own function: a line is fitted by gradient descent."""
@@ -483,7 +484,12 @@ class _Call:
             "item": [str(item) for item in table["item"]],
             "outcome": outcomes,
         }
-        return {**absent, **table, **texts}
+        complete = {**absent, **table, **texts}
+        keys = list(zip(*(map(str, complete[name]) for name in ITEM_KEYS), strict=True))
+        if len(set(keys)) < count:
+            twice = ", ".join(next(key for key in keys if keys.count(key) > 1))
+            raise UsageError(self._refusal("gives each sample of an item once", twice))
+        return complete
 
     def _refusal(self, rule: str, received: str) -> Problem:
         remedy = 'Return metrics such as {"accuracy": 0.91}'
