@@ -18,7 +18,13 @@ from ablatekit.analysis.proposal.columns import RunColumn, columns_of
 from ablatekit.analysis.proposal.measures import choose_response
 from ablatekit.analysis.proposal.parts import Parts, sorted_parts
 from ablatekit.analysis.proposal.remarks import remarks
-from ablatekit.analysis.proposal.rows import RunRows, kinds_of_rows, rows_of, rows_per_step
+from ablatekit.analysis.proposal.rows import (
+    RunRows,
+    kinds_of_rows,
+    placed_rows,
+    rows_of,
+    rows_per_step,
+)
 from ablatekit.analysis.proposal.structure import can_interact, settle
 from ablatekit.analysis.tables.readers.base import DIRECTIONS
 from ablatekit.analysis.tables.words import Direction, direction_of
@@ -58,10 +64,22 @@ def in_words_of(proposal: Proposal, frame: pd.DataFrame, stated: Stated) -> Prop
     used = _used_rows(columns, len(frame), proposal.where)
     rows = rows_of([column.at(used) for column in columns], len(used))
     named = {column.name: column for column in rows.columns}
+    placed = placed_rows(
+        _chosen(proposal, named), [named[n] for n in proposal.responses if n in named]
+    )
+    if len(placed) and not rows.by_item:
+        named = {column.name: column for column in rows.at(placed).columns}
     factors = [named[name] for name in proposal.factors if name in named]
     levels = {name: named[name].levels if name in named else levels
               for name, levels in proposal.levels.items()}  # fmt: skip
     return replace(proposal, levels=levels, baselines=_baselines(factors, stated))
+
+
+def _chosen(proposal: Proposal, named: Mapping[str, RunColumn]) -> Parts:
+    return Parts(
+        factors=[named[name] for name in proposal.factors if name in named],
+        contexts=[named[name] for name in proposal.contexts if name in named],
+    )
 
 
 def _doubled(column: RunColumn, kinds: Mapping[str, str]) -> Statement:
@@ -91,6 +109,11 @@ def _of_rows(
     runs, total = len(rows.first), len(columns[0].codes) if columns else 0
     parts = _parts(rows, stated)
     responses = choose_response(parts, stated)
+    placed = [] if rows.by_item else placed_rows(parts, responses)
+    if len(placed) and len(placed) < runs:
+        proposal = _of_rows(rows.at(placed), columns, stated, left, directions)
+        told = statement("rows_unplaced", rows=runs - len(placed))
+        return replace(proposal, runs=runs, warnings=(*proposal.warnings, told))
     settle(parts, stated)
     lacking = _lacking(parts, responses, rows, columns)
     if rows.by_item:

@@ -95,6 +95,7 @@ SAME_SUBJECT: Mapping[str, str] = {
     "without_result": "lost",
     "without_metric": "lost",
     "failed_left_out": "lost",
+    "rows_unplaced": "lost",
     "runs_not_ended": "lost",
 }
 """Codes of warnings about a subject that another code names: the first reason speaks for it."""

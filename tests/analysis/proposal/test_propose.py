@@ -285,3 +285,13 @@ def test_factors_are_those_that_a_context_has_runs_for():
 
 def test_one_run_has_nothing_to_be_compared_with(make_runs):
     assert [lack["code"] for lack in propose(make_runs().head(1)).lacking] == ["lacks_runs"]
+
+
+def test_a_run_without_result_and_choices_costs_the_others_no_choice(make_runs):
+    stray = {"run_name": "parent", "lr": 0.5, "model": "a", "seed": 0}
+    frame = pd.concat([make_runs(), pd.DataFrame([stray])], ignore_index=True)
+    proposal = propose(frame)
+    assert proposal.factors == ("lr", "batch_size", "optimizer")
+    assert proposal.levels["lr"] == ("0.0001", "0.0003")
+    assert proposal.runs == 49
+    assert warned(proposal)["rows_unplaced"] == {"rows": 1}

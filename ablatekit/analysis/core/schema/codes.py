@@ -76,7 +76,8 @@ Code: TypeAlias = Literal[
     "few_error_cells", "uneven_contexts", "shorter_broad",
     # what a table holds
     "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
-    "outcomes_agree", "tested_by_permutation", "permutation_test", "failed_left_out",
+    "rows_unplaced", "outcomes_agree", "tested_by_permutation", "permutation_test",
+    "failed_left_out",
     # where runs of other tools come from
     "unreadable_logs", "logs_cut",
     # what a proposal leaves out, and what it says of the runs
@@ -226,6 +227,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "repeated_rows": ("rows",),
     "hidden_factor": ("column", "levels"),
     "failed_left_out": ("rows",),
+    "rows_unplaced": ("rows",),
     # where runs of other tools come from
     "unreadable_logs": ("runs",),
     "logs_cut": ("runs",),
