@@ -215,9 +215,9 @@ class FunctionBackend:
         file, name = _source(run.settings)
         signature = signature_of(file, name)
         function = imported_function(file, name)
-        own = own_settings(run.settings)
+        given = own_settings(run.settings)
         seed = context.seeds.integer(SEED) % 2**SEED_BITS
-        return _Call(name, context).record(lambda: _called(function, signature, own, seed))
+        return _Call(name, context).record(lambda: _called(function, signature, given, seed))
 
 
 def own_settings(settings: Settings) -> dict[str, Any]:
@@ -294,8 +294,9 @@ def _signature(name: str, arguments: ast.arguments, where: Location) -> Signatur
 
 def _signature_problems(signature: Signature, settings: Settings) -> Iterator[Problem]:
     """What the function and the study do not have in common."""
-    own = own_settings(settings)
-    given = {name.partition(".")[0]: f"{name}: {value}" for name, value in own.items()}
+    given = {
+        name.partition(".")[0]: f"{name}: {value}" for name, value in own_settings(settings).items()
+    }
     for name, shown in given.items():
         if name in (SEED, SETTINGS):
             remedy = (
@@ -369,10 +370,10 @@ def _module_name(file: Path) -> tuple[Path, str]:
 
 
 def _called(
-    function: Callable[..., Any], signature: Signature, own: Mapping[str, Any], seed: int
+    function: Callable[..., Any], signature: Signature, given: Mapping[str, Any], seed: int
 ) -> Any:
     """What a call with the settings of a run returns."""
-    view = SettingsView(own)
+    view = SettingsView(given)
     known = {SETTINGS: view, SEED: seed, **{name: view[name] for name in view}}
     passed = {name: known[name] for name in signature.parameters if name in known}
     if signature.takes_rest:

@@ -137,9 +137,9 @@ class _Taking:
         parts = [*head, "\n".join(sorted(self.imports)), "\n".join(constants)]
         return "\n\n".join(part for part in (*parts, *self.definitions.values()) if part) + "\n"
 
-    def _define(self, name: str, thing: Any) -> None:
+    def _define(self, name: str, definition: Any) -> None:
         """Take a function or a class, after everything that it uses."""
-        node, text = _definition(inspect.unwrap(thing))
+        node, text = _definition(inspect.unwrap(definition))
         self.definitions[name] = ""
         for used in sorted(_global_names(text)):
             if used not in self.definitions:
@@ -203,23 +203,23 @@ def _is_defined_here(value: Any) -> bool:
     return isinstance(made, FunctionType | type) and made.__module__ == SESSION
 
 
-def _definition(thing: Any) -> tuple[ast.AST, str]:
+def _definition(definition: Any) -> tuple[ast.AST, str]:
     """The statement that defines a function or a class, and its text without our decorator."""
-    for file, line in _places(thing):
+    for file, line in _places(definition):
         lines = linecache.getlines(file)
-        for node in _defining(lines, thing.__name__, line):
+        for node in _defining(lines, definition.__name__, line):
             return node, _without_decorator("".join(lines), node)
     remedy = "Write it to a .py file and import it from there"
-    rule = f"the source of {thing.__name__} is not known"
+    rule = f"the source of {definition.__name__} is not known"
     raise UsageError(Problem(rule, "defined at a prompt or made by a program", remedy))
 
 
-def _places(thing: Any) -> Iterator[tuple[str, int | None]]:
+def _places(definition: Any) -> Iterator[tuple[str, int | None]]:
     """Where a definition may stand, as file and line; of a class without methods any cell."""
-    if isinstance(thing, FunctionType):
-        yield thing.__code__.co_filename, thing.__code__.co_firstlineno
+    if isinstance(definition, FunctionType):
+        yield definition.__code__.co_filename, definition.__code__.co_firstlineno
         return
-    codes = list(_codes_of(thing))
+    codes = list(_codes_of(definition))
     yield from ((code.co_filename, code.co_firstlineno) for code in codes)
     if not codes:
         session = getattr(sys.modules[SESSION], "__file__", None)
@@ -227,8 +227,8 @@ def _places(thing: Any) -> Iterator[tuple[str, int | None]]:
         yield from ((file, None) for file in [*([session] if session else []), *cells])
 
 
-def _codes_of(thing: type) -> Iterator[CodeType]:
-    for value in vars(thing).values():
+def _codes_of(definition: type) -> Iterator[CodeType]:
+    for value in vars(definition).values():
         code = getattr(inspect.unwrap(value) if callable(value) else value, "__code__", None)
         if isinstance(code, CodeType) and code.co_filename.strip("<>") != "string":
             yield code
@@ -297,8 +297,8 @@ def _importable(value: Any) -> tuple[str, str] | None:
     name = getattr(value, "__name__", "")
     if module == SESSION or not name:
         return None
-    found = getattr(sys.modules.get(module), name, None)
-    return (module, name) if found is value else None
+    imported = getattr(sys.modules.get(module), name, None)
+    return (module, name) if imported is value else None
 
 
 def _is_literal(value: Any) -> bool:
