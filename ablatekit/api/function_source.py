@@ -32,6 +32,8 @@ REMEDY = (
     "Give it as a setting, make or import it inside the function, or define it as a function or"
     " as a constant: a name in capitals with a plain value"
 )
+LONGEST_CONSTANT = 100_000
+"""Characters of a constant; what is longer is data, and every worker would read it as code."""
 HEADER = '"""The function of a study, with what it uses, taken from where it was defined."""'
 _LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _STORES = frozenset({"STORE_NAME"})
@@ -163,9 +165,16 @@ class _Taking:
             alias = "" if attribute == name else f" as {name}"
             self.imports.add(f"from {module} import {attribute}{alias}")
         elif name == name.upper() and _is_literal(value):
-            self.constants[name] = _literal(value)
+            self._take_constant(name, value)
         else:
             self.left_behind[name] = _kind(value)
+
+    def _take_constant(self, name: str, value: Any) -> None:
+        written = _literal(value)
+        if len(written) > LONGEST_CONSTANT:
+            self.left_behind[name] = f"{_kind(value)} of {len(written):,} characters"
+        else:
+            self.constants[name] = written
 
     def _define_helper(self, name: str, value: Any) -> None:
         if isinstance(value, FunctionType):
@@ -215,16 +224,16 @@ def _definition(definition: Any) -> tuple[ast.AST, str]:
 
 
 def _places(definition: Any) -> Iterator[tuple[str, int | None]]:
-    """Where a definition may stand, as file and line; of a class without methods any cell."""
+    """Where a definition may stand, as file and line; of a class any cell, after its methods."""
     if isinstance(definition, FunctionType):
         yield definition.__code__.co_filename, definition.__code__.co_firstlineno
         return
     codes = list(_codes_of(definition))
     yield from ((code.co_filename, code.co_firstlineno) for code in codes)
-    if not codes:
-        session = getattr(sys.modules[SESSION], "__file__", None)
-        cells = [file for file in reversed(list(linecache.cache)) if not Path(file).exists()]
-        yield from ((file, None) for file in [*([session] if session else []), *cells])
+    # Methods of enumerations, named tuples and data classes are made elsewhere.
+    session = getattr(sys.modules[SESSION], "__file__", None)
+    cells = [file for file in reversed(list(linecache.cache)) if not Path(file).exists()]
+    yield from ((file, None) for file in [*([session] if session else []), *cells])
 
 
 def _codes_of(definition: type) -> Iterator[CodeType]:
