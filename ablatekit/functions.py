@@ -305,7 +305,8 @@ def _signature_problems(signature: Signature, settings: Settings) -> Iterator[Pr
         elif name not in signature.named and not signature.takes_any:
             free = [part for part in signature.named if part not in given]
             hint = nearest(name, free) if free else ""
-            remedy = f"A parameter called {SETTINGS} gets all settings. {hint}"
+            added = f"Add it, or a parameter called {SETTINGS}, which gets all settings"
+            remedy = hint if hint.startswith("Did") else added
             yield Problem(f"{signature.name}() takes no {name!r}", shown, remedy)
     for name in signature.named:
         if name in signature.required and name not in given:

@@ -57,28 +57,34 @@ def hash_of_source(name: str, file: Path) -> str:
     Beside it lie the modules of its folder that it imports, and those that these import.
     """
     folder = file.parent
-    whole_package = (folder / "__init__.py").is_file()
-    files = sorted(folder.rglob("*.py")) if whole_package else sorted(_beside(file))
-    sources = {str(source.relative_to(folder)): file_hash(source) for source in files}
-    alone = not whole_package and len(sources) == 1
+    sources = {str(source.relative_to(folder)): file_hash(source) for source in sources_of(file)}
+    alone = len(sources) == 1 and not _is_in_package(file)
     return content_hash({"name": name, "source": file_hash(file) if alone else sources})
 
 
-def _beside(file: Path) -> set[Path]:
-    """A file with the modules of its folder that it imports, and those that these import."""
+def sources_of(file: Path) -> list[Path]:
+    """A Python file with what it imports from its folder, and what that imports, or its package."""
+    if _is_in_package(file):
+        return sorted(file.parent.rglob("*.py"))
     seen, waiting = {file}, [file]
     while waiting:
-        near = {place for name in imported_names(waiting.pop()) for place in _near(file, name)}
+        names = _imported_modules(waiting.pop())
+        near = {place for name in names for place in _sources_in(file.parent, name)}
         waiting += near - seen
         seen |= near
-    return seen
+    return sorted(seen)
 
 
-def _near(file: Path, name: str) -> list[Path]:
-    """The sources of a module or a package of that name in the folder of a file."""
-    module, package = file.parent / f"{name}.py", file.parent / name
+def _is_in_package(file: Path) -> bool:
+    return (file.parent / "__init__.py").is_file()
+
+
+def _sources_in(folder: Path, name: str) -> list[Path]:
+    """The sources in a folder of a dotted module: its whole package, or its file."""
+    package = folder / name.partition(".")[0]
     if (package / "__init__.py").is_file():
         return sorted(package.rglob("*.py"))
+    module = folder.joinpath(*name.split(".")).with_suffix(".py")
     return [module] if module.is_file() else []
 
 
@@ -87,15 +93,31 @@ def imported_names(file: Path) -> Iterator[str]:
 
     Relative imports name a package, whose source is taken as a whole.
     """
+    return (name.partition(".")[0] for name in _imported_modules(file))
+
+
+def _imported_modules(file: Path) -> tuple[str, ...]:
+    """Dotted names that may be modules which a file imports; none of one that is not Python."""
+    status = file.stat()
+    return _imports_of(file, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=1024)
+def _imports_of(file: Path, _changed: int, _size: int) -> tuple[str, ...]:
+    """A plan asks for each file once per cell and context."""
     try:
-        tree = ast.parse(file.read_bytes())
+        return tuple(_imports_in(ast.parse(file.read_bytes())))
     except (SyntaxError, ValueError):
-        return
+        return ()
+
+
+def _imports_in(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def is_installed(file: str) -> bool:

@@ -31,6 +31,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from ablatekit.backend import Backend
@@ -184,7 +185,7 @@ class Worker:
         except (Exception, SystemExit) as error:  # noqa: BLE001
             kind, message = _end_of(error)
             if not isinstance(error, AblatekitError):
-                traceback.print_exc()
+                traceback.print_exception(error.with_traceback(_foreign(error.__traceback__)))
             _leave_end(attempt, kind, message)
             return kind, message
         return result.status, result.message
@@ -351,6 +352,15 @@ def _end_of(error: BaseException) -> tuple[EndKind, str]:
     message = f"{type(error).__name__}: {error}".splitlines()[0]
     full = isinstance(error, OSError) and error.errno in _DISK_FULL
     return ("disk" if full else "exception"), message
+
+
+def _foreign(frames: TracebackType | None) -> TracebackType | None:
+    """A traceback from the first frame outside of this package on; all of it where none is."""
+    package = str(Path(__file__).parent) + os.sep
+    first = frames
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(package):
+        first = first.tb_next
+    return first or frames
 
 
 def _leave_end(attempt: AttemptDirectory, kind: EndKind, message: str) -> None:

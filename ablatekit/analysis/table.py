@@ -25,7 +25,7 @@ from ablatekit.analysis.tables.item_table import RUN, collapse_items, holds_item
 from ablatekit.analysis.tables.measures import Measure, guessed, planned_response
 from ablatekit.analysis.tables.readers.base import DIRECTIONS, MESSAGES
 from ablatekit.analysis.tables.study_tables import StudyTables
-from ablatekit.analysis.tables.values import endings, with_levels, with_numbers
+from ablatekit.analysis.tables.values import endings, with_levels, with_numbers, without_unplaced
 from ablatekit.analysis.tables.wide import melted
 from ablatekit.analysis.tables.words import STATUS
 from ablatekit.canonical import content_hash
@@ -75,6 +75,8 @@ def analyse_table(
     names = [_column(measure) for measure in measures]
     of_source: list[Statement] = frame.attrs.get(MESSAGES, [])
     frame, messages = _in_rows(frame, names, wide)
+    frame, unplaced = without_unplaced(frame, names, factors, contexts)
+    messages += [told for told in unplaced if told not in of_source]
     frame, words = with_numbers(frame, [annotations.price] if annotations.price else [])
     refuse_columns(frame, names, labels, factors)
     refuse_empty(frame, names)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ablatekit.api.messages import told_in_python
 from ablatekit.api.progress import chosen_observer, in_notebook
 from ablatekit.api.results import (
     ComparedStudies,
@@ -18,7 +18,7 @@ from ablatekit.api.results import (
     StudyStatus,
 )
 from ablatekit.api.study import Study, as_study
-from ablatekit.errors import Problem, StudyError, UsageError, WorkspaceError
+from ablatekit.errors import Problem, UsageError
 from ablatekit.runs.workspace import Workspace, find_workspace
 from ablatekit.themes import Theme
 
@@ -31,6 +31,7 @@ WORKER = "ablatekit.worker"
 OPINION = "ABLATEKIT_SECOND_OPINION"
 
 
+@told_in_python
 def plan(study: Study | str | Path, *, workspace: str | Path | None = None) -> StudyPlan:
     """What a study would run: cells, runs, their order and warnings. Nothing is run.
 
@@ -40,6 +41,7 @@ def plan(study: Study | str | Path, *, workspace: str | Path | None = None) -> S
     return StudyPlan(_prepared(study, workspace))
 
 
+@told_in_python
 def run(
     study: Study | str | Path,
     *,
@@ -60,15 +62,25 @@ def run(
     from ablatekit.pipeline.run import ReportOptions, RunOptions, run_study
 
     _refuse_worker()
+    _check_counts(workers=workers, limit=limit)
     prepared = _prepared(study, workspace)
     wanted = _wants_opinion() if second_opinion is None else second_opinion
     telling = ReportOptions(second_opinion=wanted)
     options = RunOptions(workers=workers, limit=limit, new=new, report=telling)
-    try:
-        outcome = run_study(prepared, options, chosen_observer(shown=progress))
-    except StudyError as error:
-        raise StudyError(*map(_in_python, error.problems)) from None
+    outcome = run_study(prepared, options, chosen_observer(shown=progress))
     return _runs(prepared, outcome)
+
+
+def _check_counts(**counts: str | int | None) -> None:
+    wrong = [
+        Problem(f"{name} is a whole number from 1", f"{name}={value!r}")
+        for name, value in counts.items()
+        if value is not None
+        and value != "auto"
+        and (not isinstance(value, int) or isinstance(value, bool) or value < 1)
+    ]
+    if wrong:
+        raise UsageError(*wrong)
 
 
 def _wants_opinion() -> bool:
@@ -103,16 +115,13 @@ def _refuse_worker() -> None:
         raise UsageError(Problem(rule, "", remedy))
 
 
-def _in_python(problem: Problem) -> Problem:
-    """A problem whose remedy is an option of the command line, as an argument."""
-    return replace(problem, remedy=problem.remedy.replace("--new", "new=True"))
-
-
+@told_in_python
 def status(study: Study | str | Path, *, workspace: str | Path | None = None) -> StudyStatus:
     """Where the runs of a study stand in a workspace."""
     return StudyStatus(_prepared(study, workspace))
 
 
+@told_in_python
 def analyze(
     source: Any,
     *,
@@ -163,6 +172,7 @@ def _analyzed_study(
     return _of_study(prepared, analysed(prepared, ReportOptions(second_opinion=second_opinion)))
 
 
+@told_in_python
 def compare(
     first: StudyAnalysis | StudyRuns | Study | str | Path,
     second: StudyAnalysis | StudyRuns | Study | str | Path,
@@ -185,17 +195,18 @@ def _data(
     from ablatekit.cli.reports import stored_analysis
 
     if isinstance(source, StudyRuns):
-        if source.analysis is None:
-            remedy = "Run it to its end: ablatekit.run(study)"
-            raise WorkspaceError(Problem("these runs have no analysis yet", "", remedy))
-        source = source.analysis
+        source = source.analyzed
     if isinstance(source, StudyAnalysis):
         return source.data
     if isinstance(source, Study):
         return _analyzed_study(source, workspace, second_opinion=False).data
+    if not isinstance(source, str | Path):
+        remedy = "Give an analysis, what run(study) returned, a study, or the path of one"
+        raise UsageError(Problem("nothing to compare", type(source).__name__, remedy))
     return stored_analysis(Path(source), Path(workspace) if workspace else None)
 
 
+@told_in_python
 def write_report(
     result: StudyAnalysis | StudyRuns | ComparedStudies,
     folder: str | Path,
@@ -204,7 +215,10 @@ def write_report(
 ) -> Path:
     """Write the report of an analysis, or the page of a comparison, to a folder; the page."""
     if isinstance(result, StudyRuns):
-        return StudyAnalysis(_data(result, None)).write_report(folder, theme)
+        result = result.analyzed
+    if not isinstance(result, StudyAnalysis | ComparedStudies):
+        remedy = "Give what analyze(...), run(study) or compare(...) returned"
+        raise UsageError(Problem("nothing to report", type(result).__name__, remedy))
     return result.write_report(folder, theme)
 
 

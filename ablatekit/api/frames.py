@@ -67,8 +67,9 @@ def runs_frame(plan: Plan, tables: StudyTables) -> pd.DataFrame:
     short = {name: name.removeprefix(RESPONSE).removeprefix(VARIABLE) for name in names}
     taken = set(names)
     renamed = {name: new for name, new in short.items() if new == name or new not in taken}
-    covariates = [name for name in names if name.startswith(COVARIATE)]
-    known = frame.rename(columns=renamed).drop(columns=covariates)
+    beside = [name for name in names if name.startswith((COVARIATE, VARIABLE))]
+    known = frame.rename(columns=renamed)
+    known = known.drop(columns=[name for name in beside if name in known])
     return known.loc[:, ~known.columns.duplicated()]
 
 

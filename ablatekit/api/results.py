@@ -16,7 +16,7 @@ from ablatekit.analysis.core.schema.analysis import Analysis
 from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan
 from ablatekit.dispatch.coordinator import DispatchOutcome, FailedRun
-from ablatekit.errors import Problem, UsageError, nearest
+from ablatekit.errors import Problem, UsageError, WorkspaceError, nearest
 from ablatekit.report.document import Block, Document, Fold, Paragraph, Picture, Section, Warnings
 from ablatekit.runs.runlog import RunState
 from ablatekit.themes import Theme
@@ -258,6 +258,19 @@ class StudyRuns:
     analysis: StudyAnalysis | None
     path: Path | None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def effects(self) -> pd.DataFrame:
+        """The effects of `analysis`. Raises WorkspaceError while runs are outstanding."""
+        return self.analyzed.effects
+
+    @property
+    def analyzed(self) -> StudyAnalysis:
+        """`analysis`; raises WorkspaceError where there is none yet."""
+        if self.analysis is None:
+            remedy = "Run it to its end: ablatekit.run(study)"
+            raise WorkspaceError(Problem("these runs have no analysis yet", "", remedy))
+        return self.analysis
 
     @property
     def counts(self) -> dict[str, int]:

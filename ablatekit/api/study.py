@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablatekit.api.function_source import PlacedFunction, placed_function
+from ablatekit.api.messages import told_in_python
 from ablatekit.canonical import write_atomically
-from ablatekit.errors import Location, Problem, StudyError
+from ablatekit.errors import Location, Problem, StudyError, UsageError
 from ablatekit.study.load import LoadedStudy, stated_study
 from ablatekit.study.load import load_study as load_file
 
 if TYPE_CHECKING:
     from ablatekit.runs.workspace import Workspace
+    from ablatekit.study.schema import StudySchema
 
 VERSION = 1
 FUNCTION = "function"
@@ -74,7 +76,7 @@ class Study:
     @property
     def name(self) -> str:
         """What the study is called."""
-        return self._loaded(Path(FILE)).study.name
+        return self._said.name
 
     @property
     def path(self) -> Path | None:
@@ -124,8 +126,19 @@ class Study:
     def _loaded(self, path: Path) -> LoadedStudy:
         return self._file or stated_study(self._content, path)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same; where their files lie does not matter."""
+        return isinstance(other, Study) and self._said == other._said
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def _said(self) -> StudySchema:
+        return self._loaded(Path(FILE)).study
+
     def __repr__(self) -> str:
-        study = self._loaded(Path(FILE)).study
+        study = self._said
         factors = ", ".join(study.factors)
         shown = f"factors {factors}; {study.replicates} replicates on {study.backend.name}"
         return f"Study({study.name}: {shown})"
@@ -138,6 +151,7 @@ class Study:
         return str(Markup("<pre>{}</pre>").format(legible(self.to_yaml())))
 
 
+@told_in_python
 def load_study(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Study:
     """The study in a file. `overrides` maps dotted keys to values, as `--set KEY=VALUE` does.
 
@@ -148,7 +162,12 @@ def load_study(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = 
 
 def as_study(study: Study | str | Path) -> Study:
     """A study, or the one in the file that is named."""
-    return study if isinstance(study, Study) else load_study(study)
+    if isinstance(study, Study):
+        return study
+    if not isinstance(study, str | Path):
+        remedy = "Give what Study(...) or load_study(FILE) returns, or the path of a file"
+        raise UsageError(Problem("this is no study", type(study).__name__, remedy))
+    return load_study(study)
 
 
 def _options(overrides: Mapping[str, Any] | Sequence[str]) -> list[str]:
@@ -185,10 +204,12 @@ def _backend_part(
     return {"name": backend, **_given(settings=given)}
 
 
-def _responses(responses: Mapping[str, Any] | None) -> dict[str, Any]:
+def _responses(responses: Any) -> Any:
     """Responses of the file: those that name no metric are called as it is."""
+    if not isinstance(responses, Mapping):
+        return responses
     parts: dict[str, Any] = {}
-    for name, part in (responses or {}).items():
+    for name, part in responses.items():
         stated = {"direction": part} if isinstance(part, str) else part
         parts[name] = {"metric": name, **stated} if isinstance(stated, Mapping) else stated
     return parts

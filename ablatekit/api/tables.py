@@ -32,6 +32,7 @@ def analyzed_table(
     source: Any, roles: Roles, options: Mapping[str, Any], *, second_opinion: bool
 ) -> StudyAnalysis:
     """The analysis of a data frame, or of what a reader makes of a file or folder."""
+    _check_source(source)
     by_formula = options.get("formula") is not None
     _check_options(options, BY_FORMULA if by_formula else BY_FACTORS)
     _check_numbers(options)
@@ -44,6 +45,23 @@ def analyzed_table(
     roles, chosen, said = _proposed(source, named, options)
     analysis = _by_factors(source, roles, chosen, second_opinion=second_opinion)
     return replace(analysis, proposed=said)
+
+
+def _check_source(source: Any) -> None:
+    if not isinstance(source, str | Path | pd.DataFrame):
+        remedy = "Give a study, a data frame, or the path of a table"
+        raise UsageError(Problem("nothing to analyse", type(source).__name__, remedy))
+    if not isinstance(source, pd.DataFrame):
+        return
+    if source.columns.nlevels > 1:
+        remedy = 'Join them: frame.columns = [".".join(map(str, name)) for name in frame]'
+        rule = "each column of the data frame has one name"
+        raise UsageError(Problem(rule, f"{source.columns.nlevels} levels of names", remedy))
+    names = pd.Index([str(name) for name in source.columns])
+    doubled = dict.fromkeys(names[names.duplicated()])
+    if doubled:
+        rule = "each column of the data frame has a name of its own"
+        raise UsageError(Problem(rule, ", ".join(doubled), "Drop or rename one of them"))
 
 
 def _check_options(options: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -199,9 +217,6 @@ def _frame(source: Any, labels: Sequence[str], reader: str | None) -> pd.DataFra
         frame = source.copy()
         frame.columns = pd.Index([str(name) for name in frame.columns])
         return frame
-    if not isinstance(source, str | Path):
-        remedy = "Give a study, a data frame, or the path of a table"
-        raise UsageError(Problem("nothing to analyse", type(source).__name__, remedy))
     from ablatekit.analysis.tables.read import read_table
 
     return read_table(Path(source), labels, reader)

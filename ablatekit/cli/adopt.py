@@ -103,11 +103,12 @@ def adopt(
 def _in_words(source: Path, reader: str | None, proposal: Proposal) -> pd.DataFrame:
     """The rows of a proposal, what tells runs apart as text."""
     from ablatekit.analysis.tables.read import read_table
-    from ablatekit.analysis.tables.values import in_words, rows_where
+    from ablatekit.analysis.tables.values import in_words, rows_where, without_unplaced
 
     labels = [*proposal.factors, *proposal.contexts, *proposal.replicates]
     frame = read_table(source, [*labels, *proposal.where], reader)
-    return in_words(rows_where(frame, proposal.where), labels)
+    rows = in_words(rows_where(frame, proposal.where), labels)
+    return without_unplaced(rows, proposal.responses, proposal.factors, proposal.contexts)[0]
 
 
 def _logged(recognised: Recognised) -> Mapping[str, LoggedRun]:

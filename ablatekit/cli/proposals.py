@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from ablatekit.analysis.tables.read import read_table, recognised
 from ablatekit.analysis.tables.readers.base import MESSAGES
 from ablatekit.analysis.tables.values import rows_where
 from ablatekit.errors import Location, Problem, TableError, UsageError, nearest
-from ablatekit.legible import legible
+from ablatekit.legible import has_invisible, legible
 from ablatekit.report.language.sentences import say
 from ablatekit.report.language.statements import proposals as words
 from ablatekit.report.language.statements.phrases import first_few
@@ -48,7 +49,9 @@ class Recognised:
     @property
     def command(self) -> list[str]:
         """The command line that states the proposal, as a list of arguments."""
-        return ["ablatekit", "analyze", str(self.source), *self._roles, *self.options]
+        source = str(self.source)
+        path = f"./{source}" if source.startswith("-") else source
+        return ["ablatekit", "analyze", path, *self._roles, *self.options]
 
     @property
     def spellings(self) -> list[Statement]:
@@ -147,7 +150,7 @@ def lines(
     for message in recognised.told:
         yield f"  {say(message)}"
     yield words.PROPOSED
-    yield f"  {command or shlex.join(recognised.command)}"
+    yield f"  {command or ' '.join(map(typed, recognised.command))}"
     for name, direction in proposal.directions.items():
         yield words.response(name, direction, by_item=proposal.by_item)
     for name in proposal.factors:
@@ -179,9 +182,24 @@ def show(recognised: Recognised, *, to_error: bool, alone: bool) -> None:
     import typer
 
     for line in lines(recognised, alone=alone):
-        typer.echo(legible(line), err=to_error)
+        typer.echo(legible(line).replace("\n", "\\n"), err=to_error)
     if not alone:
         typer.echo(err=to_error)
+
+
+def typed(word: str) -> str:
+    """A word as one types it in a shell; what acts unseen is written out, as in $'a\\u200fb'."""
+    if not has_invisible(word) and not re.search(r"[\n\t]", word):
+        return shlex.quote(word)
+    return f"$'{''.join(map(_typed_letter, word))}'"
+
+
+def _typed_letter(letter: str) -> str:
+    if letter in "\\'":
+        return f"\\{letter}"
+    if letter in "\n\t" or has_invisible(letter):
+        return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
+    return letter
 
 
 def as_json(recognised: Recognised) -> str:

@@ -271,7 +271,7 @@ class _NamedContent:
                 warnings = answer_of(
                     "backend", self.backend, "examine", condition.everything, progress
                 )
-                said.update(set(warnings))
+                said.update({_with_inputs_as_said(condition, warning) for warning in warnings})
         total = len(conditions)
         return tuple(
             warning if count == total else f"{warning} (in {count} of {total} cells x contexts)"
@@ -324,6 +324,13 @@ def _as_said(condition: CellInContext, problem: Problem) -> Problem:
     for name, said in condition.inputs.items():
         received = received.replace(f"{name}: {condition.everything.get(name)}", f"{name}: {said}")
     return replace(problem, received=received)
+
+
+def _with_inputs_as_said(condition: CellInContext, warning: str) -> str:
+    """A warning is part of the plan, which is the same wherever the study and its inputs lie."""
+    for name, said in condition.inputs.items():
+        warning = warning.replace(str(condition.everything.get(name)), str(said))
+    return warning
 
 
 def _shown_names(received: str, names: Iterable[str]) -> list[str]:

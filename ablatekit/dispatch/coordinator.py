@@ -32,7 +32,7 @@ from ablatekit.dispatch.executors.base import (
 )
 from ablatekit.dispatch.expected import expected_time, measured_seconds
 from ablatekit.dispatch.progress import Observer
-from ablatekit.dispatch.starts import start_warnings
+from ablatekit.dispatch.starts import absence_warnings, start_warnings
 from ablatekit.errors import Problem, WorkspaceError
 from ablatekit.plugins import answer_of, load_backend
 from ablatekit.runs.locks import LockHeldError, file_lock
@@ -381,11 +381,12 @@ class _Coordinator:
         self._warn_of_start(entry.planned)
 
     def _warn_of_start(self, run: PlannedRun) -> None:
-        """Say once of each context where its runs start from, if that is hopeless."""
+        """Say once of each context what its first run tells of all the others."""
         context = run.spec.context_id
         if context not in self._progress.begun:
             self._progress.begun.add(context)
-            for warning in start_warnings(self._plan, run, self._workspace):
+            told = (self._plan, run, self._workspace)
+            for warning in (*start_warnings(*told), *absence_warnings(*told)):
                 self._observer.note(warning)
 
     def _fail(self, entry: _Entry, ended: Ended) -> None:

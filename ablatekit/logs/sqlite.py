@@ -12,6 +12,8 @@ from ablatekit.errors import Location, Problem, TableError
 
 MAGIC = b"SQLite format 3\0"
 HEAD_BYTES = 20
+UNLIKE_TYPES = (TypeError, ValueError, AttributeError, OverflowError)
+"""What a value of another type raises: a column of SQLite takes any, and damage changes them."""
 WAL_MODE, WAL = slice(18, 20), b"\x02\x02"
 """Where a database's head says that its changes go to a log first."""
 
@@ -26,6 +28,9 @@ def opened_database(path: Path) -> Iterator[sqlite3.Connection]:
     except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         remedy = "The file may be damaged or no SQLite database"
         raise TableError(Problem(f"cannot be read ({error})", "", remedy, where)) from error
+    except UNLIKE_TYPES as error:
+        rule = f"a row holds another kind of value than belongs there ({error})"
+        raise TableError(Problem(rule, "", "The file may be damaged", where)) from error
 
 
 def tables_of(path: Path) -> frozenset[str]:

@@ -12,10 +12,10 @@ import pandas as pd
 
 from ablatekit.analysis.proposal.base import Proposal
 from ablatekit.analysis.tables.item_table import RUN
-from ablatekit.errors import Problem, UsageError
+from ablatekit.errors import Location, Problem, UsageError
 from ablatekit.plugins import load_backend
 from ablatekit.runs.workspace import Workspace
-from ablatekit.study.factors import level_name
+from ablatekit.study.factors import LevelNames, is_usable_level, level_name
 from ablatekit.study.names import RESERVED
 from ablatekit.study.scalars import ScalarValue, resolve_scalar, scalar_number
 from ablatekit.study.settings import nest
@@ -73,6 +73,7 @@ def described(
     replicates = len(seeds) if seed is not None else _repeats(frame, proposal)
     names = _own_names([*labels, *proposal.responses])
     values = {name: _values(list(frame[name].unique())) for name in labels}
+    _refuse_levels(values, source)
     _refuse_large(values, replicates)
     response = proposal.responses[0]
     given = {name: resolve_scalar(text) for name, text in settings.items()}
@@ -121,6 +122,27 @@ def _refuse_gaps(frame: pd.DataFrame, labels: Sequence[str]) -> None:
         rule = "a study has no factor that is set in some of its runs only"
         remedy = f"Leave it out: --exclude {','.join(empty)}; or fill its empty cells"
         raise UsageError(Problem(rule, ", ".join(empty), remedy))
+
+
+def _refuse_levels(values: Mapping[str, Mapping[str, ScalarValue]], source: str) -> None:
+    """Levels that a study file cannot have, named in the table, which alone can be changed."""
+    problems = []
+    for column, levels in values.items():
+        where = Location(f"{source}, column {column}")
+        odd = [level for level in levels if not is_usable_level(level_name(levels[level]))]
+        if odd:
+            rule = "a study has no level of more than 80 characters, with blanks at an end or lines"
+            remedy = f"Rename it in the source, or --exclude {column}"
+            problems.append(Problem(rule, ", ".join(map(repr, odd)), remedy, where))
+        names = LevelNames()
+        for level in levels:
+            if (earlier := names.find(level)) is not None:
+                rule = "a level is spelt in two ways, which a study takes for one"
+                remedy = "Spell it in one way in the source"
+                problems.append(Problem(rule, f"{earlier}, {level}", remedy, where))
+            names.add(level)
+    if problems:
+        raise UsageError(*problems)
 
 
 def _refuse_large(values: Mapping[str, Mapping[str, ScalarValue]], replicates: int) -> None:

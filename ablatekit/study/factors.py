@@ -214,7 +214,7 @@ def _level_problems(owner: str, levels: Sequence[Level], source: Node, loc: Loc)
     seen = LevelNames()
     for level in levels:
         where = source.where_key(level.loc)
-        if not _is_usable(level.name):
+        if not is_usable_level(level.name):
             remedy = (
                 f"Use 1 to {MAX_LEVEL_NAME} printable characters without spaces at the ends; any"
                 " value has a name of its own in levels: {NAME: {SETTING: VALUE}}"
@@ -228,7 +228,8 @@ def _level_problems(owner: str, levels: Sequence[Level], source: Node, loc: Loc)
     return problems
 
 
-def _is_usable(name: str) -> bool:
+def is_usable_level(name: str) -> bool:
+    """Whether a level may be called so."""
     return 0 < len(name) <= MAX_LEVEL_NAME and name.isprintable() and name == name.strip()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,18 @@ def test_a_study_is_run_to_its_report(runs: ablatekit.StudyRuns, place: Path) ->
     again = ablatekit.run(stated(), workspace=place, progress=False)
     assert again.counts["executed"] == 0
     assert again.analysis is not None
+    assert again.effects.equals(again.analysis.effects)
+
+
+def test_runs_without_an_analysis_have_no_effects(runs: ablatekit.StudyRuns) -> None:
+    with pytest.raises(WorkspaceError, match="have no analysis yet"):
+        _ = replace(runs, analysis=None).effects
+
+
+@pytest.mark.parametrize("count", [{"workers": 0}, {"limit": -1}, {"workers": True}])
+def test_counts_are_whole_numbers_from_1(count: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a whole number from 1"):
+        ablatekit.run(stated(), workspace=tmp_path, **count)
 
 
 def test_an_analysis_is_tables(analysis: ablatekit.StudyAnalysis) -> None:
@@ -83,6 +96,7 @@ def test_an_analysis_is_tables(analysis: ablatekit.StudyAnalysis) -> None:
     assert narrow["estimate"] == pytest.approx(0.2, abs=0.1)
     assert set(analysis.configurations["inference"]) == {"narrow", "broad"}
     assert analysis.runs["accuracy"].min() == 0.5
+    assert not [name for name in analysis.runs if ":" in str(name)]
     assert len(analysis.items) == 80
     assert set(analysis.items["learner"]) == {"flat", "deep"}
     assert analysis.data["counts"]["analysed"] == 8

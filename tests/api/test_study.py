@@ -41,6 +41,11 @@ def test_a_saved_study_is_the_same_study(tmp_path: Path) -> None:
     assert stated.hash == loaded.hash
     assert stated.runs.equals(loaded.runs)
     assert len(stated.cells) == 6
+    loaded_study = ablatekit.load_study(path)
+    assert study == loaded_study
+    assert hash(study) == hash(loaded_study)
+    assert study != Study(**{**STATED, "replicates": 7})
+    assert study != path
 
 
 def test_a_study_says_what_it_is() -> None:
@@ -62,6 +67,7 @@ def test_a_study_says_what_it_is() -> None:
         ({"settings": {"rounds": float("nan")}}, "backend.settings.rounds: float has no place"),
         ({"settings": {"rounds": object()}}, "backend.settings.rounds: object has no place"),
         ({"name": "../up"}, "name: name has another form"),
+        ({"responses": ["learning"]}, "responses: responses must be a mapping"),
         ({"factors": {}}, "factors: factors must have at least 1 item"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shlex
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -167,3 +168,29 @@ def test_spellings_of_one_level_are_shown_before_an_analysis(source, capsys):
     frame.to_csv("spelt.csv", index=False)
     assert invoke(["analyze", "spelt.csv", "--dry-run"]) == 0
     assert "! opt has two spellings: 'Adam', 'adam'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["runs.csv", "-x.csv", "a b'.csv"])
+def test_the_command_can_be_typed_whatever_stands_in_a_table(source, capsys, place):
+    frame = pd.read_csv(source, dtype=str)
+    frame["opt"] = frame["opt"].replace("adam", "a\nd\u200f'am$(x)\\x85\x85")
+    frame.rename(columns={"opt": "--o\u202e'"}).to_csv(place, index=False)
+    assert invoke(["analyze", f"./{place}", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    script = f"ablatekit() {{ printf '%s\\0' \"$@\"; }}\n{lines[2].strip()}"
+    typed = subprocess.run(
+        ["bash", "-c", script], env={"LC_ALL": "C.UTF-8"}, capture_output=True, check=True
+    ).stdout.decode()
+    assert invoke([*typed.split("\0")[:-1], "--json", "-"]) == 0
+    analysis = json.loads(capsys.readouterr().out)
+    assert analysis["design"]["factors"][1]["baseline"] == "a\nd\u200f'am$(x)\\x85\x85"
+
+
+def test_a_run_that_tells_nothing_is_left_out_and_counted(source, capsys):
+    whole = analysed(["analyze", source], capsys)["responses"]["val loss"]
+    with open(source, "a") as file:
+        file.write("parent,0.5,,,a,0,,\n")
+    part = analysed(["analyze", source], capsys)["responses"]["val loss"]
+    assert part["effects"] == whole["effects"]
+    told = [m for m in part["diagnostics"]["messages"] if m["code"] == "rows_unplaced"]
+    assert [message["arguments"] for message in told] == [{"rows": 1}]

@@ -154,6 +154,7 @@ def test_a_run_that_keeps_failing_is_reported_with_its_last_words(
     assert (failed.kind, failed.message, failed.attempts) == (kind, message, 2)
     if last_words:
         assert any(last_words in line for line in failed.log_tail)
+        assert not any("worker.py" in line for line in failed.log_tail)
     elif behaviour == "explain":
         assert not failed.log_tail
     run = workspace.run(failed.run_id)

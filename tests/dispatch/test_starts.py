@@ -94,6 +94,29 @@ def test_only_a_proportion_at_an_end_that_has_advice_is_hopeless(
     assert [meaning in text for text in told] == ([True] if meaning else [])
 
 
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        ("train/pas@1", "no metric 'train/pas@1' for the response 'learning'. Did you mean"),
+        ("nowhere", "no metric 'nowhere' for the response 'learning'. Known: "),
+        ("train/pass@1", None),
+    ],
+)
+def test_a_metric_that_runs_do_not_report_is_told_after_the_first(
+    make_plan, tmp_path, options, metric, told
+):
+    plan, notes = with_responses(make_plan(rounds=2), response(metric=metric, at_zero="")), Notes()
+    execute(replace(plan, lacks=("metric_names",)), Workspace(tmp_path), options, notes)
+    assert len(notes.said) == (2 if told else 0)
+    assert all(told in text for text in notes.said)
+
+
+def test_a_backend_that_names_its_metrics_has_refused_others_before(make_plan, tmp_path, options):
+    plan, notes = with_responses(make_plan(rounds=2), response(metric="nowhere")), Notes()
+    execute(plan, Workspace(tmp_path), options, notes)
+    assert notes.said == []
+
+
 def test_responses_of_one_metric_are_one_warning(make_plan, tmp_path, options):
     plan, workspace = make_plan(rounds=2), Workspace(tmp_path)
     execute(plan, workspace, replace(options, limit=1), SilentObserver())

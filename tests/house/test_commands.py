@@ -58,7 +58,7 @@ ELSEWHERE = {
 }
 BEFORE = {
     "ablatekit study compare": "ablatekit study run another_study.yaml",
-    "ablatekit backend new demo": "rm -rf demo",  # another document has made it, too
+    "ablatekit backend new demo": "pip uninstall -q -y demo; rm -rf demo",  # of another document
 }
 """What a reader has done before a command makes sense."""
 

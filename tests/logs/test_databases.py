@@ -105,6 +105,27 @@ def test_a_row_that_is_no_json_is_refused(project: Path) -> None:
         runs_of("trackio", project)
 
 
+@pytest.mark.parametrize(
+    ("log", "change"),
+    [
+        ("trackio", "UPDATE loose SET metrics = NULL"),
+        ("mlflow", "UPDATE metrics SET value = 'high'"),
+        ("mlflow", "UPDATE metrics SET timestamp = 'noon'"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(
+    log: str, change: str, project: Path, store: Path
+) -> None:
+    path = project if log == "trackio" else store
+    if log == "trackio":
+        changed(path, "CREATE TABLE loose AS SELECT * FROM metrics", "DROP TABLE metrics")
+    changed(path, change)
+    if log == "trackio":
+        changed(path, "ALTER TABLE loose RENAME TO metrics")
+    with pytest.raises(TableError, match="another kind of value"):
+        runs_of(log, path)
+
+
 def test_a_folder_of_several_projects_names_them(project: Path) -> None:
     (project.parent / "other.db").write_bytes(project.read_bytes())
     with pytest.raises(TableError, match=r"several projects; received other\.db, planted\.db"):

@@ -220,3 +220,22 @@ def test_a_factor_of_some_runs_is_refused(by_hand, capsys):
     assert "set in some of its runs only; received momentum" in told
     assert "--exclude momentum" in told
     assert not (by_hand / "study.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        (("0.01", "1e-2"), "spelt in two ways, which a study takes for one; received 0.01, 1e-2"),
+        (("a\nb", "c"), r"or lines; received 'a\nb'"),
+        ((" a", "c"), "received ' a'"),
+    ],
+)
+def test_levels_that_a_study_cannot_have_are_named_in_the_source(by_hand, capsys, levels, message):
+    frame = pd.read_csv(by_hand / "runs.csv", dtype=str)
+    frame["lr"] = np.where(frame["lr"] == frame["lr"][0], *levels)
+    frame.to_csv("runs.csv", index=False)
+    assert adopt("--command", COMMAND, "--factors", "lr,opt") == 2
+    told = capsys.readouterr().err
+    assert "runs.csv, column lr: " in told
+    assert message in told
+    assert not (by_hand / "study.yaml").exists()

@@ -68,7 +68,7 @@ def test_the_smallest_backend_is_small() -> None:
 def test_what_is_written_is_clean(kind: str, tmp_path: Path) -> None:
     make_distribution(scaffold_of(kind), "demo", tmp_path)
     for command in (["check"], ["format", "--check"]):
-        ruff = ["ruff", *command, "--no-cache", str(tmp_path)]
+        ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", str(tmp_path)]
         environment = {**os.environ, "PATH": _with_scripts()}
         done = subprocess.run(ruff, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -16,6 +17,12 @@ from ablatekit.analysis.tables.readers.base import ROLES, Role
 from ablatekit.analysis.tables.words import is_absent
 
 Kind: TypeAlias = Literal["number", "truth", "time", "text"]
+WITH_UNIT = re.compile(
+    r"[<>~\u2248]?\s*(?:[^\W\d_]{0,3}[$\u20ac\u00a3]\s*)?"
+    r"[+-]?\d[\d.,'\s:]*(?:e[+-]?\d+)?\s*(?:\u00b1\s*[\d.,]+)?\s*"
+    r"(?:%|\W?[^\W\d_]{0,8}(?:/[^\W\d_]{1,8})?)"
+)
+"""What is a number to a reader: 61.2 %, 1,024, 3.5s, 10 GiB, $4.10, 0.81 \u00b1 0.02."""
 SAMPLE = 1000
 """Values that are looked at first: most columns of text show at once that they hold no numbers."""
 
@@ -59,6 +66,14 @@ class RunColumn:
         """Whether numbers among the first ones are not whole."""
         known = _parsed(self.values[:SAMPLE])
         return bool((known[np.isfinite(known)] % 1 != 0).any())
+
+    @property
+    def holds_units(self) -> bool:
+        """Whether its texts are numbers to a reader, with a sign or a unit that makes them text."""
+        if self.kind != "text" or self.numeric:
+            return False
+        texts = [text for text in self.levels[:SAMPLE] if not is_absent(text)]
+        return bool(texts) and all(WITH_UNIT.fullmatch(text.strip()) for text in texts)
 
     def at(self, rows: Integers) -> RunColumn:
         """The column of some rows, its values numbered as they come there."""

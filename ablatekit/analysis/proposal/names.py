@@ -105,6 +105,12 @@ def is_about(name: str) -> bool:
     return naming or bool(words & ABOUT) or name.startswith("_")
 
 
+def is_run_id(name: str) -> bool:
+    """Whether a column identifies single runs: run, id, run_uuid."""
+    words = set(words_of(_last(name)))
+    return bool(words) and words <= {"run", "id", "uuid"}
+
+
 def is_kind(name: str) -> bool:
     """Whether a column says which of a run's values a row holds."""
     words = list(words_of(name))

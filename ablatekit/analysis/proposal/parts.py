@@ -78,6 +78,8 @@ def _sort(column: RunColumn, parts: Parts, rows: int) -> None:
         parts.leave_out(column, statement("column_constant", level=column.levels[0]))
     elif column.role == "metric" or _is_measure(column, rows):
         _sort_measure(column, parts)
+    elif column.holds_units and (_is_result(column.name) or not _is_few(column, rows)):
+        parts.leave_out(column, statement("column_not_numbers", example=column.levels[0]))
     elif column.distinct == rows > 2 and not (column.numeric and _is_chosen(column)):
         parts.names.append(column)
         parts.leave_out(column, statement("column_unique"))
@@ -133,6 +135,11 @@ def _is_measure(column: RunColumn, rows: int) -> bool:
     if quality == "goal" or (quality == "cost" and column.kind == "number" and column.broken):
         return not (few and is_setting(column.name))
     return not few and not is_context(column.name)
+
+
+def _is_result(name: str) -> bool:
+    """Whether a name is that of something measured and of no setting."""
+    return quality_of(name) in ("goal", "cost") and not is_setting(name)
 
 
 def _is_chosen(column: RunColumn) -> bool:

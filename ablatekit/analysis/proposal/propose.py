@@ -18,8 +18,14 @@ from ablatekit.analysis.proposal.columns import RunColumn, columns_of
 from ablatekit.analysis.proposal.measures import choose_response
 from ablatekit.analysis.proposal.parts import Parts, sorted_parts
 from ablatekit.analysis.proposal.remarks import remarks
-from ablatekit.analysis.proposal.rows import RunRows, kinds_of_rows, rows_of, rows_per_step
-from ablatekit.analysis.proposal.structure import parameters, settle
+from ablatekit.analysis.proposal.rows import (
+    RunRows,
+    kinds_of_rows,
+    placed_rows,
+    rows_of,
+    rows_per_step,
+)
+from ablatekit.analysis.proposal.structure import can_interact, settle
 from ablatekit.analysis.tables.readers.base import DIRECTIONS
 from ablatekit.analysis.tables.words import Direction, direction_of
 
@@ -58,10 +64,22 @@ def in_words_of(proposal: Proposal, frame: pd.DataFrame, stated: Stated) -> Prop
     used = _used_rows(columns, len(frame), proposal.where)
     rows = rows_of([column.at(used) for column in columns], len(used))
     named = {column.name: column for column in rows.columns}
+    placed = placed_rows(
+        _chosen(proposal, named), [named[n] for n in proposal.responses if n in named]
+    )
+    if len(placed) and not rows.by_item:
+        named = {column.name: column for column in rows.at(placed).columns}
     factors = [named[name] for name in proposal.factors if name in named]
     levels = {name: named[name].levels if name in named else levels
               for name, levels in proposal.levels.items()}  # fmt: skip
     return replace(proposal, levels=levels, baselines=_baselines(factors, stated))
+
+
+def _chosen(proposal: Proposal, named: Mapping[str, RunColumn]) -> Parts:
+    return Parts(
+        factors=[named[name] for name in proposal.factors if name in named],
+        contexts=[named[name] for name in proposal.contexts if name in named],
+    )
 
 
 def _doubled(column: RunColumn, kinds: Mapping[str, str]) -> Statement:
@@ -91,6 +109,11 @@ def _of_rows(
     runs, total = len(rows.first), len(columns[0].codes) if columns else 0
     parts = _parts(rows, stated)
     responses = choose_response(parts, stated)
+    placed = [] if rows.by_item else placed_rows(parts, responses)
+    if len(placed) and len(placed) < runs:
+        proposal = _of_rows(rows.at(placed), columns, stated, left, directions)
+        told = statement("rows_unplaced", rows=runs - len(placed))
+        return replace(proposal, runs=runs, warnings=(*proposal.warnings, told))
     settle(parts, stated)
     lacking = _lacking(parts, responses, rows, columns)
     if rows.by_item:
@@ -103,7 +126,7 @@ def _of_rows(
         levels={c.name: c.levels for c in (*parts.factors, *parts.contexts, *parts.seeds)},
         baselines=_baselines(parts.factors, stated),
         directions={c.name: _direction(c.name, stated, directions) for c in responses},
-        interactions=stated.interactions or _order(parts, runs),
+        interactions=stated.interactions or _order(parts),
         where=stated.where,
         left_out=_in_order([*left, *parts.left_out], columns),
         warnings=() if lacking else remarks(parts, [] if rows.by_item else responses),
@@ -146,9 +169,9 @@ def _baseline(column: RunColumn) -> str:
     return column.levels[int(sizes.argmax())]
 
 
-def _order(parts: Parts, runs: int) -> int:
+def _order(parts: Parts) -> int:
     """Interactions of two factors, where these runs can tell all of them apart."""
-    return BY_DEFAULT if parameters(parts, BY_DEFAULT) < runs else 1
+    return BY_DEFAULT if parts.factors and can_interact(parts) else 1
 
 
 def _lacking(
@@ -157,6 +180,8 @@ def _lacking(
     """Why there is nothing to analyse; nothing where a response and a factor are there."""
     if not len(rows.first):
         return (statement("lacks_rows"),)
+    if len(rows.first) == 1:
+        return (statement("lacks_runs"),)
     per_step = None if rows.by_item else rows_per_step(columns, len(rows.first))
     lacks = [per_step] if per_step else []
     lacks += [] if responses else [statement("lacks_response")]

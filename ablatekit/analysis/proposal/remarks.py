@@ -10,7 +10,7 @@ from ablatekit.analysis.core.arrays import Booleans, Integers
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.proposal.columns import RunColumn
-from ablatekit.analysis.proposal.names import is_context
+from ablatekit.analysis.proposal.names import is_context, is_run_id
 from ablatekit.analysis.proposal.parts import Parts
 from ablatekit.analysis.proposal.structure import (
     always_together,
@@ -27,12 +27,14 @@ def remarks(parts: Parts, responses: Sequence[RunColumn]) -> tuple[Statement, ..
 
     Of runs whose status says that they have no result it is said that they have none.
     """
-    rows = _with_result(parts)
+    ended = _ended_rows(parts)
+    rows = ended[_with_values(responses, ended)]
     kept = Parts(
         factors=[column.at(rows) for column in parts.factors],
         contexts=[column.at(rows) for column in parts.contexts],
         seeds=[column.at(rows) for column in parts.seeds],
         measures=[column.at(rows) for column in parts.measures],
+        names=[column.at(rows) for column in parts.names],
     )
     names = {column.name for column in responses}
     cells = cells_of(kept, len(rows))
@@ -41,13 +43,15 @@ def remarks(parts: Parts, responses: Sequence[RunColumn]) -> tuple[Statement, ..
         *confounded(kept),
         *_same_results(kept, [c for c in kept.measures if c.name in names], cells),
         *_seeds(kept, cells),
+        *_repeated_ids(kept, cells),
         *_ended(parts),
+        *_without_result(responses, ended),
         *_holes(parts, np.bincount(cells)),
         *_single_contexts(parts),
     )
 
 
-def _with_result(parts: Parts) -> Integers:
+def _ended_rows(parts: Parts) -> Integers:
     """Positions of the runs that may have a result, by the column `status`."""
     ended = np.ones(len(parts.factors[0].codes), dtype=np.bool_)
     for column in parts.status:
@@ -55,6 +59,38 @@ def _with_result(parts: Parts) -> Integers:
             lost = [ending_of(level) in ("failed", "missing") for level in column.levels]
             ended = ~np.array([*lost, False])[column.codes]
     return np.flatnonzero(ended) if ended.any() else np.arange(len(ended))
+
+
+def _with_values(responses: Sequence[RunColumn], rows: Integers) -> Booleans:
+    """Which of some rows have a value in a response; all, where none has or nothing is measured."""
+    valued = np.zeros(len(rows), dtype=np.bool_)
+    for column in responses:
+        valued |= ~np.isnan(column.numbers[rows])
+    return valued if valued.any() else ~valued
+
+
+def _without_result(responses: Sequence[RunColumn], ended: Integers) -> Iterator[Statement]:
+    """Runs that ended and lack a response."""
+    lacking = {column.name: np.isnan(column.numbers[ended]) for column in responses}
+    names = [name for name, empty in lacking.items() if empty.any()]
+    if names:
+        runs = int(np.any([lacking[name] for name in names], axis=0).sum())
+        yield statement("no_result", columns=names, runs=runs)
+
+
+def _repeated_ids(parts: Parts, cells: Integers) -> Iterator[Statement]:
+    """Identifiers that several runs have; labels of few repeats, other ones in a cell, are none.
+
+    What a reader has called runs is not unique in every tool.
+    """
+    for column in parts.names:
+        if column.role is not None or not is_run_id(column.name) or column.distinct < 2:
+            continue
+        filled = column.codes >= 0
+        repeated = _later(column.codes) & filled
+        in_cell = _later(groups([*parts.factors, *parts.contexts, column], len(cells))) & filled
+        if repeated.any() and (in_cell.any() or 2 * repeated.sum() < filled.sum()):
+            yield statement("run_id_repeated", column=column.name, runs=int(repeated.sum()))
 
 
 def _same_results(
@@ -71,8 +107,25 @@ def _same_results(
     repeats = int((_later(cells) & valued).sum())
     if repeats and int(repeated.sum()) == repeats:
         yield statement("repeats_agree", runs=repeats)
-    elif repeated.any():
+    elif int(repeated.sum()) > _by_chance(several, cells):
         yield statement("results_repeated", runs=int(repeated.sum()))
+
+
+def _by_chance(measures: Sequence[RunColumn], cells: Integers) -> float:
+    """How many repeats agree by chance where results are rounded, as accuracies of few items are.
+
+    Every pair of a cell could; the results of a cell lie within a tenth of the range of all.
+    """
+    sizes = np.bincount(cells).astype(float)
+    pairs = float((sizes * (sizes - 1) / 2).sum())
+    return pairs / float(np.prod([max(1.0, _steps(column) / 10) for column in measures]))
+
+
+def _steps(column: RunColumn) -> float:
+    """The range of a measure in units of the smallest difference between its values."""
+    values = np.unique(column.numbers)
+    values = values[np.isfinite(values)]
+    return float(np.ptp(values) / np.diff(values).min()) if len(values) > 1 else 1.0
 
 
 def _later(numbers: Integers) -> Booleans:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.proposal.base import LeftOut, Stated
 from ablatekit.analysis.proposal.columns import RunColumn
 from ablatekit.analysis.proposal.names import is_about, is_kind, is_progress, quality_of
+from ablatekit.analysis.proposal.parts import Parts
 from ablatekit.analysis.proposal.together import combinations_of
 from ablatekit.analysis.tables.item_table import DATASET, ITEM, RUN
 
@@ -31,6 +32,24 @@ class RunRows:
     first: Integers
     by_item: bool
     left_out: list[LeftOut]
+
+    def at(self, runs: Integers) -> RunRows:
+        """Some of the runs."""
+        kept = [column.at(runs) for column in self.columns]
+        return replace(self, columns=kept, first=self.first[runs])
+
+
+def placed_rows(parts: Parts, responses: Sequence[RunColumn]) -> Integers:
+    """Positions of the runs but those without a result that lack a choice which all others have.
+
+    They tell nothing, as the parent of nested runs does, and would cost the others the choice.
+    """
+    choices = [*parts.factors, *parts.contexts]
+    if not responses or not choices:
+        return np.arange(0)
+    result = np.any([~np.isnan(column.numbers) for column in responses], axis=0)
+    gaps = [column.codes < 0 for column in choices if (column.codes[result] >= 0).all()]
+    return np.flatnonzero(result | ~np.any(gaps, axis=0)) if gaps else np.arange(len(result))
 
 
 def rows_of(columns: Sequence[RunColumn], rows: int) -> RunRows:

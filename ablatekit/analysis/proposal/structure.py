@@ -167,17 +167,27 @@ def _drop_too_many(parts: Parts, stated: Collection[str]) -> None:
     """The last factors, where these runs cannot tell so many apart."""
     _drop_beyond(parts, stated, MOST_FACTORS)
     for column in reversed([c for c in parts.factors if c.name not in stated]):
-        if parameters(parts, 1) >= len(column.codes):
-            _drop(parts, column, statement("column_too_few_runs", runs=len(column.codes)))
+        runs = _runs_of_a_context(parts)
+        if len(parts.factors) > 1 and _parameters(parts, 1) >= runs:
+            _drop(parts, column, statement("column_too_few_runs", runs=runs))
     _drop_gaps(parts, stated)
 
 
-def parameters(parts: Parts, order: int) -> int:
-    """What a model of all factors with interactions up to `order` (1 or 2) estimates."""
+def can_interact(parts: Parts) -> bool:
+    """Whether a context has the runs to tell all interactions of two factors apart, and noise."""
+    return _parameters(parts, 2) < _runs_of_a_context(parts)
+
+
+def _runs_of_a_context(parts: Parts) -> int:
+    """The runs of the context that has most: every context has effects of its own."""
+    return int(np.bincount(groups(parts.contexts, len(parts.factors[0].codes))).max())
+
+
+def _parameters(parts: Parts, order: int) -> int:
+    """What a model of all factors with interactions up to `order` (1 or 2) has in a context."""
     levels = [c.distinct + bool(c.gaps) - 1 for c in parts.factors]
     both = sum(a * b for a, b in combinations(levels, 2)) if order > 1 else 0
-    contexts = _combinations(parts.contexts)
-    return contexts + sum(levels) + both
+    return 1 + sum(levels) + both
 
 
 def confounded(parts: Parts) -> list[Statement]:
@@ -204,12 +214,15 @@ def confounded(parts: Parts) -> list[Statement]:
 def always_together(parts: Parts) -> list[Statement]:
     """Choices whose effects cannot be told apart, as one never changes without the other."""
     names = {column.name for column in parts.factors}
+    along: dict[str, list[str]] = {}
+    for left in parts.left_out:
+        if left.reason["code"] == "column_always_with":
+            along.setdefault(left.reason["arguments"]["column"], []).append(left.column)
     return [
-        statement("always_together", first=left.reason["arguments"]["column"], second=left.column)
-        for left in parts.left_out
-        if left.reason["code"] == "column_always_with"
-        and left.reason["arguments"]["column"] in names
-    ][:MOST_WARNINGS]
+        statement("always_together", first=first, others=others)
+        for first, others in along.items()
+        if first in names
+    ]
 
 
 def cells_of(parts: Parts, rows: int) -> Integers:

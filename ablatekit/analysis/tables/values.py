@@ -109,6 +109,25 @@ def with_levels(frame: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     return frame.assign(**text)
 
 
+def without_unplaced(
+    frame: pd.DataFrame, names: Sequence[str], factors: Sequence[str], contexts: Sequence[str]
+) -> tuple[pd.DataFrame, list[Statement]]:
+    """The rows but those that have no result in `names` and lack a factor or a context.
+
+    They tell nothing, as the parent of nested runs does, and a log cannot be rid of them.
+    """
+    known = [name for name in names if name in frame.columns]
+    labels = [name for name in (*factors, *contexts) if name in frame.columns]
+    if not known or not labels or not frame[labels].isna().any(axis=None):
+        return frame, []
+    levels = with_levels(frame, [name for name in factors if name in labels])
+    unplaced = levels[labels].isna().any(axis=1) & frame[known].isna().all(axis=1)
+    if not unplaced.any() or unplaced.all():
+        return frame, []
+    kept = frame[~unplaced].reset_index(drop=True)
+    return kept, [statement("rows_unplaced", rows=int(unplaced.sum()))]
+
+
 def _as_text(column: pd.Series[Any]) -> pd.Series[Any]:
     """The values as text, gaps as gaps; millions of rows have few levels."""
     codes, values = pd.factorize(column)

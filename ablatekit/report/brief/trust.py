@@ -66,6 +66,7 @@ GRAVITY: Mapping[str, Gravity] = {
     "always_together": "serious",
     "changed_together": "serious",
     "results_repeated": "serious",
+    "run_id_repeated": "serious",
     "one_seed_repeated": "serious",
     "seed_twice": "serious",
     "status_not_read": "serious",
@@ -94,6 +95,7 @@ SAME_SUBJECT: Mapping[str, str] = {
     "without_result": "lost",
     "without_metric": "lost",
     "failed_left_out": "lost",
+    "rows_unplaced": "lost",
     "runs_not_ended": "lost",
 }
 """Codes of warnings about a subject that another code names: the first reason speaks for it."""

@@ -9,13 +9,23 @@ from ablatekit.report.language.numbers import count
 
 WORD = re.compile(r"[a-z]+")
 """A variable whose name is one plain word is called by it."""
-TWO_WORDS = {"dataset": "data set", "testset": "test set", "trainset": "train set"}
+LEVELS = {
+    "dataset": "data set",
+    "testset": "test set",
+    "trainset": "train set",
+    "data": "data set",
+    **{f"{noun}s": noun for noun in (
+        "benchmark", "domain", "environment", "language", "model", "problem", "prompt", "task",
+    )},
+    "datasets": "data set",
+}  # fmt: skip
+"""What one level of a variable is called whose name is no noun in the singular."""
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 
 def variable(name: str) -> str:
     """One level of a blocking variable: a model, a data set, a level of GPU-type."""
-    return TWO_WORDS.get(name, name) if WORD.fullmatch(name) else f"level of {name}"
+    return LEVELS.get(name, name) if WORD.fullmatch(name) else f"level of {name}"
 
 
 def variables(name: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ablatekit.canonical import file_hash
+from ablatekit.references import sources_of
 from ablatekit_command.invocation import PYTHONS, split_words, stand_ins
 from ablatekit_command.settings import CommandSettings
 from ablatekit_command.templates import fill, only_placeholder, placeholders
@@ -16,17 +18,27 @@ _WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 
 
 def named_content(settings: CommandSettings, parameters: Mapping[str, Any]) -> dict[str, str]:
-    """SHA-256 of what settings name: files in the command, `files`, the template, parameters.
+    """SHA-256 of what settings name: files in the command, what these import, `files`, parameters.
 
     A parameter whose value is a file is known by what the file contains, wherever it lies.
     """
     base = looked_up_in(settings)
     named = {f"command {word}": base / word for word in files_of_command(settings, parameters)}
+    named |= {f"imported {name}": path for name, path in imported_sources(base, named.values())}
     named |= {f"files {name}": path for name, path in matched_files(settings)}
     named |= {name: base / value for name, value in parameters.items() if _is_path(base, value)}
     if settings.config.template:
         named["config.template"] = Path(settings.config.template)
     return {name: _hash(path) for name, path in sorted(named.items()) if path.is_file()}
+
+
+def imported_sources(base: Path, named: Iterable[Path]) -> Iterator[tuple[str, Path]]:
+    """What Python files of a command import from beside them, with names below `base`."""
+    scripts = [path for path in named if path.suffix == ".py" and path.is_file()]
+    for script in scripts:
+        for source in sources_of(script):
+            if source not in scripts:
+                yield os.path.relpath(source, base), source
 
 
 def looked_up_in(settings: CommandSettings) -> Path:

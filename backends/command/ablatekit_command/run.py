@@ -6,15 +6,17 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ablatekit.backend import RunContext
 from ablatekit.canonical import write_atomically, write_json
-from ablatekit.errors import RunFailedError, RunInterruptedError, TableError, UsageError
+from ablatekit.errors import Problem, RunFailedError, RunInterruptedError, TableError, UsageError
 from ablatekit.logs.base import RunLog
 from ablatekit.runs.records import RunResult, RunSpec
 from ablatekit_command.conditions import no_numbers, read_condition
+from ablatekit_command.content import named_content
 from ablatekit_command.examine import missing_places
 from ablatekit_command.follow import Follower
 from ablatekit_command.formats import log_of
@@ -34,14 +36,18 @@ _MEMORY = ("out of memory", "OutOfMemory", "MemoryError", "Cannot allocate memor
 def execute(run: RunSpec, context: RunContext) -> RunResult:
     """Run the program of one run.
 
-    Raises UsageError for a program that is not there, RunInterruptedError when it was stopped and
-    can continue, RunFailedError for every other end without a result.
+    Raises UsageError for a program that is not there or not the planned one,
+    RunInterruptedError when it was stopped and can continue, RunFailedError for every other end
+    without a result.
     """
     given = {**run.settings, **run.execution}
     settings, given_to_program = CommandSettings.from_dotted(given), parameters(given)
-    missing = list(missing_places(settings, given_to_program))
-    if missing:
-        raise UsageError(*missing)
+    wrong = [
+        *missing_places(settings, given_to_program),
+        *_changed(run.content, named_content(settings, given_to_program)),
+    ]
+    if wrong:
+        raise UsageError(*wrong)
     resumed = settings.can_resume and _has_checkpoint(context.checkpoint_dir)
     started = invocation(settings, given_to_program, _of_run(run, context), resumed=resumed)
     if started.config is not None:
@@ -52,6 +58,18 @@ def execute(run: RunSpec, context: RunContext) -> RunResult:
     follower = _follower(settings, started, log, printed, context, resumed=resumed)
     with Program(started, printed) as program:
         return _Attempt(settings, started, context, follower, program).result()
+
+
+def _changed(planned: Mapping[str, str], present: Mapping[str, str]) -> Iterator[Problem]:
+    """Files that are there, and are no longer what identifies the run."""
+    for name in sorted(planned):
+        if present.get(name, planned[name]) != planned[name]:
+            remedy = (
+                "Repeat the command: it plans the study again. What the program itself writes"
+                " belongs below {run_dir}"
+            )
+            rule = "a file that decides results has changed since the study was planned"
+            yield Problem(rule, name, remedy)
 
 
 def _has_checkpoint(folder: Path) -> bool:

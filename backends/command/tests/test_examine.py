@@ -55,6 +55,22 @@ def test_a_plan_knows_scripts_and_data_by_their_content(plan, folder):
     assert {run.run_id for run in first.runs}.isdisjoint(run.run_id for run in plan().runs)
 
 
+def test_what_a_script_imports_from_beside_it_decides_results(plan, folder):
+    (folder / "train.py").write_text("import json\nfrom model import net\nfrom src.data import a\n")
+    (folder / "model.py").write_text("import layers\nnet = 1\n")
+    (folder / "layers.py").write_text("width = 1\n")
+    (folder / "unused.py").write_text("")
+    (folder / "src").mkdir()
+    (folder / "src" / "data.py").write_text("a = 1\n")
+    first = plan()
+    assert set(first.runs[0].spec.content) == {
+        "command train.py", "data", "imported layers.py", "imported model.py",
+        "imported src/data.py",
+    }  # fmt: skip
+    (folder / "layers.py").write_text("width = 2\n")
+    assert {run.run_id for run in first.runs}.isdisjoint(run.run_id for run in plan().runs)
+
+
 def test_more_files_decide_results_where_the_study_says_so(plan, folder):
     (folder / "src").mkdir()
     (folder / "src" / "model.py").write_text("a = 1")

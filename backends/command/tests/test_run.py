@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ablatekit_command.backend import CommandBackend
 from ablatekit_command.follow import Follower
 
 from ablatekit.errors import RunFailedError, RunInterruptedError, UsageError
@@ -291,6 +292,15 @@ def test_a_program_with_a_fixed_place_gets_a_folder_of_its_own(tried):
     script = "open('metrics.jsonl', 'w').write('{\"acc\": 1}\\n')"
     done = tried(script, command="python {study_dir}/script.py", cwd="{run_dir}")
     assert done.result.metrics == {"acc": 1.0}
+
+
+def test_a_script_that_changes_after_planning_is_refused(folder, spec, context):
+    (folder / "script.py").write_text(log({"acc": 1}))
+    planned = spec({"command": "python script.py"})
+    assert CommandBackend().run(planned, context()).status == "finished"
+    (folder / "script.py").write_text(log({"acc": 2}))
+    with pytest.raises(UsageError, match=r"changed since .* planned; received command script\.py"):
+        CommandBackend().run(planned, context())
 
 
 def test_what_cannot_be_started_is_refused(tried):

@@ -62,6 +62,9 @@ def test_equal_tables_give_equal_proposals(make_runs):
         (lambda f: [f"t{n // 2}" for n in range(len(f))], "column_combines",
          {"columns": ["lr", "batch_size", "optimizer", "model"]}),
         (lambda _: pd.Timestamp("2026-01-01"), "column_about", {}),
+        (lambda f: [f"{n}.5 %" for n in f.index], "column_not_numbers", {"example": "0.5 %"}),
+        (lambda f: [f"{n},{n:03}" for n in f.index % 40 + 1], "column_not_numbers",
+         {"example": "1,001"}),
     ],
 )  # fmt: skip
 def test_why_a_column_has_no_part(make_runs, make, code, arguments):
@@ -76,7 +79,7 @@ def test_why_a_column_has_no_part(make_runs, make, code, arguments):
 def test_what_never_changes_alone_is_said(make_runs):
     frame = make_runs()
     told = warned(propose(frame.assign(accumulation=frame.batch_size * 2)))
-    assert told["always_together"] == {"first": "batch_size", "second": "accumulation"}
+    assert told["always_together"] == {"first": "batch_size", "others": ["accumulation"]}
 
 
 def test_confounded_choices_are_counted():
@@ -224,3 +227,71 @@ def test_many_columns_end_in_few_factors():
     proposal = propose(frame.assign(score=rng.random(200)))
     assert proposal.factors == tuple(f"x{n}" for n in range(8))
     assert why(proposal)["x20"] == "column_beyond"
+
+
+@pytest.mark.parametrize("value", ["61.2%", "3.5s", "10 GiB", "$4.10", "0.81 \u00b1 0.02", "1h"])
+def test_a_result_with_a_unit_is_no_choice(make_runs, value):
+    frame = make_runs(test_acc=[value, value.replace("1", "7").replace("3", "8")] * 24)
+    left = why(propose(frame.drop(columns=["val_acc", "train_loss", "runtime"])))
+    assert left["test_acc"] == "column_not_numbers"
+
+
+def test_runs_without_a_result_are_counted(make_runs):
+    frame = make_runs()
+    frame.loc[:2, "test_acc"] = np.nan
+    frame["status"] = ["crashed", *["finished"] * 47]
+    told = warned(propose(frame))
+    assert told["runs_not_ended"] == {"failed": 1, "waiting": 0}
+    assert told["no_result"] == {"columns": ["test_acc"], "runs": 2}
+    assert told["cells_without_runs"] == {"empty": 1, "cells": 24}
+
+
+@pytest.mark.parametrize(
+    ("ids", "runs"),
+    [
+        ([f"r{n // 2}" for n in range(48)], 24),
+        ([f"r{n % 46}" for n in range(48)], 2),
+        ([f"r{n}" for n in range(48)], None),
+        (["first", "second"] * 24, None),
+        (["all"] * 48, None),
+    ],
+)
+def test_ids_of_runs_that_repeat_are_counted(make_runs, ids, runs):
+    told = warned(propose(make_runs(run_id=ids)))
+    assert told.get("run_id_repeated") == (runs and {"column": "run_id", "runs": runs})
+
+
+def test_rounded_results_agree_by_chance():
+    rng = np.random.default_rng(1)
+    grid = list(itertools.product((1, 2), "ab", range(200)))
+    frame = pd.DataFrame(grid, columns=["lr", "opt", "seed"])
+    frame["acc"] = np.round(0.5 + 0.1 * (frame.lr == 2) + rng.normal(0, 0.02, len(frame)), 3)
+    assert "results_repeated" not in warned(propose(frame))
+    frame["acc"] += rng.normal(0, 1e-6, len(frame))
+    frame.loc[1:20, "acc"] = frame.acc[0]
+    assert warned(propose(frame))["results_repeated"] == {"runs": 20}
+
+
+def test_factors_are_those_that_a_context_has_runs_for():
+    grid = list(itertools.product("ab", "xy", (1, 2), (1, 2), (0, 1)))
+    frame = pd.DataFrame(grid, columns=["model", "dataset", "lr", "batch", "seed"])
+    rng = np.random.default_rng(2)
+    frame = frame.assign(**{f"p{n}": rng.integers(0, 3, len(frame)) for n in range(12)})
+    frame["acc"] = rng.random(len(frame))
+    proposal = propose(frame)
+    assert proposal.factors == ("lr", "batch", "p0", "p1")
+    assert proposal.interactions == 1
+
+
+def test_one_run_has_nothing_to_be_compared_with(make_runs):
+    assert [lack["code"] for lack in propose(make_runs().head(1)).lacking] == ["lacks_runs"]
+
+
+def test_a_run_without_result_and_choices_costs_the_others_no_choice(make_runs):
+    stray = {"run_name": "parent", "lr": 0.5, "model": "a", "seed": 0}
+    frame = pd.concat([make_runs(), pd.DataFrame([stray])], ignore_index=True)
+    proposal = propose(frame)
+    assert proposal.factors == ("lr", "batch_size", "optimizer")
+    assert proposal.levels["lr"] == ("0.0001", "0.0003")
+    assert proposal.runs == 49
+    assert warned(proposal)["rows_unplaced"] == {"rows": 1}

@@ -205,3 +205,11 @@ def test_a_reader_that_lacks_a_method_is_refused_by_name(
     install("ablatekit.readers", "other", OTHER.replace("def columns", "def names"))
     with pytest.raises(PluginError, match=r"contract of ablatekit\.analysis\.tables\.readers"):
         read_table(path, reader="other")
+
+
+@pytest.mark.parametrize("notes", ["{not json", '{"index_columns": [[]], "columns": 3}'])
+def test_damaged_notes_of_pandas_are_refused(notes: str, tmp_path: Path) -> None:
+    table = pa.table({"a": [1, 2]}).replace_schema_metadata({"pandas": notes})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(TableError, match="cannot be read"):
+        read_table(tmp_path / "a.parquet")

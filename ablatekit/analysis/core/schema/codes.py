@@ -76,7 +76,8 @@ Code: TypeAlias = Literal[
     "few_error_cells", "uneven_contexts", "shorter_broad",
     # what a table holds
     "absent_words", "direction_guessed", "spelling_variants", "repeated_rows", "hidden_factor",
-    "outcomes_agree", "tested_by_permutation", "permutation_test", "failed_left_out",
+    "rows_unplaced", "outcomes_agree", "tested_by_permutation", "permutation_test",
+    "failed_left_out",
     # where runs of other tools come from
     "unreadable_logs", "logs_cut",
     # what a proposal leaves out, and what it says of the runs
@@ -84,11 +85,11 @@ Code: TypeAlias = Literal[
     "column_many_values", "column_empty", "column_unnamed", "column_not_nameable",
     "column_repeated", "column_of_items", "column_measures", "column_not_asked",
     "column_combines", "column_same", "column_always_with", "column_decided_by", "column_follows",
-    "column_gaps", "column_beyond", "column_too_few_runs",
+    "column_gaps", "column_beyond", "column_too_few_runs", "column_not_numbers",
     "always_together", "changed_together", "rows_doubled", "repeats_agree", "results_repeated",
     "one_seed", "one_seed_repeated", "seed_twice", "status_not_read", "runs_not_ended",
-    "cells_without_runs", "unequal_replicates", "single_context",
-    "lacks_rows", "lacks_response", "lacks_factor", "rows_per_step",
+    "cells_without_runs", "unequal_replicates", "single_context", "no_result", "run_id_repeated",
+    "lacks_rows", "lacks_runs", "lacks_response", "lacks_factor", "rows_per_step",
     # what a folder of logs holds
     "earlier_left_out", "copies_left_out", "retried_left_out", "no_settings_stated",
     "rows_repeated", "no_item_values", "unlike_outcomes", "same_items", "unlike_items",
@@ -226,6 +227,7 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "repeated_rows": ("rows",),
     "hidden_factor": ("column", "levels"),
     "failed_left_out": ("rows",),
+    "rows_unplaced": ("rows",),
     # where runs of other tools come from
     "unreadable_logs": ("runs",),
     "logs_cut": ("runs",),
@@ -242,7 +244,8 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "column_gaps": ("rows",),
     "column_beyond": ("most",),
     "column_too_few_runs": ("runs",),
-    "always_together": ("first", "second"),
+    "column_not_numbers": ("example",),
+    "always_together": ("first", "others"),
     "changed_together": ("first", "second", "runs", "of_runs"),
     "rows_doubled": ("column", "levels", "kept"),
     "repeats_agree": ("runs",),
@@ -255,6 +258,8 @@ _WITH_ARGUMENTS: Mapping[Code, tuple[str, ...]] = {
     "cells_without_runs": ("empty", "cells"),
     "unequal_replicates": ("fewest", "most"),
     "single_context": ("column", "level"),
+    "no_result": ("columns", "runs"),
+    "run_id_repeated": ("column", "runs"),
     "lacks_factor": ("runs",),
     "rows_per_step": ("column", "run"),
     # what a folder of logs holds

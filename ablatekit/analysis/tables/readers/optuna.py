@@ -281,7 +281,7 @@ def _frame(study: _Study, labels: Collection[str], columns: Sequence[str] | None
     """The trials of a study in the order of their numbers."""
     trials = sorted(study.trials.values(), key=lambda trial: trial.number)
     objectives = {place: study.objective(place) for place in study.sides}
-    rows = [
+    rows: list[dict[str, Mapping[str, Any]]] = [
         {
             "params": {n: NULL if v is None else v for n, v in trial.parameters.items()},
             "values": {objectives[place]: v for place, v in trial.objectives.items()},

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK_ROWS = 1 << 20
+BY_NOTES = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+"""What pandas raises over notes of its own in a file where they are damaged."""
 
 
 class ParquetReader:
@@ -61,7 +63,7 @@ def _parquet_file(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, *BY_NOTES) as error:
         where = Location(str(path))
         raise TableError(Problem(f"cannot be read ({error})", "", "", where)) from error
 

@@ -21,10 +21,11 @@ def _rows_doubled(column: str, levels: list[str], kept: str) -> str:
     )
 
 
-def _always_together(first: str, second: str) -> str:
+def _always_together(first: str, others: list[str]) -> str:
+    all_of_them = "both" if len(others) == 1 else "all of them"
     return (
-        f"{second} never changed without {first}: what is said of {first} is the effect of both"
-        " together"
+        f"{_and(others)} never changed without {first}: what is said of {first} is the effect of"
+        f" {all_of_them} together"
     )
 
 
@@ -50,6 +51,20 @@ def _results_repeated(runs: int) -> str:
 def _seed_twice(columns: list[str], runs: int) -> str:
     repeat = "1 run repeats" if runs == 1 else f"{runs:,} runs repeat"
     return f"{repeat} the {_and(columns)} of another run of the same cell; all count as replicates"
+
+
+def _run_id_repeated(column: str, runs: int) -> str:
+    have, counted = ("1 run has", "counts") if runs == 1 else (f"{runs:,} runs have", "count")
+    return (
+        f"{have} the {column} of an earlier run and {counted} as another one (copied, resumed or"
+        " joined twice?)"
+    )
+
+
+def _no_result(columns: list[str], runs: int) -> str:
+    have = "1 run has" if runs == 1 else f"{runs:,} runs have"
+    counts = "it counts" if runs == 1 else "they count"
+    return f"{have} no {_and(columns)}; {counts} as missing"
 
 
 def _runs_not_ended(failed: int, waiting: int) -> str:
@@ -100,6 +115,9 @@ SENTENCES: Mapping[Code, Words] = {
     "column_too_few_runs": lambda runs: (
         f"varies, too; {count(runs, 'run')} cannot tell so many choices apart"
     ),
+    "column_not_numbers": (
+        "numbers with a sign or a unit, such as {example}: write plain numbers to use it"
+    ),
     # what to know of the runs
     "always_together": _always_together,
     "changed_together": _changed_together,
@@ -116,8 +134,11 @@ SENTENCES: Mapping[Code, Words] = {
     ),
     "unequal_replicates": _unequal_replicates,
     "single_context": "there is one {column} only ({level}): nothing says what holds on others",
+    "no_result": _no_result,
+    "run_id_repeated": _run_id_repeated,
     # what a proposal lacks
     "lacks_rows": "no row is left",
+    "lacks_runs": "there is one run only: nothing to compare it with",
     "lacks_response": "no column of numbers that vary looks like a result",
     "lacks_factor": _lacks_factor,
     "rows_per_step": "{run} has a row for every {column}: keep the last row of each run",
@@ -131,6 +152,7 @@ BASELINES = "A baseline is the most frequent level of its factor, of equal ones 
 LEFT_OUT = "Left out:"
 REMEDIES: Mapping[Code, str] = {
     "lacks_rows": "Check --where and --exclude",
+    "lacks_runs": "Name a source with several runs",
     "lacks_response": "Name the column that holds the result: --response COLUMN",
     "lacks_factor": "Name choices by --factors COLUMN,...; of numbers that all differ ask by"
     ' --formula "result ~ log(rate)"',

@@ -86,6 +86,9 @@ SENTENCES: Mapping[Code, Words] = {
     "spelling_variants": _spelling_variants,
     "repeated_rows": _repeated_rows,
     "hidden_factor": _hidden_factor,
+    "rows_unplaced": lambda rows: (
+        f"{count(rows, 'row')} left out, without a result and without a level of every choice"
+    ),
     "failed_left_out": lambda rows: (
         f"{count(rows, 'row')} left out, whose status says that the run has no result"
     ),
