@@ -97,7 +97,7 @@ class View:
         from ablatekit.report.formats.tables import PLAIN, titled_table
 
         plan = self.study.plan
-        factors, variables = [one.name for one in plan.factors], list(plan.contexts[0])
+        factors, variables = [factor.name for factor in plan.factors], list(plan.contexts[0])
         metric = plan.analysis.responses[0].metric
         columns = ("run", *factors, *variables, "replicate", "state", "attempts", "step")
         rows = [
