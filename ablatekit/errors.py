@@ -56,6 +56,18 @@ class Problem:
         """The same problem at a place, unless it has one."""
         return self if self.where is not None else replace(self, where=where)
 
+    def to_json(self) -> dict[str, str | int | None]:
+        """What programs read: the place and the parts of the message."""
+        where = self.where
+        return {
+            "file": where.file if where else None,
+            "line": where.line if where else None,
+            "column": where.column if where else None,
+            "rule": self.rule,
+            "received": self.received,
+            "remedy": self.remedy,
+        }
+
     def __str__(self) -> str:
         text = f"{self.where}: {self.rule}" if self.where else self.rule
         if self.received:

@@ -195,5 +195,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_cell(one)}" for key, one in value.items())
     if isinstance(value, list):
-        return ", ".join(_cell(one) for one in value)
+        return ", ".join(_cell(part) for part in value)
     return json.dumps(value)

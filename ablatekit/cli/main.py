@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -92,18 +93,29 @@ def _options(
 
 
 def invoke(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code; a user's mistake prints no traceback."""
+    """Run one command line and return its exit code; a user's mistake prints no traceback.
+
+    With `--json` a refusal is a JSON document, too: its problems, beside the message.
+    """
     try:
         _command()(args=arguments)
     except AblatekitError as error:
-        typer.echo(f"error: {legible(str(error))}", err=True)
-        return error.exit_code
+        return _refused(error, arguments)
     except OSError as error:
-        typer.echo(f"error: {_refusal(error)}", err=True)
-        return UsageError.exit_code
+        return _refused(UsageError(_refusal(error)), arguments)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _refused(error: AblatekitError, arguments: Sequence[str] | None) -> int:
+    """Say what went wrong; nothing but a refusal comes before the JSON of a command."""
+    typer.echo(f"error: {legible(str(error))}", err=True)
+    given = sys.argv[1:] if arguments is None else arguments
+    if "--json" in given and isinstance(error, UsageError):
+        problems = [problem.to_json() for problem in error.problems]
+        typer.echo(json.dumps({"problems": problems}, indent=2))
+    return error.exit_code
 
 
 @cache

@@ -32,7 +32,9 @@ def print_plan(
     console.print(_headline(plan))
     console.print(_factor_table(plan))
     if plan.contexts[0]:
-        console.print(f"Contexts: {'; '.join(_levels(one.values()) for one in plan.contexts)}")
+        console.print(
+            f"Contexts: {'; '.join(_levels(context.values()) for context in plan.contexts)}"
+        )
     for line in _stated(plan):
         console.print(line)
     console.print(_cell_table(plan))
@@ -86,7 +88,7 @@ def _levels(levels: Iterable[str]) -> str:
 
 
 def _factor_table(plan: Plan) -> Table:
-    rows = [(one.name, one.baseline, ", ".join(one.others)) for one in plan.factors]
+    rows = [(f.name, f.baseline, ", ".join(f.others)) for f in plan.factors]
     return titled_table("Factors", ("factor", "baseline", "compared with it"), rows)
 
 
@@ -111,13 +113,13 @@ def _order_table(plan: Plan) -> Table:
 def _response_table(plan: Plan) -> Table:
     rows = [
         (
-            one.name,
-            one.metric,
-            one.summary,
-            one.direction,
-            "" if one.smallest_effect is None else str(one.smallest_effect),
+            response.name,
+            response.metric,
+            response.summary,
+            response.direction,
+            "" if response.smallest_effect is None else str(response.smallest_effect),
         )
-        for one in plan.analysis.responses
+        for response in plan.analysis.responses
     ]
     columns = ("response", "metric", "summary", "better", "smallest effect")
     return titled_table("Responses", columns, rows)

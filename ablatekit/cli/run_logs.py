@@ -79,9 +79,9 @@ def _attempt(run: StandingRun, number: int | None) -> AttemptDirectory:
         rule = "this run has not been attempted here, so that there is no log"
         remedy = "Execute it with ablatekit study run, or name another --workspace"
         raise UsageError(Problem(rule, f"{run.run_id} ({run.label})", remedy))
-    chosen = [one for one in attempts if one.number == (number or attempts[-1].number)]
+    chosen = [made for made in attempts if made.number == (number or attempts[-1].number)]
     if not chosen:
-        numbers = ", ".join(str(one.number) for one in attempts)
+        numbers = ", ".join(str(made.number) for made in attempts)
         rule = "this run has no such attempt"
         raise UsageError(Problem(rule, f"--attempt {number}", f"It has: {numbers}"))
     return chosen[0]

@@ -13,7 +13,6 @@ from ablatekit.legible import legible
 
 if TYPE_CHECKING:
     from ablatekit.design.plan import Plan
-    from ablatekit.errors import UsageError
     from ablatekit.pipeline.frozen import PreparedStudy
     from ablatekit.pipeline.standing import Standing
 
@@ -67,7 +66,8 @@ def validate(file: StudyFile, overrides: Overrides = None, as_json: Json = False
     except UsageError as error:
         if not as_json:
             raise
-        typer.echo(json.dumps({"valid": False, "problems": _problems(error)}, indent=2))
+        problems = [problem.to_json() for problem in error.problems]
+        typer.echo(json.dumps({"valid": False, "problems": problems}, indent=2))
         raise typer.Exit(error.exit_code) from None
     if as_json:
         counts = {"cells": len(plan.cells), "runs": len(plan.runs)}
@@ -130,12 +130,13 @@ def show_plan(
 
 def _outlook(study: PreparedStudy, *, new: bool) -> tuple[str, ...]:
     """What `study run` would say of a study that was planned otherwise here."""
-    from ablatekit.errors import StudyError
-    from ablatekit.pipeline.frozen import outlook
+    from ablatekit.errors import PluginError, StudyError
+    from ablatekit.pipeline.frozen import outlook, require_interpreter
 
     try:
+        require_interpreter(study.plan)
         return outlook(study, new=new)
-    except StudyError as refusal:
+    except (PluginError, StudyError) as refusal:
         return (f"study run would refuse this: {refusal}",)
 
 
@@ -195,17 +196,3 @@ def _planned(
 def _print_notes(notes: tuple[str, ...]) -> None:
     for note in notes:
         typer.echo(legible(f"note: {note}"))
-
-
-def _problems(error: UsageError) -> list[dict[str, Any]]:
-    return [
-        {
-            "file": problem.where.file if problem.where else None,
-            "line": problem.where.line if problem.where else None,
-            "column": problem.where.column if problem.where else None,
-            "rule": problem.rule,
-            "received": problem.received,
-            "remedy": problem.remedy,
-        }
-        for problem in error.problems
-    ]

@@ -36,13 +36,23 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Count the runs of a study by where they stand, and by what they say of their results."""
-    view = View(prepared(file, overrides, workspace, silent=as_json), runs or bool(state), state)
+    from ablatekit.pipeline.frozen import as_planned_here
+
+    study = prepared(file, overrides, workspace, silent=as_json)
+    view = View(as_planned_here(study), runs or bool(state), state)
+    if _run_ids(view.study) != _run_ids(study):
+        changed = f"{file} has changed since it was planned; this is what was planned"
+        typer.echo(f"note: {changed} (ablatekit study plan says more)", err=True)
     if watch:
         _watch(view, as_json=as_json)
     elif as_json:
         typer.echo(json.dumps(view.as_json(), indent=2))
     else:
         view.print()
+
+
+def _run_ids(study: PreparedStudy) -> set[str]:
+    return {run.run_id for run in study.plan.runs}
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,7 @@ class View:
         from ablatekit.report.formats.tables import PLAIN, titled_table
 
         plan = self.study.plan
-        factors, variables = [one.name for one in plan.factors], list(plan.contexts[0])
+        factors, variables = [factor.name for factor in plan.factors], list(plan.contexts[0])
         metric = plan.analysis.responses[0].metric
         columns = ("run", *factors, *variables, "replicate", "state", "attempts", "step")
         rows = [

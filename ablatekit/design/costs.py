@@ -68,7 +68,7 @@ def _costs(
 
 def _pair(plan: Plan, factor: PlannedFactor, level: str) -> tuple[Cell, Cell] | None:
     """A cell at the factor's baseline and the one that differs from it in this level alone."""
-    baselines = {one.name: one.baseline for one in plan.factors}
+    baselines = {known.name: known.baseline for known in plan.factors}
     cells = {frozenset(cell.levels.items()): cell for cell in plan.cells}
     at_baseline = (cell for cell in plan.cells if cell.levels[factor.name] == factor.baseline)
     nearest_first = sorted(

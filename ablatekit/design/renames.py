@@ -63,7 +63,9 @@ def _with_contexts(plan: Plan, contexts: Mapping[str, Names], responses: Names) 
         contexts=tuple(_renamed(context, same, contexts) for context in plan.contexts),
         runs=tuple(runs),
         covariates={
-            variable: {contexts[variable].get(level, level): own for level, own in carried.items()}
+            variable: {
+                contexts[variable].get(level, level): held for level, held in carried.items()
+            }
             for variable, carried in plan.covariates.items()
         },
         analysis=replace(plan.analysis, responses=tuple(named)),
@@ -123,9 +125,9 @@ def _units_at_levels(plan: Plan, other: Plan, factor: str) -> dict[str, Units]:
 
 def _level_names(old: Plan, new: Plan, factor: str, renamed: str) -> Names:
     """Levels of one factor by the units that both plans have at them."""
-    levels = next(one.levels for one in old.factors if one.name == factor)
+    levels = next(planned.levels for planned in old.factors if planned.name == factor)
     before = _units_at_levels(old, new, factor)
-    known = any(one.name == renamed for one in new.factors)
+    known = any(planned.name == renamed for planned in new.factors)
     now = _units_at_levels(new, old, renamed) if known else {}
     names = {level: level for level in levels if now.get(level) == before.get(level)}
     for level in levels:
@@ -156,8 +158,8 @@ def _response_names(old: Plan, new: Plan) -> Names:
     now = {response.name: response for response in new.analysis.responses}
     names = {name: name for name in before}
     for name, response in before.items():
-        free = (one for one in now if one not in before and one not in names.values())
-        same = (one for one in free if _computed(now[one]) == _computed(response))
+        free = (new_name for new_name in now if new_name not in {*before, *names.values()})
+        same = (new_name for new_name in free if _computed(now[new_name]) == _computed(response))
         if name not in now:
             names[name] = next(same, name)
     return names

@@ -175,7 +175,7 @@ class _Resolver:
         self, cell: CellLevels, context: CellLevels
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Canonical settings with the places of inputs, and what the study says of these."""
-        folder = self.loaded.path.parent
+        folder = self.loaded.path.resolve().parent  # of the study itself, not of a link to it
         given = given_settings(self.loaded, cell, context)
         written = {name: setting.value for name, setting in given.items()}
         # A backend may look at a file as it validates the setting that names it.

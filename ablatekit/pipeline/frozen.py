@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,13 @@ from ablatekit.canonical import read_json, write_atomically, write_json
 from ablatekit.design.amend import Amendment, amend_plan
 from ablatekit.design.build import build_plan, study_backend, untold
 from ablatekit.design.plan import Plan
-from ablatekit.errors import DamagedFileError, Problem, StudyError, WorkspaceError
+from ablatekit.errors import (
+    DamagedFileError,
+    PluginError,
+    Problem,
+    StudyError,
+    WorkspaceError,
+)
 from ablatekit.legible import masked
 from ablatekit.runs.runlog import RunState, read_result, run_state
 from ablatekit.runs.workspace import StudyDirectory, Workspace
@@ -55,6 +62,13 @@ def prepare_loaded(
     """`prepare` for a study that has been loaded."""
     plan = build_plan(loaded, study_backend(loaded), progress)
     return PreparedStudy(loaded=loaded, plan=plan, workspace=workspace)
+
+
+def require_interpreter(plan: Plan) -> None:
+    """Before anything is frozen: a plan that names another interpreter needs it on this machine."""
+    if plan.python is not None and shutil.which(plan.python) is None:
+        remedy = "Set backend.python to an interpreter that has ablatekit and the backend"
+        raise PluginError(Problem("backend.python is no program here", plan.python, remedy))
 
 
 def _untold(_line: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from ablatekit.analysis.core.schema.analysis import SCHEMA_VERSION, Analysis
 from ablatekit.analysis.study import analyse
 from ablatekit.analysis.tables.study_tables import collect
 from ablatekit.canonical import read_json, write_atomically
-from ablatekit.design.plan import Plan
 from ablatekit.dispatch.coordinator import (
     DispatchOptions,
     DispatchOutcome,
@@ -21,12 +19,13 @@ from ablatekit.dispatch.coordinator import (
     execute,
 )
 from ablatekit.dispatch.progress import Observer
-from ablatekit.errors import DamagedFileError, PluginError, Problem, WorkspaceError
+from ablatekit.errors import DamagedFileError, Problem, WorkspaceError
 from ablatekit.pipeline.frozen import (
     PreparedStudy,
     continued,
     freeze,
     frozen_deviations,
+    require_interpreter,
     study_status,
 )
 from ablatekit.pipeline.provenance import provenance, results_hash, version_warnings
@@ -93,7 +92,7 @@ def run_study(study: PreparedStudy, options: RunOptions, observer: Observer) -> 
     WorkspaceError when this study is running already, StudyError when another one was frozen.
     """
     with coordinating(study.plan.study, study.workspace):
-        _require_interpreter(study.plan)
+        require_interpreter(study.plan)
         partial = options.limit is not None or options.only is not None
         study = freeze(study, new=options.new, partial=partial, tell=observer.note)
         dispatch, mirror = _execute(study, options, observer)
@@ -109,13 +108,6 @@ def run_study(study: PreparedStudy, options: RunOptions, observer: Observer) -> 
             report=study.directory.report / "index.html",
             fresh=stored is None,
         )
-
-
-def _require_interpreter(plan: Plan) -> None:
-    """Before anything is frozen: a plan that names another interpreter needs it on this machine."""
-    if plan.python is not None and shutil.which(plan.python) is None:
-        remedy = "Set backend.python to an interpreter that has ablatekit and the backend"
-        raise PluginError(Problem("backend.python is no program here", plan.python, remedy))
 
 
 def _execute(

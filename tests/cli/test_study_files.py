@@ -140,3 +140,34 @@ def test_what_a_design_cannot_compare_is_a_note(
     first, second = json.loads(capsys.readouterr().out)["notes"]
     assert first.startswith(start)
     assert second.startswith("dose: no two cells differ in zero against none alone")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["study", "plan", "none.yaml"],
+        ["study", "status", "broken.yaml"],
+        ["study", "logs", "study.yaml", "nobody"],
+        ["backend", "show", "rtf"],
+        ["factor", "list", "--backend", "simulated", "--grep", "nothing like it"],
+    ],
+)
+def test_a_refusal_is_json_too(
+    study: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    broken = STUDY.replace("replicates", "replicate")
+    (study.parent / "broken.yaml").write_text(broken, encoding="utf-8")
+    assert invoke([*words, "--json"]) == 2
+    shown = capsys.readouterr()
+    (problem,) = json.loads(shown.out)["problems"]
+    assert problem["rule"] in shown.err
+    if "broken.yaml" in words:
+        assert (problem["file"], problem["line"]) == ("broken.yaml", 8)
+
+
+def test_a_plan_foretells_an_interpreter_that_is_not_there(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["study", "plan", str(study), "--set", "backend.python=/no/python"]) == 0
+    said = capsys.readouterr().out
+    assert "study run would refuse this: backend.python is no program here" in said

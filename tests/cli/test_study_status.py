@@ -148,3 +148,18 @@ def test_a_terminal_is_drawn_over(
     shown = capsys.readouterr().out
     assert "shown: 4 runs: 4 finished" in shown
     assert "\x1b[" in shown
+
+
+def test_a_study_that_has_changed_is_shown_as_it_was_planned(
+    tried: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["study", "run", tried]) == 0
+    capsys.readouterr()
+    assert invoke(["study", "status", tried, "--set", "backend.settings.rounds=3"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith("shown: 4 runs: 4 finished")
+    assert "has changed since it was planned" in shown.err
+    assert invoke(["study", "status", tried, "--set", "replicates=3"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith("shown: 6 runs: 4 finished, 2 planned")
+    assert not shown.err

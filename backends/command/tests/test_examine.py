@@ -9,7 +9,7 @@ from ablatekit_command.backend import CommandBackend
 
 from ablatekit.design.build import build_plan
 from ablatekit.errors import StudyError
-from ablatekit.study.load import parse_study
+from ablatekit.study.load import load_study, parse_study
 
 STUDY = """version: 1
 name: tried
@@ -69,6 +69,15 @@ def test_what_a_script_imports_from_beside_it_decides_results(plan, folder):
     }  # fmt: skip
     (folder / "layers.py").write_text("width = 2\n")
     assert {run.run_id for run in first.runs}.isdisjoint(run.run_id for run in plan().runs)
+
+
+def test_a_link_to_a_study_is_the_study(plan, folder, tmp_path):
+    study = folder / "study.yaml"
+    study.write_text(STUDY, encoding="utf-8")
+    link = tmp_path / "linked.yaml"
+    link.symlink_to(study)
+    linked = build_plan(load_study(link), CommandBackend())
+    assert {run.run_id for run in linked.runs} == {run.run_id for run in plan().runs}
 
 
 def test_more_files_decide_results_where_the_study_says_so(plan, folder):
