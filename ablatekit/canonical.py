@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -28,6 +29,20 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def bytes_hash(path: Path) -> str:
+    """`file_hash`, read once per process as long as the file's size and time do not change.
+
+    Planning asks for the content of a cell in a context once for each of its runs.
+    """
+    status = path.stat()
+    return _stamped_hash(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4096)
+def _stamped_hash(path: Path, _size: int, _changed_at: int) -> str:
+    return file_hash(path)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

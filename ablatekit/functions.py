@@ -36,6 +36,7 @@ SEED_BITS = 31
 """What every library takes: numpy's legacy seeding ends at 32 bits, others have signed ones."""
 ITEM_COLUMNS: Mapping[str, Any] = {"split": "test", "dataset": "", "sample": 0}
 """Columns of item outcomes that a function may leave out, and what they then hold."""
+ITEM_KEYS = ("split", "dataset", "item", "sample")
 Metrics: TypeAlias = Mapping[str, float]
 EXAMPLE_FILE = "train_example.py"
 EXAMPLE = '''"""A stand-in for your own function: a line is fitted by gradient descent."""
@@ -214,9 +215,9 @@ class FunctionBackend:
         file, name = _source(run.settings)
         signature = signature_of(file, name)
         function = imported_function(file, name)
-        own = own_settings(run.settings)
+        given = own_settings(run.settings)
         seed = context.seeds.integer(SEED) % 2**SEED_BITS
-        return _Call(name, context).record(lambda: _called(function, signature, own, seed))
+        return _Call(name, context).record(lambda: _called(function, signature, given, seed))
 
 
 def own_settings(settings: Settings) -> dict[str, Any]:
@@ -293,8 +294,9 @@ def _signature(name: str, arguments: ast.arguments, where: Location) -> Signatur
 
 def _signature_problems(signature: Signature, settings: Settings) -> Iterator[Problem]:
     """What the function and the study do not have in common."""
-    own = own_settings(settings)
-    given = {name.partition(".")[0]: f"{name}: {value}" for name, value in own.items()}
+    given = {
+        name.partition(".")[0]: f"{name}: {value}" for name, value in own_settings(settings).items()
+    }
     for name, shown in given.items():
         if name in (SEED, SETTINGS):
             remedy = (
@@ -368,10 +370,10 @@ def _module_name(file: Path) -> tuple[Path, str]:
 
 
 def _called(
-    function: Callable[..., Any], signature: Signature, own: Mapping[str, Any], seed: int
+    function: Callable[..., Any], signature: Signature, given: Mapping[str, Any], seed: int
 ) -> Any:
     """What a call with the settings of a run returns."""
-    view = SettingsView(own)
+    view = SettingsView(given)
     known = {SETTINGS: view, SEED: seed, **{name: view[name] for name in view}}
     passed = {name: known[name] for name in signature.parameters if name in known}
     if signature.takes_rest:
@@ -483,7 +485,12 @@ class _Call:
             "item": [str(item) for item in table["item"]],
             "outcome": outcomes,
         }
-        return {**absent, **table, **texts}
+        complete = {**absent, **table, **texts}
+        keys = list(zip(*(map(str, complete[name]) for name in ITEM_KEYS), strict=True))
+        if len(set(keys)) < count:
+            twice = ", ".join(next(key for key in keys if keys.count(key) > 1))
+            raise UsageError(self._refusal("gives each sample of an item once", twice))
+        return complete
 
     def _refusal(self, rule: str, received: str) -> Problem:
         remedy = 'Return metrics such as {"accuracy": 0.91}'

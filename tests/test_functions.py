@@ -176,6 +176,10 @@ def test_nan_is_a_divergence_with_the_last_numbers(tmp_path: Path) -> None:
         ("return {'a': 1, 'items': [{'item': 1}]}", "`item` and `outcome`"),
         ("return {'a': 1, 'items': {'item': [1], 'outcome': ['x']}}", "number as its outcome"),
         ("return {'a': 1, 'items': {'item': [1], 'outcome': [1, 2]}}", "differ in length"),
+        (
+            "return {'a': 1, 'items': {'item': [1, 2, 1], 'outcome': [1, 1, 0]}}",
+            "gives each sample of an item once; received test, , 1, 0",
+        ),
     ],
 )
 def test_what_is_no_metrics_is_refused_in_words(tmp_path: Path, body: str, said: str) -> None:

@@ -32,6 +32,8 @@ REMEDY = (
     "Give it as a setting, make or import it inside the function, or define it as a function or"
     " as a constant: a name in capitals with a plain value"
 )
+LONGEST_CONSTANT = 100_000
+"""Characters of a constant; what is longer is data, and every worker would read it as code."""
 HEADER = '"""The function of a study, with what it uses, taken from where it was defined."""'
 _LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _STORES = frozenset({"STORE_NAME"})
@@ -137,9 +139,9 @@ class _Taking:
         parts = [*head, "\n".join(sorted(self.imports)), "\n".join(constants)]
         return "\n\n".join(part for part in (*parts, *self.definitions.values()) if part) + "\n"
 
-    def _define(self, name: str, thing: Any) -> None:
+    def _define(self, name: str, definition: Any) -> None:
         """Take a function or a class, after everything that it uses."""
-        node, text = _definition(inspect.unwrap(thing))
+        node, text = _definition(inspect.unwrap(definition))
         self.definitions[name] = ""
         for used in sorted(_global_names(text)):
             if used not in self.definitions:
@@ -163,9 +165,16 @@ class _Taking:
             alias = "" if attribute == name else f" as {name}"
             self.imports.add(f"from {module} import {attribute}{alias}")
         elif name == name.upper() and _is_literal(value):
-            self.constants[name] = _literal(value)
+            self._take_constant(name, value)
         else:
             self.left_behind[name] = _kind(value)
+
+    def _take_constant(self, name: str, value: Any) -> None:
+        written = _literal(value)
+        if len(written) > LONGEST_CONSTANT:
+            self.left_behind[name] = f"{_kind(value)} of {len(written):,} characters"
+        else:
+            self.constants[name] = written
 
     def _define_helper(self, name: str, value: Any) -> None:
         if isinstance(value, FunctionType):
@@ -203,32 +212,32 @@ def _is_defined_here(value: Any) -> bool:
     return isinstance(made, FunctionType | type) and made.__module__ == SESSION
 
 
-def _definition(thing: Any) -> tuple[ast.AST, str]:
+def _definition(definition: Any) -> tuple[ast.AST, str]:
     """The statement that defines a function or a class, and its text without our decorator."""
-    for file, line in _places(thing):
+    for file, line in _places(definition):
         lines = linecache.getlines(file)
-        for node in _defining(lines, thing.__name__, line):
+        for node in _defining(lines, definition.__name__, line):
             return node, _without_decorator("".join(lines), node)
     remedy = "Write it to a .py file and import it from there"
-    rule = f"the source of {thing.__name__} is not known"
+    rule = f"the source of {definition.__name__} is not known"
     raise UsageError(Problem(rule, "defined at a prompt or made by a program", remedy))
 
 
-def _places(thing: Any) -> Iterator[tuple[str, int | None]]:
-    """Where a definition may stand, as file and line; of a class without methods any cell."""
-    if isinstance(thing, FunctionType):
-        yield thing.__code__.co_filename, thing.__code__.co_firstlineno
+def _places(definition: Any) -> Iterator[tuple[str, int | None]]:
+    """Where a definition may stand, as file and line; of a class any cell, after its methods."""
+    if isinstance(definition, FunctionType):
+        yield definition.__code__.co_filename, definition.__code__.co_firstlineno
         return
-    codes = list(_codes_of(thing))
+    codes = list(_codes_of(definition))
     yield from ((code.co_filename, code.co_firstlineno) for code in codes)
-    if not codes:
-        session = getattr(sys.modules[SESSION], "__file__", None)
-        cells = [file for file in reversed(list(linecache.cache)) if not Path(file).exists()]
-        yield from ((file, None) for file in [*([session] if session else []), *cells])
+    # Methods of enumerations, named tuples and data classes are made elsewhere.
+    session = getattr(sys.modules[SESSION], "__file__", None)
+    cells = [file for file in reversed(list(linecache.cache)) if not Path(file).exists()]
+    yield from ((file, None) for file in [*([session] if session else []), *cells])
 
 
-def _codes_of(thing: type) -> Iterator[CodeType]:
-    for value in vars(thing).values():
+def _codes_of(definition: type) -> Iterator[CodeType]:
+    for value in vars(definition).values():
         code = getattr(inspect.unwrap(value) if callable(value) else value, "__code__", None)
         if isinstance(code, CodeType) and code.co_filename.strip("<>") != "string":
             yield code
@@ -297,8 +306,8 @@ def _importable(value: Any) -> tuple[str, str] | None:
     name = getattr(value, "__name__", "")
     if module == SESSION or not name:
         return None
-    found = getattr(sys.modules.get(module), name, None)
-    return (module, name) if found is value else None
+    imported = getattr(sys.modules.get(module), name, None)
+    return (module, name) if imported is value else None
 
 
 def _is_literal(value: Any) -> bool:

@@ -113,11 +113,13 @@ def _proposed(
         interactions=options.get("interactions"),
     )
     if isinstance(source, pd.DataFrame):
-        found = recognise_table(Path(FRAME), lambda labels: _frame(source, labels, None), stated)
-        found = replace(found, reader=FRAME)
+        recognised = recognise_table(
+            Path(FRAME), lambda labels: _frame(source, labels, None), stated
+        )
+        recognised = replace(recognised, reader=FRAME)
     else:
-        found = recognise(Path(source), options.get("reader"), stated)
-    proposal = found.proposal
+        recognised = recognise(Path(source), options.get("reader"), stated)
+    proposal = recognised.proposal
     roles = {
         "response": proposal.responses, "factors": proposal.factors, "contexts": proposal.contexts
     }  # fmt: skip
@@ -128,7 +130,7 @@ def _proposed(
         "messages": proposal.warnings,
     }
     call = _call(source, {**roles, **{key: chosen[key] for key in ("baselines", "where")}})
-    return {**roles}, {**options, **chosen}, "\n".join(lines(found, call))
+    return {**roles}, {**options, **chosen}, "\n".join(lines(recognised, call))
 
 
 def _call(source: Any, stated: Mapping[str, Any]) -> str:

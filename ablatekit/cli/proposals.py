@@ -82,8 +82,8 @@ def recognise(
     Raises TableError where it cannot be read, a stated column is missing, or nothing sensible can
     be proposed.
     """
-    seen = recognise_table(source, lambda labels: read_table(source, labels, reader), stated)
-    return replace(seen, reader=recognised(source, reader), options=tuple(options))
+    proposed = recognise_table(source, lambda labels: read_table(source, labels, reader), stated)
+    return replace(proposed, reader=recognised(source, reader), options=tuple(options))
 
 
 def recognise_table(

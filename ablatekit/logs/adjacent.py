@@ -73,8 +73,8 @@ def configuration_in_names(names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _pairs(name: str) -> dict[str, Any]:
-    found = (match for part in name.split("/") for match in _PAIR.finditer(part))
-    return {match.group(1): plain_value(match.group(2).strip()) for match in found}
+    matches = (match for part in name.split("/") for match in _PAIR.finditer(part))
+    return {match.group(1): plain_value(match.group(2).strip()) for match in matches}
 
 
 def _parts(name: str) -> list[str]:

@@ -217,10 +217,10 @@ def _database_records(connection: sqlite3.Connection, experiment: object) -> lis
     }
     chosen = "run_uuid IN (SELECT run_uuid FROM runs WHERE experiment_id = ?)"
     for table in ("params", "tags"):
-        found = connection.execute(
+        given = connection.execute(
             f"SELECT run_uuid, key, value FROM {table} WHERE {chosen} ORDER BY key", (experiment,)
         )
-        for run, key, value in found:
+        for run, key, value in given:
             if run in records:
                 getattr(records[run], table)[key] = value
     points = connection.execute(

@@ -54,7 +54,7 @@ class TensorboardLog:
     def claims(self, path: Path) -> bool:
         """Whether a name has tfevents in it, the file's own or one below the folder."""
         if path.is_dir():
-            return any(found.is_file() for found in path.rglob(PATTERN))
+            return any(file.is_file() for file in path.rglob(PATTERN))
         return path.match(PATTERN)
 
     def runs(self, path: Path) -> Iterator[LoggedRun]:

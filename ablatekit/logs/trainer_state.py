@@ -39,7 +39,7 @@ class TrainerStateLog:
     def claims(self, path: Path) -> bool:
         """Whether it is a trainer_state.json, or a folder that has one somewhere below it."""
         if path.is_dir():
-            return any(found.is_file() for found in path.rglob(STATE))
+            return any(file.is_file() for file in path.rglob(STATE))
         return path.name == STATE
 
     def runs(self, path: Path) -> Iterator[LoggedRun]:
@@ -49,8 +49,8 @@ class TrainerStateLog:
         names = [folder.relative_to(root).as_posix() for folder in states]
         told = configuration_in_names(names) if len(names) > 1 else [{} for _ in names]
         runs = [
-            _run(folder, found, root.name if name == "." else name, said)
-            for (folder, found), name, said in zip(states.items(), names, told, strict=True)
+            _run(folder, files, root.name if name == "." else name, said)
+            for (folder, files), name, said in zip(states.items(), names, told, strict=True)
         ]
         yield from distinctly_named(runs)
 

@@ -78,7 +78,7 @@ class WandbLog:
         """Whether a name ends in .wandb, the file's own or one below, or a summary lies below."""
         if path.is_dir():
             patterns = (PATTERN, SUMMARY)
-            return any(found.is_file() for name in patterns for found in path.rglob(name))
+            return any(place.is_file() for name in patterns for place in path.rglob(name))
         return path.suffix == ".wandb"
 
     def runs(self, path: Path) -> Iterator[LoggedRun]:
@@ -90,7 +90,7 @@ class WandbLog:
         by_run: dict[str, list[_WandbPart]] = {}
         for part in parts:
             by_run.setdefault(part.run_id, []).append(part)
-        yield from distinctly_named([_joined(found) for found in by_run.values()])
+        yield from distinctly_named([_joined(parts) for parts in by_run.values()])
 
 
 def project_runs(name: str) -> Sequence[LoggedRun]:
@@ -231,8 +231,10 @@ def _point(item: Mapping[str, Any], number: int) -> LoggedPoint:
 def _metrics(values: Mapping[str, Any]) -> dict[str, float]:
     """Numbers without those that describe a table or a picture: its names begin with its own."""
     media = tuple(f"{name.removesuffix(MEDIA)}." for name in values if name.endswith(MEDIA))
-    found = metrics_of(values)
-    return {name: value for name, value in found.items() if not media or not name.startswith(media)}
+    metrics = metrics_of(values)
+    return {
+        name: value for name, value in metrics.items() if not media or not name.startswith(media)
+    }
 
 
 # Summary and configuration as files

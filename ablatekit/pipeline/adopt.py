@@ -234,8 +234,8 @@ def _import(
     with claim_attempt(directory) as attempt:
         if attempt is None:
             return False
-        own = {"run": run.name, "ablatekit": __version__}
-        write_claim(attempt, _claim(study, {**versions, **own}))
+        origin = {"run": run.name, "ablatekit": __version__}
+        write_claim(attempt, _claim(study, {**versions, **origin}))
         events = EventWriter(attempt)
         try:
             for event in logged.history if logged is not None else ():

@@ -103,7 +103,7 @@ def described(
         seeds=seeds,
         metrics=tuple(dict.fromkeys((*proposal.responses, *measured))),
         response=response,
-        renamed={name: own for name, own in names.items() if name != own},
+        renamed={name: called for name, called in names.items() if name != called},
     )
 
 

@@ -59,6 +59,8 @@ def run_from(text: str, folder: Path) -> Any:
         ("import functools\n@functools.cache\ndef helper(): return 4\n", "helper()", 4),
         ("import dataclasses as d\n@d.dataclass\nclass P:\n    a: int = 2\n", "P().a", 2),
         ("class A:\n    x = 5\nclass B(A): pass\n", "B.x", 5),
+        ("import enum\nclass Kind(enum.Enum):\n    A = 6\n", "Kind.A.value", 6),
+        ("import typing as t\nclass P(t.NamedTuple):\n    a: int = 7\n", "P().a", 7),
         ("def again(n): return n and again(n - 1)\n", "again(3)", 0),
     ],
 )
@@ -82,6 +84,7 @@ def test_the_text_is_the_functions_own_without_our_decorator() -> None:
     [
         ("lr = 0.1\n", "lr", "train() uses what only this session has; received lr (a float)"),
         ("import pandas\nDATA = pandas.DataFrame()\n", "len(DATA)", "DATA (a DataFrame)"),
+        ("DATA = [0.5] * 100_000\n", "len(DATA)", "DATA (a list of 500,000 characters)"),
         ("NAN = float('nan')\n", "NAN", "NAN (a float)"),
         ("", "nowhere + elsewhere", "elsewhere (not defined), nowhere (not defined)"),
         ("double = lambda x: 2 * x\n", "double(1)", "a lambda"),

@@ -6,6 +6,7 @@ import itertools
 import json
 import shlex
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -188,7 +189,7 @@ def test_the_command_can_be_typed_whatever_stands_in_a_table(source, capsys, pla
 
 def test_a_run_that_tells_nothing_is_left_out_and_counted(source, capsys):
     whole = analysed(["analyze", source], capsys)["responses"]["val loss"]
-    with open(source, "a") as file:
+    with Path(source).open("a") as file:
         file.write("parent,0.5,,,a,0,,\n")
     part = analysed(["analyze", source], capsys)["responses"]["val loss"]
     assert part["effects"] == whole["effects"]

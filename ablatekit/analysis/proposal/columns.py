@@ -43,7 +43,7 @@ class RunColumn:
 
     @property
     def gaps(self) -> int:
-        """RunRows without a value."""
+        """Rows without a value."""
         return int((self.codes < 0).sum())
 
     @property

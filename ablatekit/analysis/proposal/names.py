@@ -98,6 +98,11 @@ def is_context(name: str) -> bool:
     return bool(words & CONTEXTS) and words <= CONTEXTS | BESIDE_CONTEXTS
 
 
+def is_model(name: str) -> bool:
+    """Whether a context is a model; all others are what models are tried on."""
+    return bool(tokens(name) & {"model", "basemodel"})
+
+
 def is_about(name: str) -> bool:
     """Whether a column tells when, where and under which name a run was made."""
     words = set(words_of(name)) - GIVEN

@@ -109,7 +109,7 @@ def _of_rows(
     runs, total = len(rows.first), len(columns[0].codes) if columns else 0
     parts = _parts(rows, stated)
     responses = choose_response(parts, stated)
-    placed = [] if rows.by_item else placed_rows(parts, responses)
+    placed = placed_rows(parts, () if rows.by_item else responses)
     if len(placed) and len(placed) < runs:
         proposal = _of_rows(rows.at(placed), columns, stated, left, directions)
         told = statement("rows_unplaced", rows=runs - len(placed))

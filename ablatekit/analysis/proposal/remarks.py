@@ -10,7 +10,7 @@ from ablatekit.analysis.core.arrays import Booleans, Integers
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.analysis.core.schema.vocabulary import Statement, statement
 from ablatekit.analysis.proposal.columns import RunColumn
-from ablatekit.analysis.proposal.names import is_context, is_run_id
+from ablatekit.analysis.proposal.names import is_context, is_model, is_run_id
 from ablatekit.analysis.proposal.parts import Parts
 from ablatekit.analysis.proposal.structure import (
     always_together,
@@ -178,8 +178,11 @@ def _holes(parts: Parts, sizes: Integers) -> Iterator[Statement]:
 
 
 def _single_contexts(parts: Parts) -> Iterator[Statement]:
-    """Models, data sets and the like of which there is one."""
+    """Models, data sets and the like of which there is one, where none of their kind varies."""
+    varied = {is_model(column.name) for column in (*parts.contexts, *parts.factors)
+              if is_context(column.name)}  # fmt: skip
     for left in parts.left_out:
-        if left.reason["code"] == "column_constant" and is_context(left.column):
+        constant = left.reason["code"] == "column_constant" and is_context(left.column)
+        if constant and is_model(left.column) not in varied:
             level = left.reason["arguments"]["level"]
             yield statement("single_context", column=left.column, level=level)

@@ -16,9 +16,9 @@ LEAST_ASSOCIATION, LEAST_TOGETHER = 0.45, 0.7
 12 of 16 runs of two by two have 0.5; so has a crossing that lacks one cell, with 4 of 6.
 """
 HEAD = 5000
-"""RunRows that are looked at before all are: what they deny needs no further look."""
+"""Rows that are looked at before all are: what they deny needs no further look."""
 FEWEST_EMPTY = 2
-"""RunRows at a level before their common gap counts as a rule, as in `with_levels`."""
+"""Rows at a level before their common gap counts as a rule, as in `with_levels`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class SideBySide:
 
     @property
     def together(self) -> int:
-        """RunRows in which the second has the level that it mostly has at the first's."""
+        """Rows in which the second has the level that it mostly has at the first's."""
         return int(self.counts.max(axis=1).sum())
 
     @property

@@ -55,13 +55,13 @@ def read_table(
 
 def logged_runs(source: Path | str, reader: str | None = None) -> Sequence[LoggedRun]:
     """The runs with their history, of a source that has runs; TableError for any other."""
-    logged = find_source(source, reader)
-    logs = logged.reader
+    chosen = find_source(source, reader)
+    logs = chosen.reader
     if isinstance(logs, RunsReader):
-        if logged.path is not None:
-            return logs.logged(logged.path)
+        if chosen.path is not None:
+            return logs.logged(chosen.path)
         if isinstance(logs, NamedRuns):
-            return logs.logged_named(logged.name)
+            return logs.logged_named(chosen.name)
     rule = "it holds no logged runs with their history"
     raise TableError(Problem(rule, logs.name, "", Location(str(source))))
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ablatekit.canonical import file_hash
+from ablatekit.canonical import bytes_hash
 from ablatekit.references import sources_of
 from ablatekit_command.invocation import PYTHONS, split_words, stand_ins
 from ablatekit_command.settings import CommandSettings
@@ -29,7 +28,7 @@ def named_content(settings: CommandSettings, parameters: Mapping[str, Any]) -> d
     named |= {name: base / value for name, value in parameters.items() if _is_path(base, value)}
     if settings.config.template:
         named["config.template"] = Path(settings.config.template)
-    return {name: _hash(path) for name, path in sorted(named.items()) if path.is_file()}
+    return {name: bytes_hash(path) for name, path in sorted(named.items()) if path.is_file()}
 
 
 def imported_sources(base: Path, named: Iterable[Path]) -> Iterator[tuple[str, Path]]:
@@ -104,14 +103,3 @@ def _is_path(base: Path, value: Any) -> bool:
         return (base / value).is_file()
     except OSError:
         return False
-
-
-def _hash(path: Path) -> str:
-    status = path.stat()
-    return _hash_of(path, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=4096)
-def _hash_of(path: Path, _changed: int, _size: int) -> str:
-    """A plan asks for each file once per cell and context."""
-    return file_hash(path)

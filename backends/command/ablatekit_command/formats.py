@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ablatekit.logs.base import RunLog
-from ablatekit.logs.csv import CsvLog
 from ablatekit.logs.formats import load_log
-from ablatekit.logs.jsonl import JsonlLog
 from ablatekit.logs.text import TextLog
 
 NEEDS: Mapping[str, tuple[str, str]] = {
@@ -19,7 +17,4 @@ NEEDS: Mapping[str, tuple[str, str]] = {
 
 def log_of(name: str, pattern: str | None) -> RunLog:
     """The reader of a format; `pattern` is that of `stdout_regex`."""
-    if name == "stdout_regex":
-        return TextLog(pattern or "")
-    own: Mapping[str, type[RunLog]] = {"jsonl": JsonlLog, "csv": CsvLog}
-    return own[name]() if name in own else load_log(name)
+    return TextLog(pattern or "") if name == "stdout_regex" else load_log(name)

@@ -295,3 +295,9 @@ def test_a_run_without_result_and_choices_costs_the_others_no_choice(make_runs):
     assert proposal.levels["lr"] == ("0.0001", "0.0003")
     assert proposal.runs == 49
     assert warned(proposal)["rows_unplaced"] == {"rows": 1}
+
+
+def test_one_task_is_no_warning_where_data_sets_vary(make_runs):
+    frame = make_runs(task="qa", dataset=["x", "y"] * 24)
+    assert "single_context" not in warned(propose(frame))
+    assert warned(propose(frame.drop(columns="dataset")))["single_context"]["column"] == "task"

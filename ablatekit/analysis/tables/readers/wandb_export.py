@@ -22,8 +22,8 @@ ABOUT = frozenset(
 def is_export(frame: pd.DataFrame) -> bool:
     """Whether columns are those of an export of runs."""
     names = set(map(str, frame.columns))
-    own = any(name == "Runtime" or name.startswith(KEPT_BY_WANDB) for name in names)
-    return own and names >= ALWAYS
+    by_wandb = any(name == "Runtime" or name.startswith(KEPT_BY_WANDB) for name in names)
+    return by_wandb and names >= ALWAYS
 
 
 def with_meaning(frame: pd.DataFrame) -> pd.DataFrame:

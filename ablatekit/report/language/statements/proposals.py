@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ablatekit.analysis.core.layout import NOT_SET
 from ablatekit.analysis.core.schema.codes import Code
 from ablatekit.report.language.numbers import count
 from ablatekit.report.language.statements.phrases import Words, first_few
@@ -176,14 +177,24 @@ def response(name: str, direction: str, *, by_item: bool) -> str:
 def factor(name: str, levels: Sequence[str], baseline: str | None) -> str:
     """What is chosen, the baseline first."""
     if baseline is None:
-        return f"Factor: {name} ({first_few(levels)})"
+        return f"Factor: {name} ({_levels(levels)})"
     others = [level for level in levels if level != baseline]
-    return f"Factor: {name} (baseline {baseline}; {first_few(others)})"
+    return f"Factor: {name} (baseline {_level(baseline)}; {_levels(others)})"
 
 
 def context(name: str, levels: Sequence[str]) -> str:
     """Across what it must hold."""
-    return f"Context: {name} ({first_few(levels)})"
+    return f"Context: {name} ({_levels(levels)})"
+
+
+def _levels(levels: Sequence[str]) -> str:
+    return first_few([_level(level) for level in levels])
+
+
+def _level(level: str) -> str:
+    """A level as it reads among others: one with a comma or blanks at its ends is quoted."""
+    is_plain = level == level.strip() and not {",", ";"} & set(level)
+    return level if is_plain or level == NOT_SET else f'"{level}"'
 
 
 def replicates(names: Sequence[str]) -> str:

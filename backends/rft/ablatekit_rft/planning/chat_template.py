@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ablatekit.canonical import bytes_hash
 from ablatekit.errors import Problem, UsageError
 from ablatekit_rft.planning.prompts import Prompts
 from ablatekit_rft.policy.chat import Chat, Message, no_chat_template
 from ablatekit_rft.settings import RftSettings
-from ablatekit_rft.sources.hashes import bytes_hash
 from ablatekit_rft.sources.hub import snapshot
 from ablatekit_rft.tasks.query import Query
 

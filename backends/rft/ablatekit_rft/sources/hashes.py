@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
-from ablatekit.canonical import content_hash, file_hash
+from ablatekit.canonical import bytes_hash, content_hash
 from ablatekit.errors import Problem, UsageError, nearest
 from ablatekit_rft.basemodels import smollm2
 from ablatekit_rft.basemodels.catalogue import FAMILIES, model_info
@@ -74,17 +73,3 @@ def check_cache(model: str) -> None:
 
 def _is_content(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".") and path.suffix != ".md"
-
-
-def bytes_hash(path: Path) -> str:
-    """Hash of a file's bytes, read once per process as long as its size and time do not change.
-
-    Planning asks for the content of a context once for each of its runs.
-    """
-    status = path.stat()
-    return _stamped_hash(path.resolve(), status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _stamped_hash(path: Path, _size: int, _changed_at: int) -> str:
-    return file_hash(path)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from ablatekit.canonical import content_hash
+from ablatekit.canonical import bytes_hash, content_hash
 from ablatekit.errors import Problem, UsageError
-from ablatekit_rft.sources.hashes import bytes_hash
 from ablatekit_rft.sources.hub import HubDataset
 from ablatekit_rft.tasks.answer_keys import (
     Reading,

@@ -55,16 +55,16 @@ class LmEvalReader:
         self, path: Path, labels: Collection[str] = (), columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
         """The rows of all evaluations in a folder, or of the one in a file."""
-        found = [_evaluation(path, file) for file in _sample_files(path)]
-        if not found:
+        evaluations = [_evaluation(path, file) for file in _sample_files(path)]
+        if not evaluations:
             rule = "the folder holds no samples of lm-eval (samples_TASK_DATE.jsonl)"
             remedy = "Evaluate with --log_samples"
             raise TableError(Problem(rule, "", remedy, Location(str(path))))
-        latest = _latest(found)
+        latest = _latest(evaluations)
         samples = {id(evaluation): _samples(evaluation.file) for evaluation in latest}
         runs = [_item_run(evaluation, samples[id(evaluation)]) for evaluation in latest]
         frame = item_frame(runs, labels)
-        told = [*_reruns(found, latest), *_without_results(latest)]
+        told = [*_reruns(evaluations, latest), *_without_results(latest)]
         told += [message for evaluation in latest for message in samples[id(evaluation)].messages]
         frame.attrs[MESSAGES] = [*told, *frame.attrs[MESSAGES]]
         frame.attrs[DIRECTIONS] = _directions(latest, samples)
