@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ablatekit.errors import Problem
+
 BackendName = Annotated[str, typer.Argument(help="Name of an installed backend.")]
 BackendOption = Annotated[
     str | None,
@@ -106,21 +108,34 @@ def list_factors(
 ) -> None:
     """List the settings of a backend that a study can vary."""
     from ablatekit.design.describe import describe_factors
-    from ablatekit.errors import Problem, UsageError
+    from ablatekit.errors import UsageError
     from ablatekit.plugins import load_backend
 
     chosen = load_backend(backend or default_backend())
     known = describe_factors(chosen)
     rows = [row for row in known if _has(row, grep) and _contains(row["group"], group)]
     if known and not rows:
-        remedy = f"ablatekit factor list --backend {chosen.name} --names lists all {len(known)}"
-        raise UsageError(Problem("no factor is like that", grep or group or "", remedy))
+        raise UsageError(_no_factor(known, grep, group, chosen.name))
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     elif names_only:
         typer.echo("\n".join(row["name"] for row in rows))
     else:
         _show_groups(rows, f"What a study of {chosen.name} can vary")
+
+
+def _no_factor(
+    known: Sequence[Mapping[str, Any]], grep: str | None, group: str | None, backend: str
+) -> Problem:
+    """The refusal where nothing is like what was asked for: with the groups, if one was."""
+    from ablatekit.errors import Problem
+
+    if group is None or any(_contains(row["group"], group) for row in known):
+        remedy = f"ablatekit factor list --backend {backend} --names lists all {len(known)}"
+        return Problem("no factor is like that", grep or "", remedy)
+    headings = dict.fromkeys(row["group"] or "Settings" for row in known)
+    listed = "".join(f"\n  {heading}" for heading in headings)
+    return Problem("no group has that in its heading", group, f"There are:{listed}")
 
 
 def _has(row: Mapping[str, Any], text: str | None) -> bool:

@@ -128,3 +128,12 @@ def test_a_backend_that_runs_any_program_is_not_the_one_that_is_meant(
     assert default_backend() == "rft"
     installed.remove("rft")
     assert default_backend() == "command"
+
+
+def test_a_group_that_there_is_not_is_answered_with_the_groups(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert invoke(["factor", "list", "--backend", "rft", "--group", "zzz"]) == 2
+    told = capsys.readouterr().err
+    assert "no group has that in its heading; received zzz. There are:\n  " in told
+    assert "KL and entropy" in told
