@@ -55,10 +55,13 @@ Lack: TypeAlias = Literal[
 ]
 """What a backend may do without, if it says so in `lacks`.
 
-step_zero: nothing is evaluated before training. stop_points: a run cannot be stopped and continued.
-content: what settings name (data, models) has no hash. repeatability: two executions of one run may
-differ. randomness: replicates are the same run. metric_names: what a run reports is known only
-after it, so that a study's responses say their direction.
+step_zero: nothing is evaluated before training.
+stop_points: a run cannot be stopped and continued.
+content: what settings name (data, models) has no hash.
+repeatability: two executions of one run may differ.
+randomness: replicates are the same run.
+metric_names: what a run reports is known only after it, so that a study's responses say their
+direction.
 """
 
 

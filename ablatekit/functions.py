@@ -436,8 +436,13 @@ class _Call:
         outcomes = [_number(outcome) for outcome in table["outcome"]]
         if any(outcome is None or not math.isfinite(outcome) for outcome in outcomes):
             raise UsageError(self._refusal("gives every item a number as its outcome", "others"))
-        absent = {name: [value] * count for name, value in ITEM_COLUMNS.items()}
-        texts = {"item": [str(item) for item in table["item"]], "outcome": outcomes}
+        absent: dict[str, list[Any]] = {
+            name: [value] * count for name, value in ITEM_COLUMNS.items()
+        }
+        texts: dict[str, list[Any]] = {
+            "item": [str(item) for item in table["item"]],
+            "outcome": outcomes,
+        }
         return {**absent, **table, **texts}
 
     def _refusal(self, rule: str, received: str) -> Problem:

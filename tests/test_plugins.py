@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 import pytest
 
+from ablatekit.cli.main import invoke
 from ablatekit.errors import PluginError
 from ablatekit.plugins import CONTRACTS, Axis, load_backend, load_plugin, plugin_names
 
@@ -105,7 +106,73 @@ def test_a_plugin_that_breaks_its_contract_is_told_its_suite(
     assert f"Run the tests of ablatekit.testing.{axis}_suite on it" in str(raised.value)
 
 
-def test_a_backend_is_checked_once_it_is_made(install: Install) -> None:
-    install("ablatekit.backends", "cluster", FROM_OUTSIDE.format(name="cluster", settings="None"))
-    with pytest.raises(PluginError, match=r"does not fulfil the contract of ablatekit\.backend"):
+BACKEND = """
+class Plugin:
+    name = {name!r}
+    results_version = 1
+    settings = None
+    def __init__(self):
+        {init}
+    def rules(self): ...
+    def metrics(self, settings): ...
+    def resources(self, settings): ...
+    def content(self, settings): ...
+    {run}
+"""
+WHOLE = {"name": "cluster", "init": "pass", "run": "def run(self, run, context): ..."}
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ({"run": ""}, "it has no run"),
+        ({"name": "claster"}, "its name is 'claster'"),
+        ({"init": "raise ValueError('no key')"}, "it cannot be made: ValueError: no key"),
+        ({"init": "1 / 0"}, "it cannot be made: ZeroDivisionError"),
+    ],
+)
+def test_a_backend_is_checked_once_it_is_made(
+    install: Install, broken: dict[str, str], says: str
+) -> None:
+    install("ablatekit.backends", "cluster", BACKEND.format(**{**WHOLE, **broken}))
+    with pytest.raises(
+        PluginError, match=r"does not fulfil the contract of ablatekit\.backend"
+    ) as at:
         load_backend("cluster")
+    assert f"plugin_module:Plugin of plugin: {says}" in str(at.value)
+
+
+def test_a_whole_backend_is_loaded(install: Install) -> None:
+    install("ablatekit.backends", "cluster", BACKEND.format(**WHOLE))
+    assert load_backend("cluster").name == "cluster"
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import no_such_package", "Install what plugin needs"),
+        ("Pluggin = None", "Install what plugin needs"),
+        ("raise RuntimeError('no device')", "Ask the author of plugin"),
+        ("Plugin = 3", "of plugin: it is no class"),
+        ("class Plugin: pass", "of plugin: its name is None"),
+        ("class Plugin: name = 'other'", "of plugin: its name is 'other'"),
+    ],
+)
+@pytest.mark.parametrize("axis", ["executor", "tracker", "reader", "design"])
+def test_a_broken_plugin_names_its_distribution(
+    install: Install, axis: Axis, source: str, says: str
+) -> None:
+    install(CONTRACTS[axis].group, "board", source)
+    with pytest.raises(PluginError) as raised:
+        load_plugin(axis, "board")
+    assert says in str(raised.value)
+
+
+def test_a_broken_backend_is_one_message_of_the_command_line(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("ablatekit.backends", "cluster", "class Plugin: name = 'cluster'")
+    assert invoke(["backend", "show", "cluster"]) == 2
+    said = capsys.readouterr().err
+    assert "plugin_module:Plugin of plugin: it has no" in said
+    assert "Traceback" not in said

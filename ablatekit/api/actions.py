@@ -126,10 +126,11 @@ def analyze(
     """Effects from a study's results so far, or from a table with one row per run (or item).
 
     `source` is a Study, the path of its file, a data frame, or whatever `ablatekit analyze` reads:
-    a file or a folder. Of a table, `response`, `factors` and `contexts` name columns. `options` are
-    those of the command line by their names: baselines (factor -> level), direction, unit,
-    smallest_effect, alpha, interactions, diverged, price, scales, covariates, predict_at, wide,
-    reader; with `formula` those of a mixed model, too. Raises TableError for a table, and
+    a file, a folder, `mlflow:NAME`. Of a table, `response`, `factors` and `contexts` name columns;
+    what is not named is proposed, and told. `options` are those of the command line by their names:
+    baselines (factor -> level), where (column -> level), exclude, direction, unit, smallest_effect,
+    alpha, interactions, diverged, price, scales, covariates, predict_at, wide, reader; with
+    `formula` those of a mixed model, too. Raises TableError for a table, and
     WorkspaceError for a study without results.
     """
     if isinstance(source, Study) or _is_study_file(source):
@@ -163,22 +164,24 @@ def _analyzed_study(
 
 
 def compare(
-    first: StudyAnalysis | Study | str | Path,
-    second: StudyAnalysis | Study | str | Path,
+    first: StudyAnalysis | StudyRuns | Study | str | Path,
+    second: StudyAnalysis | StudyRuns | Study | str | Path,
     *,
     workspace: str | Path | None = None,
 ) -> ComparedStudies:
     """Hold the effects of two studies against each other: agree, differ or undecided.
 
-    Each is an analysis, a study that has been run, or the path of a study, a bundle or an
-    analysis.json.
+    Each is an analysis, what `run` returned, a study that has been run, or the path of a study, a
+    bundle or an analysis.json.
     """
     from ablatekit.report.comparison.studies import studies_of
 
     return ComparedStudies(studies_of(_data(first, workspace), _data(second, workspace)))
 
 
-def _data(source: StudyAnalysis | Study | str | Path, workspace: str | Path | None) -> Analysis:
+def _data(
+    source: StudyAnalysis | StudyRuns | Study | str | Path, workspace: str | Path | None
+) -> Analysis:
     from ablatekit.cli.reports import stored_analysis
 
     if isinstance(source, StudyRuns):

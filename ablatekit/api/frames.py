@@ -63,10 +63,11 @@ def _in_words(value: Any, unit: Unit) -> Any:
 def runs_frame(plan: Plan, tables: StudyTables) -> pd.DataFrame:
     """One row per run: its factors, context, replicate, status, and the value of each response."""
     frame = run_table(plan, tables)
-    short = {name: name.removeprefix(RESPONSE).removeprefix(VARIABLE) for name in frame}
-    taken = set(frame.columns)
+    names = list(map(str, frame.columns))
+    short = {name: name.removeprefix(RESPONSE).removeprefix(VARIABLE) for name in names}
+    taken = set(names)
     renamed = {name: new for name, new in short.items() if new == name or new not in taken}
-    covariates = [name for name in frame if str(name).startswith(COVARIATE)]
+    covariates = [name for name in names if name.startswith(COVARIATE)]
     known = frame.rename(columns=renamed).drop(columns=covariates)
     return known.loc[:, ~known.columns.duplicated()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from markupsafe import escape
@@ -43,25 +44,25 @@ def show_figures() -> None:
     """Let a notebook show figures as pictures, unless it has been told how to show them."""
     if not in_notebook():
         return
-    from IPython.core.pylabtools import select_figure_formats
     from matplotlib.figure import Figure
 
     formatters = _shell().display_formatter.formatters
     if not any(Figure in formatters[kind] for kind in ("image/png", "image/svg+xml")):
-        select_figure_formats(_shell(), {"png"})
+        tools: Any = import_module("IPython.core.pylabtools")
+        tools.select_figure_formats(_shell(), {"png"})
 
 
 def _cell_output() -> Callable[[str], None]:
     """Shows HTML below the cell, each time in the place of what it showed before."""
-    from IPython.display import HTML, display  # type: ignore[import-not-found,unused-ignore]
+    display: Any = import_module("IPython.display")
 
     shown: list[Any] = []
 
     def show(html: str) -> None:
         if shown:
-            shown[0].update(HTML(html))
+            shown[0].update(display.HTML(html))
         else:
-            shown.append(display(HTML(html), display_id=True))
+            shown.append(display.display(display.HTML(html), display_id=True))
 
     return show
 

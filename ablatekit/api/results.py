@@ -17,7 +17,7 @@ from ablatekit.analysis.tables.study_tables import StudyTables
 from ablatekit.design.plan import Plan
 from ablatekit.dispatch.coordinator import DispatchOutcome, FailedRun
 from ablatekit.errors import Problem, UsageError, nearest
-from ablatekit.report.document import Document, Paragraph, Picture, Section, Warnings
+from ablatekit.report.document import Document, Fold, Paragraph, Picture, Section, Warnings
 from ablatekit.runs.runlog import RunState
 from ablatekit.themes import Theme
 
@@ -128,12 +128,14 @@ class StudyAnalysis:
     """Effects with their verdicts, and everything around them.
 
     `data` is the analysis as `analysis.json` holds it. `plan` is what was analysed and `read` gives
-    its tables, both None for a formula.
+    its tables, both None for a formula. `proposed` says by what a table was analysed whose columns
+    were not named.
     """
 
     data: Analysis
     plan: Plan | None = None
     read: Callable[[], StudyTables] | None = None
+    proposed: str = ""
 
     @property
     def effects(self) -> pd.DataFrame:
@@ -209,11 +211,20 @@ class StudyAnalysis:
     def __repr__(self) -> str:
         from ablatekit.report.formats.terminal import answer
 
-        return _as_text(answer(self.data))
+        said = [f"{self.proposed}\n"] if self.proposed else []
+        return "\n".join([*said, _as_text(answer(self.data))])
 
     def shown(self) -> Document:
         """What a notebook shows: the brief, or the first section of an analysis without one."""
-        return _head(self._document)
+        head = _head(self._document)
+        if not self.proposed:
+            return head
+        lines = self.proposed.splitlines()
+        care = [line.strip(" !") for line in lines if line.startswith("  ! ")]
+        said = [line for line in lines if not line.startswith("  ! ")]
+        blocks = [*([Warnings(care)] if care else []), *map(Paragraph, said)]
+        fold = Fold("By what it was analysed", blocks)
+        return replace(head, sections=[*head.sections, Section("proposed", "", "", [fold])])
 
     def _repr_html_(self) -> str:
         from ablatekit.report.formats.fragment import render_fragment

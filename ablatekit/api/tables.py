@@ -23,7 +23,8 @@ Roles = Mapping[str, str | Sequence[str] | None]
 MEASURED = ("direction", "unit", "smallest_effect")
 PLANNED = ("alpha", "interactions", "diverged")
 ANNOTATED = ("price", "covariates", "predict_at", "scales")
-BY_FACTORS = ("baselines", "wide", "reader", *MEASURED, *PLANNED, *ANNOTATED)
+FRAME = "a data frame"
+BY_FACTORS = ("baselines", "where", "exclude", "wide", "reader", *MEASURED, *PLANNED, *ANNOTATED)
 BY_FORMULA = ("formula", "reader", *(part.name for part in fields(FormulaOptions)))
 
 
@@ -38,8 +39,11 @@ def analyzed_table(
     if by_formula:
         _refuse_roles(named)
         return _by_formula(source, options)
-    _require_roles(named)
-    return _by_factors(source, named, options, second_opinion=second_opinion)
+    if named["response"] and named["factors"]:
+        return _by_factors(source, named, options, second_opinion=second_opinion)
+    roles, chosen, said = _proposed(source, named, options)
+    analysis = _by_factors(source, roles, chosen, second_opinion=second_opinion)
+    return replace(analysis, proposed=said)
 
 
 def _check_options(options: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -73,11 +77,56 @@ def _refuse_roles(named: Mapping[str, Sequence[str]]) -> None:
         raise UsageError(Problem("has no meaning with a formula", ", ".join(given), remedy))
 
 
-def _require_roles(named: Mapping[str, Sequence[str]]) -> None:
-    lacking = [role for role in ("response", "factors") if not named[role]]
-    remedy = 'Name them: analyze(table, response="accuracy", factors=["optimizer", "batch"])'
-    if lacking:
-        raise UsageError(Problem(f"{lacking[0]} is missing", "", remedy))
+def _proposed(
+    source: Any, named: Mapping[str, Sequence[str]], options: Mapping[str, Any]
+) -> tuple[dict[str, Sequence[str]], dict[str, Any], str]:
+    """Roles and options with what the table suggests for the rest, and the suggestion in words."""
+    from ablatekit.analysis.proposal.base import Stated
+    from ablatekit.cli.proposals import lines, recognise, recognise_table
+
+    stated = Stated(
+        responses=tuple(named["response"]),
+        factors=tuple(named["factors"]),
+        contexts=tuple(named["contexts"]),
+        baselines=_levels(options.get("baselines")),
+        exclude=tuple(_names(options.get("exclude"))),
+        where=_levels(options.get("where")),
+        direction=options.get("direction"),
+        interactions=options.get("interactions"),
+    )
+    if isinstance(source, pd.DataFrame):
+        found = recognise_table(Path(FRAME), lambda labels: _frame(source, labels, None), stated)
+        found = replace(found, reader=FRAME)
+    else:
+        found = recognise(Path(source), options.get("reader"), stated)
+    proposal = found.proposal
+    roles = {
+        "response": proposal.responses, "factors": proposal.factors, "contexts": proposal.contexts
+    }  # fmt: skip
+    chosen = {
+        "baselines": dict(proposal.baselines),
+        "where": dict(proposal.where),
+        "interactions": proposal.interactions,
+        "messages": proposal.warnings,
+    }
+    call = _call(source, {**roles, **{key: chosen[key] for key in ("baselines", "where")}})
+    return {**roles}, {**options, **chosen}, "\n".join(lines(found, call))
+
+
+def _call(source: Any, stated: Mapping[str, Any]) -> str:
+    """The call that states what was proposed."""
+    first = "frame" if isinstance(source, pd.DataFrame) else repr(str(source))
+    said = [f"{name}={_plain(value)!r}" for name, value in stated.items() if value]
+    return f"ablatekit.analyze({', '.join([first, *said])})"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _levels(given: Mapping[str, Any] | None) -> dict[str, str]:
+    """Levels by column as tables write them."""
+    return {name: str(level) for name, level in (given or {}).items()}
 
 
 def _by_factors(
@@ -89,9 +138,11 @@ def _by_factors(
 ) -> StudyAnalysis:
     from ablatekit.analysis.table import DEFAULTS, analyse_table
     from ablatekit.analysis.tables.measures import Measure
+    from ablatekit.analysis.tables.readers.base import MESSAGES
+    from ablatekit.analysis.tables.values import rows_where
 
     factors, contexts = named["factors"], named["contexts"]
-    baselines = {name: str(level) for name, level in options.get("baselines", {}).items()}
+    baselines, where = _levels(options.get("baselines")), _levels(options.get("where"))
     unknown = [name for name in baselines if name not in factors]
     if unknown:
         raise UsageError(*(Problem("not a factor", n, nearest(n, factors)) for n in unknown))
@@ -102,8 +153,10 @@ def _by_factors(
         return _checked(analysis, plan, tables) if second_opinion else analysis
 
     rule = {name: options[name] for name in MEASURED if name in options}
+    frame = rows_where(_frame(source, [*factors, *contexts, *where], options.get("reader")), where)
+    frame.attrs[MESSAGES] = [*frame.attrs.get(MESSAGES, ()), *options.get("messages", ())]
     analysis = analyse_table(
-        _frame(source, [*factors, *contexts], options.get("reader")),
+        frame,
         [Measure(column=name, **rule) for name in named["response"]],
         factors,
         contexts,
@@ -175,7 +228,7 @@ def _provenance(source: Any) -> dict[str, str]:
     if isinstance(source, pd.DataFrame):
         hashed = pd.util.hash_pandas_object(source.astype(str), index=False).tolist()
         told = {
-            "table": "a data frame",
+            "table": FRAME,
             "table_hash": content_hash([list(map(str, source)), hashed]),
         }
         return {"ablatekit": __version__, **told}

@@ -118,12 +118,13 @@ def _in_words(source: Path, reader: str | None, proposal: Proposal) -> pd.DataFr
 
 def _logged(recognised: Recognised) -> Mapping[str, LoggedRun]:
     """The histories of runs, where the reader of the source knows them."""
-    from ablatekit.analysis.tables.read import load_reader
+    from ablatekit.analysis.tables.read import logged_runs
+    from ablatekit.errors import TableError
 
-    logged: Any = getattr(load_reader(recognised.reader), "logged", None)
-    if logged is None or not recognised.source.exists():
+    try:
+        return {run.name: run for run in logged_runs(recognised.source, recognised.reader)}
+    except TableError:  # a table has no histories
         return {}
-    return {run.name: run for run in logged(recognised.source)}
 
 
 def _as_json(outcome: Adoption, output: Path) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def _tell(
     from ablatekit.cli import proposals
     from ablatekit.legible import legible
 
-    proposals.show(recognised, to_error=False)
+    proposals.show(recognised, to_error=False, alone=True)
     for line in _lines(outcome, renamed, output, runs_more=runs_more):
         typer.echo(legible(line))
 

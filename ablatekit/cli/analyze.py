@@ -280,7 +280,7 @@ def _proposed(
     if dry_run and to_json is not None:
         _write_text(proposals.as_json(recognised), to_json)
     if not (dry_run and to_json == "-"):
-        proposals.show(recognised, to_error=to_json == "-")
+        proposals.show(recognised, to_error=to_json == "-", alone=dry_run)
     proposal = recognised.proposal
     names = {"--response": proposal.responses, "--factors": proposal.factors,
              "--contexts": proposal.contexts}  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from ablatekit.analysis.core.layout import NOT_SET
 from ablatekit.analysis.core.schema.vocabulary import Statement
 from ablatekit.analysis.proposal.base import Proposal, Stated
 from ablatekit.analysis.proposal.propose import in_words_of, propose
+from ablatekit.analysis.tables.checks import spelling_variants
 from ablatekit.analysis.tables.read import read_table, recognised
 from ablatekit.analysis.tables.readers.base import MESSAGES
 from ablatekit.analysis.tables.values import rows_where
@@ -50,6 +51,12 @@ class Recognised:
         return ["ablatekit", "analyze", str(self.source), *self._roles, *self.options]
 
     @property
+    def spellings(self) -> list[Statement]:
+        """Levels that may be one, which an analysis tells of itself."""
+        labels = (*self.proposal.factors, *self.proposal.contexts)
+        return spelling_variants({name: self.proposal.levels[name] for name in labels})
+
+    @property
     def _roles(self) -> Iterator[str]:
         proposal = self.proposal
         yield from ("--response", ",".join(proposal.responses))
@@ -72,20 +79,27 @@ def recognise(
     Raises TableError where it cannot be read, a stated column is missing, or nothing sensible can
     be proposed.
     """
+    found = recognise_table(source, lambda labels: read_table(source, labels, reader), stated)
+    return replace(found, reader=recognised(source, reader), options=tuple(options))
+
+
+def recognise_table(
+    source: Path, read: Callable[[Sequence[str]], pd.DataFrame], stated: Stated
+) -> Recognised:
+    """`recognise` for a table that `read` gives, the columns that it is told as text."""
     labels = [*stated.factors, *stated.contexts, *stated.where]
-    frame = read_table(source, labels, reader)
+    frame = read(labels)
     _refuse_unknown(frame, stated)
     rows_where(frame, stated.where)
     proposal = propose(frame, stated)
-    name = recognised(source, reader)
     if proposal.lacking:
         raise _nothing_proposed(source, proposal)
     refuse_baselines(stated.baselines, proposal.factors)
     chosen = [*proposal.factors, *proposal.contexts, *proposal.where]
     if set(chosen) - set(labels):
-        proposal = in_words_of(proposal, read_table(source, chosen, reader), stated)
+        proposal = in_words_of(proposal, read(chosen), stated)
     told = tuple(frame.attrs.get(MESSAGES, ()))
-    return Recognised(source, name, proposal, told, tuple(options), tuple(stated.baselines))
+    return Recognised(source, "", proposal, told, stated=tuple(stated.baselines))
 
 
 def _refuse_unknown(frame: pd.DataFrame, stated: Stated) -> None:
@@ -121,14 +135,19 @@ def _nothing_proposed(source: Path, proposal: Proposal) -> TableError:
     )
 
 
-def lines(recognised: Recognised) -> Iterator[str]:
-    """The proposal in words, its command first."""
+def lines(
+    recognised: Recognised, command: str | None = None, *, alone: bool = False
+) -> Iterator[str]:
+    """The proposal in words, first what states it: its command line, or another `command`.
+
+    `alone`: no analysis follows it.
+    """
     proposal = recognised.proposal
     yield words.recognised(str(recognised.source), recognised.reader, proposal.rows, proposal.runs)
     for message in recognised.told:
         yield f"  {say(message)}"
     yield words.PROPOSED
-    yield f"  {shlex.join(recognised.command)}"
+    yield f"  {command or shlex.join(recognised.command)}"
     for name, direction in proposal.directions.items():
         yield words.response(name, direction, by_item=proposal.by_item)
     for name in proposal.factors:
@@ -140,7 +159,8 @@ def lines(recognised: Recognised) -> Iterator[str]:
         yield words.context(name, proposal.levels[name])
     yield words.replicates(proposal.replicates)
     yield from _left_out(proposal)
-    yield from (f"  ! {say(warning)}" for warning in proposal.warnings)
+    warnings = [*proposal.warnings, *(recognised.spellings if alone else [])]
+    yield from (f"  ! {say(warning)}" for warning in warnings)
 
 
 def _left_out(proposal: Proposal) -> Iterator[str]:
@@ -154,11 +174,11 @@ def _left_out(proposal: Proposal) -> Iterator[str]:
         yield f"  {first_few(names)}: {reason}"
 
 
-def show(recognised: Recognised, *, to_error: bool) -> None:
+def show(recognised: Recognised, *, to_error: bool, alone: bool) -> None:
     """Print the proposal."""
     import typer
 
-    for line in lines(recognised):
+    for line in lines(recognised, alone=alone):
         typer.echo(legible(line), err=to_error)
 
 
@@ -184,7 +204,8 @@ def as_json(recognised: Recognised) -> str:
             for left in proposal.left_out
         ],
         "warnings": [
-            {**told, "text": say(told)} for told in (*recognised.told, *proposal.warnings)
+            {**told, "text": say(told)}
+            for told in (*recognised.told, *proposal.warnings, *recognised.spellings)
         ],
     }
     return json.dumps(value, indent=2, ensure_ascii=False)

@@ -32,16 +32,24 @@ def configuration_beside(folder: Path) -> dict[str, Any]:
     """
     for name in CONFIGURATIONS:
         path = folder / name
-        if path.is_file() and (content := _mapping_in(path)):
+        if path.is_file() and (content := mapping_in(text_of(path), path.suffix)):
             return flatten(content)
     return {}
 
 
-def _mapping_in(path: Path) -> Mapping[str, Any]:
+def text_of(path: Path) -> str:
+    """The text of a file; empty where it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError):
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def mapping_in(text: str, suffix: str) -> Mapping[str, Any]:
+    """The names with values in a JSON or YAML text; empty for any other text."""
+    try:
+        content = json.loads(text) if suffix == ".json" else yaml.safe_load(text)
+    except (ValueError, RecursionError, yaml.YAMLError):
         return {}
     if not isinstance(content, dict) or OF_MODEL & content.keys():
         return {}

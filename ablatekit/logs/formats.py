@@ -13,6 +13,7 @@ LOGS: Mapping[str, str] = MappingProxyType(
     {
         "csv": "CsvLog",
         "jsonl": "JsonlLog",
+        "metric_files": "MetricFilesLog",
         "mlflow": "MlflowLog",
         "tensorboard": "TensorboardLog",
         "trackio": "TrackioLog",

@@ -1,16 +1,19 @@
 """MLflow: a tracking database or an `mlruns` folder, read as they are; servers by its client.
 
-Files are read without MLflow, whose client would refuse a database of another version, and could
-write to it.
+This module alone imports mlflow, once it is used. Files are read without it: its client
+would refuse a database of another version, and could write to it.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sqlite3
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +30,14 @@ from ablatekit.runs.workspace import DEFAULT_TRACKING, SQLITE, find_workspace
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+"""MLflow's own defaults block for minutes when a server is down."""
 
 TABLES = frozenset({"experiments", "runs", "params", "metrics", "tags"})
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -219,8 +230,8 @@ def _database_records(connection: sqlite3.Connection, experiment: object) -> lis
     )
     for run, key, value, is_nan, step, time in points:
         if run in records:
-            number = math.nan if is_nan else _stored_number(value)
-            records[run].points.append(LoggedPoint(step, time / 1000, {key: number}))
+            number = math.nan if is_nan or value is None else _stored_number(value)
+            records[run].points.append(LoggedPoint(step or 0, (time or 0) / 1000, {key: number}))
     return list(records.values())
 
 
@@ -305,26 +316,26 @@ def _folder_points(folder: Path) -> Iterator[LoggedPoint]:
 
 
 def _records_of_server(uri: str, experiment: str) -> list[_MlflowRecord]:
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
+    with quiet_mlflow():
+        from mlflow.exceptions import MlflowException
 
-    client = MlflowClient(tracking_uri=uri)
-    try:
-        kept = client.get_experiment_by_name(experiment)
-        if kept is None:
-            names = [other.name for other in client.search_experiments()]
-            remedy = nearest(experiment, names)
-            raise TableError(Problem("MLflow has no such experiment", experiment, remedy))
-        return list(_server_records(client, kept.experiment_id))
-    except MlflowException as error:
-        rule = f"MLflow's server did not answer ({error})"
-        raise TableError(Problem(rule, uri, f"${URI_VARIABLE} names it")) from error
+        try:
+            return list(_server_records(mlflow_client(uri), experiment))
+        except MlflowException as error:
+            told = str(error).splitlines()[0]
+            rule = f"MLflow's server did not answer ({told})"
+            raise TableError(Problem(rule, uri, f"${URI_VARIABLE} names it")) from error
 
 
 def _server_records(client: MlflowClient, experiment: str) -> Iterator[_MlflowRecord]:
+    kept = client.get_experiment_by_name(experiment)
+    if kept is None:
+        names = [other.name for other in client.search_experiments()]
+        rule = "MLflow has no such experiment"
+        raise TableError(Problem(rule, experiment, nearest(experiment, names)))
     token: str | None = None
     while True:
-        page = client.search_runs([experiment], max_results=PAGE, page_token=token)
+        page = client.search_runs([kept.experiment_id], max_results=PAGE, page_token=token)
         for run in page:
             yield _server_record(client, run)
         token = page.token
@@ -349,3 +360,22 @@ def _server_record(client: MlflowClient, run: Any) -> _MlflowRecord:
         tags=dict(sorted(run.data.tags.items())),
         points=[point for time in sorted(points) for point in points[time]],
     )
+
+
+@contextmanager
+def quiet_mlflow() -> Iterator[None]:
+    """MLflow whose failures come soon, and whose own deprecations and notes are not the user's."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def mlflow_client(uri: str) -> MlflowClient:
+    """A client for a tracking URI; to be used inside `quiet_mlflow`."""
+    from mlflow.tracking import MlflowClient
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=uri)

@@ -11,6 +11,9 @@ from urllib.parse import quote
 from ablatekit.errors import Location, Problem, TableError
 
 MAGIC = b"SQLite format 3\0"
+HEAD_BYTES = 20
+WAL_MODE, WAL = slice(18, 20), b"\x02\x02"
+"""Where a database's head says that its changes go to a log first."""
 
 
 @contextmanager
@@ -44,10 +47,17 @@ def columns_of(connection: sqlite3.Connection, table: str) -> Sequence[str]:
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    """A database in a folder without write permission has to be told that nobody writes to it."""
+    """A connection that leaves no files beside the database.
+
+    One in WAL mode without its log has no writer, but SQLite would make the log anew, which it also
+    cannot in a folder without write permission, unless it is told that nobody writes.
+    """
     name = f"file:{quote(str(path.resolve()))}?mode=ro"
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    is_resting = head[WAL_MODE] == WAL and not path.with_name(f"{path.name}-wal").exists()
     try:
-        return _checked(name)
+        return _checked(f"{name}&immutable=1" if is_resting else name)
     except sqlite3.OperationalError:
         return _checked(f"{name}&immutable=1")
 

@@ -1,6 +1,7 @@
 """TensorBoard event files: every folder with them is a run; hparams say what it was given.
 
-PyTorch's `add_hparams` writes into a folder of its own below the run's: both are one run.
+PyTorch's `add_hparams` writes into a folder of its own below the run's, Keras into `train` and
+`validation`: all are one run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ PATTERN = "*tfevents*"
 ARGUMENTS = ("args/text_summary", "args")
 """Where transformers logs its arguments, as JSON."""
 HPARAMS, SCALARS = "hparams", "scalars"
+PHASES = frozenset({"train", "validation", "val", "test", "eval"})
+"""Folders into which Keras writes the metrics of one run side by side."""
 HEAD_BYTES, TAIL_BYTES = 12, 4
 MOST_CHECKED = 1 << 16
 ENDS: Mapping[int, RunEnd] = MappingProxyType({1: "finished", 2: "crashed", 3: "running"})
@@ -51,18 +54,44 @@ class TensorboardLog:
     def claims(self, path: Path) -> bool:
         """Whether a name has tfevents in it, the file's own or one below the folder."""
         if path.is_dir():
-            return next(path.rglob(PATTERN), None) is not None
+            return any(found.is_file() for found in path.rglob(PATTERN))
         return path.match(PATTERN)
 
     def runs(self, path: Path) -> Iterator[LoggedRun]:
         """A run for every folder; several event files of a folder are a run that was resumed."""
         root = path if path.is_dir() else path.parent
-        files = sorted(path.rglob(PATTERN)) if path.is_dir() else [path]
+        files = list(_below(path)) if path.is_dir() else [path]
         folders: dict[Path, list[Path]] = {}
         for file in files:
             folders.setdefault(file.parent, []).append(file)
         read = {folder: _read(paths) for folder, paths in sorted(folders.items())}
-        yield from distinctly_named(_runs(_joined(read), root))
+        yield from distinctly_named(_runs(_joined(_with_phases(read, root)), root))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob(PATTERN)) if path.is_file())
+
+
+def _with_phases(folders: Mapping[Path, _Folder], root: Path) -> dict[Path, _Folder]:
+    """Folders of a run's phases as one: `epoch_loss` below train/ is `train/epoch_loss`."""
+    phases = {path for path in folders if path.name in PHASES and path != root}
+    joined = {path: content for path, content in folders.items() if path not in phases}
+    for path in sorted(phases):
+        content = folders[path]
+        whole = joined.setdefault(path.parent, _Folder())
+        for point in content.points:
+            named = {_in_phase(name, path.name): value for name, value in point.metrics.items()}
+            whole.points.append(point._replace(metrics=named))
+        whole.config |= content.config
+        whole.end = content.end if whole.end == "unknown" else whole.end
+        starts = [start for start in (whole.started, content.started) if start is not None]
+        whole.started = min(starts, default=None)
+        whole.cut = whole.cut or content.cut
+    return dict(sorted(joined.items()))
+
+
+def _in_phase(name: str, phase: str) -> str:
+    return name if name.startswith(f"{phase}/") else f"{phase}/{name}"
 
 
 def _joined(folders: Mapping[Path, _Folder]) -> dict[Path, _Folder]:
@@ -183,9 +212,14 @@ def _take(event: Event, folder: _Folder) -> None:
 
 
 def _take_hparams(content: bytes, folder: _Folder) -> None:
+    from google.protobuf.message import DecodeError
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-    data = HParamsPluginData.FromString(content)
+    try:
+        data = HParamsPluginData.FromString(content)
+    except DecodeError:
+        folder.cut = True
+        return
     for name, value in sorted(data.session_start_info.hparams.items()):
         kind = value.WhichOneof("kind")
         given: Any = getattr(value, kind) if kind else None

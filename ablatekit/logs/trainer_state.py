@@ -39,7 +39,7 @@ class TrainerStateLog:
     def claims(self, path: Path) -> bool:
         """Whether it is a trainer_state.json, or a folder that has one somewhere below it."""
         if path.is_dir():
-            return next(path.rglob(STATE), None) is not None
+            return any(found.is_file() for found in path.rglob(STATE))
         return path.name == STATE
 
     def runs(self, path: Path) -> Iterator[LoggedRun]:
@@ -59,10 +59,14 @@ def _run_folder(state: Path) -> Path:
     return state.parent.parent if _CHECKPOINT.fullmatch(state.parent.name) else state.parent
 
 
+def _below(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob(STATE)) if path.is_file())
+
+
 def _states(root: Path) -> dict[Path, list[Path]]:
     """The files of every run's folder, the latest first: its own, then its checkpoints."""
     states: dict[Path, list[Path]] = {}
-    for path in sorted(root.rglob(STATE)):
+    for path in _below(root):
         states.setdefault(_run_folder(path), []).append(path)
     return {folder: sorted(paths, key=_age) for folder, paths in sorted(states.items())}
 

@@ -77,7 +77,8 @@ class WandbLog:
     def claims(self, path: Path) -> bool:
         """Whether a name ends in .wandb, the file's own or one below, or a summary lies below."""
         if path.is_dir():
-            return any(next(path.rglob(name), None) for name in (PATTERN, SUMMARY))
+            patterns = (PATTERN, SUMMARY)
+            return any(found.is_file() for name in patterns for found in path.rglob(name))
         return path.suffix == ".wandb"
 
     def runs(self, path: Path) -> Iterator[LoggedRun]:
@@ -129,11 +130,15 @@ def _sources(path: Path) -> list[Path]:
     """Logs, and folders with a summary that have none; what links lead to counts once."""
     if not path.is_dir():
         return [path]
-    logs = {log.resolve(): log for log in sorted(path.rglob(PATTERN))}
+    logs = {log.resolve(): log for log in _below(path, PATTERN)}
     folders = {_run_folder(log) for log in logs.values()}
-    summaries = {file.resolve(): file for file in sorted(path.rglob(SUMMARY))}
+    summaries = {file.resolve(): file for file in _below(path, SUMMARY)}
     bare = [file.parent for file in summaries.values() if _run_folder(file) not in folders]
     return [*logs.values(), *bare]
+
+
+def _below(folder: Path, pattern: str) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob(pattern)) if path.is_file())
 
 
 def _run_folder(path: Path) -> Path:
@@ -242,8 +247,14 @@ def _of_files(folder: Path) -> _WandbPart:
         name=run.name,
         config=_configuration(folder / CONFIG),
         summary=dict(summary),
-        started=number_of(summary.get("_timestamp")),
+        started=_start(summary),
     )
+
+
+def _start(summary: Mapping[str, Any]) -> float | None:
+    """When the last step was, less the seconds until then."""
+    last, seconds = number_of(summary.get("_timestamp")), number_of(summary.get("_runtime"))
+    return None if last is None else last - (seconds or 0.0)
 
 
 def _configuration(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ablatekit.errors import Problem, UsageError
 from ablatekit.plugins import load_backend
 from ablatekit.runs.workspace import Workspace
 from ablatekit.study.factors import level_name
+from ablatekit.study.names import RESERVED
 from ablatekit.study.scalars import ScalarValue, resolve_scalar, scalar_number
 from ablatekit.study.settings import nest
 from ablatekit.study.written import study_text
@@ -68,7 +69,7 @@ def described(
     _refuse_gaps(frame, labels)
     seed, seeds = _seeds(frame, proposal)
     replicates = len(seeds) if seed is not None else _repeats(frame, proposal)
-    names = _own_names(labels)
+    names = _own_names([*labels, *proposal.responses])
     values = {name: _values(list(frame[name].unique())) for name in labels}
     _refuse_large(values, replicates)
     response = proposal.responses[0]
@@ -86,8 +87,7 @@ def described(
         "contexts": {names[name]: list(values[name].values()) for name in proposal.contexts},
         "replicates": replicates,
         "responses": {
-            own: _response(name, own, proposal)
-            for name, own in _own_names(proposal.responses).items()
+            names[name]: _response(name, names[name], proposal) for name in proposal.responses
         },
         "analysis": {"interactions": proposal.interactions},
     }
@@ -157,12 +157,19 @@ def _by_number(text: str) -> tuple[bool, float, str]:
 
 
 def _own_names(columns: Sequence[str]) -> dict[str, str]:
-    """A name that a study file takes for every column, none of them a setting of the backend."""
-    taken = {name.partition(".")[0] for name in load_backend(BACKEND).settings.model_fields}
+    """A name that a study file takes for every column, none of them a setting of the backend.
+
+    Points stay, as programs read `optimizer.lr`, where no other name begins so.
+    """
+    taken = {*RESERVED, *load_backend(BACKEND).settings.model_fields}
+    roots = {column.partition(".")[0] for column in columns if "." in column}
     names: dict[str, str] = {}
     for column in columns:
-        plain = re.sub(r"[^A-Za-z0-9_\-]+", "_", column).strip("_-") or "column"
+        plain = re.sub(r"[^A-Za-z0-9_.\-]+", "_", column).strip("_.-") or "column"
         plain = plain if plain[0].isalpha() else f"x_{plain}"
+        root = plain.partition(".")[0]
+        if root in taken or root in columns or column in roots or ".." in plain:
+            plain = plain.replace(".", "_")
         while plain in taken:
             plain += "_"
         taken.add(plain)

@@ -230,10 +230,10 @@ def _module_docstrings(module: str) -> Mapping[str, Mapping[str, str]]:
     except OSError:
         return {}
     classes = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
-    return {node.name: dict(_below_names(node.body)) for node in classes}
+    return {node.name: dict(described_names(node.body)) for node in classes}
 
 
-def _below_names(body: Iterable[ast.stmt]) -> Iterator[tuple[str, str]]:
+def described_names(body: Iterable[ast.stmt]) -> Iterator[tuple[str, str]]:
     """Names of annotated attributes with the text that stands below them."""
     for declared, below in pairwise(body):
         if not (isinstance(declared, ast.AnnAssign) and isinstance(declared.target, ast.Name)):

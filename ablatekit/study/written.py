@@ -31,30 +31,27 @@ def _lines(content: Mapping[str, Any]) -> Iterator[str]:
     for key, value in content.items():
         plain = _plain(value, str(key))
         if isinstance(plain, dict) and plain:
-            yield f"{_key(key, str(key))}:"
-            yield from (f"  {_key(name, str(key))}: {_flow(part)}" for name, part in plain.items())
+            yield f"{scalar_text(key)}:"
+            yield from (f"  {scalar_text(name)}: {_flow(part)}" for name, part in plain.items())
         else:
-            yield f"{_key(key, str(key))}: {_flow(plain)}"
+            yield f"{scalar_text(key)}: {_flow(plain)}"
 
 
 def _flow(value: Any) -> str:
     """A plain value on one line."""
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{_key(k, str(k))}: {_flow(part)}' for k, part in value.items())}}}"
+        return f"{{{', '.join(f'{scalar_text(k)}: {_flow(part)}' for k, part in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_flow, value))}]"
     return scalar_text(value)
 
 
-def _key(key: Any, at: str) -> str:
-    if not isinstance(key, str | bool | int | float):
-        raise _refusal(key, at)
-    return scalar_text(key)
-
-
 def _plain(value: Any, at: str) -> Any:
     """A value as dicts, lists and scalars of Python's own types."""
     if isinstance(value, Mapping):
+        odd = [key for key in value if not isinstance(key, str | bool | int | float)]
+        if odd:
+            raise _refusal(odd[0], at)
         return {key: _plain(part, f"{at}.{key}") for key, part in value.items()}
     if isinstance(value, PurePath):
         return str(value)

@@ -1,4 +1,4 @@
-"""Records as MLflow runs: the only module that imports mlflow, and only once it is used.
+"""Records as MLflow runs.
 
 One flat MLflow run for each run, the factor levels as parameters under their plain names, the
 workers' own times. MLflow's FAILED is a run without a result whose attempts are used up, KILLED one
@@ -8,10 +8,7 @@ that was interrupted and can be resumed.
 from __future__ import annotations
 
 import json
-import logging
-import os
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel
 
 from ablatekit.design.plan import Plan
+from ablatekit.logs.mlflow import mlflow_client, quiet_mlflow
 from ablatekit.runs.workspace import DEFAULT_TRACKING, Workspace, tracking_files
 from ablatekit.study.schema import StudyPart, refusal
 from ablatekit.tracking.base import (
@@ -34,14 +32,6 @@ from ablatekit.tracking.base import (
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
-
-ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-}
-"""MLflow's own defaults block for minutes when a server is down."""
 
 _STUDY_TAG = "ablatekit.study"
 _RUN_TAG = "ablatekit.run"
@@ -229,25 +219,6 @@ class MlflowTracker:
             token = page.token
             if not token:
                 return
-
-
-@contextmanager
-def quiet_mlflow() -> Iterator[None]:
-    """MLflow whose failures come soon, and whose own deprecations and notes are not the user's."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
-
-
-def mlflow_client(uri: str) -> MlflowClient:
-    """A client for a tracking URI; to be used inside `quiet_mlflow`."""
-    from mlflow.tracking import MlflowClient
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=uri)
 
 
 def metric_key(name: str) -> str:

@@ -64,8 +64,8 @@ def test_a_formula_is_fitted() -> None:
     [
         ({"response": "acc", "factors": "optimizer"}, "Did you mean 'accuracy'"),
         ({"response": "accuracy", "factors": "optimiser"}, "Did you mean 'optimizer'"),
-        ({"response": "accuracy"}, "factors is missing"),
-        ({"factors": "size"}, "response is missing"),
+        ({"response": "acc"}, "Did you mean 'accuracy'"),
+        ({"where": {"siz": 1}}, "Did you mean 'size'"),
         ({"response": "accuracy", "factors": "size", "alpha": 0.7}, "alpha lies between 0 and"),
         ({"response": "accuracy", "factors": "size", "smallest_effect": 0}, "is above 0"),
         ({"response": "accuracy", "factors": "size", "baseline": {}}, "Did you mean 'baselines'"),
@@ -94,3 +94,17 @@ def test_the_table_is_left_as_it_was() -> None:
     before = TABLE.copy()
     ablatekit.analyze(TABLE, response="accuracy", factors=["size"])
     pd.testing.assert_frame_equal(TABLE, before)
+
+
+def test_what_is_not_named_is_proposed_and_told() -> None:
+    table = TABLE.assign(seed=range(len(TABLE)))
+    analysis = ablatekit.analyze(table, smallest_effect=0.01)
+    assert set(analysis.effects["factor"]) >= {"optimizer"}
+    assert "ablatekit.analyze(frame, response=['accuracy'], factors=[" in repr(analysis)
+    assert "By what it was analysed" in analysis._repr_html_()
+    stated = ablatekit.analyze(
+        table, response="accuracy", factors=["optimizer"], where={"size": 1}, contexts=["data"]
+    )
+    assert len(stated.runs) == 6
+    with pytest.raises(TableError, match="a data frame: no column of the 3 runs varies"):
+        ablatekit.analyze(pd.DataFrame({"accuracy": [0.1, 0.2, 0.3]}))

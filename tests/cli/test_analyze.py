@@ -127,7 +127,7 @@ def test_a_diverged_run_may_end_in_an_infinite_value(tmp_path, capsys):
 
 def test_a_folder_is_no_table(tmp_path, capsys):
     assert invoke(["analyze", str(tmp_path), "--response", "y", "--factors", "a"]) == 2
-    assert "it is a folder, not a table" in capsys.readouterr().err
+    assert "no reader knows what lies in this folder" in capsys.readouterr().err
 
 
 def test_columns_may_have_the_names_of_the_product(tmp_path, capsys, pick_row):

@@ -159,3 +159,11 @@ def test_a_search_without_levels_gets_a_remedy(tmp_path, capsys):
     told = capsys.readouterr().err
     assert "params_lr: 30 values, too many for a choice" in told
     assert '--formula "result ~ log(rate)"' in told
+
+
+def test_spellings_of_one_level_are_shown_before_an_analysis(source, capsys):
+    frame = pd.read_csv(source, dtype={"lr": str})
+    frame.loc[0, "opt"] = "Adam"
+    frame.to_csv("spelt.csv", index=False)
+    assert invoke(["analyze", "spelt.csv", "--dry-run"]) == 0
+    assert "! opt has two spellings: 'Adam', 'adam'" in capsys.readouterr().out

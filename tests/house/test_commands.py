@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "backends/rft/README.md", "docs/engines.md")
+DOCUMENTS = ("README.md", "backends/rft/README.md", "docs/engines.md", "CONTRIBUTING.md")
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 STUDY = re.compile(r"```yaml\n(version: 1\n.*?)```", re.DOTALL)
 ELSEWHERE = {

@@ -57,6 +57,10 @@ def told(capsys, *options):
     return json.loads(capsys.readouterr().out)
 
 
+def analysis_in(folder):
+    return json.loads((folder / "ablatekit-out" / "adopted_runs" / "analysis.json").read_text())
+
+
 def directories(folder):
     return [Workspace(folder / "ablatekit-out").run(path.name)
             for path in sorted((folder / "ablatekit-out" / "runs").iterdir())]  # fmt: skip
@@ -78,9 +82,7 @@ def test_the_study_executes_what_is_missing_and_reports_all(by_hand, capsys):
     assert {run.run_id: run.result.read_bytes() for run in after if run.run_id in before} == before
     assert sorted(len(read_history(run)) for run in after) == [0] * 6 + [3, 3]
 
-    analysis = json.loads(
-        (by_hand / "ablatekit-out" / "adopted_runs" / "analysis.json").read_text()
-    )
+    analysis = analysis_in(by_hand)
     assert analysis["counts"]["analysed"] == 8
     rows = {row["factor"]: row["estimate"] for row in analysis["responses"]["acc"]["effects"]
             if row["estimand"] == "average" and row["inference"] == "narrow"}  # fmt: skip
@@ -110,6 +112,7 @@ def test_adopting_again_changes_nothing(by_hand, capsys):
 
 def test_without_a_command_there_is_a_report_but_no_run(by_hand, capsys):
     assert adopt() == 0
+    assert (by_hand / "study.yaml").exists()
     assert "repeat this with --command COMMAND --replace" in capsys.readouterr().out
     assert invoke(["study", "report", "study.yaml", "--no-second-opinion"]) == 0
     assert "6 of 8 runs analysed" in capsys.readouterr().out
@@ -156,7 +159,9 @@ def test_runs_without_a_result_are_listed(by_hand, capsys):
 
 
 def test_names_that_a_study_cannot_have_are_told(by_hand, capsys):
-    frame = pd.read_csv("runs.csv", dtype=str).rename(columns={"lr": "config/lr", "opt": "resume"})
+    frame = pd.read_csv(by_hand / "runs.csv", dtype=str).rename(
+        columns={"lr": "config/lr", "opt": "resume"}
+    )
     frame.to_csv("runs.csv", index=False)
     assert adopt() == 0
     shown = capsys.readouterr().out
@@ -177,9 +182,9 @@ def test_items_come_along(by_hand, capsys):
     for run in directories(by_hand):
         items = read_items(run).to_pandas()
         assert items["outcome"].mean() == pytest.approx(read_result(run).metrics["outcome"])
-    assert invoke(["study", "report", "study.yaml", "--no-second-opinion", "--json"]) == 0
-    response = json.loads(capsys.readouterr().out)["responses"]["outcome"]
-    assert response["items"]["variance"]
+    assert invoke(["study", "report", "study.yaml", "--no-second-opinion"]) == 0
+    response = analysis_in(by_hand)["responses"]["outcome_"]
+    assert [response["items"][part] for part in ("runs", "items", "outcomes")] == [8, 6, 48]
 
 
 @pytest.mark.parametrize(
@@ -202,3 +207,15 @@ def test_mistakes_write_nothing(by_hand, capsys, options, message):
 def test_a_setting_of_the_backend_is_written(by_hand, capsys):
     told(capsys, "--command", COMMAND, "--setting", "metrics.jsonl=log.jsonl", "-o", "own.yaml")
     assert "metrics: {jsonl: log.jsonl}" in (by_hand / "own.yaml").read_text()
+
+
+def test_a_factor_of_some_runs_is_refused(by_hand, capsys):
+    frame = pd.read_csv(by_hand / "runs.csv", dtype=str)
+    momentum = np.where(frame["opt"] == "sgd", np.where(frame["seed"] == "3", "0", "0.9"), None)
+    many = pd.concat([frame.assign(momentum=momentum, seed=seed) for seed in (3, 11)])
+    many.assign(acc=np.arange(len(many)) / 20).to_csv("runs.csv", index=False)
+    assert adopt("--command", COMMAND) == 2
+    told = capsys.readouterr().err
+    assert "set in some of its runs only; received momentum" in told
+    assert "--exclude momentum" in told
+    assert not (by_hand / "study.yaml").exists()

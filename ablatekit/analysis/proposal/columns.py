@@ -52,19 +52,19 @@ class RunColumn:
     @property
     def numbers(self) -> Floats:
         """The rows as numbers (n,), NaN where there is none."""
-        return np.asarray(np.append(_parsed(list(self.values)), math.nan)[self.codes])
+        return np.asarray(np.append(_parsed(self.values), math.nan)[self.codes])
 
     @property
     def broken(self) -> bool:
         """Whether numbers among the first ones are not whole."""
-        known = _parsed(list(self.values[:SAMPLE]))
+        known = _parsed(self.values[:SAMPLE])
         return bool((known[np.isfinite(known)] % 1 != 0).any())
 
     def at(self, rows: Integers) -> RunColumn:
         """The column of some rows, its values numbered as they come there."""
         codes, kept = pd.factorize(self.codes[rows])
         gone = np.flatnonzero(kept < 0)
-        values = [self.values[code] for code in kept if code >= 0]
+        values = [self.values[int(code)] for code in kept if code >= 0]
         if len(gone):
             place = int(gone[0])
             codes = np.where(codes == place, -1, codes - (codes > place))
@@ -99,7 +99,7 @@ def _factorized(series: pd.Series[Any]) -> tuple[Integers, Sequence[Any]]:
     except (TypeError, ValueError):  # lists and mappings have no hash
         words = [None if value is None else str(value) for value in series]
         codes, values = pd.factorize(pd.Series(words, dtype=object))
-    return codes.astype(np.int64), values
+    return codes.astype(np.int64), list(values)
 
 
 def _kind(series: pd.Series[Any], values: Sequence[Any]) -> Kind:
@@ -119,10 +119,10 @@ def _holds_truth(values: Sequence[Any]) -> bool:
 
 def _holds_numbers(values: Sequence[Any]) -> bool:
     """Whether all are numbers or words for missing ones, and one is a number."""
-    return _are_numbers(list(values[:SAMPLE])) and _are_numbers(list(values))
+    return _are_numbers(values[:SAMPLE]) and _are_numbers(values)
 
 
-def _are_numbers(values: list[Any]) -> bool:
+def _are_numbers(values: Sequence[Any]) -> bool:
     if not all(isinstance(value, str | int | float | np.number) for value in values):
         return False
     known = _parsed(values)
@@ -130,7 +130,7 @@ def _are_numbers(values: list[Any]) -> bool:
     return bool((~np.isnan(known)).any()) and all(is_absent(str(value)) for value in rest)
 
 
-def _parsed(values: list[Any]) -> Floats:
+def _parsed(values: Sequence[Any]) -> Floats:
     """Values as numbers, NaN where they are none."""
     try:
         parsed = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce")

@@ -106,7 +106,7 @@ def _of_rows(
         interactions=stated.interactions or _order(parts, runs),
         where=stated.where,
         left_out=_in_order([*left, *parts.left_out], columns),
-        warnings=() if lacking else remarks(parts, [] if rows.by_item else responses, runs),
+        warnings=() if lacking else remarks(parts, [] if rows.by_item else responses),
         lacking=lacking,
         rows=total,
         runs=runs,

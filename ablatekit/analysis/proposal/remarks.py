@@ -22,26 +22,47 @@ from ablatekit.analysis.proposal.together import groups
 from ablatekit.analysis.tables.words import STATUS, ending_of
 
 
-def remarks(parts: Parts, responses: Sequence[RunColumn], rows: int) -> tuple[Statement, ...]:
-    """Everything of note about the runs, the gravest first."""
-    cells = cells_of(parts, rows)
-    sizes = np.bincount(cells)
+def remarks(parts: Parts, responses: Sequence[RunColumn]) -> tuple[Statement, ...]:
+    """Everything of note about the runs, the gravest first.
+
+    Of runs whose status says that they have no result it is said that they have none.
+    """
+    rows = _with_result(parts)
+    kept = Parts(
+        factors=[column.at(rows) for column in parts.factors],
+        contexts=[column.at(rows) for column in parts.contexts],
+        seeds=[column.at(rows) for column in parts.seeds],
+        measures=[column.at(rows) for column in parts.measures],
+    )
+    names = {column.name for column in responses}
+    cells = cells_of(kept, len(rows))
     return (
         *always_together(parts),
-        *confounded(parts),
-        *_same_results(parts, responses, cells, sizes),
-        *_seeds(parts, cells, sizes),
+        *confounded(kept),
+        *_same_results(kept, [c for c in kept.measures if c.name in names], cells),
+        *_seeds(kept, cells),
         *_ended(parts),
-        *_holes(parts, sizes),
+        *_holes(parts, np.bincount(cells)),
         *_single_contexts(parts),
     )
 
 
+def _with_result(parts: Parts) -> Integers:
+    """Positions of the runs that may have a result, by the column `status`."""
+    ended = np.ones(len(parts.factors[0].codes), dtype=np.bool_)
+    for column in parts.status:
+        if column.name == STATUS:
+            lost = [ending_of(level) in ("failed", "missing") for level in column.levels]
+            ended = ~np.array([*lost, False])[column.codes]
+    return np.flatnonzero(ended) if ended.any() else np.arange(len(ended))
+
+
 def _same_results(
-    parts: Parts, responses: Sequence[RunColumn], cells: Integers, sizes: Integers
+    parts: Parts, responses: Sequence[RunColumn], cells: Integers
 ) -> Iterator[Statement]:
     """Repeats that agree to the last digit, in the responses and in all else that is measured."""
-    several = [column for column in parts.measures if 2 * column.distinct > len(sizes)]
+    total = int(cells.max()) + 1
+    several = [column for column in parts.measures if 2 * column.distinct > total]
     if not any(column in several for column in responses):
         return
     valued = np.all([column.codes >= 0 for column in responses], axis=0)
@@ -61,13 +82,13 @@ def _later(numbers: Integers) -> Booleans:
     return later
 
 
-def _seeds(parts: Parts, cells: Integers, sizes: Integers) -> Iterator[Statement]:
+def _seeds(parts: Parts, cells: Integers) -> Iterator[Statement]:
     """Seeds that are the same in every run, or twice in one cell."""
     if not parts.seeds:
         return
     fixed = [c for c in parts.seeds if c.distinct == 1 and not c.gaps]
     if len(fixed) == len(parts.seeds):
-        code: Code = "one_seed_repeated" if (sizes > 1).any() else "one_seed"
+        code: Code = "one_seed_repeated" if _later(cells).any() else "one_seed"
         yield statement(code, column=fixed[0].name, seed=fixed[0].levels[0])
         return
     both = groups([*parts.factors, *parts.contexts, *parts.seeds], len(cells))

@@ -114,7 +114,8 @@ def _drop_contexts_of_factors(parts: Parts, stated: Collection[str]) -> None:
 def _decided_by(first: RunColumn, second: RunColumn) -> Statement:
     """Why the second has no part: the first tells all of it, and perhaps the other way round."""
     code: Code = "column_always_with" if decides(second, first) else "column_decided_by"
-    return statement(code, column=first.name)
+    same = first.levels == second.levels and bool((first.codes == second.codes).all())
+    return statement("column_same" if same else code, column=first.name)
 
 
 def _drop_calculated(parts: Parts, stated: Collection[str]) -> None:
@@ -202,7 +203,7 @@ def confounded(parts: Parts) -> list[Statement]:
 
 def always_together(parts: Parts) -> list[Statement]:
     """Choices whose effects cannot be told apart, as one never changes without the other."""
-    names = {column.name for column in (*parts.factors, *parts.contexts)}
+    names = {column.name for column in parts.factors}
     return [
         statement("always_together", first=left.reason["arguments"]["column"], second=left.column)
         for left in parts.left_out

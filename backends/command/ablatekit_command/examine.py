@@ -49,7 +49,7 @@ _ALL_PARAMETERS = ("arguments", "overrides", "parameters")
 def examine(settings: CommandSettings, parameters: Mapping[str, Any]) -> list[str]:
     """Warnings about a command. Raises UsageError with everything that cannot work."""
     problems = [*_command_problems(settings), *_setting_problems(settings)]
-    if not settings.command:
+    if not settings.command and settings.program_checked == "plan":
         problems += _misspelt(parameters)
     _refuse(problems)
     texts = dict(_texts(settings))

@@ -1,54 +1,49 @@
-"""What is proposed for real logs of evaluations and searches, and the effects that follow."""
+"""Logs that other tools wrote: the planted choices are proposed, whatever the format."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from ablatekit.analysis.proposal.propose import propose
-from ablatekit.analysis.table import analyse_table
 from ablatekit.analysis.tables.read import read_table
-from ablatekit.analysis.tables.words import Direction
 
 FOREIGN = Path(__file__).parents[2] / "reference" / "foreign"
-EXPECTED: dict[str, tuple[str, Direction, list[str], list[str], dict[str, float]]] = {
-    "lm_eval": ("outcome", "higher", ["recipe"], ["dataset", "model"], {"norm": 0.25}),
-    "inspect": ("outcome", "higher", ["prompt"], ["dataset", "model"], {"steps": 0.2}),
-    "optuna/grid.log": ("loss", "lower", ["optimizer", "layers"], [], {"adam": -0.25, "2": -0.1}),
-}
-"""By source: response, direction, factors, contexts, planted effects by level."""
 
 
-@pytest.mark.parametrize("source", EXPECTED)
-def test_a_proposal_for_real_logs_finds_what_was_planted(source: str) -> None:
-    response, direction, factors, contexts, planted = EXPECTED[source]
-    frame = read_table(FOREIGN / source)
-    proposal = propose(frame)
-    assert proposal.responses == (response,)
-    assert proposal.directions[response] == direction
-    assert list(proposal.factors) == factors
-    assert list(proposal.contexts) == contexts
-    analysis = analyse_table(
-        read_table(FOREIGN / source, [*factors, *contexts]),
-        response,
-        factors,
-        contexts,
-        proposal.baselines,
-    )
-    rows = analysis["responses"][response]["effects"]
-    narrow = [r for r in rows if (r["estimand"], r["inference"]) == ("average", "narrow")]
-    assert {r["level"]: r["estimate"] for r in narrow} == pytest.approx(planted)
-    assert {r["verdict"] for r in narrow} == {"helps"}
+@pytest.mark.parametrize(
+    ("source", "factors", "response"),
+    [
+        ("tensorboard", {"optimizer.name", "optimizer.lr"}, "eval/accuracy"),
+        ("trackio", {"optimizer.name", "optimizer.lr"}, "eval/accuracy"),
+        ("wandb", {"optimizer.name", "optimizer.lr"}, "eval/accuracy"),
+        ("trainer_state", {"optimizer", "lr"}, "eval_accuracy"),
+    ],
+)
+def test_runs_of_trackers(tmp_path, source, factors, response):
+    with zipfile.ZipFile(FOREIGN / source / "planted.zip") as packed:
+        packed.extractall(tmp_path)
+    proposal = propose(read_table(tmp_path))
+    assert set(proposal.factors) == factors
+    assert (proposal.contexts, proposal.replicates) == (("dataset",), ("seed",))
+    assert (proposal.responses, proposal.runs) == ((response,), 16)
+    assert proposal.warnings == ()
 
 
-def test_one_column_that_says_how_runs_ended_is_enough(tmp_path: Path) -> None:
-    path = tmp_path / "export.csv"
-    rows = [
-        f"r{n},{'crashed' if n == 7 else 'finished'},2026-11-30,9,{'ab'[n % 2]},{n},0.{n}"
-        for n in range(8)
-    ]
-    path.write_text("\n".join(["Name,State,Created,Runtime,opt,seed,acc", *rows]))
-    codes = [message["code"] for message in propose(read_table(path)).warnings]
-    assert "runs_not_ended" in codes
-    assert "status_not_read" not in codes
+@pytest.mark.parametrize(
+    ("source", "factors", "contexts"),
+    [("inspect", {"prompt"}, {"dataset", "model"}), ("lm_eval", {"recipe"}, {"dataset", "model"})],
+)
+def test_items_of_evaluations(source, factors, contexts):
+    proposal = propose(read_table(FOREIGN / source))
+    assert (set(proposal.factors), set(proposal.contexts)) == (factors, contexts)
+    assert (proposal.responses, proposal.runs, proposal.by_item) == (("outcome",), 16, True)
+
+
+def test_trials_of_a_search_with_the_direction_of_its_study():
+    proposal = propose(read_table(FOREIGN / "optuna" / "grid.log"))
+    assert set(proposal.factors) == {"optimizer", "layers"}
+    assert proposal.directions == {"loss": "lower"}
+    assert [told["code"] for told in proposal.warnings] == ["runs_not_ended"]

@@ -91,6 +91,7 @@ SENTENCES: Mapping[Code, Words] = {
     "column_measures": "measured, too: add it to --response",
     "column_not_asked": "varies, but is not one of {option}",
     "column_combines": lambda columns: f"names combinations of {_and(columns)}",
+    "column_same": "says the same as {column}",
     "column_always_with": "never changes without {column}, so that nothing tells them apart",
     "column_decided_by": "follows from {column}",
     "column_follows": lambda columns: f"follows from {_and(columns)}",

@@ -144,7 +144,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_of_all(workplace: Path) -> 
 def test_a_package_that_takes_our_name_is_refused(workplace: Path) -> None:
     (workplace / "half_levels.py").write_text(PACKAGE.replace('"halved"', '"group_norm"'))
     said = ablatekit(workplace, "study", "validate", "study.yaml", status=2)
-    assert "offered twice" in said
+    assert "offered twice; received 'group_norm' of ablatekit-rft, half-levels" in said
     assert "Traceback" not in said
 
 

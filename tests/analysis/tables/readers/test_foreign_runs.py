@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +25,18 @@ SOURCES = {
     "wandb/planted": ("wandb", *NESTED),
 }
 """By archive: the reader that knows it, and the columns of the planted factors and the response."""
+
+
+SCRIPTS = Path(__file__).parents[3] / "reference" / "foreign"
+FRESH = {
+    "make_mlflow": ("mlflow/database", ("mlflow-skinny", "sqlalchemy", "alembic")),
+    "make_tensorboard": ("tensorboard/planted", ()),
+    "make_trackio": ("trackio/planted", ("trackio",)),
+    "make_trainer_state": ("trainer_state/planted", ()),
+    "make_wandb": ("wandb/planted", ("wandb",)),
+}
+"""By script: the archive that it made, and what is installed for it; nothing where torch is needed,
+whose own environment would take minutes."""
 
 
 def planted_effects(frame: pd.DataFrame, optimizer: str, rate: str, y: str) -> dict[str, float]:
@@ -54,6 +68,22 @@ def test_effects_of_real_logs_are_those_that_were_planted(
     histories = [[event.metrics[accuracy] for event in run.history] for run in logged_runs(folder)]
     assert all(values[:2] == [0.25, 0.375] for values in histories)
     assert [values[2] for values in histories] == list(frame[accuracy])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("script", FRESH)
+def test_logs_made_anew_give_the_planted_effects(
+    script: str, fresh_python: Callable[..., Path], tmp_path: Path
+) -> None:
+    archive, packages = FRESH[script]
+    reader, optimizer, rate, accuracy = SOURCES[archive]
+    python = fresh_python(*packages) if packages else Path(sys.executable)
+    made = tmp_path / "made"
+    command = [python, SCRIPTS / f"{script}.py", made]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert recognised(made) == reader
+    effects = planted_effects(read_table(made), optimizer, rate, accuracy)
+    assert effects == {optimizer: pytest.approx(-0.125, abs=1e-9), rate: pytest.approx(0.0625)}
 
 
 def test_projects_and_experiments_are_read_by_name(
@@ -116,3 +146,23 @@ def test_a_table_has_no_history(tmp_path: Path) -> None:
     path.write_text("a,y\n1,2\n", encoding="utf-8")
     with pytest.raises(TableError, match="no logged runs"):
         logged_runs(path)
+
+
+@pytest.mark.parametrize(
+    "reader", ["metric_files", "mlflow", "tensorboard", "trackio", "trainer_state", "wandb"]
+)
+def test_a_reader_that_is_named_for_what_is_not_its_own_refuses_it(
+    reader: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "runs.csv"
+    table.write_text("a,y\n1,2\n", encoding="utf-8")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for path in (table, empty):
+        with pytest.raises(TableError, match=path.name):
+            read_table(path, reader=reader)
+
+
+def test_a_name_too_long_for_a_path_is_no_file() -> None:
+    with pytest.raises(TableError, match="there is no such file"):
+        read_table("x" * 5000)

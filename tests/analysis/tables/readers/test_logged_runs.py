@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -12,7 +14,7 @@ from ablatekit.errors import TableError
 from ablatekit.logs.base import LoggedRun, RunEnd
 from ablatekit.report.language.sentences import say
 from ablatekit.runs.records import MetricEvent
-from ablatekit.testing.reader_suite import values
+from ablatekit.testing.reader_suite import ReaderSuite, values
 
 
 def logged(
@@ -126,3 +128,57 @@ def test_cut_logs_are_told_and_empty_ones_left_out() -> None:
 def test_without_runs_there_is_no_table(runs: list[LoggedRun], rule: str) -> None:
     with pytest.raises(TableError, match=rule):
         frame_of(runs, "here")
+
+
+class TestTrainerStates(ReaderSuite):
+    reader_name = "trainer_state"
+    expected: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "run": ["lr=0.1", "lr=0.2"],
+        "lr": [0.1, 0.2],
+        "eval_acc": [0.5, None],
+    }
+    garbage = None
+
+    def source(self, folder: Path) -> Path:
+        for run, history in (("lr=0.1", [{"step": 1, "eval_acc": 0.5}]), ("lr=0.2", [])):
+            path = folder / "runs" / run / "checkpoint-1" / "trainer_state.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"log_history": history}), encoding="utf-8")
+        return folder / "runs"
+
+
+class TestMetricFiles(ReaderSuite):
+    reader_name = "metric_files"
+    expected: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "run": ["a-seed0", "b-seed1"],
+        "folder_1": ["a", "b"],
+        "seed": [0, 1],
+        "acc": [0.5, 0.25],
+        "loss": [2.0, None],
+    }
+    garbage = None
+
+    def source(self, folder: Path) -> Path:
+        place = folder / "logs"
+        place.mkdir(exist_ok=True)
+        (place / "a-seed0.jsonl").write_text('{"step": 1, "acc": 0.5, "loss": 2}\n')
+        (place / "b-seed1.jsonl").write_text('{"step": 1, "acc": 0.25, "text": "x"}\n')
+        return place
+
+
+class TestWandbFiles(ReaderSuite):
+    reader_name = "wandb"
+    expected: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "run": ["run-1-x", "run-2-y"],
+        "optimizer": ["adam", "none"],
+        "acc": [0.5, 0.25],
+    }
+    garbage = None
+
+    def source(self, folder: Path) -> Path:
+        for run, optimizer, accuracy in (("run-1-x", "adam", 0.5), ("run-2-y", None, 0.25)):
+            files = folder / "wandb" / run / "files"
+            files.mkdir(parents=True, exist_ok=True)
+            (files / "wandb-summary.json").write_text(json.dumps({"acc": accuracy}))
+            (files / "config.yaml").write_text(json.dumps({"optimizer": {"value": optimizer}}))
+        return folder / "wandb"
