@@ -15,7 +15,11 @@ from ablatekit.analysis.tables.read import read_table
 from ablatekit.errors import TableError
 from ablatekit.testing.reader_suite import ReaderSuite
 
-RUNS = {"model": ["a", "b", "none"], "rate": [1e-4, None, 3e-4], "score": [0.5, 0.25, None]}
+RUNS: dict[str, list[Any]] = {
+    "model": ["a", "b", "none"],
+    "rate": [1e-4, None, 3e-4],
+    "score": [0.5, 0.25, None],
+}
 
 
 class TestJsonl(ReaderSuite):

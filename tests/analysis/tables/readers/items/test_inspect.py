@@ -47,7 +47,7 @@ def log(path: Path, samples: list[Any], head: Mapping[str, Any] | None = None) -
 
 def told(frame: pd.DataFrame) -> list[str]:
     statements: list[Statement] = frame.attrs[MESSAGES]
-    return [say(message, "page") for message in statements]
+    return [say(message, "run") for message in statements]
 
 
 @pytest.mark.parametrize("response", ["outcome", "match"])
@@ -57,7 +57,8 @@ def test_real_logs_give_the_planted_effect(response: str) -> None:
     analysis = analyse_table(frame, response, ["prompt"], ["model", "dataset"])
     part = analysis["responses"][response]
     effect = part["effects"][0]
-    assert (effect["level"], effect["estimate"]) == ("steps", pytest.approx(0.2))
+    assert effect["level"] == "steps"
+    assert effect["estimate"] == pytest.approx(0.2)
     assert effect["verdict"] == "helps"
     assert part["items"]["model"] is not None
 

@@ -42,7 +42,7 @@ def evaluated(folder: Path, rows: list[dict[str, Any]], date: str = DATE, **conf
 
 def told(frame: pd.DataFrame) -> list[str]:
     statements: list[Statement] = frame.attrs[MESSAGES]
-    return [say(message, "page") for message in statements]
+    return [say(message, "run") for message in statements]
 
 
 class TestLmEval(ReaderSuite):
@@ -71,7 +71,8 @@ def test_real_samples_give_the_planted_effect(response: str) -> None:
     analysis = analyse_table(frame, response, ["recipe"], ["model", "dataset"])
     part = analysis["responses"][response]
     effect = part["effects"][0]
-    assert (effect["level"], effect["estimate"]) == ("norm", pytest.approx(0.25))
+    assert effect["level"] == "norm"
+    assert effect["estimate"] == pytest.approx(0.25)
     assert effect["verdict"] == "helps"
     assert part["items"]["model"] is not None
 
@@ -135,7 +136,7 @@ def test_filters_of_a_document_are_columns(tmp_path: Path) -> None:
 
 
 def test_metrics_without_one_number_per_item_are_left_out(tmp_path: Path) -> None:
-    more = {"metrics": ["acc", "word_perplexity"], "word_perplexity": [-5.0, 7]}
+    more: dict[str, Any] = {"metrics": ["acc", "word_perplexity"], "word_perplexity": [-5.0, 7]}
     frame = read_table(evaluated(tmp_path, [sample(0, **more), sample(1, **more)]).parent)
     assert "word_perplexity" not in frame
     assert told(frame) == ["word_perplexity left out: not every item has one number of it"]
