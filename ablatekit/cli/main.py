@@ -112,10 +112,17 @@ def _refused(error: AblatekitError, arguments: Sequence[str] | None) -> int:
     """Say what went wrong; nothing but a refusal comes before the JSON of a command."""
     typer.echo(f"error: {legible(str(error))}", err=True)
     given = sys.argv[1:] if arguments is None else arguments
-    if "--json" in given and isinstance(error, UsageError):
+    if _asks_for_json(given) and isinstance(error, UsageError):
         problems = [problem.to_json() for problem in error.problems]
         typer.echo(json.dumps({"problems": problems}, indent=2))
     return error.exit_code
+
+
+def _asks_for_json(given: Sequence[str]) -> bool:
+    """Whether standard output is JSON: the option of `analyze` names a file, or - for it."""
+    if given[:1] == ["analyze"]:
+        return "--json=-" in given or "--json -" in " ".join(given)
+    return "--json" in given
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from ablatekit.errors import NO_NAMES, UsageError, nearest
+from ablatekit.errors import NO_NAMES, Problem, UsageError, nearest
 from ablatekit.references import is_reference
 from ablatekit_rft.levels.registry import get_level, levels_of, stage_metadata
 from ablatekit_rft.levels.stages import Stage
@@ -45,13 +45,20 @@ class LevelOf:
             get_level(self.stage, name)
         except UsageError as error:
             if is_reference(name):
-                told = error.problems[0]
-                context = {"why": told.rule, "remedy": told.remedy}
+                problem = error.problems[0]
+                context = {"why": _why(problem), "remedy": problem.remedy}
                 raise PydanticCustomError("level", "names no level: {why}", context) from None
             known = levels_of(self.stage)
             remedy = nearest(name, known, LEVEL_SYNONYMS.get(self.stage, NO_NAMES))
             raise PydanticCustomError("level", "has no such level", {"remedy": remedy}) from None
         return name
+
+
+def _why(problem: Problem) -> str:
+    """What is wrong with a user's level, and where: the setting's own value is shown beside it."""
+    where = f"{problem.where}: " if problem.where else ""
+    received = f" ({problem.received})" if problem.received else ""
+    return f"{where}{problem.rule}{received}"
 
 
 AggregationName: TypeAlias = Annotated[str, LevelOf("aggregation")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -249,8 +250,10 @@ def test_what_is_no_level_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text(text)
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError) as refused:
         RftSettings(advantage=name)
+    (details,) = refused.value.errors()
+    assert re.search(said, f"{details['msg']}. {details['ctx']['remedy']}")
 
 
 def test_a_module_that_exits_while_a_study_is_planned_ends_nothing_in_silence(
