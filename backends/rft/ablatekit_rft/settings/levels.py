@@ -46,7 +46,7 @@ class LevelOf:
         except UsageError as error:
             if is_reference(name):
                 problem = error.problems[0]
-                context = {"why": _why(problem), "remedy": problem.remedy}
+                context = {"why": _why(problem, name), "remedy": problem.remedy}
                 raise PydanticCustomError("level", "names no level: {why}", context) from None
             known = levels_of(self.stage)
             remedy = nearest(name, known, LEVEL_SYNONYMS.get(self.stage, NO_NAMES))
@@ -54,11 +54,11 @@ class LevelOf:
         return name
 
 
-def _why(problem: Problem) -> str:
-    """What is wrong with a user's level, and where: the setting's own value is shown beside it."""
+def _why(problem: Problem, name: str) -> str:
+    """What is wrong with the user's level `name`, and where, beside a message that shows `name`."""
     where = f"{problem.where}: " if problem.where else ""
-    received = f" ({problem.received})" if problem.received else ""
-    return f"{where}{problem.rule}{received}"
+    more = "" if problem.received.strip("'") in name else f" ({problem.received})"
+    return f"{where}{problem.rule}{more}"
 
 
 AggregationName: TypeAlias = Annotated[str, LevelOf("aggregation")]
