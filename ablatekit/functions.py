@@ -503,8 +503,8 @@ def _number(value: Any) -> float | None:
         return float(value) if isinstance(value, bool) else None
     try:
         return float(value)
-    # A tensor of two values and a complex number refuse in ways of their own.
-    except Exception:  # noqa: BLE001
+    # A tensor of two values refuses with a RuntimeError.
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         return None
 
 

@@ -8,7 +8,8 @@ whose `name` is the name of its entry point; executors, trackers and kinds of de
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -96,12 +97,8 @@ def made(axis: Axis, name: str, protocol: type[Any], *arguments: Any) -> Any:
     lacks.
     """
     kind = load_plugin(axis, name)
-    try:
+    with _foreign_code(axis, name, "it cannot be made"):
         plugin = kind(*arguments)
-    except (AblatekitError, OSError):
-        raise
-    except Exception as error:  # a plugin's constructor may raise anything
-        raise broken_contract(axis, name, f"it cannot be made: {_told(error)}") from error
     missing = [member for member in _members(protocol) if not hasattr(plugin, member)]
     if missing:
         raise broken_contract(axis, name, f"it has no {', no '.join(missing)}")
@@ -116,15 +113,22 @@ def answer_of(axis: Axis, plugin: Any, member: str, *arguments: Any, **named: An
     Raises PluginError, naming its distribution, where it fails with anything but our own errors and
     the system's, and where it answers None.
     """
-    try:
+    with _foreign_code(axis, plugin.name, f"{member}() fails"):
         answer = getattr(plugin, member)(*arguments, **named)
-    except (AblatekitError, OSError):
-        raise
-    except Exception as error:  # a plugin may raise anything
-        raise broken_contract(axis, plugin.name, f"{member}() fails: {_told(error)}") from error
     if answer is None:
         raise broken_contract(axis, plugin.name, f"{member}() answers nothing")
     return answer
+
+
+@contextmanager
+def _foreign_code(axis: Axis, name: str, failure: str) -> Iterator[None]:
+    """Make one message of whatever a plugin raises but our own errors and the system's."""
+    try:
+        yield
+    except (AblatekitError, OSError):
+        raise
+    except Exception as error:  # a plugin's code may raise anything
+        raise broken_contract(axis, name, f"{failure}: {_told(error)}") from error
 
 
 def _members(protocol: type[Any]) -> tuple[str, ...]:

@@ -34,29 +34,38 @@ if TYPE_CHECKING:
 MOST_LISTED = 20
 
 
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="The study file to write.")
+]
+StudyName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of the study. Default: by the source.")
+]
+Command = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COMMAND",
+        help='What runs the missing cells: "python train.py --lr {lr} --seed {seed}".',
+    ),
+]
+BackendSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="Further settings of the command backend, such as metrics.csv=log.csv; may be"
+        " repeated.",
+    ),
+]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Write a study file anew that is there already.")
+]
+
+
 def adopt(
     source: Table,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The study file to write.")
-    ] = Path("study.yaml"),
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the study. Default: by the source.")
-    ] = None,
-    command: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COMMAND",
-            help='What runs the missing cells: "python train.py --lr {lr} --seed {seed}".',
-        ),
-    ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE",
-            help="Further settings of the command backend, such as metrics.csv=log.csv; may be"
-            " repeated.",
-        ),
-    ] = None,
+    output: Output = Path("study.yaml"),
+    name: StudyName = None,
+    command: Command = None,
+    setting: BackendSettings = None,
     response: Responses = None,
     factors: Factors = None,
     contexts: Contexts = None,
@@ -66,9 +75,7 @@ def adopt(
     direction: Direction = None,
     reader: ReaderName = None,
     workspace: WorkspaceOption = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Write a study file anew that is there already.")
-    ] = False,
+    replace: Replace = False,
     as_json: Json = False,
 ) -> None:
     """Make a study of runs that are there: they count as done, and what is missing can be run.

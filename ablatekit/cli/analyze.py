@@ -116,71 +116,78 @@ def analyze(
 
     By a formula: --formula "accuracy ~ optimizer * batch + (1 | model)"
     """
+    options = {**locals()}
+    _refuse_mistakes(context, options)
+    by_formula = formula is not None
+    analysis = _of_formula(options) if by_formula else _of_factors(context, options)
+    if analysis is not None:
+        _deliver(analysis, to_json, report, everything=everything)
+
+
+def _refuse_mistakes(context: typer.Context, options: Mapping[str, Any]) -> None:
+    """Raise UsageError with every option that has no meaning, no such value, or no such place."""
     from ablatekit.errors import UsageError
 
-    short = {"--response": response, "--factors": factors, "--contexts": contexts}
     problems = [
-        *_mixed_up(context, formula, {**short, "--wide": wide, "--exclude": exclude}),
-        *_bad_numbers(alpha, smallest_effect),
-        *_bad_places(to_json, report),
+        *_mixed_up(context, options),
+        *_bad_numbers(options["alpha"], options["smallest_effect"]),
+        *_bad_places(options["to_json"], options["report"]),
     ]
     if problems:
         raise UsageError(*problems)
-    rule: dict[str, Any] = {
-        "direction": direction,
-        "unit": unit,
-        "smallest_effect": smallest_effect,
-    }
-    if formula is None:
-        texts = {**short, "--wide": wide, "--exclude": exclude}
-        table = _Table(source, reader, {name: names_in(text) for name, text in texts.items()},
-                       pairs("--baseline", baseline), pairs("--where", where))  # fmt: skip
-        planned = {"alpha": alpha, "interactions": interactions, "diverged": diverged}
-        if dry_run or not table.is_stated:
-            table, planned = _proposed(context, table, planned, to_json, dry_run=dry_run)
-        if dry_run:
-            return
-        told = (price, covariate or [], predict_at or [], scale or [])
-        analysis = _by_factors(table, rule, planned, told, _check(asked=second_opinion))
-        _deliver(analysis, to_json, report, everything=everything)
-        return
-    chosen: dict[str, Any] = {
-        "alpha": alpha,
-        "method": method,
-        "df": df,
-        "family": family,
-        "weights": weights,
-        "variances": variances,
-        "categorical": names_in(categorical),
-        "coding": coding,
-        "contrasts": [name for text in contrasts or [] for name in names_in(text)],
-        "means": [name for text in means or [] for name in names_in(text)],
-        "pairwise": pairwise,
-        "adjust": adjust,
-        "anova_type": anova_type,
-        "against": against,
-        "random_tests": random_tests,
-        "random_intervals": random_intervals,
-        "seed": seed,
-    }
-    fitted = _by_formula(source, reader, formula, {**rule, **chosen})
-    _deliver(fitted, to_json, report, everything=everything)
 
 
-def _mixed_up(
-    context: typer.Context, formula: str | None, short: Mapping[str, str | None]
-) -> list[Problem]:
+def _of_factors(context: typer.Context, options: Mapping[str, Any]) -> Analysis | None:
+    """The analysis by factors, what is not stated of them proposed; None where that is all."""
+    named = ("response", "factors", "contexts", "wide", "exclude")
+    table = _Table(
+        options["source"],
+        options["reader"],
+        {f"--{name}": names_in(options[name]) for name in named},
+        pairs("--baseline", options["baseline"]),
+        pairs("--where", options["where"]),
+    )
+    planned = {name: options[name] for name in ("alpha", "interactions", "diverged")}
+    dry_run: bool = options["dry_run"]
+    if dry_run or not table.is_stated:
+        table, planned = _proposed(context, table, planned, options["to_json"], dry_run=dry_run)
+    if dry_run:
+        return None
+    lists = (options[name] or [] for name in ("covariate", "predict_at", "scale"))
+    told = (options["price"], *lists)
+    return _by_factors(
+        table, _rule(options), planned, told, _check(asked=options["second_opinion"])
+    )
+
+
+def _of_formula(options: Mapping[str, Any]) -> Analysis:
+    """The analysis by a formula."""
+    chosen = {name: options[name] for name in OF_FORMULA}
+    chosen["categorical"] = names_in(options["categorical"])
+    for several in ("contrasts", "means"):
+        chosen[several] = [name for text in options[several] or [] for name in names_in(text)]
+    source, reader, formula = (options[name] for name in ("source", "reader", "formula"))
+    return _by_formula(source, reader, formula, {**_rule(options), **chosen})
+
+
+def _rule(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What judges an effect, whatever it comes from."""
+    return {name: options[name] for name in ("direction", "unit", "smallest_effect")}
+
+
+def _mixed_up(context: typer.Context, options: Mapping[str, Any]) -> list[Problem]:
     """Options of one form that were given with the other one, and what a form needs."""
     from ablatekit.errors import Problem
 
+    by_factors = options["formula"] is None
     panel, where = BY_FACTORS, "with --formula"
-    if formula is None:
+    if by_factors:
         panel, where = BY_FORMULA, "without --formula"
     problems = [Problem(f"{name} has no meaning {where}") for name in _given(context, panel)]
-    if formula is None and not problems and names_in(short["--wide"]):
+    if by_factors and not problems and names_in(options["wide"]):
         remedy = "With --wide nothing is proposed: give --response and --factors"
-        lacking = [name for name in ("--response", "--factors") if not names_in(short[name])]
-        problems = [Problem(f"{name} is missing", "", remedy) for name in lacking[:1]]
+        lacking = [name for name in ("response", "factors") if not names_in(options[name])]
+        problems = [Problem(f"--{name} is missing", "", remedy) for name in lacking[:1]]
     return problems
 
 
@@ -295,6 +302,11 @@ def _proposed(
     return filled, {**planned, "interactions": proposal.interactions}
 
 
+OF_FORMULA = (
+    "alpha", "method", "df", "family", "weights", "variances", "coding", "pairwise", "adjust",
+    "anova_type", "against", "random_tests", "random_intervals", "seed",
+)  # fmt: skip
+"""Options that a formula's analysis takes as they are."""
 PAIRS = {"--baseline": "FACTOR=LEVEL", "--where": "COLUMN=LEVEL", "--setting": "KEY=VALUE"}
 IN_PROPOSAL = frozenset(
     {"--response", "--factors", "--contexts", "--baseline", "--where", "--exclude", "--dry-run",
