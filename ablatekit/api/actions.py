@@ -192,7 +192,7 @@ def compare(
 def _data(
     source: StudyAnalysis | StudyRuns | Study | str | Path, workspace: str | Path | None
 ) -> Analysis:
-    from ablatekit.cli.reports import stored_analysis
+    from ablatekit.pipeline.stored import stored_analysis
 
     if isinstance(source, StudyRuns):
         source = source.analyzed

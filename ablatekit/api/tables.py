@@ -100,7 +100,7 @@ def _proposed(
 ) -> tuple[dict[str, Sequence[str]], dict[str, Any], str]:
     """Roles and options with what the table suggests for the rest, and the suggestion in words."""
     from ablatekit.analysis.proposal.base import Stated
-    from ablatekit.cli.proposals import lines, recognise, recognise_table
+    from ablatekit.report.proposal import lines, recognise, recognise_table
 
     stated = Stated(
         responses=tuple(named["response"]),

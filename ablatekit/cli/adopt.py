@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ablatekit.analysis.proposal.base import Proposal
-    from ablatekit.cli.proposals import Recognised
     from ablatekit.logs.base import LoggedRun
     from ablatekit.pipeline.adopt import Adoption
+    from ablatekit.report.proposal import Recognised
 
 MOST_LISTED = 20
 
@@ -82,10 +82,10 @@ def adopt(
 
     Factors, contexts, seeds and the response are proposed as by `ablatekit analyze SOURCE`.
     """
-    from ablatekit.cli import proposals
     from ablatekit.cli.analyze import names_in, pairs
     from ablatekit.pipeline.adopt import adopt as adopted
     from ablatekit.pipeline.adopted_study import described
+    from ablatekit.report import proposal as proposals
     from ablatekit.runs.workspace import find_workspace
 
     roles = {"--response": response, "--factors": factors, "--contexts": contexts}
@@ -150,10 +150,10 @@ def _tell(
     *,
     runs_more: bool,
 ) -> None:
-    from ablatekit.cli import proposals
+    from ablatekit.cli.console import show_proposal
     from ablatekit.legible import legible
 
-    proposals.show(recognised, to_error=False, alone=True)
+    show_proposal(recognised, to_error=False, alone=True)
     for line in _lines(outcome, renamed, output, runs_more=runs_more):
         typer.echo(legible(line))
 

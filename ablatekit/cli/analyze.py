@@ -274,7 +274,8 @@ def _proposed(
     dry_run: bool,
 ) -> tuple[_Table, dict[str, Any]]:
     """The table with what is proposed for it, which is shown, and the order of interactions."""
-    from ablatekit.cli import proposals
+    from ablatekit.cli.console import show_proposal
+    from ablatekit.report import proposal as proposals
 
     given = {*_given(context, BY_FACTORS)}
     order = planned["interactions"] if "--interactions" in given else None
@@ -288,7 +289,7 @@ def _proposed(
     if dry_run and to_json is not None:
         _write_text(proposals.as_json(recognised), to_json)
     if not (dry_run and to_json == "-"):
-        proposals.show(recognised, to_error=to_json == "-", alone=dry_run)
+        show_proposal(recognised, to_error=to_json == "-", alone=dry_run)
     proposal = recognised.proposal
     names = {"--response": proposal.responses, "--factors": proposal.factors,
              "--contexts": proposal.contexts}  # fmt: skip
@@ -338,13 +339,13 @@ def _by_factors(
     check: Check | None,
 ) -> Analysis:
     """`told` are the texts of --price, --covariate, --predict-at and --scale."""
+    from ablatekit.analysis.proposal.refusals import refuse_baselines
     from ablatekit.analysis.table import DEFAULTS, analyse_table
     from ablatekit.analysis.tables.annotations import read_annotations
     from ablatekit.analysis.tables.measures import Measure
     from ablatekit.analysis.tables.read import read_table
     from ablatekit.analysis.tables.readers.base import MESSAGES
     from ablatekit.analysis.tables.values import rows_where
-    from ablatekit.cli.proposals import refuse_baselines
 
     annotations = read_annotations(*told)
     factors, contexts = table.roles["--factors"], table.roles["--contexts"]

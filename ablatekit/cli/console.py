@@ -6,11 +6,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
 from ablatekit.legible import legible
+
+if TYPE_CHECKING:
+    from ablatekit.report.proposal import Recognised
 
 _PLAIN_SECONDS = 10.0
 _WIDEST = 1000
@@ -127,3 +132,13 @@ def print_table(table: RenderableType) -> None:
         wide = console.options.update(max_width=_WIDEST)
         console.width = max(console.width, console.measure(table, options=wide).maximum)
     console.print(table)
+
+
+def show_proposal(recognised: Recognised, *, to_error: bool, alone: bool) -> None:
+    """Print what is proposed for a source; `alone`: no analysis follows it."""
+    from ablatekit.report.proposal import lines
+
+    for line in lines(recognised, alone=alone):
+        typer.echo(legible(line).replace("\n", "\\n"), err=to_error)
+    if not alone:
+        typer.echo(err=to_error)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ablatekit.cli.study_files import Json, Overrides, StudyFile, WorkspaceOption
 from ablatekit.themes import Theme
-
-if TYPE_CHECKING:
-    from ablatekit.analysis.core.schema.analysis import Analysis
 
 ThemeOption = Annotated[
     Theme | None,
@@ -133,6 +130,7 @@ def compare(
 ) -> None:
     """Hold the effects of two studies against each other: agree, differ or undecided."""
     from ablatekit.cli.console import print_all
+    from ablatekit.pipeline.stored import stored_analysis
     from ablatekit.report.comparison.studies import studies_of
     from ablatekit.report.formats.terminal import comparison
     from ablatekit.report.write import comparison_json, write_comparison
@@ -162,23 +160,3 @@ def _check_folder(report: Path | None) -> None:
 
 
 NEXT_PAGE = "next: a page of both studies: the same command with --report DIR"
-
-
-def stored_analysis(path: Path, workspace: Path | None) -> Analysis:
-    """The analysis of a file: itself, that of a bundle, or that of a study in the workspace."""
-    from ablatekit.errors import Problem, WorkspaceError
-    from ablatekit.report.bundle import analyse_bundle, is_current, read_analysis, read_bundle
-    from ablatekit.runs.workspace import find_workspace
-    from ablatekit.study.load import load_study
-
-    if path.suffix == ".zip":
-        bundle = read_bundle(path)
-        return bundle.analysis if is_current(bundle.analysis) else analyse_bundle(bundle)
-    if path.suffix == ".json":
-        return read_analysis(path)
-    name = load_study(path, ()).study.name
-    stored = find_workspace(workspace).study(name).analysis
-    if not stored.exists():
-        remedy = f"Run it first: ablatekit study run {path}"
-        raise WorkspaceError(Problem("this study has no analysis here", str(stored), remedy))
-    return read_analysis(stored)

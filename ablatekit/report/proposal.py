@@ -1,4 +1,4 @@
-"""`ablatekit analyze SOURCE` without its roles: what is recognised, proposed and left out."""
+"""A source without stated roles: what is recognised, proposed and left out, in words."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from ablatekit.analysis.core.layout import NOT_SET
 from ablatekit.analysis.core.schema.vocabulary import Statement
 from ablatekit.analysis.proposal.base import Proposal, Stated
 from ablatekit.analysis.proposal.propose import in_words_of, propose
+from ablatekit.analysis.proposal.refusals import refuse_baselines, refuse_unknown
 from ablatekit.analysis.tables.checks import spelling_variants
 from ablatekit.analysis.tables.read import read_table, recognised
 from ablatekit.analysis.tables.readers.base import MESSAGES
 from ablatekit.analysis.tables.values import rows_where
-from ablatekit.errors import Location, Problem, TableError, UsageError, nearest
-from ablatekit.legible import has_invisible, legible
+from ablatekit.errors import Location, Problem, TableError
+from ablatekit.legible import has_invisible
 from ablatekit.report.language.sentences import say
 from ablatekit.report.language.statements import proposals as words
 from ablatekit.report.language.statements.phrases import first_few
@@ -92,7 +93,7 @@ def recognise_table(
     """`recognise` for a table that `read` gives, the columns that it is told as text."""
     labels = [*stated.factors, *stated.contexts, *stated.where]
     frame = read(labels)
-    _refuse_unknown(frame, stated)
+    refuse_unknown(frame, stated)
     rows_where(frame, stated.where)
     proposal = propose(frame, stated)
     if proposal.lacking:
@@ -103,26 +104,6 @@ def recognise_table(
         proposal = in_words_of(proposal, read(chosen), stated)
     told = tuple(frame.attrs.get(MESSAGES, ()))
     return Recognised(source, "", proposal, told, stated=tuple(stated.baselines))
-
-
-def _refuse_unknown(frame: pd.DataFrame, stated: Stated) -> None:
-    columns = [str(name) for name in frame.columns]
-    named = (*stated.responses, *stated.factors, *stated.contexts, *stated.exclude, *stated.where)
-    unknown = [name for name in named if name not in columns]
-    if unknown:
-        rule = "a column is missing from the table"
-        raise TableError(*(Problem(rule, repr(name), nearest(name, columns)) for name in unknown))
-    twice = [name for name in stated.exclude if name in (*stated.responses, *stated.factors)]
-    if twice:
-        raise TableError(*(Problem("--exclude names a column in use", name) for name in twice))
-
-
-def refuse_baselines(baselines: Mapping[str, str], factors: Sequence[str]) -> None:
-    """Raises UsageError for baselines of what is no factor."""
-    unknown = [name for name in baselines if name not in factors]
-    if unknown:
-        problems = (Problem("not one of --factors", n, nearest(n, factors)) for n in unknown)
-        raise UsageError(*problems)
 
 
 def _nothing_proposed(source: Path, proposal: Proposal) -> TableError:
@@ -175,16 +156,6 @@ def _left_out(proposal: Proposal) -> Iterator[str]:
         yield words.LEFT_OUT
     for reason, names in together.items():
         yield f"  {first_few(names)}: {reason}"
-
-
-def show(recognised: Recognised, *, to_error: bool, alone: bool) -> None:
-    """Print the proposal."""
-    import typer
-
-    for line in lines(recognised, alone=alone):
-        typer.echo(legible(line).replace("\n", "\\n"), err=to_error)
-    if not alone:
-        typer.echo(err=to_error)
 
 
 def typed(word: str) -> str:
