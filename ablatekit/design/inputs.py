@@ -34,7 +34,14 @@ def _placed(folder: Path, value: Any) -> Any:
         return value
     file, colon, attribute = value.rpartition(":") if ".py:" in value else (value, "", "")
     place = folder / file
-    return f"{place.resolve()}{colon}{attribute}" if place.exists() else value
+    return f"{place.resolve()}{colon}{attribute}" if _is_there(place) else value
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError:  # no file is called so, for its length
+        return False
 
 
 def _is_path(text: str) -> bool:

@@ -53,7 +53,7 @@ class Program:
 
     def content(self, settings: Settings) -> Mapping[str, str]:
         script = Path(settings["script"])
-        return {"script": script.read_text(encoding="utf-8") if script.exists() else ""}
+        return {"script": script.read_text(encoding="utf-8") if script.is_absolute() else ""}
 
     def run(self, run: RunSpec, context: RunContext) -> RunResult:  # noqa: ARG002
         return RunResult(status="finished", metrics={})
@@ -113,8 +113,9 @@ def test_inputs_lie_beside_the_study_file_wherever_it_is_run(
 
 def test_what_lies_elsewhere_stays_as_written(tmp_path: Path) -> None:
     (tmp_path / "adam").mkdir()
-    rows = _settings(_plan(tmp_path, "nowhere/train.py"))
-    assert rows[0]["script"] == "nowhere/train.py"
+    for script in ("nowhere/train.py", f"{'long' * 100}.py"):
+        assert _settings(_plan(tmp_path, script))[0]["script"] == script
+    rows = _settings(_plan(tmp_path))
     assert rows[0]["optimizer.name"] == "adam"
 
 
