@@ -14,7 +14,6 @@ import ctypes
 import errno
 import faulthandler
 import gc
-import getpass
 import json
 import os
 import platform
@@ -202,7 +201,8 @@ class Worker:
                     "Install the same version where studies are planned and where they run",
                 )
             )
-        claim = _claim(spec.backend, command)
+        names = (command["study"], command["study_hash"])
+        claim = Claim.by_this_process(*names, base_versions(spec.backend))
         write_claim(attempt, claim)
         run.checkpoint.mkdir(exist_ok=True)
         context = AttemptContext(
@@ -321,25 +321,6 @@ def physical_memory() -> int | None:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError):
         return None
-
-
-def _claim(backend: str, command: Mapping[str, Any]) -> Claim:
-    return Claim(
-        study=command["study"],
-        study_hash=command["study_hash"],
-        pid=os.getpid(),
-        host=platform.node(),
-        user=_user(),
-        started=time.time(),
-        versions=base_versions(backend),
-    )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def _end_of(error: BaseException) -> tuple[EndKind, str]:

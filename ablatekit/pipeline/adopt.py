@@ -6,11 +6,7 @@ changes nothing; a result that is there already stays as it is.
 
 from __future__ import annotations
 
-import getpass
 import math
-import os
-import platform
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -235,7 +231,9 @@ def _import(
         if attempt is None:
             return False
         origin = {"run": run.name, "ablatekit": __version__}
-        write_claim(attempt, _claim(study, {**versions, **origin}))
+        plan = study.plan
+        claim = Claim.by_this_process(plan.study, plan.hash, {**versions, **origin})
+        write_claim(attempt, claim)
         events = EventWriter(attempt)
         try:
             for event in logged.history if logged is not None else ():
@@ -253,33 +251,13 @@ def _import(
 
 def _outcomes(rows: pd.DataFrame, response: str) -> dict[str, list[Any]]:
     """Item outcomes as a backend logs them; their split is the response."""
-    many = len(rows)
     known = rows[rows[response].notna()]
+    of_item = [name for name in (DATASET, ITEM) if name in rows]
+    samples = known[SAMPLE] if SAMPLE in rows else known.groupby(of_item, sort=False).cumcount()
     return {
         "split": [response] * len(known),
         "dataset": [str(v) for v in known[DATASET]] if DATASET in rows else [""] * len(known),
         "item": [str(value) for value in known[ITEM]],
-        "sample": [int(value) for value in known[SAMPLE]]
-        if SAMPLE in rows and many
-        else known.groupby(ITEM).cumcount().tolist(),
+        "sample": [int(value) for value in samples],
         "outcome": [float(value) for value in known[response]],
     }
-
-
-def _claim(study: PreparedStudy, versions: Mapping[str, str]) -> Claim:
-    return Claim(
-        study=study.plan.study,
-        study_hash=study.plan.hash,
-        pid=os.getpid(),
-        host=platform.node(),
-        user=_user(),
-        started=time.time(),
-        versions=versions,
-    )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        return str(os.getuid())

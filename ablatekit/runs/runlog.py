@@ -8,13 +8,16 @@ its hash is the one that `result.json` names.
 
 from __future__ import annotations
 
+import getpass
 import io
+import os
+import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from ablatekit.canonical import file_hash, read_json, write_atomically, write_json
 from ablatekit.errors import DamagedFileError, Problem, WorkspaceError
@@ -52,6 +55,26 @@ class Claim:
     started: float
     versions: Mapping[str, str]
     resumed_at: int | None = None
+
+    @classmethod
+    def by_this_process(cls, study: str, study_hash: str, versions: Mapping[str, str]) -> Self:
+        """The claim of the process that calls this, from this moment on."""
+        return cls(
+            study=study,
+            study_hash=study_hash,
+            pid=os.getpid(),
+            host=platform.node(),
+            user=_user(),
+            started=time.time(),
+            versions=versions,
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        return str(os.getuid())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -187,6 +187,26 @@ def test_items_come_along(by_hand, capsys):
     assert [response["items"][part] for part in ("runs", "items", "outcomes")] == [8, 6, 48]
 
 
+def test_items_of_one_name_in_two_data_sets_are_two_items(by_hand, capsys):
+    rows = [
+        {
+            "run": f"r{run}",
+            "lr": run % 2,
+            "dataset": data,
+            "item": item,
+            "outcome": (run + item) % 2,
+        }
+        for run, data, item in itertools.product(range(4), "xy", range(3))
+    ]
+    pd.DataFrame(rows).to_csv("runs.csv", index=False)
+    told(capsys, "--exclude", "dataset")
+    for run in directories(by_hand):
+        items = read_items(run).to_pandas()
+        assert set(items["sample"]) == {0}
+        assert set(items["dataset"]) == {"x", "y"}
+        assert len(items) == 6
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
